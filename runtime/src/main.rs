@@ -1,0 +1,2 @@
+//! exomonad
+fn main(){}
