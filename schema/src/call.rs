@@ -1,0 +1,209 @@
+//! Who is calling, and within which bounds.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::Context;
+
+/// What a service knows of the call that asks for an effect.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// The role whose plugin is running.
+    pub role: RoleName,
+    /// The call, unique on this host.
+    pub call_id: CallId,
+    /// Who made the call, as far as it was said.
+    pub caller: Option<String>,
+    /// The W3C trace context of the call (<https://www.w3.org/TR/trace-context/>).
+    pub traceparent: Option<String>,
+    /// What the role's effects may touch.
+    pub bounds: Arc<Bounds>,
+}
+
+impl CallContext {
+    /// The part of it that the guest sees.
+    pub fn guest_view(&self) -> Context {
+        Context {
+            role: self.role.clone(),
+            call_id: self.call_id.clone(),
+            caller: self.caller.clone(),
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+/// What a role's effects may touch. An empty list allows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Absolute folders; a relative working directory is taken from the first.
+    pub paths: Vec<PathBuf>,
+    /// GitHub repositories as `owner/name`; `*` matches within one part.
+    pub repos: Vec<String>,
+    /// Host names an HTTP request may go to; `*` matches any text.
+    pub hosts: Vec<String>,
+    /// Labels as `key=value`, one of which a container has to carry.
+    pub labels: Vec<String>,
+}
+
+/// A role's name: 1 to 64 of `a`–`z`, `0`–`9`, `_`, `-`, not starting with `_` or `-`.
+///
+/// It stands in URLs, file names and configuration keys, hence the narrow alphabet.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String")]
+pub struct RoleName(#[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))] Arc<str>);
+
+/// A text that is no role name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a role name: use 1 to 64 of a-z, 0-9, `_` and `-`, beginning with a letter or digit"
+)]
+pub struct InvalidRoleName(String);
+
+impl RoleName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoleName {
+    type Err = InvalidRoleName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let valid = bytes.len() <= 64
+            && bytes.first().is_some_and(letter_or_digit)
+            && bytes
+                .iter()
+                .all(|byte| letter_or_digit(byte) || matches!(byte, b'_' | b'-'));
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidRoleName(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for RoleName {
+    type Error = InvalidRoleName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for RoleName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for RoleName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names one call on this host, in logs, traces, journals and to the guest:
+/// 1 to 128 visible ASCII characters.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String")]
+pub struct CallId(#[schemars(regex(pattern = r"^[!-~]{1,128}$"))] Arc<str>);
+
+/// A text that is no call id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a call id: use 1 to 128 visible ASCII characters")]
+pub struct InvalidCallId(String);
+
+impl CallId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// 32 hexadecimal digits.
+impl From<u128> for CallId {
+    fn from(number: u128) -> Self {
+        Self(format!("{number:032x}").into())
+    }
+}
+
+impl FromStr for CallId {
+    type Err = InvalidCallId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid =
+            (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidCallId(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for CallId {
+    type Error = InvalidCallId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_name_is_short_lowercase_and_safe_in_a_path() {
+        for good in ["tl", "dev-2", "0", "a_b", &"a".repeat(64)] {
+            assert_eq!(good.parse::<RoleName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "TL",
+            "-a",
+            "_a",
+            "a/b",
+            "..",
+            "a b",
+            "é",
+            &"a".repeat(65),
+        ] {
+            assert!(bad.parse::<RoleName>().is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<RoleName>("\"../etc\"").is_err());
+    }
+
+    #[test]
+    fn a_call_id_made_from_a_number_is_one_that_parses() {
+        let id = CallId::from(u128::MAX);
+        assert_eq!(id.as_str().parse::<CallId>().unwrap(), id);
+        assert!("".parse::<CallId>().is_err());
+        assert!("a b".parse::<CallId>().is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Hooks: an agent's events on which a plugin decides.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::Context;
+use crate::value::RawJson;
+
+macro_rules! hook_events {
+    ($($(#[doc = $doc:literal])* $Event:ident = $name:literal,)*) => {
+        /// The events of an agent's life that a plugin can decide on.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            Serialize, Deserialize, JsonSchema,
+        )]
+        pub enum HookEvent {
+            $($(#[doc = $doc])* #[serde(rename = $name)] $Event,)*
+        }
+
+        impl HookEvent {
+            /// Every event.
+            pub const ALL: &'static [Self] = &[$(Self::$Event,)*];
+
+            /// The event in URLs and JSON, such as `pre_tool_use`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Event => $name,)* }
+            }
+
+            /// The guest export that handles it, such as `handle_pre_tool_use`.
+            pub const fn export(self) -> &'static str {
+                match self { $(Self::$Event => concat!("handle_", $name),)* }
+            }
+        }
+    };
+}
+
+hook_events! {
+    /// A tool is about to run; may be denied, asked about or given other arguments.
+    PreToolUse = "pre_tool_use",
+    /// A tool has run.
+    PostToolUse = "post_tool_use",
+    /// The user has sent a prompt that the agent has not yet seen.
+    UserPromptSubmit = "user_prompt_submit",
+    /// The agent wants the user's attention.
+    Notification = "notification",
+    /// A session begins or is resumed.
+    SessionStart = "session_start",
+    /// A session ends.
+    SessionEnd = "session_end",
+    /// The agent is about to stop; denying keeps it going.
+    Stop = "stop",
+    /// A sub-agent is about to stop.
+    SubagentStop = "subagent_stop",
+    /// The agent is about to compact its context.
+    PreCompact = "pre_compact",
+}
+
+impl HookEvent {
+    /// The event with this name, such as `pre_tool_use`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+}
+
+impl fmt::Display for HookEvent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The input of a hook's export.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HookInput {
+    /// What is happening.
+    pub event: HookEvent,
+    /// What the agent said about it, as the agent wrote it; for a tool's use an
+    /// object with `tool_name` and `tool_input`.
+    #[serde(default)]
+    pub payload: RawJson,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of a hook's export.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HookOutput {
+    /// What shall happen.
+    pub decision: HookDecision,
+    /// Why, for the agent or the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the agent shall go on with in place of what it had: for
+    /// `pre_tool_use` the tool's new input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<RawJson>,
+}
+
+/// What a hook decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HookDecision {
+    /// Go ahead, without asking the user.
+    Allow,
+    /// Do not.
+    Deny,
+    /// Ask the user.
+    Ask,
+    /// No opinion: let the agent do what it does without a hook.
+    Pass,
+}

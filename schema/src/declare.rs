@@ -1,0 +1,273 @@
+//! The macro behind [`table`](crate::table): from one declaration per effect to
+//! the enums, the service traits and the dispatcher.
+
+/// Declares every effect. The grammar, one block per service:
+///
+/// ```text
+/// /// What the service is for.
+/// (live|optional) git = Git: GitService {
+///     /// What the effect does.
+///     Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
+/// }
+/// ```
+///
+/// The request type's name is the effect's name. A `live` service has to
+/// implement each method; an `optional` one answers `not_configured` for the
+/// methods it does not implement.
+macro_rules! effects {
+    ($(
+        $(#[doc = $service_doc:literal])*
+        $mode:ident $service:ident = $Service:ident: $Trait:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                $access:ident $method:ident($Request:ident) -> $Answer:ident as $function:literal;
+            )*
+        }
+    )*) => {
+        /// Every effect, by name.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
+        #[repr(u8)]
+        pub enum EffectKind {
+            $($(
+                $(#[doc = $doc])*
+                $Request,
+            )*)*
+        }
+
+        impl EffectKind {
+            /// Every effect, in the table's order: `ALL[kind.index()] == kind`.
+            pub const ALL: &'static [Self] = &[$($(Self::$Request,)*)*];
+
+            /// The name in JSON, such as `GitGetBranch`.
+            pub const fn name(self) -> &'static str {
+                match self { $($(Self::$Request => stringify!($Request),)*)* }
+            }
+
+            /// The host function, such as `git_get_branch`.
+            pub const fn function(self) -> &'static str {
+                match self { $($(Self::$Request => $function,)*)* }
+            }
+
+            /// What a grant names, such as `git.get_branch`: the service and its method.
+            pub const fn capability(self) -> &'static str {
+                match self {
+                    $($(Self::$Request => {
+                        concat!(stringify!($service), ".", stringify!($method))
+                    })*)*
+                }
+            }
+
+            /// The service's method that performs it, such as `get_branch`.
+            pub const fn method(self) -> &'static str {
+                match self { $($(Self::$Request => stringify!($method),)*)* }
+            }
+
+            /// The service that performs it.
+            pub const fn service(self) -> Service {
+                match self { $($(Self::$Request => Service::$Service,)*)* }
+            }
+
+            /// Whether it changes anything.
+            pub const fn access(self) -> Access {
+                match self { $($(Self::$Request => Access::$access,)*)* }
+            }
+
+            /// What it does, as Markdown: the table's doc comment.
+            pub const fn doc(self) -> &'static str {
+                match self { $($(Self::$Request => concat!($($doc, "\n",)*),)*)* }
+            }
+        }
+
+        /// An effect as a value: `{"kind":"GitGetBranch","payload":{"workingDir":"."}}`.
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+        #[serde(tag = "kind", content = "payload")]
+        pub enum Effect {
+            $($(
+                $(#[doc = $doc])*
+                $Request($Request),
+            )*)*
+        }
+
+        impl Effect {
+            /// Which effect it is.
+            pub const fn kind(&self) -> EffectKind {
+                match self { $($(Self::$Request(_) => EffectKind::$Request,)*)* }
+            }
+
+            /// Decodes the request of `kind` from its JSON.
+            ///
+            /// # Errors
+            /// `invalid_input`, naming the effect and the JSON path.
+            pub fn decode(kind: EffectKind, request: &[u8]) -> Result<Self, EffectError> {
+                match kind {
+                    $($(EffectKind::$Request => {
+                        $crate::dispatch::decode::<$Request>(request).map(Self::$Request)
+                    })*)*
+                }
+            }
+        }
+
+        $($(
+            impl EffectRequest for $Request {
+                const KIND: EffectKind = EffectKind::$Request;
+                type Answer = $Answer;
+            }
+
+            impl From<$Request> for Effect {
+                fn from(request: $Request) -> Self {
+                    Self::$Request(request)
+                }
+            }
+        )*)*
+
+        /// The services that perform the effects.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
+        #[serde(rename_all = "lowercase")]
+        pub enum Service {
+            $($(#[doc = $service_doc])* $Service,)*
+        }
+
+        impl Service {
+            /// Every service, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$Service,)*];
+
+            /// The capability prefix, such as `git`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Service => stringify!($service),)* }
+            }
+
+            /// What the service is for: the table's doc comment.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Self::$Service => concat!($($service_doc, "\n",)*),)* }
+            }
+
+            /// Whether the service needs configuring before it does anything.
+            pub const fn is_optional(self) -> bool {
+                match self { $(Self::$Service => effects!(@optional $mode),)* }
+            }
+        }
+
+        $(
+            $(#[doc = $service_doc])*
+            ///
+            /// Write the methods as `async fn`; their futures have to be `Send`.
+            pub trait $Trait: Send + Sync {
+                $(effects! {
+                    @method $mode
+                    $(#[doc = $doc])*
+                    $method($Request) -> $Answer
+                })*
+            }
+
+            impl<Inner: $Trait> $Trait for std::sync::Arc<Inner> {
+                $(
+                    fn $method(
+                        &self,
+                        call: &CallContext,
+                        request: $Request,
+                    ) -> impl Future<Output = Result<$Answer, EffectError>> + Send {
+                        Inner::$method(self, call, request)
+                    }
+                )*
+            }
+
+            effects! { @not_configured $mode $Trait }
+        )*
+
+        /// One of each service: what performs the effects.
+        ///
+        /// An optional service that is not there is [`NotConfigured`].
+        #[derive(Clone, Debug)]
+        pub struct Services<$($Service,)*> {
+            $($(#[doc = $service_doc])* pub $service: $Service,)*
+        }
+
+        impl<$($Service: $Trait,)*> Services<$($Service,)*> {
+            /// Performs one effect: request JSON in, answer JSON out.
+            ///
+            /// Never fails: a request that does not decode and an effect that
+            /// fails are both an `Error` answer.
+            pub async fn dispatch(
+                &self,
+                call: &CallContext,
+                kind: EffectKind,
+                request: &[u8],
+            ) -> EncodedAnswer {
+                match kind {
+                    $($(EffectKind::$Request => {
+                        $crate::dispatch::answer(request, |request| {
+                            self.$service.$method(call, request)
+                        })
+                        .await
+                    })*)*
+                }
+            }
+        }
+
+        impl<$($Service: $Trait,)*> EffectHandler for Services<$($Service,)*> {
+            fn handle<'a>(
+                &'a self,
+                call: &'a CallContext,
+                kind: EffectKind,
+                request: &'a [u8],
+            ) -> BoxFuture<'a, EncodedAnswer> {
+                // Boxed per effect: the box is as large as this effect's future,
+                // not as the largest of all.
+                match kind {
+                    $($(EffectKind::$Request => {
+                        Box::pin($crate::dispatch::answer(request, move |request| {
+                            self.$service.$method(call, request)
+                        }))
+                    })*)*
+                }
+            }
+        }
+
+        /// What [`for_each_effect`] calls, once per effect.
+        pub trait EffectVisitor {
+            /// Sees one effect as its request type.
+            fn visit<R: EffectRequest>(&mut self);
+        }
+
+        /// Walks the table with types in hand, in its order.
+        pub fn for_each_effect(visitor: &mut impl EffectVisitor) {
+            $($(visitor.visit::<$Request>();)*)*
+        }
+    };
+
+    (@optional live) => { false };
+    (@optional optional) => { true };
+
+    (@method live $(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident) => {
+        $(#[doc = $doc])*
+        fn $method(
+            &self,
+            call: &CallContext,
+            request: $Request,
+        ) -> impl Future<Output = Result<$Answer, EffectError>> + Send;
+    };
+    (@method optional $(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident) => {
+        $(#[doc = $doc])*
+        fn $method(
+            &self,
+            call: &CallContext,
+            request: $Request,
+        ) -> impl Future<Output = Result<$Answer, EffectError>> + Send {
+            let _ = (call, request);
+            std::future::ready(Err(EffectError::not_configured(EffectKind::$Request)))
+        }
+    };
+
+    (@not_configured live $Trait:ident) => {};
+    (@not_configured optional $Trait:ident) => {
+        impl $Trait for NotConfigured {}
+    };
+}
+
+pub(crate) use effects;

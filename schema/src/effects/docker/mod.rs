@@ -1,0 +1,38 @@
+//! Docker: commands in containers, and containers.
+//!
+//! A container is named by its id, a unique beginning of it, or its name. Only
+//! containers with one of the role's labels can be named, and every container
+//! that is spawned gets them.
+
+mod container;
+mod exec;
+mod image;
+mod inspect;
+
+pub use container::{
+    DockerExit, DockerKill, DockerLogs, DockerRemove, DockerSpawn, DockerSpawned, DockerStop,
+    DockerWait, Mount, MountKind, PortBinding, PortProtocol, PullPolicy,
+};
+pub use exec::{DockerExec, DockerExecResult, DockerOutput};
+pub use image::{DockerImage, DockerImagePresent, DockerPull, DockerPulled};
+pub use inspect::{
+    ContainerState, ContainerSummary, DockerContainer, DockerContainers, DockerInspect, DockerList,
+};
+
+use crate::value::{BoundedInt, BoundedText};
+
+/// A container's id, a unique beginning of it, or its name.
+pub type ContainerRef = BoundedText<1, 255>;
+
+/// An image, such as `debian:bookworm-slim`.
+pub type ImageRef = BoundedText<1, 512>;
+
+/// How much output to keep of each stream, in bytes.
+pub type OutputLimit = BoundedInt<0, 16_777_216>;
+
+/// How long to wait, in milliseconds; at most a day.
+pub type TimeoutMillis = BoundedInt<1, 86_400_000>;
+
+const fn default_output_limit() -> OutputLimit {
+    OutputLimit::constant::<1_048_576>()
+}

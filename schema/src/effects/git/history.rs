@@ -1,0 +1,71 @@
+//! Commits.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{BoundedInt, BoundedText, WorkingDir};
+
+/// Names the commits to list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GitGetRecentCommits {
+    /// A folder in the repository.
+    pub working_dir: WorkingDir,
+    /// How many commits at most.
+    pub limit: BoundedInt<1, 1000>,
+    /// Where to begin: a branch, a tag, a commit, or anything `git rev-parse` takes.
+    #[serde(rename = "ref")]
+    pub reference: BoundedText<1, 1024>,
+}
+
+impl Default for GitGetRecentCommits {
+    fn default() -> Self {
+        Self {
+            working_dir: WorkingDir::default(),
+            limit: BoundedInt::constant::<10>(),
+            reference: BoundedText::constant("HEAD"),
+        }
+    }
+}
+
+/// Commits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitCommits {
+    /// The commits, newest first; none on a branch without a commit.
+    pub commits: Vec<GitCommit>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
+/// A commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitCommit {
+    /// The full id.
+    pub id: String,
+    /// The message's first line.
+    pub summary: String,
+    /// The message after its first line; empty when there is none.
+    pub body: String,
+    /// Who wrote it.
+    pub author: GitPerson,
+    /// Who committed it.
+    pub committer: GitPerson,
+    /// The parents' full ids.
+    pub parents: Vec<String>,
+}
+
+/// Who did something, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitPerson {
+    /// The name.
+    pub name: String,
+    /// The email address.
+    pub email: String,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub unix_millis: i64,
+    /// The person's offset from UTC, in minutes.
+    pub offset_minutes: i32,
+}

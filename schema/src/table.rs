@@ -1,0 +1,149 @@
+//! The effects: the one place where an effect is declared.
+//!
+//! To add one: write its request and answer types in [`effects`](crate::effects),
+//! add its line here, run `just gen-types`, and write the method the compiler
+//! then asks of the service. See [`declare`](mod@crate) for the grammar.
+//!
+//! A capability is `service.method`: `log.write`, `git.get_branch`,
+//! `github.list_issues`. Grants name capabilities, with `*` for any method:
+//! `effects = ["log.*", "git.get_*"]`.
+
+use crate::call::CallContext;
+use crate::declare::effects;
+use crate::dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
+use crate::effect::{Access, EffectRequest};
+use crate::effects::Done;
+use crate::effects::clock::*;
+use crate::effects::docker::*;
+use crate::effects::git::*;
+use crate::effects::github::*;
+use crate::effects::kv::*;
+use crate::effects::log::*;
+use crate::effects::random::*;
+use crate::error::EffectError;
+
+/// An optional service that has not been set up: answers `not_configured`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NotConfigured;
+
+effects! {
+    /// Writes to the host's log and event stream, with the role and the call attached.
+    live log = Log: LogService {
+        /// Writes one line to the host's log.
+        Read write(Log) -> Done as "log";
+        /// Publishes an event to whoever watches the host.
+        Read emit_event(EmitEvent) -> Done as "emit_event";
+    }
+
+    /// Reads git repositories within the role's allowed paths.
+    live git = Git: GitService {
+        /// Tells which branch is checked out, also when HEAD is detached or has no commit yet.
+        Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
+        /// Tells which worktree the working directory belongs to.
+        Read get_worktree(GitGetWorktree) -> GitWorktree as "git_get_worktree";
+        /// Lists files that differ from HEAD, untracked ones included, ignored ones not.
+        Read get_dirty_files(GitGetDirtyFiles) -> GitDirtyFiles as "git_get_dirty_files";
+        /// Lists commits from newest to oldest.
+        Read get_recent_commits(GitGetRecentCommits) -> GitCommits as "git_get_recent_commits";
+        /// Gives the branch, its distance from upstream and every change, as `git status` has it.
+        Read status(GitStatus) -> GitStatusReport as "git_status";
+        /// Gives a unified diff of the working tree, the index or two commits.
+        Read diff(GitDiff) -> GitDiffReport as "git_diff";
+        /// Gives a remote's URL, without any credentials it may hold.
+        Read get_remote_url(GitGetRemoteUrl) -> GitRemoteUrl as "git_get_remote_url";
+        /// Describes the repository: where it is, bare or not, its remotes and worktrees.
+        Read repo_info(GitRepoInfo) -> GitRepository as "git_repo_info";
+    }
+
+    /// Keeps JSON values under keys, separately for each role.
+    live kv = Kv: KvService {
+        /// Reads the value under a key.
+        Read get(KvGet) -> KvEntry as "kv_get";
+        /// Writes the value under a key, in place of what was there.
+        Write set(KvSet) -> Done as "kv_set";
+        /// Removes a key.
+        Write delete(KvDelete) -> KvDeleted as "kv_delete";
+        /// Lists keys in byte order.
+        Read list(KvList) -> KvKeys as "kv_list";
+    }
+
+    /// Tells the time and waits.
+    live clock = Clock: ClockService {
+        /// Tells the time.
+        Read now(ClockNow) -> ClockTime as "clock_now";
+        /// Waits, holding no thread.
+        Read sleep(Sleep) -> Done as "sleep";
+    }
+
+    /// Gives random bytes fit for cryptography.
+    live random = Random: RandomService {
+        /// Gives random bytes from the operating system.
+        Read bytes(RandomBytes) -> RandomBytesAnswer as "random_bytes";
+    }
+
+    /// Works with issues, pull requests, reviews and checks on GitHub, with the host's token.
+    optional github = GitHub: GitHubService {
+        /// Describes a repository.
+        Read get_repo(GitHubGetRepo) -> GitHubRepo as "github_get_repo";
+        /// Lists a repository's labels.
+        Read list_labels(GitHubListLabels) -> GitHubLabels as "github_list_labels";
+        /// Lists issues, newest first; pull requests are left out.
+        Read list_issues(GitHubListIssues) -> GitHubIssues as "github_list_issues";
+        /// Reads one issue.
+        Read get_issue(GitHubGetIssue) -> GitHubIssue as "github_get_issue";
+        /// Opens an issue.
+        Write create_issue(GitHubCreateIssue) -> GitHubIssue as "github_create_issue";
+        /// Changes an issue; what is absent stays as it is.
+        Write update_issue(GitHubUpdateIssue) -> GitHubIssue as "github_update_issue";
+        /// Comments on an issue or a pull request.
+        Write comment_issue(GitHubCommentIssue) -> GitHubComment as "github_comment_issue";
+        /// Lists pull requests, newest first.
+        Read list_prs(GitHubListPrs) -> GitHubPrs as "github_list_prs";
+        /// Reads one pull request.
+        Read get_pr(GitHubGetPr) -> GitHubPr as "github_get_pr";
+        /// Finds the newest open pull request whose head is a branch.
+        Read get_pr_for_branch(GitHubGetPrForBranch) -> GitHubPrForBranch as "github_get_pr_for_branch";
+        /// Opens a pull request.
+        Write create_pr(GitHubCreatePr) -> GitHubPr as "github_create_pr";
+        /// Changes a pull request; what is absent stays as it is.
+        Write update_pr(GitHubUpdatePr) -> GitHubPr as "github_update_pr";
+        /// Merges a pull request.
+        Write merge_pr(GitHubMergePr) -> GitHubMerge as "github_merge_pr";
+        /// Lists the comments made on a pull request's lines.
+        Read list_review_comments(GitHubListReviewComments) -> GitHubReviewComments as "github_list_review_comments";
+        /// Lists a pull request's reviews, oldest first.
+        Read list_reviews(GitHubListReviews) -> GitHubReviews as "github_list_reviews";
+        /// Asks people or teams to review a pull request.
+        Write request_reviewers(GitHubRequestReviewers) -> GitHubReviewers as "github_request_reviewers";
+        /// Lists the check runs of a commit.
+        Read list_check_runs(GitHubListCheckRuns) -> GitHubCheckRuns as "github_list_check_runs";
+        /// Gives a commit's combined status, as set by the older status API.
+        Read get_combined_status(GitHubGetCombinedStatus) -> GitHubCombinedStatus as "github_get_combined_status";
+    }
+
+    /// Runs commands and containers on a Docker engine.
+    optional docker = Docker: DockerService {
+        /// Runs a command in a running container and waits for it.
+        Write exec(DockerExec) -> DockerExecResult as "docker_exec";
+        /// Creates and starts a container, without waiting for it to end.
+        Write spawn(DockerSpawn) -> DockerSpawned as "docker_spawn";
+        /// Sends a signal to a container.
+        Write kill(DockerKill) -> Done as "docker_kill";
+        /// Asks a container to stop, and kills it when it does not.
+        Write stop(DockerStop) -> Done as "docker_stop";
+        /// Removes a container.
+        Write remove(DockerRemove) -> Done as "docker_remove";
+        /// Waits until a container has ended.
+        Read wait(DockerWait) -> DockerExit as "docker_wait";
+        /// Reads what a container has written.
+        Read logs(DockerLogs) -> DockerOutput as "docker_logs";
+        /// Describes a container.
+        Read inspect(DockerInspect) -> DockerContainer as "docker_inspect";
+        /// Lists containers.
+        Read list(DockerList) -> DockerContainers as "docker_list";
+        /// Tells whether an image is on the engine.
+        Read image_present(DockerImagePresent) -> DockerImage as "docker_image_present";
+        /// Pulls an image from its registry.
+        Write pull(DockerPull) -> DockerPulled as "docker_pull";
+    }
+}
