@@ -1,0 +1,138 @@
+//! The host functions of the Extism ABI and the effects.
+//!
+//! The functions that work on the kernel's memory alone are in `link/kernel.wat`. These here need the
+//! host: configuration, variables, HTTP, logs, and `extism:host/user`, where each effect is a function.
+
+use wasmtime::{Caller, Linker};
+
+use crate::link::{HOST_ENV, HOST_USER};
+use crate::state::{KernelAccess, LastHttp, State, Stop};
+use crate::{HttpError, HttpRequest, Limit, LogLevel};
+
+/// The functions of `extism:host/env` that the host provides; the kernel provides the others.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "config_get",
+    "var_get",
+    "var_set",
+    "http_request",
+    "http_status_code",
+    "http_headers",
+    "log_trace",
+    "log_debug",
+    "log_info",
+    "log_warn",
+    "log_error",
+    "get_log_level",
+];
+
+/// What `get_log_level` answers when nothing is recorded.
+const LOG_OFF: i32 = i32::MAX;
+
+/// Defines the function of `extism:host/env` with this name, one of [`FUNCTIONS`].
+pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result<()> {
+    match name {
+        "config_get" => linker.func_wrap(HOST_ENV, name, config_get),
+        "var_get" => linker.func_wrap(HOST_ENV, name, var_get),
+        "var_set" => linker.func_wrap(HOST_ENV, name, var_set),
+        "http_request" => linker.func_wrap_async(HOST_ENV, name, |caller, (request, body): (i64, i64)| {
+            Box::new(http_request(caller, request, body))
+        }),
+        "http_status_code" => {
+            linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| i32::from(caller.data().http.status))
+        }
+        "http_headers" => linker.func_wrap(HOST_ENV, name, http_headers),
+        "get_log_level" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| {
+            caller.data().host.log_level().map_or(LOG_OFF, |level| level as i32)
+        }),
+        _ => {
+            let level = match name {
+                "log_trace" => LogLevel::Trace,
+                "log_debug" => LogLevel::Debug,
+                "log_info" => LogLevel::Info,
+                "log_warn" => LogLevel::Warn,
+                _ => LogLevel::Error,
+            };
+            linker.func_wrap(HOST_ENV, name, move |mut caller: Caller<'_, State>, message: i64| -> wasmtime::Result<()> {
+                let message = caller.take(message)?;
+                Ok(caller.data_mut().log(level, &message)?)
+            })
+        }
+    }
+    .map(|_| ())
+}
+
+/// Defines the host function of an effect: one offset in, one out.
+pub(crate) fn define_effect(linker: &mut Linker<State>, name: &str, effect: usize) -> wasmtime::Result<()> {
+    linker
+        .func_wrap_async(HOST_USER, name, move |mut caller: Caller<'_, State>, (request,): (i64,)| {
+            Box::new(async move {
+                caller.data_mut().meter.count_effect().map_err(Stop::from)?;
+                let request = caller.block(request)?;
+                let host = caller.data().host.clone();
+                let answer = host.effect(effect, request).await;
+                Ok::<_, wasmtime::Error>(caller.put(&answer)?)
+            })
+        })
+        .map(|_| ())
+}
+
+fn config_get(mut caller: Caller<'_, State>, key: i64) -> wasmtime::Result<i64> {
+    let key = text(caller.take(key)?, "config_get")?;
+    let value = caller.data().host.config(&key);
+    Ok(caller.put(value.unwrap_or_default().as_bytes())?)
+}
+
+fn var_get(mut caller: Caller<'_, State>, key: i64) -> wasmtime::Result<i64> {
+    let key = text(caller.take(key)?, "var_get")?;
+    let value = caller.data().vars.get(&key).cloned();
+    Ok(caller.put(&value.unwrap_or_default())?)
+}
+
+fn var_set(mut caller: Caller<'_, State>, key: i64, value: i64) -> wasmtime::Result<()> {
+    if caller.data().meter.limits.vars == 0 {
+        return Err(Stop::Refused("variables are turned off: `limits.vars` is 0".to_owned()).into());
+    }
+    let key = text(caller.take(key)?, "var_set")?;
+    // An offset of 0 deletes.
+    if value == 0 {
+        caller.data_mut().vars.remove(&key);
+        return Ok(());
+    }
+    let value = caller.take(value)?;
+    let state = caller.data_mut();
+    let others = state.vars.iter().filter(|(other, _)| **other != key);
+    let others: usize = others.map(|(other, value)| other.len() + value.len()).sum();
+    let total = (others + key.len() + value.len()) as u64;
+    state.meter.within(total, Limit::Vars).map_err(Stop::from)?;
+    state.vars.insert(key, value);
+    Ok(())
+}
+
+async fn http_request(mut caller: Caller<'_, State>, request: i64, body: i64) -> wasmtime::Result<i64> {
+    caller.data_mut().meter.count_effect().map_err(Stop::from)?;
+    let request = caller.take(request)?;
+    let mut request: HttpRequest = serde_json::from_slice(&request)
+        .map_err(|error| Stop::Refused(format!("http_request: the request is not valid: {error}")))?;
+    request.body = caller.take(body)?;
+    request.max_response = caller.data().meter.limits.http_response;
+    let host = caller.data().host.clone();
+    caller.data_mut().http = LastHttp::default();
+    let response = host.http(request).await.map_err(|error| match error {
+        HttpError::TooLarge => Stop::Limit(caller.data().meter.limits.hit(Limit::HttpResponse)),
+        HttpError::Failed(reason) => Stop::Refused(reason),
+    })?;
+    caller.data_mut().http = LastHttp { status: response.status, headers: response.headers };
+    Ok(caller.put(&response.body)?)
+}
+
+fn http_headers(mut caller: Caller<'_, State>) -> wasmtime::Result<i64> {
+    if caller.data().http.status == 0 {
+        return Ok(0);
+    }
+    let headers = serde_json::to_vec(&caller.data().http.headers)?;
+    Ok(caller.put(&headers)?)
+}
+
+fn text(bytes: Vec<u8>, function: &str) -> Result<String, Stop> {
+    String::from_utf8(bytes).map_err(|error| Stop::Refused(format!("{function}: the key is not UTF-8: {error}")))
+}

@@ -1,0 +1,154 @@
+//! The engine: compiler, pool of sandboxes, and the clock that keeps guests interruptible.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Inlining, PoolingAllocationConfig};
+
+use crate::LoadError;
+
+/// How long a guest runs before it yields to others.
+const TICK: Duration = Duration::from_millis(5);
+/// What the fiber of a call needs beside the guest's stack, for the host functions that run on it.
+const HOST_STACK: usize = 128 << 10;
+/// Memories and tables that one plugin may have, the kernel's memory included.
+const MEMORIES_PER_PLUGIN: u32 = 8;
+const TABLES_PER_PLUGIN: u32 = 8;
+/// Bytes for an instance's globals, imports and bookkeeping; a large Haskell module needs some hundred KiB.
+const INSTANCE_BYTES: usize = 4 << 20;
+
+/// What an [`Engine`] is made of. All of it is reserved address space, not memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EngineConfig {
+    /// Sandboxes that may exist at once.
+    pub sandboxes: u32,
+    /// Bytes that one memory of a sandbox can grow to: the largest limit of any role.
+    pub memory: u64,
+    /// Elements that one table can grow to: the largest limit of any role.
+    pub table_elements: u64,
+    /// Bytes of stack that a guest has. It is the engine's, since the pool is made of stacks of this
+    /// size: a role with another limit needs another engine.
+    pub stack: u64,
+    /// Bytes of a used memory that are cleaned by hand instead of being given back to the kernel.
+    pub keep_resident: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { sandboxes: 12_000, memory: 64 << 20, table_elements: 100_000, stack: 512 << 10, keep_resident: 64 << 10 }
+    }
+}
+
+/// Compiles plugins and runs their calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) config: EngineConfig,
+}
+
+impl Engine {
+    /// Reserves the pool.
+    ///
+    /// # Errors
+    /// If the machine refuses the address space or a value is out of range.
+    pub fn new(config: EngineConfig) -> Result<Self, LoadError> {
+        let prepare = |error: wasmtime::Error| LoadError::Prepare(format!("the engine cannot start: {error:#}"));
+        let engine = wasmtime::Engine::new(&settings(&config)).map_err(prepare)?;
+        let ticker = Ticker::start(&engine).map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
+        Ok(Self { engine, ticker, config })
+    }
+
+    /// What this engine was made of.
+    #[must_use]
+    pub fn config(&self) -> EngineConfig {
+        self.config
+    }
+}
+
+fn settings(config: &EngineConfig) -> Config {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(config.sandboxes)
+        .total_stacks(config.sandboxes)
+        .total_memories(config.sandboxes.saturating_mul(2))
+        .total_tables(config.sandboxes.saturating_mul(2))
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_memories_per_module(MEMORIES_PER_PLUGIN)
+        .max_tables_per_module(TABLES_PER_PLUGIN)
+        .max_memory_size(size(config.memory))
+        .table_elements(size(config.table_elements))
+        .linear_memory_keep_resident(size(config.keep_resident))
+        .table_keep_resident(size(config.keep_resident))
+        .async_stack_keep_resident(0);
+    let mut settings = Config::new();
+    settings
+        .allocation_strategy(pool)
+        .memory_reservation(config.memory)
+        .memory_guard_size(64 << 10)
+        .epoch_interruption(true)
+        .max_wasm_stack(size(config.stack))
+        .async_stack_size(size(config.stack).saturating_add(HOST_STACK))
+        .compiler_inlining(Inlining::Yes)
+        .wasm_features(crate::link::features(), true);
+    settings
+}
+
+/// Advances the engine's epoch while calls are running, and sleeps while none is.
+pub(crate) struct Ticker {
+    running: AtomicUsize,
+    thread: Thread,
+}
+
+/// A call that wants the epoch to advance.
+pub(crate) struct Running<'t>(&'t Ticker);
+
+impl Ticker {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Arc<Self>> {
+        let engine = engine.weak();
+        let (hand_over, take_over) = std::sync::mpsc::channel::<Weak<Self>>();
+        let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            let Ok(ticker) = take_over.recv() else { return };
+            loop {
+                let Some(running) = ticker.upgrade().map(|ticker| ticker.running.load(Ordering::SeqCst)) else {
+                    return;
+                };
+                if running == 0 {
+                    std::thread::park();
+                    continue;
+                }
+                std::thread::sleep(TICK);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })?;
+        let ticker = Arc::new(Self { running: AtomicUsize::new(0), thread: thread.thread().clone() });
+        // The thread waits for exactly this message.
+        let _ = hand_over.send(Arc::downgrade(&ticker));
+        Ok(ticker)
+    }
+
+    /// Counts a call as running until the returned value is dropped.
+    pub fn running(&self) -> Running<'_> {
+        if self.running.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.thread.unpark();
+        }
+        Running(self)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.thread.unpark();
+    }
+}

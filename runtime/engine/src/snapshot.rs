@@ -1,0 +1,118 @@
+//! Snapshots: a plugin's initialisation is run once, and every sandbox begins after it.
+//!
+//! The initialised module is a module again (`wasmtime-wizer` writes it), which the compile cache keeps.
+//! A snapshot copies everything, entropy too: while it is taken, randomness and effects are refused, and
+//! a plugin that wants them during its initialisation is initialised in each sandbox instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Instance, Module, Store, Val};
+use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
+
+use crate::link::INITIALIZE;
+use crate::sandbox::{Sandbox, within};
+use crate::state::State;
+use crate::{Engine, Host, HostFuture, Limits, LoadOptions, LogLevel, Snapshot};
+
+/// Loading is off the request path and may take its time, but not forever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is decided without trying: a snapshot is not needed, or not wanted.
+pub(crate) fn needed(linked: &[u8], wanted: bool) -> Option<Snapshot> {
+    // The linked module was written here: looking for the name is a parse of its export section.
+    let initialises = wasmparser::Parser::new(0).parse_all(linked).any(|payload| match payload {
+        Ok(wasmparser::Payload::ExportSection(section)) => {
+            section.into_iter().flatten().any(|export| export.name == INITIALIZE)
+        }
+        _ => false,
+    });
+    match (initialises, wanted) {
+        (false, _) => Some(Snapshot::NotNeeded),
+        (true, false) => Some(Snapshot::Off),
+        (true, true) => None,
+    }
+}
+
+/// Runs the initialisation and writes the initialised module, or says why that is not possible.
+pub(crate) async fn take(
+    engine: &Engine,
+    linked: &[u8],
+    digest: &str,
+    options: &LoadOptions<'_>,
+) -> Result<Vec<u8>, String> {
+    let says = |error: wasmtime::Error| format!("{error:#}");
+    let mut wizer = Wizer::new();
+    wizer.init_func(INITIALIZE);
+    let (context, instrumented) = wizer.instrument(linked).map_err(says)?;
+    let compiler = engine.engine.clone();
+    let module = tokio::task::spawn_blocking(move || Module::new(&compiler, &instrumented))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(says)?;
+    let plugin = engine
+        .prepare(module, Snapshot::Off, digest.to_owned(), options)
+        .map_err(|error| error.to_string())?;
+    let limits = Limits {
+        wall_time: PATIENCE,
+        memory: engine.config.memory.saturating_mul(2),
+        table_elements: engine.config.table_elements,
+        effects: 0,
+        ..Limits::default()
+    };
+    let mut sandbox = within(&plugin, limits, async {
+        let mut sandbox = Sandbox::new(&plugin, Arc::new(Unready), limits).await?;
+        sandbox.initialize_only().await?;
+        Ok(sandbox)
+    })
+    .await
+    .map_err(|error| error.to_string())?;
+    let (store, instance) = sandbox.parts();
+    wizer.snapshot(&context, &mut Initialised { store, instance }).await.map_err(says)
+}
+
+/// The host of a plugin that is only being initialised: it answers nothing that may differ later.
+struct Unready;
+
+impl Host for Unready {
+    fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        // Not reached: the limit of 0 effects ends the initialisation before.
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        tracing::debug!(?level, message, "while a snapshot is taken");
+    }
+
+    fn random(&self, _bytes: &mut [u8]) -> Result<(), String> {
+        Err("randomness is refused while a snapshot is taken: every sandbox would get the same".to_owned())
+    }
+}
+
+/// Reads an instance for Wizer.
+struct Initialised<'s> {
+    store: &'s mut Store<State>,
+    instance: Instance,
+}
+
+impl InstanceState for Initialised<'_> {
+    async fn global_get(&mut self, name: &str, ty: ValType) -> SnapshotVal {
+        let value = self.instance.get_global(&mut *self.store, name).map(|global| global.get(&mut *self.store));
+        match (value, ty) {
+            (Some(Val::I32(value)), _) => SnapshotVal::I32(value),
+            (Some(Val::I64(value)), _) => SnapshotVal::I64(value),
+            (Some(Val::F32(value)), _) => SnapshotVal::F32(value),
+            (Some(Val::F64(value)), _) => SnapshotVal::F64(value),
+            (Some(Val::V128(value)), _) => SnapshotVal::V128(value.as_u128()),
+            // Wizer instruments exactly the globals it asks for, and refuses those of reference types.
+            (_, ValType::I32) => SnapshotVal::I32(0),
+            (_, _) => SnapshotVal::I64(0),
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        if let Some(memory) = self.instance.get_memory(&mut *self.store, name) {
+            contents(memory.data(&*self.store));
+        }
+    }
+}
