@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::Context;
+use crate::value::pattern_schema;
 
 /// What a service knows of the call that asks for an effect.
 #[derive(Clone, Debug)]
@@ -54,11 +54,11 @@ pub struct Bounds {
 /// A role's name: 1 to 64 of `a`–`z`, `0`–`9`, `_`, `-`, not starting with `_` or `-`.
 ///
 /// It stands in URLs, file names and configuration keys, hence the narrow alphabet.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct RoleName(#[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))] Arc<str>);
+pub struct RoleName(Arc<str>);
+
+pattern_schema!(RoleName, r"^[a-z0-9][a-z0-9_-]{0,63}$");
 
 /// A text that is no role name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +121,11 @@ impl Borrow<str> for RoleName {
 
 /// Names one call on this host, in logs, traces, journals and to the guest:
 /// 1 to 128 visible ASCII characters.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct CallId(#[schemars(regex(pattern = r"^[!-~]{1,128}$"))] Arc<str>);
+pub struct CallId(Arc<str>);
+
+pattern_schema!(CallId, r"^[!-~]{1,128}$");
 
 /// A text that is no call id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -38,6 +38,8 @@ pub mod dispatch;
 pub mod effect;
 pub mod effects;
 pub mod error;
+#[cfg(feature = "generate")]
+pub mod generate;
 pub mod table;
 pub mod value;
 

@@ -10,10 +10,8 @@ use crate::call::{CallId, RoleName};
 #[serde(rename_all = "camelCase")]
 pub struct Context {
     /// The role the plugin runs as.
-    #[schemars(with = "String")]
     pub role: RoleName,
     /// The call, unique on this host.
-    #[schemars(with = "String")]
     pub call_id: CallId,
     /// Who made the call, as far as it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,19 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A GitHub repository as `owner/name`.
 ///
 /// Only the characters GitHub allows, so that it can stand in a URL's path as it is.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-#[schemars(inline)]
-pub struct RepoName(
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{1,100}$"))] String,
+pub struct RepoName(String);
+
+pattern_schema!(
+    RepoName,
+    r"^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$"
 );
 
 /// A text that is no repository name.
@@ -58,9 +57,9 @@ impl TryFrom<String> for RepoName {
                 && (1..=100).contains(&name.len())
                 && owner.bytes().all(word)
                 && name.bytes().all(|byte| word(byte) || byte == b'.')
-                // Either would climb in a URL's path.
-                && name != "."
-                && name != ".."
+                // `.` and `..` would climb in a URL's path; GitHub takes no name that
+                // ends in a dot.
+                && !name.ends_with('.')
         });
         if valid {
             Ok(Self(text))

@@ -1,0 +1,27 @@
+//! How templates are read.
+
+use minijinja::Environment;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+/// Renders a template. A line that holds only a block leaves nothing behind, so
+/// that a template is laid out as its output is.
+pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .keep_trailing_newline(true)
+            .build()?,
+    );
+    environment.add_filter("prefixed", prefixed);
+    environment.template_from_str(template)?.render(Serde(view))
+}
+
+/// Puts `prefix` before each line of a comment: `{{ doc | prefixed("/// ") }}`.
+fn prefixed(lines: Vec<String>, prefix: &str) -> String {
+    let line = |line: &String| format!("{prefix}{line}").trim_end().to_owned();
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
