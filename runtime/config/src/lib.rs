@@ -1,1 +1,39 @@
-//! x
+//! Loading, checking and showing `exomonad.toml`.
+//!
+//! An operator who gets the configuration wrong should learn all of it at once, each mistake with
+//! its place and what to do about it; one who wonders what is in force should see every value with
+//! where it came from. Both rest on one source: the structs in `model`, whose doc comments become
+//! the JSON Schema, the messages, `exomonad config show` and `exomonad.default.toml`.
+//!
+//! The way through, in the order it is taken:
+//!
+//! - `text`: values written as text (sizes, durations, names, patterns), parsed once at the edge;
+//! - `model`: the sections of the file and the effective [`Config`];
+//! - `read`: text → tree with positions → checked against the schema → merged with environment
+//!   and defaults → rules that concern several keys;
+//! - `diagnostic`: what is reported about a mistake, for people and for machines;
+//! - `show`: the effective configuration and the documented default file, written out;
+//! - `tokens`: bearer tokens, which the configuration names but never holds.
+
+mod diagnostic;
+mod key;
+mod model;
+mod read;
+mod schema;
+mod show;
+mod text;
+mod tokens;
+
+pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
+pub use model::{
+    Config, EngineConfig, InstanceMode, Limit, Limits, LogConfig, LogFormat, PluginsConfig, Role,
+    ServerConfig, StateConfig,
+};
+pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
+pub use schema::json_schema;
+pub use show::{default_file, render_effective};
+pub use text::{
+    ByteSize, EffectPattern, FormatError, HostPattern, Label, ListenAddress, Origin, PluginRef,
+    RepoPattern, RoleName, TimeSpan,
+};
+pub use tokens::{Secret, TokenError, TokenSource, Tokens};

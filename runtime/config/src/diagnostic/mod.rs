@@ -1,0 +1,108 @@
+//! What is reported about a configuration: each mistake with its place and what to do about it.
+
+mod place;
+mod report;
+
+pub(crate) use place::SourceText;
+pub use place::{Excerpt, FilePlace, Place};
+
+use serde::{Serialize, Serializer};
+
+/// One mistake, or one thing that is allowed but likely not meant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Diagnostic {
+    /// Whether the configuration can be used in spite of it.
+    pub severity: Severity,
+    /// What kind of mistake it is; stable, for machines.
+    pub code: Code,
+    /// What is wrong, in one clause.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The full key it concerns, such as `role.tl.limits.memory`; absent if it concerns none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Where the value was written.
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The host does not start with this.
+    Error,
+    /// The host starts, but this is likely not what was meant.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// The kinds of mistake. A code keeps its meaning for good.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// The code as it is printed and serialised.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is missing, unreadable, too large or not UTF-8.
+    UnreadableFile = "unreadable_file",
+    /// The text is not TOML.
+    Syntax = "syntax",
+    /// There is no such key.
+    UnknownKey = "unknown_key",
+    /// A value of another type belongs here.
+    WrongType = "wrong_type",
+    /// The value is of the right type but malformed.
+    InvalidValue = "invalid_value",
+    /// The value is too small or too large.
+    OutOfRange = "out_of_range",
+    /// A role name breaks the rule for names.
+    InvalidRoleName = "invalid_role_name",
+    /// A pattern grants no effect that exists.
+    UnknownEffect = "unknown_effect",
+    /// Two keys, each fine, can't both hold.
+    Conflict = "conflict",
+    /// Other machines could use the host without a token.
+    ExposedWithoutToken = "exposed_without_token",
+    /// A token can't be read or used.
+    Token = "token",
+    /// A file or folder is not what it has to be.
+    Path = "path",
+    /// Something is granted whose bounds leave nothing to reach.
+    UselessGrant = "useless_grant",
+    /// A value has no effect, or a weaker one than it seems.
+    Ineffective = "ineffective",
+    /// A protection is weakened.
+    Insecure = "insecure",
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Every mistake in a configuration, in the order of the file.
+///
+/// `Display` renders them for a terminal, `Serialize` as a JSON array.
+#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error)]
+#[serde(transparent)]
+#[error("{}", report::render(diagnostics))]
+pub struct ConfigErrors {
+    /// The mistakes; never empty, each of [`Severity::Error`].
+    pub diagnostics: Vec<Diagnostic>,
+}

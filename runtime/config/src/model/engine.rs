@@ -1,0 +1,30 @@
+//! `[engine]`: the sandboxes that plugins run in.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::ByteSize;
+
+/// The sandboxes that plugins run in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// How many sandboxes exist at once, over all roles. Each reserves address space for the
+    /// largest memory and stack that any role may have, which costs no memory until it is used.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sandboxes: u32,
+    /// How much of a sandbox's memory is kept mapped, and cleared by hand, when it is reused. More
+    /// saves page faults for large guests; beyond some 64KiB it costs more than it saves, and real
+    /// memory for every sandbox.
+    #[schemars(extend("x-maximum" = "64MiB"))]
+    pub keep_resident: ByteSize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            sandboxes: 12_000,
+            keep_resident: ByteSize::kib(64),
+        }
+    }
+}

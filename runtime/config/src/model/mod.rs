@@ -1,0 +1,111 @@
+//! What can be configured: one struct a section, each field documented where it is defined.
+//!
+//! These types are at once the shape of the file, the source of its JSON Schema and of every
+//! description a user sees, and the effective configuration the host reads. Their `Default` is the
+//! built-in default, with paths still relative.
+
+mod engine;
+mod limits;
+mod log;
+mod plugins;
+mod role;
+mod server;
+mod state;
+
+pub use engine::EngineConfig;
+pub use limits::{Limit, Limits};
+pub use log::{LogConfig, LogFormat};
+pub use plugins::PluginsConfig;
+pub use role::{InstanceMode, Role};
+pub use server::ServerConfig;
+pub use state::StateConfig;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::RoleName;
+
+/// The effective configuration: file, environment and defaults merged, paths absolute.
+///
+/// Made by [`Config::load`]. Holds no secret: a token is named by its file or environment variable,
+/// see [`crate::Tokens`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// Where plugins come from.
+    pub plugins: PluginsConfig,
+    /// The sandboxes that plugins run in.
+    pub engine: EngineConfig,
+    /// What the host keeps between starts.
+    pub state: StateConfig,
+    /// The host's own log, written to standard error.
+    pub log: LogConfig,
+    /// What every role begins with; a role's own keys override these. Lists are replaced, the
+    /// tables `config` and `limits` are merged key by key.
+    pub defaults: Role,
+    /// The roles by name. As soon as one is listed, plugins that are not listed are no longer
+    /// served, unless `plugins.unlisted_roles` says so.
+    #[serde(rename = "role")]
+    #[schemars(extend("x-key-format" = "role-name"))]
+    pub roles: BTreeMap<RoleName, Role>,
+}
+
+impl Config {
+    /// What the role of this name gets: its own table, or `[defaults]` if it is not listed and
+    /// unlisted roles are served. `None` means that there is no such role, whatever the plugin
+    /// folder holds.
+    pub fn role(&self, name: &RoleName) -> Option<&Role> {
+        match self.roles.get(name) {
+            Some(role) => Some(role),
+            None if self.plugins.unlisted_roles => Some(&self.defaults),
+            None => None,
+        }
+    }
+
+    /// The full key that sets `field` for a role, for messages: `role.tl.effects`, or
+    /// `defaults.effects` for a role that is served without being listed.
+    pub fn role_key(&self, name: &RoleName, field: &str) -> String {
+        if self.plugins.unlisted_roles && !self.roles.contains_key(name) {
+            format!("defaults.{field}")
+        } else {
+            format!("role.{name}.{field}")
+        }
+    }
+
+    /// The full key that sets a limit of a role, for messages: `role.tl.limits.memory`.
+    pub fn limit_key(&self, name: &RoleName, limit: Limit) -> String {
+        self.role_key(name, &format!("limits.{}", limit.field()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_table_that_a_role_gets_its_keys_from() {
+        let mut config = Config::default();
+        let tl: RoleName = "tl".parse().unwrap();
+        let dev: RoleName = "dev".parse().unwrap();
+        config.roles.insert(tl.clone(), Role::default());
+
+        config.plugins.unlisted_roles = true;
+        assert_eq!(
+            config.limit_key(&tl, Limit::Memory),
+            "role.tl.limits.memory"
+        );
+        assert_eq!(
+            config.limit_key(&dev, Limit::Memory),
+            "defaults.limits.memory"
+        );
+        assert!(config.role(&dev).is_some());
+
+        config.plugins.unlisted_roles = false;
+        assert_eq!(config.role_key(&dev, "effects"), "role.dev.effects");
+        assert!(config.role(&dev).is_none());
+    }
+}

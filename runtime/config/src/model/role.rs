@@ -1,0 +1,144 @@
+//! `[defaults]` and `[role.<name>]`: what a role runs, may do and may use.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+use crate::text::{EffectPattern, HostPattern, Label, PluginRef, RepoPattern, RoleName};
+use crate::tokens::TokenSource;
+
+/// What a role runs, may do and may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Role {
+    /// The plugin: a name in the plugin folder, or the path of a `.wasm` file. By default the
+    /// plugin of the role's name. Set it for a role, not in `[defaults]`.
+    #[schemars(example = &"tl")]
+    pub plugin: Option<PluginRef>,
+    /// The effects the role may use, by name or by pattern; every other effect is refused. `*`
+    /// stands for any run of characters. By default what reads and logs, and nothing that writes.
+    pub effects: Vec<EffectPattern>,
+    /// The folders that file and git effects may reach, with everything in them.
+    #[schemars(extend("items" = { "type": "string", "format": "path" }))]
+    pub paths: Vec<PathBuf>,
+    /// The GitHub repositories that GitHub effects may reach: `owner/name`, `owner/*`.
+    pub repos: Vec<RepoPattern>,
+    /// The hosts that the guest's HTTP requests may reach, without ports; `*` stands for any run of
+    /// characters.
+    pub hosts: Vec<HostPattern>,
+    /// The labels a container must carry, all of them, for Docker effects to reach it: `key=value`,
+    /// or `key` for any value. None means no container.
+    pub labels: Vec<Label>,
+    /// Whether a call gets a fresh sandbox, or one that an earlier call of the role has used.
+    pub instance: InstanceMode,
+    /// File with a bearer token that opens this role. Read once at start; blanks around the token
+    /// are dropped. Once set, the role is not served without it or the operator token.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/exomonad-tl-token")]
+    pub token_file: Option<PathBuf>,
+    /// Environment variable with the role's token, instead of `token_file`.
+    #[schemars(extend("format" = "environment-variable"), example = &"EXOMONAD_TL_TOKEN")]
+    pub token_env: Option<String>,
+    /// Texts that the guest can read by name. It sees them all: no secrets here.
+    pub config: BTreeMap<String, String>,
+    /// What a call may use at most. A call that needs more is ended, and its error names the limit
+    /// and the key that sets it.
+    pub limits: Limits,
+}
+
+/// What reads and logs. Effects are listed one by one where a service also has, or may come to
+/// have, ones that write.
+const READING_EFFECTS: [&str; 9] = [
+    "log.*",
+    "clock.*",
+    "random.*",
+    "git.get_*",
+    "git.status",
+    "git.diff",
+    "git.repo_info",
+    "kv.get",
+    "kv.list",
+];
+
+impl Default for Role {
+    fn default() -> Self {
+        Self {
+            plugin: None,
+            effects: READING_EFFECTS
+                .iter()
+                .filter_map(|pattern| pattern.parse().ok())
+                .collect(),
+            paths: vec![PathBuf::from(".")],
+            repos: Vec::new(),
+            hosts: Vec::new(),
+            labels: Vec::new(),
+            instance: InstanceMode::Fresh,
+            token_file: None,
+            token_env: None,
+            config: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Role {
+    /// The plugin that the role of this name runs.
+    pub fn plugin_for(&self, name: &RoleName) -> PluginRef {
+        self.plugin
+            .clone()
+            .unwrap_or_else(|| PluginRef::Named(name.clone()))
+    }
+
+    /// Whether the role may use the effect of this capability.
+    pub fn grants(&self, capability: &str) -> bool {
+        self.effects
+            .iter()
+            .any(|pattern| pattern.matches(capability))
+    }
+
+    /// Where the role's token is, if one is asked for.
+    pub fn token_source(&self) -> Option<TokenSource> {
+        TokenSource::of(self.token_file.as_deref(), self.token_env.as_deref())
+    }
+}
+
+/// Which sandbox a call gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceMode {
+    /// A new sandbox for every call: nothing of one call is there in the next.
+    Fresh,
+    /// A sandbox that is kept for the next call: the guest's memory and variables stay. Faster, for
+    /// guests that are trusted with it.
+    Pooled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_pattern_is_valid() {
+        assert_eq!(Role::default().effects.len(), READING_EFFECTS.len());
+    }
+
+    #[test]
+    fn nothing_that_writes_is_granted_by_default() {
+        let role = Role::default();
+        for capability in ["git.status", "git.get_branch", "log.write", "kv.get"] {
+            assert!(role.grants(capability), "{capability}");
+        }
+        for capability in [
+            "kv.set",
+            "kv.delete",
+            "git.commit",
+            "github.create_pr",
+            "docker.exec",
+            "http.request",
+        ] {
+            assert!(!role.grants(capability), "{capability}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The environment variables that override the file.
+
+use serde_json::{Map, Value, json};
+
+use super::Surroundings;
+use super::check::check_value;
+use super::document::{Content, Node, Origin};
+use super::findings::Findings;
+use super::merge::{absolute, home_of};
+use crate::key::KeyPath;
+use crate::schema::{Kind, Shape};
+
+/// A variable that overrides a key of the file. An empty one counts as not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The section and the key it overrides.
+    pub key: [&'static str; 2],
+    /// What it holds, for people.
+    pub description: &'static str,
+}
+
+/// The variable that holds the operator token itself, instead of naming where it is.
+const TOKEN: &str = "EXOMONAD_TOKEN";
+
+/// Every variable that is read, besides `EXOMONAD_CONFIG`, which names the file.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "EXOMONAD_LISTEN",
+        key: ["server", "listen"],
+        description: "Address and port to listen on.",
+    },
+    Variable {
+        name: "EXOMONAD_ALLOWED_HOSTS",
+        key: ["server", "allowed_hosts"],
+        description: "Host names accepted in requests, separated by commas.",
+    },
+    Variable {
+        name: "EXOMONAD_ALLOWED_ORIGINS",
+        key: ["server", "allowed_origins"],
+        description: "Origins of web pages that may call, separated by commas.",
+    },
+    Variable {
+        name: TOKEN,
+        key: ["server", "token_env"],
+        description: "The operator token itself.",
+    },
+    Variable {
+        name: "EXOMONAD_TOKEN_FILE",
+        key: ["server", "token_file"],
+        description: "File with the operator token.",
+    },
+    Variable {
+        name: "EXOMONAD_PLUGINS_DIR",
+        key: ["plugins", "dir"],
+        description: "The plugin folder.",
+    },
+    Variable {
+        name: "EXOMONAD_CACHE_DIR",
+        key: ["plugins", "cache_dir"],
+        description: "Where compiled plugins are kept.",
+    },
+    Variable {
+        name: "EXOMONAD_STATE_DIR",
+        key: ["state", "dir"],
+        description: "The folder for the key-value store.",
+    },
+    Variable {
+        name: "EXOMONAD_LOG",
+        key: ["log", "filter"],
+        description: "What is logged.",
+    },
+    Variable {
+        name: "EXOMONAD_LOG_FORMAT",
+        key: ["log", "format"],
+        description: "How it is written: `pretty` or `json`.",
+    },
+];
+
+/// Reads the variables that are set; gives them in the shape of the file, paths absolute.
+pub(super) fn read(surroundings: &Surroundings<'_>, findings: &mut Findings<'_>) -> Value {
+    let mut sections = Map::new();
+    for variable in VARIABLES {
+        let Some(text) = (surroundings.env)(variable.name).filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let [section, name] = variable.key;
+        let key = KeyPath::of(variable.key);
+        let Some(shape) = Shape::root()
+            .key(section)
+            .and_then(|section| section.key(name))
+        else {
+            continue;
+        };
+        let node = node(variable, shape, text);
+        findings.note_origin(key.clone(), node.origin.clone());
+        let Some(mut value) = check_value(shape, &node, &key, findings) else {
+            continue;
+        };
+        if shape.format() == Some("path")
+            && let Some(path) = value
+                .as_str()
+                .and_then(|path| absolute(path, surroundings.cwd, home_of(surroundings).as_deref()))
+        {
+            value = path.into();
+        }
+        let section = sections.entry(section).or_insert_with(|| json!({}));
+        section[name] = value;
+    }
+    Value::Object(sections)
+}
+
+/// The variable's text as the value that the key takes.
+fn node(variable: &Variable, shape: Shape, text: String) -> Node {
+    let origin = Origin::Variable(variable.name);
+    let content = if variable.name == TOKEN {
+        // The token stays where it is; the configuration learns the place.
+        Content::Text(TOKEN.to_owned())
+    } else if shape.allows(Kind::List) {
+        let item = |text: &str| Node {
+            origin: origin.clone(),
+            content: Content::Text(text.to_owned()),
+        };
+        let items = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
+        Content::List(items.map(item).collect())
+    } else {
+        Content::Text(text)
+    };
+    Node { origin, content }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_overrides_a_key_that_takes_text_or_a_list_of_it() {
+        for variable in VARIABLES {
+            let [section, key] = variable.key;
+            let shape = Shape::root()
+                .key(section)
+                .and_then(|section| section.key(key));
+            let takes_text = |shape: Shape| {
+                shape.allows(Kind::Text) || shape.item().is_some_and(|item| item.allows(Kind::Text))
+            };
+            assert!(shape.is_some_and(takes_text), "{}", variable.name);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From text to the effective [`Config`], with every mistake found on the way.
+//!
+//! 1. [`document`] turns TOML into a tree with positions and goes on after syntax errors.
+//! 2. [`check`] compares the tree with the schema. What is wrong is reported and left out, so that
+//!    the rest can still be checked.
+//! 3. [`environment`] lays the `EXOMONAD_*` variables over the file, checked the same way.
+//! 4. [`merge`] lays both over the defaults, gives each role its share and makes paths absolute.
+//! 5. [`rules`] and [`surroundings`] check what concerns several keys, files and tokens.
+
+mod check;
+mod document;
+mod environment;
+mod file;
+mod findings;
+mod merge;
+mod rules;
+mod sources;
+mod surroundings;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use environment::{VARIABLES, Variable};
+pub use sources::{Source, Sources};
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity, SourceText};
+use crate::model::Config;
+use findings::Findings;
+
+/// A configuration that can be used, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// The file it was read from; `None` if there is none and the defaults hold.
+    pub path: Option<PathBuf>,
+    /// Where each value that is not a default comes from.
+    pub sources: Sources,
+    /// What is allowed but likely not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Loads the configuration: from `path` if given (`--config`), else from the file that
+    /// `EXOMONAD_CONFIG` names, else from `exomonad.toml` in the current directory if it is there,
+    /// else from the defaults; then the `EXOMONAD_*` variables of [`VARIABLES`] override it.
+    ///
+    /// Relative paths, defaults included, are taken from the file's folder; without a file, and in
+    /// variables, from the current directory. `~/` is the home directory.
+    ///
+    /// `known_effects` are the capabilities of every effect there is (`git.status`), to report a
+    /// pattern that matches none; if empty, patterns are not compared.
+    ///
+    /// # Errors
+    /// Every mistake there is, not only the first.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        known_effects: &[&str],
+    ) -> Result<Loaded, ConfigErrors> {
+        let cwd = std::env::current_dir().map_err(|error| {
+            let message = format!("the current directory can't be determined: {error}");
+            file::problem(message, None, Place::Nowhere {})
+        })?;
+        let surroundings = Surroundings {
+            cwd: &cwd,
+            env: &env,
+            known_effects,
+        };
+        let found = file::find(path, &surroundings)?;
+        let (path, text) = found.map_or((None, String::new()), |(path, text)| (Some(path), text));
+        // Paths are made absolute as text, since that is what JSON and TOML can hold.
+        if [Some(cwd.as_path()), path.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|path| path.to_str().is_none())
+        {
+            let message =
+                "the path of the current directory or of the file is not UTF-8".to_owned();
+            return Err(file::problem(
+                message,
+                Some("run exomonad elsewhere"),
+                Place::Nowhere {},
+            ));
+        }
+        load_text(&text, path.as_deref(), &surroundings)
+    }
+}
+
+/// What a configuration is loaded in.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// The current directory.
+    pub cwd: &'a Path,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Every effect's capability.
+    pub known_effects: &'a [&'a str],
+}
+
+/// Loads from a file's text; `path` is where the text stands, `None` for the defaults.
+pub(crate) fn load_text(
+    text: &str,
+    path: Option<&Path>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Loaded, ConfigErrors> {
+    let source = SourceText::new(path.unwrap_or(Path::new("exomonad.toml")), text);
+    let mut findings = Findings::new(source);
+
+    let document = document::parse(text, &mut findings);
+    let from_file = check::check_document(&document, &mut findings);
+    let from_environment = environment::read(surroundings, &mut findings);
+
+    let merged = merge::merge(from_file, from_environment, path, surroundings);
+    match serde_json::from_value::<Config>(merged) {
+        Ok(config) => {
+            rules::check(&config, surroundings.known_effects, &mut findings);
+            surroundings::check(&config, surroundings, &mut findings);
+            findings.conclude(config, path)
+        }
+        // The schema says it fits and the type says it does not: report it rather than trust either.
+        Err(error) => Err(findings.fail_with(Diagnostic {
+            severity: Severity::Error,
+            code: Code::WrongType,
+            message: format!("the configuration as a whole does not fit: {error}"),
+            help: None,
+            key: None,
+            place: Place::Nowhere {},
+        })),
+    }
+}

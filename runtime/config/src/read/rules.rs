@@ -1,0 +1,280 @@
+//! The rules that concern several keys, or more of a key than its form.
+
+use super::check::nearest;
+use super::findings::Findings;
+use crate::diagnostic::Code;
+use crate::key::KeyPath;
+use crate::model::{Config, Role};
+use crate::text::{ByteSize, EffectPattern};
+
+/// The unit in which a guest's memory grows.
+const PAGE: u64 = 64 * 1024;
+/// How much address space the sandboxes may reserve together: a quarter of what a 64-bit process
+/// has on the usual systems (2^47 bytes).
+const ADDRESS_SPACE: u64 = 1 << 45;
+
+/// Checks all of them.
+pub(super) fn check(config: &Config, known_effects: &[&str], findings: &mut Findings<'_>) {
+    check_exposure(config, findings);
+    check_hosts(config, findings);
+    check_address_space(config, findings);
+    if config.defaults.plugin.is_some() {
+        findings.error(
+            KeyPath::of(["defaults", "plugin"]),
+            Code::Conflict,
+            "`plugin` in [defaults] would make every role run the same plugin",
+            "set it in the [role.<name>] that is meant",
+        );
+    }
+    for (table, role) in roles(config) {
+        check_effects(&table, role, known_effects, findings);
+        check_bounds(&table, role, findings);
+        check_limits(&table, role, config, findings);
+    }
+}
+
+/// `[defaults]` and each role, with the keys of their tables.
+pub(super) fn roles(config: &Config) -> impl Iterator<Item = (KeyPath, &Role)> {
+    let listed = config
+        .roles
+        .iter()
+        .map(|(name, role)| (KeyPath::of(["role", name.as_str()]), role));
+    std::iter::once((KeyPath::of(["defaults"]), &config.defaults)).chain(listed)
+}
+
+/// Beyond this machine, every role needs a token.
+fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
+    let server = KeyPath::of(["server"]);
+    let listen = server.key("listen");
+    let token_keys = ["token_file", "token_env"];
+    // A mistake in what this depends on is reported as such; what would follow from it is not.
+    let has_failed = ["listen", "token_file", "token_env"]
+        .iter()
+        .any(|key| findings.has_failed(&server.key(key)));
+    if config.server.listen.is_loopback() || config.server.token_source().is_some() || has_failed {
+        return;
+    }
+    if config.server.raw_calls {
+        findings.error(
+            server.key("raw_calls"),
+            Code::ExposedWithoutToken,
+            format!(
+                "`server.raw_calls` would let any machine that reaches {} run any plugin",
+                config.server.listen
+            ),
+            "set `server.token_file` or `server.token_env`, or turn `raw_calls` off",
+        );
+    }
+    let open: Vec<String> = roles(config)
+        .filter(|(table, _)| config.plugins.unlisted_roles || table.name() != Some("defaults"))
+        .filter(|(table, role)| {
+            role.token_source().is_none()
+                && !token_keys
+                    .iter()
+                    .any(|key| findings.has_failed(&table.key(key)))
+        })
+        .map(|(table, _)| table.as_table())
+        .collect();
+    if !open.is_empty() {
+        findings.error(
+            listen,
+            Code::ExposedWithoutToken,
+            format!("other machines can reach {}, and no token is asked for by {}", config.server.listen, open.join(", ")),
+            "set `server.token_file` (or EXOMONAD_TOKEN), give each role a token, or listen on 127.0.0.1",
+        );
+    }
+}
+
+fn check_hosts(config: &Config, findings: &mut Findings<'_>) {
+    for (index, host) in config.server.allowed_hosts.iter().enumerate() {
+        if host.is_any() {
+            findings.warn(
+                KeyPath::of(["server", "allowed_hosts"]).index(index),
+                Code::Insecure,
+                "`*` accepts any Host header, which lets web pages reach the host by DNS rebinding",
+                "name the hosts that clients use",
+            );
+        }
+    }
+}
+
+fn check_effects(
+    table: &KeyPath,
+    role: &Role,
+    known_effects: &[&str],
+    findings: &mut Findings<'_>,
+) {
+    let list = table.key("effects");
+    // A list with a mistake has lost an item, and with it the positions of those after it.
+    if known_effects.is_empty() || !findings.is_written(&list) || findings.has_failed(&list) {
+        return;
+    }
+    for (index, pattern) in role.effects.iter().enumerate() {
+        if !known_effects.iter().any(|effect| pattern.matches(effect)) {
+            let message = format!("the pattern \"{pattern}\" matches no effect");
+            findings.error(
+                list.index(index),
+                Code::UnknownEffect,
+                message,
+                suggest_effect(pattern, known_effects),
+            );
+        }
+    }
+}
+
+/// What the pattern was likely meant to be: an effect, all of a service, or else a list of services.
+fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
+    let mut services: Vec<&str> = known_effects
+        .iter()
+        .filter_map(|effect| effect.split_once('.'))
+        .map(|(service, _)| service)
+        .collect();
+    services.dedup();
+    let written = pattern.as_str();
+    let of_service = match written.split_once('.') {
+        Some((service, _)) => services.contains(&service).then_some(service),
+        None => services.contains(&written).then_some(written),
+    };
+    if let Some(near) = nearest(written, known_effects.iter().copied()) {
+        format!("did you mean \"{near}\"?")
+    } else if let Some(service) = of_service {
+        let effects: Vec<&str> = known_effects
+            .iter()
+            .copied()
+            .filter(|effect| effect.split('.').next() == Some(service))
+            .collect();
+        format!(
+            "\"{service}.*\" grants all of {service}: {}",
+            effects.join(", ")
+        )
+    } else {
+        let families: Vec<String> = services
+            .iter()
+            .map(|service| format!("{service}.*"))
+            .collect();
+        match nearest(written, families.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("there are {}", families.join(", ")),
+        }
+    }
+}
+
+/// Granting what is then bounded to nothing is allowed, but hardly meant.
+fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
+    let bounds = [
+        (
+            "github.",
+            "repos",
+            role.repos.is_empty(),
+            "name the repositories, such as [\"owner/name\"]",
+        ),
+        (
+            "docker.",
+            "labels",
+            role.labels.is_empty(),
+            "name the labels of the containers that are meant",
+        ),
+        (
+            "git.",
+            "paths",
+            role.paths.is_empty(),
+            "name the folders, such as [\".\"]",
+        ),
+    ];
+    for (service, bound, is_empty, help) in bounds {
+        let effects = table.key("effects");
+        let is_written = findings.is_written(&effects) || findings.is_written(&table.key(bound));
+        let names_service = role
+            .effects
+            .iter()
+            .any(|pattern| pattern.as_str().starts_with(service));
+        if is_empty && names_service && is_written && !findings.has_failed(&table.key(bound)) {
+            let key = if findings.is_written(&table.key(bound)) {
+                table.key(bound)
+            } else {
+                effects
+            };
+            let message = format!(
+                "{service}* effects are granted, but `{}` is empty: they reach nothing",
+                table.key(bound)
+            );
+            findings.warn(key, Code::UselessGrant, message, help);
+        }
+    }
+}
+
+fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Findings<'_>) {
+    let limits = table.key("limits");
+    let memory = role.limits.memory.get();
+    if findings.is_written(&limits.key("memory")) && !memory.is_multiple_of(PAGE) {
+        let below = ByteSize::bytes(memory / PAGE * PAGE);
+        let above = ByteSize::bytes(memory.div_ceil(PAGE) * PAGE);
+        findings.error(
+            limits.key("memory"),
+            Code::InvalidValue,
+            format!(
+                "`{}` must be a multiple of 64KiB, but it is {}",
+                limits.key("memory"),
+                role.limits.memory
+            ),
+            format!("write \"{below}\" or \"{above}\""),
+        );
+    }
+    let concurrent = limits.key("concurrent_calls");
+    if findings.is_written(&concurrent) && role.limits.concurrent_calls > config.engine.sandboxes {
+        findings.warn(
+            concurrent,
+            Code::Ineffective,
+            format!(
+                "{} calls at once need as many sandboxes, and there are {}",
+                role.limits.concurrent_calls, config.engine.sandboxes
+            ),
+            "raise `engine.sandboxes` or lower this limit",
+        );
+    }
+    let wall_time = limits.key("wall_time");
+    if findings.is_written(&wall_time) && role.limits.wall_time > config.server.request_timeout {
+        findings.warn(
+            wall_time,
+            Code::Ineffective,
+            format!(
+                "a call over HTTP ends after `server.request_timeout`, which is {}",
+                config.server.request_timeout
+            ),
+            "raise `server.request_timeout` or lower this limit",
+        );
+    }
+    let input = limits.key("input");
+    if findings.is_written(&input) && role.limits.input > config.server.max_body {
+        findings.warn(
+            input,
+            Code::Ineffective,
+            format!(
+                "a request has at most `server.max_body`, which is {}",
+                config.server.max_body
+            ),
+            "raise `server.max_body` or lower this limit",
+        );
+    }
+}
+
+/// Each sandbox reserves the largest memory and stack of all roles.
+fn check_address_space(config: &Config, findings: &mut Findings<'_>) {
+    let largest = |of: fn(&Role) -> ByteSize| {
+        roles(config)
+            .map(|(_, role)| of(role).get())
+            .max()
+            .unwrap_or_default()
+    };
+    let slot = largest(|role| role.limits.memory).saturating_add(largest(|role| role.limits.stack));
+    let sandboxes = u64::from(config.engine.sandboxes);
+    if slot.saturating_mul(sandboxes) > ADDRESS_SPACE {
+        let fitting = ADDRESS_SPACE / slot.max(1);
+        findings.error(
+            KeyPath::of(["engine", "sandboxes"]),
+            Code::OutOfRange,
+            format!("{sandboxes} sandboxes, each with room for the largest role's memory and stack, need more than 32TiB of address space"),
+            format!("with these limits there is room for {fitting}: lower `engine.sandboxes`, or the roles' `limits.memory`"),
+        );
+    }
+}

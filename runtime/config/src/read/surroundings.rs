@@ -1,0 +1,174 @@
+//! What can only be checked against the machine: files, folders, tokens.
+
+use std::path::Path;
+
+use super::Surroundings;
+use super::findings::Findings;
+use super::rules::roles;
+use crate::diagnostic::Code;
+use crate::key::KeyPath;
+use crate::model::Config;
+use crate::text::PluginRef;
+use crate::tokens::TokenSource;
+
+/// A shorter token can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// Checks all of it.
+pub(super) fn check(config: &Config, surroundings: &Surroundings<'_>, findings: &mut Findings<'_>) {
+    let server = &config.server;
+    check_token(
+        &KeyPath::of(["server"]),
+        server.token_file.as_deref(),
+        server.token_env.as_deref(),
+        surroundings,
+        findings,
+    );
+    for (table, role) in roles(config) {
+        check_token(
+            &table,
+            role.token_file.as_deref(),
+            role.token_env.as_deref(),
+            surroundings,
+            findings,
+        );
+        if findings.is_written(&table.key("paths")) && !findings.has_failed(&table.key("paths")) {
+            for (index, path) in role.paths.iter().enumerate() {
+                check_root(table.key("paths").index(index), path, findings);
+            }
+        }
+        if let Some(PluginRef::File(path)) = &role.plugin
+            && findings.is_written(&table.key("plugin"))
+            && !path.exists()
+        {
+            findings.warn(
+                table.key("plugin"),
+                Code::Path,
+                format!("there is no plugin {}", path.display()),
+                "the role is served once the file is there",
+            );
+        }
+    }
+    let folders = [
+        (["plugins", "dir"], &config.plugins.dir),
+        (["plugins", "cache_dir"], &config.plugins.cache_dir),
+        (["state", "dir"], &config.state.dir),
+    ];
+    for (key, folder) in folders {
+        if folder.exists() && !folder.is_dir() {
+            let message = format!("{} is not a folder", folder.display());
+            findings.error(
+                KeyPath::of(key),
+                Code::Path,
+                message,
+                "name a folder, or a path where one can be made",
+            );
+        }
+    }
+}
+
+fn check_root(key: KeyPath, path: &Path, findings: &mut Findings<'_>) {
+    if !path.exists() {
+        findings.warn(
+            key,
+            Code::Path,
+            format!("there is no folder {}", path.display()),
+            "effects reach it once it is there",
+        );
+    } else if !path.is_dir() {
+        findings.error(
+            key,
+            Code::Path,
+            format!("{} is not a folder", path.display()),
+            "name the folder it is in",
+        );
+    }
+}
+
+fn check_token(
+    table: &KeyPath,
+    file: Option<&Path>,
+    variable: Option<&str>,
+    surroundings: &Surroundings<'_>,
+    findings: &mut Findings<'_>,
+) {
+    if file.is_some() && variable.is_some() {
+        findings.error(
+            table.key("token_env"),
+            Code::Conflict,
+            format!("{} has both `token_file` and `token_env`", table.as_table()),
+            "keep the one that holds the token",
+        );
+        return;
+    }
+    let Some(source) = TokenSource::of(file, variable) else {
+        return;
+    };
+    let key = table.key(if file.is_some() {
+        "token_file"
+    } else {
+        "token_env"
+    });
+    // A role that inherits its token is not the place to complain about it.
+    if !findings.is_written(&key) {
+        return;
+    }
+    match source.resolve(surroundings.env) {
+        Err(error) => {
+            let help = match &source {
+                TokenSource::File(_) => {
+                    "the file holds nothing but the token; `openssl rand -hex 32` makes one"
+                }
+                TokenSource::Variable(_) => {
+                    "the variable holds nothing but the token; `openssl rand -hex 32` makes one"
+                }
+            };
+            findings.error(key, Code::Token, error.to_string(), help);
+        }
+        Ok(secret) => {
+            if secret.len() < SHORTEST_TOKEN {
+                findings.warn(
+                    key.clone(),
+                    Code::Insecure,
+                    format!("the token has fewer than {SHORTEST_TOKEN} characters"),
+                    "make a longer one: `openssl rand -hex 32`",
+                );
+            }
+            if let TokenSource::File(path) = &source {
+                check_permissions(key, path, findings);
+            }
+        }
+    }
+}
+
+/// Who may write the file can let himself in; who may read it knows the token. The latter is how
+/// Docker mounts secrets, within a container where it matters little, so it is a warning only.
+#[cfg(unix)]
+fn check_permissions(key: KeyPath, path: &Path, findings: &mut Findings<'_>) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Ok(metadata) = path.metadata() else {
+        return;
+    };
+    let mode = metadata.permissions().mode();
+    let shown = path.display();
+    let help = format!("chmod 600 {shown}");
+    if mode & 0o022 != 0 {
+        findings.error(
+            key,
+            Code::Token,
+            format!("other users can write the token file {shown}"),
+            help,
+        );
+    } else if mode & 0o044 != 0 && !path.starts_with("/run/secrets") {
+        findings.warn(
+            key,
+            Code::Insecure,
+            format!("other users can read the token file {shown}"),
+            help,
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn check_permissions(_: KeyPath, _: &Path, _: &mut Findings<'_>) {}

@@ -1,0 +1,148 @@
+//! Which layer wins, and what paths are relative to.
+
+use std::path::{Path, PathBuf};
+
+use super::{load, load_in};
+use crate::model::{InstanceMode, LogFormat};
+use crate::read::Source;
+use crate::text::{ByteSize, PluginRef, RoleName, TimeSpan};
+
+fn name(text: &str) -> RoleName {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let text = "[log]\nfilter = 'debug'\nformat = 'json'\n";
+    let loaded = load(
+        text,
+        &[("EXOMONAD_LOG", "trace"), ("EXOMONAD_LOG_FORMAT", "")],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.log.filter, "trace");
+    assert_eq!(loaded.config.log.format, LogFormat::Json);
+    assert_eq!(
+        loaded.sources.of(["log", "filter"]),
+        Source::Variable("EXOMONAD_LOG")
+    );
+    assert_eq!(
+        loaded.sources.of(["log", "format"]),
+        Source::File { line: 3 }
+    );
+    assert_eq!(loaded.sources.of(["server", "listen"]), Source::Default);
+}
+
+#[test]
+fn a_role_begins_with_the_defaults_table_and_overrides_it_key_by_key() {
+    let text = "
+[defaults]
+instance = 'pooled'
+config = { a = '1', b = '1' }
+limits = { queue = 7, memory = '1MiB' }
+[role.tl]
+config = { b = '2' }
+limits.memory = '2MiB'
+";
+    let loaded = load(text, &[]).unwrap();
+    let role = &loaded.config.roles[&name("tl")];
+    assert_eq!(role.instance, InstanceMode::Pooled);
+    assert_eq!(role.limits.queue, 7);
+    assert_eq!(role.limits.memory, ByteSize::mib(2));
+    assert_eq!(role.limits.wall_time, TimeSpan::secs(30));
+    assert_eq!(role.config["a"], "1");
+    assert_eq!(role.config["b"], "2");
+    assert_eq!(
+        loaded.sources.of(["role", "tl", "limits", "queue"]),
+        Source::File { line: 5 }
+    );
+    assert_eq!(
+        loaded.sources.of(["role", "tl", "limits", "memory"]),
+        Source::File { line: 8 }
+    );
+}
+
+#[test]
+fn a_token_takes_the_place_of_one_named_another_way() {
+    let text = "[server]\ntoken_file = '/no/such'\n[defaults]\ntoken_env = 'A'\n[role.tl]\ntoken_env = 'B'\n";
+    let secret = "0123456789abcdef";
+    let variables = [("A", secret), ("B", secret), ("EXOMONAD_TOKEN", secret)];
+    let loaded = load(text, &variables);
+    // The file that is not there is not needed any more.
+    let config = loaded.unwrap().config;
+    assert_eq!(config.server.token_file, None);
+    assert_eq!(config.server.token_env.as_deref(), Some("EXOMONAD_TOKEN"));
+    assert_eq!(config.roles[&name("tl")].token_env.as_deref(), Some("B"));
+    assert!(!format!("{config:?}").contains(secret));
+}
+
+#[test]
+fn relative_paths_are_taken_from_the_files_folder_and_those_in_variables_from_the_current_one() {
+    let env = |name: &str| match name {
+        "HOME" => Some("/home/u".to_owned()),
+        "EXOMONAD_STATE_DIR" => Some("state".to_owned()),
+        _ => None,
+    };
+    let surroundings = crate::read::Surroundings {
+        cwd: Path::new("/repo"),
+        env: &env,
+        known_effects: &[],
+    };
+    let text = "[role.tl]\nplugin = './build/tl.wasm'\npaths = ['.', '../other', '/abs', '~/x']\n[role.dev]\n";
+    let loaded =
+        crate::read::load_text(text, Some(Path::new("etc/exomonad.toml")), &surroundings).unwrap();
+    let config = loaded.config;
+    assert_eq!(config.plugins.dir, Path::new("/repo/etc/.exomonad/plugins"));
+    assert_eq!(
+        config.plugins.cache_dir,
+        Path::new("/home/u/.cache/exomonad")
+    );
+    assert_eq!(config.state.dir, Path::new("/repo/state"));
+    let tl = &config.roles[&name("tl")];
+    let expected = ["/repo/etc", "/repo/etc/../other", "/abs", "/home/u/x"].map(PathBuf::from);
+    assert_eq!(tl.paths, expected);
+    assert_eq!(
+        tl.plugin_for(&name("tl")),
+        PluginRef::File("/repo/etc/build/tl.wasm".into())
+    );
+    assert_eq!(
+        config.roles[&name("dev")].plugin_for(&name("dev")),
+        PluginRef::Named(name("dev"))
+    );
+}
+
+#[test]
+fn the_cache_follows_the_xdg_variable_unless_it_is_relative() {
+    let cache = |value| {
+        load("", &[("XDG_CACHE_HOME", value)])
+            .unwrap()
+            .config
+            .plugins
+            .cache_dir
+    };
+    assert_eq!(cache("/var/cache"), Path::new("/var/cache/exomonad"));
+    assert_eq!(cache("cache"), Path::new("/repo/~/.cache/exomonad"));
+}
+
+#[test]
+fn a_role_may_have_as_many_calls_at_once_as_there_are_sandboxes() {
+    let loaded = load("[engine]\nsandboxes = 10\n[role.tl]\n", &[]).unwrap();
+    assert_eq!(loaded.config.roles[&name("tl")].limits.concurrent_calls, 10);
+}
+
+#[test]
+fn lists_in_variables_are_separated_by_commas() {
+    let loaded = load_in(
+        Path::new("/repo"),
+        "",
+        &[("EXOMONAD_ALLOWED_HOSTS", "a.org, b.org,")],
+    )
+    .unwrap();
+    let hosts: Vec<&str> = loaded
+        .config
+        .server
+        .allowed_hosts
+        .iter()
+        .map(|host| host.as_str())
+        .collect();
+    assert_eq!(hosts, ["a.org", "b.org"]);
+}

@@ -1,0 +1,88 @@
+//! `exomonad.default.toml`: every key with its meaning and default, commented out.
+
+use toml_edit::TableLike;
+
+use super::table::{absent, assignment, comment, to_document, values};
+use crate::key::quoted_if_needed;
+use crate::model::Config;
+use crate::read::VARIABLES;
+use crate::schema::Shape;
+
+const HEAD: &str = "\
+# exomonad.toml: the configuration of the exomonad host.
+#
+# Every key is here with its default, commented out; copy what you change. Sizes are written
+# \"64KiB\" or \"1MB\", durations \"250ms\", \"30s\" or \"5m\". Relative paths are taken from the folder
+# of this file. `exomonad config check` finds mistakes, `exomonad config show` prints what is in
+# force.
+";
+
+const ROLE: &str = "
+# One table a role. Everything it does not set comes from [defaults]; this one is an example.
+#[role.tl]
+#plugin = \"tl\"
+#effects = [\"log.*\", \"git.*\", \"kv.*\"]
+#paths = [\".\"]
+#config = { greeting = \"hello\" }
+#[role.tl.limits]
+#wall_time = \"10s\"
+";
+
+/// The documented default file. A line that begins with `#` and no blank is a setting to uncomment;
+/// all of them together, but for the example role, say what the defaults say.
+pub fn default_file() -> String {
+    let document = to_document(&Config::default());
+    let mut text = String::from(HEAD);
+    text.push_str("#\n# These environment variables override the file:\n");
+    for variable in VARIABLES {
+        text.push_str(&comment(&format!(
+            "{} ({}): {}",
+            variable.name,
+            variable.key.join("."),
+            variable.description
+        )));
+    }
+    for (name, item) in document.iter().filter(|(name, _)| *name != "role") {
+        if let Some((shape, table)) = Shape::root().key(name).zip(item.as_table_like()) {
+            write_table(&mut text, name, table, shape);
+        }
+    }
+    text.push_str(ROLE);
+    text
+}
+
+fn write_table(text: &mut String, name: &str, table: &dyn TableLike, shape: Shape) {
+    text.push('\n');
+    text.push_str(&comment(shape.description().unwrap_or_default()));
+    text.push_str(&format!("[{name}]\n"));
+    for (key, item) in values(table, shape) {
+        let description = shape.key(key).and_then(Shape::description);
+        text.push_str(&format!(
+            "\n{}#{}\n",
+            comment(description.unwrap_or_default()),
+            assignment(key, item)
+        ));
+    }
+    for (key, shape) in absent(table, shape) {
+        let example = shape
+            .example()
+            .map(|value| value.to_string())
+            .unwrap_or_default();
+        text.push_str(&format!(
+            "\n{}",
+            comment(shape.description().unwrap_or_default())
+        ));
+        text.push_str(&format!(
+            "# Not set by default. Example: {} = {example}\n",
+            quoted_if_needed(key)
+        ));
+    }
+    for (key, shape) in shape
+        .keys()
+        .filter(|(_, shape)| shape.keys().next().is_some())
+    {
+        if let Some(inner) = table.get(key).and_then(|item| item.as_table_like()) {
+            write_table(text, &format!("{name}.{key}"), inner, shape);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Bearer tokens: where they are, how they are read, how a presented one is compared.
+//!
+//! The configuration only says where a token is. Its text exists in [`Secret`] alone, which shows
+//! it to nobody: not in `Debug`, not in an error, not in JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::model::Config;
+use crate::text::RoleName;
+
+/// A text that must not be shown. `Debug` prints `***`; there is no `Display` and no serde.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Checks and keeps a token, without the blanks around it.
+    ///
+    /// # Errors
+    /// If nothing is left, or if it could not be sent as a bearer token (RFC 6750, section 2.1).
+    fn token(text: &str) -> Result<Self, &'static str> {
+        let token = text.trim();
+        let sendable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        if token.is_empty() {
+            Err("is empty")
+        } else if !token.bytes().all(sendable) {
+            Err(
+                "holds characters that a bearer token can't have; use letters, digits and `-._~+/=`",
+            )
+        } else {
+            Ok(Self(token.to_owned()))
+        }
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `presented` is the secret, in a time that depends on its length only.
+    pub fn matches(&self, presented: &str) -> bool {
+        let (own, other) = (self.0.as_bytes(), presented.as_bytes());
+        let difference = own.iter().zip(other).fold(0_u8, |difference, (a, b)| {
+            std::hint::black_box(difference | (a ^ b))
+        });
+        own.len() == other.len() && difference == 0
+    }
+
+    /// The length in characters, to judge whether it can be guessed.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+/// Where a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable of this name.
+    Variable(String),
+}
+
+/// Why a token can't be used. Never holds the token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file can't be read.
+    #[error("the token file {} can't be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Unset(String),
+    /// There is something, but it is no token.
+    #[error("the token in {place} {problem}")]
+    Unusable {
+        /// The file or variable.
+        place: String,
+        /// What is wrong, as the rest of the sentence.
+        problem: &'static str,
+    },
+}
+
+/// The longest token file that is read, in bytes: a token is far shorter.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+impl TokenSource {
+    pub(crate) fn of(file: Option<&Path>, variable: Option<&str>) -> Option<Self> {
+        match (file, variable) {
+            (Some(path), _) => Some(Self::File(path.to_owned())),
+            (None, Some(name)) => Some(Self::Variable(name.to_owned())),
+            (None, None) => None,
+        }
+    }
+
+    /// Reads the token.
+    ///
+    /// # Errors
+    /// If there is none, or none that can be used as a bearer token.
+    pub fn resolve(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
+        let unusable = |place: String| move |problem| TokenError::Unusable { place, problem };
+        match self {
+            Self::Variable(name) => {
+                let text = env(name).ok_or_else(|| TokenError::Unset(name.clone()))?;
+                Secret::token(&text).map_err(unusable(format!("the environment variable {name}")))
+            }
+            Self::File(path) => {
+                let text = read(path).map_err(|source| TokenError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?;
+                Secret::token(&text).map_err(unusable(path.display().to_string()))
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(LONGEST_FILE)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The tokens of a configuration, read.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens {
+    operator: Option<Secret>,
+    unlisted: Option<Secret>,
+    roles: BTreeMap<RoleName, Option<Secret>>,
+}
+
+impl Tokens {
+    /// Reads every token that the configuration names.
+    ///
+    /// # Errors
+    /// If one of them can't be read. [`Config::load`] has checked them all, so this happens only
+    /// when something changed since.
+    pub fn read(config: &Config, env: impl Fn(&str) -> Option<String>) -> Result<Self, TokenError> {
+        let resolve =
+            |source: Option<TokenSource>| source.map(|source| source.resolve(&env)).transpose();
+        Ok(Self {
+            operator: resolve(config.server.token_source())?,
+            unlisted: resolve(config.defaults.token_source())?,
+            roles: config
+                .roles
+                .iter()
+                .map(|(name, role)| Ok((name.clone(), resolve(role.token_source())?)))
+                .collect::<Result<_, TokenError>>()?,
+        })
+    }
+
+    /// Whether the role may be called with what the request presents: its own token or the
+    /// operator's. With neither configured, anyone who reaches the address may.
+    pub fn admit(&self, role: &RoleName, presented: Option<&str>) -> bool {
+        let own = self.roles.get(role).unwrap_or(&self.unlisted);
+        if own.is_none() && self.operator.is_none() {
+            return true;
+        }
+        presented.is_some_and(|presented| {
+            [own, &self.operator]
+                .into_iter()
+                .flatten()
+                .any(|secret| secret.matches(presented))
+        })
+    }
+
+    /// Whether what concerns all roles (`/reload`, `/call`, `/metrics`) may be called with what the
+    /// request presents: the operator's token, if one is configured.
+    pub fn admit_operator(&self, presented: Option<&str>) -> bool {
+        match &self.operator {
+            Some(secret) => presented.is_some_and(|presented| secret.matches(presented)),
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_variable(value: Option<&str>) -> Result<Secret, TokenError> {
+        TokenSource::Variable("T".to_owned()).resolve(|_| value.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_token_is_trimmed_and_shown_to_nobody() {
+        let secret = from_variable(Some("  s3cret\n")).unwrap();
+        assert_eq!(secret.expose(), "s3cret");
+        assert_eq!(format!("{secret:?}"), "***");
+        assert!(secret.matches("s3cret"));
+        assert!(!secret.matches("s3cre"));
+        assert!(!secret.matches("s3crets"));
+        assert!(!secret.matches(""));
+    }
+
+    #[test]
+    fn an_unusable_token_is_refused_without_being_repeated() {
+        let message = |value| from_variable(value).unwrap_err().to_string();
+        assert_eq!(message(None), "the environment variable T is not set");
+        assert_eq!(
+            message(Some(" \n")),
+            "the token in the environment variable T is empty"
+        );
+        assert!(message(Some("two words")).contains("can't have"));
+        assert!(!message(Some("two words")).contains("words"));
+    }
+
+    #[test]
+    fn a_role_opens_to_its_own_token_and_to_the_operators() {
+        let name = |text: &str| text.parse::<RoleName>().unwrap();
+        let secret = |text: &str| Some(Secret(text.to_owned()));
+        let mut tokens = Tokens::default();
+        assert!(tokens.admit(&name("tl"), None));
+
+        tokens.roles.insert(name("tl"), secret("own"));
+        tokens.roles.insert(name("dev"), None);
+        assert!(tokens.admit(&name("tl"), Some("own")));
+        assert!(!tokens.admit(&name("tl"), None));
+        assert!(!tokens.admit(&name("tl"), Some("other")));
+        assert!(tokens.admit(&name("dev"), None));
+
+        tokens.operator = secret("op");
+        assert!(tokens.admit(&name("tl"), Some("op")));
+        assert!(!tokens.admit(&name("dev"), None));
+        assert!(!tokens.admit(&name("dev"), Some("own")));
+        assert!(tokens.admit_operator(Some("op")));
+        assert!(!tokens.admit_operator(Some("own")));
+    }
+}
