@@ -1,0 +1,69 @@
+//! Commits.
+
+use exomonad_schema::EffectError;
+use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
+use git2::{Commit, Signature, Sort};
+
+use super::head;
+use super::job::Job;
+use super::open::Opened;
+use super::revision;
+
+/// Lists the commits reachable from `reference`, in the order of `git log`.
+pub(super) fn recent(
+    opened: &Opened,
+    job: &Job,
+    reference: &str,
+    limit: u64,
+) -> Result<GitCommits, EffectError> {
+    if reference == "HEAD" && head::find(opened)?.commit.is_none() {
+        return Ok(GitCommits::default());
+    }
+    let start = revision::commit(opened, reference)?.id();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = GitCommits::default();
+    let history = opened.history();
+    let fail = |error: git2::Error| match error.code() {
+        git2::ErrorCode::NotFound => opened.task().damaged(format_args!(
+            "a commit that others build on is missing ({})",
+            error.message()
+        )),
+        _ => opened.git_error(&error),
+    };
+    let mut walk = history.revwalk().map_err(fail)?;
+    walk.set_sorting(Sort::TIME).map_err(fail)?;
+    walk.push(start).map_err(fail)?;
+    for id in walk {
+        job.check(opened.task())?;
+        if found.commits.len() == limit {
+            found.has_more = true;
+            break;
+        }
+        let commit = id.and_then(|id| history.find_commit(id)).map_err(fail)?;
+        found.commits.push(read(&commit));
+    }
+    Ok(found)
+}
+
+fn read(commit: &Commit<'_>) -> GitCommit {
+    let message = String::from_utf8_lossy(commit.message_bytes());
+    let (summary, body) = message.split_once('\n').unwrap_or((&message, ""));
+    GitCommit {
+        id: commit.id().to_string(),
+        summary: summary.trim_end().to_owned(),
+        body: body.trim_start_matches(['\n', '\r']).trim_end().to_owned(),
+        author: person(&commit.author()),
+        committer: person(&commit.committer()),
+        parents: commit.parent_ids().map(|id| id.to_string()).collect(),
+    }
+}
+
+fn person(signature: &Signature<'_>) -> GitPerson {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    GitPerson {
+        name: text(signature.name_bytes()),
+        email: text(signature.email_bytes()),
+        unix_millis: signature.when().seconds().saturating_mul(1000),
+        offset_minutes: signature.when().offset_minutes(),
+    }
+}

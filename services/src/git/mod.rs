@@ -1,0 +1,212 @@
+//! The git service: reads repositories within a role's allowed paths.
+//!
+//! libgit2 does the reading, inside this process and off the async threads. No
+//! `git` command, hook, filter, credential helper or other program runs,
+//! whatever a repository's configuration says: libgit2 as built here has none
+//! of the code that would start one.
+//!
+//! A guest names a folder; between that and the first byte read stand
+//!
+//! 1. [`roots`]: the folder, without its links and `..`, lies in an allowed path;
+//! 2. [`discover`]: the repository is looked for there and above, up to the
+//!    allowed path and no further;
+//! 3. [`admit`]: its git folder, the one it shares with other worktrees, its
+//!    object stores and its working tree are allowed too, so that a planted
+//!    `.git` file, link or `alternates` leads nowhere.
+//!
+//! The checks look at paths before libgit2 opens them. Whoever can swap folders
+//! on the host's own file system between the two moments is not held by them;
+//! a guest cannot: it has no file access at all.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`config`] | what can be set |
+//! | [`library`] | settings of libgit2 for the whole process |
+//! | [`job`] | blocking work: how much at once, how long, until when |
+//! | [`task`] | which effect, for which role, and its errors |
+//! | [`open`] | from a request to an opened repository |
+//! | [`head`], [`worktree`], [`info`], [`remote`], [`url`] | the repository itself |
+//! | [`status`], [`submodule`] | what has changed |
+//! | [`diff`], [`patch`] | how it has changed |
+//! | [`history`], [`revision`] | commits and their names |
+
+mod admit;
+mod config;
+mod diff;
+mod discover;
+mod head;
+mod history;
+mod info;
+mod job;
+mod library;
+mod open;
+mod patch;
+mod remote;
+mod revision;
+mod roots;
+mod small_file;
+mod status;
+mod submodule;
+mod task;
+mod url;
+mod worktree;
+
+use exomonad_schema::effect::EffectRequest;
+use exomonad_schema::effects::git::{
+    GitBranch, GitCommits, GitDiff, GitDiffReport, GitDirtyFiles, GitGetBranch, GitGetDirtyFiles,
+    GitGetRecentCommits, GitGetRemoteUrl, GitGetWorktree, GitRemoteUrl, GitRepoInfo, GitRepository,
+    GitStatus, GitStatusReport, GitWorktree,
+};
+use exomonad_schema::value::WorkingDir;
+use exomonad_schema::{CallContext, EffectError, GitService};
+
+pub use config::{GitConfig, GitConfigError};
+
+use job::{Job, Jobs};
+use open::Opened;
+use task::Task;
+
+/// The git service. Cheap to share behind an `Arc`; keeps no repository open
+/// between effects, so that what it tells is what is on disk now.
+#[derive(Debug)]
+pub struct Git {
+    config: GitConfig,
+    jobs: Jobs,
+}
+
+impl Git {
+    /// Prepares the service.
+    ///
+    /// # Errors
+    /// When a limit is zero, or libgit2 refuses its settings.
+    pub fn new(config: GitConfig) -> Result<Self, GitConfigError> {
+        config.check()?;
+        library::prepare()?;
+        Ok(Self {
+            jobs: Jobs::new(config.max_concurrent, config.time_limit),
+            config,
+        })
+    }
+
+    /// Opens the repository around `working_dir` and works on it, on a blocking thread.
+    async fn read<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&Opened, &Job) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let task = Task::new(R::KIND, call, working_dir);
+        let bounds = call.bounds.clone();
+        self.jobs
+            .run(task, move |task, job| {
+                work(&Opened::open(task, &bounds)?, job)
+            })
+            .await
+    }
+}
+
+impl GitService for Git {
+    async fn get_branch(
+        &self,
+        call: &CallContext,
+        request: GitGetBranch,
+    ) -> Result<GitBranch, EffectError> {
+        self.read::<GitGetBranch, _>(call, &request.working_dir, |opened, _| head::read(opened))
+            .await
+    }
+
+    async fn get_worktree(
+        &self,
+        call: &CallContext,
+        request: GitGetWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        self.read::<GitGetWorktree, _>(call, &request.working_dir, |opened, _| {
+            worktree::current(opened)
+        })
+        .await
+    }
+
+    async fn get_dirty_files(
+        &self,
+        call: &CallContext,
+        request: GitGetDirtyFiles,
+    ) -> Result<GitDirtyFiles, EffectError> {
+        let max_files = self.config.max_files;
+        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |opened, _| {
+            status::dirty_files(opened, max_files)
+        })
+        .await
+    }
+
+    async fn get_recent_commits(
+        &self,
+        call: &CallContext,
+        request: GitGetRecentCommits,
+    ) -> Result<GitCommits, EffectError> {
+        let GitGetRecentCommits {
+            working_dir,
+            limit,
+            reference,
+        } = request;
+        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |opened, job| {
+            history::recent(opened, job, &reference, limit.get())
+        })
+        .await
+    }
+
+    async fn status(
+        &self,
+        call: &CallContext,
+        request: GitStatus,
+    ) -> Result<GitStatusReport, EffectError> {
+        let max_files = self.config.max_files;
+        self.read::<GitStatus, _>(call, &request.working_dir, move |opened, _| {
+            status::report(opened, max_files)
+        })
+        .await
+    }
+
+    async fn diff(
+        &self,
+        call: &CallContext,
+        request: GitDiff,
+    ) -> Result<GitDiffReport, EffectError> {
+        let limits = diff::DiffLimits {
+            max_files: self.config.max_files,
+            max_file_bytes: self.config.max_file_bytes,
+        };
+        let working_dir = request.working_dir.clone();
+        self.read::<GitDiff, _>(call, &working_dir, move |opened, job| {
+            diff::report(opened, job, &request, limits)
+        })
+        .await
+    }
+
+    async fn get_remote_url(
+        &self,
+        call: &CallContext,
+        request: GitGetRemoteUrl,
+    ) -> Result<GitRemoteUrl, EffectError> {
+        let GitGetRemoteUrl {
+            working_dir,
+            remote,
+        } = request;
+        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |opened, _| {
+            remote::url_of(opened, &remote)
+        })
+        .await
+    }
+
+    async fn repo_info(
+        &self,
+        call: &CallContext,
+        request: GitRepoInfo,
+    ) -> Result<GitRepository, EffectError> {
+        self.read::<GitRepoInfo, _>(call, &request.working_dir, |opened, _| info::read(opened))
+            .await
+    }
+}

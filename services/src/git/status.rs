@@ -1,0 +1,216 @@
+//! What has changed, as `git status` has it.
+//!
+//! As there, a folder git knows nothing of is one entry ending in `/`, however
+//! much is in it, and renames are looked for between HEAD and the index only.
+//! Content filters are not run: a file kept by one (Git LFS) shows as modified
+//! once it has been touched.
+
+use exomonad_schema::effects::git::{
+    ChangeKind, GitChange, GitDirtyFiles, GitStatusReport, GitUpstream,
+};
+use exomonad_schema::{EffectError, ErrorCode};
+use git2::{DiffDelta, Index, Status, StatusEntry, StatusOptions};
+
+use super::head;
+use super::open::Opened;
+use super::submodule;
+
+const STAGED: Status = Status::INDEX_NEW
+    .union(Status::INDEX_MODIFIED)
+    .union(Status::INDEX_DELETED)
+    .union(Status::INDEX_RENAMED)
+    .union(Status::INDEX_TYPECHANGE);
+
+const UNSTAGED: Status = Status::WT_MODIFIED
+    .union(Status::WT_DELETED)
+    .union(Status::WT_TYPECHANGE)
+    .union(Status::WT_RENAMED)
+    .union(Status::WT_UNREADABLE);
+
+/// A file that has changed, in each of the ways in which it has.
+struct Changed {
+    path: Vec<u8>,
+    old_path: Option<Vec<u8>>,
+    status: Status,
+}
+
+/// Gives branch, upstream and all changes.
+pub(super) fn report(opened: &Opened, max_files: usize) -> Result<GitStatusReport, EffectError> {
+    let changed = changes(opened, max_files)?;
+    let list = |kind_of: fn(Status) -> Option<ChangeKind>| -> Vec<GitChange> {
+        changed
+            .iter()
+            .filter_map(|file| Some(file.as_change(kind_of(file.status)?)))
+            .collect()
+    };
+    Ok(GitStatusReport {
+        head: head::read(opened)?,
+        upstream: upstream(opened)?,
+        staged: list(staged_kind),
+        unstaged: list(unstaged_kind),
+        untracked: list(untracked_kind),
+        conflicted: list(conflicted_kind),
+        is_clean: changed.is_empty(),
+    })
+}
+
+/// Lists the files that differ from HEAD, each once: by what happened to it
+/// between HEAD and the index, or else since.
+pub(super) fn dirty_files(opened: &Opened, max_files: usize) -> Result<GitDirtyFiles, EffectError> {
+    let kinds = [conflicted_kind, staged_kind, unstaged_kind, untracked_kind];
+    let files = changes(opened, max_files)?
+        .iter()
+        .filter_map(|file| {
+            let kind = kinds.iter().find_map(|kind_of| kind_of(file.status))?;
+            Some(file.as_change(kind))
+        })
+        .collect();
+    Ok(GitDirtyFiles { files })
+}
+
+impl Changed {
+    fn as_change(&self, kind: ChangeKind) -> GitChange {
+        let change = GitChange::new(&self.path, kind);
+        match &self.old_path {
+            Some(old_path) if kind == ChangeKind::Renamed => change.from_path(old_path),
+            _ => change,
+        }
+    }
+}
+
+fn conflicted_kind(status: Status) -> Option<ChangeKind> {
+    status.is_conflicted().then_some(ChangeKind::Conflicted)
+}
+
+fn staged_kind(status: Status) -> Option<ChangeKind> {
+    match status {
+        _ if status.is_conflicted() => None,
+        _ if status.is_index_renamed() => Some(ChangeKind::Renamed),
+        _ if status.is_index_new() => Some(ChangeKind::Added),
+        _ if status.is_index_deleted() => Some(ChangeKind::Deleted),
+        _ if status.is_index_typechange() => Some(ChangeKind::TypeChanged),
+        _ if status.is_index_modified() => Some(ChangeKind::Modified),
+        _ => None,
+    }
+}
+
+fn unstaged_kind(status: Status) -> Option<ChangeKind> {
+    match status {
+        _ if status.is_conflicted() => None,
+        _ if status.is_wt_deleted() => Some(ChangeKind::Deleted),
+        _ if status.is_wt_typechange() => Some(ChangeKind::TypeChanged),
+        _ if status.intersects(UNSTAGED) => Some(ChangeKind::Modified),
+        _ => None,
+    }
+}
+
+fn untracked_kind(status: Status) -> Option<ChangeKind> {
+    status.is_wt_new().then_some(ChangeKind::Untracked)
+}
+
+fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectError> {
+    opened.work_dir()?;
+    submodule::admit_all(opened)?;
+    let mut options = StatusOptions::new();
+    options
+        .include_untracked(true)
+        .recurse_untracked_dirs(false)
+        .include_ignored(false)
+        .include_unreadable(true)
+        .renames_head_to_index(true)
+        // Reading changes nothing on disk, not even the index's cached times,
+        // so a lock held by another git is no obstacle.
+        .update_index(false);
+    let fail = |error: git2::Error| opened.git_error(&error);
+    let statuses = opened
+        .repository()
+        .statuses(Some(&mut options))
+        .map_err(fail)?;
+    if statuses.len() > max_files {
+        return Err(opened.task().error(
+            ErrorCode::LimitExceeded,
+            format_args!(
+                "{} files have changed, and an answer lists {max_files} at most (`max_files` of the \
+                 host's git service); commit some, or have `.gitignore` name what git is not to see",
+                statuses.len()
+            ),
+        ));
+    }
+    let index = opened.repository().index().map_err(fail)?;
+    let mut changed: Vec<_> = statuses
+        .iter()
+        .filter_map(|entry| read_entry(&entry, &index))
+        .collect();
+    changed.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(changed)
+}
+
+fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {
+    let mut status = entry.status();
+    let staged = entry.head_to_index();
+    let path = staged
+        .as_ref()
+        .and_then(|delta| delta.new_file().path_bytes())
+        .unwrap_or_else(|| entry.path_bytes());
+    if status.is_wt_deleted() && is_left_out(index, path) {
+        status.remove(Status::WT_DELETED);
+    }
+    let told = STAGED | UNSTAGED | Status::WT_NEW | Status::CONFLICTED;
+    status.intersects(told).then(|| Changed {
+        path: path.to_vec(),
+        old_path: staged.as_ref().and_then(old_path),
+        status,
+    })
+}
+
+fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
+    delta.old_file().path_bytes().map(<[u8]>::to_vec)
+}
+
+/// Whether a file is missing on purpose: left out by a sparse checkout, or one
+/// that git was told to take for unchanged. libgit2 reports those as deleted.
+pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
+    const ASSUME_UNCHANGED: u16 = 1 << 15;
+    const SKIP_WORKTREE: u16 = 1 << 14;
+    index
+        .get_path(super::small_file::path_from(path), 0)
+        .is_some_and(|entry| {
+            entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0
+        })
+}
+
+/// The branch the current one follows, by `branch.<name>.remote` and `.merge`.
+fn upstream(opened: &Opened) -> Result<Option<GitUpstream>, EffectError> {
+    let head = head::find(opened)?;
+    // libgit2 takes the name as text; a branch whose name is none follows nothing.
+    let Some(Ok(branch)) = head.reference.as_deref().map(std::str::from_utf8) else {
+        return Ok(None);
+    };
+    let repository = opened.repository();
+    let Ok(upstream) = repository.branch_upstream_name(branch) else {
+        return Ok(None);
+    };
+    let name = head::short_name(&upstream);
+    let there = std::str::from_utf8(&upstream)
+        .ok()
+        .and_then(|upstream| repository.refname_to_id(upstream).ok());
+    let (ahead, behind) = match (head.commit, there) {
+        (Some(here), Some(there)) => {
+            let (ahead, behind) = opened
+                .history()
+                .graph_ahead_behind(here, there)
+                .map_err(|error| opened.git_error(&error))?;
+            (Some(saturate(ahead)), Some(saturate(behind)))
+        }
+        _ => (None, None),
+    };
+    Ok(Some(GitUpstream {
+        name,
+        ahead,
+        behind,
+    }))
+}
+
+fn saturate(count: usize) -> u32 {
+    count.try_into().unwrap_or(u32::MAX)
+}

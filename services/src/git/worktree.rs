@@ -1,0 +1,85 @@
+//! Worktrees: the main one and those made by `git worktree add`.
+//!
+//! What git keeps about them is a few one-line files, which are read here: that
+//! opens no repository, and tells of worktrees whose folder is gone.
+
+use std::fs;
+use std::path::Path;
+
+use exomonad_schema::EffectError;
+use exomonad_schema::effects::git::GitWorktree;
+
+use super::head;
+use super::open::Opened;
+use super::small_file;
+
+/// The worktree the working directory belongs to.
+///
+/// # Errors
+/// `unsupported` when the repository is bare.
+pub(super) fn current(opened: &Opened) -> Result<GitWorktree, EffectError> {
+    let path = opened.work_dir()?;
+    Ok(if opened.is_linked() {
+        GitWorktree {
+            path: text(path),
+            ..linked(opened.git_dir())
+        }
+    } else {
+        main(path, opened.common_dir())
+    })
+}
+
+/// All worktrees of the repository: the main one, when there is one, then the
+/// linked ones by name.
+pub(super) fn all(opened: &Opened, main_path: Option<&Path>) -> Vec<GitWorktree> {
+    let mut registered: Vec<_> = fs::read_dir(opened.common_dir().join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        // What libgit2 and git take for one; the rest is litter.
+        .filter(|git_dir| git_dir.join("gitdir").is_file() && git_dir.join("HEAD").is_file())
+        .collect();
+    registered.sort();
+    main_path
+        .map(|path| main(path, opened.common_dir()))
+        .into_iter()
+        .chain(registered.iter().map(|git_dir| linked(git_dir)))
+        .collect()
+}
+
+fn main(path: &Path, git_dir: &Path) -> GitWorktree {
+    GitWorktree {
+        path: text(path),
+        name: None,
+        is_main: true,
+        locked: None,
+        branch: branch_in(git_dir),
+    }
+}
+
+/// A linked worktree by its git folder, `<common>/worktrees/<name>`.
+fn linked(git_dir: &Path) -> GitWorktree {
+    let dot_git = small_file::read_path(&git_dir.join("gitdir"), git_dir).unwrap_or_default();
+    let folder = dot_git.parent().unwrap_or(&dot_git);
+    GitWorktree {
+        path: text(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
+        name: git_dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
+        is_main: false,
+        locked: small_file::read(&git_dir.join("locked"))
+            .map(|reason| String::from_utf8_lossy(&reason).into_owned()),
+        branch: branch_in(git_dir),
+    }
+}
+
+fn branch_in(git_dir: &Path) -> Option<String> {
+    let content = small_file::read(&git_dir.join("HEAD"))?;
+    let reference = content.strip_prefix(b"ref:")?.trim_ascii();
+    Some(head::short_name(reference))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

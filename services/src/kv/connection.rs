@@ -1,0 +1,71 @@
+//! Opening the file.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use super::{KvConfig, KvOpenError, migrations};
+
+/// Looks at the file, when there is one, and brings its tables up to date.
+///
+/// # Errors
+/// When a person has to look at it.
+pub(super) fn inspect(config: &KvConfig) -> Result<(), KvOpenError> {
+    let opened = open_existing(config).and_then(|connection| match connection {
+        // The root pages of all tables are read by this.
+        Some(connection) => Ok(connection
+            .prepare("SELECT (SELECT role FROM entry LIMIT 1), (SELECT role FROM usage LIMIT 1)")?
+            .query_row([], |_| Ok(()))?),
+        None => Ok(()),
+    });
+    match opened {
+        Ok(()) => Ok(()),
+        Err(error) if error.needs_a_person() => Err(KvOpenError::Unusable {
+            file: config.file(),
+            reason: error,
+        }),
+        Err(error) => {
+            tracing::warn!(
+                file = %config.file().display(),
+                %error,
+                "the key-value store cannot be opened yet; kv effects fail until it can be"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Opens the file; `None` when there is none yet.
+pub(super) fn open_existing(config: &KvConfig) -> Result<Option<Connection>, StoreError> {
+    let file = config.file();
+    if file.try_exists().map_err(StoreError::Folder)? {
+        open(config, &file, OpenFlags::empty()).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Opens the file, and makes it and its folder where they are missing.
+pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
+    fs::create_dir_all(&config.dir).map_err(StoreError::Folder)?;
+    open(config, &config.file(), OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let mut connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(config.busy_timeout)?;
+    // Readers do not wait for the writer, nor it for them.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Sync at every commit. NORMAL would be faster and could lose the last
+    // answered writes in a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // After a burst the log file shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    // The file's own schema is data, too: it calls no functions that do anything.
+    connection.pragma_update(None, "trusted_schema", false)?;
+    migrations::apply(&mut connection)?;
+    Ok(connection)
+}

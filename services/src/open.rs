@@ -1,0 +1,110 @@
+//! All services of a host, set up.
+
+use std::path::PathBuf;
+
+use exomonad_schema::Services;
+use exomonad_schema::table::NotConfigured;
+
+use crate::git::GitConfigError;
+use crate::kv::KvOpenError;
+use crate::log::LogConfigError;
+use crate::{Clock, Git, GitConfig, Kv, KvConfig, Log, LogConfig, Random};
+
+/// The services of a host. It answers effects by
+/// [`EffectHandler`](exomonad_schema::EffectHandler); events are had from
+/// `services.log.subscribe()`.
+pub type HostServices = Services<Log, Git, Kv, Clock, Random, NotConfigured, NotConfigured>;
+
+/// What can be set about the services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicesConfig {
+    /// The log service.
+    pub log: LogConfig,
+    /// The git service.
+    pub git: GitConfig,
+    /// The key-value service.
+    pub kv: KvConfig,
+}
+
+impl ServicesConfig {
+    /// The defaults, with state kept in `state_dir`.
+    pub fn with_state_in(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            log: LogConfig::default(),
+            git: GitConfig::default(),
+            kv: KvConfig::in_dir(state_dir),
+        }
+    }
+}
+
+/// Why the services cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log service.
+    #[error(transparent)]
+    Log(#[from] LogConfigError),
+    /// The git service.
+    #[error(transparent)]
+    Git(#[from] GitConfigError),
+    /// The key-value service.
+    #[error(transparent)]
+    Kv(#[from] KvOpenError),
+}
+
+/// Sets the services up. Blocks for some milliseconds where there is state to
+/// look at, and writes nothing where there is none.
+///
+/// # Errors
+/// When a setting makes no sense, or kept state needs a person to look at it.
+pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
+    let ServicesConfig { log, git, kv } = config;
+    Ok(Services {
+        log: Log::new(&log)?,
+        git: Git::new(git)?,
+        kv: Kv::open(kv)?,
+        clock: Clock::default(),
+        random: Random,
+        github: NotConfigured,
+        docker: NotConfigured,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use exomonad_schema::{EffectHandler, EffectKind, ErrorCode};
+
+    use super::*;
+    use crate::test_call::call;
+
+    #[tokio::test]
+    async fn every_effect_of_the_table_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let services = open(ServicesConfig::with_state_in(dir.path().join("state"))).unwrap();
+        for kind in EffectKind::ALL {
+            let answer = services.handle(&call("tl"), *kind, b"{}").await;
+            assert_ne!(answer.error_code(), Some(ErrorCode::Internal), "{kind}");
+        }
+        let answer = services
+            .handle(&call("tl"), EffectKind::GitHubGetRepo, br#"{"repo":"a/b"}"#)
+            .await;
+        assert_eq!(answer.error_code(), Some(ErrorCode::NotConfigured));
+        assert!(
+            !dir.path().join("state").exists(),
+            "reading made the folder"
+        );
+    }
+
+    #[test]
+    fn a_damaged_state_file_is_named_with_what_to_do_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state.sqlite3");
+        fs::write(&file, "this is no database, but somebody may want it").unwrap();
+        let error = open(ServicesConfig::with_state_in(dir.path())).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(file.to_str().unwrap()), "{message}");
+        assert!(message.contains("restore it from a backup"), "{message}");
+        assert!(fs::read_to_string(&file).unwrap().starts_with("this is"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Calls for tests.
+
+use std::sync::Arc;
+
+use exomonad_schema::{Bounds, CallContext, CallId};
+
+/// A call of `role`, which may touch nothing.
+pub(crate) fn call(role: &str) -> CallContext {
+    CallContext {
+        role: role.parse().unwrap(),
+        call_id: CallId::from(7),
+        caller: None,
+        traceparent: None,
+        bounds: Arc::new(Bounds::default()),
+    }
+}
