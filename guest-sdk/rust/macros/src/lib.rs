@@ -1,0 +1,50 @@
+//! The attributes of `exomonad-guest`.
+//!
+//! Both leave their function as it is and put a type of the same name beside
+//! it: types and functions are named apart in Rust, so that
+//! `plugin! { tools: [repo_status] }` finds by one name both the function and
+//! what the plugin has to know about it.
+
+mod doc;
+mod export;
+mod hook;
+mod signature;
+mod tool;
+
+use proc_macro::TokenStream;
+
+/// Makes a function a tool.
+///
+/// The function takes nothing, its arguments (a type with `Deserialize` and
+/// `JsonSchema`), `&Context`, or both in this order, and returns a `Result`
+/// whose error becomes the tool's failure. Its name is the tool's name, its doc
+/// comment the tool's description.
+///
+/// Options: `name = "…"`, `title = "…"`, and the hints `read_only`,
+/// `destructive`, `idempotent`, `open_world`.
+#[proc_macro_attribute]
+pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
+    tool::expand(options.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Makes a function decide on an event: `#[hook(pre_tool_use)]`.
+///
+/// The function takes `&HookInput` and returns a `HookOutput`, or a `Result` of one.
+#[proc_macro_attribute]
+pub fn hook(options: TokenStream, item: TokenStream) -> TokenStream {
+    hook::expand(options.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Makes a function an entry point of its own name: bytes in, bytes out.
+///
+/// The function takes `&[u8]` and returns `Result<Vec<u8>, ToolError>`.
+#[proc_macro_attribute]
+pub fn export(options: TokenStream, item: TokenStream) -> TokenStream {
+    export::expand(&options.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}

@@ -1,0 +1,37 @@
+//! The boundary to the host, the only module with `unsafe` code.
+//!
+//! In WebAssembly this is Extism's plugin ABI: memory that belongs to the host's
+//! kernel, reached by offset. Natively it is the fake host of
+//! [`testing`](crate::testing).
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+use native as host;
+#[cfg(target_family = "wasm")]
+use wasm as host;
+
+pub(crate) use host::{call, input, report_panics, set_error, set_output};
+#[cfg(target_family = "wasm")]
+pub use wasm::Import;
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::import;
+
+/// The value the operator has set for `key` in the role's configuration.
+pub fn config(key: &str) -> Option<String> {
+    host::config(key)
+}
+
+/// A variable's bytes. Variables last as long as the sandbox: for one call, or
+/// for as long as a pooled instance lives. Use [`kv`](crate::kv) for what lasts.
+pub fn variable(key: &str) -> Option<Vec<u8>> {
+    host::variable(key)
+}
+
+/// Sets a variable, or removes it when `value` is `None`.
+pub fn set_variable(key: &str, value: Option<&[u8]>) {
+    host::set_variable(key, value);
+}

@@ -1,0 +1,140 @@
+//! Asking the host.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::abi;
+use crate::types::EffectError;
+
+/// A request for an effect. Implemented by the contract's requests.
+pub trait EffectRequest: Serialize + DeserializeOwned + 'static {
+    /// The host function, such as `git_get_branch`.
+    const FUNCTION: &'static str;
+
+    /// What a role has to be granted, such as `git.get_branch`.
+    const CAPABILITY: &'static str;
+
+    /// What a successful answer carries.
+    type Answer: Serialize + DeserializeOwned + 'static;
+
+    /// The imported host function. A function per effect, so that a plugin
+    /// imports the effects it uses and no others.
+    #[doc(hidden)]
+    #[cfg(target_family = "wasm")]
+    fn import() -> abi::Import;
+}
+
+/// Ties a generated request to its answer and its host function.
+macro_rules! effect_request {
+    ($Request:ident => $Answer:ident, $function:ident, $capability:literal) => {
+        impl $crate::effect::EffectRequest for $Request {
+            const FUNCTION: &'static str = stringify!($function);
+            const CAPABILITY: &'static str = $capability;
+            type Answer = $Answer;
+
+            #[cfg(target_family = "wasm")]
+            fn import() -> $crate::abi::Import {
+                $crate::abi::import!($function)
+            }
+        }
+    };
+}
+
+pub(crate) use effect_request;
+
+/// Performs an effect: the functions of the service modules by its request alone.
+///
+/// # Errors
+/// What the host answers, or `internal` when its answer cannot be read.
+pub fn perform<R: EffectRequest>(request: &R) -> crate::Result<R::Answer> {
+    let encoded = serde_json::to_vec(request)
+        .map_err(|problem| EffectError::unreadable(R::FUNCTION, &problem))?;
+    #[cfg(target_family = "wasm")]
+    let answer = abi::call(R::import(), &encoded);
+    #[cfg(not(target_family = "wasm"))]
+    let answer = abi::call(R::FUNCTION, &encoded);
+    decode_answer(&answer)
+        .map_err(|problem| EffectError::unreadable(R::FUNCTION, &problem))
+        .flatten()
+}
+
+/// The beginning of a success as our host writes it, after which the payload
+/// can be read at once.
+const SUCCESS: &[u8] = br#"{"kind":"Success","payload":"#;
+
+fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
+    if let Some(payload) = answer
+        .strip_prefix(SUCCESS)
+        .and_then(|rest| rest.strip_suffix(b"}"))
+        && let Ok(payload) = serde_json::from_slice(payload)
+    {
+        return Ok(Ok(payload));
+    }
+    decode_envelope(answer)
+}
+
+/// Any spelling of an answer, whatever its spaces and order.
+fn decode_envelope<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
+    #[derive(serde::Deserialize)]
+    struct Envelope<'a> {
+        kind: Kind,
+        #[serde(borrow)]
+        payload: &'a RawValue,
+    }
+    #[derive(serde::Deserialize)]
+    enum Kind {
+        Success,
+        Error,
+    }
+    let Envelope { kind, payload } = serde_json::from_slice(answer)?;
+    match kind {
+        Kind::Success => serde_json::from_str(payload.get()).map(Ok),
+        Kind::Error => serde_json::from_str(payload.get()).map(Err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ErrorCode, KvEntry};
+
+    fn decode(answer: &str) -> serde_json::Result<crate::Result<KvEntry>> {
+        decode_answer(answer.as_bytes())
+    }
+
+    #[test]
+    fn an_answer_is_read_whatever_its_spacing_and_order() {
+        for answer in [
+            r#"{"kind":"Success","payload":{"found":true,"value":{"a":"}"}}}"#,
+            r#"{ "kind": "Success", "payload": {"found":true,"value":{"a":"}"}} }"#,
+            r#"{"payload":{"found":true,"value":{"a":"}"}},"kind":"Success"}"#,
+        ] {
+            let entry = decode(answer).unwrap().unwrap();
+            assert_eq!(entry.value.get(), r#"{"a":"}"}"#);
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_its_code_and_its_message() {
+        let answer = r#"{"kind":"Error","payload":{"code":"not_found","message":"no key"}}"#;
+        let error = decode(answer).unwrap().unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (ErrorCode::NotFound, "no key")
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error_and_no_panic() {
+        for answer in [
+            "",
+            "null",
+            "{}",
+            r#"{"kind":"Success","payload":7}"#,
+            r#"{"kind":"Maybe","payload":{}}"#,
+        ] {
+            assert!(decode(answer).is_err(), "{answer}");
+        }
+    }
+}

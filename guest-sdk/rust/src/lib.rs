@@ -1,0 +1,78 @@
+//! Write exomonad plugins in Rust.
+//!
+//! A plugin decides, the host acts. A tool is a plain function; what it wants
+//! done it asks of the host, by one function per effect ([`git`], [`github`],
+//! [`kv`], …).
+//!
+//! ```
+//! use exomonad_guest::prelude::*;
+//!
+//! #[derive(Serialize, JsonSchema)]
+//! struct Branch {
+//!     /// The branch that is checked out; absent when HEAD is detached.
+//!     name: Option<String>,
+//! }
+//!
+//! /// Tells which branch is checked out.
+//! #[tool(read_only)]
+//! fn current_branch() -> Result<Branch, ToolError> {
+//!     let branch = git::get_branch(&GitGetBranch::default())?;
+//!     Ok(Branch { name: branch.branch })
+//! }
+//!
+//! plugin! { name: "example", tools: [current_branch] }
+//! # fn main() {}
+//! ```
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`types`] and the service modules | generated from the contract |
+//! | [`tool`], [`hook`], [`plugin`](mod@plugin) | what a plugin is made of |
+//! | [`effect`] | asking the host |
+//! | [`export`](mod@export) | entry points of your own |
+//! | [`log`](mod@log) | `log_info` and friends |
+//! | [`testing`] | a host for native unit tests |
+//!
+//! The same source builds natively, for tests, and to `wasm32-unknown-unknown`.
+
+mod abi;
+mod encoding;
+mod error;
+// Long by nature: one type per request and answer of the contract.
+#[rustfmt::skip]
+mod generated;
+mod json;
+
+pub mod effect;
+pub mod export;
+pub mod hook;
+pub mod log_lines;
+pub mod plugin;
+pub mod tool;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
+pub use abi::{config, set_variable, variable};
+pub use error::{Result, ToolError};
+pub use exomonad_guest_macros::{export, hook, tool};
+pub use generated::{clock, docker, git, github, kv, log, random};
+pub use json::{Base64, Json};
+pub use log_lines::{log_debug, log_error, log_info, log_trace, log_warn};
+
+/// The contract's types: requests, answers, and what tools and hooks exchange.
+pub mod types {
+    pub use crate::generated::*;
+}
+
+/// What most plugins use.
+pub mod prelude {
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::types::*;
+    pub use crate::{
+        Base64, Json, ToolError, hook, log_debug, log_error, log_info, log_trace, log_warn, plugin,
+        tool,
+    };
+}

@@ -1,0 +1,111 @@
+//! A host for native unit tests.
+//!
+//! ```
+//! use exomonad_guest::prelude::*;
+//! use exomonad_guest::testing::FakeHost;
+//!
+//! let host = FakeHost::new().on(|_: GitGetBranch| {
+//!     Ok(GitBranch { head: GitHead::Branch, branch: Some("main".into()), commit: None })
+//! });
+//! let branch = host.run(|| exomonad_guest::git::get_branch(&GitGetBranch::default()));
+//! assert_eq!(branch.unwrap().branch.as_deref(), Some("main"));
+//! assert_eq!(host.requests::<GitGetBranch>().len(), 1);
+//! ```
+//!
+//! Without being told, it keeps keys and values in memory, has a clock that
+//! only [`Sleep`](crate::types::Sleep) moves, gives the same random bytes in
+//! every run, and keeps log lines and events. Any other effect answers
+//! `not_configured` until a closure is given for it.
+
+mod defaults;
+mod host;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+pub use host::FakeHost;
+
+use crate::plugin::Plugin;
+use crate::types::{CallToolResult, Context, HookEvent, HookInput, HookOutput};
+use crate::{Json, ToolError};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<host::State>>> = const { RefCell::new(None) };
+}
+
+/// Calls `body` with the host that is installed on this thread.
+///
+/// # Panics
+/// When none is: an effect outside of [`FakeHost::run`] is a mistake in a test.
+pub(crate) fn with_current_host<T>(body: impl FnOnce(&host::State) -> T) -> T {
+    let current = CURRENT.with_borrow(Clone::clone);
+    match current {
+        Some(host) => body(&host),
+        None => panic!("no host: call effects within FakeHost::run"),
+    }
+}
+
+/// Puts back the host that was there before, also when the test panics.
+struct Installed(Option<Rc<host::State>>);
+
+impl Installed {
+    fn new(host: Rc<host::State>) -> Self {
+        Self(CURRENT.replace(Some(host)))
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+/// The context tests call with: role `test`, call `test-call`.
+pub fn context() -> Context {
+    Context {
+        role: "test".to_owned(),
+        call_id: "test-call".to_owned(),
+        ..Context::default()
+    }
+}
+
+impl FakeHost {
+    /// Runs `body` with this host: every effect within comes here.
+    pub fn run<T>(&self, body: impl FnOnce() -> T) -> T {
+        let _installed = Installed::new(self.state());
+        body()
+    }
+
+    /// Calls a plugin's tool as the host does: through JSON.
+    pub fn call_tool(&self, plugin: &Plugin, name: &str, arguments: &Value) -> CallToolResult {
+        self.run(|| plugin.call_tool(name, &arguments.to_string(), &context()))
+    }
+
+    /// Asks a plugin's hook about an event; the last one when it has several.
+    ///
+    /// # Errors
+    /// When the hook fails.
+    ///
+    /// # Panics
+    /// When the plugin has no hook for it.
+    pub fn call_hook(
+        &self,
+        plugin: &Plugin,
+        event: HookEvent,
+        payload: &Value,
+    ) -> Result<HookOutput, ToolError> {
+        let name = json!(event);
+        let hook = plugin.hooks.iter().rfind(|hook| name == hook.event);
+        let Some(hook) = hook else {
+            panic!("the plugin has no hook for {name}")
+        };
+        let input = HookInput {
+            event,
+            payload: Json::from(payload.clone()),
+            context: context(),
+        };
+        self.run(|| (hook.call)(&input))
+    }
+}
