@@ -1,2 +1,26 @@
-//! exomonad
-fn main(){}
+//! exomonad: a host for WASM plugins that serve AI agents. The plugin decides, the host acts.
+//!
+//! The way through the house:
+//! - a door: [`server`] (HTTP) or [`cli`] (the command line);
+//! - a role, with what the operator grants it ([`role`]), and a turn ([`gate`]);
+//! - the version of its plugin that serves ([`plugins`]);
+//! - a call into a sandbox of the engine ([`calls`]);
+//! - the effects that come out of it ([`guest`], [`effects`]), which services perform.
+//!
+//! [`house`] builds all of it.
+
+mod calls;
+mod cli;
+mod effects;
+mod failure;
+mod gate;
+mod guest;
+mod house;
+mod http;
+mod plugins;
+mod role;
+mod server;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

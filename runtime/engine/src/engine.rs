@@ -82,6 +82,7 @@ fn settings(config: &EngineConfig) -> Config {
         .table_elements(size(config.table_elements))
         .linear_memory_keep_resident(size(config.keep_resident))
         .table_keep_resident(size(config.keep_resident))
+        .pagemap_scan(wasmtime::Enabled::Auto)
         .async_stack_keep_resident(0);
     let mut settings = Config::new();
     settings

@@ -90,6 +90,12 @@ macro_rules! at_level {
     };
 }
 
+/// Writes one line of a guest's to the host's log, with its role and call.
+pub fn record(call: &CallContext, level: LogLevel, message: &str) {
+    let (role, call_id) = (&call.role, &call.call_id);
+    at_level!(level, %role, %call_id, "{}", one_line::text(message));
+}
+
 impl LogService for Log {
     async fn write(&self, call: &CallContext, request: Line) -> Result<Done, EffectError> {
         let Line {
@@ -97,10 +103,10 @@ impl LogService for Log {
             message,
             fields,
         } = request;
-        let (role, call_id) = (&call.role, &call.call_id);
         if fields.is_empty() {
-            at_level!(level, %role, %call_id, "{}", one_line::text(&message));
+            record(call, level, &message);
         } else {
+            let (role, call_id) = (&call.role, &call.call_id);
             let json = RawJson::new(&fields).unwrap_or_default();
             let fields = one_line::json(json.get());
             at_level!(level, %role, %call_id, %fields, "{}", one_line::text(&message));

@@ -1,0 +1,195 @@
+//! A call, from the role's name to the answer: the one way from every door of the house to a guest.
+
+use std::sync::Arc;
+
+use exomonad_config::InstanceMode;
+use exomonad_engine::{CallError, Output};
+use exomonad_schema::common::{
+    CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
+};
+use exomonad_schema::{CallContext, CallId, RawJson};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::gate::QueueFull;
+use crate::guest::CallHost;
+use crate::plugins::version::Version;
+use crate::role::Role;
+
+/// Who asks, as the door it came through knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// A name for logs and for the guest.
+    pub name: Option<String>,
+    /// The W3C trace that the call belongs to.
+    pub traceparent: Option<String>,
+}
+
+/// A call id that nothing else has.
+pub fn fresh_call_id() -> CallId {
+    let mut bytes = [0; 16];
+    // Ids need to differ, not to be secret: without randomness the clock has to do.
+    if getrandom::fill(&mut bytes).is_err() {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        return CallId::from(since.as_nanos());
+    }
+    CallId::from(u128::from_le_bytes(bytes))
+}
+
+/// A tool's answer: a JSON `CallToolResult`, as the guest wrote it where it wrote one.
+pub struct ToolAnswer {
+    /// The JSON.
+    pub json: Vec<u8>,
+    /// Whether the tool failed.
+    pub is_error: bool,
+}
+
+/// One call of a role, with the version of the plugin that it began with.
+pub struct Call<'r> {
+    role: &'r Role,
+    version: Arc<Version>,
+    /// What services and the guest know of it.
+    pub context: CallContext,
+}
+
+impl<'r> Call<'r> {
+    /// Begins a call.
+    pub fn new(role: &'r Role, id: CallId, caller: Caller) -> Result<Self, Failure> {
+        let Some(version) = role.version() else {
+            let reason = role.problem().map_or_else(|| "it is still loading".to_owned(), |problem| problem.message);
+            return Err(Failure::PluginNotLoaded { role: role.name().to_string(), reason });
+        };
+        Ok(Self { role, version, context: role.settings.call(id, caller.name, caller.traceparent) })
+    }
+
+    /// Calls a tool with these arguments, after they have been held against its schema.
+    ///
+    /// Whatever the guest does wrong from there on is the tool's failure, hence an answer.
+    pub async fn tool(self, name: &str, arguments: RawJson) -> Result<ToolAnswer, Failure> {
+        let tool = self.version.tool(name).map_err(|near| Failure::ToolNotFound {
+            role: self.role.name().to_string(),
+            tool: name.to_owned(),
+            near: near.map(str::to_owned),
+        })?;
+        let values = arguments
+            .parse()
+            .map_err(|error| Failure::InvalidRequest(format!("the arguments cannot be read: {error}")))?;
+        let violations = tool.violations(&values);
+        if !violations.is_empty() {
+            return Err(Failure::InvalidArguments { tool: name.to_owned(), violations });
+        }
+        let input = ToolCallInput { name: name.to_owned(), arguments, context: self.context.guest_view() };
+        let input = encode(&input)?;
+        match self.enter(HANDLE_MCP_CALL, &input).await {
+            Err(failure) => Err(failure),
+            Ok(Ok(output)) => Ok(self.answer(output)),
+            Ok(Err(error)) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
+        }
+    }
+
+    /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.
+    pub async fn hook(self, event: HookEvent, payload: RawJson) -> Result<HookOutput, Failure> {
+        let handled: Vec<&str> = self.version.hooks().map(HookEvent::name).collect();
+        if !handled.contains(&event.name()) {
+            return Err(Failure::HookNotFound {
+                role: self.role.name().to_string(),
+                event: event.name().to_owned(),
+                handled: handled.join(", "),
+            });
+        }
+        let input = encode(&HookInput { event, payload, context: self.context.guest_view() })?;
+        let output = self.raw(event.export(), &input).await?;
+        serde_json::from_slice(&output.bytes).map_err(|error| Failure::Guest {
+            code: "invalid_answer",
+            message: format!("the answer of `{}` does not fit the contract: {error}", event.export()),
+        })
+    }
+
+    /// Calls any export with any bytes.
+    pub async fn raw(&self, export: &str, input: &[u8]) -> Result<Output, Failure> {
+        self.enter(export, input).await?.map_err(|error| match &error {
+            CallError::UnknownExport { .. } | CallError::Signature { .. } => Failure::ExportNotFound(error.to_string()),
+            _ => Failure::Guest { code: code(&error), message: self.explain(&error) },
+        })
+    }
+
+    /// Waits for its turn and runs the export in a sandbox.
+    async fn enter(&self, export: &str, input: &[u8]) -> Result<Result<Output, CallError>, Failure> {
+        let settings = &self.role.settings;
+        let _turn = self.role.gate.enter().await.map_err(|QueueFull { running, queue }| Failure::QueueFull {
+            role: self.role.name().to_string(),
+            running,
+            queue,
+            running_key: settings.limit_key("concurrent_calls"),
+            queue_key: settings.limit_key("queue"),
+        })?;
+        let host = Arc::new(CallHost::new(self.context.clone(), settings.clone()));
+        let plugin = &self.version.plugin;
+        let result = match settings.instance {
+            InstanceMode::Fresh => plugin.call(host, settings.limits, export, input).await,
+            InstanceMode::Pooled => self.enter_warm(host, export, input).await,
+        };
+        if let Err(error) = &result {
+            tracing::debug!(
+                role = %self.role.name(), call_id = %self.context.call_id, export, code = code(error), %error,
+                "the guest failed"
+            );
+        }
+        Ok(result)
+    }
+
+    async fn enter_warm(&self, host: Arc<CallHost>, export: &str, input: &[u8]) -> Result<Output, CallError> {
+        let limits = self.role.settings.limits;
+        let mut sandbox = match self.version.take_warm() {
+            Some(sandbox) => sandbox,
+            None => self.version.plugin.sandbox(host.clone(), limits).await?,
+        };
+        let result = sandbox.call(host, limits, export, input).await;
+        self.version.keep_warm(sandbox);
+        result
+    }
+
+    fn explain(&self, error: &CallError) -> String {
+        match error {
+            // The engine names the limit; which role it is set for is known here.
+            CallError::Limit(hit) => {
+                let key = hit.limit.key();
+                error.to_string().replace(&format!("`limits.{key}`"), &format!("`{}`", self.role.settings.limit_key(key)))
+            }
+            _ => error.to_string(),
+        }
+    }
+
+    /// Holds the guest's output against the contract; what fits goes out as it came.
+    fn answer(&self, output: Output) -> ToolAnswer {
+        match serde_json::from_slice::<CallToolResult>(&output.bytes) {
+            Ok(result) => ToolAnswer { is_error: result.is_error, json: output.bytes },
+            Err(error) => {
+                let message = format!("the plugin's answer is not a CallToolResult: {error}");
+                self.failed_tool("invalid_answer", &message)
+            }
+        }
+    }
+
+    /// A failed guest as the result of its tool.
+    fn failed_tool(&self, code: &str, message: &str) -> ToolAnswer {
+        let call_id = self.context.call_id.as_str();
+        let details = json!({"error": {"code": code, "message": message, "callId": call_id}});
+        let result = CallToolResult { structured_content: Some(details.into()), ..CallToolResult::error(message) };
+        ToolAnswer { json: serde_json::to_vec(&result).unwrap_or_default(), is_error: true }
+    }
+}
+
+/// The stable code of a guest's failure.
+fn code(error: &CallError) -> &'static str {
+    match error {
+        CallError::Limit(_) => "limit_exceeded",
+        CallError::Guest { .. } | CallError::Exit(_) => "guest_failed",
+        CallError::Busy(_) => "no_sandbox",
+        _ => "guest_trapped",
+    }
+}
+
+fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(input).map_err(|error| Failure::Internal(format!("the guest's input is not JSON: {error}")))
+}

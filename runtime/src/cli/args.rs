@@ -1,0 +1,154 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::EXIT_CODES;
+
+/// A host for WASM plugins that serve AI agents: the plugin decides, the host acts.
+#[derive(Parser)]
+#[command(name = "exomonad", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub options: Options,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Args)]
+pub struct Options {
+    /// The configuration file; otherwise $EXOMONAD_CONFIG, otherwise ./exomonad.toml if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The running host to ask, instead of the configured address.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "local")]
+    pub url: Option<String>,
+    /// Do it in this process, even if a host is running.
+    #[arg(long, global = true)]
+    pub local: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve the roles over HTTP.
+    Serve {
+        /// Listen here, such as 127.0.0.1:7432; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Call a tool: on the running host, or in this process if none runs.
+    Call {
+        /// The role.
+        role: String,
+        /// The tool.
+        tool: String,
+        /// The arguments: one JSON object, or key=value pairs (a value that is JSON is taken as such).
+        #[arg(value_name = "JSON|KEY=VALUE")]
+        arguments: Vec<String>,
+    },
+    /// List the tools of a role.
+    Tools {
+        /// The role.
+        role: String,
+    },
+    /// List the roles.
+    Roles,
+    /// Look at plugins, check them, call into them.
+    Plugin {
+        /// What to do.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Show or check the configuration.
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Check that everything the host needs is there.
+    Doctor {
+        /// Only ask whether the running host is ready: for health checks.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Write a completion script for a shell to standard output.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// What can be done with plugins.
+#[derive(Subcommand)]
+pub enum PluginCommand {
+    /// List the plugins that serve, with the files they come from and what is wrong.
+    List,
+    /// Show what a plugin file imports and exports.
+    Inspect {
+        /// A module, or a manifest in TOML or JSON.
+        file: PathBuf,
+    },
+    /// Load a plugin file as a role would, and check its tools.
+    Test {
+        /// A module, or a manifest in TOML or JSON.
+        file: PathBuf,
+    },
+    /// Call an export of any Extism plugin. No host is needed.
+    Call(PluginCall),
+}
+
+/// A call into a plugin file, with the flags that Extism's own command line has.
+#[derive(Args)]
+pub struct PluginCall {
+    /// A module, or a manifest in TOML or JSON.
+    pub file: PathBuf,
+    /// The function to call.
+    pub export: String,
+    /// The input.
+    #[arg(long, short, conflicts_with = "stdin")]
+    pub input: Option<String>,
+    /// Read the input from standard input.
+    #[arg(long)]
+    pub stdin: bool,
+    /// A value of the plugin's configuration.
+    #[arg(long = "config-value", visible_alias = "set", value_name = "KEY=VALUE")]
+    pub config: Vec<String>,
+    /// A host that the plugin may reach over HTTP; `*` stands for any part of a name.
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// Let the plugin import WASI: clocks, randomness and standard output, no files and no network.
+    #[arg(long)]
+    pub wasi: bool,
+    /// Give up after this many milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub timeout: Option<u64>,
+    /// The most memory, in pages of 64 KiB.
+    #[arg(long, value_name = "PAGES")]
+    pub memory_max: Option<u64>,
+    /// The longest HTTP response, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub http_response_max: Option<u64>,
+    /// Call this many times, in one sandbox.
+    #[arg(long = "loop", value_name = "N", default_value_t = 1)]
+    pub times: u32,
+}
+
+/// What can be done with the configuration.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print the effective configuration: every key, its value, and where the value comes from.
+    Show,
+    /// Report every mistake at once, with line and column.
+    Check,
+    /// Print a configuration file with every key at its default.
+    Default,
+}

@@ -1,0 +1,195 @@
+//! `call`, `tools`, `roles` and `plugin list`: on the running host, or in this process.
+
+use std::sync::Arc;
+
+use exomonad_schema::RawJson;
+use exomonad_schema::common::{CallToolResult, Content, ListToolsResult};
+use serde_json::{Map, Value, json};
+
+use super::CommandError;
+use super::args::Options;
+use super::client::Client;
+use super::config::load;
+use super::serve::start_log;
+use super::show::{print_json, print_table};
+use crate::calls::{Call, Caller, fresh_call_id};
+use crate::house::House;
+use crate::plugins::reload::Reloader;
+use crate::server::report::{self, Roles};
+
+/// The host that does it.
+enum Host {
+    Running(Client),
+    Here(Arc<House>),
+}
+
+impl Host {
+    async fn find(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
+        let loaded = load(options)?;
+        if let Some(client) = Client::find(options, &loaded.config, role).await? {
+            return Ok(Self::Running(client));
+        }
+        start_log(&loaded.config.log, "warn")?;
+        let house = House::open(loaded.config)?;
+        Reloader::once(house.clone()).await;
+        Ok(Self::Here(house))
+    }
+
+    async fn roles(&self) -> Result<Roles, CommandError> {
+        match self {
+            Self::Running(client) => client.get("/roles").await,
+            Self::Here(house) => Ok(report::roles(house)),
+        }
+    }
+}
+
+/// Runs `call`.
+pub async fn tool(options: &Options, role: &str, tool: &str, arguments: &[String]) -> Result<(), CommandError> {
+    let arguments = parse_arguments(arguments)?;
+    let json = match Host::find(options, Some(role)).await? {
+        Host::Running(client) => {
+            let body = json!({"name": tool, "arguments": arguments}).to_string().into_bytes();
+            let path = format!("/role/{role}/mcp/call");
+            let answer = client.send(reqwest::Method::POST, &path, Some(body)).await?;
+            answer.check()?;
+            answer.body
+        }
+        Host::Here(house) => {
+            let role = house.role(role)?;
+            let arguments = RawJson::from(Value::Object(arguments));
+            let caller = Caller { name: Some("cli".to_owned()), traceparent: None };
+            Call::new(&role, fresh_call_id(), caller)?.tool(tool, arguments).await?.json
+        }
+    };
+    let result: CallToolResult = serde_json::from_slice(&json)
+        .map_err(|error| CommandError::Unavailable(format!("the answer is no tool result: {error}")))?;
+    if options.json {
+        println!("{}", String::from_utf8_lossy(&json));
+    } else {
+        print_result(&result);
+    }
+    if result.is_error { Err(CommandError::Failed) } else { Ok(()) }
+}
+
+fn print_result(result: &CallToolResult) {
+    for content in &result.content {
+        let text = match content {
+            Content::Text { text } => text.clone(),
+            Content::Image { mime_type, data } | Content::Audio { mime_type, data } => {
+                format!("[{mime_type}, {} bytes]", data.0.len())
+            }
+            Content::ResourceLink { uri, name, .. } => format!("[{name}: {uri}]"),
+            Content::Resource { resource } => match &resource.text {
+                Some(text) => text.clone(),
+                None => format!("[{}]", resource.uri),
+            },
+        };
+        if result.is_error { eprintln!("{text}") } else { println!("{text}") }
+    }
+}
+
+/// One JSON object, or key=value pairs.
+fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandError> {
+    if let [only] = arguments {
+        if only.trim_start().starts_with('{') {
+            return serde_json::from_str(only)
+                .map_err(|error| CommandError::Usage(format!("the arguments are not a JSON object: {error}")));
+        }
+    }
+    let pairs = arguments.iter().map(|argument| {
+        let (key, value) = argument.split_once('=').ok_or_else(|| {
+            CommandError::Usage(format!("`{argument}` is neither a JSON object nor key=value"))
+        })?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        Ok((key.to_owned(), value))
+    });
+    pairs.collect()
+}
+
+/// Runs `tools`.
+pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
+    let list: ListToolsResult = match Host::find(options, Some(role)).await? {
+        Host::Running(client) => client.get(&format!("/role/{role}/mcp/tools")).await?,
+        Host::Here(house) => {
+            let role = house.role(role)?;
+            let Some(version) = role.version() else {
+                return Err(Call::new(&role, fresh_call_id(), Caller::default()).err().map_or(CommandError::Failed, Into::into));
+            };
+            ListToolsResult { tools: version.tools.iter().map(|tool| tool.tool.clone()).collect() }
+        }
+    };
+    if options.json {
+        print_json(&list);
+        return Ok(());
+    }
+    let rows = list.tools.into_iter().map(|tool| {
+        let description = tool.description.unwrap_or_default();
+        vec![tool.name, parameters(&tool.input_schema), description.lines().next().unwrap_or_default().to_owned()]
+    });
+    print_table(&["TOOL", "ARGUMENTS", "WHAT IT DOES"], &rows.collect::<Vec<_>>());
+    Ok(())
+}
+
+/// The names of a tool's parameters; those that may be left out in brackets.
+fn parameters(schema: &RawJson) -> String {
+    let schema: Value = schema.parse().unwrap_or_default();
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let names = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| match required.contains(&name.as_str()) {
+        true => name.clone(),
+        false => format!("[{name}]"),
+    });
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// Runs `roles`.
+pub async fn roles(options: &Options) -> Result<(), CommandError> {
+    let roles = Host::find(options, None).await?.roles().await?;
+    if options.json {
+        print_json(&roles);
+        return Ok(());
+    }
+    let rows = roles.roles.into_iter().map(|role| {
+        let (source, tools) = match &role.plugin {
+            Some(plugin) => (plugin.source.clone(), plugin.tools.join(" ")),
+            None => ("-".to_owned(), String::new()),
+        };
+        let state = match (&role.problem, role.plugin.is_some()) {
+            (None, true) => "serves".to_owned(),
+            (Some(_), true) => "serves its old version".to_owned(),
+            (_, false) => "does not serve".to_owned(),
+        };
+        vec![role.name, state, source, tools]
+    });
+    print_table(&["ROLE", "STATE", "PLUGIN", "TOOLS"], &rows.collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Runs `plugin list`: every problem is shown, and makes the command fail.
+pub async fn plugins(options: &Options) -> Result<(), CommandError> {
+    let roles = Host::find(options, None).await?.roles().await?;
+    let problems: Vec<_> = roles.roles.iter().filter_map(|role| role.problem.clone()).collect();
+    if options.json {
+        print_json(&roles);
+    } else {
+        let rows = roles.roles.iter().map(|role| match &role.plugin {
+            Some(plugin) => {
+                let digest = plugin.digest.get(..12).unwrap_or_default().to_owned();
+                vec![role.name.clone(), plugin.source.clone(), digest, plugin.loaded_at.clone(), snapshot(&plugin.snapshot)]
+            }
+            None => vec![role.name.clone(), "-".to_owned()],
+        });
+        print_table(&["ROLE", "PLUGIN", "SHA-256", "SERVES SINCE", "SNAPSHOT"], &rows.collect::<Vec<_>>());
+        for problem in &problems {
+            eprintln!("\n{}: {}", problem.role, problem.message);
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(CommandError::Found) }
+}
+
+/// What became of a plugin's initialisation, in words.
+pub fn snapshot(value: &Value) -> String {
+    match value {
+        Value::String(word) => word.replace('_', " "),
+        other => other["refused"].as_str().map_or_else(|| other.to_string(), |reason| format!("refused: {reason}")),
+    }
+}

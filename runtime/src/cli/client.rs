@@ -1,0 +1,127 @@
+//! A running host, over HTTP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use exomonad_config::{Config, Tokens};
+use serde::de::DeserializeOwned;
+
+use super::CommandError;
+use super::args::Options;
+use super::config::env;
+
+/// A host on this machine answers a connection at once, or is not there.
+const KNOCK: Duration = Duration::from_millis(300);
+
+/// A running host.
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+    token: Option<String>,
+}
+
+/// An answer of the host: its status and its JSON.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// The host that the options name, or the configured one if it runs. `None`: do it in this process.
+    pub async fn find(options: &Options, config: &Config, role: Option<&str>) -> Result<Option<Self>, CommandError> {
+        if options.local {
+            return Ok(None);
+        }
+        let base = match &options.url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => {
+                let address = reachable(config.server.listen.get());
+                let knock = tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
+                if !matches!(knock, Ok(Ok(_))) {
+                    return Ok(None);
+                }
+                format!("http://{address}")
+            }
+        };
+        let http = crate::http::client(reqwest::redirect::Policy::none()).map_err(CommandError::Unavailable)?;
+        Ok(Some(Self { base, http, token: token(config, role) }))
+    }
+
+    /// Sends a request. `body` is JSON.
+    pub async fn send(&self, method: reqwest::Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, CommandError> {
+        let unreachable = |error: reqwest::Error| {
+            CommandError::Unavailable(format!("the host at {} cannot be reached: {error}", self.base))
+        };
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(unreachable)?.to_vec();
+        Ok(Answer { status, body })
+    }
+
+    /// Gets a document, or the problem that the host has with that.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CommandError> {
+        self.send(reqwest::Method::GET, path, None).await?.read(&self.base)
+    }
+
+    /// The address it is asked at.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+}
+
+impl Answer {
+    /// The document in it, or the problem that the host reports.
+    pub fn read<T: DeserializeOwned>(self, base: &str) -> Result<T, CommandError> {
+        self.check()?;
+        serde_json::from_slice(&self.body).map_err(|error| {
+            CommandError::Unavailable(format!("the answer of {base} is not that of an exomonad host: {error}"))
+        })
+    }
+
+    /// The problem that the host reports, if it does.
+    pub fn check(&self) -> Result<(), CommandError> {
+        if self.status < 400 {
+            return Ok(());
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let detail = problem["detail"].as_str().map_or_else(
+            || format!("the host answered {}: {}", self.status, String::from_utf8_lossy(&self.body)),
+            str::to_owned,
+        );
+        Err(match self.status {
+            401 => CommandError::Refused(format!("{detail} (set EXOMONAD_TOKEN)")),
+            400..=422 => CommandError::Refused(detail),
+            _ => CommandError::Unavailable(detail),
+        })
+    }
+}
+
+/// An address that listens everywhere is reached on loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        ip if !ip.is_unspecified() => listen,
+        std::net::IpAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], listen.port())),
+        std::net::IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, listen.port())),
+    }
+}
+
+/// The token to present: that of the environment, else the role's own, else the operator's.
+fn token(config: &Config, role: Option<&str>) -> Option<String> {
+    let given = env("EXOMONAD_TOKEN").filter(|token| !token.is_empty());
+    given.or_else(|| {
+        Tokens::read(config, env).ok()?;
+        let role: Option<exomonad_config::RoleName> = role.and_then(|role| role.parse().ok());
+        let of_role = role.and_then(|role| config.role(&role)?.token_source());
+        let source = of_role.or_else(|| config.server.token_source())?;
+        Some(source.resolve(env).ok()?.expose().to_owned())
+    })
+}

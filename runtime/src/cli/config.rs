@@ -1,0 +1,66 @@
+//! `config`: show it, check it.
+
+use exomonad_config::{Config, ConfigErrors, Loaded, default_file, render_effective};
+
+use super::CommandError;
+use super::args::{ConfigCommand, Options};
+use super::show::print_json;
+use crate::house::capabilities;
+
+/// Loads the configuration that the options name. Mistakes are all in the error.
+pub fn load(options: &Options) -> Result<Loaded, CommandError> {
+    let loaded = try_load(options).map_err(|errors| match options.json {
+        true => CommandError::Usage(serde_json::to_string(&errors).unwrap_or_default()),
+        false => CommandError::Usage(format!("the configuration is wrong\n{errors}")),
+    })?;
+    for warning in &loaded.warnings {
+        eprintln!("{warning}");
+    }
+    Ok(loaded)
+}
+
+fn try_load(options: &Options) -> Result<Loaded, ConfigErrors> {
+    Config::load(options.config.as_deref(), env, &capabilities())
+}
+
+/// A variable of the environment.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs `config`.
+pub fn run(options: &Options, command: ConfigCommand) -> Result<(), CommandError> {
+    match command {
+        ConfigCommand::Default => print!("{}", default_file()),
+        ConfigCommand::Show => {
+            let loaded = load(options)?;
+            print!("{}", render_effective(&loaded.config, &loaded.sources));
+        }
+        ConfigCommand::Check => return check(options),
+    }
+    Ok(())
+}
+
+fn check(options: &Options) -> Result<(), CommandError> {
+    match (try_load(options), options.json) {
+        (Ok(loaded), true) => print_json(&loaded.warnings),
+        (Ok(loaded), false) => {
+            for warning in &loaded.warnings {
+                eprintln!("{warning}");
+            }
+            match loaded.path {
+                Some(path) => println!("{}: fine", path.display()),
+                None => println!("no exomonad.toml here: the defaults hold (`exomonad config show` lists them)"),
+            }
+        }
+        (Err(errors), true) => {
+            print_json(&errors);
+            return Err(CommandError::Found);
+        }
+        (Err(errors), false) => {
+            eprintln!("{errors}");
+            return Err(CommandError::Found);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! `doctor`: is everything there that the host needs?
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use exomonad_config::Config;
+use exomonad_engine::CompileCache;
+use exomonad_schema::{EffectKind, RoleName};
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::CommandError;
+use super::args::Options;
+use super::client::Client;
+use super::config::load;
+use super::show::print_json;
+use crate::calls::fresh_call_id;
+use crate::house::House;
+use crate::plugins::reload::Reloader;
+
+/// Mappings that a sandbox needs while it runs: two of its stack, two or three of each of its two memories.
+const MAPPINGS_PER_SANDBOX: u64 = 7;
+
+/// One check.
+#[derive(Serialize)]
+struct Check {
+    what: &'static str,
+    ok: bool,
+    /// What was found, or what is wrong and what to do.
+    says: String,
+}
+
+/// Runs `doctor`.
+pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
+    if quick {
+        return is_ready(options).await;
+    }
+    let checks = check_all(options).await;
+    let all_ok = checks.iter().all(|check| check.ok);
+    if options.json {
+        print_json(&checks);
+    } else {
+        for check in &checks {
+            println!("{} {:<15} {}", if check.ok { "✓" } else { "✗" }, check.what, check.says);
+        }
+    }
+    if all_ok { Ok(()) } else { Err(CommandError::Found) }
+}
+
+/// Asks the running host only.
+async fn is_ready(options: &Options) -> Result<(), CommandError> {
+    let config = load(options)?.config;
+    let Some(client) = Client::find(options, &config, None).await? else {
+        return Err(CommandError::Unavailable(format!("no host runs at {}", config.server.listen)));
+    };
+    client.get::<serde_json::Value>("/ready").await.map(|_| ())
+}
+
+async fn check_all(options: &Options) -> Vec<Check> {
+    let config = match load(options) {
+        Ok(loaded) => loaded.config,
+        Err(error) => return vec![check("configuration", Err(error.to_string()))],
+    };
+    let mut checks = vec![
+        check("configuration", Ok("every key is fine".to_owned())),
+        check("log filter", EnvFilter::try_new(&config.log.filter).map(|_| config.log.filter.clone()).map_err(|error| error.to_string())),
+        check("plugin folder", readable(&config.plugins.dir)),
+        check("compile cache", compile_cache(&config.plugins.cache_dir)),
+        check("state folder", writable(&config.state.dir)),
+        check("memory maps", memory_maps(config.engine.sandboxes)),
+        check("port", port(options, &config).await),
+    ];
+    match House::open(config) {
+        Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
+        Ok(house) => {
+            checks.push(check("engine", Ok("the pool of sandboxes is reserved".to_owned())));
+            checks.extend(plugins(&house).await);
+            checks.push(check("repository", repository(&house).await));
+        }
+    }
+    checks
+}
+
+fn check(what: &'static str, result: Result<String, String>) -> Check {
+    let ok = result.is_ok();
+    Check { what, ok, says: result.unwrap_or_else(|problem| problem) }
+}
+
+fn readable(folder: &Path) -> Result<String, String> {
+    match fs::read_dir(folder) {
+        Ok(_) => Ok(folder.display().to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(format!("{} (not there yet; `serve` makes it)", folder.display()))
+        }
+        Err(error) => Err(format!("{}: {error}; `plugins.dir` sets it", folder.display())),
+    }
+}
+
+fn writable(folder: &Path) -> Result<String, String> {
+    let try_it = || {
+        fs::create_dir_all(folder)?;
+        let probe = folder.join(format!(".doctor-{}", std::process::id()));
+        fs::write(&probe, b"x")?;
+        fs::remove_file(&probe)
+    };
+    match try_it() {
+        Ok(()) => Ok(folder.display().to_string()),
+        Err(error) => Err(format!("{} cannot be written: {error}; `state.dir` sets it", folder.display())),
+    }
+}
+
+fn compile_cache(folder: &Path) -> Result<String, String> {
+    let size = CompileCache::open(folder).and_then(|cache| cache.size());
+    match size {
+        Ok((bytes, files)) => Ok(format!("{}: {files} files, {} KiB", folder.display(), bytes >> 10)),
+        Err(error) => Err(format!("{error}; `plugins.cache_dir` sets it")),
+    }
+}
+
+fn memory_maps(sandboxes: u32) -> Result<String, String> {
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let Some(limit) = limit else { return Ok("this system states no limit".to_owned()) };
+    let stacks = u64::from(sandboxes) * 2;
+    let at_once = (limit.saturating_sub(stacks + 1000)) / (MAPPINGS_PER_SANDBOX - 2);
+    if stacks + 1000 > limit {
+        return Err(format!(
+            "the pool of {sandboxes} sandboxes needs more than the {limit} mappings that the kernel allows; lower `engine.sandboxes` or raise vm.max_map_count"
+        ));
+    }
+    Ok(format!("{limit} allowed: enough for some {} sandboxes at once", at_once.min(sandboxes.into())))
+}
+
+async fn port(options: &Options, config: &Config) -> Result<String, String> {
+    let address = config.server.listen.get();
+    if let Ok(Some(client)) = Client::find(options, config, None).await {
+        return match client.get::<serde_json::Value>("/health").await {
+            Ok(health) => Ok(format!("a host runs at {}: {}", client.base(), health["status"].as_str().unwrap_or("?"))),
+            Err(_) => Err(format!("something else than a host answers at {}; `server.listen` sets the address", client.base())),
+        };
+    }
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(_) => Ok(format!("{address} is free")),
+        Err(error) => Err(format!("{address} cannot be listened on: {error}; `server.listen` sets it")),
+    }
+}
+
+async fn plugins(house: &Arc<House>) -> Vec<Check> {
+    Reloader::once(house.clone()).await;
+    let roles = house.roles();
+    if roles.is_empty() {
+        return vec![check("plugins", Err("there is no role: put a plugin into the plugin folder".to_owned()))];
+    }
+    let checks = roles.values().map(|role| match (role.problem(), role.version()) {
+        (None, Some(version)) if version.missing_grants.is_empty() => {
+            check("plugin", Ok(format!("{}: {} with {} tools", role.name(), version.source, version.tools.len())))
+        }
+        (None, Some(version)) => check(
+            "plugin",
+            Ok(format!("{}: {}; not granted: {}", role.name(), version.source, version.missing_grants.join(", "))),
+        ),
+        (Some(problem), _) => check("plugin", Err(format!("{}: {}", role.name(), problem.message))),
+        (None, None) => check("plugin", Err(format!("{}: it did not load", role.name()))),
+    });
+    checks.collect()
+}
+
+/// Asks the git service about the first root, as a plugin would.
+async fn repository(house: &Arc<House>) -> Result<String, String> {
+    let roles = house.roles();
+    let role = roles.get("tl").or_else(|| roles.values().next()).ok_or("there is no role")?;
+    let name: &RoleName = role.name();
+    let call = role.settings.call(fresh_call_id(), Some("doctor".to_owned()), None);
+    let answer = role.settings.effects.handle(&call, EffectKind::GitGetBranch, b"{}").await;
+    let json: serde_json::Value = serde_json::from_slice(answer.json()).unwrap_or_default();
+    match answer.error_code() {
+        None => Ok(format!("role `{name}` reads it: {}", json["payload"])),
+        // A host without a repository is a fine one.
+        Some(exomonad_schema::ErrorCode::NotFound) => Ok("none here: git effects will say so".to_owned()),
+        Some(exomonad_schema::ErrorCode::EffectDenied) => Ok(format!("role `{name}` may not read any")),
+        Some(_) => Err(json["payload"]["message"].as_str().unwrap_or("the git service failed").to_owned()),
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line.
+
+mod args;
+mod call;
+mod client;
+mod config;
+mod doctor;
+mod plugin;
+mod plugin_call;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, Command, PluginCommand};
+use crate::failure::Failure;
+
+/// How a command can end badly. The exit code tells scripts which way.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A tool or a guest failed; what it said is shown already.
+    #[error("")]
+    Failed,
+    /// A check found something; it is shown already.
+    #[error("")]
+    Found,
+    /// The configuration or the arguments are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The request is refused: no such role or tool, arguments that do not fit.
+    #[error("{0}")]
+    Refused(String),
+    /// A running host, or something the host needs, cannot be reached.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl CommandError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed | Self::Found => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unavailable(_) => 4,
+        }
+    }
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        match failure.code().1 {
+            400..=422 => Self::Refused(failure.to_string()),
+            502 => Self::Unavailable(format!("the guest failed: {failure}")),
+            _ => Self::Unavailable(failure.to_string()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for CommandError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Unavailable(format!("{error:#}"))
+    }
+}
+
+/// What the exit codes mean; shown by `--help`.
+pub const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  a tool, a guest or a check failed
+  2  the arguments or the configuration are wrong
+  3  refused: no such role or tool, or arguments that do not fit its schema
+  4  a host, a file or a service cannot be reached";
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let message = error.to_string();
+            if !message.is_empty() {
+                eprintln!("exomonad: {message}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CommandError> {
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "exomonad", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Config { command } => config::run(&cli.options, command),
+        Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
+        Command::Doctor { quick } => block_on(doctor::run(&cli.options, quick)),
+        Command::Call { role, tool, arguments } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
+        Command::Tools { role } => block_on(call::tools(&cli.options, &role)),
+        Command::Roles => block_on(call::roles(&cli.options)),
+        Command::Plugin { command } => match command {
+            PluginCommand::List => block_on(call::plugins(&cli.options)),
+            PluginCommand::Inspect { file } => block_on(plugin::inspect(&cli.options, &file)),
+            PluginCommand::Test { file } => block_on(plugin::test(&cli.options, &file)),
+            PluginCommand::Call(arguments) => block_on(plugin_call::run(arguments)),
+        },
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::Unavailable(format!("no threads: {error}")))?;
+    let result = runtime.block_on(work);
+    // A blocking job that is still at work, such as a compilation, has nobody left to answer to.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,101 @@
+//! `plugin inspect` and `plugin test`: what a file is, and whether it could serve.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
+use exomonad_schema::RoleName;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::CommandError;
+use super::args::Options;
+use super::call::snapshot;
+use super::config::load;
+use super::show::print_json;
+use crate::guest::{NoEffects, effect_functions};
+use crate::plugins::folder::Source;
+use crate::plugins::version::Version;
+use crate::role::Role;
+
+/// Runs `plugin inspect`.
+pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
+    let engine = engine(EngineConfig { sandboxes: 1, ..EngineConfig::default() })?;
+    let effects = effect_functions();
+    let load = LoadOptions { effects: &effects, ..LoadOptions::default() };
+    let plugin = open(&engine, file, &load).await?;
+    let exports: Vec<&str> = plugin.entry_points().collect();
+    let outcome = serde_json::to_value(plugin.snapshot()).unwrap_or_default();
+    if options.json {
+        print_json(&json!({
+            "file": file, "sha256": plugin.digest(), "exports": exports,
+            "imports": plugin.imports(), "snapshot": outcome,
+        }));
+        return Ok(());
+    }
+    println!("{}", file.display());
+    println!("  sha256    {}", plugin.digest());
+    println!("  snapshot  {}", snapshot(&outcome));
+    println!("  exports   {}", lines(&exports));
+    println!("  imports   {}", lines(plugin.imports()));
+    Ok(())
+}
+
+/// Loads a file, with the refusal as what the command says.
+pub async fn open(engine: &Engine, file: &Path, options: &LoadOptions<'_>) -> Result<Plugin, CommandError> {
+    let loaded = match Manifest::open(file) {
+        Ok(manifest) => engine.load(&manifest, options).await,
+        Err(error) => Err(error),
+    };
+    loaded.map_err(|error| match &error {
+        LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
+        _ => CommandError::Refused(format!("{}: {error}", file.display())),
+    })
+}
+
+/// An engine for a command.
+pub fn engine(config: EngineConfig) -> Result<Engine, CommandError> {
+    Engine::new(config).map_err(|error| CommandError::Unavailable(error.to_string()))
+}
+
+fn lines(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join("\n            ") }
+}
+
+/// Runs `plugin test`.
+pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
+    let config = load(options)?.config;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name: RoleName = stem.parse().or_else(|_| "plugin".parse()).map_err(|_| CommandError::Failed)?;
+    let as_config: Option<exomonad_config::RoleName> = name.as_str().parse().ok();
+    let settings = as_config.as_ref().and_then(|name| config.role(name)).unwrap_or(&config.defaults);
+    let limits = &settings.limits;
+    let engine = engine(EngineConfig {
+        sandboxes: 4,
+        memory: limits.memory.get(),
+        table_elements: limits.table_elements.into(),
+        stack: limits.stack.get(),
+        ..EngineConfig::default()
+    })?;
+    let role = Role::new(&name, &config, settings, engine, Arc::new(NoEffects), Arc::new(Semaphore::new(4)));
+    let version = Version::load(&role.settings, Source::File(file.to_owned()), config.plugins.snapshot, None)
+        .await
+        .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
+    let tools: Vec<&str> = version.tools.iter().map(|tool| tool.tool.name.as_str()).collect();
+    let hooks: Vec<&str> = version.hooks().map(|event| event.name()).collect();
+    if options.json {
+        print_json(&json!({
+            "file": file, "role": name, "tools": tools, "hooks": hooks, "missingGrants": version.missing_grants,
+        }));
+        return Ok(());
+    }
+    println!("{} can serve as role `{name}`", file.display());
+    println!("  tools     {}", lines(&tools));
+    println!("  hooks     {}", lines(&hooks));
+    if !version.missing_grants.is_empty() {
+        println!("  it asks for effects that the role is not granted: {}", version.missing_grants.join(", "));
+        println!("  add them to `{}effects` in exomonad.toml to grant them", role.settings.key_prefix);
+    }
+    Ok(())
+}

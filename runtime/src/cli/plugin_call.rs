@@ -1,0 +1,132 @@
+//! `plugin call`: any export of any Extism plugin, without a host.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use exomonad_config::HostPattern;
+use exomonad_engine::{
+    CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits, LoadOptions, LogLevel,
+    Manifest,
+};
+
+use super::CommandError;
+use super::args::PluginCall;
+use super::plugin::{engine, open};
+use crate::http::HttpClient;
+
+const PAGE: u64 = 64 << 10;
+/// A plugin that is called by hand may use as much as one page of 32 bits addresses; `--memory-max` bounds it.
+const MEMORY: u64 = 4 << 30;
+
+/// Runs `plugin call`.
+pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
+    let input = input(&arguments)?;
+    let host: Arc<dyn Host> = Arc::new(host(&arguments)?);
+    let mut limits = Limits {
+        memory: arguments.memory_max.map_or(MEMORY, |pages| pages.saturating_mul(PAGE)),
+        wall_time: arguments.timeout.map_or(Duration::from_secs(24 * 3600), Duration::from_millis),
+        input: u64::MAX,
+        output: u64::MAX,
+        effects: u64::MAX,
+        log_bytes: u64::MAX,
+        ..Limits::default()
+    };
+    if let Some(most) = arguments.http_response_max {
+        limits.http_response = most;
+    }
+    let memory = limits.memory.min(MEMORY);
+    let engine = engine(EngineConfig { sandboxes: 2, memory, ..EngineConfig::default() })?;
+    let options = LoadOptions { wasi: arguments.wasi, ..LoadOptions::default() };
+    let plugin = open(&engine, &arguments.file, &options).await?;
+    let refused = |error: &CallError| match error {
+        CallError::UnknownExport { .. } | CallError::Signature { .. } => Err(CommandError::Refused(error.to_string())),
+        _ => {
+            eprintln!("exomonad: {error} (return code {})", error.return_code());
+            Err(CommandError::Failed)
+        }
+    };
+    let mut sandbox = match plugin.sandbox(host.clone(), limits).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return refused(&error),
+    };
+    for _ in 0..arguments.times {
+        match sandbox.call(host.clone(), limits, &arguments.export, &input).await {
+            Ok(output) => write(&output.bytes)?,
+            Err(error) => return refused(&error),
+        }
+    }
+    Ok(())
+}
+
+fn input(arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
+    let mut input = arguments.input.clone().unwrap_or_default().into_bytes();
+    if arguments.stdin {
+        std::io::stdin()
+            .read_to_end(&mut input)
+            .map_err(|error| CommandError::Unavailable(format!("standard input cannot be read: {error}")))?;
+    }
+    Ok(input)
+}
+
+/// Writes the output as it is; to a terminal, with an end of line.
+fn write(bytes: &[u8]) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    let newline: &[u8] = if std::io::IsTerminal::is_terminal(&out) { b"\n" } else { b"" };
+    out.write_all(bytes)
+        .and_then(|()| out.write_all(newline))
+        .and_then(|()| out.flush())
+        .map_err(|error| CommandError::Unavailable(format!("standard output cannot be written: {error}")))
+}
+
+/// The host of a plugin that is called by hand: what the flags give it.
+struct FlagHost {
+    config: BTreeMap<String, String>,
+    allowed: Vec<HostPattern>,
+}
+
+fn host(arguments: &PluginCall) -> Result<FlagHost, CommandError> {
+    let pairs = arguments.config.iter().map(|pair| {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| CommandError::Usage(format!("`{pair}` is not KEY=VALUE")))?;
+        Ok((key.to_owned(), value.to_owned()))
+    });
+    let given: BTreeMap<String, String> = pairs.collect::<Result<_, CommandError>>()?;
+    // A manifest may bring values of its own; the flags come first.
+    let manifest = Manifest::open(&arguments.file).ok();
+    let mut config = manifest.as_ref().map(|manifest| manifest.config().clone()).unwrap_or_default();
+    config.extend(given);
+    let from_manifest = manifest.iter().flat_map(|manifest| manifest.allowed_hosts());
+    let allowed = arguments.allow_host.iter().chain(from_manifest).map(|host| {
+        host.parse().map_err(|error| CommandError::Usage(format!("`{host}` is not the name of a host: {error}")))
+    });
+    Ok(FlagHost { config, allowed: allowed.collect::<Result<_, _>>()? })
+}
+
+impl Host for FlagHost {
+    fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        // Not reached: the plugin is loaded without effects.
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn config(&self, key: &str) -> Option<String> {
+        self.config.get(key).cloned()
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        eprintln!("[{level:?}] {message}");
+    }
+
+    fn log_level(&self) -> Option<LogLevel> {
+        Some(LogLevel::Info)
+    }
+
+    fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, HttpError>> {
+        Box::pin(async move {
+            let allowed = |host: &str| self.allowed.iter().any(|allowed| allowed.matches(host));
+            HttpClient::shared()?.send(request, allowed).await
+        })
+    }
+}

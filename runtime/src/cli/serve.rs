@@ -1,0 +1,126 @@
+//! `serve`: the host, until it is told to stop.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use exomonad_config::{LogConfig, LogFormat, Tokens};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::CommandError;
+use super::args::Options;
+use super::config::{env, load};
+use crate::house::House;
+use crate::plugins::reload::Reloader;
+use crate::plugins::watch::FolderWatch;
+use crate::server::guard::Guard;
+use crate::server::{self, App};
+
+/// Runs `serve`.
+pub async fn run(options: &Options, listen: Option<String>) -> Result<(), CommandError> {
+    let mut loaded = load(options)?;
+    if let Some(listen) = listen {
+        // Through the same check as the configuration's: tokens are wanted beyond loopback.
+        let with = |name: &str| if name == "EXOMONAD_LISTEN" { Some(listen.clone()) } else { env(name) };
+        let again = exomonad_config::Config::load(options.config.as_deref(), with, &crate::house::capabilities());
+        loaded = again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
+    }
+    let config = loaded.config;
+    start_log(&config.log, &config.log.filter)?;
+    let tokens = Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
+    let address = config.server.listen.get();
+    // First of all, so that a second host on the same port does nothing else.
+    let listener = TcpListener::bind(address).await.map_err(|error| bind_failed(address, &error))?;
+    let address = listener.local_addr().unwrap_or(address);
+    make_plugin_folder(&config.plugins.dir);
+    let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
+    let house = House::open(config)?;
+    let reload = Reloader::start(house.clone());
+    let _watch = FolderWatch::start(&house.config, reload.clone());
+    let app = App::new(house.clone(), reload, Guard::new(server, tokens));
+    tracing::info!(%address, plugins = %house.config.plugins.dir.display(), "serving on http://{address}");
+    let stop = {
+        let app = app.clone();
+        async move {
+            let reason = stop_signal().await;
+            app.drain();
+            tracing::info!(reason, "shutting down: calls in flight may finish");
+        }
+    };
+    let finished = tokio::select! {
+        finished = server::serve(listener, server::router(app), stop, grace) => finished,
+        // Who asks twice is in a hurry.
+        () = second_signal() => false,
+    };
+    match finished {
+        true => tracing::info!("all calls finished"),
+        false => tracing::warn!(?grace, "calls were still running and are cancelled"),
+    }
+    Ok(())
+}
+
+/// Starts logging to standard error.
+pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}")))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Pretty => subscriber.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    started.map_err(|error| CommandError::Unavailable(format!("no log: {error}")))
+}
+
+fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another host may be running there (`exomonad doctor` tells): stop it, or set `server.listen` or --listen"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "; `server.listen` or --listen names an address of this machine",
+        _ => "",
+    };
+    CommandError::Unavailable(format!("cannot listen on {address}: {error}{hint}"))
+}
+
+/// Makes the plugin folder, so that there is one to drop plugins into. A `.gitignore` beside it keeps the
+/// host's own files out of the repository it is started in.
+fn make_plugin_folder(folder: &Path) {
+    if folder.exists() {
+        return;
+    }
+    let made = std::fs::create_dir_all(folder).and_then(|()| match folder.parent() {
+        Some(own) if own.ends_with(".exomonad") && !own.join(".gitignore").exists() => {
+            std::fs::write(own.join(".gitignore"), "*\n")
+        }
+        _ => Ok(()),
+    });
+    if let Err(error) = made {
+        tracing::warn!(folder = %folder.display(), %error, "the plugin folder cannot be made");
+    }
+}
+
+async fn stop_signal() -> &'static str {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Waits for the second of two signals.
+async fn second_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    for _ in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Everything that runs: the engines, the services and the roles. The server and the command line are
+//! its doors.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use exomonad_config::Config;
+use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
+use exomonad_schema::{EffectHandler, EffectKind, RoleName};
+use exomonad_services::ServicesConfig;
+use tokio::sync::Semaphore;
+
+use crate::failure::Failure;
+use crate::role::Role;
+
+/// The engines, the services and the roles.
+pub struct House {
+    /// The configuration in force.
+    pub config: Config,
+    /// Where compiled plugins are kept; `None` if that folder cannot be used.
+    pub cache: Option<CompileCache>,
+    engines: BTreeMap<u64, Engine>,
+    services: Arc<dyn EffectHandler>,
+    sandboxes: Arc<Semaphore>,
+    roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
+}
+
+/// The capabilities of all effects, for the configuration to check its grants against.
+pub fn capabilities() -> Vec<&'static str> {
+    EffectKind::ALL.iter().map(|kind| kind.capability()).collect()
+}
+
+impl House {
+    /// Opens everything but the plugins: [`Reloader`](crate::plugins::reload::Reloader) loads those.
+    ///
+    /// # Errors
+    /// If the engine or a service cannot start, with what to do about it.
+    pub fn open(config: Config) -> anyhow::Result<Arc<Self>> {
+        let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
+            let folder = config.plugins.cache_dir.display();
+            tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
+        });
+        let services = exomonad_services::open(ServicesConfig::with_state_in(&config.state.dir))?;
+        let house = Self {
+            engines: engines(&config)?,
+            cache: cache.ok(),
+            services: Arc::new(services),
+            sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
+            roles: RwLock::default(),
+            config,
+        };
+        for name in house.config.roles.keys() {
+            let name: RoleName = name.as_str().parse()?;
+            house.add_role(&name);
+        }
+        Ok(Arc::new(house))
+    }
+
+    /// The roles as they are now.
+    pub fn roles(&self) -> Arc<BTreeMap<RoleName, Arc<Role>>> {
+        self.roles.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The role of this name.
+    ///
+    /// # Errors
+    /// If there is none: never a permissive default.
+    pub fn role(&self, name: &str) -> Result<Arc<Role>, Failure> {
+        let roles = self.roles();
+        roles.get(name).cloned().ok_or_else(|| Failure::RoleNotFound {
+            role: name.to_owned(),
+            near: closest(name, roles.keys().map(RoleName::as_str)).map(str::to_owned),
+        })
+    }
+
+    /// Makes the role if the configuration has one of this name, or serves unlisted ones.
+    pub fn add_role(&self, name: &RoleName) -> Option<Arc<Role>> {
+        let config_name: exomonad_config::RoleName = name.as_str().parse().ok()?;
+        let settings = self.config.role(&config_name)?;
+        let engine = self.engines.get(&settings.limits.stack.get())?.clone();
+        let role = Role::new(name, &self.config, settings, engine, self.services.clone(), self.sandboxes.clone());
+        let role = Arc::new(role);
+        self.change_roles(|roles| {
+            roles.insert(name.clone(), role.clone());
+        });
+        Some(role)
+    }
+
+    /// Forgets a role that the configuration doesn't list, when its plugin is gone.
+    pub fn remove_role(&self, name: &RoleName) {
+        self.change_roles(|roles| {
+            roles.remove(name);
+        });
+    }
+
+    fn change_roles(&self, change: impl FnOnce(&mut BTreeMap<RoleName, Arc<Role>>)) {
+        let mut roles = self.roles.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeMap::clone(&roles);
+        change(&mut changed);
+        *roles = Arc::new(changed);
+    }
+}
+
+/// One engine for each size of stack: a pool is made of stacks of one size.
+fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
+    let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
+    let all = || config.roles.values().chain([&config.defaults]);
+    for role in all() {
+        let calls = sizes.entry(role.limits.stack.get()).or_default();
+        *calls = calls.saturating_add(role.limits.concurrent_calls).min(config.engine.sandboxes);
+    }
+    let largest = |of: fn(&exomonad_config::Role) -> u64| all().map(of).max().unwrap_or_default();
+    let memory = largest(|role| role.limits.memory.get());
+    let table_elements = largest(|role| role.limits.table_elements.into());
+    let engines = sizes.into_iter().map(|(stack, calls)| {
+        // A warm sandbox stays in its slot between calls, and a reload holds two versions of them.
+        let engine = Engine::new(EngineConfig {
+            sandboxes: calls.max(1),
+            memory,
+            table_elements,
+            stack,
+            keep_resident: config.engine.keep_resident.get(),
+        })?;
+        Ok((stack, engine))
+    });
+    engines.collect()
+}

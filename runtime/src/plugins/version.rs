@@ -1,0 +1,239 @@
+//! One version of a role's plugin, checked from end to end before it serves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use exomonad_engine::{CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, Sandbox, closest};
+use exomonad_schema::RawJson;
+use exomonad_schema::common::{
+    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult, PluginDescription, Tool,
+};
+use jsonschema::Validator;
+
+use super::folder::Source;
+use crate::calls::fresh_call_id;
+use crate::failure::Violation;
+use crate::guest::{CallHost, effect_functions};
+use crate::role::RoleSettings;
+
+/// Violations that one answer lists; arguments can break a schema in thousands of places.
+const VIOLATIONS: usize = 20;
+
+/// Why a plugin file does not become a version.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    /// The engine refuses it.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It has no entry point that a role could use.
+    #[error(
+        "it is no role plugin: it exports neither `{HANDLE_LIST_TOOLS}` and `{HANDLE_MCP_CALL}` nor a hook such as `{}`; it exports {}",
+        HookEvent::PreToolUse.export(),
+        if .0.is_empty() { "nothing" } else { .0 }
+    )]
+    NoEntryPoint(String),
+    /// It has one half of the tool interface.
+    #[error("it exports `{0}` but not `{1}`: tools need both")]
+    HalfOfTools(&'static str, &'static str),
+    /// A call to one of its describing exports failed.
+    #[error("`{export}` failed: {reason}")]
+    Describe {
+        /// The export.
+        export: &'static str,
+        /// What it did.
+        reason: String,
+    },
+    /// A tool cannot be offered.
+    #[error("tool `{tool}`: {reason}")]
+    Tool {
+        /// Its name.
+        tool: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A tool with its arguments' schema, ready to check.
+pub struct CheckedTool {
+    /// As the plugin lists it.
+    pub tool: Tool,
+    validator: Validator,
+}
+
+/// One version of a role's plugin.
+pub struct Version {
+    /// Compiled and connected.
+    pub plugin: Plugin,
+    /// Where it came from.
+    pub source: Source,
+    /// When it began to serve.
+    pub loaded_at: SystemTime,
+    /// Its tools in the order it lists them.
+    pub tools: Vec<CheckedTool>,
+    /// The list as JSON: `{"tools":[…]}`.
+    pub tools_json: Vec<u8>,
+    /// What it says about itself.
+    pub description: Option<PluginDescription>,
+    /// The capabilities that it says it needs and the role does not have.
+    pub missing_grants: Vec<String>,
+    by_name: HashMap<String, usize>,
+    /// Warm sandboxes that wait for a call, if the role asks for those.
+    warm: Mutex<Vec<Sandbox>>,
+}
+
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Version").field("source", &self.source).field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+impl Version {
+    /// Loads the plugin and asks it for its tools, without effects.
+    ///
+    /// # Errors
+    /// Everything that keeps it from serving.
+    pub async fn load(
+        role: &Arc<RoleSettings>,
+        source: Source,
+        snapshot: bool,
+        cache: Option<&CompileCache>,
+    ) -> Result<Self, VersionError> {
+        let opened = source.clone();
+        let manifest = tokio::task::spawn_blocking(move || open(&opened));
+        let manifest = manifest.await.map_err(|error| LoadError::Prepare(error.to_string()))??;
+        let effects = effect_functions();
+        let options = LoadOptions { effects: &effects, wasi: true, snapshot, cache };
+        let plugin = role.engine.load(&manifest, &options).await?;
+        check_entry_points(&plugin)?;
+        let tools = if plugin.has(HANDLE_LIST_TOOLS) { list_tools(role, &plugin).await? } else { Vec::new() };
+        let description = if plugin.has(DESCRIBE) { Some(describe(role, &plugin).await?) } else { None };
+        let needs = description.iter().flat_map(|description| &description.effects);
+        let missing = needs.filter(|needed| !role.granted.contains(&needed.as_str())).cloned();
+        let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
+        Ok(Self {
+            tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)])).unwrap_or_default(),
+            missing_grants: missing.collect(),
+            by_name: tools.iter().enumerate().map(|(nth, tool)| (tool.tool.name.clone(), nth)).collect(),
+            plugin,
+            source,
+            loaded_at: SystemTime::now(),
+            tools,
+            description,
+            warm: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The tool of this name, or the name that was probably meant.
+    pub fn tool(&self, name: &str) -> Result<&CheckedTool, Option<&str>> {
+        match self.by_name.get(name).and_then(|nth| self.tools.get(*nth)) {
+            Some(tool) => Ok(tool),
+            None => Err(closest(name, self.tools.iter().map(|tool| tool.tool.name.as_str()))),
+        }
+    }
+
+    /// The events that the plugin handles.
+    pub fn hooks(&self) -> impl Iterator<Item = HookEvent> {
+        HookEvent::ALL.iter().copied().filter(|event| self.plugin.has(event.export()))
+    }
+
+    /// A warm sandbox that waits, if there is one.
+    pub fn take_warm(&self) -> Option<Sandbox> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Keeps a warm sandbox for the next call, unless its guest was left in the middle of something.
+    pub fn keep_warm(&self, sandbox: Sandbox) {
+        if sandbox.is_usable() {
+            self.warm.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
+        }
+    }
+}
+
+impl CheckedTool {
+    /// Where these arguments break the tool's schema; nowhere if they fit.
+    pub fn violations(&self, arguments: &serde_json::Value) -> Vec<Violation> {
+        if self.validator.is_valid(arguments) {
+            return Vec::new();
+        }
+        let errors = self.validator.iter_errors(arguments).take(VIOLATIONS);
+        errors
+            .map(|error| Violation { pointer: error.instance_path().to_string(), message: error.to_string() })
+            .collect()
+    }
+}
+
+fn open(source: &Source) -> Result<Manifest, LoadError> {
+    match source {
+        Source::File(path) => Manifest::open(path),
+        Source::Embedded(name) => match super::embedded::find(name) {
+            Some(wasm) => Ok(Manifest::of_module(wasm.to_vec())),
+            None => Err(LoadError::Manifest(format!("there is no embedded plugin `{name}`"))),
+        },
+    }
+}
+
+fn check_entry_points(plugin: &Plugin) -> Result<(), VersionError> {
+    match (plugin.has(HANDLE_LIST_TOOLS), plugin.has(HANDLE_MCP_CALL)) {
+        (true, true) => Ok(()),
+        (true, false) => Err(VersionError::HalfOfTools(HANDLE_LIST_TOOLS, HANDLE_MCP_CALL)),
+        (false, true) => Err(VersionError::HalfOfTools(HANDLE_MCP_CALL, HANDLE_LIST_TOOLS)),
+        (false, false) if HookEvent::ALL.iter().any(|event| plugin.has(event.export())) => Ok(()),
+        (false, false) => {
+            let exports: Vec<&str> = plugin.entry_points().collect();
+            Err(VersionError::NoEntryPoint(exports.join(", ")))
+        }
+    }
+}
+
+/// Calls an export that describes the plugin, and reads its answer.
+async fn ask<T: serde::de::DeserializeOwned>(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+    export: &'static str,
+) -> Result<T, VersionError> {
+    let failed = |reason: String| VersionError::Describe { export, reason };
+    let call = role.call(fresh_call_id(), None, None);
+    let input = serde_json::to_vec(&ListToolsInput { context: call.guest_view() }).map_err(|error| failed(error.to_string()))?;
+    let host: Arc<dyn Host> = Arc::new(CallHost::of_description(call, role.clone()));
+    let output = plugin.call(host, role.limits, export, &input).await.map_err(|error| failed(error.to_string()))?;
+    serde_json::from_slice(&output.bytes).map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
+}
+
+async fn describe(role: &Arc<RoleSettings>, plugin: &Plugin) -> Result<PluginDescription, VersionError> {
+    ask(role, plugin, DESCRIBE).await
+}
+
+async fn list_tools(role: &Arc<RoleSettings>, plugin: &Plugin) -> Result<Vec<CheckedTool>, VersionError> {
+    let listed: ListToolsResult = ask(role, plugin, HANDLE_LIST_TOOLS).await?;
+    let mut checked: Vec<CheckedTool> = Vec::with_capacity(listed.tools.len());
+    for tool in listed.tools {
+        let wrong = |reason: String| VersionError::Tool { tool: tool.name.clone(), reason };
+        if tool.name.is_empty() || tool.name.len() > 128 || !tool.name.chars().all(is_name) {
+            return Err(wrong("a name is 1 to 128 letters, digits, `_`, `-`, `.` and `/`".to_owned()));
+        }
+        if checked.iter().any(|other| other.tool.name == tool.name) {
+            return Err(wrong("it is listed twice".to_owned()));
+        }
+        let validator = validator(&tool.input_schema).map_err(|reason| wrong(format!("its inputSchema {reason}")))?;
+        if let Some(schema) = &tool.output_schema {
+            self::validator(schema).map_err(|reason| wrong(format!("its outputSchema {reason}")))?;
+        }
+        checked.push(CheckedTool { tool, validator });
+    }
+    Ok(checked)
+}
+
+fn is_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/')
+}
+
+/// A tool's arguments are an object, as MCP has it, so its schema must be one of an object.
+fn validator(schema: &RawJson) -> Result<Validator, String> {
+    let schema: serde_json::Value = schema.parse().map_err(|error| format!("is not JSON that can be read: {error}"))?;
+    if schema.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+        return Err("does not say `\"type\": \"object\"`".to_owned());
+    }
+    jsonschema::draft202012::meta::validate(&schema).map_err(|error| format!("is no valid JSON Schema: {error}"))?;
+    jsonschema::draft202012::new(&schema).map_err(|error| format!("cannot be used: {error}"))
+}

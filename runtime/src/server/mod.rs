@@ -1,0 +1,131 @@
+//! The HTTP server: routes, who may use them, and how it ends.
+
+pub mod guard;
+mod listen;
+pub mod openapi;
+pub mod problem;
+pub mod report;
+pub mod routes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+pub use self::listen::serve;
+use self::guard::{Access, Guard};
+use self::routes::ROUTES;
+use crate::failure::Failure;
+use crate::house::House;
+use crate::plugins::reload::ReloadHandle;
+use crate::role::Role;
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct App(Arc<AppState>);
+
+/// See [`App`].
+pub struct AppState {
+    /// Engines, services, roles.
+    pub house: Arc<House>,
+    /// The task that loads plugins.
+    pub reload: ReloadHandle,
+    /// Who may ask.
+    pub guard: Guard,
+    /// When the host started.
+    pub started: Instant,
+    draining: AtomicBool,
+}
+
+impl std::ops::Deref for App {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.0
+    }
+}
+
+impl App {
+    /// The state of a server that serves this house.
+    pub fn new(house: Arc<House>, reload: ReloadHandle, guard: Guard) -> Self {
+        Self(Arc::new(AppState { house, reload, guard, started: Instant::now(), draining: AtomicBool::new(false) }))
+    }
+
+    /// Says that no more work is wanted.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the host is shutting down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// The role of this name, if the request may use it. Without the right token it is not told apart
+    /// whether there is one.
+    fn role(&self, name: &str, headers: &HeaderMap) -> Result<Arc<Role>, Failure> {
+        match name.parse() {
+            Ok(name) => self.guard.check_token(&Access::Role(&name), headers)?,
+            Err(_) => self.guard.check_token(&Access::Operator, headers)?,
+        }
+        self.house.role(name)
+    }
+
+    /// The JSON of a body.
+    fn parse<T: DeserializeOwned>(&self, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::BodyTooLarge(self.house.config.server.max_body.get()),
+            _ => Failure::InvalidRequest(format!("the body cannot be read: {rejection}")),
+        })?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}")))
+    }
+
+    /// Gives up after the configured time. Dropping the work cancels it, down to the guest.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let limit = self.house.config.server.request_timeout;
+        match tokio::time::timeout(limit.get(), work).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Timeout(limit.to_string())),
+        }
+    }
+}
+
+/// All endpoints behind the guard.
+pub fn router(app: App) -> Router {
+    let max_body = app.house.config.server.max_body.as_usize();
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    routes
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn_with_state(app.clone(), check_names))
+        .with_state(app)
+}
+
+async fn check_names(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.guard.check_names(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn no_route(request: Request) -> Failure {
+    Failure::NoRoute(format!("{} {}", request.method(), request.uri().path()))
+}
+
+async fn wrong_method(request: Request) -> Failure {
+    Failure::MethodNotAllowed(format!(
+        "{} does not take {}; GET /openapi.json lists what it takes",
+        request.uri().path(),
+        request.method()
+    ))
+}

@@ -1,0 +1,91 @@
+//! The API description, made from the table of routes and the types that they use.
+
+use std::sync::OnceLock;
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::problem::{MEDIA_TYPE, Problem};
+use super::routes::{Body, ROUTES, Route};
+
+/// The OpenAPI 3.1 document.
+pub fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(build)
+}
+
+fn build() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let problem = generator.subschema_for::<Problem>();
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let operation = operation(route, &mut generator, &json!(problem));
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.to_ascii_lowercase()] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "exomonad",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Roles of AI agents as WASM plugins. Every error is an RFC 9457 problem with a stable `code`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+        },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}
+        }
+    })
+}
+
+fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) -> Value {
+    let mut responses = Map::new();
+    for status in route.success {
+        let content = content(route.response, generator);
+        responses.insert(status.to_string(), json!({"description": "Success", "content": content}));
+    }
+    // Any request can name a host or an origin that is not allowed.
+    for status in route.problems.iter().chain([&403, &500]) {
+        let content = json!({MEDIA_TYPE: {"schema": problem}});
+        responses.insert(status.to_string(), json!({"description": "Problem", "content": content}));
+    }
+    let mut operation = json!({
+        "summary": route.summary,
+        "operationId": operation_id(route),
+        "responses": responses,
+        "parameters": parameters(route.path),
+    });
+    if !matches!(route.request, Body::None) {
+        operation["requestBody"] = json!({"required": true, "content": content(route.request, generator)});
+    }
+    if route.wants_token {
+        // A token is wanted when one is configured: none is the other alternative.
+        operation["security"] = json!([{}, {"token": []}]);
+    }
+    operation
+}
+
+fn content(body: Body, generator: &mut SchemaGenerator) -> Value {
+    match body {
+        Body::None => json!({}),
+        Body::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
+        Body::Bytes => json!({"application/octet-stream": {}}),
+    }
+}
+
+fn parameters(path: &str) -> Vec<Value> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
+}
+
+fn operation_id(route: &Route) -> String {
+    let path: String = route.path.chars().filter(|letter| !"{}".contains(*letter)).collect();
+    let words = path.split(['/', '.']).filter(|word| !word.is_empty());
+    std::iter::once(route.method.to_ascii_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>().join("_")
+}

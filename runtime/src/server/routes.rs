@@ -1,0 +1,293 @@
+//! The endpoints: one table that the router and the API description are both made from.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
+use exomonad_schema::{CallId, RawJson};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+
+use super::guard::Access;
+use super::report;
+use super::{App, openapi};
+use crate::calls::{Call, Caller, fresh_call_id};
+use crate::failure::Failure;
+use crate::plugins::reload::Changes;
+
+/// The schema of a body.
+pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a request or response body is.
+#[derive(Clone, Copy)]
+pub enum Body {
+    /// There is none.
+    None,
+    /// JSON of this schema.
+    Json(BodySchema),
+    /// Any bytes.
+    Bytes,
+}
+
+/// One endpoint.
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path, with parameters in braces.
+    pub path: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// The request's body.
+    pub request: Body,
+    /// The response's body.
+    pub response: Body,
+    /// Statuses of success.
+    pub success: &'static [u16],
+    /// Statuses of problem documents, besides those that every endpoint has.
+    pub problems: &'static [u16],
+    /// Whether it wants a token when tokens are configured.
+    pub wants_token: bool,
+    /// What answers it.
+    pub handler: fn() -> MethodRouter<App>,
+}
+
+/// All endpoints.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "GET",
+        path: "/health",
+        summary: "The state of the host and of each role whose plugin does not serve.",
+        request: Body::None,
+        response: Body::Json(schema::<report::Health>),
+        success: &[200],
+        problems: &[],
+        wants_token: false,
+        handler: || get(health),
+    },
+    Route {
+        method: "GET",
+        path: "/ready",
+        summary: "200 once every plugin has been tried, 503 before and while the host shuts down.",
+        request: Body::None,
+        response: Body::Json(schema::<report::Ready>),
+        success: &[200],
+        problems: &[503],
+        wants_token: false,
+        handler: || get(ready),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        summary: "This description.",
+        request: Body::None,
+        response: Body::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[],
+        wants_token: false,
+        handler: || get(async || axum::Json(openapi::document())),
+    },
+    Route {
+        method: "GET",
+        path: "/roles",
+        summary: "The roles with their plugins, tools and hooks.",
+        request: Body::None,
+        response: Body::Json(schema::<report::Roles>),
+        success: &[200],
+        problems: &[401],
+        wants_token: true,
+        handler: || get(roles),
+    },
+    Route {
+        method: "GET",
+        path: "/role/{role}/mcp/tools",
+        summary: "The tools of a role.",
+        request: Body::None,
+        response: Body::Json(schema::<ListToolsResult>),
+        success: &[200],
+        problems: &[401, 404, 503],
+        wants_token: true,
+        handler: || get(tools),
+    },
+    Route {
+        method: "POST",
+        path: "/role/{role}/mcp/call",
+        summary: "Calls a tool. A tool that fails answers with `isError`.",
+        request: Body::Json(schema::<ToolCall>),
+        response: Body::Json(schema::<CallToolResult>),
+        success: &[200],
+        problems: &[400, 401, 404, 413, 422, 429, 503, 504],
+        wants_token: true,
+        handler: || post(call_tool),
+    },
+    Route {
+        method: "POST",
+        path: "/role/{role}/hook/{event}",
+        summary: "Asks a role's plugin to decide on an event, such as `pre_tool_use`. The body is the event.",
+        request: Body::Json(schema::<serde_json::Value>),
+        response: Body::Json(schema::<HookOutput>),
+        success: &[200],
+        problems: &[400, 401, 404, 413, 429, 502, 503, 504],
+        wants_token: true,
+        handler: || post(call_hook),
+    },
+    Route {
+        method: "POST",
+        path: "/reload",
+        summary: "Looks at the plugin folder now and tells what changed.",
+        request: Body::None,
+        response: Body::Json(schema::<Changes>),
+        success: &[200],
+        problems: &[401, 503],
+        wants_token: true,
+        handler: || post(reload),
+    },
+    Route {
+        method: "POST",
+        path: "/call",
+        summary: "Calls any export of a role's plugin, raw in and out. Off unless `server.raw_calls` is true.",
+        request: Body::Json(schema::<RawCall>),
+        response: Body::Bytes,
+        success: &[200],
+        problems: &[400, 401, 403, 404, 413, 429, 502, 503, 504],
+        wants_token: true,
+        handler: || post(call_raw),
+    },
+];
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A call of a tool.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// The tool.
+    name: String,
+    /// Its arguments, an object; none when absent.
+    #[serde(default = "RawJson::empty_object")]
+    arguments: RawJson,
+    /// What MCP clients add for themselves.
+    #[serde(default, rename = "_meta")]
+    #[expect(dead_code, reason = "it is accepted, not used")]
+    meta: Option<RawJson>,
+}
+
+/// A call of any export.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCall {
+    /// The role whose plugin is called.
+    plugin: String,
+    /// The export.
+    function: String,
+    /// Its input, as it is.
+    #[serde(default)]
+    input: String,
+}
+
+async fn health(State(app): State<App>) -> Response {
+    axum::Json(report::health(&app)).into_response()
+}
+
+async fn ready(State(app): State<App>) -> Result<Response, Failure> {
+    if app.is_draining() {
+        return Err(Failure::Draining);
+    }
+    if !app.reload.is_ready() {
+        let reason = "plugins are still loading".to_owned();
+        return Err(Failure::PluginNotLoaded { role: "*".to_owned(), reason });
+    }
+    Ok(axum::Json(report::Ready { ready: true }).into_response())
+}
+
+async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    Ok(axum::Json(report::roles(&app.house)).into_response())
+}
+
+async fn tools(State(app): State<App>, Path(role): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+    let role = app.role(&role, &headers)?;
+    match role.version() {
+        Some(version) => Ok(json(version.tools_json.clone())),
+        // Says why there is none.
+        None => Err(Call::new(&role, fresh_call_id(), Caller::default()).err().unwrap_or(Failure::Draining)),
+    }
+}
+
+async fn call_tool(
+    State(app): State<App>,
+    Path(role): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Failure> {
+    let role = app.role(&role, &headers)?;
+    let call: ToolCall = app.parse(body)?;
+    let id = fresh_call_id();
+    let running = Call::new(&role, id.clone(), caller(&headers))?;
+    let answer = app.in_time(running.tool(&call.name, call.arguments)).await?;
+    tracing::info!(role = %role.name(), tool = call.name, call_id = %id, is_error = answer.is_error, "tool call");
+    Ok(with_call_id(json(answer.json), &id))
+}
+
+async fn call_hook(
+    State(app): State<App>,
+    Path((role, event)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Failure> {
+    let role = app.role(&role, &headers)?;
+    let payload: RawJson = app.parse(body)?;
+    let Some(event) = HookEvent::from_name(&event) else {
+        let known: Vec<&str> = HookEvent::ALL.iter().map(|event| event.name()).collect();
+        return Err(Failure::HookNotFound { role: role.name().to_string(), event, handled: known.join(", ") });
+    };
+    let id = fresh_call_id();
+    let running = Call::new(&role, id.clone(), caller(&headers))?;
+    let output = app.in_time(running.hook(event, payload)).await?;
+    Ok(with_call_id(axum::Json(output).into_response(), &id))
+}
+
+async fn call_raw(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Failure> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    if !app.house.config.server.raw_calls {
+        return Err(Failure::RawCallsOff);
+    }
+    let call: RawCall = app.parse(body)?;
+    let role = app.house.role(&call.plugin)?;
+    let id = fresh_call_id();
+    let running = Call::new(&role, id.clone(), caller(&headers))?;
+    let output = app.in_time(running.raw(&call.function, call.input.as_bytes())).await?;
+    let response = ([(header::CONTENT_TYPE, "application/octet-stream")], output.bytes).into_response();
+    Ok(with_call_id(response, &id))
+}
+
+async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    let changes = app.reload.now().await.ok_or(Failure::Draining)?;
+    Ok(axum::Json(changes).into_response())
+}
+
+/// Who asks, by the headers.
+fn caller(headers: &HeaderMap) -> Caller {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    Caller { name: text("x-exomonad-caller"), traceparent: text("traceparent") }
+}
+
+fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The call's id, to find it in the log.
+fn with_call_id(mut response: Response, id: &CallId) -> Response {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-exomonad-call-id", value);
+    }
+    response
+}
