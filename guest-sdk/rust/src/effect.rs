@@ -1,7 +1,7 @@
 //! Asking the host.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::value::RawValue;
 
 use crate::abi;
@@ -61,13 +61,14 @@ pub fn perform<R: EffectRequest>(request: &R) -> crate::Result<R::Answer> {
 
 /// The beginning of a success as our host writes it, after which the payload
 /// can be read at once.
-const SUCCESS: &[u8] = br#"{"kind":"Success","payload":"#;
+const SUCCESS: &str = r#"{"kind":"Success","payload":"#;
 
+// Everything is read from `&str`: serde_json makes each decoder anew for slices,
+// and a plugin would hold both.
 fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
-    if let Some(payload) = answer
-        .strip_prefix(SUCCESS)
-        .and_then(|rest| rest.strip_suffix(b"}"))
-        && let Ok(payload) = serde_json::from_slice(payload)
+    let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
+    if let Some(payload) = answer.strip_prefix(SUCCESS).and_then(|rest| rest.strip_suffix('}'))
+        && let Ok(payload) = serde_json::from_str(payload)
     {
         return Ok(Ok(payload));
     }
@@ -75,7 +76,7 @@ fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate
 }
 
 /// Any spelling of an answer, whatever its spaces and order.
-fn decode_envelope<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
+fn decode_envelope<T: DeserializeOwned>(answer: &str) -> serde_json::Result<crate::Result<T>> {
     #[derive(serde::Deserialize)]
     struct Envelope<'a> {
         kind: Kind,
@@ -87,7 +88,7 @@ fn decode_envelope<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<cra
         Success,
         Error,
     }
-    let Envelope { kind, payload } = serde_json::from_slice(answer)?;
+    let Envelope { kind, payload } = serde_json::from_str(answer)?;
     match kind {
         Kind::Success => serde_json::from_str(payload.get()).map(Ok),
         Kind::Error => serde_json::from_str(payload.get()).map(Err),

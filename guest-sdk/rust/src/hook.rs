@@ -88,7 +88,7 @@ impl HookOutput {
 #[doc(hidden)]
 pub fn run_export(entry: &HookEntry) -> i32 {
     export::run(|input| {
-        let input: HookInput = serde_json::from_slice(input)?;
+        let input: HookInput = serde_json::from_str(std::str::from_utf8(input)?)?;
         Ok(serde_json::to_vec(&(entry.call)(&input)?)?)
     })
 }

@@ -78,7 +78,7 @@ impl Plugin {
     /// # Errors
     /// When the input is not a `ToolCallInput`. A tool's own failure is a result.
     pub fn handle_mcp_call(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
-        let call: ToolCall<'_> = serde_json::from_slice(input)?;
+        let call: ToolCall<'_> = serde_json::from_str(std::str::from_utf8(input)?)?;
         let arguments = call.arguments.map_or("{}", RawValue::get);
         Ok(serde_json::to_vec(&self.call_tool(
             &call.name,
