@@ -4,11 +4,11 @@ use exomonad_schema::effects::git::{
     ChangeKind, DiffAgainst, DiffBetween, DiffFile, DiffTarget, GitDiff, GitDiffReport,
 };
 use exomonad_schema::{Base64, EffectError, ErrorCode};
-use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions};
+use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, Patch};
 
 use super::job::Job;
 use super::open::Opened;
-use super::patch::Patch;
+use super::patch::PatchReport;
 use super::{head, revision, status, submodule};
 
 /// Beyond this many candidates renames are not looked for: the work grows with their square.
@@ -30,71 +30,51 @@ pub(super) fn report(
     request: &GitDiff,
     limits: DiffLimits,
 ) -> Result<GitDiffReport, EffectError> {
-    let mut options = options(opened, request, limits)?;
-    let mut diff = compare(opened, &request.target, &mut options)?;
+    let fail = |error: git2::Error| match error.code() {
+        git2::ErrorCode::NotFound => opened.task().damaged(format_args!(
+            "an object or the content of a file is missing ({})",
+            error.message()
+        )),
+        _ => opened.git_error(&error),
+    };
+    let mut diff = compare(opened, &request.target, &mut options(request, limits))?;
     job.check(opened.task())?;
-    let count = diff.deltas().len();
-    if count > limits.max_files {
-        return Err(opened.task().error(
-            ErrorCode::LimitExceeded,
-            format_args!(
-                "{count} files differ, and an answer lists {} at most (`max_files` of the host's \
-                 git service); name some with `paths`",
-                limits.max_files
-            ),
-        ));
-    }
     diff.find_similar(Some(
         DiffFindOptions::new()
             .renames(true)
             .rename_limit(RENAME_LIMIT),
     ))
-    .map_err(|error| opened.git_error(&error))?;
-    job.check(opened.task())?;
+    .map_err(fail)?;
+    let wanted = wanted_files(opened, &diff, request, limits)?;
 
-    let listed = listed_files(opened, &diff, &request.target)?;
     let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);
-    let mut patch = Patch::new(listed, max_bytes);
-    let mut stopped = Ok(());
-    let printed = diff.print(git2::DiffFormat::Patch, |delta, _, line| {
-        stopped = job.check(opened.task());
-        patch.take(&delta, &line);
-        stopped.is_ok()
-    });
-    stopped?;
-    printed.map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => opened.task().damaged(format_args!(
-            "the content of a file is missing ({})",
-            error.message()
-        )),
-        _ => opened.git_error(&error),
-    })?;
-    Ok(patch.finish())
+    let mut report = PatchReport::new(max_bytes);
+    // File by file, so that there is never more than one file's content in memory.
+    for (position, file) in wanted {
+        job.check(opened.task())?;
+        report.begin(file);
+        let Some(mut patch) = Patch::from_diff(&diff, position).map_err(fail)? else {
+            continue;
+        };
+        let mut stopped = Ok(());
+        let printed = patch.print(&mut |_, _, line| {
+            stopped = job.check(opened.task());
+            report.take(&line);
+            stopped.is_ok()
+        });
+        stopped?;
+        printed.map_err(fail)?;
+    }
+    Ok(report.finish())
 }
 
-fn options(
-    opened: &Opened,
-    request: &GitDiff,
-    limits: DiffLimits,
-) -> Result<DiffOptions, EffectError> {
+fn options(request: &GitDiff, limits: DiffLimits) -> DiffOptions {
     let mut options = DiffOptions::new();
     options
         .context_lines(u32::try_from(request.context_lines.get()).unwrap_or(u32::MAX))
         .indent_heuristic(true)
-        .include_typechange(true)
-        .disable_pathspec_match(true)
         .max_size(i64::try_from(limits.max_file_bytes).unwrap_or(i64::MAX));
-    for path in &request.paths {
-        if path.contains('\0') {
-            return Err(opened.task().error(
-                ErrorCode::InvalidInput,
-                "a path in `paths` holds a NUL character; give paths as `GitStatus` lists them",
-            ));
-        }
-        // As git does, take a folder with or without the `/` at its end.
-        options.pathspec(path.trim_end_matches('/'));
-    }
-    Ok(options)
+    options
 }
 
 fn compare<'r>(
@@ -167,60 +147,70 @@ fn reads_work_dir(target: &DiffTarget) -> bool {
     )
 }
 
-/// The files of a diff; `None` for one that is only missing because it is left
-/// out of the working tree on purpose.
-fn listed_files(
+/// The files to tell of, with their positions in the diff.
+///
+/// Paths are chosen here: to libgit2 they would be patterns, in which a blank
+/// at the end, a `!` or a `#` has a meaning that cannot be turned off.
+fn wanted_files(
     opened: &Opened,
     diff: &Diff<'_>,
-    target: &DiffTarget,
-) -> Result<Vec<(FileKey, Option<DiffFile>)>, EffectError> {
+    request: &GitDiff,
+    limits: DiffLimits,
+) -> Result<Vec<(usize, DiffFile)>, EffectError> {
     let index = opened
         .repository()
         .index()
         .map_err(|error| opened.git_error(&error))?;
-    let in_work_dir = reads_work_dir(target);
-    Ok(diff
+    let in_work_dir = reads_work_dir(&request.target);
+    let is_wanted = |path: &[u8]| {
+        request.paths.is_empty()
+            || request
+                .paths
+                .iter()
+                .any(|wanted| is_at_or_below(path, wanted))
+    };
+    let wanted: Vec<_> = diff
         .deltas()
-        .map(|delta| {
-            let key = FileKey::of(&delta);
-            let left_out = in_work_dir
+        .enumerate()
+        .filter(|(_, delta)| is_wanted(old_path(delta)) || is_wanted(new_path(delta)))
+        .filter(|(_, delta)| {
+            let is_left_out = in_work_dir
                 && delta.status() == Delta::Deleted
-                && status::is_left_out(&index, &key.old);
-            let file = if left_out {
-                None
-            } else {
-                file_of(&delta, &key)
-            };
-            (key, file)
+                && status::is_left_out(&index, old_path(delta));
+            !is_left_out
         })
-        .collect())
-}
-
-/// Tells the files of a diff apart.
-pub(super) struct FileKey {
-    old: Vec<u8>,
-    new: Vec<u8>,
-}
-
-impl FileKey {
-    fn of(delta: &DiffDelta<'_>) -> Self {
-        Self {
-            old: path(delta.old_file()).to_vec(),
-            new: path(delta.new_file()).to_vec(),
-        }
+        .filter_map(|(position, delta)| Some((position, file_of(&delta)?)))
+        .collect();
+    if wanted.len() > limits.max_files {
+        return Err(opened.task().error(
+            ErrorCode::LimitExceeded,
+            format_args!(
+                "{} files differ, and an answer lists {} at most (`max_files` of the host's git \
+                 service); name some with `paths`",
+                wanted.len(),
+                limits.max_files
+            ),
+        ));
     }
-
-    /// Whether it is the file of this delta; asked for every line of a patch.
-    pub(super) fn is_of(&self, delta: &DiffDelta<'_>) -> bool {
-        self.old == path(delta.old_file()) && self.new == path(delta.new_file())
-    }
+    Ok(wanted)
 }
 
-fn path(file: git2::DiffFile<'_>) -> &[u8] {
-    file.path_bytes().unwrap_or_default()
+/// Whether a path is the wanted one or below it; a `/` at its end changes nothing.
+fn is_at_or_below(path: &[u8], wanted: &str) -> bool {
+    let wanted = wanted.trim_end_matches('/').as_bytes();
+    path.strip_prefix(wanted)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-fn file_of(delta: &DiffDelta<'_>, key: &FileKey) -> Option<DiffFile> {
+fn old_path<'d>(delta: &DiffDelta<'d>) -> &'d [u8] {
+    delta.old_file().path_bytes().unwrap_or_default()
+}
+
+fn new_path<'d>(delta: &DiffDelta<'d>) -> &'d [u8] {
+    delta.new_file().path_bytes().unwrap_or_default()
+}
+
+fn file_of(delta: &DiffDelta<'_>) -> Option<DiffFile> {
     let change = match delta.status() {
         Delta::Added => ChangeKind::Added,
         Delta::Deleted => ChangeKind::Deleted,
@@ -232,20 +222,42 @@ fn file_of(delta: &DiffDelta<'_>, key: &FileKey) -> Option<DiffFile> {
         Delta::Untracked => ChangeKind::Untracked,
         Delta::Unmodified | Delta::Ignored => return None,
     };
-    let path = if key.new.is_empty() {
-        &key.old
-    } else {
-        &key.new
+    let path = match new_path(delta) {
+        b"" => old_path(delta),
+        path => path,
     };
     let (path, path_bytes) = Base64::lossy_text(path);
     Some(DiffFile {
         path,
         path_bytes,
         old_path: matches!(change, ChangeKind::Renamed | ChangeKind::Copied)
-            .then(|| String::from_utf8_lossy(&key.old).into_owned()),
+            .then(|| String::from_utf8_lossy(old_path(delta)).into_owned()),
         change,
         is_binary: delta.flags().is_binary(),
         additions: 0,
         deletions: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_below_a_folder_not_beside_one_that_begins_alike() {
+        for (path, wanted, is_below) in [
+            ("dir/a", "dir", true),
+            ("dir/a", "dir/", true),
+            ("dir", "dir", true),
+            ("directory", "dir", false),
+            ("a", "dir/a", false),
+            ("dir/a", "*", false),
+        ] {
+            assert_eq!(
+                is_at_or_below(path.as_bytes(), wanted),
+                is_below,
+                "{path} {wanted}"
+            );
+        }
+    }
 }

@@ -1,35 +1,44 @@
 //! A patch as it is printed: kept as far as there is room, counted to its end.
 
-use exomonad_schema::effects::git::{DiffFile, GitDiffReport};
-use git2::{DiffDelta, DiffLine, DiffLineType};
+use exomonad_schema::effects::git::{ChangeKind, DiffFile, GitDiffReport};
+use git2::{DiffLine, DiffLineType};
 
-use super::diff::FileKey;
-
-/// Takes a diff line by line, one file's content in memory at a time.
-pub(super) struct Patch {
-    files: Vec<(FileKey, Option<DiffFile>)>,
-    /// The file being printed; they come in the order of the list.
-    current: usize,
+/// Takes a diff file by file and line by line.
+pub(super) struct PatchReport {
+    files: Vec<DiffFile>,
     text: BoundedLines,
 }
 
-impl Patch {
-    /// An empty patch of these files; one that is `None` is left out of it.
-    pub(super) fn new(files: Vec<(FileKey, Option<DiffFile>)>, max_bytes: usize) -> Self {
+impl PatchReport {
+    /// An empty patch.
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            files,
-            current: 0,
+            files: Vec::new(),
             text: BoundedLines::new(max_bytes),
         }
     }
 
+    /// The lines from here on are of this file.
+    ///
+    /// A file that became a link, or the other way round, is printed as git does:
+    /// all of it goes, then all of the other comes. It is one file even so.
+    pub(super) fn begin(&mut self, file: DiffFile) {
+        match self.files.last_mut() {
+            Some(last)
+                if last.change == ChangeKind::Deleted
+                    && file.change == ChangeKind::Added
+                    && last.path == file.path
+                    && last.path_bytes == file.path_bytes =>
+            {
+                last.change = ChangeKind::TypeChanged;
+            }
+            _ => self.files.push(file),
+        }
+    }
+
     /// Takes what is printed next.
-    pub(super) fn take(&mut self, delta: &DiffDelta<'_>, line: &DiffLine<'_>) {
-        let ahead = self.files[self.current..]
-            .iter()
-            .position(|(listed, _)| listed.is_of(delta));
-        self.current += ahead.unwrap_or(0);
-        let Some((_, Some(file))) = self.files.get_mut(self.current) else {
+    pub(super) fn take(&mut self, line: &DiffLine<'_>) {
+        let Some(file) = self.files.last_mut() else {
             return;
         };
         let prefix = match line.origin_value() {
@@ -52,19 +61,14 @@ impl Patch {
     }
 
     /// The whole of it.
-    pub(super) fn finish(self) -> GitDiffReport {
-        let mut files: Vec<_> = self
-            .files
-            .into_iter()
-            .filter_map(|(_, file)| file)
-            .collect();
-        files.sort_by(|one, other| one.path.cmp(&other.path));
+    pub(super) fn finish(mut self) -> GitDiffReport {
+        self.files.sort_by(|one, other| one.path.cmp(&other.path));
         GitDiffReport {
             patch: self.text.text,
             truncated: self.text.is_cut,
-            additions: files.iter().map(|file| file.additions).sum(),
-            deletions: files.iter().map(|file| file.deletions).sum(),
-            files,
+            additions: self.files.iter().map(|file| file.additions).sum(),
+            deletions: self.files.iter().map(|file| file.deletions).sum(),
+            files: self.files,
         }
     }
 }

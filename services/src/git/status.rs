@@ -111,6 +111,9 @@ fn untracked_kind(status: Status) -> Option<ChangeKind> {
 fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectError> {
     opened.work_dir()?;
     submodule::admit_all(opened)?;
+    // libgit2 takes a missing commit or tree for a branch without commits, and
+    // would call every file added.
+    head::tree(opened)?;
     let mut options = StatusOptions::new();
     options
         .include_untracked(true)

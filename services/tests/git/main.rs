@@ -1,0 +1,16 @@
+//! The git service on real repositories, made by the `git` command, against
+//! what `git` itself says about them.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod area;
+mod bounds;
+mod checkout;
+mod damage;
+mod diff;
+mod history;
+mod planted;
+mod porcelain;
+mod remotes;
+mod status;
+mod submodules;
