@@ -8,11 +8,13 @@ pub struct GitConfig {
     /// How many git effects run at once; the rest wait, holding no thread.
     pub max_concurrent: usize,
     /// How long one effect may work, not counting the wait for its turn. It is
-    /// checked between files and commits, so one large file can overrun it.
+    /// checked between the lines of a diff and between commits; libgit2 cannot
+    /// be stopped while it compares trees and folders, as a status does.
     pub time_limit: Duration,
     /// How many changed files one answer may list.
     pub max_files: usize,
-    /// A file larger than this is shown in a diff as binary, without its lines.
+    /// A file larger than this is shown in a diff as binary, without its lines,
+    /// and a diff with such a file shows renames as one file gone and one new.
     pub max_file_bytes: u64,
 }
 

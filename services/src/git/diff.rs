@@ -19,7 +19,7 @@ const RENAME_LIMIT: usize = 400;
 pub(super) struct DiffLimits {
     /// How many files may differ.
     pub(super) max_files: usize,
-    /// A larger file is treated as binary.
+    /// A larger file is treated as binary, and keeps renames from being looked for.
     pub(super) max_file_bytes: u64,
 }
 
@@ -39,12 +39,18 @@ pub(super) fn report(
     };
     let mut diff = compare(opened, &request.target, &mut options(request, limits))?;
     job.check(opened.task())?;
-    diff.find_similar(Some(
-        DiffFindOptions::new()
-            .renames(true)
-            .rename_limit(RENAME_LIMIT),
-    ))
-    .map_err(fail)?;
+    // Looking for renames reads the candidates whole, however large they are.
+    let has_large_file = diff
+        .deltas()
+        .any(|delta| delta.new_file().size() > limits.max_file_bytes);
+    if !has_large_file {
+        diff.find_similar(Some(
+            DiffFindOptions::new()
+                .renames(true)
+                .rename_limit(RENAME_LIMIT),
+        ))
+        .map_err(fail)?;
+    }
     let wanted = wanted_files(opened, &diff, request, limits)?;
 
     let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);

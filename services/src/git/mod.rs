@@ -7,12 +7,17 @@
 //!
 //! A guest names a folder; between that and the first byte read stand
 //!
-//! 1. [`roots`]: the folder, without its links and `..`, lies in an allowed path;
-//! 2. [`discover`]: the repository is looked for there and above, up to the
+//! 1. `roots`: the folder, without its links and `..`, lies in an allowed path;
+//! 2. `discover`: the repository is looked for there and above, up to the
 //!    allowed path and no further;
-//! 3. [`admit`]: its git folder, the one it shares with other worktrees, its
+//! 3. `admit`: its git folder, the one it shares with other worktrees, its
 //!    object stores and its working tree are allowed too, so that a planted
 //!    `.git` file, link or `alternates` leads nowhere.
+//!
+//! A repository's configuration may name further files for libgit2 to read, by
+//! `include.path` or `core.excludesFile`. Of these a guest learns what they say
+//! about remotes (without credentials) and upstream branches, and which files
+//! are ignored; no error quotes them.
 //!
 //! The checks look at paths before libgit2 opens them. Whoever can swap folders
 //! on the host's own file system between the two moments is not held by them;
@@ -20,15 +25,15 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`config`] | what can be set |
-//! | [`library`] | settings of libgit2 for the whole process |
-//! | [`job`] | blocking work: how much at once, how long, until when |
-//! | [`task`] | which effect, for which role, and its errors |
-//! | [`open`] | from a request to an opened repository |
-//! | [`head`], [`worktree`], [`info`], [`remote`], [`url`] | the repository itself |
-//! | [`status`], [`submodule`] | what has changed |
-//! | [`diff`], [`patch`] | how it has changed |
-//! | [`history`], [`revision`] | commits and their names |
+//! | `config` | what can be set |
+//! | `library` | settings of libgit2 for the whole process |
+//! | `job` | blocking work: how much at once, how long, until when |
+//! | `task` | which effect, for which role, and its errors |
+//! | `open` | from a request to an opened repository |
+//! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
+//! | `status`, `submodule` | what has changed |
+//! | `diff`, `patch` | how it has changed |
+//! | `history`, `revision` | commits and their names |
 
 mod admit;
 mod config;

@@ -13,6 +13,7 @@ use git2::{DiffDelta, Index, Status, StatusEntry, StatusOptions};
 
 use super::head;
 use super::open::Opened;
+use super::small_file::path_from;
 use super::submodule;
 
 const STAGED: Status = Status::INDEX_NEW
@@ -175,11 +176,9 @@ fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
 pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
     const ASSUME_UNCHANGED: u16 = 1 << 15;
     const SKIP_WORKTREE: u16 = 1 << 14;
-    index
-        .get_path(super::small_file::path_from(path), 0)
-        .is_some_and(|entry| {
-            entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0
-        })
+    index.get_path(path_from(path), 0).is_some_and(|entry| {
+        entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0
+    })
 }
 
 /// The branch the current one follows, by `branch.<name>.remote` and `.merge`.

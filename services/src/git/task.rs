@@ -84,10 +84,10 @@ impl Task {
                 ErrorCode::Unsupported,
                 "the repository's configuration cannot be read; `git config --list` there says why",
             ),
-            (_, ErrorClass::Repository) | (_, ErrorClass::Invalid) => {
+            (_, ErrorClass::Repository | ErrorClass::Invalid) => {
                 self.error(ErrorCode::Unsupported, format_args!("git says: {message}"))
             }
-            (_, ErrorClass::Os) | (_, ErrorClass::Filesystem) => self.error(
+            (_, ErrorClass::Os | ErrorClass::Filesystem) => self.error(
                 ErrorCode::Unavailable,
                 format_args!(
                     "{message}; check that the host may read the repository and that nothing is removing it"

@@ -1,6 +1,7 @@
 //! Opening the file.
 
-use std::fs;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -49,7 +50,12 @@ pub(super) fn open_existing(config: &KvConfig) -> Result<Option<Connection>, Sto
 
 /// Opens the file, and makes it and its folder where they are missing.
 pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
-    fs::create_dir_all(&config.dir).map_err(StoreError::Folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        // What roles keep is nobody's business but the host's.
+        .mode(0o700)
+        .create(&config.dir)
+        .map_err(StoreError::Folder)?;
     open(config, &config.file(), OpenFlags::SQLITE_OPEN_CREATE)
 }
 

@@ -20,12 +20,12 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`config`] | where the file is, and quotas |
-//! | [`pool`] | connections and threads |
-//! | [`connection`] | opening the file |
-//! | [`migrations`] | its tables, version by version |
-//! | [`store`] | what is asked of it |
-//! | [`error`] | what can go wrong, and how it is told |
+//! | `config` | where the file is, and quotas |
+//! | `pool` | connections and threads |
+//! | `connection` | opening the file |
+//! | `migrations` | its tables, version by version |
+//! | `store` | what is asked of it |
+//! | `error` | what can go wrong, and how it is told |
 
 mod config;
 mod connection;
@@ -39,7 +39,7 @@ use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvEntry, KvGet, KvKeys, 
 use exomonad_schema::{CallContext, EffectError, EffectKind, KvService};
 
 pub use config::{FILE_NAME, KvConfig};
-pub use error::KvOpenError;
+pub use error::{KvOpenError, StoreError};
 
 use pool::Pool;
 

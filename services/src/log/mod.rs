@@ -6,7 +6,7 @@
 //! whoever has [subscribed](Log::subscribe).
 //!
 //! What a guest says is untrusted text on its way to a terminal or a file of
-//! lines: see [`one_line`].
+//! lines: see `one_line`.
 
 mod event;
 mod one_line;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::log::{EmitEvent, Log as Line, LogLevel};
-use exomonad_schema::{CallContext, EffectError, LogService, RawJson};
+use exomonad_schema::{CallContext, EffectError, ErrorCode, LogService, RawJson};
 use tokio::sync::broadcast;
 
 pub use event::Event;
@@ -31,13 +31,17 @@ pub struct LogConfig {
     /// How many events are kept for a subscriber that lags behind; it loses
     /// older ones and is told how many.
     pub event_backlog: usize,
+    /// How long an event's payload may be, in bytes of JSON. With the backlog it
+    /// bounds what a subscriber that lags behind can cost.
+    pub max_event_bytes: usize,
 }
 
 impl Default for LogConfig {
-    /// 1024 events.
+    /// 1024 events of 64 KiB at most.
     fn default() -> Self {
         Self {
             event_backlog: 1024,
+            max_event_bytes: 64 << 10,
         }
     }
 }
@@ -54,6 +58,7 @@ pub enum LogConfigError {
 #[derive(Debug)]
 pub struct Log {
     events: broadcast::Sender<Arc<Event>>,
+    max_event_bytes: usize,
 }
 
 impl Log {
@@ -67,6 +72,7 @@ impl Log {
         }
         Ok(Self {
             events: broadcast::Sender::new(config.event_backlog),
+            max_event_bytes: config.max_event_bytes,
         })
     }
 
@@ -119,6 +125,17 @@ impl LogService for Log {
         call: &CallContext,
         request: EmitEvent,
     ) -> Result<Done, EffectError> {
+        let bytes = request.payload.get().len();
+        if bytes > self.max_event_bytes {
+            return Err(EffectError::new(
+                ErrorCode::LimitExceeded,
+                format!(
+                    "EmitEvent: the payload of {:?} has {bytes} bytes, and the limit is {} \
+                     (`max_event_bytes` of the host's log service); keep the rest under a key and send the key",
+                    &*request.name, self.max_event_bytes
+                ),
+            ));
+        }
         let event = Event {
             role: call.role.clone(),
             call_id: call.call_id.clone(),

@@ -138,7 +138,11 @@ async fn an_event_reaches_every_subscriber_as_the_guest_said_it() {
 
 #[tokio::test]
 async fn a_subscriber_that_does_not_read_loses_events_and_holds_nobody_up() {
-    let log = Log::new(&LogConfig { event_backlog: 2 }).unwrap();
+    let log = Log::new(&LogConfig {
+        event_backlog: 2,
+        ..LogConfig::default()
+    })
+    .unwrap();
     let mut slow = log.subscribe();
     for number in 0..10 {
         let event = EmitEvent {
@@ -154,9 +158,28 @@ async fn a_subscriber_that_does_not_read_loses_events_and_holds_nobody_up() {
     assert_eq!(slow.recv().await.unwrap().name, "event.8");
 }
 
+#[tokio::test]
+async fn an_event_too_large_to_be_kept_is_refused_with_the_limit() {
+    let log = service();
+    let mut subscriber = log.subscribe();
+    let event = EmitEvent {
+        name: "big".try_into().unwrap(),
+        payload: RawJson::new(&"x".repeat(70_000)).unwrap(),
+    };
+    let error = log.emit_event(&call("tl"), event).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::LimitExceeded);
+    assert!(error.message.contains("70002 bytes"), "{error}");
+    assert!(error.message.contains("65536"), "{error}");
+    assert!(subscriber.try_recv().is_err());
+}
+
 #[test]
 fn a_backlog_of_none_is_refused() {
-    let error = Log::new(&LogConfig { event_backlog: 0 }).unwrap_err();
+    let error = Log::new(&LogConfig {
+        event_backlog: 0,
+        ..LogConfig::default()
+    })
+    .unwrap_err();
     assert!(
         error.to_string().contains("`event_backlog` is 0"),
         "{error}"

@@ -165,3 +165,21 @@ async fn a_link_in_the_working_tree_is_shown_as_its_text_never_as_what_it_leads_
     let status = service().status(&call, GitStatus::default()).await.unwrap();
     assert!(!format!("{status:?}").contains("hunter2"));
 }
+
+#[tokio::test]
+async fn a_pipe_in_place_of_a_file_keeps_nobody_waiting() {
+    let area = Area::with_repository();
+    fs::remove_file(area.root.join("file")).unwrap();
+    for name in ["file", "untracked"] {
+        let pipe = area.root.join(name);
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+    }
+    let (git, call) = (service(), area.call());
+    let effects = async {
+        git.status(&call, GitStatus::default()).await.unwrap();
+        git.diff(&call, GitDiff::default()).await.unwrap();
+    };
+    let limit = std::time::Duration::from_secs(10);
+    tokio::time::timeout(limit, effects).await.unwrap();
+}

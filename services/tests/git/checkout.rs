@@ -264,3 +264,18 @@ async fn the_default_branch_is_the_one_origin_points_to() {
     let told = info(&call, &area.root.join("source")).await;
     assert_eq!(told.default_branch, None);
 }
+
+#[tokio::test]
+async fn a_repository_of_another_user_is_read_as_in_a_container_it_mostly_is() {
+    let area = Area::with_repository();
+    for path in [&area.root, &area.root.join(".git")] {
+        // Only root may give files away; for anyone else there is nothing to test.
+        if std::os::unix::fs::chown(path, Some(54_321), None).is_err() {
+            return;
+        }
+    }
+    assert_eq!(
+        branch(&area.call(), &area.root).await.branch.unwrap(),
+        "main"
+    );
+}

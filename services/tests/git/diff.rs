@@ -210,6 +210,7 @@ async fn a_file_beyond_the_size_limit_is_binary() {
     let told = small.diff(&area.call(), GitDiff::default()).await.unwrap();
     assert!(told.files[0].is_binary, "{told:?}");
     assert_eq!(told.additions, 0);
+    assert!(told.patch.contains("Binary files"), "{told:?}");
 }
 
 #[tokio::test]
