@@ -2,7 +2,7 @@
 //!
 //! To add one: write its request and answer types in [`effects`](crate::effects),
 //! add its line here, run `just gen-types`, and write the method the compiler
-//! then asks of the service. See [`declare`](mod@crate) for the grammar.
+//! then asks of the service. `declare.rs` has the grammar.
 //!
 //! A capability is `service.method`: `log.write`, `git.get_branch`,
 //! `github.list_issues`. Grants name capabilities, with `*` for any method:

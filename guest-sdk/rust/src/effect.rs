@@ -67,7 +67,9 @@ const SUCCESS: &str = r#"{"kind":"Success","payload":"#;
 // and a plugin would hold both.
 fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
     let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
-    if let Some(payload) = answer.strip_prefix(SUCCESS).and_then(|rest| rest.strip_suffix('}'))
+    if let Some(payload) = answer
+        .strip_prefix(SUCCESS)
+        .and_then(|rest| rest.strip_suffix('}'))
         && let Ok(payload) = serde_json::from_str(payload)
     {
         return Ok(Ok(payload));

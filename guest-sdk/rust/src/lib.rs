@@ -76,3 +76,7 @@ pub mod prelude {
         tool,
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeIsTested;

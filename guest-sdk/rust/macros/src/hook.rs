@@ -6,26 +6,11 @@ use syn::{Ident, ItemFn, Result};
 
 use crate::export::exported;
 
-/// The events of the contract's `HookEvent`.
-const EVENTS: &[&str] = &[
-    "pre_tool_use",
-    "post_tool_use",
-    "user_prompt_submit",
-    "notification",
-    "session_start",
-    "session_end",
-    "stop",
-    "subagent_stop",
-    "pre_compact",
-];
-
 pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let event: Ident = syn::parse2(options)?;
     let name = event.to_string();
-    if !EVENTS.contains(&name.as_str()) {
-        let message = format!("no such event; there are {}", EVENTS.join(", "));
-        return Err(syn::Error::new_spanned(event, message));
-    }
+    // Named by the contract's own type, so that a misspelt event is an error at its place.
+    let variant = Ident::new(&pascal_case(&name), event.span());
     let function: ItemFn = syn::parse2(item)?;
     let ident = &function.sig.ident;
     let visibility = &function.vis;
@@ -44,11 +29,21 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
 
         impl ::exomonad_guest::hook::HookFunction for #ident {
             const ENTRY: ::exomonad_guest::hook::HookEntry = ::exomonad_guest::hook::HookEntry {
-                event: #name,
+                event: ::exomonad_guest::types::HookEvent::#variant.name(),
                 call: |input| ::exomonad_guest::hook::HookReturn::into_output(#ident(input)),
             };
         }
 
         #export
     })
+}
+
+/// `pre_tool_use` → `PreToolUse`.
+fn pascal_case(name: &str) -> String {
+    name.split('_')
+        .map(|word| {
+            let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+            first.to_uppercase() + rest
+        })
+        .collect()
 }

@@ -4,6 +4,8 @@
 //! kernel, reached by offset. Natively it is the fake host of
 //! [`testing`](crate::testing).
 
+#[cfg(any(test, target_family = "wasm"))]
+mod allocator;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
