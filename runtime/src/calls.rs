@@ -56,29 +56,49 @@ impl<'r> Call<'r> {
     /// Begins a call.
     pub fn new(role: &'r Role, id: CallId, caller: Caller) -> Result<Self, Failure> {
         let Some(version) = role.version() else {
-            let reason = role.problem().map_or_else(|| "it is still loading".to_owned(), |problem| problem.message);
-            return Err(Failure::PluginNotLoaded { role: role.name().to_string(), reason });
+            let reason = role.problem().map_or_else(
+                || "it is still loading".to_owned(),
+                |problem| problem.message,
+            );
+            return Err(Failure::PluginNotLoaded {
+                role: role.name().to_string(),
+                reason,
+            });
         };
-        Ok(Self { role, version, context: role.settings.call(id, caller.name, caller.traceparent) })
+        Ok(Self {
+            role,
+            version,
+            context: role.settings.call(id, caller.name, caller.traceparent),
+        })
     }
 
     /// Calls a tool with these arguments, after they have been held against its schema.
     ///
     /// Whatever the guest does wrong from there on is the tool's failure, hence an answer.
     pub async fn tool(self, name: &str, arguments: RawJson) -> Result<ToolAnswer, Failure> {
-        let tool = self.version.tool(name).map_err(|near| Failure::ToolNotFound {
-            role: self.role.name().to_string(),
-            tool: name.to_owned(),
-            near: near.map(str::to_owned),
+        let tool = self
+            .version
+            .tool(name)
+            .map_err(|near| Failure::ToolNotFound {
+                role: self.role.name().to_string(),
+                tool: name.to_owned(),
+                near: near.map(str::to_owned),
+            })?;
+        let values = arguments.parse().map_err(|error| {
+            Failure::InvalidRequest(format!("the arguments cannot be read: {error}"))
         })?;
-        let values = arguments
-            .parse()
-            .map_err(|error| Failure::InvalidRequest(format!("the arguments cannot be read: {error}")))?;
         let violations = tool.violations(&values);
         if !violations.is_empty() {
-            return Err(Failure::InvalidArguments { tool: name.to_owned(), violations });
+            return Err(Failure::InvalidArguments {
+                tool: name.to_owned(),
+                violations,
+            });
         }
-        let input = ToolCallInput { name: name.to_owned(), arguments, context: self.context.guest_view() };
+        let input = ToolCallInput {
+            name: name.to_owned(),
+            arguments,
+            context: self.context.guest_view(),
+        };
         let input = encode(&input)?;
         match self.enter(HANDLE_MCP_CALL, &input).await {
             Err(failure) => Err(failure),
@@ -97,32 +117,55 @@ impl<'r> Call<'r> {
                 handled: handled.join(", "),
             });
         }
-        let input = encode(&HookInput { event, payload, context: self.context.guest_view() })?;
+        let input = encode(&HookInput {
+            event,
+            payload,
+            context: self.context.guest_view(),
+        })?;
         let output = self.raw(event.export(), &input).await?;
         serde_json::from_slice(&output.bytes).map_err(|error| Failure::Guest {
             code: "invalid_answer",
-            message: format!("the answer of `{}` does not fit the contract: {error}", event.export()),
+            message: format!(
+                "the answer of `{}` does not fit the contract: {error}",
+                event.export()
+            ),
         })
     }
 
     /// Calls any export with any bytes.
     pub async fn raw(&self, export: &str, input: &[u8]) -> Result<Output, Failure> {
-        self.enter(export, input).await?.map_err(|error| match &error {
-            CallError::UnknownExport { .. } | CallError::Signature { .. } => Failure::ExportNotFound(error.to_string()),
-            _ => Failure::Guest { code: code(&error), message: self.explain(&error) },
-        })
+        self.enter(export, input)
+            .await?
+            .map_err(|error| match &error {
+                CallError::UnknownExport { .. } | CallError::Signature { .. } => {
+                    Failure::ExportNotFound(error.to_string())
+                }
+                _ => Failure::Guest {
+                    code: code(&error),
+                    message: self.explain(&error),
+                },
+            })
     }
 
     /// Waits for its turn and runs the export in a sandbox.
-    async fn enter(&self, export: &str, input: &[u8]) -> Result<Result<Output, CallError>, Failure> {
+    async fn enter(
+        &self,
+        export: &str,
+        input: &[u8],
+    ) -> Result<Result<Output, CallError>, Failure> {
         let settings = &self.role.settings;
-        let _turn = self.role.gate.enter().await.map_err(|QueueFull { running, queue }| Failure::QueueFull {
-            role: self.role.name().to_string(),
-            running,
-            queue,
-            running_key: settings.limit_key("concurrent_calls"),
-            queue_key: settings.limit_key("queue"),
-        })?;
+        let _turn = self
+            .role
+            .gate
+            .enter()
+            .await
+            .map_err(|QueueFull { running, queue }| Failure::QueueFull {
+                role: self.role.name().to_string(),
+                running,
+                queue,
+                running_key: settings.limit_key("concurrent_calls"),
+                queue_key: settings.limit_key("queue"),
+            })?;
         let host = Arc::new(CallHost::new(self.context.clone(), settings.clone()));
         let plugin = &self.version.plugin;
         let result = match settings.instance {
@@ -138,7 +181,12 @@ impl<'r> Call<'r> {
         Ok(result)
     }
 
-    async fn enter_warm(&self, host: Arc<CallHost>, export: &str, input: &[u8]) -> Result<Output, CallError> {
+    async fn enter_warm(
+        &self,
+        host: Arc<CallHost>,
+        export: &str,
+        input: &[u8],
+    ) -> Result<Output, CallError> {
         let limits = self.role.settings.limits;
         let mut sandbox = match self.version.take_warm() {
             Some(sandbox) => sandbox,
@@ -154,7 +202,10 @@ impl<'r> Call<'r> {
             // The engine names the limit; which role it is set for is known here.
             CallError::Limit(hit) => {
                 let key = hit.limit.key();
-                error.to_string().replace(&format!("`limits.{key}`"), &format!("`{}`", self.role.settings.limit_key(key)))
+                error.to_string().replace(
+                    &format!("`limits.{key}`"),
+                    &format!("`{}`", self.role.settings.limit_key(key)),
+                )
             }
             _ => error.to_string(),
         }
@@ -163,7 +214,10 @@ impl<'r> Call<'r> {
     /// Holds the guest's output against the contract; what fits goes out as it came.
     fn answer(&self, output: Output) -> ToolAnswer {
         match serde_json::from_slice::<CallToolResult>(&output.bytes) {
-            Ok(result) => ToolAnswer { is_error: result.is_error, json: output.bytes },
+            Ok(result) => ToolAnswer {
+                is_error: result.is_error,
+                json: output.bytes,
+            },
             Err(error) => {
                 let message = format!("the plugin's answer is not a CallToolResult: {error}");
                 self.failed_tool("invalid_answer", &message)
@@ -175,8 +229,14 @@ impl<'r> Call<'r> {
     fn failed_tool(&self, code: &str, message: &str) -> ToolAnswer {
         let call_id = self.context.call_id.as_str();
         let details = json!({"error": {"code": code, "message": message, "callId": call_id}});
-        let result = CallToolResult { structured_content: Some(details.into()), ..CallToolResult::error(message) };
-        ToolAnswer { json: serde_json::to_vec(&result).unwrap_or_default(), is_error: true }
+        let result = CallToolResult {
+            structured_content: Some(details.into()),
+            ..CallToolResult::error(message)
+        };
+        ToolAnswer {
+            json: serde_json::to_vec(&result).unwrap_or_default(),
+            is_error: true,
+        }
     }
 }
 
@@ -191,5 +251,6 @@ fn code(error: &CallError) -> &'static str {
 }
 
 fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(input).map_err(|error| Failure::Internal(format!("the guest's input is not JSON: {error}")))
+    serde_json::to_vec(input)
+        .map_err(|error| Failure::Internal(format!("the guest's input is not JSON: {error}")))
 }

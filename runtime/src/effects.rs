@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use exomonad_schema::{BoxFuture, CallContext, EffectError, EffectHandler, EffectKind, EncodedAnswer, ErrorCode};
+use exomonad_schema::{
+    BoxFuture, CallContext, EffectError, EffectHandler, EffectKind, EncodedAnswer, ErrorCode,
+};
 use tracing::Instrument;
 
 /// Builds the pipeline of one role over the services that all roles share.
@@ -15,8 +17,15 @@ pub fn pipeline(
     grant_key: String,
     services: Arc<dyn EffectHandler>,
 ) -> Arc<dyn EffectHandler> {
-    let granted = EffectKind::ALL.iter().map(|kind| grants(kind.capability())).collect();
-    Arc::new(Granted { granted, grant_key, inner: Traced { inner: services } })
+    let granted = EffectKind::ALL
+        .iter()
+        .map(|kind| grants(kind.capability()))
+        .collect();
+    Arc::new(Granted {
+        granted,
+        grant_key,
+        inner: Traced { inner: services },
+    })
 }
 
 /// Refuses what the role is not granted.
@@ -76,7 +85,11 @@ impl<H: EffectHandler> EffectHandler for Traced<H> {
             let begin = Instant::now();
             let answer = self.inner.handle(call, kind, request).await;
             let outcome = answer.error_code().map_or("ok", ErrorCode::name);
-            tracing::debug!(outcome, micros = begin.elapsed().as_micros() as u64, "effect done");
+            tracing::debug!(
+                outcome,
+                micros = begin.elapsed().as_micros() as u64,
+                "effect done"
+            );
             answer
         };
         Box::pin(timed.instrument(span))

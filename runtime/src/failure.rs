@@ -58,7 +58,9 @@ pub enum Failure {
         reason: String,
     },
     /// Too many calls.
-    #[error("role `{role}` is busy: {running} calls run and {queue} wait; `{running_key}` and `{queue_key}` set how many may")]
+    #[error(
+        "role `{role}` is busy: {running} calls run and {queue} wait; `{running_key}` and `{queue_key}` set how many may"
+    )]
     QueueFull {
         /// The role.
         role: String,
@@ -86,10 +88,14 @@ pub enum Failure {
     #[error("a bearer token for this is missing or wrong; send `Authorization: Bearer …`")]
     Unauthorized,
     /// The Host header is not one of this server's names.
-    #[error("requests to the host `{0}` are not answered here; `server.allowed_hosts` lists the names that are")]
+    #[error(
+        "requests to the host `{0}` are not answered here; `server.allowed_hosts` lists the names that are"
+    )]
     HostNotAllowed(String),
     /// The request comes from a web page that is not allowed to make it.
-    #[error("requests from the origin `{0}` are not answered; `server.allowed_origins` lists those that are")]
+    #[error(
+        "requests from the origin `{0}` are not answered; `server.allowed_origins` lists those that are"
+    )]
     OriginNotAllowed(String),
     /// The body is too long.
     #[error("the body is longer than {0} bytes; `server.max_body` sets the limit")]
@@ -156,7 +162,9 @@ impl Failure {
 }
 
 fn hint(near: &Option<String>) -> String {
-    near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+    near.as_ref()
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
 }
 
 fn none(names: &str) -> &str {
@@ -164,9 +172,12 @@ fn none(names: &str) -> &str {
 }
 
 fn first(violations: &[Violation]) -> String {
-    let shown = violations.iter().take(3).map(|violation| match violation.pointer.as_str() {
-        "" => violation.message.clone(),
-        pointer => format!("at {pointer}: {}", violation.message),
-    });
+    let shown = violations
+        .iter()
+        .take(3)
+        .map(|violation| match violation.pointer.as_str() {
+            "" => violation.message.clone(),
+            pointer => format!("at {pointer}: {}", violation.message),
+        });
     shown.collect::<Vec<_>>().join("; ")
 }

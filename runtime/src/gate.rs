@@ -34,27 +34,45 @@ pub struct Turn<'g> {
 impl Gate {
     /// A gate for `running` calls at once with `queue` places to wait, within the host's `all`.
     pub fn new(running: u32, queue: u32, all: Arc<Semaphore>) -> Self {
-        Self { own: Semaphore::new(running as usize), all, waiting: AtomicU32::new(0), running, queue }
+        Self {
+            own: Semaphore::new(running as usize),
+            all,
+            waiting: AtomicU32::new(0),
+            running,
+            queue,
+        }
     }
 
     /// Waits for a turn, first come, first served.
     pub async fn enter(&self) -> Result<Turn<'_>, QueueFull> {
         if let (Ok(own), Ok(all)) = (self.own.try_acquire(), self.all.try_acquire()) {
-            return Ok(Turn { _own: own, _all: all });
+            return Ok(Turn {
+                _own: own,
+                _all: all,
+            });
         }
         let _place = self.take_place()?;
         // Neither semaphore is ever closed.
-        let full = |_| QueueFull { running: self.running, queue: self.queue };
+        let full = |_| QueueFull {
+            running: self.running,
+            queue: self.queue,
+        };
         let own = self.own.acquire().await.map_err(full)?;
         let all = self.all.acquire().await.map_err(full)?;
-        Ok(Turn { _own: own, _all: all })
+        Ok(Turn {
+            _own: own,
+            _all: all,
+        })
     }
 
     fn take_place(&self) -> Result<Place<'_>, QueueFull> {
         let before = self.waiting.fetch_add(1, Ordering::SeqCst);
         let place = Place(&self.waiting);
         if before >= self.queue {
-            return Err(QueueFull { running: self.running, queue: self.queue });
+            return Err(QueueFull {
+                running: self.running,
+                queue: self.queue,
+            });
         }
         Ok(place)
     }
@@ -79,7 +97,13 @@ mod tests {
         let turn = gate.enter().await.unwrap();
         let mut waiter = Box::pin(gate.enter());
         assert!(futures_util::poll!(&mut waiter).is_pending());
-        assert_eq!(gate.enter().await.err(), Some(QueueFull { running: 1, queue: 1 }));
+        assert_eq!(
+            gate.enter().await.err(),
+            Some(QueueFull {
+                running: 1,
+                queue: 1
+            })
+        );
         drop(waiter);
         let mut waiter = Box::pin(gate.enter());
         assert!(futures_util::poll!(&mut waiter).is_pending());

@@ -1,6 +1,6 @@
 //! The host as one call sees it: effects go through the role's pipeline, logs carry the call.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use exomonad_engine::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::{CallContext, EffectHandler, EffectKind, EncodedAnswer};
@@ -9,8 +9,10 @@ use crate::http::HttpClient;
 use crate::role::RoleSettings;
 
 /// The functions of all effects, by [`EffectKind::index`]: what a plugin can import.
-pub fn effect_functions() -> Vec<&'static str> {
-    EffectKind::ALL.iter().map(|kind| kind.function()).collect()
+pub fn effect_functions() -> &'static [&'static str] {
+    static FUNCTIONS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| EffectKind::ALL.iter().map(|kind| kind.function()).collect());
+    &FUNCTIONS
 }
 
 /// What one call reaches.
@@ -24,12 +26,20 @@ impl CallHost {
     /// The host of this call, with the role's effects.
     pub fn new(call: CallContext, role: Arc<RoleSettings>) -> Self {
         let effects = role.effects.clone();
-        Self { call, role, effects }
+        Self {
+            call,
+            role,
+            effects,
+        }
     }
 
     /// The host of a plugin that is asked to describe itself: it has no effects.
     pub fn of_description(call: CallContext, role: Arc<RoleSettings>) -> Self {
-        Self { call, role, effects: Arc::new(NoEffects) }
+        Self {
+            call,
+            role,
+            effects: Arc::new(NoEffects),
+        }
     }
 }
 
@@ -37,7 +47,11 @@ impl Host for CallHost {
     fn effect(&self, effect: usize, request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
         Box::pin(async move {
             match EffectKind::ALL.get(effect) {
-                Some(kind) => self.effects.handle(&self.call, *kind, &request).await.into_json(),
+                Some(kind) => self
+                    .effects
+                    .handle(&self.call, *kind, &request)
+                    .await
+                    .into_json(),
                 // Not reached: the engine counts within the list it was given.
                 None => Vec::new(),
             }
@@ -72,7 +86,14 @@ impl Host for CallHost {
 
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, HttpError>> {
         Box::pin(async move {
-            HttpClient::shared()?.send(request, |host| self.role.http_hosts.iter().any(|allowed| allowed.matches(host))).await
+            HttpClient::shared()?
+                .send(request, |host| {
+                    self.role
+                        .http_hosts
+                        .iter()
+                        .any(|allowed| allowed.matches(host))
+                })
+                .await
         })
     }
 }

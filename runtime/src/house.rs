@@ -27,7 +27,10 @@ pub struct House {
 
 /// The capabilities of all effects, for the configuration to check its grants against.
 pub fn capabilities() -> Vec<&'static str> {
-    EffectKind::ALL.iter().map(|kind| kind.capability()).collect()
+    EffectKind::ALL
+        .iter()
+        .map(|kind| kind.capability())
+        .collect()
 }
 
 impl House {
@@ -58,7 +61,10 @@ impl House {
 
     /// The roles as they are now.
     pub fn roles(&self) -> Arc<BTreeMap<RoleName, Arc<Role>>> {
-        self.roles.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.roles
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The role of this name.
@@ -67,10 +73,13 @@ impl House {
     /// If there is none: never a permissive default.
     pub fn role(&self, name: &str) -> Result<Arc<Role>, Failure> {
         let roles = self.roles();
-        roles.get(name).cloned().ok_or_else(|| Failure::RoleNotFound {
-            role: name.to_owned(),
-            near: closest(name, roles.keys().map(RoleName::as_str)).map(str::to_owned),
-        })
+        roles
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Failure::RoleNotFound {
+                role: name.to_owned(),
+                near: closest(name, roles.keys().map(RoleName::as_str)).map(str::to_owned),
+            })
     }
 
     /// Makes the role if the configuration has one of this name, or serves unlisted ones.
@@ -78,7 +87,14 @@ impl House {
         let config_name: exomonad_config::RoleName = name.as_str().parse().ok()?;
         let settings = self.config.role(&config_name)?;
         let engine = self.engines.get(&settings.limits.stack.get())?.clone();
-        let role = Role::new(name, &self.config, settings, engine, self.services.clone(), self.sandboxes.clone());
+        let role = Role::new(
+            name,
+            &self.config,
+            settings,
+            engine,
+            self.services.clone(),
+            self.sandboxes.clone(),
+        );
         let role = Arc::new(role);
         self.change_roles(|roles| {
             roles.insert(name.clone(), role.clone());
@@ -107,7 +123,9 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
     let all = || config.roles.values().chain([&config.defaults]);
     for role in all() {
         let calls = sizes.entry(role.limits.stack.get()).or_default();
-        *calls = calls.saturating_add(role.limits.concurrent_calls).min(config.engine.sandboxes);
+        *calls = calls
+            .saturating_add(role.limits.concurrent_calls)
+            .min(config.engine.sandboxes);
     }
     let largest = |of: fn(&exomonad_config::Role) -> u64| all().map(of).max().unwrap_or_default();
     let memory = largest(|role| role.limits.memory.get());

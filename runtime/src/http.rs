@@ -19,7 +19,9 @@ impl HttpClient {
     pub fn shared() -> Result<&'static Self, HttpError> {
         static SHARED: OnceLock<Result<HttpClient, String>> = OnceLock::new();
         let client = SHARED.get_or_init(|| client(redirect::Policy::none()).map(HttpClient));
-        client.as_ref().map_err(|error| HttpError::Failed(error.clone()))
+        client
+            .as_ref()
+            .map_err(|error| HttpError::Failed(error.clone()))
     }
 
     /// Sends a request if `allowed` says so of its host, and of each host it is redirected to.
@@ -29,8 +31,13 @@ impl HttpClient {
         allowed: impl Fn(&str) -> bool,
     ) -> Result<HttpResponse, HttpError> {
         let failed = |reason: String| HttpError::Failed(reason);
-        let mut url = Url::parse(&request.url).map_err(|error| failed(format!("`{}` is not a URL: {error}", request.url)))?;
-        let method = request.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+        let mut url = Url::parse(&request.url)
+            .map_err(|error| failed(format!("`{}` is not a URL: {error}", request.url)))?;
+        let method = request
+            .method
+            .as_deref()
+            .unwrap_or("GET")
+            .to_ascii_uppercase();
         let mut method = Method::from_bytes(method.as_bytes())
             .map_err(|_| failed(format!("`{method}` is not an HTTP method")))?;
         let mut body = Some(request.body);
@@ -43,7 +50,10 @@ impl HttpClient {
             if let Some(body) = body.as_ref().filter(|body| !body.is_empty()) {
                 sent = sent.body(body.clone());
             }
-            let response = sent.send().await.map_err(|error| failed(explain(&error.without_url(), &url)))?;
+            let response = sent
+                .send()
+                .await
+                .map_err(|error| failed(explain(&error.without_url(), &url)))?;
             let status = response.status();
             let location = response.headers().get(reqwest::header::LOCATION);
             let next = location.and_then(|location| url.join(location.to_str().ok()?).ok());
@@ -59,7 +69,10 @@ impl HttpClient {
                 _ => return read(response, request.max_response, &url).await,
             }
         }
-        Err(failed(format!("{} redirects more than {REDIRECTS} times", request.url)))
+        Err(failed(format!(
+            "{} redirects more than {REDIRECTS} times",
+            request.url
+        )))
     }
 }
 
@@ -78,7 +91,10 @@ pub fn client(redirects: redirect::Policy) -> Result<reqwest::Client, String> {
 fn check(url: &Url, allowed: impl Fn(&str) -> bool) -> Result<(), HttpError> {
     let host = url.host_str().unwrap_or_default();
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(HttpError::Failed(format!("the scheme `{}` is not allowed: use http or https", url.scheme())));
+        return Err(HttpError::Failed(format!(
+            "the scheme `{}` is not allowed: use http or https",
+            url.scheme()
+        )));
     }
     if allowed(host) {
         return Ok(());
@@ -88,7 +104,11 @@ fn check(url: &Url, allowed: impl Fn(&str) -> bool) -> Result<(), HttpError> {
     )))
 }
 
-async fn read(mut response: reqwest::Response, limit: u64, url: &Url) -> Result<HttpResponse, HttpError> {
+async fn read(
+    mut response: reqwest::Response,
+    limit: u64,
+    url: &Url,
+) -> Result<HttpResponse, HttpError> {
     let mut headers = std::collections::BTreeMap::<String, String>::new();
     for (name, value) in response.headers() {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -105,16 +125,27 @@ async fn read(mut response: reqwest::Response, limit: u64, url: &Url) -> Result<
     loop {
         let chunk = response.chunk().await;
         match chunk.map_err(|error| HttpError::Failed(explain(&error.without_url(), url)))? {
-            Some(chunk) if body.len() as u64 + chunk.len() as u64 > limit => return Err(HttpError::TooLarge),
+            Some(chunk) if body.len() as u64 + chunk.len() as u64 > limit => {
+                return Err(HttpError::TooLarge);
+            }
             Some(chunk) => body.extend_from_slice(&chunk),
-            None => return Ok(HttpResponse { status, headers, body }),
+            None => {
+                return Ok(HttpResponse {
+                    status,
+                    headers,
+                    body,
+                });
+            }
         }
     }
 }
 
 /// An error with its causes. Of the URL only the host is named: the rest may hold secrets.
 fn explain(error: &reqwest::Error, url: &Url) -> String {
-    let mut message = format!("HTTP request to {} failed: {error}", url.host_str().unwrap_or_default());
+    let mut message = format!(
+        "HTTP request to {} failed: {error}",
+        url.host_str().unwrap_or_default()
+    );
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
         message.push_str(&format!(": {next}"));

@@ -47,8 +47,19 @@ impl RoleSettings {
     }
 
     /// The context of a new call.
-    pub fn call(&self, id: CallId, caller: Option<String>, traceparent: Option<String>) -> CallContext {
-        CallContext { role: self.name.clone(), call_id: id, caller, traceparent, bounds: self.bounds.clone() }
+    pub fn call(
+        &self,
+        id: CallId,
+        caller: Option<String>,
+        traceparent: Option<String>,
+    ) -> CallContext {
+        CallContext {
+            role: self.name.clone(),
+            call_id: id,
+            caller,
+            traceparent,
+            bounds: self.bounds.clone(),
+        }
     }
 }
 
@@ -116,7 +127,11 @@ impl Role {
             },
             instance: role.instance,
             engine,
-            effects: effects::pipeline(|capability| role.grants(capability), key("effects"), services),
+            effects: effects::pipeline(
+                |capability| role.grants(capability),
+                key("effects"),
+                services,
+            ),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: key(""),
         };
@@ -135,12 +150,18 @@ impl Role {
 
     /// The version that serves now. A call keeps the one it began with.
     pub fn version(&self) -> Option<Arc<Version>> {
-        self.version.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.version
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Why the role, or its newest version, does not serve.
     pub fn problem(&self) -> Option<Problem> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Lets a version serve from the next call on.
@@ -152,9 +173,15 @@ impl Role {
     pub fn set_problem(&self, problem: Option<(Vec<PathBuf>, String)>) {
         let mut current = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         *current = problem.map(|(files, message)| {
-            let same = current.as_ref().filter(|known| known.message == message && known.files == files);
+            let same = current
+                .as_ref()
+                .filter(|known| known.message == message && known.files == files);
             let since = same.map_or_else(SystemTime::now, |known| known.since);
-            Problem { files, message, since }
+            Problem {
+                files,
+                message,
+                since,
+            }
         });
     }
 }

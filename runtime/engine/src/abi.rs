@@ -34,15 +34,21 @@ pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result
         "config_get" => linker.func_wrap(HOST_ENV, name, config_get),
         "var_get" => linker.func_wrap(HOST_ENV, name, var_get),
         "var_set" => linker.func_wrap(HOST_ENV, name, var_set),
-        "http_request" => linker.func_wrap_async(HOST_ENV, name, |caller, (request, body): (i64, i64)| {
-            Box::new(http_request(caller, request, body))
-        }),
-        "http_status_code" => {
-            linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| i32::from(caller.data().http.status))
+        "http_request" => {
+            linker.func_wrap_async(HOST_ENV, name, |caller, (request, body): (i64, i64)| {
+                Box::new(http_request(caller, request, body))
+            })
         }
+        "http_status_code" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| {
+            i32::from(caller.data().http.status)
+        }),
         "http_headers" => linker.func_wrap(HOST_ENV, name, http_headers),
         "get_log_level" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| {
-            caller.data().host.log_level().map_or(LOG_OFF, |level| level as i32)
+            caller
+                .data()
+                .host
+                .log_level()
+                .map_or(LOG_OFF, |level| level as i32)
         }),
         _ => {
             let level = match name {
@@ -52,27 +58,39 @@ pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result
                 "log_warn" => LogLevel::Warn,
                 _ => LogLevel::Error,
             };
-            linker.func_wrap(HOST_ENV, name, move |mut caller: Caller<'_, State>, message: i64| -> wasmtime::Result<()> {
-                let message = caller.take(message)?;
-                Ok(caller.data_mut().log(level, &message)?)
-            })
+            linker.func_wrap(
+                HOST_ENV,
+                name,
+                move |mut caller: Caller<'_, State>, message: i64| -> wasmtime::Result<()> {
+                    let message = caller.take(message)?;
+                    Ok(caller.data_mut().log(level, &message)?)
+                },
+            )
         }
     }
     .map(|_| ())
 }
 
 /// Defines the host function of an effect: one offset in, one out.
-pub(crate) fn define_effect(linker: &mut Linker<State>, name: &str, effect: usize) -> wasmtime::Result<()> {
+pub(crate) fn define_effect(
+    linker: &mut Linker<State>,
+    name: &str,
+    effect: usize,
+) -> wasmtime::Result<()> {
     linker
-        .func_wrap_async(HOST_USER, name, move |mut caller: Caller<'_, State>, (request,): (i64,)| {
-            Box::new(async move {
-                caller.data_mut().meter.count_effect().map_err(Stop::from)?;
-                let request = caller.block(request)?;
-                let host = caller.data().host.clone();
-                let answer = host.effect(effect, request).await;
-                Ok::<_, wasmtime::Error>(caller.put(&answer)?)
-            })
-        })
+        .func_wrap_async(
+            HOST_USER,
+            name,
+            move |mut caller: Caller<'_, State>, (request,): (i64,)| {
+                Box::new(async move {
+                    caller.data_mut().meter.count_effect().map_err(Stop::from)?;
+                    let request = caller.block(request)?;
+                    let host = caller.data().host.clone();
+                    let answer = host.effect(effect, request).await;
+                    Ok::<_, wasmtime::Error>(caller.put(&answer)?)
+                })
+            },
+        )
         .map(|_| ())
 }
 
@@ -90,7 +108,9 @@ fn var_get(mut caller: Caller<'_, State>, key: i64) -> wasmtime::Result<i64> {
 
 fn var_set(mut caller: Caller<'_, State>, key: i64, value: i64) -> wasmtime::Result<()> {
     if caller.data().meter.limits.vars == 0 {
-        return Err(Stop::Refused("variables are turned off: `limits.vars` is 0".to_owned()).into());
+        return Err(
+            Stop::Refused("variables are turned off: `limits.vars` is 0".to_owned()).into(),
+        );
     }
     let key = text(caller.take(key)?, "var_set")?;
     // An offset of 0 deletes.
@@ -108,11 +128,16 @@ fn var_set(mut caller: Caller<'_, State>, key: i64, value: i64) -> wasmtime::Res
     Ok(())
 }
 
-async fn http_request(mut caller: Caller<'_, State>, request: i64, body: i64) -> wasmtime::Result<i64> {
+async fn http_request(
+    mut caller: Caller<'_, State>,
+    request: i64,
+    body: i64,
+) -> wasmtime::Result<i64> {
     caller.data_mut().meter.count_effect().map_err(Stop::from)?;
     let request = caller.take(request)?;
-    let mut request: HttpRequest = serde_json::from_slice(&request)
-        .map_err(|error| Stop::Refused(format!("http_request: the request is not valid: {error}")))?;
+    let mut request: HttpRequest = serde_json::from_slice(&request).map_err(|error| {
+        Stop::Refused(format!("http_request: the request is not valid: {error}"))
+    })?;
     request.body = caller.take(body)?;
     request.max_response = caller.data().meter.limits.http_response;
     let host = caller.data().host.clone();
@@ -121,7 +146,10 @@ async fn http_request(mut caller: Caller<'_, State>, request: i64, body: i64) ->
         HttpError::TooLarge => Stop::Limit(caller.data().meter.limits.hit(Limit::HttpResponse)),
         HttpError::Failed(reason) => Stop::Refused(reason),
     })?;
-    caller.data_mut().http = LastHttp { status: response.status, headers: response.headers };
+    caller.data_mut().http = LastHttp {
+        status: response.status,
+        headers: response.headers,
+    };
     Ok(caller.put(&response.body)?)
 }
 
@@ -134,5 +162,6 @@ fn http_headers(mut caller: Caller<'_, State>) -> wasmtime::Result<i64> {
 }
 
 fn text(bytes: Vec<u8>, function: &str) -> Result<String, Stop> {
-    String::from_utf8(bytes).map_err(|error| Stop::Refused(format!("{function}: the key is not UTF-8: {error}")))
+    String::from_utf8(bytes)
+        .map_err(|error| Stop::Refused(format!("{function}: the key is not UTF-8: {error}")))
 }

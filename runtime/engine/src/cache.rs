@@ -37,12 +37,19 @@ impl CompileCache {
     /// If it cannot be made, or others can write to it.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
         let permissions = fs::metadata(&folder)?.permissions().mode();
         if permissions & 0o022 != 0 {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                format!("others may write to {} (mode {:o}): chmod 700 it", folder.display(), permissions & 0o777),
+                format!(
+                    "others may write to {} (mode {:o}): chmod 700 it",
+                    folder.display(),
+                    permissions & 0o777
+                ),
             ));
         }
         Ok(Self { folder })
@@ -102,12 +109,18 @@ impl CompileCache {
     }
 
     /// What is kept under this key. A file that is damaged, or of another engine, is as good as none.
-    #[expect(unsafe_code, reason = "deserialising is unsafe for bytes that wasmtime did not write")]
+    #[expect(
+        unsafe_code,
+        reason = "deserialising is unsafe for bytes that wasmtime did not write"
+    )]
     pub(crate) fn get(&self, engine: &wasmtime::Engine, key: &str) -> Option<Found> {
         let path = self.path(key);
         let content = fs::read(&path).ok()?;
-        let checked = content.strip_prefix(MAGIC).and_then(|rest| rest.split_at_checked(CHECKSUM));
-        let checked = checked.filter(|(checksum, body)| Sha256::digest(body).as_slice() == *checksum);
+        let checked = content
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.split_at_checked(CHECKSUM));
+        let checked =
+            checked.filter(|(checksum, body)| Sha256::digest(body).as_slice() == *checksum);
         let Some((_, body)) = checked else {
             tracing::warn!(path = %path.display(), "a damaged file in the compile cache is ignored");
             return None;

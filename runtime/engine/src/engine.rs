@@ -37,7 +37,13 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { sandboxes: 12_000, memory: 64 << 20, table_elements: 100_000, stack: 512 << 10, keep_resident: 64 << 10 }
+        Self {
+            sandboxes: 12_000,
+            memory: 64 << 20,
+            table_elements: 100_000,
+            stack: 512 << 10,
+            keep_resident: 64 << 10,
+        }
     }
 }
 
@@ -55,10 +61,17 @@ impl Engine {
     /// # Errors
     /// If the machine refuses the address space or a value is out of range.
     pub fn new(config: EngineConfig) -> Result<Self, LoadError> {
-        let prepare = |error: wasmtime::Error| LoadError::Prepare(format!("the engine cannot start: {error:#}"));
+        let prepare = |error: wasmtime::Error| {
+            LoadError::Prepare(format!("the engine cannot start: {error:#}"))
+        };
         let engine = wasmtime::Engine::new(&settings(&config)).map_err(prepare)?;
-        let ticker = Ticker::start(&engine).map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
-        Ok(Self { engine, ticker, config })
+        let ticker = Ticker::start(&engine)
+            .map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
+        Ok(Self {
+            engine,
+            ticker,
+            config,
+        })
     }
 
     /// What this engine was made of.
@@ -110,24 +123,32 @@ impl Ticker {
     fn start(engine: &wasmtime::Engine) -> std::io::Result<Arc<Self>> {
         let engine = engine.weak();
         let (hand_over, take_over) = std::sync::mpsc::channel::<Weak<Self>>();
-        let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
-            let Ok(ticker) = take_over.recv() else { return };
-            loop {
-                let Some(running) = ticker.upgrade().map(|ticker| ticker.running.load(Ordering::SeqCst)) else {
-                    return;
-                };
-                if running == 0 {
-                    std::thread::park();
-                    continue;
+        let thread = std::thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(move || {
+                let Ok(ticker) = take_over.recv() else { return };
+                loop {
+                    let Some(running) = ticker
+                        .upgrade()
+                        .map(|ticker| ticker.running.load(Ordering::SeqCst))
+                    else {
+                        return;
+                    };
+                    if running == 0 {
+                        std::thread::park();
+                        continue;
+                    }
+                    std::thread::sleep(TICK);
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => return,
+                    }
                 }
-                std::thread::sleep(TICK);
-                match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
-            }
-        })?;
-        let ticker = Arc::new(Self { running: AtomicUsize::new(0), thread: thread.thread().clone() });
+            })?;
+        let ticker = Arc::new(Self {
+            running: AtomicUsize::new(0),
+            thread: thread.thread().clone(),
+        });
         // The thread waits for exactly this message.
         let _ = hand_over.send(Arc::downgrade(&ticker));
         Ok(ticker)

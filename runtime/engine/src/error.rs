@@ -36,7 +36,9 @@ pub enum LoadError {
         reason: String,
     },
     /// A component where a core module is wanted.
-    #[error("module `{module}` is a WebAssembly component; this engine runs core modules (build for wasm32-unknown-unknown or a wasi preview 1 reactor)")]
+    #[error(
+        "module `{module}` is a WebAssembly component; this engine runs core modules (build for wasm32-unknown-unknown or a wasi preview 1 reactor)"
+    )]
     Component {
         /// The module's name in the manifest.
         module: String,
@@ -60,7 +62,9 @@ pub enum LoadError {
         expected: String,
     },
     /// A module uses a name that the engine keeps for itself.
-    #[error("module `{module}` exports `{export}`: names that begin with `exomonad:` belong to the engine")]
+    #[error(
+        "module `{module}` exports `{export}`: names that begin with `exomonad:` belong to the engine"
+    )]
     ReservedName {
         /// The module's name in the manifest.
         module: String,
@@ -131,9 +135,15 @@ impl std::fmt::Display for LimitHit {
         let key = self.limit.key();
         let what = key.replace('_', " ");
         match self.limit {
-            Limit::WallTime => write!(f, "the {what} limit of {:?} was hit", Duration::from_millis(self.value))?,
+            Limit::WallTime => write!(
+                f,
+                "the {what} limit of {:?} was hit",
+                Duration::from_millis(self.value)
+            )?,
             Limit::Effects => write!(f, "the limit of {} effects per call was hit", self.value)?,
-            Limit::TableElements => write!(f, "the limit of {} table elements was hit", self.value)?,
+            Limit::TableElements => {
+                write!(f, "the limit of {} table elements was hit", self.value)?
+            }
             _ => write!(f, "the {what} limit of {} bytes was hit", self.value)?,
         }
         write!(f, "; `limits.{key}` sets it")
@@ -153,7 +163,9 @@ pub enum CallError {
         exports: Vec<String>,
     },
     /// The export is a function, but not one that can be called from outside.
-    #[error("`{export}` has the type {signature}; an entry point takes no parameters and returns nothing or one integer")]
+    #[error(
+        "`{export}` has the type {signature}; an entry point takes no parameters and returns nothing or one integer"
+    )]
     Signature {
         /// The name that was asked for.
         export: String,
@@ -174,6 +186,12 @@ pub enum CallError {
         /// The trap and the functions it came from.
         message: String,
     },
+    /// A host function refused what the guest asked of it: a forged offset, a host that is not allowed.
+    #[error("{message}")]
+    Refused {
+        /// What was refused, and why.
+        message: String,
+    },
     /// The guest ended itself by WASI's `proc_exit` with a code other than 0.
     #[error("the guest exited with code {0}")]
     Exit(i32),
@@ -192,12 +210,18 @@ impl CallError {
         match self {
             Self::Guest { code, .. } => *code,
             Self::Exit(code) => *code,
+            // What ends the guest by a trap; 134 is how a shell reports an aborted process.
             Self::Trap { .. } => 134,
+            Self::Limit(hit) if matches!(hit.limit, Limit::WallTime | Limit::Stack) => 134,
             _ => -1,
         }
     }
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

@@ -100,7 +100,8 @@ pub trait Host: Send + Sync {
 
     /// A clock that never goes back, from an arbitrary start.
     fn monotonic(&self) -> Duration {
-        static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+        static START: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
         START.elapsed()
     }
 

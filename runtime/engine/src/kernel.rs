@@ -34,7 +34,9 @@ impl Kernel {
     /// Everything back to the state of an empty kernel, the bytes in use too.
     pub fn reset(self, mut store: impl AsContextMut) {
         let bytes = self.memory.data_mut(&mut store);
-        let end = (load(bytes, HEAP_END) as usize).max(HEAP_BASE as usize).min(bytes.len());
+        let end = (load(bytes, HEAP_END) as usize)
+            .max(HEAP_BASE as usize)
+            .min(bytes.len());
         bytes[..end].fill(0);
     }
 
@@ -62,7 +64,9 @@ impl Kernel {
         let size = self.memory.data_size(&store) as u64;
         if u64::from(end) > size {
             let pages = (u64::from(end) - size).div_ceil(PAGE);
-            self.memory.grow(&mut store, pages).map_err(|_| OutOfMemory)?;
+            self.memory
+                .grow(&mut store, pages)
+                .map_err(|_| OutOfMemory)?;
         }
         let bytes = self.memory.data_mut(&mut store);
         let header = (offset - HEADER) as usize;
@@ -81,7 +85,9 @@ impl Kernel {
             return Some(&[]);
         }
         let bytes = self.memory.data(store);
-        let start = usize::try_from(offset).ok().filter(|start| *start >= (HEAP_BASE + HEADER) as usize)?;
+        let start = usize::try_from(offset)
+            .ok()
+            .filter(|start| *start >= (HEAP_BASE + HEADER) as usize)?;
         if start > bytes.len() || load(bytes, start - 16) != (start as u32) ^ LIVE {
             return None;
         }
@@ -95,6 +101,10 @@ impl Kernel {
         if offset != 0 {
             let start = offset as usize;
             let bytes = self.memory.data_mut(&mut store);
+            if load(bytes, INPUT) as usize == start {
+                save(bytes, INPUT, 0);
+                save(bytes, INPUT + 4, 0);
+            }
             let capacity = load(bytes, start - 12);
             if load(bytes, HEAP_END) as usize == start + capacity as usize {
                 save(bytes, start - 16, 0);
@@ -112,7 +122,10 @@ impl Kernel {
     /// What the guest set as its output. A range that was forged past the memory is empty.
     pub fn output<'s>(self, store: &'s impl AsContext) -> &'s [u8] {
         let bytes = self.memory.data(store);
-        let (offset, length) = (load(bytes, OUTPUT) as usize, load(bytes, OUTPUT + 4) as usize);
+        let (offset, length) = (
+            load(bytes, OUTPUT) as usize,
+            load(bytes, OUTPUT + 4) as usize,
+        );
         bytes.get(offset..offset + length).unwrap_or_default()
     }
 
@@ -125,7 +138,10 @@ impl Kernel {
 
 /// The u32 at `at`, which is within the first page or was checked by the caller.
 fn load(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_le_bytes)
+    bytes
+        .get(at..at + 4)
+        .and_then(|word| word.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
 }
 
 fn save(bytes: &mut [u8], at: usize, value: u32) {

@@ -89,7 +89,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, usage: Usage::default(), refused: None }
+        Self {
+            limits,
+            usage: Usage::default(),
+            refused: None,
+        }
     }
 
     /// Begins the account of another call in the same sandbox.
@@ -117,19 +121,34 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.usage.memory.saturating_add(desired.saturating_sub(current) as u64);
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .usage
+            .memory
+            .saturating_add(desired.saturating_sub(current) as u64);
         let fits = total <= self.limits.memory && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
             self.usage.memory = total;
-        } else {
+        } else if total > self.limits.memory {
+            // A guest that reaches the maximum of its own memory hit no limit of ours.
             self.refused = Some(Limit::Memory);
         }
         Ok(fits)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired as u64 <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired as u64 <= self.limits.table_elements
+            && maximum.is_none_or(|maximum| desired <= maximum);
         if !fits {
             self.refused = Some(Limit::TableElements);
         }

@@ -30,7 +30,10 @@ impl Manifest {
     /// A plugin of one module, in the binary format or as text.
     #[must_use]
     pub fn of_module(wasm: Vec<u8>) -> Self {
-        Self { manifest: extism_manifest::Manifest::new([Wasm::data(wasm)]), folder: PathBuf::from(".") }
+        Self {
+            manifest: extism_manifest::Manifest::new([Wasm::data(wasm)]),
+            folder: PathBuf::from("."),
+        }
     }
 
     /// Reads a file: a `.json` or `.toml` manifest, or a module in the binary format or as text.
@@ -42,12 +45,16 @@ impl Manifest {
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json" | "toml") => {
-                let text = String::from_utf8(content)
-                    .map_err(|error| LoadError::Manifest(format!("{} is not UTF-8: {error}", path.display())))?;
+                let text = String::from_utf8(content).map_err(|error| {
+                    LoadError::Manifest(format!("{} is not UTF-8: {error}", path.display()))
+                })?;
                 Self::parse(&text, folder)
                     .map_err(|error| LoadError::Manifest(format!("{}: {error}", path.display())))
             }
-            _ => Ok(Self { folder, ..Self::of_module(content) }),
+            _ => Ok(Self {
+                folder,
+                ..Self::of_module(content)
+            }),
         }
     }
 
@@ -97,7 +104,10 @@ impl Manifest {
             };
             check_digest(&name, &bytes, meta.hash.as_deref())?;
             let wasm = wat::parse_bytes(&bytes)
-                .map_err(|error| LoadError::Invalid { module: name.clone(), reason: error.to_string() })?
+                .map_err(|error| LoadError::Invalid {
+                    module: name.clone(),
+                    reason: error.to_string(),
+                })?
                 .into_owned();
             modules.push(SourceModule { name, wasm });
         }
@@ -123,37 +133,57 @@ impl Manifest {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    let failed = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let about = fs::metadata(path).map_err(failed)?;
     if !about.is_file() {
         return Err(failed(std::io::Error::other("it is not a file")));
     }
     if about.len() > LARGEST_MODULE {
-        return Err(failed(std::io::Error::other(format!("it is larger than {LARGEST_MODULE} bytes"))));
+        return Err(failed(std::io::Error::other(format!(
+            "it is larger than {LARGEST_MODULE} bytes"
+        ))));
     }
     fs::read(path).map_err(failed)
 }
 
 fn check_digest(module: &str, bytes: &[u8], expected: Option<&str>) -> Result<(), LoadError> {
-    let Some(expected) = expected else { return Ok(()) };
-    let actual: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let actual: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if actual.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
-    Err(LoadError::Digest { module: module.to_owned(), expected: expected.to_owned(), actual })
+    Err(LoadError::Digest {
+        module: module.to_owned(),
+        expected: expected.to_owned(),
+        actual,
+    })
 }
 
 fn check_names(modules: &[SourceModule]) -> Result<(), LoadError> {
     if modules.is_empty() {
-        return Err(LoadError::Manifest("it names no module: `wasm` is empty".to_owned()));
+        return Err(LoadError::Manifest(
+            "it names no module: `wasm` is empty".to_owned(),
+        ));
     }
     for (nth, module) in modules.iter().enumerate() {
         let name = module.name.as_str();
         if [HOST_ENV, HOST_USER, WASI].contains(&name) || name.starts_with(RESERVED) {
-            return Err(LoadError::Manifest(format!("`{name}` is the host's name, no module can have it")));
+            return Err(LoadError::Manifest(format!(
+                "`{name}` is the host's name, no module can have it"
+            )));
         }
         if modules[..nth].iter().any(|other| other.name == name) {
-            return Err(LoadError::Manifest(format!("two modules have the name `{name}`")));
+            return Err(LoadError::Manifest(format!(
+                "two modules have the name `{name}`"
+            )));
         }
     }
     Ok(())
@@ -174,9 +204,12 @@ mod tests {
 
     #[test]
     fn the_main_module_comes_last_whatever_the_manifest_says() {
-        let named = format!(r#"{{"wasm":[{{"data":"{EMPTY}","name":"main"}},{{"data":"{EMPTY}","name":"lib"}}]}}"#);
+        let named = format!(
+            r#"{{"wasm":[{{"data":"{EMPTY}","name":"main"}},{{"data":"{EMPTY}","name":"lib"}}]}}"#
+        );
         assert_eq!(names(&named).unwrap(), ["lib", "main"]);
-        let unnamed = format!("[[wasm]]\ndata = \"{EMPTY}\"\nname = \"lib\"\n[[wasm]]\ndata = \"{EMPTY}\"\n");
+        let unnamed =
+            format!("[[wasm]]\ndata = \"{EMPTY}\"\nname = \"lib\"\n[[wasm]]\ndata = \"{EMPTY}\"\n");
         assert_eq!(names(&unnamed).unwrap(), ["lib", "main"]);
         let alone = format!(r#"{{"wasm":[{{"data":"{EMPTY}","name":"anything"}}]}}"#);
         assert_eq!(names(&alone).unwrap(), ["main"]);
@@ -184,14 +217,34 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_manifest_is_said() {
-        let twice = format!(r#"{{"wasm":[{{"data":"{EMPTY}","name":"a"}},{{"data":"{EMPTY}","name":"a"}}]}}"#);
-        assert!(names(&twice).unwrap_err().contains("two modules have the name `a`"));
-        let host = format!(r#"{{"wasm":[{{"data":"{EMPTY}","name":"extism:host/env"}},{{"data":"{EMPTY}"}}]}}"#);
+        let twice = format!(
+            r#"{{"wasm":[{{"data":"{EMPTY}","name":"a"}},{{"data":"{EMPTY}","name":"a"}}]}}"#
+        );
+        assert!(
+            names(&twice)
+                .unwrap_err()
+                .contains("two modules have the name `a`")
+        );
+        let host = format!(
+            r#"{{"wasm":[{{"data":"{EMPTY}","name":"extism:host/env"}},{{"data":"{EMPTY}"}}]}}"#
+        );
         assert!(names(&host).unwrap_err().contains("the host's name"));
-        assert!(names(r#"{"wasm":[]}"#).unwrap_err().contains("names no module"));
-        assert!(names(r#"{"wasm":[{"url":"https://example.com/a.wasm"}]}"#).unwrap_err().contains("download it"));
+        assert!(
+            names(r#"{"wasm":[]}"#)
+                .unwrap_err()
+                .contains("names no module")
+        );
+        assert!(
+            names(r#"{"wasm":[{"url":"https://example.com/a.wasm"}]}"#)
+                .unwrap_err()
+                .contains("download it")
+        );
         let digest = format!(r#"{{"wasm":[{{"data":"{EMPTY}","hash":"00"}}]}}"#);
         assert!(names(&digest).unwrap_err().contains("the manifest says 00"));
-        assert!(names(r#"{"wasm":[{"path":"/nonexistent.wasm"}]}"#).unwrap_err().contains("/nonexistent.wasm"));
+        assert!(
+            names(r#"{"wasm":[{"path":"/nonexistent.wasm"}]}"#)
+                .unwrap_err()
+                .contains("/nonexistent.wasm")
+        );
     }
 }

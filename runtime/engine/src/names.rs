@@ -35,7 +35,11 @@ mod tests {
     fn a_slip_of_the_pen_is_recognised_and_a_different_word_is_not() {
         let names = ["git_get_branch", "git_status", "log"];
         assert_eq!(closest("git_get_branches", names), Some("git_get_branch"));
-        assert_eq!(closest("lgo", names), None, "two of three characters differ");
+        assert_eq!(
+            closest("lgo", names),
+            None,
+            "two of three characters differ"
+        );
         assert_eq!(closest("docker_exec", names), None);
     }
 }

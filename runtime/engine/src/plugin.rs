@@ -9,25 +9,32 @@ use crate::engine::Ticker;
 use crate::link::{self, HOST_ENV, HOST_USER, HostFunctions, SourceModule};
 use crate::sandbox::{self, Sandbox, within};
 use crate::state::State;
-use crate::{CallError, CompileCache, Engine, Host, Limits, LoadError, Manifest, Output, abi, snapshot, wasi};
+use crate::{
+    CallError, CompileCache, Engine, Host, Limits, LoadError, Manifest, Output, abi, snapshot, wasi,
+};
 
 /// How a plugin is loaded.
 #[derive(Clone, Debug)]
-pub struct LoadOptions<'a> {
+pub struct LoadOptions {
     /// The effects that exist: the names of their functions in `extism:host/user`. Their positions are
     /// what [`Host::effect`] is given.
-    pub effects: &'a [&'a str],
+    pub effects: &'static [&'static str],
     /// Whether WASI preview 1 can be imported at all.
     pub wasi: bool,
     /// Whether an initialised module is kept as a snapshot, so that its start-up is paid once.
     pub snapshot: bool,
     /// Where compiled modules are kept from one start of the host to the next.
-    pub cache: Option<&'a CompileCache>,
+    pub cache: Option<CompileCache>,
 }
 
-impl Default for LoadOptions<'_> {
+impl Default for LoadOptions {
     fn default() -> Self {
-        Self { effects: &[], wasi: true, snapshot: true, cache: None }
+        Self {
+            effects: &[],
+            wasi: true,
+            snapshot: true,
+            cache: None,
+        }
     }
 }
 
@@ -86,7 +93,7 @@ impl std::fmt::Debug for Plugin {
 }
 
 /// The host functions that a plugin may import.
-struct Provided<'a>(&'a LoadOptions<'a>);
+struct Provided<'a>(&'a LoadOptions);
 
 impl HostFunctions for Provided<'_> {
     fn names(&self, module: &str) -> Vec<&str> {
@@ -100,27 +107,42 @@ impl HostFunctions for Provided<'_> {
 }
 
 impl Engine {
-    /// Links, compiles and checks a plugin. Compilation happens on a thread for blocking work.
+    /// Links, compiles and checks a plugin, all of it on a thread for blocking work.
     ///
     /// # Errors
     /// Everything that makes the plugin unusable; nothing of it stays.
-    pub async fn load(&self, manifest: &Manifest, options: &LoadOptions<'_>) -> Result<Plugin, LoadError> {
-        self.load_modules(manifest.modules()?, options).await
+    pub async fn load(
+        &self,
+        manifest: &Manifest,
+        options: &LoadOptions,
+    ) -> Result<Plugin, LoadError> {
+        let (engine, manifest, options) = (self.clone(), manifest.clone(), options.clone());
+        let runtime = tokio::runtime::Handle::current();
+        // A guest that is initialised for a snapshot runs there, too.
+        let work = move || runtime.block_on(engine.load_modules(manifest.modules()?, &options));
+        match tokio::task::spawn_blocking(work).await {
+            Ok(loaded) => loaded,
+            Err(error) => Err(LoadError::Prepare(format!(
+                "the loading did not finish: {error}"
+            ))),
+        }
     }
 
-    async fn load_modules(&self, modules: Vec<SourceModule>, options: &LoadOptions<'_>) -> Result<Plugin, LoadError> {
+    async fn load_modules(
+        &self,
+        modules: Vec<SourceModule>,
+        options: &LoadOptions,
+    ) -> Result<Plugin, LoadError> {
         let linked = link::link(&modules, &Provided(options))?;
         let key = CompileCache::key(&linked, options.snapshot, &self.engine);
         let digest = CompileCache::digest(&modules);
-        if let Some(found) = options.cache.and_then(|cache| cache.get(&self.engine, &key)) {
+        if let Some(found) = options
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.get(&self.engine, &key))
+        {
             return self.prepare(found.module, found.snapshot, digest, options);
         }
-        let engine = self.engine.clone();
-        let compile = move |wasm: Vec<u8>| {
-            let engine = engine.clone();
-            tokio::task::spawn_blocking(move || Module::new(&engine, &wasm))
-        };
-        let prepare = |reason: String| LoadError::Prepare(reason);
         let (wasm, snapshot) = match snapshot::needed(&linked, options.snapshot) {
             Some(decided) => (linked, decided),
             None => match snapshot::take(self, &linked, &digest, options).await {
@@ -128,11 +150,9 @@ impl Engine {
                 Err(reason) => (linked, Snapshot::Refused(reason)),
             },
         };
-        let module = compile(wasm)
-            .await
-            .map_err(|error| prepare(format!("the compiler did not finish: {error}")))?
-            .map_err(|error| prepare(format!("{error:#}")))?;
-        if let Some(cache) = options.cache {
+        let module = Module::new(&self.engine, &wasm);
+        let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
+        if let Some(cache) = &options.cache {
             cache.put(&key, &module, &snapshot);
         }
         self.prepare(module, snapshot, digest, options)
@@ -144,17 +164,23 @@ impl Engine {
         module: Module,
         snapshot: Snapshot,
         digest: String,
-        options: &LoadOptions<'_>,
+        options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
         let prepare = |error: wasmtime::Error| LoadError::Prepare(format!("{error:#}"));
-        let pre = link_host(&self.engine, &module, options).and_then(|linker| linker.instantiate_pre(&module));
+        let pre = link_host(&self.engine, &module, options)
+            .and_then(|linker| linker.instantiate_pre(&module));
         let pre = pre.map_err(prepare)?;
         let kernel = module.get_export_index(link::KERNEL_MEMORY);
-        let kernel = kernel.ok_or_else(|| LoadError::Prepare("the linked module has no kernel".to_owned()))?;
+        let kernel = kernel
+            .ok_or_else(|| LoadError::Prepare("the linked module has no kernel".to_owned()))?;
         let (mut entry_points, mut other_functions) = (BTreeMap::new(), BTreeMap::new());
         for export in module.exports() {
-            let ExternType::Func(ty) = export.ty() else { continue };
-            let Some(index) = module.get_export_index(export.name()) else { continue };
+            let ExternType::Func(ty) = export.ty() else {
+                continue;
+            };
+            let Some(index) = module.get_export_index(export.name()) else {
+                continue;
+            };
             let results: Vec<ValType> = ty.results().collect();
             let returns = match (ty.params().len(), results.as_slice()) {
                 (0, []) => Returns::Nothing,
@@ -165,9 +191,17 @@ impl Engine {
                     continue;
                 }
             };
-            entry_points.insert(export.name().to_owned(), EntryPoint { export: index, returns });
+            entry_points.insert(
+                export.name().to_owned(),
+                EntryPoint {
+                    export: index,
+                    returns,
+                },
+            );
         }
-        let imports = module.imports().map(|import| format!("{}::{}", import.module(), import.name()));
+        let imports = module
+            .imports()
+            .map(|import| format!("{}::{}", import.module(), import.name()));
         Ok(Plugin(Arc::new(Loaded {
             engine: self.engine.clone(),
             ticker: self.ticker.clone(),
@@ -187,7 +221,7 @@ impl Engine {
 fn link_host(
     engine: &wasmtime::Engine,
     module: &Module,
-    options: &LoadOptions<'_>,
+    options: &LoadOptions,
 ) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     linker.allow_shadowing(true);
@@ -220,9 +254,10 @@ impl Plugin {
             return Ok(entry);
         }
         Err(match self.0.other_functions.get(export) {
-            Some(signature) => {
-                CallError::Signature { export: export.to_owned(), signature: signature.clone() }
-            }
+            Some(signature) => CallError::Signature {
+                export: export.to_owned(),
+                signature: signature.clone(),
+            },
             None => CallError::UnknownExport {
                 export: export.to_owned(),
                 exports: self.entry_points().map(str::to_owned).collect(),

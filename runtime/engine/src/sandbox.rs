@@ -38,7 +38,11 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// A fresh instance. Start functions run here, under the host and the limits of the first call.
-    pub(crate) async fn new(plugin: &Plugin, host: Arc<dyn Host>, limits: Limits) -> Result<Self, CallError> {
+    pub(crate) async fn new(
+        plugin: &Plugin,
+        host: Arc<dyn Host>,
+        limits: Limits,
+    ) -> Result<Self, CallError> {
         let loaded = plugin.loaded();
         let mut store = Store::new(&loaded.engine, State::new(host, Meter::new(limits)));
         store.limiter(|state| &mut state.meter);
@@ -49,13 +53,24 @@ impl Sandbox {
             Ok(instance) => instance,
             Err(error) => return Err(plugin.explain(&error, store.data())),
         };
-        let memory = instance.get_module_export(&mut store, &loaded.kernel).and_then(wasmtime::Extern::into_memory);
+        let memory = instance
+            .get_module_export(&mut store, &loaded.kernel)
+            .and_then(wasmtime::Extern::into_memory);
         let Some(memory) = memory else {
-            return Err(CallError::Trap { message: "the linked module has lost its kernel".to_owned() });
+            return Err(CallError::Trap {
+                message: "the linked module has lost its kernel".to_owned(),
+            });
         };
         let kernel = Kernel::new(memory);
         store.data_mut().kernel = Some(kernel);
-        Ok(Self { store, instance, kernel, plugin: plugin.clone(), initialized: false, usable: true })
+        Ok(Self {
+            store,
+            instance,
+            kernel,
+            plugin: plugin.clone(),
+            initialized: false,
+            usable: true,
+        })
     }
 
     /// Whether another call may be made. A trap or a limit leaves the guest in the middle of something.
@@ -78,13 +93,15 @@ impl Sandbox {
         let state = self.store.data_mut();
         state.host = host;
         state.meter.next_call(limits);
-        self.kernel.reset(&mut self.store);
         // Stays so if the future is dropped in the middle.
         self.usable = false;
         let plugin = self.plugin.clone();
         let (usable, result) = within(&plugin, limits, async {
             let result = self.run(export, input).await;
-            Ok((matches!(result, Ok(_) | Err(CallError::Guest { .. })), result))
+            Ok((
+                matches!(result, Ok(_) | Err(CallError::Guest { .. })),
+                result,
+            ))
         })
         .await?;
         self.usable = usable;
@@ -94,9 +111,17 @@ impl Sandbox {
     /// Runs the entry point. The input's place and the account are fresh.
     pub(crate) async fn run(&mut self, export: &str, input: &[u8]) -> Result<Output, CallError> {
         let entry = self.plugin.entry_point(export)?.clone();
-        self.store.data().meter.within(input.len() as u64, Limit::Input).map_err(CallError::Limit)?;
+        self.store
+            .data()
+            .meter
+            .within(input.len() as u64, Limit::Input)
+            .map_err(CallError::Limit)?;
         self.initialize().await?;
-        self.kernel.set_input(&mut self.store, input).map_err(|OutOfMemory| self.limit(Limit::Memory))?;
+        // The call before, the initialisers and start functions leave blocks, outputs and errors behind.
+        self.kernel.reset(&mut self.store);
+        self.kernel
+            .set_input(&mut self.store, input)
+            .map_err(|OutOfMemory| self.limit(Limit::Memory))?;
         let code = match self.enter(&entry).await {
             Ok(code) => code,
             Err(error) => {
@@ -116,7 +141,9 @@ impl Sandbox {
         if std::mem::replace(&mut self.initialized, true) {
             return Ok(());
         }
-        let Some(initialize) = self.plugin.loaded().initialize.clone() else { return Ok(()) };
+        let Some(initialize) = self.plugin.loaded().initialize.clone() else {
+            return Ok(());
+        };
         match self.enter(&initialize).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.failure(&error)),
@@ -124,18 +151,31 @@ impl Sandbox {
     }
 
     async fn enter(&mut self, entry: &EntryPoint) -> wasmtime::Result<i32> {
-        let function = self.instance.get_module_export(&mut self.store, &entry.export);
+        let function = self
+            .instance
+            .get_module_export(&mut self.store, &entry.export);
         let Some(function) = function.and_then(wasmtime::Extern::into_func) else {
             wasmtime::bail!("the entry point is not a function");
         };
         Ok(match entry.returns {
             Returns::Nothing => {
-                function.typed::<(), ()>(&self.store)?.call_async(&mut self.store, ()).await?;
+                function
+                    .typed::<(), ()>(&self.store)?
+                    .call_async(&mut self.store, ())
+                    .await?;
                 0
             }
-            Returns::I32 => function.typed::<(), i32>(&self.store)?.call_async(&mut self.store, ()).await?,
+            Returns::I32 => {
+                function
+                    .typed::<(), i32>(&self.store)?
+                    .call_async(&mut self.store, ())
+                    .await?
+            }
             Returns::I64 => {
-                let code = function.typed::<(), i64>(&self.store)?.call_async(&mut self.store, ()).await?;
+                let code = function
+                    .typed::<(), i64>(&self.store)?
+                    .call_async(&mut self.store, ())
+                    .await?;
                 i32::try_from(code).unwrap_or(if code < 0 { i32::MIN } else { i32::MAX })
             }
         })
@@ -143,15 +183,26 @@ impl Sandbox {
 
     fn answer(&self, code: i32) -> Result<Output, CallError> {
         if let Some(message) = self.kernel.error(&self.store) {
-            return Err(CallError::Guest { message: String::from_utf8_lossy(message).into_owned(), code });
+            return Err(CallError::Guest {
+                message: String::from_utf8_lossy(message).into_owned(),
+                code,
+            });
         }
         if code != 0 {
-            return Err(CallError::Guest { message: format!("Returned non-zero exit code: {code}"), code });
+            return Err(CallError::Guest {
+                message: format!("Returned non-zero exit code: {code}"),
+                code,
+            });
         }
         let output = self.kernel.output(&self.store);
         let meter = &self.store.data().meter;
-        meter.within(output.len() as u64, Limit::Output).map_err(CallError::Limit)?;
-        Ok(Output { bytes: output.to_vec(), usage: meter.usage })
+        meter
+            .within(output.len() as u64, Limit::Output)
+            .map_err(CallError::Limit)?;
+        Ok(Output {
+            bytes: output.to_vec(),
+            usage: meter.usage,
+        })
     }
 
     fn failure(&self, error: &wasmtime::Error) -> CallError {
@@ -159,7 +210,10 @@ impl Sandbox {
         if let (Some(message), Some(Trap::UnreachableCodeReached)) =
             (self.kernel.error(&self.store), error.downcast_ref::<Trap>())
         {
-            return CallError::Guest { message: String::from_utf8_lossy(message).into_owned(), code: 134 };
+            return CallError::Guest {
+                message: String::from_utf8_lossy(message).into_owned(),
+                code: -1,
+            };
         }
         self.plugin.explain(error, self.store.data())
     }
@@ -175,7 +229,9 @@ impl Sandbox {
 
     /// Runs only the initialisers.
     pub(crate) async fn initialize_only(&mut self) -> Result<(), CallError> {
-        self.initialize().await
+        self.initialize().await?;
+        self.kernel.reset(&mut self.store);
+        Ok(())
     }
 }
 
@@ -197,30 +253,43 @@ pub(crate) fn explain(error: &wasmtime::Error, state: &State, stack: u64) -> Cal
     match error.downcast_ref::<Stop>() {
         Some(Stop::Limit(hit)) => return CallError::Limit(*hit),
         Some(Stop::Exit(code)) => return CallError::Exit(*code),
-        Some(Stop::Refused(reason)) => return CallError::Trap { message: reason.clone() },
+        Some(Stop::Refused(reason)) => {
+            return CallError::Refused {
+                message: reason.clone(),
+            };
+        }
         None => {}
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return CallError::Busy(error.to_string());
     }
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
-        return CallError::Limit(LimitHit { limit: Limit::Stack, value: stack });
+        return CallError::Limit(LimitHit {
+            limit: Limit::Stack,
+            value: stack,
+        });
     }
     // A guest that was refused memory seldom says so: it traps in its allocator.
     if let Some(limit) = state.meter.refused {
         return CallError::Limit(state.meter.limits.hit(limit));
     }
-    CallError::Trap { message: describe(error) }
+    CallError::Trap {
+        message: describe(error),
+    }
 }
 
 /// The trap's own words and the innermost functions.
 fn describe(error: &wasmtime::Error) -> String {
     let mut message = error.root_cause().to_string();
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let names = backtrace.frames().iter().take(FRAMES).map(|frame| match frame.func_name() {
-            Some(name) => name.to_owned(),
-            None => format!("function {}", frame.func_index()),
-        });
+        let names = backtrace
+            .frames()
+            .iter()
+            .take(FRAMES)
+            .map(|frame| match frame.func_name() {
+                Some(name) => name.to_owned(),
+                None => format!("function {}", frame.func_index()),
+            });
         let names: Vec<String> = names.collect();
         if !names.is_empty() {
             message.push_str(&format!(" (in {})", names.join(" ← ")));

@@ -2,9 +2,12 @@
 //!
 //! The initialised module is a module again (`wasmtime-wizer` writes it), which the compile cache keeps.
 //! A snapshot copies everything, entropy too: while it is taken, randomness and effects are refused, and
-//! a plugin that wants them during its initialisation is initialised in each sandbox instead.
+//! a plugin that wants them during its initialisation is initialised in each sandbox instead. So is one
+//! that reads its configuration, which may differ from role to role, or sets variables, which are not in
+//! the module.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::{Instance, Module, Store, Val};
@@ -21,12 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is decided without trying: a snapshot is not needed, or not wanted.
 pub(crate) fn needed(linked: &[u8], wanted: bool) -> Option<Snapshot> {
     // The linked module was written here: looking for the name is a parse of its export section.
-    let initialises = wasmparser::Parser::new(0).parse_all(linked).any(|payload| match payload {
-        Ok(wasmparser::Payload::ExportSection(section)) => {
-            section.into_iter().flatten().any(|export| export.name == INITIALIZE)
-        }
-        _ => false,
-    });
+    let initialises = wasmparser::Parser::new(0)
+        .parse_all(linked)
+        .any(|payload| match payload {
+            Ok(wasmparser::Payload::ExportSection(section)) => section
+                .into_iter()
+                .flatten()
+                .any(|export| export.name == INITIALIZE),
+            _ => false,
+        });
     match (initialises, wanted) {
         (false, _) => Some(Snapshot::NotNeeded),
         (true, false) => Some(Snapshot::Off),
@@ -39,17 +45,13 @@ pub(crate) async fn take(
     engine: &Engine,
     linked: &[u8],
     digest: &str,
-    options: &LoadOptions<'_>,
+    options: &LoadOptions,
 ) -> Result<Vec<u8>, String> {
     let says = |error: wasmtime::Error| format!("{error:#}");
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
     let (context, instrumented) = wizer.instrument(linked).map_err(says)?;
-    let compiler = engine.engine.clone();
-    let module = tokio::task::spawn_blocking(move || Module::new(&compiler, &instrumented))
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(says)?;
+    let module = Module::new(&engine.engine, &instrumented).map_err(says)?;
     let plugin = engine
         .prepare(module, Snapshot::Off, digest.to_owned(), options)
         .map_err(|error| error.to_string())?;
@@ -60,19 +62,32 @@ pub(crate) async fn take(
         effects: 0,
         ..Limits::default()
     };
+    let host = Arc::new(Unready::default());
     let mut sandbox = within(&plugin, limits, async {
-        let mut sandbox = Sandbox::new(&plugin, Arc::new(Unready), limits).await?;
+        let mut sandbox = Sandbox::new(&plugin, host.clone(), limits).await?;
         sandbox.initialize_only().await?;
         Ok(sandbox)
     })
     .await
     .map_err(|error| error.to_string())?;
     let (store, instance) = sandbox.parts();
-    wizer.snapshot(&context, &mut Initialised { store, instance }).await.map_err(says)
+    if host.asked_for_configuration.load(Ordering::Relaxed) {
+        return Err("the initialisation reads the configuration, which is a role's own".to_owned());
+    }
+    if !store.data().vars.is_empty() {
+        return Err("the initialisation sets variables, which a snapshot cannot hold".to_owned());
+    }
+    wizer
+        .snapshot(&context, &mut Initialised { store, instance })
+        .await
+        .map_err(says)
 }
 
 /// The host of a plugin that is only being initialised: it answers nothing that may differ later.
-struct Unready;
+#[derive(Default)]
+struct Unready {
+    asked_for_configuration: AtomicBool,
+}
 
 impl Host for Unready {
     fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
@@ -80,12 +95,20 @@ impl Host for Unready {
         Box::pin(std::future::ready(Vec::new()))
     }
 
+    fn config(&self, _key: &str) -> Option<String> {
+        self.asked_for_configuration.store(true, Ordering::Relaxed);
+        None
+    }
+
     fn log(&self, level: LogLevel, message: &str) {
         tracing::debug!(?level, message, "while a snapshot is taken");
     }
 
     fn random(&self, _bytes: &mut [u8]) -> Result<(), String> {
-        Err("randomness is refused while a snapshot is taken: every sandbox would get the same".to_owned())
+        Err(
+            "randomness is refused while a snapshot is taken: every sandbox would get the same"
+                .to_owned(),
+        )
     }
 }
 
@@ -97,7 +120,10 @@ struct Initialised<'s> {
 
 impl InstanceState for Initialised<'_> {
     async fn global_get(&mut self, name: &str, ty: ValType) -> SnapshotVal {
-        let value = self.instance.get_global(&mut *self.store, name).map(|global| global.get(&mut *self.store));
+        let value = self
+            .instance
+            .get_global(&mut *self.store, name)
+            .map(|global| global.get(&mut *self.store));
         match (value, ty) {
             (Some(Val::I32(value)), _) => SnapshotVal::I32(value),
             (Some(Val::I64(value)), _) => SnapshotVal::I64(value),

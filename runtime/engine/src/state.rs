@@ -79,7 +79,10 @@ pub(crate) trait KernelAccess {
 }
 
 fn no_block(offset: i64) -> Stop {
-    Stop::Refused(format!("invalid handle offset: {} is not a block of this plugin's memory", offset as u64))
+    Stop::Refused(format!(
+        "invalid handle offset: {} is not a block of this plugin's memory",
+        offset as u64
+    ))
 }
 
 impl KernelAccess for Caller<'_, State> {
@@ -88,18 +91,27 @@ impl KernelAccess for Caller<'_, State> {
             return Ok(kernel);
         }
         // A start function calls before the instance is complete.
-        let memory = self.get_export(crate::link::KERNEL_MEMORY).and_then(wasmtime::Extern::into_memory);
-        memory.map(Kernel::new).ok_or_else(|| Stop::Refused("the instance has no kernel".to_owned()))
+        let memory = self
+            .get_export(crate::link::KERNEL_MEMORY)
+            .and_then(wasmtime::Extern::into_memory);
+        memory
+            .map(Kernel::new)
+            .ok_or_else(|| Stop::Refused("the instance has no kernel".to_owned()))
     }
 
     fn block(&mut self, offset: i64) -> Result<Vec<u8>, Stop> {
         let kernel = self.kernel()?;
-        kernel.block(self, offset as u64).map(<[u8]>::to_vec).ok_or_else(|| no_block(offset))
+        kernel
+            .block(self, offset as u64)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| no_block(offset))
     }
 
     fn take(&mut self, offset: i64) -> Result<Vec<u8>, Stop> {
         let kernel = self.kernel()?;
-        kernel.take(self, offset as u64).ok_or_else(|| no_block(offset))
+        kernel
+            .take(self, offset as u64)
+            .ok_or_else(|| no_block(offset))
     }
 
     fn put(&mut self, content: &[u8]) -> Result<i64, Stop> {

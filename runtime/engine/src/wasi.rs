@@ -15,14 +15,52 @@ use crate::state::{State, Stop};
 
 /// The functions of preview 1, all of them.
 pub(crate) const FUNCTIONS: &[&str] = &[
-    "args_get", "args_sizes_get", "clock_res_get", "clock_time_get", "environ_get", "environ_sizes_get",
-    "fd_advise", "fd_allocate", "fd_close", "fd_datasync", "fd_fdstat_get", "fd_fdstat_set_flags",
-    "fd_fdstat_set_rights", "fd_filestat_get", "fd_filestat_set_size", "fd_filestat_set_times", "fd_pread",
-    "fd_prestat_dir_name", "fd_prestat_get", "fd_pwrite", "fd_read", "fd_readdir", "fd_renumber", "fd_seek",
-    "fd_sync", "fd_tell", "fd_write", "path_create_directory", "path_filestat_get", "path_filestat_set_times",
-    "path_link", "path_open", "path_readlink", "path_remove_directory", "path_rename", "path_symlink",
-    "path_unlink_file", "poll_oneoff", "proc_exit", "proc_raise", "random_get", "sched_yield", "sock_accept",
-    "sock_recv", "sock_send", "sock_shutdown",
+    "args_get",
+    "args_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_close",
+    "fd_datasync",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_pwrite",
+    "fd_read",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_seek",
+    "fd_sync",
+    "fd_tell",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_exit",
+    "proc_raise",
+    "random_get",
+    "sched_yield",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
 ];
 
 /// Error numbers of preview 1.
@@ -64,7 +102,12 @@ impl Guest {
         self.slice(caller, at, N as u32)?.try_into().ok()
     }
 
-    fn slice<'c>(self, caller: &'c mut Caller<'_, State>, at: u32, length: u32) -> Option<&'c mut [u8]> {
+    fn slice<'c>(
+        self,
+        caller: &'c mut Caller<'_, State>,
+        at: u32,
+        length: u32,
+    ) -> Option<&'c mut [u8]> {
         let end = (at as usize).checked_add(length as usize)?;
         self.bytes(caller)?.get_mut(at as usize..end)
     }
@@ -92,57 +135,83 @@ pub(crate) fn define(
     let guest = Guest(memory);
     match name {
         "args_get" | "environ_get" => linker.func_wrap(module, name, |_: i32, _: i32| 0),
-        "args_sizes_get" | "environ_sizes_get" => {
-            linker.func_wrap(module, name, move |mut caller: C<'_>, count: i32, size: i32| -> Answer {
+        "args_sizes_get" | "environ_sizes_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, count: i32, size: i32| -> Answer {
                 match guest.write(&mut caller, count, &[0; 4])? {
                     0 => guest.write(&mut caller, size, &[0; 4]),
                     errno => Ok(errno),
                 }
-            })
-        }
-        "clock_res_get" => linker.func_wrap(module, name, move |mut caller: C<'_>, clock: i32, at: i32| -> Answer {
-            match clock {
-                0 | 1 => guest.write(&mut caller, at, &1u64.to_le_bytes()),
-                _ => Ok(Errno::Invalid as i32),
-            }
-        }),
-        "clock_time_get" => {
-            linker.func_wrap(module, name, move |mut caller: C<'_>, clock: i32, _precision: i64, at: i32| -> Answer {
+            },
+        ),
+        "clock_res_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, clock: i32, at: i32| -> Answer {
+                match clock {
+                    0 | 1 => guest.write(&mut caller, at, &1u64.to_le_bytes()),
+                    _ => Ok(Errno::Invalid as i32),
+                }
+            },
+        ),
+        "clock_time_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, clock: i32, _precision: i64, at: i32| -> Answer {
                 match clock_nanos(&caller, clock as u32) {
                     Some(nanos) => guest.write(&mut caller, at, &nanos.to_le_bytes()),
                     None => Ok(Errno::Invalid as i32),
                 }
-            })
+            },
+        ),
+        "fd_close" | "fd_sync" | "fd_datasync" => {
+            linker.func_wrap(module, name, |fd: i32| standard(fd, 0))
         }
-        "fd_close" | "fd_sync" | "fd_datasync" => linker.func_wrap(module, name, |fd: i32| standard(fd, 0)),
-        "fd_fdstat_get" => linker.func_wrap(module, name, move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
-            let mut stat = [0; 24];
-            stat[0] = CHARACTER_DEVICE;
-            // The rights to read (standard input) or write (the others).
-            stat[8] = if fd == 0 { 1 << 1 } else { 1 << 6 };
-            match standard(fd, 0) {
-                0 => guest.write(&mut caller, at, &stat),
-                errno => Ok(errno),
-            }
-        }),
-        "fd_filestat_get" => linker.func_wrap(module, name, move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
-            let mut stat = [0; 64];
-            stat[16] = CHARACTER_DEVICE;
-            match standard(fd, 0) {
-                0 => guest.write(&mut caller, at, &stat),
-                errno => Ok(errno),
-            }
-        }),
-        "fd_fdstat_set_flags" => linker.func_wrap(module, name, |fd: i32, _flags: i32| standard(fd, 0)),
-        "fd_seek" => linker.func_wrap(module, name, |fd: i32, _offset: i64, _whence: i32, _at: i32| {
-            standard(fd, Errno::Seek as i32)
-        }),
+        "fd_fdstat_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
+                let mut stat = [0; 24];
+                stat[0] = CHARACTER_DEVICE;
+                // The rights to read (standard input) or write (the others).
+                stat[8] = if fd == 0 { 1 << 1 } else { 1 << 6 };
+                match standard(fd, 0) {
+                    0 => guest.write(&mut caller, at, &stat),
+                    errno => Ok(errno),
+                }
+            },
+        ),
+        "fd_filestat_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
+                let mut stat = [0; 64];
+                stat[16] = CHARACTER_DEVICE;
+                match standard(fd, 0) {
+                    0 => guest.write(&mut caller, at, &stat),
+                    errno => Ok(errno),
+                }
+            },
+        ),
+        "fd_fdstat_set_flags" => {
+            linker.func_wrap(module, name, |fd: i32, _flags: i32| standard(fd, 0))
+        }
+        "fd_seek" => linker.func_wrap(
+            module,
+            name,
+            |fd: i32, _offset: i64, _whence: i32, _at: i32| standard(fd, Errno::Seek as i32),
+        ),
         "fd_read" => linker.func_wrap(
             module,
             name,
             move |mut caller: C<'_>, fd: i32, _vectors: i32, _count: i32, at: i32| -> Answer {
                 // Standard input is at its end.
-                if fd == 0 { guest.write(&mut caller, at, &[0; 4]) } else { Ok(Errno::BadDescriptor as i32) }
+                if fd == 0 {
+                    guest.write(&mut caller, at, &[0; 4])
+                } else {
+                    Ok(Errno::BadDescriptor as i32)
+                }
             },
         ),
         "fd_write" => linker.func_wrap(
@@ -157,24 +226,36 @@ pub(crate) fn define(
             name,
             move |mut caller: C<'_>, (input, output, count, written): (i32, i32, i32, i32)| {
                 Box::new(async move {
-                    poll_oneoff(&mut caller, guest, input as u32, output as u32, count as u32, written).await
+                    poll_oneoff(
+                        &mut caller,
+                        guest,
+                        input as u32,
+                        output as u32,
+                        count as u32,
+                        written,
+                    )
+                    .await
                 })
             },
         ),
         "proc_exit" => linker.func_wrap(module, name, |code: i32| -> wasmtime::Result<()> {
             Err(Stop::Exit(code).into())
         }),
-        "random_get" => linker.func_wrap(module, name, move |mut caller: C<'_>, at: i32, length: i32| -> Answer {
-            if length as u32 > MOST_RANDOM {
-                return Ok(Errno::Invalid as i32);
-            }
-            let host = caller.data().host.clone();
-            let Some(place) = guest.slice(&mut caller, at as u32, length as u32) else {
-                return Ok(Errno::Fault as i32);
-            };
-            host.random(place).map_err(Stop::Refused)?;
-            DONE
-        }),
+        "random_get" => linker.func_wrap(
+            module,
+            name,
+            move |mut caller: C<'_>, at: i32, length: i32| -> Answer {
+                if length as u32 > MOST_RANDOM {
+                    return Ok(Errno::Invalid as i32);
+                }
+                let host = caller.data().host.clone();
+                let Some(place) = guest.slice(&mut caller, at as u32, length as u32) else {
+                    return Ok(Errno::Fault as i32);
+                };
+                host.random(place).map_err(Stop::Refused)?;
+                DONE
+            },
+        ),
         "sched_yield" => linker.func_wrap(module, name, || 0),
         _ => return define_absent(linker, module, name, ty),
     }
@@ -182,11 +263,26 @@ pub(crate) fn define(
 }
 
 /// A function on files, sockets or signals, which this host has none of.
-fn define_absent(linker: &mut Linker<State>, module: &str, name: &str, ty: &FuncType) -> wasmtime::Result<()> {
-    if !ty.results().map(|result| matches!(result, ValType::I32)).eq([true]) {
-        wasmtime::bail!("`{name}` of WASI preview 1 returns one i32, but the plugin imports it as {ty}");
+fn define_absent(
+    linker: &mut Linker<State>,
+    module: &str,
+    name: &str,
+    ty: &FuncType,
+) -> wasmtime::Result<()> {
+    if !ty
+        .results()
+        .map(|result| matches!(result, ValType::I32))
+        .eq([true])
+    {
+        wasmtime::bail!(
+            "`{name}` of WASI preview 1 returns one i32, but the plugin imports it as {ty}"
+        );
     }
-    let errno = if name.starts_with("proc_") { Errno::NotSupported } else { Errno::BadDescriptor };
+    let errno = if name.starts_with("proc_") {
+        Errno::NotSupported
+    } else {
+        Errno::BadDescriptor
+    };
     linker.func_new(module, name, ty.clone(), move |_, _, results| {
         if let Some(result) = results.first_mut() {
             *result = Val::I32(errno as i32);
@@ -198,7 +294,11 @@ fn define_absent(linker: &mut Linker<State>, module: &str, name: &str, ty: &Func
 
 /// `errno` for the three standard streams, and that there is no such descriptor for all others.
 fn standard(fd: i32, errno: i32) -> i32 {
-    if (0..=2).contains(&fd) { errno } else { Errno::BadDescriptor as i32 }
+    if (0..=2).contains(&fd) {
+        errno
+    } else {
+        Errno::BadDescriptor as i32
+    }
 }
 
 fn clock_nanos(caller: &Caller<'_, State>, clock: u32) -> Option<u64> {
@@ -211,7 +311,14 @@ fn clock_nanos(caller: &Caller<'_, State>, clock: u32) -> Option<u64> {
     Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn fd_write(caller: &mut Caller<'_, State>, guest: Guest, fd: i32, vectors: u32, count: u32, at: i32) -> Answer {
+fn fd_write(
+    caller: &mut Caller<'_, State>,
+    guest: Guest,
+    fd: i32,
+    vectors: u32,
+    count: u32,
+    at: i32,
+) -> Answer {
     let stream = match fd {
         1 => 0,
         2 => 1,
@@ -227,7 +334,10 @@ fn fd_write(caller: &mut Caller<'_, State>, guest: Guest, fd: i32, vectors: u32,
             return Ok(Errno::Fault as i32);
         };
         let [a, b, c, d, e, f, g, h] = header;
-        let (start, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let (start, length) = (
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+        );
         let Some(text) = guest.slice(caller, start, length).map(|text| text.to_vec()) else {
             return Ok(Errno::Fault as i32);
         };
@@ -250,9 +360,17 @@ fn write_lines(state: &mut State, stream: usize, text: &[u8]) -> Result<(), Stop
 
 fn flush(state: &mut State, stream: usize) -> Result<(), Stop> {
     let line = std::mem::take(&mut state.output_lines[stream]);
-    let level = if stream == 0 { LogLevel::Info } else { LogLevel::Warn };
+    let level = if stream == 0 {
+        LogLevel::Info
+    } else {
+        LogLevel::Warn
+    };
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
-    if line.is_empty() { Ok(()) } else { state.log(level, line) }
+    if line.is_empty() {
+        Ok(())
+    } else {
+        state.log(level, line)
+    }
 }
 
 /// Logs the unfinished lines of a call that has ended.
@@ -282,13 +400,21 @@ async fn poll_oneoff(
         let Some(subscription) = place.and_then(|place| guest.read::<48>(caller, place)) else {
             return Ok(Errno::Fault as i32);
         };
-        let word = |at: usize| subscription[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+        let word = |at: usize| {
+            subscription[at..at + 8]
+                .try_into()
+                .map_or(0, u64::from_le_bytes)
+        };
         let user_data = word(0);
         match subscription[8] {
             0 => {
                 let absolute = subscription[40] & 1 != 0;
                 let now = clock_nanos(caller, subscription[16].into()).unwrap_or(0);
-                let wait = if absolute { word(24).saturating_sub(now) } else { word(24) };
+                let wait = if absolute {
+                    word(24).saturating_sub(now)
+                } else {
+                    word(24)
+                };
                 let wait = Duration::from_nanos(wait);
                 if earliest.is_none_or(|(known, _)| wait < known) {
                     earliest = Some((wait, user_data));

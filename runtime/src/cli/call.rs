@@ -44,31 +44,51 @@ impl Host {
 }
 
 /// Runs `call`.
-pub async fn tool(options: &Options, role: &str, tool: &str, arguments: &[String]) -> Result<(), CommandError> {
+pub async fn tool(
+    options: &Options,
+    role: &str,
+    tool: &str,
+    arguments: &[String],
+) -> Result<(), CommandError> {
     let arguments = parse_arguments(arguments)?;
     let json = match Host::find(options, Some(role)).await? {
         Host::Running(client) => {
-            let body = json!({"name": tool, "arguments": arguments}).to_string().into_bytes();
+            let body = json!({"name": tool, "arguments": arguments})
+                .to_string()
+                .into_bytes();
             let path = format!("/role/{role}/mcp/call");
-            let answer = client.send(reqwest::Method::POST, &path, Some(body)).await?;
+            let answer = client
+                .send(reqwest::Method::POST, &path, Some(body))
+                .await?;
             answer.check()?;
             answer.body
         }
         Host::Here(house) => {
             let role = house.role(role)?;
             let arguments = RawJson::from(Value::Object(arguments));
-            let caller = Caller { name: Some("cli".to_owned()), traceparent: None };
-            Call::new(&role, fresh_call_id(), caller)?.tool(tool, arguments).await?.json
+            let caller = Caller {
+                name: Some("cli".to_owned()),
+                traceparent: None,
+            };
+            Call::new(&role, fresh_call_id(), caller)?
+                .tool(tool, arguments)
+                .await?
+                .json
         }
     };
-    let result: CallToolResult = serde_json::from_slice(&json)
-        .map_err(|error| CommandError::Unavailable(format!("the answer is no tool result: {error}")))?;
+    let result: CallToolResult = serde_json::from_slice(&json).map_err(|error| {
+        CommandError::Unavailable(format!("the answer is no tool result: {error}"))
+    })?;
     if options.json {
         println!("{}", String::from_utf8_lossy(&json));
     } else {
         print_result(&result);
     }
-    if result.is_error { Err(CommandError::Failed) } else { Ok(()) }
+    if result.is_error {
+        Err(CommandError::Failed)
+    } else {
+        Ok(())
+    }
 }
 
 fn print_result(result: &CallToolResult) {
@@ -84,7 +104,11 @@ fn print_result(result: &CallToolResult) {
                 None => format!("[{}]", resource.uri),
             },
         };
-        if result.is_error { eprintln!("{text}") } else { println!("{text}") }
+        if result.is_error {
+            eprintln!("{text}")
+        } else {
+            println!("{text}")
+        }
     }
 }
 
@@ -92,13 +116,16 @@ fn print_result(result: &CallToolResult) {
 fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandError> {
     if let [only] = arguments {
         if only.trim_start().starts_with('{') {
-            return serde_json::from_str(only)
-                .map_err(|error| CommandError::Usage(format!("the arguments are not a JSON object: {error}")));
+            return serde_json::from_str(only).map_err(|error| {
+                CommandError::Usage(format!("the arguments are not a JSON object: {error}"))
+            });
         }
     }
     let pairs = arguments.iter().map(|argument| {
         let (key, value) = argument.split_once('=').ok_or_else(|| {
-            CommandError::Usage(format!("`{argument}` is neither a JSON object nor key=value"))
+            CommandError::Usage(format!(
+                "`{argument}` is neither a JSON object nor key=value"
+            ))
         })?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         Ok((key.to_owned(), value))
@@ -113,9 +140,13 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
         Host::Here(house) => {
             let role = house.role(role)?;
             let Some(version) = role.version() else {
-                return Err(Call::new(&role, fresh_call_id(), Caller::default()).err().map_or(CommandError::Failed, Into::into));
+                return Err(Call::new(&role, fresh_call_id(), Caller::default())
+                    .err()
+                    .map_or(CommandError::Failed, Into::into));
             };
-            ListToolsResult { tools: version.tools.iter().map(|tool| tool.tool.clone()).collect() }
+            ListToolsResult {
+                tools: version.tools.iter().map(|tool| tool.tool.clone()).collect(),
+            }
         }
     };
     if options.json {
@@ -124,20 +155,36 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
     }
     let rows = list.tools.into_iter().map(|tool| {
         let description = tool.description.unwrap_or_default();
-        vec![tool.name, parameters(&tool.input_schema), description.lines().next().unwrap_or_default().to_owned()]
+        vec![
+            tool.name,
+            parameters(&tool.input_schema),
+            description.lines().next().unwrap_or_default().to_owned(),
+        ]
     });
-    print_table(&["TOOL", "ARGUMENTS", "WHAT IT DOES"], &rows.collect::<Vec<_>>());
+    print_table(
+        &["TOOL", "ARGUMENTS", "WHAT IT DOES"],
+        &rows.collect::<Vec<_>>(),
+    );
     Ok(())
 }
 
 /// The names of a tool's parameters; those that may be left out in brackets.
 fn parameters(schema: &RawJson) -> String {
     let schema: Value = schema.parse().unwrap_or_default();
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let names = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| match required.contains(&name.as_str()) {
-        true => name.clone(),
-        false => format!("[{name}]"),
-    });
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let names = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| match required.contains(&name.as_str()) {
+            true => name.clone(),
+            false => format!("[{name}]"),
+        });
     names.collect::<Vec<_>>().join(" ")
 }
 
@@ -160,36 +207,58 @@ pub async fn roles(options: &Options) -> Result<(), CommandError> {
         };
         vec![role.name, state, source, tools]
     });
-    print_table(&["ROLE", "STATE", "PLUGIN", "TOOLS"], &rows.collect::<Vec<_>>());
+    print_table(
+        &["ROLE", "STATE", "PLUGIN", "TOOLS"],
+        &rows.collect::<Vec<_>>(),
+    );
     Ok(())
 }
 
 /// Runs `plugin list`: every problem is shown, and makes the command fail.
 pub async fn plugins(options: &Options) -> Result<(), CommandError> {
     let roles = Host::find(options, None).await?.roles().await?;
-    let problems: Vec<_> = roles.roles.iter().filter_map(|role| role.problem.clone()).collect();
+    let problems: Vec<_> = roles
+        .roles
+        .iter()
+        .filter_map(|role| role.problem.clone())
+        .collect();
     if options.json {
         print_json(&roles);
     } else {
         let rows = roles.roles.iter().map(|role| match &role.plugin {
             Some(plugin) => {
                 let digest = plugin.digest.get(..12).unwrap_or_default().to_owned();
-                vec![role.name.clone(), plugin.source.clone(), digest, plugin.loaded_at.clone(), snapshot(&plugin.snapshot)]
+                vec![
+                    role.name.clone(),
+                    plugin.source.clone(),
+                    digest,
+                    plugin.loaded_at.clone(),
+                    snapshot(&plugin.snapshot),
+                ]
             }
             None => vec![role.name.clone(), "-".to_owned()],
         });
-        print_table(&["ROLE", "PLUGIN", "SHA-256", "SERVES SINCE", "SNAPSHOT"], &rows.collect::<Vec<_>>());
+        print_table(
+            &["ROLE", "PLUGIN", "SHA-256", "SERVES SINCE", "SNAPSHOT"],
+            &rows.collect::<Vec<_>>(),
+        );
         for problem in &problems {
             eprintln!("\n{}: {}", problem.role, problem.message);
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(CommandError::Found) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(CommandError::Found)
+    }
 }
 
 /// What became of a plugin's initialisation, in words.
 pub fn snapshot(value: &Value) -> String {
     match value {
         Value::String(word) => word.replace('_', " "),
-        other => other["refused"].as_str().map_or_else(|| other.to_string(), |reason| format!("refused: {reason}")),
+        other => other["refused"]
+            .as_str()
+            .map_or_else(|| other.to_string(), |reason| format!("refused: {reason}")),
     }
 }

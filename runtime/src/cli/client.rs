@@ -30,7 +30,11 @@ pub struct Answer {
 
 impl Client {
     /// The host that the options name, or the configured one if it runs. `None`: do it in this process.
-    pub async fn find(options: &Options, config: &Config, role: Option<&str>) -> Result<Option<Self>, CommandError> {
+    pub async fn find(
+        options: &Options,
+        config: &Config,
+        role: Option<&str>,
+    ) -> Result<Option<Self>, CommandError> {
         if options.local {
             return Ok(None);
         }
@@ -38,28 +42,44 @@ impl Client {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
                 let address = reachable(config.server.listen.get());
-                let knock = tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
+                let knock =
+                    tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
                 if !matches!(knock, Ok(Ok(_))) {
                     return Ok(None);
                 }
                 format!("http://{address}")
             }
         };
-        let http = crate::http::client(reqwest::redirect::Policy::none()).map_err(CommandError::Unavailable)?;
-        Ok(Some(Self { base, http, token: token(config, role) }))
+        let http = crate::http::client(reqwest::redirect::Policy::none())
+            .map_err(CommandError::Unavailable)?;
+        Ok(Some(Self {
+            base,
+            http,
+            token: token(config, role),
+        }))
     }
 
     /// Sends a request. `body` is JSON.
-    pub async fn send(&self, method: reqwest::Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, CommandError> {
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, CommandError> {
         let unreachable = |error: reqwest::Error| {
-            CommandError::Unavailable(format!("the host at {} cannot be reached: {error}", self.base))
+            CommandError::Unavailable(format!(
+                "the host at {} cannot be reached: {error}",
+                self.base
+            ))
         };
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
         }
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
@@ -69,7 +89,9 @@ impl Client {
 
     /// Gets a document, or the problem that the host has with that.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CommandError> {
-        self.send(reqwest::Method::GET, path, None).await?.read(&self.base)
+        self.send(reqwest::Method::GET, path, None)
+            .await?
+            .read(&self.base)
     }
 
     /// The address it is asked at.
@@ -83,7 +105,9 @@ impl Answer {
     pub fn read<T: DeserializeOwned>(self, base: &str) -> Result<T, CommandError> {
         self.check()?;
         serde_json::from_slice(&self.body).map_err(|error| {
-            CommandError::Unavailable(format!("the answer of {base} is not that of an exomonad host: {error}"))
+            CommandError::Unavailable(format!(
+                "the answer of {base} is not that of an exomonad host: {error}"
+            ))
         })
     }
 
@@ -94,7 +118,13 @@ impl Answer {
         }
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let detail = problem["detail"].as_str().map_or_else(
-            || format!("the host answered {}: {}", self.status, String::from_utf8_lossy(&self.body)),
+            || {
+                format!(
+                    "the host answered {}: {}",
+                    self.status,
+                    String::from_utf8_lossy(&self.body)
+                )
+            },
             str::to_owned,
         );
         Err(match self.status {

@@ -50,7 +50,9 @@ fn check(options: &Options) -> Result<(), CommandError> {
             }
             match loaded.path {
                 Some(path) => println!("{}: fine", path.display()),
-                None => println!("no exomonad.toml here: the defaults hold (`exomonad config show` lists them)"),
+                None => println!(
+                    "no exomonad.toml here: the defaults hold (`exomonad config show` lists them)"
+                ),
             }
         }
         (Err(errors), true) => {

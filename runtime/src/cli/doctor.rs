@@ -42,17 +42,29 @@ pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
         print_json(&checks);
     } else {
         for check in &checks {
-            println!("{} {:<15} {}", if check.ok { "✓" } else { "✗" }, check.what, check.says);
+            println!(
+                "{} {:<15} {}",
+                if check.ok { "✓" } else { "✗" },
+                check.what,
+                check.says
+            );
         }
     }
-    if all_ok { Ok(()) } else { Err(CommandError::Found) }
+    if all_ok {
+        Ok(())
+    } else {
+        Err(CommandError::Found)
+    }
 }
 
 /// Asks the running host only.
 async fn is_ready(options: &Options) -> Result<(), CommandError> {
     let config = load(options)?.config;
     let Some(client) = Client::find(options, &config, None).await? else {
-        return Err(CommandError::Unavailable(format!("no host runs at {}", config.server.listen)));
+        return Err(CommandError::Unavailable(format!(
+            "no host runs at {}",
+            config.server.listen
+        )));
     };
     client.get::<serde_json::Value>("/ready").await.map(|_| ())
 }
@@ -64,7 +76,12 @@ async fn check_all(options: &Options) -> Vec<Check> {
     };
     let mut checks = vec![
         check("configuration", Ok("every key is fine".to_owned())),
-        check("log filter", EnvFilter::try_new(&config.log.filter).map(|_| config.log.filter.clone()).map_err(|error| error.to_string())),
+        check(
+            "log filter",
+            EnvFilter::try_new(&config.log.filter)
+                .map(|_| config.log.filter.clone())
+                .map_err(|error| error.to_string()),
+        ),
         check("plugin folder", readable(&config.plugins.dir)),
         check("compile cache", compile_cache(&config.plugins.cache_dir)),
         check("state folder", writable(&config.state.dir)),
@@ -74,7 +91,10 @@ async fn check_all(options: &Options) -> Vec<Check> {
     match House::open(config) {
         Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
         Ok(house) => {
-            checks.push(check("engine", Ok("the pool of sandboxes is reserved".to_owned())));
+            checks.push(check(
+                "engine",
+                Ok("the pool of sandboxes is reserved".to_owned()),
+            ));
             checks.extend(plugins(&house).await);
             checks.push(check("repository", repository(&house).await));
         }
@@ -84,16 +104,24 @@ async fn check_all(options: &Options) -> Vec<Check> {
 
 fn check(what: &'static str, result: Result<String, String>) -> Check {
     let ok = result.is_ok();
-    Check { what, ok, says: result.unwrap_or_else(|problem| problem) }
+    Check {
+        what,
+        ok,
+        says: result.unwrap_or_else(|problem| problem),
+    }
 }
 
 fn readable(folder: &Path) -> Result<String, String> {
     match fs::read_dir(folder) {
         Ok(_) => Ok(folder.display().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(format!("{} (not there yet; `serve` makes it)", folder.display()))
-        }
-        Err(error) => Err(format!("{}: {error}; `plugins.dir` sets it", folder.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(format!(
+            "{} (not there yet; `serve` makes it)",
+            folder.display()
+        )),
+        Err(error) => Err(format!(
+            "{}: {error}; `plugins.dir` sets it",
+            folder.display()
+        )),
     }
 }
 
@@ -106,21 +134,32 @@ fn writable(folder: &Path) -> Result<String, String> {
     };
     match try_it() {
         Ok(()) => Ok(folder.display().to_string()),
-        Err(error) => Err(format!("{} cannot be written: {error}; `state.dir` sets it", folder.display())),
+        Err(error) => Err(format!(
+            "{} cannot be written: {error}; `state.dir` sets it",
+            folder.display()
+        )),
     }
 }
 
 fn compile_cache(folder: &Path) -> Result<String, String> {
     let size = CompileCache::open(folder).and_then(|cache| cache.size());
     match size {
-        Ok((bytes, files)) => Ok(format!("{}: {files} files, {} KiB", folder.display(), bytes >> 10)),
+        Ok((bytes, files)) => Ok(format!(
+            "{}: {files} files, {} KiB",
+            folder.display(),
+            bytes >> 10
+        )),
         Err(error) => Err(format!("{error}; `plugins.cache_dir` sets it")),
     }
 }
 
 fn memory_maps(sandboxes: u32) -> Result<String, String> {
-    let limit = fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let Some(limit) = limit else { return Ok("this system states no limit".to_owned()) };
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    let Some(limit) = limit else {
+        return Ok("this system states no limit".to_owned());
+    };
     let stacks = u64::from(sandboxes) * 2;
     let at_once = (limit.saturating_sub(stacks + 1000)) / (MAPPINGS_PER_SANDBOX - 2);
     if stacks + 1000 > limit {
@@ -128,20 +167,32 @@ fn memory_maps(sandboxes: u32) -> Result<String, String> {
             "the pool of {sandboxes} sandboxes needs more than the {limit} mappings that the kernel allows; lower `engine.sandboxes` or raise vm.max_map_count"
         ));
     }
-    Ok(format!("{limit} allowed: enough for some {} sandboxes at once", at_once.min(sandboxes.into())))
+    Ok(format!(
+        "{limit} allowed: enough for some {} sandboxes at once",
+        at_once.min(sandboxes.into())
+    ))
 }
 
 async fn port(options: &Options, config: &Config) -> Result<String, String> {
     let address = config.server.listen.get();
     if let Ok(Some(client)) = Client::find(options, config, None).await {
         return match client.get::<serde_json::Value>("/health").await {
-            Ok(health) => Ok(format!("a host runs at {}: {}", client.base(), health["status"].as_str().unwrap_or("?"))),
-            Err(_) => Err(format!("something else than a host answers at {}; `server.listen` sets the address", client.base())),
+            Ok(health) => Ok(format!(
+                "a host runs at {}: {}",
+                client.base(),
+                health["status"].as_str().unwrap_or("?")
+            )),
+            Err(_) => Err(format!(
+                "something else than a host answers at {}; `server.listen` sets the address",
+                client.base()
+            )),
         };
     }
     match tokio::net::TcpListener::bind(address).await {
         Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!("{address} cannot be listened on: {error}; `server.listen` sets it")),
+        Err(error) => Err(format!(
+            "{address} cannot be listened on: {error}; `server.listen` sets it"
+        )),
     }
 }
 
@@ -149,35 +200,70 @@ async fn plugins(house: &Arc<House>) -> Vec<Check> {
     Reloader::once(house.clone()).await;
     let roles = house.roles();
     if roles.is_empty() {
-        return vec![check("plugins", Err("there is no role: put a plugin into the plugin folder".to_owned()))];
+        return vec![check(
+            "plugins",
+            Err("there is no role: put a plugin into the plugin folder".to_owned()),
+        )];
     }
-    let checks = roles.values().map(|role| match (role.problem(), role.version()) {
-        (None, Some(version)) if version.missing_grants.is_empty() => {
-            check("plugin", Ok(format!("{}: {} with {} tools", role.name(), version.source, version.tools.len())))
-        }
-        (None, Some(version)) => check(
-            "plugin",
-            Ok(format!("{}: {}; not granted: {}", role.name(), version.source, version.missing_grants.join(", "))),
-        ),
-        (Some(problem), _) => check("plugin", Err(format!("{}: {}", role.name(), problem.message))),
-        (None, None) => check("plugin", Err(format!("{}: it did not load", role.name()))),
-    });
+    let checks = roles
+        .values()
+        .map(|role| match (role.problem(), role.version()) {
+            (None, Some(version)) if version.missing_grants.is_empty() => check(
+                "plugin",
+                Ok(format!(
+                    "{}: {} with {} tools",
+                    role.name(),
+                    version.source,
+                    version.tools.len()
+                )),
+            ),
+            (None, Some(version)) => check(
+                "plugin",
+                Ok(format!(
+                    "{}: {}; not granted: {}",
+                    role.name(),
+                    version.source,
+                    version.missing_grants.join(", ")
+                )),
+            ),
+            (Some(problem), _) => check(
+                "plugin",
+                Err(format!("{}: {}", role.name(), problem.message)),
+            ),
+            (None, None) => check("plugin", Err(format!("{}: it did not load", role.name()))),
+        });
     checks.collect()
 }
 
 /// Asks the git service about the first root, as a plugin would.
 async fn repository(house: &Arc<House>) -> Result<String, String> {
     let roles = house.roles();
-    let role = roles.get("tl").or_else(|| roles.values().next()).ok_or("there is no role")?;
+    let role = roles
+        .get("tl")
+        .or_else(|| roles.values().next())
+        .ok_or("there is no role")?;
     let name: &RoleName = role.name();
-    let call = role.settings.call(fresh_call_id(), Some("doctor".to_owned()), None);
-    let answer = role.settings.effects.handle(&call, EffectKind::GitGetBranch, b"{}").await;
+    let call = role
+        .settings
+        .call(fresh_call_id(), Some("doctor".to_owned()), None);
+    let answer = role
+        .settings
+        .effects
+        .handle(&call, EffectKind::GitGetBranch, b"{}")
+        .await;
     let json: serde_json::Value = serde_json::from_slice(answer.json()).unwrap_or_default();
     match answer.error_code() {
         None => Ok(format!("role `{name}` reads it: {}", json["payload"])),
         // A host without a repository is a fine one.
-        Some(exomonad_schema::ErrorCode::NotFound) => Ok("none here: git effects will say so".to_owned()),
-        Some(exomonad_schema::ErrorCode::EffectDenied) => Ok(format!("role `{name}` may not read any")),
-        Some(_) => Err(json["payload"]["message"].as_str().unwrap_or("the git service failed").to_owned()),
+        Some(exomonad_schema::ErrorCode::NotFound) => {
+            Ok("none here: git effects will say so".to_owned())
+        }
+        Some(exomonad_schema::ErrorCode::EffectDenied) => {
+            Ok(format!("role `{name}` may not read any"))
+        }
+        Some(_) => Err(json["payload"]["message"]
+            .as_str()
+            .unwrap_or("the git service failed")
+            .to_owned()),
     }
 }

@@ -90,13 +90,22 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "exomonad", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "exomonad",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
         Command::Config { command } => config::run(&cli.options, command),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
         Command::Doctor { quick } => block_on(doctor::run(&cli.options, quick)),
-        Command::Call { role, tool, arguments } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
+        Command::Call {
+            role,
+            tool,
+            arguments,
+        } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
         Command::Tools { role } => block_on(call::tools(&cli.options, &role)),
         Command::Roles => block_on(call::roles(&cli.options)),
         Command::Plugin { command } => match command {
@@ -109,8 +118,11 @@ fn run(cli: Cli) -> Result<(), CommandError> {
 }
 
 fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::Unavailable(format!("no threads: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime =
+        runtime.map_err(|error| CommandError::Unavailable(format!("no threads: {error}")))?;
     let result = runtime.block_on(work);
     // A blocking job that is still at work, such as a compilation, has nobody left to answer to.
     runtime.shutdown_background();

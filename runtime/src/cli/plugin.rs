@@ -20,9 +20,14 @@ use crate::role::Role;
 
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
-    let engine = engine(EngineConfig { sandboxes: 1, ..EngineConfig::default() })?;
-    let effects = effect_functions();
-    let load = LoadOptions { effects: &effects, ..LoadOptions::default() };
+    let engine = engine(EngineConfig {
+        sandboxes: 1,
+        ..EngineConfig::default()
+    })?;
+    let load = LoadOptions {
+        effects: effect_functions(),
+        ..LoadOptions::default()
+    };
     let plugin = open(&engine, file, &load).await?;
     let exports: Vec<&str> = plugin.entry_points().collect();
     let outcome = serde_json::to_value(plugin.snapshot()).unwrap_or_default();
@@ -42,7 +47,11 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
 }
 
 /// Loads a file, with the refusal as what the command says.
-pub async fn open(engine: &Engine, file: &Path, options: &LoadOptions<'_>) -> Result<Plugin, CommandError> {
+pub async fn open(
+    engine: &Engine,
+    file: &Path,
+    options: &LoadOptions,
+) -> Result<Plugin, CommandError> {
     let loaded = match Manifest::open(file) {
         Ok(manifest) => engine.load(&manifest, options).await,
         Err(error) => Err(error),
@@ -60,16 +69,30 @@ pub fn engine(config: EngineConfig) -> Result<Engine, CommandError> {
 
 fn lines(names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join("\n            ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join("\n            ")
+    }
 }
 
 /// Runs `plugin test`.
 pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
     let config = load(options)?.config;
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name: RoleName = stem.parse().or_else(|_| "plugin".parse()).map_err(|_| CommandError::Failed)?;
+    let stem = file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let name: RoleName = stem
+        .parse()
+        .or_else(|_| "plugin".parse())
+        .map_err(|_| CommandError::Failed)?;
     let as_config: Option<exomonad_config::RoleName> = name.as_str().parse().ok();
-    let settings = as_config.as_ref().and_then(|name| config.role(name)).unwrap_or(&config.defaults);
+    let settings = as_config
+        .as_ref()
+        .and_then(|name| config.role(name))
+        .unwrap_or(&config.defaults);
     let limits = &settings.limits;
     let engine = engine(EngineConfig {
         sandboxes: 4,
@@ -78,11 +101,27 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         stack: limits.stack.get(),
         ..EngineConfig::default()
     })?;
-    let role = Role::new(&name, &config, settings, engine, Arc::new(NoEffects), Arc::new(Semaphore::new(4)));
-    let version = Version::load(&role.settings, Source::File(file.to_owned()), config.plugins.snapshot, None)
-        .await
-        .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
-    let tools: Vec<&str> = version.tools.iter().map(|tool| tool.tool.name.as_str()).collect();
+    let role = Role::new(
+        &name,
+        &config,
+        settings,
+        engine,
+        Arc::new(NoEffects),
+        Arc::new(Semaphore::new(4)),
+    );
+    let version = Version::load(
+        &role.settings,
+        Source::File(file.to_owned()),
+        config.plugins.snapshot,
+        None,
+    )
+    .await
+    .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
+    let tools: Vec<&str> = version
+        .tools
+        .iter()
+        .map(|tool| tool.tool.name.as_str())
+        .collect();
     let hooks: Vec<&str> = version.hooks().map(|event| event.name()).collect();
     if options.json {
         print_json(&json!({
@@ -94,8 +133,14 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
     println!("  tools     {}", lines(&tools));
     println!("  hooks     {}", lines(&hooks));
     if !version.missing_grants.is_empty() {
-        println!("  it asks for effects that the role is not granted: {}", version.missing_grants.join(", "));
-        println!("  add them to `{}effects` in exomonad.toml to grant them", role.settings.key_prefix);
+        println!(
+            "  it asks for effects that the role is not granted: {}",
+            version.missing_grants.join(", ")
+        );
+        println!(
+            "  add them to `{}effects` in exomonad.toml to grant them",
+            role.settings.key_prefix
+        );
     }
     Ok(())
 }

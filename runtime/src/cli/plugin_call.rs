@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use exomonad_config::HostPattern;
 use exomonad_engine::{
-    CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits, LoadOptions, LogLevel,
-    Manifest,
+    CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
+    LoadOptions, LogLevel, Manifest,
 };
 
 use super::CommandError;
@@ -25,8 +25,12 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
     let input = input(&arguments)?;
     let host: Arc<dyn Host> = Arc::new(host(&arguments)?);
     let mut limits = Limits {
-        memory: arguments.memory_max.map_or(MEMORY, |pages| pages.saturating_mul(PAGE)),
-        wall_time: arguments.timeout.map_or(Duration::from_secs(24 * 3600), Duration::from_millis),
+        memory: arguments
+            .memory_max
+            .map_or(MEMORY, |pages| pages.saturating_mul(PAGE)),
+        wall_time: arguments
+            .timeout
+            .map_or(Duration::from_secs(24 * 3600), Duration::from_millis),
         input: u64::MAX,
         output: u64::MAX,
         effects: u64::MAX,
@@ -37,11 +41,20 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
         limits.http_response = most;
     }
     let memory = limits.memory.min(MEMORY);
-    let engine = engine(EngineConfig { sandboxes: 2, memory, ..EngineConfig::default() })?;
-    let options = LoadOptions { wasi: arguments.wasi, ..LoadOptions::default() };
+    let engine = engine(EngineConfig {
+        sandboxes: 2,
+        memory,
+        ..EngineConfig::default()
+    })?;
+    let options = LoadOptions {
+        wasi: arguments.wasi,
+        ..LoadOptions::default()
+    };
     let plugin = open(&engine, &arguments.file, &options).await?;
     let refused = |error: &CallError| match error {
-        CallError::UnknownExport { .. } | CallError::Signature { .. } => Err(CommandError::Refused(error.to_string())),
+        CallError::UnknownExport { .. } | CallError::Signature { .. } => {
+            Err(CommandError::Refused(error.to_string()))
+        }
         _ => {
             eprintln!("exomonad: {error} (return code {})", error.return_code());
             Err(CommandError::Failed)
@@ -52,7 +65,10 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
         Err(error) => return refused(&error),
     };
     for _ in 0..arguments.times {
-        match sandbox.call(host.clone(), limits, &arguments.export, &input).await {
+        match sandbox
+            .call(host.clone(), limits, &arguments.export, &input)
+            .await
+        {
             Ok(output) => write(&output.bytes)?,
             Err(error) => return refused(&error),
         }
@@ -63,9 +79,9 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
 fn input(arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
     let mut input = arguments.input.clone().unwrap_or_default().into_bytes();
     if arguments.stdin {
-        std::io::stdin()
-            .read_to_end(&mut input)
-            .map_err(|error| CommandError::Unavailable(format!("standard input cannot be read: {error}")))?;
+        std::io::stdin().read_to_end(&mut input).map_err(|error| {
+            CommandError::Unavailable(format!("standard input cannot be read: {error}"))
+        })?;
     }
     Ok(input)
 }
@@ -73,11 +89,17 @@ fn input(arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
 /// Writes the output as it is; to a terminal, with an end of line.
 fn write(bytes: &[u8]) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
-    let newline: &[u8] = if std::io::IsTerminal::is_terminal(&out) { b"\n" } else { b"" };
+    let newline: &[u8] = if std::io::IsTerminal::is_terminal(&out) {
+        b"\n"
+    } else {
+        b""
+    };
     out.write_all(bytes)
         .and_then(|()| out.write_all(newline))
         .and_then(|()| out.flush())
-        .map_err(|error| CommandError::Unavailable(format!("standard output cannot be written: {error}")))
+        .map_err(|error| {
+            CommandError::Unavailable(format!("standard output cannot be written: {error}"))
+        })
 }
 
 /// The host of a plugin that is called by hand: what the flags give it.
@@ -96,13 +118,27 @@ fn host(arguments: &PluginCall) -> Result<FlagHost, CommandError> {
     let given: BTreeMap<String, String> = pairs.collect::<Result<_, CommandError>>()?;
     // A manifest may bring values of its own; the flags come first.
     let manifest = Manifest::open(&arguments.file).ok();
-    let mut config = manifest.as_ref().map(|manifest| manifest.config().clone()).unwrap_or_default();
+    let mut config = manifest
+        .as_ref()
+        .map(|manifest| manifest.config().clone())
+        .unwrap_or_default();
     config.extend(given);
-    let from_manifest = manifest.iter().flat_map(|manifest| manifest.allowed_hosts());
-    let allowed = arguments.allow_host.iter().chain(from_manifest).map(|host| {
-        host.parse().map_err(|error| CommandError::Usage(format!("`{host}` is not the name of a host: {error}")))
-    });
-    Ok(FlagHost { config, allowed: allowed.collect::<Result<_, _>>()? })
+    let from_manifest = manifest
+        .iter()
+        .flat_map(|manifest| manifest.allowed_hosts());
+    let allowed = arguments
+        .allow_host
+        .iter()
+        .chain(from_manifest)
+        .map(|host| {
+            host.parse().map_err(|error| {
+                CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
+            })
+        });
+    Ok(FlagHost {
+        config,
+        allowed: allowed.collect::<Result<_, _>>()?,
+    })
 }
 
 impl Host for FlagHost {

@@ -22,16 +22,30 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let mut loaded = load(options)?;
     if let Some(listen) = listen {
         // Through the same check as the configuration's: tokens are wanted beyond loopback.
-        let with = |name: &str| if name == "EXOMONAD_LISTEN" { Some(listen.clone()) } else { env(name) };
-        let again = exomonad_config::Config::load(options.config.as_deref(), with, &crate::house::capabilities());
-        loaded = again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
+        let with = |name: &str| {
+            if name == "EXOMONAD_LISTEN" {
+                Some(listen.clone())
+            } else {
+                env(name)
+            }
+        };
+        let again = exomonad_config::Config::load(
+            options.config.as_deref(),
+            with,
+            &crate::house::capabilities(),
+        );
+        loaded =
+            again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
     }
     let config = loaded.config;
     start_log(&config.log, &config.log.filter)?;
-    let tokens = Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
+    let tokens =
+        Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
     let address = config.server.listen.get();
     // First of all, so that a second host on the same port does nothing else.
-    let listener = TcpListener::bind(address).await.map_err(|error| bind_failed(address, &error))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| bind_failed(address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     make_plugin_folder(&config.plugins.dir);
     let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
@@ -62,12 +76,17 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
 
 /// Starts logging to standard error.
 pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}")))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}"))
+    })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-        LogFormat::Pretty => subscriber.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Pretty => subscriber
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
     };
     started.map_err(|error| CommandError::Unavailable(format!("no log: {error}")))
 }
@@ -77,7 +96,9 @@ fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> Command
         std::io::ErrorKind::AddrInUse => {
             "; another host may be running there (`exomonad doctor` tells): stop it, or set `server.listen` or --listen"
         }
-        std::io::ErrorKind::AddrNotAvailable => "; `server.listen` or --listen names an address of this machine",
+        std::io::ErrorKind::AddrNotAvailable => {
+            "; `server.listen` or --listen names an address of this machine"
+        }
         _ => "",
     };
     CommandError::Unavailable(format!("cannot listen on {address}: {error}{hint}"))
@@ -101,8 +122,10 @@ fn make_plugin_folder(folder: &Path) {
 }
 
 async fn stop_signal() -> &'static str {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -113,8 +136,10 @@ async fn stop_signal() -> &'static str {
 
 /// Waits for the second of two signals.
 async fn second_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     for _ in 0..2 {

@@ -13,5 +13,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The embedded plugin of this name.
 pub fn find(name: &str) -> Option<&'static [u8]> {
-    EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, wasm)| *wasm)
+    EMBEDDED
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, wasm)| *wasm)
 }

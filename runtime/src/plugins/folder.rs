@@ -56,7 +56,9 @@ pub fn scan(folder: &Path) -> io::Result<Contents> {
     let mut contents = Contents::default();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let Some((name, path)) = plugin_of(&path) else { continue };
+        let Some((name, path)) = plugin_of(&path) else {
+            continue;
+        };
         match name.parse::<RoleName>() {
             Ok(name) => contents.plugins.entry(name).or_default().push(path),
             Err(error) => contents.misfits.push((path, error.to_string())),
@@ -77,11 +79,22 @@ fn plugin_of(path: &Path) -> Option<(String, PathBuf)> {
         return None;
     }
     if path.is_dir() {
-        let manifest = MANIFESTS.iter().map(|manifest| path.join(manifest)).find(|manifest| manifest.is_file())?;
+        let manifest = MANIFESTS
+            .iter()
+            .map(|manifest| path.join(manifest))
+            .find(|manifest| manifest.is_file())?;
         return Some((file_name.into_owned(), manifest));
     }
     let extension = path.extension()?.to_str()?;
-    MODULES.contains(&extension).then(|| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path.to_owned()))
+    MODULES.contains(&extension).then(|| {
+        (
+            path.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            path.to_owned(),
+        )
+    })
 }
 
 /// The stamp of a plugin's file and of the modules its manifest names.
@@ -90,13 +103,26 @@ fn plugin_of(path: &Path) -> Option<(String, PathBuf)> {
 /// If one of them is not there.
 pub fn stamp(path: &Path) -> io::Result<Stamp> {
     let mut files = vec![path.to_owned()];
-    if MANIFESTS.iter().any(|manifest| path.file_name().is_some_and(|name| name == *manifest)) {
+    if MANIFESTS
+        .iter()
+        .any(|manifest| path.file_name().is_some_and(|name| name == *manifest))
+    {
         // A manifest that does not parse has no modules to watch: it is its own change that mends it.
-        files.extend(Manifest::open(path).map(|manifest| manifest.files()).unwrap_or_default());
+        files.extend(
+            Manifest::open(path)
+                .map(|manifest| manifest.files())
+                .unwrap_or_default(),
+        );
     }
     let stamps = files.into_iter().map(|file| {
         let about = fs::metadata(&file)?;
-        Ok((file, about.size(), about.mtime(), about.mtime_nsec(), about.ino()))
+        Ok((
+            file,
+            about.size(),
+            about.mtime(),
+            about.mtime_nsec(),
+            about.ino(),
+        ))
     });
     stamps.collect::<io::Result<_>>().map(Stamp)
 }
@@ -109,17 +135,31 @@ mod tests {
     fn modules_and_manifests_are_found_and_clashes_and_misfits_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for file in ["tl.wasm", "dev.wat", ".tl.wasm.part", "notes.txt", "Bad Name.wasm"] {
+        for file in [
+            "tl.wasm",
+            "dev.wat",
+            ".tl.wasm.part",
+            "notes.txt",
+            "Bad Name.wasm",
+        ] {
             fs::write(at(file), "x").unwrap();
         }
         fs::create_dir(at("tl")).unwrap();
         fs::write(at("tl/plugin.toml"), "").unwrap();
         fs::create_dir(at("empty")).unwrap();
         let contents = scan(folder.path()).unwrap();
-        let names: Vec<_> = contents.plugins.iter().map(|(name, files)| (name.as_str(), files.len())).collect();
+        let names: Vec<_> = contents
+            .plugins
+            .iter()
+            .map(|(name, files)| (name.as_str(), files.len()))
+            .collect();
         assert_eq!(names, [("dev", 1), ("tl", 2)]);
         assert_eq!(contents.misfits.len(), 1);
-        assert!(contents.misfits[0].1.contains("`Bad Name` is not a role name"));
+        assert!(
+            contents.misfits[0]
+                .1
+                .contains("`Bad Name` is not a role name")
+        );
     }
 
     #[test]

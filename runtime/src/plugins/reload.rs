@@ -95,14 +95,30 @@ impl Reloader {
     pub fn start(house: Arc<House>) -> ReloadHandle {
         let (requests, inbox) = mpsc::channel(8);
         let (looked, looked_watch) = watch::channel(false);
-        let handle = ReloadHandle { requests, looked: looked_watch };
-        tokio::spawn(Self { house, known: BTreeMap::new(), first: true }.run(inbox, looked));
+        let handle = ReloadHandle {
+            requests,
+            looked: looked_watch,
+        };
+        tokio::spawn(
+            Self {
+                house,
+                known: BTreeMap::new(),
+                first: true,
+            }
+            .run(inbox, looked),
+        );
         handle
     }
 
     /// Looks once, without a task: for commands that need the plugins and no server.
     pub async fn once(house: Arc<House>) -> Changes {
-        Self { house, known: BTreeMap::new(), first: true }.look(true).await
+        Self {
+            house,
+            known: BTreeMap::new(),
+            first: true,
+        }
+        .look(true)
+        .await
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>, looked: watch::Sender<bool>) {
@@ -190,11 +206,13 @@ impl Reloader {
             return Some(Contents::default());
         }
         for role in self.house.roles().values() {
-            let from_folder = role.version().is_some_and(|version| {
-                matches!(&version.source, Source::File(path) if path.starts_with(folder))
-            });
+            let from_folder = role.version().is_some_and(
+                |version| matches!(&version.source, Source::File(path) if path.starts_with(folder)),
+            );
             if from_folder {
-                let message = format!("the plugin folder cannot be read, the loaded version serves on: {error}");
+                let message = format!(
+                    "the plugin folder cannot be read, the loaded version serves on: {error}"
+                );
                 role.set_problem(Some((vec![folder.to_owned()], message)));
             }
         }
@@ -225,8 +243,15 @@ impl Reloader {
         let found = match find(&role.settings, contents, self.house.config.plugins.embedded) {
             Found::One(source) => source,
             Found::Several(paths) => {
-                let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-                let message = format!("{} are all plugins for `{}`: keep one", names.join(" and "), role.name());
+                let names: Vec<_> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                let message = format!(
+                    "{} are all plugins for `{}`: keep one",
+                    names.join(" and "),
+                    role.name()
+                );
                 return fail(role, paths, message, changes);
             }
             Found::None(message) => return self.missing(role, message, changes),
@@ -261,18 +286,28 @@ impl Reloader {
         let (role, house) = (role.clone(), self.house.clone());
         loads.spawn(async move {
             let snapshot = house.config.plugins.snapshot;
-            let result = Version::load(&role.settings, now.0.clone(), snapshot, house.cache.as_ref()).await;
+            let result = Version::load(
+                &role.settings,
+                now.0.clone(),
+                snapshot,
+                house.cache.as_ref(),
+            )
+            .await;
             (role, now.0, result.map_err(|error| error.to_string()))
         });
     }
 
     /// The plugin of a role is not there.
     fn missing(&mut self, role: &Arc<Role>, message: String, changes: &mut Changes) {
-        let Some(known) = self.known.get_mut(role.name()) else { return };
+        let Some(known) = self.known.get_mut(role.name()) else {
+            return;
+        };
         let since = *known.missed_since.get_or_insert_with(Instant::now);
         let had = role.version().is_some();
         if had && since.elapsed() < MISSED {
-            changes.pending.push(self.house.config.plugins.dir.join(role.name().as_str()));
+            changes
+                .pending
+                .push(self.house.config.plugins.dir.join(role.name().as_str()));
             return;
         }
         known.tried = None;
@@ -304,7 +339,9 @@ enum Found {
 fn find(settings: &RoleSettings, contents: &Contents, with_embedded: bool) -> Found {
     let name = match &settings.plugin {
         PluginRef::File(path) if path.exists() => return Found::One(Source::File(path.clone())),
-        PluginRef::File(path) => return Found::None(format!("there is no file {}", path.display())),
+        PluginRef::File(path) => {
+            return Found::None(format!("there is no file {}", path.display()));
+        }
         PluginRef::Named(name) => name.as_str(),
     };
     match contents.plugins.get(name).map(Vec::as_slice) {
@@ -312,22 +349,33 @@ fn find(settings: &RoleSettings, contents: &Contents, with_embedded: bool) -> Fo
         Some(paths) if paths.len() > 1 => Found::Several(paths.to_vec()),
         _ => match embedded::names().find(|embedded| with_embedded && *embedded == name) {
             Some(embedded) => Found::One(Source::Embedded(embedded)),
-            None => Found::None(format!("there is no plugin `{name}`: put {name}.wasm into the plugin folder")),
+            None => Found::None(format!(
+                "there is no plugin `{name}`: put {name}.wasm into the plugin folder"
+            )),
         },
     }
 }
 
 fn fail(role: &Role, files: Vec<PathBuf>, message: String, changes: &mut Changes) {
-    let known = role.problem().is_some_and(|problem| problem.message == message);
+    let known = role
+        .problem()
+        .is_some_and(|problem| problem.message == message);
     if !known {
         let serving = role.version().is_some();
         tracing::error!(role = %role.name(), problem = message, old_version_serves = serving, "a plugin is not loaded");
     }
-    changes.failed.insert(role.name().to_string(), message.clone());
+    changes
+        .failed
+        .insert(role.name().to_string(), message.clone());
     role.set_problem(Some((files, message)));
 }
 
-fn settle_load(role: &Arc<Role>, source: &Source, result: Result<Version, String>, changes: &mut Changes) {
+fn settle_load(
+    role: &Arc<Role>,
+    source: &Source,
+    result: Result<Version, String>,
+    changes: &mut Changes,
+) {
     let version = match result {
         Ok(version) => version,
         Err(error) => {
@@ -339,9 +387,9 @@ fn settle_load(role: &Arc<Role>, source: &Source, result: Result<Version, String
         }
     };
     role.set_problem(None);
-    let same = role
-        .version()
-        .is_some_and(|old| old.plugin.digest() == version.plugin.digest() && old.source == version.source);
+    let same = role.version().is_some_and(|old| {
+        old.plugin.digest() == version.plugin.digest() && old.source == version.source
+    });
     if same {
         return;
     }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use exomonad_engine::{CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, Sandbox, closest};
+use exomonad_engine::{
+    CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, Sandbox, closest,
+};
 use exomonad_schema::RawJson;
 use exomonad_schema::common::{
-    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult, PluginDescription, Tool,
+    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult,
+    PluginDescription, Tool,
 };
 use jsonschema::Validator;
 
@@ -84,7 +87,10 @@ pub struct Version {
 
 impl std::fmt::Debug for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Version").field("source", &self.source).field("plugin", &self.plugin).finish_non_exhaustive()
+        f.debug_struct("Version")
+            .field("source", &self.source)
+            .field("plugin", &self.plugin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,20 +107,43 @@ impl Version {
     ) -> Result<Self, VersionError> {
         let opened = source.clone();
         let manifest = tokio::task::spawn_blocking(move || open(&opened));
-        let manifest = manifest.await.map_err(|error| LoadError::Prepare(error.to_string()))??;
-        let effects = effect_functions();
-        let options = LoadOptions { effects: &effects, wasi: true, snapshot, cache };
+        let manifest = manifest
+            .await
+            .map_err(|error| LoadError::Prepare(error.to_string()))??;
+        let options = LoadOptions {
+            effects: effect_functions(),
+            wasi: true,
+            snapshot,
+            cache: cache.cloned(),
+        };
         let plugin = role.engine.load(&manifest, &options).await?;
         check_entry_points(&plugin)?;
-        let tools = if plugin.has(HANDLE_LIST_TOOLS) { list_tools(role, &plugin).await? } else { Vec::new() };
-        let description = if plugin.has(DESCRIBE) { Some(describe(role, &plugin).await?) } else { None };
-        let needs = description.iter().flat_map(|description| &description.effects);
-        let missing = needs.filter(|needed| !role.granted.contains(&needed.as_str())).cloned();
+        let tools = if plugin.has(HANDLE_LIST_TOOLS) {
+            list_tools(role, &plugin).await?
+        } else {
+            Vec::new()
+        };
+        let description = if plugin.has(DESCRIBE) {
+            Some(describe(role, &plugin).await?)
+        } else {
+            None
+        };
+        let needs = description
+            .iter()
+            .flat_map(|description| &description.effects);
+        let missing = needs
+            .filter(|needed| !role.granted.contains(&needed.as_str()))
+            .cloned();
         let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
         Ok(Self {
-            tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)])).unwrap_or_default(),
+            tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)]))
+                .unwrap_or_default(),
             missing_grants: missing.collect(),
-            by_name: tools.iter().enumerate().map(|(nth, tool)| (tool.tool.name.clone(), nth)).collect(),
+            by_name: tools
+                .iter()
+                .enumerate()
+                .map(|(nth, tool)| (tool.tool.name.clone(), nth))
+                .collect(),
             plugin,
             source,
             loaded_at: SystemTime::now(),
@@ -128,24 +157,36 @@ impl Version {
     pub fn tool(&self, name: &str) -> Result<&CheckedTool, Option<&str>> {
         match self.by_name.get(name).and_then(|nth| self.tools.get(*nth)) {
             Some(tool) => Ok(tool),
-            None => Err(closest(name, self.tools.iter().map(|tool| tool.tool.name.as_str()))),
+            None => Err(closest(
+                name,
+                self.tools.iter().map(|tool| tool.tool.name.as_str()),
+            )),
         }
     }
 
     /// The events that the plugin handles.
     pub fn hooks(&self) -> impl Iterator<Item = HookEvent> {
-        HookEvent::ALL.iter().copied().filter(|event| self.plugin.has(event.export()))
+        HookEvent::ALL
+            .iter()
+            .copied()
+            .filter(|event| self.plugin.has(event.export()))
     }
 
     /// A warm sandbox that waits, if there is one.
     pub fn take_warm(&self) -> Option<Sandbox> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.warm
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
     }
 
     /// Keeps a warm sandbox for the next call, unless its guest was left in the middle of something.
     pub fn keep_warm(&self, sandbox: Sandbox) {
         if sandbox.is_usable() {
-            self.warm.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
+            self.warm
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(sandbox);
         }
     }
 }
@@ -158,7 +199,10 @@ impl CheckedTool {
         }
         let errors = self.validator.iter_errors(arguments).take(VIOLATIONS);
         errors
-            .map(|error| Violation { pointer: error.instance_path().to_string(), message: error.to_string() })
+            .map(|error| Violation {
+                pointer: error.instance_path().to_string(),
+                message: error.to_string(),
+            })
             .collect()
     }
 }
@@ -168,7 +212,9 @@ fn open(source: &Source) -> Result<Manifest, LoadError> {
         Source::File(path) => Manifest::open(path),
         Source::Embedded(name) => match super::embedded::find(name) {
             Some(wasm) => Ok(Manifest::of_module(wasm.to_vec())),
-            None => Err(LoadError::Manifest(format!("there is no embedded plugin `{name}`"))),
+            None => Err(LoadError::Manifest(format!(
+                "there is no embedded plugin `{name}`"
+            ))),
         },
     }
 }
@@ -176,9 +222,21 @@ fn open(source: &Source) -> Result<Manifest, LoadError> {
 fn check_entry_points(plugin: &Plugin) -> Result<(), VersionError> {
     match (plugin.has(HANDLE_LIST_TOOLS), plugin.has(HANDLE_MCP_CALL)) {
         (true, true) => Ok(()),
-        (true, false) => Err(VersionError::HalfOfTools(HANDLE_LIST_TOOLS, HANDLE_MCP_CALL)),
-        (false, true) => Err(VersionError::HalfOfTools(HANDLE_MCP_CALL, HANDLE_LIST_TOOLS)),
-        (false, false) if HookEvent::ALL.iter().any(|event| plugin.has(event.export())) => Ok(()),
+        (true, false) => Err(VersionError::HalfOfTools(
+            HANDLE_LIST_TOOLS,
+            HANDLE_MCP_CALL,
+        )),
+        (false, true) => Err(VersionError::HalfOfTools(
+            HANDLE_MCP_CALL,
+            HANDLE_LIST_TOOLS,
+        )),
+        (false, false)
+            if HookEvent::ALL
+                .iter()
+                .any(|event| plugin.has(event.export())) =>
+        {
+            Ok(())
+        }
         (false, false) => {
             let exports: Vec<&str> = plugin.entry_points().collect();
             Err(VersionError::NoEntryPoint(exports.join(", ")))
@@ -194,30 +252,50 @@ async fn ask<T: serde::de::DeserializeOwned>(
 ) -> Result<T, VersionError> {
     let failed = |reason: String| VersionError::Describe { export, reason };
     let call = role.call(fresh_call_id(), None, None);
-    let input = serde_json::to_vec(&ListToolsInput { context: call.guest_view() }).map_err(|error| failed(error.to_string()))?;
+    let input = serde_json::to_vec(&ListToolsInput {
+        context: call.guest_view(),
+    })
+    .map_err(|error| failed(error.to_string()))?;
     let host: Arc<dyn Host> = Arc::new(CallHost::of_description(call, role.clone()));
-    let output = plugin.call(host, role.limits, export, &input).await.map_err(|error| failed(error.to_string()))?;
-    serde_json::from_slice(&output.bytes).map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
+    let output = plugin
+        .call(host, role.limits, export, &input)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    serde_json::from_slice(&output.bytes)
+        .map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
 }
 
-async fn describe(role: &Arc<RoleSettings>, plugin: &Plugin) -> Result<PluginDescription, VersionError> {
+async fn describe(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+) -> Result<PluginDescription, VersionError> {
     ask(role, plugin, DESCRIBE).await
 }
 
-async fn list_tools(role: &Arc<RoleSettings>, plugin: &Plugin) -> Result<Vec<CheckedTool>, VersionError> {
+async fn list_tools(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+) -> Result<Vec<CheckedTool>, VersionError> {
     let listed: ListToolsResult = ask(role, plugin, HANDLE_LIST_TOOLS).await?;
     let mut checked: Vec<CheckedTool> = Vec::with_capacity(listed.tools.len());
     for tool in listed.tools {
-        let wrong = |reason: String| VersionError::Tool { tool: tool.name.clone(), reason };
+        let wrong = |reason: String| VersionError::Tool {
+            tool: tool.name.clone(),
+            reason,
+        };
         if tool.name.is_empty() || tool.name.len() > 128 || !tool.name.chars().all(is_name) {
-            return Err(wrong("a name is 1 to 128 letters, digits, `_`, `-`, `.` and `/`".to_owned()));
+            return Err(wrong(
+                "a name is 1 to 128 letters, digits, `_`, `-`, `.` and `/`".to_owned(),
+            ));
         }
         if checked.iter().any(|other| other.tool.name == tool.name) {
             return Err(wrong("it is listed twice".to_owned()));
         }
-        let validator = validator(&tool.input_schema).map_err(|reason| wrong(format!("its inputSchema {reason}")))?;
+        let validator = validator(&tool.input_schema)
+            .map_err(|reason| wrong(format!("its inputSchema {reason}")))?;
         if let Some(schema) = &tool.output_schema {
-            self::validator(schema).map_err(|reason| wrong(format!("its outputSchema {reason}")))?;
+            self::validator(schema)
+                .map_err(|reason| wrong(format!("its outputSchema {reason}")))?;
         }
         checked.push(CheckedTool { tool, validator });
     }
@@ -230,10 +308,13 @@ fn is_name(letter: char) -> bool {
 
 /// A tool's arguments are an object, as MCP has it, so its schema must be one of an object.
 fn validator(schema: &RawJson) -> Result<Validator, String> {
-    let schema: serde_json::Value = schema.parse().map_err(|error| format!("is not JSON that can be read: {error}"))?;
+    let schema: serde_json::Value = schema
+        .parse()
+        .map_err(|error| format!("is not JSON that can be read: {error}"))?;
     if schema.get("type").and_then(serde_json::Value::as_str) != Some("object") {
         return Err("does not say `\"type\": \"object\"`".to_owned());
     }
-    jsonschema::draft202012::meta::validate(&schema).map_err(|error| format!("is no valid JSON Schema: {error}"))?;
+    jsonschema::draft202012::meta::validate(&schema)
+        .map_err(|error| format!("is no valid JSON Schema: {error}"))?;
     jsonschema::draft202012::new(&schema).map_err(|error| format!("cannot be used: {error}"))
 }

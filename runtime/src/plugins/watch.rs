@@ -31,7 +31,9 @@ impl FolderWatch {
                 reload.look();
             }
         });
-        let mut watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no notices of changes: polling instead")).ok()?;
+        let mut watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "no notices of changes: polling instead"))
+            .ok()?;
         let named = config.roles.values().filter_map(|role| match &role.plugin {
             Some(PluginRef::File(path)) => path.parent().map(Path::to_owned),
             _ => None,
@@ -42,7 +44,10 @@ impl FolderWatch {
         if let Err(error) = watcher.watch(&config.plugins.dir, RecursiveMode::Recursive) {
             refused(error, &config.plugins.dir);
         }
-        for folder in folders.iter().filter(|folder| !folder.starts_with(&config.plugins.dir)) {
+        for folder in folders
+            .iter()
+            .filter(|folder| !folder.starts_with(&config.plugins.dir))
+        {
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 refused(error, folder);
             }

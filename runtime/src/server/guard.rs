@@ -35,19 +35,39 @@ impl Guard {
     /// # Errors
     /// If one of them is not allowed.
     pub fn check_names(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
-        let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let host = uri.authority().map(ToString::to_string).or_else(|| text(header::HOST)).unwrap_or_default();
+        let text = |name| {
+            headers
+                .get(name)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let host = uri
+            .authority()
+            .map(ToString::to_string)
+            .or_else(|| text(header::HOST))
+            .unwrap_or_default();
         let name = host_name(&host);
         let listen = self.config.listen.get().ip();
         let own = is_loopback_name(name)
             || name.parse().is_ok_and(|ip: std::net::IpAddr| ip == listen)
-            || self.config.allowed_hosts.iter().any(|allowed| allowed.matches(name));
+            || self
+                .config
+                .allowed_hosts
+                .iter()
+                .any(|allowed| allowed.matches(name));
         if !own {
             return Err(Failure::HostNotAllowed(host));
         }
         match text(header::ORIGIN) {
             None => Ok(()),
-            Some(origin) if self.config.allowed_origins.iter().any(|allowed| allowed.as_str() == origin) => Ok(()),
+            Some(origin)
+                if self
+                    .config
+                    .allowed_origins
+                    .iter()
+                    .any(|allowed| allowed.as_str() == origin) =>
+            {
+                Ok(())
+            }
             // A page that this very server delivered.
             Some(origin) if origin.strip_prefix("http://") == Some(&host) => Ok(()),
             Some(origin) => Err(Failure::OriginNotAllowed(origin)),
@@ -59,18 +79,25 @@ impl Guard {
     /// # Errors
     /// If there is none, or one that does not open this.
     pub fn check_token(&self, access: &Access<'_>, headers: &HeaderMap) -> Result<(), Failure> {
-        let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let presented = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         let presented = presented.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         let admitted = match access {
             Access::Operator => self.tokens.admit_operator(presented),
-            Access::Role(role) => {
-                role.as_str().parse().is_ok_and(|role| self.tokens.admit(&role, presented))
-            }
+            Access::Role(role) => role
+                .as_str()
+                .parse()
+                .is_ok_and(|role| self.tokens.admit(&role, presented)),
         };
-        if admitted { Ok(()) } else { Err(Failure::Unauthorized) }
+        if admitted {
+            Ok(())
+        } else {
+            Err(Failure::Unauthorized)
+        }
     }
 }
 
@@ -79,11 +106,16 @@ fn host_name(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split_once(']').map_or(rest, |(address, _)| address);
     }
-    authority.rsplit_once(':').map_or(authority, |(name, _)| name)
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(name, _)| name)
 }
 
 fn is_loopback_name(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -91,7 +123,9 @@ mod tests {
     use super::*;
 
     fn check(host: &str, origin: Option<&str>) -> Result<(), Failure> {
-        let config = exomonad_config::Config::load(None, |_| None, &[]).unwrap().config;
+        let config = exomonad_config::Config::load(None, |_| None, &[])
+            .unwrap()
+            .config;
         let tokens = Tokens::read(&config, |_| None).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
@@ -103,19 +137,45 @@ mod tests {
 
     #[test]
     fn loopback_names_are_answered_and_rebound_ones_are_not() {
-        for host in ["localhost:7432", "LOCALHOST", "127.0.0.1:7432", "127.0.0.5", "[::1]:7432"] {
+        for host in [
+            "localhost:7432",
+            "LOCALHOST",
+            "127.0.0.1:7432",
+            "127.0.0.5",
+            "[::1]:7432",
+        ] {
             assert!(check(host, None).is_ok(), "{host}");
         }
-        for host in ["evil.example:7432", "localhost.evil.example", "10.0.0.1:7432", "", "[::2]"] {
-            assert!(matches!(check(host, None), Err(Failure::HostNotAllowed(_))), "{host}");
+        for host in [
+            "evil.example:7432",
+            "localhost.evil.example",
+            "10.0.0.1:7432",
+            "",
+            "[::2]",
+        ] {
+            assert!(
+                matches!(check(host, None), Err(Failure::HostNotAllowed(_))),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn pages_of_other_origins_are_refused() {
         assert!(check("localhost:7432", Some("http://localhost:7432")).is_ok());
-        for origin in ["https://evil.example", "http://localhost:3000", "null", "https://localhost:7432"] {
-            assert!(matches!(check("localhost:7432", Some(origin)), Err(Failure::OriginNotAllowed(_))), "{origin}");
+        for origin in [
+            "https://evil.example",
+            "http://localhost:3000",
+            "null",
+            "https://localhost:7432",
+        ] {
+            assert!(
+                matches!(
+                    check("localhost:7432", Some(origin)),
+                    Err(Failure::OriginNotAllowed(_))
+                ),
+                "{origin}"
+            );
         }
     }
 }

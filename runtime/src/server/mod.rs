@@ -20,8 +20,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
-pub use self::listen::serve;
 use self::guard::{Access, Guard};
+pub use self::listen::serve;
 use self::routes::ROUTES;
 use crate::failure::Failure;
 use crate::house::House;
@@ -56,7 +56,13 @@ impl std::ops::Deref for App {
 impl App {
     /// The state of a server that serves this house.
     pub fn new(house: Arc<House>, reload: ReloadHandle, guard: Guard) -> Self {
-        Self(Arc::new(AppState { house, reload, guard, started: Instant::now(), draining: AtomicBool::new(false) }))
+        Self(Arc::new(AppState {
+            house,
+            reload,
+            guard,
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+        }))
     }
 
     /// Says that no more work is wanted.
@@ -80,17 +86,26 @@ impl App {
     }
 
     /// The JSON of a body.
-    fn parse<T: DeserializeOwned>(&self, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
+    fn parse<T: DeserializeOwned>(
+        &self,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<T, Failure> {
         let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Failure::BodyTooLarge(self.house.config.server.max_body.get()),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Failure::BodyTooLarge(self.house.config.server.max_body.get())
+            }
             _ => Failure::InvalidRequest(format!("the body cannot be read: {rejection}")),
         })?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}")))
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
+        })
     }
 
     /// Gives up after the configured time. Dropping the work cancels it, down to the guest.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let limit = self.house.config.server.request_timeout;
         match tokio::time::timeout(limit.get(), work).await {
             Ok(result) => result,
@@ -102,7 +117,9 @@ impl App {
 /// All endpoints behind the guard.
 pub fn router(app: App) -> Router {
     let max_body = app.house.config.server.max_body.as_usize();
-    let routes = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
+        router.route(route.path, (route.handler)())
+    });
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)

@@ -48,12 +48,18 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     let mut responses = Map::new();
     for status in route.success {
         let content = content(route.response, generator);
-        responses.insert(status.to_string(), json!({"description": "Success", "content": content}));
+        responses.insert(
+            status.to_string(),
+            json!({"description": "Success", "content": content}),
+        );
     }
     // Any request can name a host or an origin that is not allowed.
     for status in route.problems.iter().chain([&403, &500]) {
         let content = json!({MEDIA_TYPE: {"schema": problem}});
-        responses.insert(status.to_string(), json!({"description": "Problem", "content": content}));
+        responses.insert(
+            status.to_string(),
+            json!({"description": "Problem", "content": content}),
+        );
     }
     let mut operation = json!({
         "summary": route.summary,
@@ -62,7 +68,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
         "parameters": parameters(route.path),
     });
     if !matches!(route.request, Body::None) {
-        operation["requestBody"] = json!({"required": true, "content": content(route.request, generator)});
+        operation["requestBody"] =
+            json!({"required": true, "content": content(route.request, generator)});
     }
     if route.wants_token {
         // A token is wanted when one is configured: none is the other alternative.
@@ -80,12 +87,21 @@ fn content(body: Body, generator: &mut SchemaGenerator) -> Value {
 }
 
 fn parameters(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
 }
 
 fn operation_id(route: &Route) -> String {
-    let path: String = route.path.chars().filter(|letter| !"{}".contains(*letter)).collect();
+    let path: String = route
+        .path
+        .chars()
+        .filter(|letter| !"{}".contains(*letter))
+        .collect();
     let words = path.split(['/', '.']).filter(|word| !word.is_empty());
-    std::iter::once(route.method.to_ascii_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>().join("_")
+    std::iter::once(route.method.to_ascii_lowercase())
+        .chain(words.map(str::to_owned))
+        .collect::<Vec<_>>()
+        .join("_")
 }

@@ -45,13 +45,18 @@ impl From<&Failure> for Problem {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let problem = Problem::from(&self);
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::Unauthorized => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            Self::QueueFull { .. } | Self::Draining => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            Self::QueueFull { .. } | Self::Draining => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             _ => None,
         };
         response

@@ -118,7 +118,10 @@ pub fn health(app: &App) -> Health {
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: app.started.elapsed().as_secs(),
-        roles_serving: roles.values().filter(|role| role.version().is_some()).count(),
+        roles_serving: roles
+            .values()
+            .filter(|role| role.version().is_some())
+            .count(),
         roles_total: roles.len(),
         problems,
     }
@@ -126,7 +129,9 @@ pub fn health(app: &App) -> Health {
 
 /// The roles with their plugins.
 pub fn roles(house: &House) -> Roles {
-    Roles { roles: house.roles().values().map(|role| report(role)).collect() }
+    Roles {
+        roles: house.roles().values().map(|role| report(role)).collect(),
+    }
 }
 
 fn report(role: &Role) -> RoleReport {
@@ -136,8 +141,15 @@ fn report(role: &Role) -> RoleReport {
         loaded_at: rfc3339(version.loaded_at),
         snapshot: serde_json::to_value(version.plugin.snapshot()).unwrap_or_default(),
         description: version.description.clone(),
-        tools: version.tools.iter().map(|tool| tool.tool.name.clone()).collect(),
-        hooks: version.hooks().map(|event| event.name().to_owned()).collect(),
+        tools: version
+            .tools
+            .iter()
+            .map(|tool| tool.tool.name.clone())
+            .collect(),
+        hooks: version
+            .hooks()
+            .map(|event| event.name().to_owned())
+            .collect(),
         missing_grants: version.missing_grants.clone(),
     });
     RoleReport {
@@ -147,7 +159,12 @@ fn report(role: &Role) -> RoleReport {
             exomonad_config::InstanceMode::Fresh => "fresh".to_owned(),
             exomonad_config::InstanceMode::Pooled => "pooled".to_owned(),
         },
-        granted: role.settings.granted.iter().map(ToString::to_string).collect(),
+        granted: role
+            .settings
+            .granted
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         problem: problem(role),
     }
 }

@@ -198,7 +198,10 @@ async fn ready(State(app): State<App>) -> Result<Response, Failure> {
     }
     if !app.reload.is_ready() {
         let reason = "plugins are still loading".to_owned();
-        return Err(Failure::PluginNotLoaded { role: "*".to_owned(), reason });
+        return Err(Failure::PluginNotLoaded {
+            role: "*".to_owned(),
+            reason,
+        });
     }
     Ok(axum::Json(report::Ready { ready: true }).into_response())
 }
@@ -208,12 +211,18 @@ async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, F
     Ok(axum::Json(report::roles(&app.house)).into_response())
 }
 
-async fn tools(State(app): State<App>, Path(role): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+async fn tools(
+    State(app): State<App>,
+    Path(role): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let role = app.role(&role, &headers)?;
     match role.version() {
         Some(version) => Ok(json(version.tools_json.clone())),
         // Says why there is none.
-        None => Err(Call::new(&role, fresh_call_id(), Caller::default()).err().unwrap_or(Failure::Draining)),
+        None => Err(Call::new(&role, fresh_call_id(), Caller::default())
+            .err()
+            .unwrap_or(Failure::Draining)),
     }
 }
 
@@ -227,7 +236,9 @@ async fn call_tool(
     let call: ToolCall = app.parse(body)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let answer = app.in_time(running.tool(&call.name, call.arguments)).await?;
+    let answer = app
+        .in_time(running.tool(&call.name, call.arguments))
+        .await?;
     tracing::info!(role = %role.name(), tool = call.name, call_id = %id, is_error = answer.is_error, "tool call");
     Ok(with_call_id(json(answer.json), &id))
 }
@@ -242,7 +253,11 @@ async fn call_hook(
     let payload: RawJson = app.parse(body)?;
     let Some(event) = HookEvent::from_name(&event) else {
         let known: Vec<&str> = HookEvent::ALL.iter().map(|event| event.name()).collect();
-        return Err(Failure::HookNotFound { role: role.name().to_string(), event, handled: known.join(", ") });
+        return Err(Failure::HookNotFound {
+            role: role.name().to_string(),
+            event,
+            handled: known.join(", "),
+        });
     };
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
@@ -263,8 +278,14 @@ async fn call_raw(
     let role = app.house.role(&call.plugin)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let output = app.in_time(running.raw(&call.function, call.input.as_bytes())).await?;
-    let response = ([(header::CONTENT_TYPE, "application/octet-stream")], output.bytes).into_response();
+    let output = app
+        .in_time(running.raw(&call.function, call.input.as_bytes()))
+        .await?;
+    let response = (
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        output.bytes,
+    )
+        .into_response();
     Ok(with_call_id(response, &id))
 }
 
@@ -276,8 +297,16 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
 
 /// Who asks, by the headers.
 fn caller(headers: &HeaderMap) -> Caller {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
-    Caller { name: text("x-exomonad-caller"), traceparent: text("traceparent") }
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    Caller {
+        name: text("x-exomonad-caller"),
+        traceparent: text("traceparent"),
+    }
 }
 
 fn json(body: Vec<u8>) -> Response {

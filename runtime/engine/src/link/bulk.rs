@@ -28,7 +28,8 @@ impl Bulk {
             "exomonad_memory_write" => Self::Write,
             _ => return None,
         };
-        let typed = ty.params() == [ValType::I64, ValType::I32, ValType::I32] && ty.results().is_empty();
+        let typed =
+            ty.params() == [ValType::I64, ValType::I32, ValType::I32] && ty.results().is_empty();
         typed.then_some(direction)
     }
 
@@ -76,7 +77,10 @@ impl Bulk {
                 (guest_memory, kernel_memory)
             }
         };
-        emit(&mut body, &[I::LocalGet(2), I::MemoryCopy { src_mem, dst_mem }, I::End]);
+        emit(
+            &mut body,
+            &[I::LocalGet(2), I::MemoryCopy { src_mem, dst_mem }, I::End],
+        );
         body
     }
 }

@@ -4,9 +4,10 @@ use std::convert::Infallible;
 
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind, ExportSection, Function,
-    FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection, Module, NameMap, NameSection,
-    StartSection, TableSection, TagSection, TypeSection,
+    CodeSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, ImportSection, Instruction,
+    MemorySection, Module, NameMap, NameSection, StartSection, TableSection, TagSection,
+    TypeSection,
 };
 
 use super::bulk::Bulk;
@@ -78,14 +79,20 @@ impl Indices {
     fn new(units: &[Unit<'_>], bases: &[Bases], resolver: &Resolver, number: usize) -> Self {
         let unit = &units[number];
         let space = |kind: Kind, defined: u32| -> Vec<u32> {
-            let imported = unit.imports.iter().enumerate().filter(|(_, import)| Kind::of_import(import.ty) == kind);
+            let imported = unit
+                .imports
+                .iter()
+                .enumerate()
+                .filter(|(_, import)| Kind::of_import(import.ty) == kind);
             let imported = imported.map(|(import, _)| match resolver.origin(number, import) {
                 Some(Origin::Host(ordinal)) => ordinal,
                 Some(Origin::Defined { unit, nth }) => bases[unit].of(kind) + nth,
                 // `Resolver::new` fails unless every import has an origin.
                 None => u32::MAX,
             });
-            imported.chain((0..defined).map(|nth| bases[number].of(kind) + nth)).collect()
+            imported
+                .chain((0..defined).map(|nth| bases[number].of(kind) + nth))
+                .collect()
         };
         Self {
             bases: bases[number],
@@ -135,14 +142,26 @@ impl Reencode for Indices {
 /// Merges `units`, of which the first is the kernel and the last the main module.
 pub(super) fn merge(units: &[Unit<'_>], resolver: &Resolver) -> Result<Vec<u8>, LoadError> {
     let mut bases = Vec::with_capacity(units.len());
-    let mut next = Bases { functions: count(&resolver.host_imports), ..Bases::default() };
+    let mut next = Bases {
+        functions: count(&resolver.host_imports),
+        ..Bases::default()
+    };
     for unit in units {
         bases.push(next);
         next = next.after(unit);
     }
-    let indices = (0..units.len()).map(|unit| Indices::new(units, &bases, resolver, unit)).collect();
-    let mut merger = Merger { units, resolver, indices, totals: next };
-    merger.write().map_err(|error| LoadError::Prepare(format!("the modules cannot be merged: {error}")))
+    let indices = (0..units.len())
+        .map(|unit| Indices::new(units, &bases, resolver, unit))
+        .collect();
+    let mut merger = Merger {
+        units,
+        resolver,
+        indices,
+        totals: next,
+    };
+    merger
+        .write()
+        .map_err(|error| LoadError::Prepare(format!("the modules cannot be merged: {error}")))
 }
 
 struct Merger<'u, 'a> {
@@ -158,7 +177,9 @@ impl Merger<'_, '_> {
         let start = self.start();
         let synthetic: Vec<&Function> = [&initialize, &start].into_iter().flatten().collect();
         let initialize_index = initialize.is_some().then_some(self.totals.functions);
-        let start_index = start.is_some().then(|| self.totals.functions + u32::from(initialize.is_some()));
+        let start_index = start
+            .is_some()
+            .then(|| self.totals.functions + u32::from(initialize.is_some()));
 
         let mut module = Module::new();
         module.section(&self.types()?);
@@ -240,8 +261,15 @@ impl Merger<'_, '_> {
             section.export(INITIALIZE, ExportKind::Func, index);
         }
         for (number, unit) in self.units.iter().enumerate() {
-            if let (true, Some(memory)) = (unit.imports_from(WASI), self.indices[number].memories.first()) {
-                section.export(&memory_export(&number.to_string()), ExportKind::Memory, *memory);
+            if let (true, Some(memory)) = (
+                unit.imports_from(WASI),
+                self.indices[number].memories.first(),
+            ) {
+                section.export(
+                    &memory_export(&number.to_string()),
+                    ExportKind::Memory,
+                    *memory,
+                );
             }
         }
         if let (Some(main), Some(indices)) = (self.units.last(), self.indices.last_mut()) {
@@ -252,8 +280,16 @@ impl Merger<'_, '_> {
         Ok(section)
     }
 
-    fn contents(&mut self, module: &mut Module, synthetic: &[&Function]) -> Result<(), Error<Infallible>> {
-        let (mut elements, mut code, mut data) = (ElementSection::new(), CodeSection::new(), DataSection::new());
+    fn contents(
+        &mut self,
+        module: &mut Module,
+        synthetic: &[&Function],
+    ) -> Result<(), Error<Infallible>> {
+        let (mut elements, mut code, mut data) = (
+            ElementSection::new(),
+            CodeSection::new(),
+            DataSection::new(),
+        );
         for (unit, indices) in self.units.iter().zip(&mut self.indices) {
             if let Some(section) = &unit.elements {
                 indices.parse_element_section(&mut elements, section.clone())?;
@@ -261,7 +297,10 @@ impl Merger<'_, '_> {
             let bulk = bulk_functions(unit);
             let first = unit.imported(Kind::Function);
             for (index, body) in (first..).zip(&unit.bodies) {
-                match (bulk.iter().find(|(function, _)| *function == index), indices.memories.first()) {
+                match (
+                    bulk.iter().find(|(function, _)| *function == index),
+                    indices.memories.first(),
+                ) {
                     (Some((_, bulk)), Some(memory)) => {
                         code.function(&bulk.body(0, *memory));
                     }
@@ -279,7 +318,9 @@ impl Merger<'_, '_> {
             module.section(&elements);
         }
         if self.units.iter().any(|unit| unit.needs_data_count) {
-            module.section(&DataCountSection { count: self.totals.data });
+            module.section(&DataCountSection {
+                count: self.totals.data,
+            });
         }
         module.section(&code);
         if !data.is_empty() {
@@ -314,7 +355,9 @@ impl Merger<'_, '_> {
         for number in self.dependency_order() {
             if let Some(start) = self.units[number].start {
                 any = true;
-                function.instruction(&Instruction::Call(self.indices[number].functions[start as usize]));
+                function.instruction(&Instruction::Call(
+                    self.indices[number].functions[start as usize],
+                ));
             }
         }
         function.instruction(&Instruction::End);
@@ -327,7 +370,10 @@ impl Merger<'_, '_> {
                 return;
             }
             for dependency in 0..units.len() {
-                if units[number].dependencies().contains(units[dependency].name.as_str()) {
+                if units[number]
+                    .dependencies()
+                    .contains(units[dependency].name.as_str())
+                {
                     visit(units, dependency, seen, order);
                 }
             }
@@ -349,8 +395,13 @@ impl Merger<'_, '_> {
             let first = unit.imported(Kind::Function);
             for (nth, index) in (first..).take(unit.bodies.len()).enumerate() {
                 let exported = || {
-                    let mut functions = unit.exports.iter().filter(|export| Kind::of_export(export.kind) == Kind::Function);
-                    functions.find(|export| export.index == index).map(|export| export.name)
+                    let mut functions = unit
+                        .exports
+                        .iter()
+                        .filter(|export| Kind::of_export(export.kind) == Kind::Function);
+                    functions
+                        .find(|export| export.index == index)
+                        .map(|export| export.name)
                 };
                 if let Some(name) = unit.function_names.get(&index).copied().or_else(exported) {
                     let index = indices.bases.functions + nth as u32;
@@ -373,7 +424,10 @@ fn bulk_functions(unit: &Unit<'_>) -> Vec<(u32, Bulk)> {
     let exports = unit.exports.iter().filter_map(|export| {
         let (index, ty) = unit.exported_function(export.name)?;
         let defined = index >= unit.imported(Kind::Function);
-        defined.then(|| Bulk::recognise(export.name, ty)).flatten().map(|bulk| (index, bulk))
+        defined
+            .then(|| Bulk::recognise(export.name, ty))
+            .flatten()
+            .map(|bulk| (index, bulk))
     });
     exports.collect()
 }

@@ -43,7 +43,10 @@ pub(crate) struct SourceModule {
 
 /// The kernel, translated from its text once per process.
 static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "the text is part of this crate, and a test parses it")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is part of this crate, and a test parses it"
+    )]
     wat::parse_str(include_str!("kernel.wat")).expect("the kernel's text is valid")
 });
 
@@ -63,12 +66,18 @@ pub(crate) fn features() -> WasmFeatures {
 }
 
 /// Merges the modules of a plugin, of which the last is the main one, with the kernel.
-pub(crate) fn link(modules: &[SourceModule], host: &dyn HostFunctions) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn link(
+    modules: &[SourceModule],
+    host: &dyn HostFunctions,
+) -> Result<Vec<u8>, LoadError> {
     let mut units = vec![Unit::parse(HOST_ENV, &KERNEL)?];
     for module in modules {
         let unit = Unit::parse(&module.name, &module.wasm)?;
         if let Some(export) = unit.reserved_export() {
-            return Err(LoadError::ReservedName { module: module.name.clone(), export: export.to_owned() });
+            return Err(LoadError::ReservedName {
+                module: module.name.clone(),
+                export: export.to_owned(),
+            });
         }
         units.push(unit);
     }

@@ -41,9 +41,15 @@ pub(super) struct Resolver {
 impl Resolver {
     /// Resolves every import; all that nothing provides are reported together.
     pub fn new(units: &[Unit<'_>], host: &dyn HostFunctions) -> Result<Self, LoadError> {
-        let by_name: HashMap<&str, usize> =
-            units.iter().enumerate().map(|(index, unit)| (unit.name.as_str(), index)).collect();
-        let mut resolver = Self { host_imports: Vec::new(), origins: HashMap::new() };
+        let by_name: HashMap<&str, usize> = units
+            .iter()
+            .enumerate()
+            .map(|(index, unit)| (unit.name.as_str(), index))
+            .collect();
+        let mut resolver = Self {
+            host_imports: Vec::new(),
+            origins: HashMap::new(),
+        };
         let mut unknown = Vec::new();
         for unit in 0..units.len() {
             for import in 0..units[unit].imports.len() {
@@ -56,12 +62,18 @@ impl Resolver {
                 }
             }
         }
-        if unknown.is_empty() { Ok(resolver) } else { Err(LoadError::UnknownImports(unknown)) }
+        if unknown.is_empty() {
+            Ok(resolver)
+        } else {
+            Err(LoadError::UnknownImports(unknown))
+        }
     }
 
     /// Where import number `import` of module `unit` leads.
     pub fn origin(&self, unit: usize, import: usize) -> Option<Origin> {
-        self.origins.get(&(unit, u32::try_from(import).ok()?)).copied()
+        self.origins
+            .get(&(unit, u32::try_from(import).ok()?))
+            .copied()
     }
 
     fn follow(
@@ -80,7 +92,8 @@ impl Resolver {
             let asked = &asking.imports[wanted];
             let kind = Kind::of_import(asked.ty);
             let provider = by_name.get(asked.module).copied();
-            let found = provider.and_then(|provider| Some((provider, units[provider].export(asked.name)?)));
+            let found =
+                provider.and_then(|provider| Some((provider, units[provider].export(asked.name)?)));
             let Some((provider, export)) = found else {
                 return Ok(self.host_function(units, host, at, wanted, provider));
             };
@@ -101,13 +114,19 @@ impl Resolver {
             }
             let imported = units[provider].imported(kind);
             if export.index >= imported {
-                return Ok(Ok(Origin::Defined { unit: provider, nth: export.index - imported }));
+                return Ok(Ok(Origin::Defined {
+                    unit: provider,
+                    nth: export.index - imported,
+                }));
             }
             at = provider;
             wanted = nth_import(&units[provider], kind, export.index);
         }
         let asked = &units[unit].imports[import];
-        Ok(Err(format!("`{}::{}`: modules only pass it on to each other in a circle", asked.module, asked.name)))
+        Ok(Err(format!(
+            "`{}::{}`: modules only pass it on to each other in a circle",
+            asked.module, asked.name
+        )))
     }
 
     fn host_function(
@@ -127,13 +146,26 @@ impl Resolver {
         };
         if let (Some(ty), true) = (type_index, names.contains(&asked.name)) {
             // WASI works on the memory of the module that calls it, so that each module has its own.
-            let module = if asked.module == WASI { format!("{RESERVED}wasi:{unit}") } else { asked.module.to_owned() };
+            let module = if asked.module == WASI {
+                format!("{RESERVED}wasi:{unit}")
+            } else {
+                asked.module.to_owned()
+            };
             let ordinal = self.host_imports.len() as u32;
-            self.host_imports.push(HostImport { module, name: asked.name.to_owned(), unit, ty });
+            self.host_imports.push(HostImport {
+                module,
+                name: asked.name.to_owned(),
+                unit,
+                ty,
+            });
             return Ok(Origin::Host(ordinal));
         }
         let exports: Vec<&str> = match provider {
-            Some(provider) => units[provider].exports.iter().map(|export| export.name).collect(),
+            Some(provider) => units[provider]
+                .exports
+                .iter()
+                .map(|export| export.name)
+                .collect(),
             None => Vec::new(),
         };
         let hint = match closest(asked.name, names.iter().copied().chain(exports)) {
@@ -155,8 +187,15 @@ impl Resolver {
 
 /// The position among all imports of the `nth` import of this kind.
 pub(super) fn nth_import(unit: &Unit<'_>, kind: Kind, nth: u32) -> usize {
-    let of_kind = unit.imports.iter().enumerate().filter(|(_, import)| Kind::of_import(import.ty) == kind);
-    of_kind.map(|(position, _)| position).nth(nth as usize).unwrap_or(0)
+    let of_kind = unit
+        .imports
+        .iter()
+        .enumerate()
+        .filter(|(_, import)| Kind::of_import(import.ty) == kind);
+    of_kind
+        .map(|(position, _)| position)
+        .nth(nth as usize)
+        .unwrap_or(0)
 }
 
 fn check_function_type(
@@ -166,24 +205,45 @@ fn check_function_type(
     function: u32,
 ) -> Result<(), LoadError> {
     let asked = &asking.imports[import];
-    let (wasmparser::TypeRef::Func(ty) | wasmparser::TypeRef::FuncExact(ty)) = asked.ty else { return Ok(()) };
-    let wasmparser::CompositeInnerType::Func(wanted) = &asking.types[ty as usize].composite_type.inner else {
+    let (wasmparser::TypeRef::Func(ty) | wasmparser::TypeRef::FuncExact(ty)) = asked.ty else {
         return Ok(());
     };
-    let Some(actual) = provider.function_type(function) else { return Ok(()) };
+    let wasmparser::CompositeInnerType::Func(wanted) =
+        &asking.types[ty as usize].composite_type.inner
+    else {
+        return Ok(());
+    };
+    let Some(actual) = provider.function_type(function) else {
+        return Ok(());
+    };
     // References to types that a module defines cannot be compared by index across modules: the
     // validation of the merged module decides about those.
     let comparable = |types: &[ValType]| types.iter().all(|ty| !matches!(ty, ValType::Ref(_)));
-    let all = [wanted.params(), wanted.results(), actual.params(), actual.results()];
+    let all = [
+        wanted.params(),
+        wanted.results(),
+        actual.params(),
+        actual.results(),
+    ];
     if all.into_iter().all(comparable)
         && (wanted.params() != actual.params() || wanted.results() != actual.results())
     {
-        return Err(import_type(asking, asked, &wanted.to_string(), &actual.to_string()));
+        return Err(import_type(
+            asking,
+            asked,
+            &wanted.to_string(),
+            &actual.to_string(),
+        ));
     }
     Ok(())
 }
 
-fn import_type(asking: &Unit<'_>, asked: &wasmparser::Import<'_>, found: &str, expected: &str) -> LoadError {
+fn import_type(
+    asking: &Unit<'_>,
+    asked: &wasmparser::Import<'_>,
+    found: &str,
+    expected: &str,
+) -> LoadError {
     LoadError::ImportType {
         module: asking.name.clone(),
         import: format!("{}::{}", asked.module, asked.name),

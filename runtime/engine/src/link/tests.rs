@@ -40,7 +40,10 @@ fn try_link(modules: &[(&str, &str)]) -> Result<Vec<u8>, LoadError> {
 fn linked(modules: &[(&str, &str)]) -> Vec<u8> {
     let wasm = try_link(modules).unwrap_or_else(|error| panic!("{error}"));
     if let Err(error) = Validator::new_with_features(features()).validate_all(&wasm) {
-        panic!("{error}\n{}", wasmprinter::print_bytes(&wasm).unwrap_or_default());
+        panic!(
+            "{error}\n{}",
+            wasmprinter::print_bytes(&wasm).unwrap_or_default()
+        );
     }
     wasm
 }
@@ -63,28 +66,42 @@ fn run(wasm: &[u8], exports: &[&str]) -> Ran {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let mut linker = Linker::new(&engine);
     for import in module.imports() {
-        let ExternType::Func(ty) = import.ty() else { panic!("{import:?}") };
+        let ExternType::Func(ty) = import.ty() else {
+            panic!("{import:?}")
+        };
         let (noted, is_note) = (noted.clone(), import.name() == "note");
         linker
-            .func_new(import.module(), import.name(), ty, move |_, arguments, results| {
-                if let (true, Some(Val::I64(number))) = (is_note, arguments.first()) {
-                    noted.lock().unwrap().push(*number);
-                }
-                for result in results {
-                    *result = Val::default_for_ty(&result_type(result)).unwrap_or(Val::I64(0));
-                }
-                Ok(())
-            })
+            .func_new(
+                import.module(),
+                import.name(),
+                ty,
+                move |_, arguments, results| {
+                    if let (true, Some(Val::I64(number))) = (is_note, arguments.first()) {
+                        noted.lock().unwrap().push(*number);
+                    }
+                    for result in results {
+                        *result = Val::default_for_ty(&result_type(result)).unwrap_or(Val::I64(0));
+                    }
+                    Ok(())
+                },
+            )
             .unwrap();
     }
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let call = |export: &&str| {
-        let function = instance.get_func(&mut store, export).unwrap_or_else(|| panic!("no export `{export}`"));
+        let function = instance
+            .get_func(&mut store, export)
+            .unwrap_or_else(|| panic!("no export `{export}`"));
         let ty = function.ty(&store);
-        let arguments: Vec<Val> = ty.params().filter_map(|ty| Val::default_for_ty(&ty)).collect();
+        let arguments: Vec<Val> = ty
+            .params()
+            .filter_map(|ty| Val::default_for_ty(&ty))
+            .collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
-        function.call(&mut store, &arguments, &mut results).unwrap_or_else(|error| panic!("{export}: {error:#}"));
+        function
+            .call(&mut store, &arguments, &mut results)
+            .unwrap_or_else(|error| panic!("{export}: {error:#}"));
         match results.first() {
             Some(Val::I32(number)) => i64::from(*number),
             Some(Val::I64(number)) => *number,
@@ -92,7 +109,10 @@ fn run(wasm: &[u8], exports: &[&str]) -> Ran {
         }
     };
     let returned = exports.iter().map(call).collect();
-    Ran { returned, noted: noted.lock().unwrap().clone() }
+    Ran {
+        returned,
+        noted: noted.lock().unwrap().clone(),
+    }
 }
 
 /// The type of a host function's result in its initial state.
@@ -111,17 +131,30 @@ fn the_kernels_text_is_valid_and_what_the_host_provides_is_not_in_it() {
     let module = Module::new(&Engine::default(), &wasm).unwrap();
     assert_eq!(module.imports().len(), 0);
     let kernel = super::Unit::parse(HOST_ENV, &super::KERNEL).unwrap();
-    assert!(abi::FUNCTIONS.iter().all(|name| kernel.export(name).is_none()));
+    assert!(
+        abi::FUNCTIONS
+            .iter()
+            .all(|name| kernel.export(name).is_none())
+    );
 }
 
 #[test]
 fn only_the_main_modules_exports_and_the_engines_own_remain() {
     let wasm = linked(&[
-        ("lib", r#"(module (func (export "hidden")) (memory (export "memory") 1))"#),
-        ("main", r#"(module (func (export "seen")) (global (export "value") i32 (i32.const 1)))"#),
+        (
+            "lib",
+            r#"(module (func (export "hidden")) (memory (export "memory") 1))"#,
+        ),
+        (
+            "main",
+            r#"(module (func (export "seen")) (global (export "value") i32 (i32.const 1)))"#,
+        ),
     ]);
     let module = Module::new(&Engine::default(), &wasm).unwrap();
-    let mut names: Vec<_> = module.exports().map(|export| export.name().to_owned()).collect();
+    let mut names: Vec<_> = module
+        .exports()
+        .map(|export| export.name().to_owned())
+        .collect();
     names.sort();
     assert_eq!(names, ["exomonad:kernel", "seen", "value"]);
 }
@@ -148,11 +181,18 @@ fn modules_may_use_the_same_names_for_different_things() {
 #[test]
 fn start_functions_run_in_the_order_of_the_imports() {
     let starting = |imports: &str, number: u32| {
-        format!("(module {NOTE} {imports} (func $s (drop (call $note (i64.const {number})))) (start $s))")
+        format!(
+            "(module {NOTE} {imports} (func $s (drop (call $note (i64.const {number})))) (start $s))"
+        )
     };
     let wasm = linked(&[
         ("middle", &starting(r#"(import "base" "f" (func))"#, 2)),
-        ("base", &format!(r#"(module {NOTE} (func (export "f")) (func $s (drop (call $note (i64.const 1)))) (start $s))"#)),
+        (
+            "base",
+            &format!(
+                r#"(module {NOTE} (func (export "f")) (func $s (drop (call $note (i64.const 1)))) (start $s))"#
+            ),
+        ),
         ("main", &starting(r#"(import "base" "f" (func))"#, 3)),
     ]);
     assert_eq!(run(&wasm, &[]).noted, [1, 2, 3]);
@@ -161,13 +201,22 @@ fn start_functions_run_in_the_order_of_the_imports() {
 #[test]
 fn initialisers_of_libraries_run_before_the_main_modules() {
     let initialised = |name: &str, imports: &str, number: u32| {
-        format!(r#"(module {NOTE} {imports} (func (export "{name}") (drop (call $note (i64.const {number})))))"#)
+        format!(
+            r#"(module {NOTE} {imports} (func (export "{name}") (drop (call $note (i64.const {number})))))"#
+        )
     };
     let wasm = linked(&[
         ("lib", &initialised("_initialize", "", 1)),
         // Only the main module's constructors are Extism's to call.
         ("other", &initialised("__wasm_call_ctors", "", 9)),
-        ("main", &initialised("__wasm_call_ctors", r#"(import "lib" "_initialize" (func))"#, 2)),
+        (
+            "main",
+            &initialised(
+                "__wasm_call_ctors",
+                r#"(import "lib" "_initialize" (func))"#,
+                2,
+            ),
+        ),
     ]);
     assert_eq!(run(&wasm, &[super::INITIALIZE]).noted, [1, 2]);
     assert!(run(&wasm, &[]).noted.is_empty(), "the host decides when");
@@ -177,14 +226,24 @@ fn initialisers_of_libraries_run_before_the_main_modules() {
 fn wasi_of_each_module_is_told_apart() {
     let write = r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
     let wasm = linked(&[
-        ("lib", &format!(r#"(module {write} (memory (export "memory") 2) (func (export "f")))"#)),
-        ("main", &format!(r#"(module {write} (import "lib" "f" (func)) (memory (export "memory") 3))"#)),
+        (
+            "lib",
+            &format!(r#"(module {write} (memory (export "memory") 2) (func (export "f")))"#),
+        ),
+        (
+            "main",
+            &format!(r#"(module {write} (import "lib" "f" (func)) (memory (export "memory") 3))"#),
+        ),
     ]);
     let module = Module::new(&Engine::default(), &wasm).unwrap();
-    let imports: Vec<_> = module.imports().map(|import| import.module().to_owned()).collect();
+    let imports: Vec<_> = module
+        .imports()
+        .map(|import| import.module().to_owned())
+        .collect();
     assert_eq!(imports, ["exomonad:wasi:1", "exomonad:wasi:2"]);
     for (unit, pages) in [("1", 2), ("2", 3)] {
-        let Some(ExternType::Memory(memory)) = module.get_export(&super::memory_export(unit)) else {
+        let Some(ExternType::Memory(memory)) = module.get_export(&super::memory_export(unit))
+        else {
             panic!("no memory of module {unit}");
         };
         assert_eq!(memory.minimum(), pages);
@@ -194,11 +253,15 @@ fn wasi_of_each_module_is_told_apart() {
 #[test]
 fn a_bulk_functions_body_is_replaced_and_another_ones_is_not() {
     let module = |signature: &str| {
-        format!(r#"(module (memory 1) (func (export "exomonad_memory_read") (param {signature}) (unreachable)))"#)
+        format!(
+            r#"(module (memory 1) (func (export "exomonad_memory_read") (param {signature}) (unreachable)))"#
+        )
     };
-    let text = |signature| wasmprinter::print_bytes(linked(&[("main", &module(signature))])).unwrap();
+    let text =
+        |signature| wasmprinter::print_bytes(linked(&[("main", &module(signature))])).unwrap();
     assert!(text("i64 i32 i32").contains("memory.copy 1 0"));
     assert!(!text("i64 i32 i64").contains("memory.copy"));
-    let without_memory = r#"(module (func (export "exomonad_memory_read") (param i64 i32 i32) (unreachable)))"#;
+    let without_memory =
+        r#"(module (func (export "exomonad_memory_read") (param i64 i32 i32) (unreachable)))"#;
     linked(&[("main", without_memory)]);
 }

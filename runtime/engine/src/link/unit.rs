@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use wasmparser::{
-    CompositeInnerType, DataSectionReader, ElementSectionReader, Encoding, Export, ExternalKind, FuncType,
-    FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Parser, Payload, RecGroup, SubType, Table,
-    TagType, TypeRef, Validator,
+    CompositeInnerType, DataSectionReader, ElementSectionReader, Encoding, Export, ExternalKind,
+    FuncType, FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Parser, Payload,
+    RecGroup, SubType, Table, TagType, TypeRef, Validator,
 };
 
 use crate::LoadError;
@@ -77,13 +77,17 @@ impl<'a> Unit<'a> {
     /// Validates `wasm` and takes it apart.
     pub fn parse(name: &str, wasm: &'a [u8]) -> Result<Self, LoadError> {
         if Parser::is_component(wasm) {
-            return Err(LoadError::Component { module: name.to_owned() });
+            return Err(LoadError::Component {
+                module: name.to_owned(),
+            });
         }
         let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid {
             module: name.to_owned(),
             reason: error.to_string(),
         };
-        Validator::new_with_features(super::features()).validate_all(wasm).map_err(invalid)?;
+        Validator::new_with_features(super::features())
+            .validate_all(wasm)
+            .map_err(invalid)?;
         let mut unit = Self::empty(name);
         for payload in Parser::new(0).parse_all(wasm) {
             unit.take(payload.map_err(invalid)?).map_err(invalid)?;
@@ -136,11 +140,21 @@ impl<'a> Unit<'a> {
                     self.function_types.push(ty?);
                 }
             }
-            Payload::TableSection(section) => self.tables = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::MemorySection(section) => self.memories = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::TagSection(section) => self.tags = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::GlobalSection(section) => self.globals = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::ExportSection(section) => self.exports = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::TableSection(section) => {
+                self.tables = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::MemorySection(section) => {
+                self.memories = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::TagSection(section) => {
+                self.tags = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::GlobalSection(section) => {
+                self.globals = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::ExportSection(section) => {
+                self.exports = section.into_iter().collect::<Result<_, _>>()?
+            }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(section) => self.elements = Some(section),
             Payload::DataCountSection { .. } => self.needs_data_count = true,
@@ -151,8 +165,11 @@ impl<'a> Unit<'a> {
                 if let KnownCustom::Name(names) = section.as_known() {
                     for subsection in names.into_iter().map_while(Result::ok) {
                         if let Name::Function(map) = subsection {
-                            self.function_names
-                                .extend(map.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name)));
+                            self.function_names.extend(
+                                map.into_iter()
+                                    .map_while(Result::ok)
+                                    .map(|naming| (naming.index, naming.name)),
+                            );
                         }
                     }
                 }
@@ -164,21 +181,32 @@ impl<'a> Unit<'a> {
 
     /// How many of the imports are of this kind: where the module's own indices begin.
     pub fn imported(&self, kind: Kind) -> u32 {
-        count(self.imports.iter().filter(|import| Kind::of_import(import.ty) == kind))
+        count(
+            self.imports
+                .iter()
+                .filter(|import| Kind::of_import(import.ty) == kind),
+        )
     }
 
     pub fn export(&self, name: &str) -> Option<Export<'a>> {
-        self.exports.iter().find(|export| export.name == name).copied()
+        self.exports
+            .iter()
+            .find(|export| export.name == name)
+            .copied()
     }
 
     /// The exported functions, by name, with their index and type.
     pub fn exported_function(&self, name: &str) -> Option<(u32, &FuncType)> {
-        let export = self.export(name).filter(|export| Kind::of_export(export.kind) == Kind::Function)?;
+        let export = self
+            .export(name)
+            .filter(|export| Kind::of_export(export.kind) == Kind::Function)?;
         Some((export.index, self.function_type(export.index)?))
     }
 
     pub fn function_type(&self, function: u32) -> Option<&FuncType> {
-        let ty = self.types.get(*self.function_types.get(function as usize)? as usize)?;
+        let ty = self
+            .types
+            .get(*self.function_types.get(function as usize)? as usize)?;
         match &ty.composite_type.inner {
             CompositeInnerType::Func(ty) => Some(ty),
             _ => None,
@@ -200,7 +228,10 @@ impl<'a> Unit<'a> {
             return reactor.into_iter().collect();
         }
         let haskell = self.exported_function("hs_init").and_then(|(index, ty)| {
-            let ints = ty.params().iter().all(|param| *param == wasmparser::ValType::I32);
+            let ints = ty
+                .params()
+                .iter()
+                .all(|param| *param == wasmparser::ValType::I32);
             (ints && ty.params().len() == 2 && ty.results().is_empty()).then_some((index, 2))
         });
         match haskell {
@@ -216,7 +247,10 @@ impl<'a> Unit<'a> {
 
     /// The names of the exports that the engine keeps for itself, if the module dares.
     pub fn reserved_export(&self) -> Option<&'a str> {
-        self.exports.iter().map(|export| export.name).find(|name| name.starts_with(super::RESERVED))
+        self.exports
+            .iter()
+            .map(|export| export.name)
+            .find(|name| name.starts_with(super::RESERVED))
     }
 
     /// Modules of the manifest that this one imports from.

@@ -15,7 +15,10 @@ fn refusal(modules: &[(&str, &str)]) -> String {
 #[test]
 fn unknown_imports_are_listed_all_at_once_with_what_may_be_meant() {
     let message = refusal(&[
-        ("lib", r#"(module (func (export "number")) (memory (export "memory") 1))"#),
+        (
+            "lib",
+            r#"(module (func (export "number")) (memory (export "memory") 1))"#,
+        ),
         (
             "main",
             r#"(module
@@ -43,18 +46,31 @@ fn unknown_imports_are_listed_all_at_once_with_what_may_be_meant() {
 #[test]
 fn an_import_of_another_type_is_refused_with_both_types() {
     let library = r#"(module (func (export "f") (param i32) (result i64) (i64.const 1)) (memory (export "m") 1))"#;
-    let using = |import: &str| refusal(&[("lib", library), ("main", &format!("(module {import})"))]);
+    let using =
+        |import: &str| refusal(&[("lib", library), ("main", &format!("(module {import})"))]);
     let message = using(r#"(import "lib" "f" (func (param i64) (result i64)))"#);
-    assert!(message.contains("import `lib::f` of module `main`") && message.contains("i64"), "{message}");
+    assert!(
+        message.contains("import `lib::f` of module `main`") && message.contains("i64"),
+        "{message}"
+    );
     let message = using(r#"(import "lib" "f" (memory 1))"#);
-    assert!(message.contains("has the type memory, but it is function"), "{message}");
+    assert!(
+        message.contains("has the type memory, but it is function"),
+        "{message}"
+    );
     let message = using(r#"(import "lib" "m" (global i32))"#);
-    assert!(message.contains("has the type global, but it is memory"), "{message}");
+    assert!(
+        message.contains("has the type global, but it is memory"),
+        "{message}"
+    );
 }
 
 #[test]
 fn an_import_of_a_kernel_function_with_another_type_is_refused() {
-    let message = refusal(&[("main", r#"(module (import "extism:host/env" "alloc" (func (param i32) (result i32))))"#)]);
+    let message = refusal(&[(
+        "main",
+        r#"(module (import "extism:host/env" "alloc" (func (param i32) (result i32))))"#,
+    )]);
     assert!(message.contains("`extism:host/env::alloc`"), "{message}");
 }
 
@@ -73,19 +89,29 @@ fn memories_globals_and_tables_are_only_shared_if_their_types_fit() {
         r#"(import "lib" "t" (table 2 funcref))"#,
     ] {
         let result = try_link(&[("lib", library), ("main", &format!("(module {import})"))]);
-        assert!(matches!(result, Err(LoadError::ImportType { .. })), "{import}");
+        assert!(
+            matches!(result, Err(LoadError::ImportType { .. })),
+            "{import}"
+        );
     }
 }
 
 #[test]
 fn the_kernels_memory_is_nobodys() {
-    let message = refusal(&[("main", r#"(module (import "extism:host/env" "memory" (memory 1)))"#)]);
-    assert!(message.contains("the kernel shares functions only"), "{message}");
+    let message = refusal(&[(
+        "main",
+        r#"(module (import "extism:host/env" "memory" (memory 1)))"#,
+    )]);
+    assert!(
+        message.contains("the kernel shares functions only"),
+        "{message}"
+    );
 }
 
 #[test]
 fn functions_that_modules_only_pass_on_in_a_circle_are_refused() {
-    let pass = |from: &str| format!(r#"(module (import "{from}" "f" (func $f)) (export "f" (func $f)))"#);
+    let pass =
+        |from: &str| format!(r#"(module (import "{from}" "f" (func $f)) (export "f" (func $f)))"#);
     let message = refusal(&[("a", &pass("b")), ("b", &pass("a")), ("main", &pass("a"))]);
     assert!(message.contains("in a circle"), "{message}");
 }
@@ -93,19 +119,38 @@ fn functions_that_modules_only_pass_on_in_a_circle_are_refused() {
 #[test]
 fn names_of_the_engine_are_refused() {
     let message = refusal(&[("main", r#"(module (func (export "exomonad:initialize")))"#)]);
-    assert!(message.contains("`exomonad:initialize`") && message.contains("belong to the engine"), "{message}");
+    assert!(
+        message.contains("`exomonad:initialize`") && message.contains("belong to the engine"),
+        "{message}"
+    );
 }
 
 #[test]
 fn what_is_not_a_module_is_refused_with_its_name() {
     let refused = |wasm: &[u8]| {
-        let modules = [SourceModule { name: "main".to_owned(), wasm: wasm.to_vec() }];
+        let modules = [SourceModule {
+            name: "main".to_owned(),
+            wasm: wasm.to_vec(),
+        }];
         link(&modules, &Provided).map(|_| ()).unwrap_err()
     };
-    assert!(matches!(refused(b"\0asm\x0d\0\x01\0"), LoadError::Component { .. }));
-    for wasm in [b"".as_slice(), b"\0asm", b"\0asm\x01\0\0\0\x01", b"\0asm\x02\0\0\0", b"GIF89a", &[0xff; 64]] {
+    assert!(matches!(
+        refused(b"\0asm\x0d\0\x01\0"),
+        LoadError::Component { .. }
+    ));
+    for wasm in [
+        b"".as_slice(),
+        b"\0asm",
+        b"\0asm\x01\0\0\0\x01",
+        b"\0asm\x02\0\0\0",
+        b"GIF89a",
+        &[0xff; 64],
+    ] {
         let error = refused(wasm);
-        assert!(matches!(&error, LoadError::Invalid { module, .. } if module == "main"), "{error}");
+        assert!(
+            matches!(&error, LoadError::Invalid { module, .. } if module == "main"),
+            "{error}"
+        );
     }
 }
 
@@ -116,8 +161,16 @@ fn proposals_that_the_engine_does_not_run_are_refused_as_invalid() {
         "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
         r#"(module (memory (pagesize 1) (data "a")))"#,
     ] {
-        let Ok(wasm) = wat::parse_str(module) else { panic!("{module}") };
-        let modules = [SourceModule { name: "main".to_owned(), wasm }];
-        assert!(matches!(link(&modules, &Provided), Err(LoadError::Invalid { .. })), "{module}");
+        let Ok(wasm) = wat::parse_str(module) else {
+            panic!("{module}")
+        };
+        let modules = [SourceModule {
+            name: "main".to_owned(),
+            wasm,
+        }];
+        assert!(
+            matches!(link(&modules, &Provided), Err(LoadError::Invalid { .. })),
+            "{module}"
+        );
     }
 }

@@ -14,7 +14,14 @@ fn modules_may_import_from_each_other_in_a_circle() {
     let main = r#"(module (import "even" "even" (func $even (param i32) (result i32)))
         (func (export "ten") (result i32) (call $even (i32.const 10)))
         (func (export "seven") (result i32) (call $even (i32.const 7))))"#;
-    assert_eq!(run(&linked(&[("even", even), ("odd", odd), ("main", main)]), &["ten", "seven"]).returned, [1, 0]);
+    assert_eq!(
+        run(
+            &linked(&[("even", even), ("odd", odd), ("main", main)]),
+            &["ten", "seven"]
+        )
+        .returned,
+        [1, 0]
+    );
 }
 
 #[test]
@@ -29,7 +36,10 @@ fn what_a_module_imports_it_can_pass_on() {
         (export "f" (func $f))
         (func (export "sum") (result i64) (drop (call $note (i64.const 9)))
           (i64.add (call $f) (i64.add (global.get $g) (i64.load8_u (i32.const 8))))))"#;
-    let ran = run(&linked(&[("middle", middle), ("base", base), ("main", main)]), &["f", "sum"]);
+    let ran = run(
+        &linked(&[("middle", middle), ("base", base), ("main", main)]),
+        &["f", "sum"],
+    );
     assert_eq!(ran.returned, [5, 18]);
     assert_eq!(ran.noted, [9]);
 }
@@ -57,7 +67,10 @@ fn segments_keep_their_modules_whether_active_passive_or_declared() {
         r#"(module (import "lib" "sum" (func $sum (result i64))) (export "of_lib" (func $sum))"#,
         1,
     );
-    let ran = run(&linked(&[("lib", &module("b", 1000)), ("main", &main)]), &["sum", "of_lib"]);
+    let ran = run(
+        &linked(&[("lib", &module("b", 1000)), ("main", &main)]),
+        &["sum", "of_lib"],
+    );
     assert_eq!(ran.returned, [3 + 0x61_6161, 3000 + 0x62_6262]);
 }
 
@@ -71,7 +84,10 @@ fn a_module_fills_another_ones_memory_and_table() {
         (import "lib" "at" (global $at i32)) (import "lib" "see" (func $see (result i64)))
         (data (global.get $at) "\05") (elem (global.get $at) $f) (func $f (result i64) (i64.const 100))
         (export "see" (func $see)))"#;
-    assert_eq!(run(&linked(&[("lib", library), ("main", main)]), &["see"]).returned, [105]);
+    assert_eq!(
+        run(&linked(&[("lib", library), ("main", main)]), &["see"]).returned,
+        [105]
+    );
 }
 
 #[test]
@@ -80,11 +96,22 @@ fn globals_begin_with_what_other_modules_export() {
     let main = r#"(module (import "lib" "g" (global $g i64))
         (global $next i64 (i64.add (global.get $g) (i64.const 2)))
         (func (export "f") (result i64) (global.get $next)))"#;
-    assert_eq!(run(&linked(&[("lib", library), ("main", main)]), &["f"]).returned, [42]);
+    assert_eq!(
+        run(&linked(&[("lib", library), ("main", main)]), &["f"]).returned,
+        [42]
+    );
     // Also when the manifest names the library after a module that needs it.
-    let middle = r#"(module (import "lib" "g" (global $g i64)) (global (export "h") i64 (global.get $g)))"#;
+    let middle =
+        r#"(module (import "lib" "g" (global $g i64)) (global (export "h") i64 (global.get $g)))"#;
     let main = r#"(module (import "middle" "h" (global $h i64)) (func (export "f") (result i64) (global.get $h)))"#;
-    assert_eq!(run(&linked(&[("middle", middle), ("lib", library), ("main", main)]), &["f"]).returned, [40]);
+    assert_eq!(
+        run(
+            &linked(&[("middle", middle), ("lib", library), ("main", main)]),
+            &["f"]
+        )
+        .returned,
+        [40]
+    );
 }
 
 #[test]
@@ -98,8 +125,15 @@ fn exceptions_cross_modules_by_the_tag_they_share() {
               (try_table (catch $own $own_caught) (catch $e $mine) (call $throw))
               (i64.const -1))
             (drop) (i64.const -2))))"#;
-    let main = main.replacen("(tag $own (param i64)) ", "", 1).replacen("(func (export", "(tag $own (param i64)) (func (export", 1);
-    assert_eq!(run(&linked(&[("lib", library), ("main", &main)]), &["catch"]).returned, [7]);
+    let main = main.replacen("(tag $own (param i64)) ", "", 1).replacen(
+        "(func (export",
+        "(tag $own (param i64)) (func (export",
+        1,
+    );
+    assert_eq!(
+        run(&linked(&[("lib", library), ("main", &main)]), &["catch"]).returned,
+        [7]
+    );
 }
 
 #[test]
@@ -135,7 +169,9 @@ fn finished_proposals_survive_the_merge() {
             .leak(),
     ];
     for body in body {
-        let main = format!(r#"(module (import "lib" "f" (func $lib (result i64))) (export "of_lib" (func $lib)) {body})"#);
+        let main = format!(
+            r#"(module (import "lib" "f" (func $lib (result i64))) (export "of_lib" (func $lib)) {body})"#
+        );
         let wasm = linked(&[("lib", &format!("(module {body})")), ("main", &main)]);
         assert_eq!(run(&wasm, &["f", "of_lib"]).returned, [3, 3], "{body}");
     }
@@ -149,10 +185,16 @@ fn the_kernel_serves_every_module() {
             (import "extism:host/env" "length" (func $length (param i64) (result i64))) {rest})"#
         )
     };
-    let library = using("", r#"(func (export "make") (result i64) (call $alloc (i64.const 33)))"#);
+    let library = using(
+        "",
+        r#"(func (export "make") (result i64) (call $alloc (i64.const 33)))"#,
+    );
     let main = using(
         r#"(import "lib" "make" (func $make (result i64)))"#,
         r#"(func (export "f") (result i64) (call $length (call $make)))"#,
     );
-    assert_eq!(run(&linked(&[("lib", &library), ("main", &main)]), &["f"]).returned, [33]);
+    assert_eq!(
+        run(&linked(&[("lib", &library), ("main", &main)]), &["f"]).returned,
+        [33]
+    );
 }

@@ -1,0 +1,36 @@
+# The recipes of the house. `just` lists them.
+
+_default:
+    @just --list --unsorted
+
+# Serve this repository on http://127.0.0.1:7432.
+serve *ARGS:
+    cargo run --release -- serve {{ARGS}}
+
+# Set up what is missing and run every check and every test; or some steps: `just test unit e2e`.
+test *STEPS:
+    scripts/test {{STEPS}}
+
+# Write what is generated from the effect table: JSON Schemas, the reference, the guests' bindings.
+gen-types:
+    cargo run --release --quiet -p exomonad-schema --features generate --bin gen-types
+    cargo run --release --quiet -p exomonad-config --example default-file > runtime/config/exomonad.default.toml
+
+# Build the plugins that ship into plugins/dist, all or one.
+plugins *NAMES:
+    scripts/build-plugins {{NAMES}}
+
+# Format and lint.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Run every benchmark and print its tables: minutes, on an idle machine.
+bench *NAMES:
+    scripts/bench {{NAMES}}
+
+# Up and down in containers.
+up:
+    docker compose up --build --detach --wait
+down:
+    docker compose down
