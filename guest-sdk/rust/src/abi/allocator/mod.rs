@@ -111,8 +111,7 @@ impl<M: Memory> Allocator<M> {
         let (Some(old), Some(new)) = (class_of(layout.size()), class_of(size)) else {
             return null_mut();
         };
-        // Shorter stays where it is: what is beyond is lost until the end, which is near.
-        if new <= old {
+        if new == old {
             return block;
         }
         let is_last = block as usize + class_size(old) == self.top;
@@ -120,17 +119,19 @@ impl<M: Memory> Allocator<M> {
             self.top = block as usize + class_size(new);
             return block;
         }
+        // A block that gets shorter moves as well: kept where it is, it would be
+        // freed as what it has become, and its class would have lost it.
         // SAFETY: a layout's alignment stays valid, and `size` has a class, so it is not too large.
-        let larger =
+        let moved =
             self.allocate(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
-        if !larger.is_null() {
-            // SAFETY: two blocks never overlap, and the old one is the shorter.
+        if !moved.is_null() {
+            // SAFETY: two blocks never overlap, and both have the shorter one's length.
             unsafe {
-                larger.copy_from_nonoverlapping(block, layout.size());
+                moved.copy_from_nonoverlapping(block, layout.size().min(size));
                 self.release(block, layout);
             }
         }
-        larger
+        moved
     }
 
     fn cut(&mut self, size: usize, alignment: usize) -> *mut u8 {

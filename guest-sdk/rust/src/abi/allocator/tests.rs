@@ -164,3 +164,20 @@ fn memory_that_has_run_out_gives_null_and_can_be_used_on() {
     // SAFETY: the block is the allocator's.
     assert!(unsafe { allocator.resize(block, layout(1000), 1 << 20) }.is_null());
 }
+
+#[test]
+fn blocks_that_were_made_shorter_are_not_lost_to_a_sandbox_that_is_kept() {
+    let mut allocator = Allocator::new(Arena::of(1 << 16));
+    for _ in 0..1000 {
+        let first = allocator.allocate(layout(5000));
+        let second = allocator.allocate(layout(5000));
+        assert!(!first.is_null() && !second.is_null());
+        // SAFETY: the blocks are the allocator's, and not used after their release.
+        unsafe {
+            let first = allocator.resize(first, layout(5000), 40);
+            let second = allocator.resize(second, layout(5000), 40);
+            allocator.release(first, layout(40));
+            allocator.release(second, layout(40));
+        }
+    }
+}
