@@ -127,7 +127,7 @@ impl Sandbox {
             Err(error) => {
                 wasi::flush_all(self.store.data_mut());
                 match error.downcast_ref::<Stop>() {
-                    Some(Stop::Exit(0)) => 0,
+                    Some(Stop::Exit(0)) if self.kernel.error(&self.store).is_none() => 0,
                     _ => return Err(self.failure(&error)),
                 }
             }
@@ -206,10 +206,10 @@ impl Sandbox {
     }
 
     fn failure(&self, error: &wasmtime::Error) -> CallError {
-        // A message that the guest left before it trapped says more than the trap.
-        if let (Some(message), Some(Trap::UnreachableCodeReached)) =
-            (self.kernel.error(&self.store), error.downcast_ref::<Trap>())
-        {
+        // A message that the guest left before it aborted or exited says more than that it did.
+        let ended_itself = matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached))
+            || matches!(error.downcast_ref(), Some(Stop::Exit(_)));
+        if let (Some(message), true) = (self.kernel.error(&self.store), ended_itself) {
             return CallError::Guest {
                 message: String::from_utf8_lossy(message).into_owned(),
                 code: -1,

@@ -12,7 +12,7 @@ use wasm_encoder::{
 
 use super::bulk::Bulk;
 use super::resolve::{Origin, Resolver};
-use super::unit::{Kind, Unit, count};
+use super::unit::{Kind, Unit, count, dependency_order};
 use super::{RESERVED, WASI};
 use crate::LoadError;
 
@@ -333,7 +333,7 @@ impl Merger<'_, '_> {
     fn initialize(&self) -> Option<Function> {
         let mut function = Function::new([]);
         let mut any = false;
-        for number in self.dependency_order() {
+        for number in dependency_order(self.units) {
             let is_main = number + 1 == self.units.len();
             for (initializer, zeros) in self.units[number].initializers(is_main) {
                 any = true;
@@ -352,7 +352,7 @@ impl Merger<'_, '_> {
     fn start(&self) -> Option<Function> {
         let mut function = Function::new([]);
         let mut any = false;
-        for number in self.dependency_order() {
+        for number in dependency_order(self.units) {
             if let Some(start) = self.units[number].start {
                 any = true;
                 function.instruction(&Instruction::Call(
@@ -362,29 +362,6 @@ impl Merger<'_, '_> {
         }
         function.instruction(&Instruction::End);
         any.then_some(function)
-    }
-
-    fn dependency_order(&self) -> Vec<usize> {
-        fn visit(units: &[Unit<'_>], number: usize, seen: &mut Vec<bool>, order: &mut Vec<usize>) {
-            if std::mem::replace(&mut seen[number], true) {
-                return;
-            }
-            for dependency in 0..units.len() {
-                if units[number]
-                    .dependencies()
-                    .contains(units[dependency].name.as_str())
-                {
-                    visit(units, dependency, seen, order);
-                }
-            }
-            order.push(number);
-        }
-        let mut order = Vec::with_capacity(self.units.len());
-        let mut seen = vec![false; self.units.len()];
-        for number in 0..self.units.len() {
-            visit(self.units, number, &mut seen, &mut order);
-        }
-        order
     }
 
     /// Function names, so that a trap can say where it happened.

@@ -13,6 +13,7 @@ mod merge;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod types;
 mod unit;
 
 use std::sync::LazyLock;
@@ -81,6 +82,24 @@ pub(crate) fn link(
         }
         units.push(unit);
     }
+    let units = in_dependency_order(units);
     let resolver = Resolver::new(&units, host)?;
     merge::merge(&units, &resolver)
+}
+
+/// Puts each library after those it imports from: an initial value may only refer to globals before it,
+/// and segments are written in order. The kernel stays the first and the main module the last.
+fn in_dependency_order(units: Vec<Unit<'_>>) -> Vec<Unit<'_>> {
+    let last = units.len() - 1;
+    let mut place = vec![0; units.len()];
+    let libraries = unit::dependency_order(&units)
+        .into_iter()
+        .filter(|number| (1..last).contains(number));
+    for (nth, number) in libraries.enumerate() {
+        place[number] = nth + 1;
+    }
+    place[last] = last;
+    let mut placed: Vec<_> = place.into_iter().zip(units).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, unit)| unit).collect()
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use wasmparser::ValType;
-
+use super::types;
 use super::unit::{Kind, Unit};
 use super::{HOST_ENV, RESERVED, WASI};
 use crate::{LoadError, names::closest};
@@ -109,8 +108,10 @@ impl Resolver {
             if exported != kind {
                 return Err(import_type(asking, asked, kind.noun(), exported.noun()));
             }
-            if kind == Kind::Function {
-                check_function_type(asking, wanted, &units[provider], export.index)?;
+            if let Some((found, expected)) =
+                types::mismatch(asking, asked.ty, &units[provider], export.index)
+            {
+                return Err(import_type(asking, asked, &found, &expected));
             }
             let imported = units[provider].imported(kind);
             if export.index >= imported {
@@ -196,46 +197,6 @@ pub(super) fn nth_import(unit: &Unit<'_>, kind: Kind, nth: u32) -> usize {
         .map(|(position, _)| position)
         .nth(nth as usize)
         .unwrap_or(0)
-}
-
-fn check_function_type(
-    asking: &Unit<'_>,
-    import: usize,
-    provider: &Unit<'_>,
-    function: u32,
-) -> Result<(), LoadError> {
-    let asked = &asking.imports[import];
-    let (wasmparser::TypeRef::Func(ty) | wasmparser::TypeRef::FuncExact(ty)) = asked.ty else {
-        return Ok(());
-    };
-    let wasmparser::CompositeInnerType::Func(wanted) =
-        &asking.types[ty as usize].composite_type.inner
-    else {
-        return Ok(());
-    };
-    let Some(actual) = provider.function_type(function) else {
-        return Ok(());
-    };
-    // References to types that a module defines cannot be compared by index across modules: the
-    // validation of the merged module decides about those.
-    let comparable = |types: &[ValType]| types.iter().all(|ty| !matches!(ty, ValType::Ref(_)));
-    let all = [
-        wanted.params(),
-        wanted.results(),
-        actual.params(),
-        actual.results(),
-    ];
-    if all.into_iter().all(comparable)
-        && (wanted.params() != actual.params() || wanted.results() != actual.results())
-    {
-        return Err(import_type(
-            asking,
-            asked,
-            &wanted.to_string(),
-            &actual.to_string(),
-        ));
-    }
-    Ok(())
 }
 
 fn import_type(

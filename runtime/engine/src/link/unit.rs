@@ -179,6 +179,27 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// The type of the table, memory, global or tag with this index; functions have
+    /// [`function_type`](Self::function_type).
+    pub fn type_of(&self, kind: Kind, index: u32) -> Option<TypeRef> {
+        let imported = self.imported(kind);
+        let Some(defined) = index.checked_sub(imported) else {
+            let mut of_kind = self
+                .imports
+                .iter()
+                .filter(|import| Kind::of_import(import.ty) == kind);
+            return of_kind.nth(index as usize).map(|import| import.ty);
+        };
+        let defined = defined as usize;
+        Some(match kind {
+            Kind::Table => TypeRef::Table(self.tables.get(defined)?.ty),
+            Kind::Memory => TypeRef::Memory(*self.memories.get(defined)?),
+            Kind::Global => TypeRef::Global(self.globals.get(defined)?.ty),
+            Kind::Tag => TypeRef::Tag(*self.tags.get(defined)?),
+            Kind::Function => return None,
+        })
+    }
+
     /// How many of the imports are of this kind: where the module's own indices begin.
     pub fn imported(&self, kind: Kind) -> u32 {
         count(
@@ -204,10 +225,12 @@ impl<'a> Unit<'a> {
     }
 
     pub fn function_type(&self, function: u32) -> Option<&FuncType> {
-        let ty = self
-            .types
-            .get(*self.function_types.get(function as usize)? as usize)?;
-        match &ty.composite_type.inner {
+        self.func_type(*self.function_types.get(function as usize)?)
+    }
+
+    /// The type with this index, if it is one of functions.
+    pub fn func_type(&self, ty: u32) -> Option<&FuncType> {
+        match &self.types.get(ty as usize)?.composite_type.inner {
             CompositeInnerType::Func(ty) => Some(ty),
             _ => None,
         }
@@ -257,6 +280,30 @@ impl<'a> Unit<'a> {
     pub fn dependencies(&self) -> HashSet<&'a str> {
         self.imports.iter().map(|import| import.module).collect()
     }
+}
+
+/// The modules' numbers, each after those of the modules it imports from.
+pub(super) fn dependency_order(units: &[Unit<'_>]) -> Vec<usize> {
+    fn visit(units: &[Unit<'_>], number: usize, seen: &mut Vec<bool>, order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[number], true) {
+            return;
+        }
+        for dependency in 0..units.len() {
+            if units[number]
+                .dependencies()
+                .contains(units[dependency].name.as_str())
+            {
+                visit(units, dependency, seen, order);
+            }
+        }
+        order.push(number);
+    }
+    let mut order = Vec::with_capacity(units.len());
+    let mut seen = vec![false; units.len()];
+    for number in 0..units.len() {
+        visit(units, number, &mut seen, &mut order);
+    }
+    order
 }
 
 /// The length of something a validated module holds, which always fits: wasm counts in u32.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exomonad_engine::{
-    CallError, Engine, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits, LoadError,
-    LoadOptions, LogLevel, Manifest, Output, Plugin,
+    CallError, Engine, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse,
+    Limits, LoadError, LoadOptions, LogLevel, Manifest, Output, Plugin,
 };
 
 /// The effects that the test host performs.
@@ -71,7 +71,10 @@ impl Host for Recorder {
                 body: [b"body:".as_slice(), &request.body].concat(),
             })
         } else {
-            Err(HttpError::Failed(format!("HTTP request to {} is not allowed", request.url)))
+            Err(HttpError::Failed(format!(
+                "HTTP request to {} is not allowed",
+                request.url
+            )))
         };
         self.requests.lock().unwrap().push(request);
         Box::pin(std::future::ready(answer))
@@ -80,12 +83,21 @@ impl Host for Recorder {
 
 /// An engine with a pool that fits a test.
 pub fn engine() -> Engine {
-    Engine::new(EngineConfig { sandboxes: 64, ..EngineConfig::default() }).unwrap()
+    Engine::new(EngineConfig {
+        sandboxes: 64,
+        ..EngineConfig::default()
+    })
+    .unwrap()
 }
 
 pub async fn try_load(wat: &str) -> Result<Plugin, LoadError> {
-    let options = LoadOptions { effects: EFFECTS, ..LoadOptions::default() };
-    engine().load(&Manifest::of_module(wat.as_bytes().to_vec()), &options).await
+    let options = LoadOptions {
+        effects: EFFECTS,
+        ..LoadOptions::default()
+    };
+    engine()
+        .load(&Manifest::of_module(wat.as_bytes().to_vec()), &options)
+        .await
 }
 
 pub async fn load(wat: &str) -> Plugin {
@@ -102,7 +114,9 @@ pub async fn call_within(
     export: &str,
     input: &[u8],
 ) -> Result<Output, CallError> {
-    plugin.call(Arc::new(Recorder::default()), limits, export, input).await
+    plugin
+        .call(Arc::new(Recorder::default()), limits, export, input)
+        .await
 }
 
 /// A module that imports the whole Extism ABI, with the given functions, and a helper that makes a block

@@ -15,14 +15,22 @@ use script::Step;
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-static DRIVER: LazyLock<Plugin> = LazyLock::new(|| RUNTIME.block_on(load(include_str!("driver.wat"))));
+static DRIVER: LazyLock<Plugin> =
+    LazyLock::new(|| RUNTIME.block_on(load(include_str!("driver.wat"))));
 
 fn input(script: &[Step]) -> Vec<u8> {
-    script.iter().flat_map(Step::encode).flat_map(u64::to_le_bytes).collect()
+    script
+        .iter()
+        .flat_map(Step::encode)
+        .flat_map(u64::to_le_bytes)
+        .collect()
 }
 
 fn words(bytes: &[u8]) -> Vec<u64> {
-    bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
+    bytes
+        .chunks_exact(8)
+        .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+        .collect()
 }
 
 proptest! {
@@ -86,5 +94,9 @@ async fn memory_that_is_freed_is_used_again_whatever_the_sizes() {
     .await;
     let output = call(&plugin, "run", b"").await.unwrap();
     // At most 256 KiB are ever live; size classes and their remainders may cost a few times that.
-    assert!(words(&output.bytes)[0] <= 2 << 20, "{} bytes", words(&output.bytes)[0]);
+    assert!(
+        words(&output.bytes)[0] <= 2 << 20,
+        "{} bytes",
+        words(&output.bytes)[0]
+    );
 }

@@ -40,24 +40,45 @@ impl Model {
     }
 
     /// Checks what a step answered, given the offset it worked on, and follows it.
-    pub fn follow(&mut self, step: &Step, offset: u64, result: u64, memory: u64) -> Result<(), TestCaseError> {
+    pub fn follow(
+        &mut self,
+        step: &Step,
+        offset: u64,
+        result: u64,
+        memory: u64,
+    ) -> Result<(), TestCaseError> {
         let before = self.memory;
         self.memory = memory;
-        prop_assert!(memory >= before && memory % 65_536 == 0, "memory went from {before} to {memory}");
+        prop_assert!(
+            memory >= before && memory % 65_536 == 0,
+            "memory went from {before} to {memory}"
+        );
         prop_assert!(memory == before || step.operation == Operation::Alloc);
         match step.operation {
             Operation::Alloc => self.allocated(step.operand, result)?,
             Operation::Free => self.freed(offset),
-            Operation::Length => prop_assert_eq!(result, self.live.get(&offset).copied().unwrap_or(0)),
+            Operation::Length => {
+                prop_assert_eq!(result, self.live.get(&offset).copied().unwrap_or(0))
+            }
             Operation::LoadByte => self.loaded(offset, 1, result)?,
             Operation::LoadWord => self.loaded(offset, 8, result)?,
             Operation::StoreByte => self.stored(offset, &step.operand.to_le_bytes()[..1]),
             Operation::StoreWord => self.stored(offset, &step.operand.to_le_bytes()),
             Operation::InputByte => self.input_loaded(step.operand, 1, result)?,
             Operation::InputWord => self.input_loaded(step.operand, 8, result)?,
-            Operation::Reset => *self = Self { live: BTreeMap::new(), input: (0, 0), ..Self::new(0, &[], memory) },
-            Operation::InputSet if self.in_heap(offset, step.operand) => self.input = (offset, step.operand),
-            Operation::OutputSet if self.in_heap(offset, step.operand) => self.output = (offset, step.operand),
+            Operation::Reset => {
+                *self = Self {
+                    live: BTreeMap::new(),
+                    input: (0, 0),
+                    ..Self::new(0, &[], memory)
+                }
+            }
+            Operation::InputSet if self.in_heap(offset, step.operand) => {
+                self.input = (offset, step.operand)
+            }
+            Operation::OutputSet if self.in_heap(offset, step.operand) => {
+                self.output = (offset, step.operand)
+            }
             Operation::ErrorSet if offset == 0 || self.in_heap(offset, 0) => self.error = offset,
             Operation::InputSet | Operation::OutputSet | Operation::ErrorSet => {}
             Operation::InputLength => prop_assert_eq!(result, self.input.1),
@@ -74,17 +95,29 @@ impl Model {
 
     fn allocated(&mut self, length: u64, offset: u64) -> Result<(), TestCaseError> {
         if offset == 0 {
-            prop_assert!(length == 0 || length > 1 << 20, "{length} bytes were refused");
+            prop_assert!(
+                length == 0 || length > 1 << 20,
+                "{length} bytes were refused"
+            );
             return Ok(());
         }
         prop_assert!(length != 0 && length <= MOST);
-        prop_assert!(offset >= HEAP + HEADER && offset + length <= self.memory, "{length} bytes at {offset}");
+        prop_assert!(
+            offset >= HEAP + HEADER && offset + length <= self.memory,
+            "{length} bytes at {offset}"
+        );
         let before = self.live.range(..offset).next_back();
         if let Some((other, size)) = before {
-            prop_assert!(other + size <= offset - HEADER, "{offset} lies in the block at {other}");
+            prop_assert!(
+                other + size <= offset - HEADER,
+                "{offset} lies in the block at {other}"
+            );
         }
         if let Some((other, _)) = self.live.range(offset..).next() {
-            prop_assert!(offset + length <= other - HEADER, "{length} bytes at {offset} reach the block at {other}");
+            prop_assert!(
+                offset + length <= other - HEADER,
+                "{length} bytes at {offset} reach the block at {other}"
+            );
         }
         self.live.insert(offset, length);
         self.forget(offset, length);
@@ -101,7 +134,8 @@ impl Model {
     }
 
     fn forget(&mut self, offset: u64, length: u64) {
-        self.bytes.retain(|at, _| !(offset..offset + length).contains(at));
+        self.bytes
+            .retain(|at, _| !(offset..offset + length).contains(at));
     }
 
     fn loaded(&self, offset: u64, width: u64, result: u64) -> Result<(), TestCaseError> {

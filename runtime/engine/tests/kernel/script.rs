@@ -125,10 +125,14 @@ fn keep_stores_in_blocks(mut script: Vec<Step>) -> Vec<Step> {
     for number in 0..script.len() {
         let step = &mut script[number];
         match step.operation {
-            Operation::Alloc if (8..=MOST_LIVE).contains(&step.operand) => live.push((number, step.operand)),
+            Operation::Alloc if (8..=MOST_LIVE).contains(&step.operand) => {
+                live.push((number, step.operand))
+            }
             Operation::Reset => live.clear(),
             Operation::Free => match step.base {
-                Base::Step(freed) if step.delta == 0 && live.iter().any(|(alive, _)| *alive == freed) => {
+                Base::Step(freed)
+                    if step.delta == 0 && live.iter().any(|(alive, _)| *alive == freed) =>
+                {
                     live.retain(|(alive, _)| *alive != freed);
                 }
                 // What is freed otherwise is no block: blocks begin at multiples of 16.
@@ -139,17 +143,23 @@ fn keep_stores_in_blocks(mut script: Vec<Step>) -> Vec<Step> {
                     step.delta |= 1;
                 }
             },
-            Operation::StoreByte | Operation::StoreWord => match live.get(step.operand as usize % live.len().max(1)) {
-                Some((block, size)) if step.base != Base::MemoryEnd => {
-                    let width = if step.operation == Operation::StoreByte { 1 } else { 8 };
-                    step.base = Base::Step(*block);
-                    step.delta %= size - width + 1;
+            Operation::StoreByte | Operation::StoreWord => {
+                match live.get(step.operand as usize % live.len().max(1)) {
+                    Some((block, size)) if step.base != Base::MemoryEnd => {
+                        let width = if step.operation == Operation::StoreByte {
+                            1
+                        } else {
+                            8
+                        };
+                        step.base = Base::Step(*block);
+                        step.delta %= size - width + 1;
+                    }
+                    _ => {
+                        step.base = Base::MemoryEnd;
+                        step.delta &= 0xff;
+                    }
                 }
-                _ => {
-                    step.base = Base::MemoryEnd;
-                    step.delta &= 0xff;
-                }
-            },
+            }
             _ => {}
         }
     }

@@ -28,7 +28,6 @@ fn configuration() -> Config {
         custom_page_sizes_enabled: false,
         custom_descriptors_enabled: false,
         wide_arithmetic_enabled: false,
-        compact_imports_enabled: false,
         max_memories: 3,
         max_tables: 3,
         ..Config::default()
@@ -51,7 +50,12 @@ fn importing(library: &[u8]) -> String {
         let Some((_, ty)) = unit.exported_function(export.name) else {
             continue;
         };
-        if ty.params().iter().chain(ty.results()).any(|ty| ty.is_ref()) {
+        if ty
+            .params()
+            .iter()
+            .chain(ty.results())
+            .any(|ty| matches!(ty, wasmparser::ValType::Ref(_)))
+        {
             continue;
         }
         let name = wat_string(export.name);

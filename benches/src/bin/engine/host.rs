@@ -1,0 +1,143 @@
+//! The same host functions for both engines, and the calls into both.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use exomonad_benches::guests::effects_of;
+use exomonad_engine::{
+    Engine, EngineConfig, Host, HostFuture, Limits, LoadOptions, Manifest, Plugin,
+};
+
+/// How long `wait` waits.
+pub const WAIT: Duration = Duration::from_secs(1);
+/// The place of `wait` in the list of effects.
+const WAITING: usize = 0;
+
+/// Performs the effects of the guests here: `wait` waits, and all give back what they got, since it is
+/// the way there and back that is measured.
+pub struct Bench;
+
+impl Host for Bench {
+    fn effect(&self, effect: usize, request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        if effect != WAITING {
+            return Box::pin(std::future::ready(request));
+        }
+        Box::pin(async move {
+            tokio::time::sleep(WAIT).await;
+            request
+        })
+    }
+}
+
+/// Room for the largest payload on its way in and out.
+pub const LIMITS: Limits = Limits {
+    wall_time: Duration::from_secs(30),
+    memory: 64 << 20,
+    table_elements: 100_000,
+    input: 16 << 20,
+    output: 16 << 20,
+    effects: 1000,
+    log_bytes: 1 << 20,
+    vars: 1 << 20,
+    http_response: 1 << 20,
+};
+
+/// The guest, loaded by our engine.
+pub async fn load(config: EngineConfig, wasm: &[u8]) -> Result<Plugin, String> {
+    let engine = Engine::new(config).map_err(|error| error.to_string())?;
+    let imported = effects_of(wasm)?;
+    let mut effects = vec!["wait"];
+    effects.extend(imported.iter().map(String::as_str).filter(|name| *name != "wait"));
+    let options = LoadOptions {
+        effects: &effects,
+        ..LoadOptions::default()
+    };
+    engine
+        .load(&Manifest::of_module(wasm.to_vec()), &options)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Makes `calls` calls, each in a sandbox of its own.
+pub async fn fresh(plugin: &Plugin, export: &str, input: &[u8], calls: u32) -> Duration {
+    let host: Arc<dyn Host> = Arc::new(Bench);
+    let begin = Instant::now();
+    for _ in 0..calls {
+        expect_length(
+            plugin
+                .call(host.clone(), LIMITS, export, input)
+                .await
+                .map(|output| output.bytes.len()),
+            input,
+        );
+    }
+    begin.elapsed()
+}
+
+/// Makes `calls` calls in one sandbox.
+pub async fn warm(plugin: &Plugin, export: &str, input: &[u8], calls: u32) -> Duration {
+    let host: Arc<dyn Host> = Arc::new(Bench);
+    let mut sandbox = match plugin.sandbox(host.clone(), LIMITS).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => panic!("no sandbox: {error}"),
+    };
+    let begin = Instant::now();
+    for _ in 0..calls {
+        expect_length(
+            sandbox
+                .call(host.clone(), LIMITS, export, input)
+                .await
+                .map(|output| output.bytes.len()),
+            input,
+        );
+    }
+    begin.elapsed()
+}
+
+fn expect_length(answered: Result<usize, impl std::fmt::Display>, input: &[u8]) {
+    match answered {
+        Ok(length) => assert_eq!(length, input.len(), "the guest answers what it was given"),
+        Err(error) => panic!("the call failed: {error}"),
+    }
+}
+
+/// The guest, compiled by Extism.
+pub fn extism_compiled(wasm: &[u8]) -> Result<extism::CompiledPlugin, String> {
+    let function = |name: String| {
+        extism::Function::new(
+            name.clone(),
+            [extism::PTR],
+            [extism::PTR],
+            extism::UserData::new(()),
+            move |plugin, i, o, _| {
+                let request: Vec<u8> = plugin.memory_get_val(&i[0])?;
+                if name == "wait" {
+                    std::thread::sleep(WAIT);
+                }
+                plugin.memory_set_val(&mut o[0], request)
+            },
+        )
+    };
+    extism::PluginBuilder::new(extism::Manifest::new([extism::Wasm::data(wasm)]))
+        .with_functions(effects_of(wasm)?.into_iter().map(function))
+        .with_wasi(true)
+        .with_cache_disabled()
+        .compile()
+        .map_err(|error| format!("{error:#}"))
+}
+
+/// A new plugin of Extism's from what it compiled, as its documentation has it for many sandboxes.
+pub fn extism_plugin(compiled: &extism::CompiledPlugin) -> extism::Plugin {
+    match extism::Plugin::new_from_compiled(compiled) {
+        Ok(plugin) => plugin,
+        Err(error) => panic!("no plugin: {error:#}"),
+    }
+}
+
+/// One call under Extism.
+pub fn extism_call(plugin: &mut extism::Plugin, export: &str, input: &[u8]) {
+    expect_length(
+        plugin.call::<&[u8], &[u8]>(export, input).map(<[u8]>::len),
+        input,
+    );
+}

@@ -1,0 +1,58 @@
+//! The guests that are measured and compared.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A guest in text form that copies as PDKs do: eight bytes at a time, by calls into the kernel.
+///
+/// `echo` answers its input, `effect` what the host function `reverse` makes of it, and `wait` what the
+/// host function `wait` answers.
+pub const COPYING: &str = include_str!("copying.wat");
+
+/// The host functions that a guest imports from `extism:host/user`.
+///
+/// # Errors
+/// If it is no module.
+pub fn effects_of(wasm: &[u8]) -> Result<Vec<String>, String> {
+    let mut effects = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let wasmparser::Payload::ImportSection(imports) = payload.map_err(|error| error.to_string())? {
+            let imports = imports.into_imports().flatten();
+            effects.extend(
+                imports.filter(|import| import.module == "extism:host/user").map(|import| import.name.to_owned()),
+            );
+        }
+    }
+    Ok(effects)
+}
+
+/// The plugin in `pdk-plugin`, built from its source with Extism's Rust PDK.
+///
+/// # Errors
+/// What the build said, if there is no toolchain or it failed.
+pub fn pdk_plugin() -> Result<Vec<u8>, String> {
+    let build = root().join("benches/pdk-plugin/build");
+    let output = Command::new(&build)
+        .output()
+        .map_err(|error| format!("{}: {error}", build.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let module = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    std::fs::read(&module).map_err(|error| format!("{module}: {error}"))
+}
+
+/// The plugin `echo` of this project as it is shipped, if it has been built.
+#[must_use]
+pub fn shipped_echo() -> Option<Vec<u8>> {
+    std::fs::read(root().join("plugins/dist/echo.wasm")).ok()
+}
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}

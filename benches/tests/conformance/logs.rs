@@ -1,0 +1,116 @@
+//! Log messages at each level, and the question for the level.
+//!
+//! Extism's level is that of the process, so all tests here share one.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Once;
+
+use exomonad_engine::LogLevel;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use crate::rivals::{self, Ended, Setup, same_bodies};
+
+/// The least level that both hosts record.
+pub const LEVEL: LogLevel = LogLevel::Debug;
+
+thread_local! {
+    /// Each call is made on the thread of its test, by both engines.
+    static EXTISMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static OURS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static RECORDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps what guests log under Extism, which is all that reaches `tracing` from `extism::pdk`.
+struct Capture;
+
+impl<S: tracing::Subscriber> Layer<S> for Capture {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Message(String);
+        impl Visit for Message {
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        if event.metadata().target() == "extism::pdk" && RECORDING.get() {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let line = format!("{} {}", event.metadata().level(), message.0);
+            EXTISMS.with_borrow_mut(|lines| lines.push(line));
+        }
+    }
+}
+
+/// Installs the capture, once for all tests.
+pub fn capture() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::registry()
+            .with(Capture)
+            .with(tracing_subscriber::filter::LevelFilter::DEBUG);
+        tracing::subscriber::set_global_default(subscriber)
+            .expect("nothing else sets a subscriber");
+    });
+}
+
+/// Whether what Extism logs on this thread is kept.
+pub fn recording_as_extism(recording: bool) {
+    RECORDING.set(recording);
+}
+
+/// Keeps what a guest logs under our engine.
+pub fn record_ours(level: LogLevel, message: &str) {
+    // The engine hands everything to its host, which asks for the level itself.
+    if level >= LEVEL {
+        OURS.with_borrow_mut(|lines| {
+            lines.push(format!("{} {message}", format!("{level:?}").to_uppercase()))
+        });
+    }
+}
+
+/// What was logged since the last time: under Extism, and under ours.
+pub fn taken() -> (Vec<String>, Vec<String>) {
+    (EXTISMS.take(), OURS.take())
+}
+
+#[test]
+fn messages_and_levels_are_recorded_alike() {
+    let body = r#"(func (export "run")
+        (call $log_trace (call $greeting)) (call $log_debug (call $greeting)) (call $log_info (call $it_broke))
+        (call $log_warn (call $greeting)) (call $log_error (call $it_broke)))"#;
+    let setup = Setup::with_abi(body);
+    taken();
+    let extism = rivals::extism(&setup, &[("run", b"")]);
+    let (extisms, _) = taken();
+    let ours = rivals::ours(&setup, &[("run", b"")], false);
+    let (_, recorded) = taken();
+    assert_eq!(extism, ours);
+    assert_eq!(extisms, recorded);
+    assert_eq!(
+        recorded,
+        [
+            "DEBUG greeting",
+            "INFO it broke",
+            "WARN greeting",
+            "ERROR it broke"
+        ]
+    );
+}
+
+#[test]
+fn the_level_and_the_fate_of_messages_are_told_alike() {
+    let answers = same_bodies(b"", &[
+        ("the level", "(call $say32 (call $get_log_level)) (call $report)"),
+        (
+            "a message is the host's afterwards, recorded or not",
+            "(local.set $a (call $greeting)) (local.set $b (call $greeting))
+             (call $log_trace (local.get $a)) (call $log_error (local.get $b))
+             (call $say (call $length (local.get $a))) (call $say (call $length (local.get $b))) (call $report)",
+        ),
+        ("an empty message", "(call $log_info (i64.const 0)) (call $report)"),
+    ]);
+    assert_eq!(answers[0].said(), Some(vec![LEVEL as i64]));
+    assert!(matches!(answers[2], Ended::Answer(_)));
+}
