@@ -80,7 +80,7 @@ impl Kernel {
     }
 
     /// The bytes of the block at `offset`; `None` if there is no such block. Offset 0 is the empty block.
-    pub fn block<'s>(self, store: &'s impl AsContext, offset: u64) -> Option<&'s [u8]> {
+    pub fn block(self, store: &impl AsContext, offset: u64) -> Option<&[u8]> {
         if offset == 0 {
             return Some(&[]);
         }
@@ -120,7 +120,7 @@ impl Kernel {
     }
 
     /// What the guest set as its output. A range that was forged past the memory is empty.
-    pub fn output<'s>(self, store: &'s impl AsContext) -> &'s [u8] {
+    pub fn output(self, store: &impl AsContext) -> &[u8] {
         let bytes = self.memory.data(store);
         let (offset, length) = (
             load(bytes, OUTPUT) as usize,

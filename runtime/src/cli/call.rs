@@ -154,11 +154,11 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
         return Ok(());
     }
     let rows = list.tools.into_iter().map(|tool| {
-        let description = tool.description.unwrap_or_default();
+        let parameters = parameters(&tool.input_schema);
         vec![
             tool.name,
-            parameters(&tool.input_schema),
-            description.lines().next().unwrap_or_default().to_owned(),
+            parameters,
+            first_sentence(&tool.description.unwrap_or_default()),
         ]
     });
     print_table(
@@ -166,6 +166,18 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
         &rows.collect::<Vec<_>>(),
     );
     Ok(())
+}
+
+fn first_sentence(text: &str) -> String {
+    let paragraph = text
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .replace('\n', " ");
+    match paragraph.find(". ") {
+        Some(end) => paragraph[..=end].to_owned(),
+        None => paragraph,
+    }
 }
 
 /// The names of a tool's parameters; those that may be left out in brackets.

@@ -10,10 +10,12 @@ use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
 };
+use exomonad_schema::{EffectError, EncodedAnswer, ErrorCode};
 
 use super::CommandError;
 use super::args::PluginCall;
 use super::plugin::{engine, open};
+use crate::guest::effect_functions;
 use crate::http::HttpClient;
 
 const PAGE: u64 = 64 << 10;
@@ -47,6 +49,7 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
         ..EngineConfig::default()
     })?;
     let options = LoadOptions {
+        effects: effect_functions(),
         wasi: arguments.wasi,
         ..LoadOptions::default()
     };
@@ -142,9 +145,13 @@ fn host(arguments: &PluginCall) -> Result<FlagHost, CommandError> {
 }
 
 impl Host for FlagHost {
-    fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
-        // Not reached: the plugin is loaded without effects.
-        Box::pin(std::future::ready(Vec::new()))
+    fn effect(&self, effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        let name = effect_functions().get(effect).copied().unwrap_or_default();
+        let error = EffectError::new(
+            ErrorCode::EffectDenied,
+            format!("{name}: `plugin call` performs no effects; `exomonad call` does, as a role"),
+        );
+        Box::pin(std::future::ready(EncodedAnswer::error(&error).into_json()))
     }
 
     fn config(&self, key: &str) -> Option<String> {

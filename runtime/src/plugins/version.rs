@@ -1,17 +1,17 @@
 //! One version of a role's plugin, checked from end to end before it serves.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use exomonad_engine::{
     CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, Sandbox, closest,
 };
-use exomonad_schema::RawJson;
 use exomonad_schema::common::{
     DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult,
     PluginDescription, Tool,
 };
+use exomonad_schema::{EffectKind, RawJson};
 use jsonschema::Validator;
 
 use super::folder::Source;
@@ -78,7 +78,7 @@ pub struct Version {
     pub tools_json: Vec<u8>,
     /// What it says about itself.
     pub description: Option<PluginDescription>,
-    /// The capabilities that it says it needs and the role does not have.
+    /// The capabilities that it needs and the role does not have.
     pub missing_grants: Vec<String>,
     by_name: HashMap<String, usize>,
     /// Warm sandboxes that wait for a call, if the role asks for those.
@@ -128,12 +128,10 @@ impl Version {
         } else {
             None
         };
-        let needs = description
-            .iter()
-            .flat_map(|description| &description.effects);
+        let needs = needs(&plugin, description.as_ref());
         let missing = needs
-            .filter(|needed| !role.granted.contains(&needed.as_str()))
-            .cloned();
+            .into_iter()
+            .filter(|needed| !role.granted.contains(&needed.as_str()));
         let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
         Ok(Self {
             tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)]))
@@ -242,6 +240,19 @@ fn check_entry_points(plugin: &Plugin) -> Result<(), VersionError> {
             Err(VersionError::NoEntryPoint(exports.join(", ")))
         }
     }
+}
+
+/// The capabilities that a plugin needs: of the effects it imports, and those it says itself.
+fn needs(plugin: &Plugin, description: Option<&PluginDescription>) -> BTreeSet<String> {
+    let imported = plugin
+        .imports()
+        .iter()
+        .filter_map(|import| EffectKind::from_function(import.strip_prefix("extism:host/user::")?))
+        .map(|kind| kind.capability().to_owned());
+    let described = description
+        .into_iter()
+        .flat_map(|description| description.effects.iter().cloned());
+    imported.chain(described).collect()
 }
 
 /// Calls an export that describes the plugin, and reads its answer.
