@@ -16,10 +16,14 @@ pub const COPYING: &str = include_str!("copying.wat");
 pub fn effects_of(wasm: &[u8]) -> Result<Vec<String>, String> {
     let mut effects = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-        if let wasmparser::Payload::ImportSection(imports) = payload.map_err(|error| error.to_string())? {
+        if let wasmparser::Payload::ImportSection(imports) =
+            payload.map_err(|error| error.to_string())?
+        {
             let imports = imports.into_imports().flatten();
             effects.extend(
-                imports.filter(|import| import.module == "extism:host/user").map(|import| import.name.to_owned()),
+                imports
+                    .filter(|import| import.module == "extism:host/user")
+                    .map(|import| import.name.to_owned()),
             );
         }
     }

@@ -1,6 +1,8 @@
 //! Where our engine means to answer otherwise than Extism: one table, with the reasons.
 
-use crate::rivals::{Both, Ended, Failure, Setup, call_both};
+use crate::ended::{Ended, Failure};
+use crate::rivals::{Both, call_both};
+use crate::setup::Setup;
 
 /// A difference that is meant.
 struct Difference {

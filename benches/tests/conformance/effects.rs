@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::rivals::{Ended, Failure, Setup, same, same_bodies, same_calls};
+use crate::ended::{Ended, Failure};
+use crate::rivals::{same, same_bodies, same_calls};
+use crate::setup::Setup;
 
 fn configured(body: &str) -> Setup {
     let config = BTreeMap::from([

@@ -1,6 +1,8 @@
 //! Return codes and `error_set`, alone and together.
 
-use crate::rivals::{Ended, Failure, Setup, same, same_bodies, same_calls};
+use crate::ended::{Ended, Failure};
+use crate::rivals::{same, same_bodies, same_calls};
+use crate::setup::Setup;
 
 #[test]
 fn return_codes_are_reported_alike() {

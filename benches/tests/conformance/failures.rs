@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::rivals::{Ended, Failure, Setup, call_both, same, same_bodies};
+use crate::ended::{Ended, Failure};
+use crate::rivals::{call_both, same, same_bodies};
+use crate::setup::Setup;
 
 #[test]
 fn traps_are_reported_alike() {

@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse};
 
-use crate::rivals::{Ended, Failure, Setup, call_both, same, same_calls};
+use crate::ended::{Ended, Failure};
+use crate::rivals::{call_both, same, same_calls};
+use crate::setup::Setup;
 
 /// Performs a request if its host is allowed, in the way that Extism does.
 pub async fn perform(

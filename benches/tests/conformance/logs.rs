@@ -9,7 +9,9 @@ use exomonad_engine::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::rivals::{self, Ended, Setup, same_bodies};
+use crate::ended::Ended;
+use crate::rivals::{self, same_bodies};
+use crate::setup::Setup;
 
 /// The least level that both hosts record.
 pub const LEVEL: LogLevel = LogLevel::Debug;

@@ -6,6 +6,7 @@
 
 mod differences;
 mod effects;
+mod ended;
 mod errors;
 mod failures;
 mod http;
@@ -16,3 +17,4 @@ mod payload;
 mod pdk;
 mod rivals;
 mod runtimes;
+mod setup;

@@ -2,7 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::rivals::{Ended, Setup, same, same_calls};
+use crate::ended::Ended;
+use crate::rivals::{same, same_calls};
+use crate::setup::Setup;
 
 const NUMBER: &str = r#"(module (func (export "number") (result i64) (i64.const 42)))"#;
 

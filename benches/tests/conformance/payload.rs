@@ -1,6 +1,8 @@
 //! What goes in and comes out: `input_*` and `output_*`.
 
-use crate::rivals::{Ended, Setup, same, same_bodies};
+use crate::ended::Ended;
+use crate::rivals::{same, same_bodies};
+use crate::setup::Setup;
 
 #[test]
 fn the_input_is_read_alike() {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::ended::{Code, Ended, Failure};
 use crate::http::serve;
 use crate::logs;
-use crate::rivals::{self, Ended, Failure, Setup, same_calls};
+use crate::rivals::{self, same_calls};
+use crate::setup::Setup;
 
 /// The plugin with all that it may ask for.
 static PLUGIN: LazyLock<Setup> = LazyLock::new(|| {
@@ -83,10 +85,7 @@ fn failures_have_the_same_words_and_codes() {
     );
     assert_eq!(
         failed,
-        Ended::Failed(
-            Failure::Message("no such tool".to_owned()),
-            rivals::Code(Some(7))
-        )
+        Ended::Failed(Failure::Message("no such tool".to_owned()), Code(Some(7)))
     );
     same_calls(
         "input that is not JSON",

@@ -1,141 +1,20 @@
-//! Both engines with the same host behind them, and what their calls end with.
+//! Both engines with the same host behind them.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
 
 use exomonad_engine::{
-    CallError, CompileCache, Engine, EngineConfig, Host, HostFuture, HttpError, HttpRequest,
-    HttpResponse, Limit, Limits, LoadOptions, LogLevel, Manifest, Plugin,
+    CompileCache, Engine, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse,
+    LoadOptions, LogLevel, Manifest, Plugin,
 };
 
+use crate::ended::{Code, Ended, Failure, extism_failure, ours_failed};
+use crate::setup::Setup;
 use crate::{http, logs};
 
 /// The effects of both hosts: one that reverses its bytes, one that answers with nothing.
 pub const EFFECTS: &[&str] = &["reverse", "nothing"];
-const PAGE: u64 = 64 << 10;
-
-/// A plugin and what its host grants it.
-#[derive(Clone, Debug, Default)]
-pub struct Setup {
-    /// The modules with their names in the manifest.
-    pub modules: Vec<(Option<&'static str>, String)>,
-    pub wasi: bool,
-    pub config: BTreeMap<String, String>,
-    pub allowed_hosts: Vec<String>,
-    pub timeout: Option<Duration>,
-    pub memory_pages: Option<u32>,
-    pub var_bytes: Option<u64>,
-    /// What the manifest says about the digest of the first module.
-    pub digest: Option<String>,
-    /// A module in the binary format, instead of `modules`.
-    pub binary: Option<Vec<u8>>,
-}
-
-impl Setup {
-    /// One module in WAT.
-    pub fn of(wat: impl Into<String>) -> Self {
-        Self {
-            modules: vec![(None, wat.into())],
-            ..Self::default()
-        }
-    }
-
-    /// One module with the whole ABI imported and these functions.
-    pub fn with_abi(body: &str) -> Self {
-        Self::of(include_str!("abi.wat").replace("BODY", body))
-    }
-
-    fn manifest(&self) -> extism::Manifest {
-        let module = |(name, wat): &(Option<&'static str>, String)| {
-            let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}\n{wat}"));
-            let data = extism::Wasm::data(wasm);
-            if let Some(name) = name {
-                data.with_name(*name)
-            } else {
-                data
-            }
-        };
-        let mut wasm: Vec<_> = match &self.binary {
-            Some(binary) => vec![extism::Wasm::data(binary.clone())],
-            None => self.modules.iter().map(module).collect(),
-        };
-        if let (Some(digest), Some(first)) = (&self.digest, wasm.first_mut()) {
-            *first = first.clone().with_hash(digest);
-        }
-        let mut manifest = extism::Manifest::new(wasm)
-            .with_config(self.config.iter())
-            .with_allowed_hosts(self.allowed_hosts.iter().cloned());
-        manifest.timeout_ms = self.timeout.map(|timeout| timeout.as_millis() as u64);
-        manifest.memory.max_pages = self.memory_pages;
-        manifest.memory.max_var_bytes = self.var_bytes;
-        manifest
-    }
-
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.wall_time = self.timeout.unwrap_or(limits.wall_time);
-        limits.memory = self
-            .memory_pages
-            .map_or(limits.memory, |pages| u64::from(pages) * PAGE);
-        limits.vars = self.var_bytes.unwrap_or(limits.vars);
-        limits
-    }
-}
-
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    Answer(Vec<u8>),
-    Failed(Failure, Code),
-    /// The plugin could not even be made.
-    NotLoaded,
-}
-
-/// The return code of a failed call; Extism tells none where a guest only returned another than 0.
-#[derive(Clone, Copy, Debug)]
-pub struct Code(pub Option<i32>);
-
-impl PartialEq for Code {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_none() || other.0.is_none() || self.0 == other.0
-    }
-}
-
-impl Eq for Code {}
-
-/// Why a call failed, without what each engine adds in its own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The guest's own words, or those of the host function that refused.
-    Message(String),
-    Trap(String),
-    Exit(i32),
-    BadHandle,
-    Timeout,
-    Memory,
-    Vars,
-    NoSuchExport,
-    Signature,
-    /// The host itself panicked.
-    Panic,
-}
-
-impl Ended {
-    /// The answer as the numbers that a guest with `$say` wrote.
-    pub fn said(&self) -> Option<Vec<i64>> {
-        let Self::Answer(bytes) = self else {
-            return None;
-        };
-        Some(
-            bytes
-                .chunks(8)
-                .map(|word| word.try_into().map_or(-1, i64::from_le_bytes))
-                .collect(),
-        )
-    }
-}
 
 /// What both engines make of the same calls, one after the other.
 #[derive(Debug)]
@@ -247,7 +126,7 @@ pub fn extism(setup: &Setup, calls: &[(&str, &[u8])]) -> Vec<Ended> {
             .map(|(_, code)| code);
         match answered {
             Ok(bytes) => Ended::Answer(bytes),
-            Err(error) => match extisms(&error.root_cause().to_string()) {
+            Err(error) => match extism_failure(&error.root_cause().to_string()) {
                 // Whether Extism sees the interrupt as a trap depends on when it comes.
                 Failure::Timeout => Ended::Failed(Failure::Timeout, Code(None)),
                 failure => Ended::Failed(failure, Code(code)),
@@ -271,32 +150,6 @@ fn compiled_once(
     Ok(compiled)
 }
 
-fn extisms(message: &str) -> Failure {
-    if let Some(trap) = message.strip_prefix("wasm trap: ") {
-        return Failure::Trap(trap.to_owned());
-    }
-    if let Some(code) = message.strip_prefix("Exited with i32 exit status ") {
-        return Failure::Exit(code.parse().unwrap_or(i32::MIN));
-    }
-    match message {
-        "timeout" => Failure::Timeout,
-        "oom" => Failure::Memory,
-        "Variable store is full" | "Vars are disabled by this host" => Failure::Vars,
-        _ if message.starts_with("Function not found") => Failure::NoSuchExport,
-        _ if message.contains("results, expected 0 or 1")
-            || message.contains("expected 1 argument") =>
-        {
-            Failure::Signature
-        }
-        _ if message.starts_with("invalid handle offset")
-            || message.contains("invalid memory offset") =>
-        {
-            Failure::BadHandle
-        }
-        _ => Failure::Message(message.to_owned()),
-    }
-}
-
 /// Makes the calls under our engine, each in a fresh sandbox or all in a kept one.
 pub fn ours(setup: &Setup, calls: &[(&str, &[u8])], kept: bool) -> Vec<Ended> {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -318,7 +171,7 @@ pub fn ours(setup: &Setup, calls: &[(&str, &[u8])], kept: bool) -> Vec<Ended> {
         let limits = setup.limits();
         let mut sandbox = match plugin.sandbox(host.clone(), limits).await {
             Ok(sandbox) => sandbox,
-            Err(error) => return vec![failed(&error); calls.len()],
+            Err(error) => return vec![ours_failed(&error); calls.len()],
         };
         let mut ended = Vec::new();
         for (export, input) in calls {
@@ -327,9 +180,10 @@ pub fn ours(setup: &Setup, calls: &[(&str, &[u8])], kept: bool) -> Vec<Ended> {
             } else {
                 plugin.call(host.clone(), limits, export, input).await
             };
-            ended.push(
-                answered.map_or_else(|error| failed(&error), |output| Ended::Answer(output.bytes)),
-            );
+            ended.push(answered.map_or_else(
+                |error| ours_failed(&error),
+                |output| Ended::Answer(output.bytes),
+            ));
         }
         ended
     })
@@ -357,32 +211,6 @@ async fn load(engine: &Engine, setup: &Setup) -> Result<Plugin, String> {
         .load(&manifest, &options)
         .await
         .map_err(|error| error.to_string())
-}
-
-fn failed(error: &CallError) -> Ended {
-    let failure = match error {
-        CallError::UnknownExport { .. } => Failure::NoSuchExport,
-        CallError::Signature { .. } => Failure::Signature,
-        CallError::Exit(code) => Failure::Exit(*code),
-        CallError::Limit(hit) => match hit.limit {
-            Limit::WallTime => Failure::Timeout,
-            Limit::Vars => Failure::Vars,
-            Limit::Stack => Failure::Trap("call stack exhausted".to_owned()),
-            _ => Failure::Memory,
-        },
-        CallError::Refused { message } if message.starts_with("variables are turned off") => {
-            Failure::Vars
-        }
-        CallError::Refused { message } if message.starts_with("invalid handle offset") => {
-            Failure::BadHandle
-        }
-        CallError::Trap { message } => match message.strip_prefix("wasm trap: ") {
-            Some(trap) => Failure::Trap(trap.split(" (in ").next().unwrap_or_default().to_owned()),
-            None => Failure::Message(message.clone()),
-        },
-        _ => Failure::Message(error.to_string()),
-    };
-    Ended::Failed(failure, Code(Some(error.return_code())))
 }
 
 /// The host of our engine, with what the manifest of the same setup tells Extism.

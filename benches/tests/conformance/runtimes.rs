@@ -1,6 +1,8 @@
 //! What runs before the first call: start functions, reactors, constructors, Haskell's `hs_init`.
 
-use crate::rivals::{Ended, Setup, same_calls};
+use crate::ended::Ended;
+use crate::rivals::{call_both, same_calls};
+use crate::setup::Setup;
 
 /// Notes which functions ran, in order, as digits of one number.
 const NOTES: &str = r#"
@@ -93,7 +95,7 @@ fn an_initialiser_that_fails_fails_the_call_in_both() {
         r#"(func $start (unreachable)) (start $start)"#,
     ] {
         let setup = Setup::with_abi(&format!("{NOTES} {body}"));
-        let both = crate::rivals::call_both(&setup, &[("run", b"")]);
+        let both = call_both(&setup, &[("run", b"")]);
         for ended in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
             // Extism instantiates the main module while it loads it, and once more for its first call.
             assert!(

@@ -1,4 +1,5 @@
 //! The bulk functions of our SDKs: fast where the engine knows them, and no way around the kernel.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 

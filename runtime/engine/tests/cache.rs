@@ -1,4 +1,5 @@
 //! The compile cache: what comes from it, and that nothing which is wrong with it does any harm.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Calls into plugins: what goes in, what comes out, and how a call fails.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 

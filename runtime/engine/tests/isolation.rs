@@ -1,4 +1,5 @@
 //! What one call leaves behind must not be there for the next: whole memories are searched.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 

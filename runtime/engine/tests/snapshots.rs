@@ -1,4 +1,5 @@
 //! Start-ups that are paid once: what a snapshot holds, and when there is none.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 

@@ -45,17 +45,18 @@ pub const LIMITS: Limits = Limits {
 /// The guest, loaded by our engine.
 pub async fn load(config: EngineConfig, wasm: &[u8]) -> Result<Plugin, String> {
     let engine = Engine::new(config).map_err(|error| error.to_string())?;
-    let imported = effects_of(wasm)?;
-    let mut effects = vec!["wait"];
-    effects.extend(imported.iter().map(String::as_str).filter(|name| *name != "wait"));
+    let imported = effects_of(wasm)?.into_iter().filter(|name| name != "wait");
+    let mut effects: Vec<&'static str> = vec!["wait"];
+    // The engine wants names that last as long as the program; a benchmark loads few plugins.
+    effects.extend(imported.map(|name| &*name.leak()));
     let options = LoadOptions {
-        effects: &effects,
+        effects: effects.leak(),
         ..LoadOptions::default()
     };
-    engine
+    let loaded = engine
         .load(&Manifest::of_module(wasm.to_vec()), &options)
-        .await
-        .map_err(|error| error.to_string())
+        .await;
+    loaded.map_err(|error| error.to_string())
 }
 
 /// Makes `calls` calls, each in a sandbox of its own.

@@ -1,4 +1,5 @@
 //! The kernel against a model: random scripts of calls, with offsets that mean harm.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -122,8 +122,7 @@ fn operand() -> impl Strategy<Value = u64> {
 fn keep_stores_in_blocks(mut script: Vec<Step>) -> Vec<Step> {
     // Blocks small enough that they are never refused, by step, with their sizes.
     let mut live: Vec<(usize, u64)> = Vec::new();
-    for number in 0..script.len() {
-        let step = &mut script[number];
+    for (number, step) in script.iter_mut().enumerate() {
         match step.operation {
             Operation::Alloc if (8..=MOST_LIVE).contains(&step.operand) => {
                 live.push((number, step.operand))

@@ -1,13 +1,17 @@
 //! WASI preview 1 as a guest finds it: clocks, randomness and a log; no files, no environment, no network.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod sleep;
+mod streams;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::{Recorder, call, call_within, load, with_abi};
-use exomonad_engine::{CallError, Host, HostFuture, Limit, Limits, LogLevel, Plugin};
+use common::{Recorder, load, with_abi};
+use exomonad_engine::{Host, HostFuture, Limits, Plugin};
 
 const SUCCESS: i32 = 0;
 const BAD_DESCRIPTOR: i32 = 8;
@@ -272,160 +276,4 @@ async fn the_standard_streams_are_there_and_input_is_at_its_end() {
     )
     .await;
     assert_eq!(errno, SEEK);
-}
-
-/// A guest that writes the texts of `pieces` to a stream, one call each.
-fn writing(stream: i32, pieces: &[&str], end: &str) -> String {
-    let (mut data, mut calls, mut at) = (String::new(), String::new(), 1024);
-    for piece in pieces {
-        let bytes: String = piece.bytes().map(|byte| format!("\\{byte:02x}")).collect();
-        data += &format!(r#"(data (i32.const {at}) "{bytes}")"#);
-        calls += &format!(
-            "(i32.store (i32.const 0) (i32.const {at})) (i32.store (i32.const 4) (i32.const {}))
-             (if (call $write (i32.const {stream}) (i32.const 0) (i32.const 1) (i32.const 16)) (then (unreachable)))",
-            piece.len()
-        );
-        at += piece.len();
-    }
-    with_abi(&format!(r#"{data} (func (export "run") {calls} {end})"#)).replacen(
-        "(module",
-        r#"(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-           (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#,
-        1,
-    )
-}
-
-async fn logged(wat: &str) -> Vec<(LogLevel, String)> {
-    let plugin = load(wat).await;
-    let host = Arc::new(Recorder::default());
-    // How the call ended is another test's.
-    let _ = plugin
-        .call(host.clone(), Limits::default(), "run", b"")
-        .await;
-    let logs: &Mutex<_> = &host.logs;
-    std::mem::take(&mut *logs.lock().unwrap())
-}
-
-#[tokio::test]
-async fn output_streams_go_to_the_log_line_by_line() {
-    let info = |text: &str| (LogLevel::Info, text.to_owned());
-    let lines = logged(&writing(1, &["one\ntw", "o\n", "\n", "unfinished"], "")).await;
-    assert_eq!(lines, [info("one"), info("two"), info("unfinished")]);
-    assert_eq!(
-        logged(&writing(2, &["warned\n"], "")).await,
-        [(LogLevel::Warn, "warned".to_owned())]
-    );
-    for end in [
-        "(unreachable)",
-        "(call $exit (i32.const 0))",
-        "(call $exit (i32.const 3))",
-    ] {
-        assert_eq!(
-            logged(&writing(1, &["the last words"], end)).await,
-            [info("the last words")],
-            "{end}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_flood_of_output_hits_the_log_limit() {
-    let plugin = load(&writing(1, &["0123456789\n"; 40], "")).await;
-    let limits = Limits {
-        log_bytes: 100,
-        ..Limits::default()
-    };
-    let ended = call_within(&plugin, limits, "run", b"").await;
-    assert!(
-        matches!(ended, Err(CallError::Limit(hit)) if hit.limit == Limit::LogBytes),
-        "{ended:?}"
-    );
-}
-
-#[tokio::test]
-async fn an_exit_ends_the_call_with_its_code() {
-    for code in [0, 1, 42, 255] {
-        let end = format!(
-            "(call $output_set (call $input_offset) (call $input_length)) (call $exit (i32.const {code})) (unreachable)"
-        );
-        let plugin = load(&writing(1, &[], &end)).await;
-        let ended = call(&plugin, "run", b"before the exit").await;
-        match code {
-            0 => assert_eq!(ended.unwrap().bytes, b"before the exit"),
-            _ => assert_eq!(ended.unwrap_err(), CallError::Exit(code)),
-        }
-    }
-}
-
-/// A guest that sleeps by `poll_oneoff` on these subscriptions, as (kind, clock, nanoseconds).
-fn polling(subscriptions: &[(u8, u32, u64)]) -> String {
-    let mut stores = String::new();
-    for (nth, (kind, clock, nanos)) in subscriptions.iter().enumerate() {
-        let at = 512 + 48 * nth;
-        stores += &format!(
-            "(i64.store (i32.const {at}) (i64.const {})) (i32.store8 (i32.const {}) (i32.const {kind}))
-             (i32.store (i32.const {}) (i32.const {clock})) (i64.store (i32.const {}) (i64.const {nanos}))",
-            nth + 1,
-            at + 8,
-            at + 16,
-            at + 24
-        );
-    }
-    let count = subscriptions.len();
-    asking(
-        "poll_oneoff",
-        "(param i32 i32 i32 i32)",
-        &format!(
-            "(block (result i32) {stores} (i32.const 512)) (i32.const 64) (i32.const {count}) (i32.const 1000)"
-        ),
-    )
-}
-
-#[tokio::test(start_paused = true)]
-async fn sleeping_guests_hold_no_thread() {
-    // Time stands still and jumps when nothing can run: were the one thread held, it would stay there.
-    let hour = 3_600_000_000_000;
-    let plugin = load(&polling(&[(0, 1, hour), (0, 1, 2 * hour)])).await;
-    let limits = Limits {
-        wall_time: Duration::from_secs(100_000),
-        ..Limits::default()
-    };
-    let begin = tokio::time::Instant::now();
-    let calls = (0..20).map(|_| call_within(&plugin, limits, "run", b""));
-    for ended in futures_util::future::join_all(calls).await {
-        let bytes = ended.unwrap().bytes;
-        assert_eq!(
-            bytes[..12],
-            [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-            "the first clock rang"
-        );
-    }
-    assert!(
-        (3600..3660).contains(&begin.elapsed().as_secs()),
-        "all of them slept through the same hour"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sleeping_guest_is_still_within_its_time() {
-    let plugin = load(&polling(&[(0, 1, u64::MAX)])).await;
-    let ended = call(&plugin, "run", b"").await;
-    assert!(
-        matches!(ended, Err(CallError::Limit(hit)) if hit.limit == Limit::WallTime),
-        "{ended:?}"
-    );
-}
-
-#[tokio::test]
-async fn descriptors_are_ready_at_once() {
-    let (errno, user_data, event) = answer(
-        &load(&polling(&[(0, 1, u64::MAX), (2, 1, 0)])).await,
-        Arc::new(Recorder::default()),
-    )
-    .await;
-    assert_eq!(
-        (errno, user_data, (event >> 16) & 0xff),
-        (SUCCESS, 2, 2),
-        "the second subscription, a write"
-    );
 }

@@ -1,0 +1,37 @@
+//! The host's benchmark over HTTP: `cargo run --release -p exomonad-benches --bin host` prints markdown.
+//!
+//! The load comes from `wrk` (Debian has it), the host is the release binary, and the rival of its
+//! throughput is a plain axum handler that reads and writes the same JSON.
+
+mod load;
+mod native;
+mod reload;
+mod served;
+mod start;
+mod throughput;
+
+type Part = (&'static str, fn() -> Result<(), String>);
+
+fn main() -> Result<(), String> {
+    let parts: &[Part] = &[
+        ("throughput", throughput::report),
+        ("reload", reload::report),
+        ("start", start::report),
+        // The rival is this program again, in a process of its own.
+        ("native", native::serve),
+    ];
+    match std::env::args().nth(1) {
+        Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
+            Some((_, run)) => run(),
+            None => Err(format!(
+                "there is no part `{wanted}`; there are throughput, reload and start"
+            )),
+        },
+        None => {
+            println!("{}\n", exomonad_benches::machine::description());
+            throughput::report()?;
+            reload::report()?;
+            start::report()
+        }
+    }
+}
