@@ -9,6 +9,46 @@ use std::process::Command;
 /// host function `wait` answers.
 pub const COPYING: &str = include_str!("copying.wat");
 
+/// A guest to measure.
+pub struct Guest {
+    /// What it was made with.
+    pub name: &'static str,
+    /// The module.
+    pub wasm: Vec<u8>,
+    /// The functions that answer with as much as they are given.
+    pub exports: &'static [&'static str],
+}
+
+/// All guests there are; those that cannot be had here are named on standard error.
+///
+/// # Errors
+/// If the one in text form is not valid.
+pub fn all() -> Result<Vec<Guest>, String> {
+    let wasm = wat::parse_str(COPYING).map_err(|error| error.to_string())?;
+    let mut guests = vec![Guest {
+        name: "WAT",
+        wasm,
+        exports: &["echo", "effect"],
+    }];
+    match pdk_plugin() {
+        Ok(wasm) => guests.push(Guest {
+            name: "Rust PDK",
+            wasm,
+            exports: &["echo", "effect"],
+        }),
+        Err(reason) => eprintln!("without the PDK's guest: {reason}"),
+    }
+    match shipped_echo() {
+        Some(wasm) => guests.push(Guest {
+            name: "our SDK",
+            wasm,
+            exports: &["echo"],
+        }),
+        None => eprintln!("without our SDK's guest: there is no plugins/dist/echo.wasm"),
+    }
+    Ok(guests)
+}
+
 /// The host functions that a guest imports from `extism:host/user`.
 ///
 /// # Errors

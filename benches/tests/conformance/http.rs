@@ -192,9 +192,8 @@ fn what_is_not_on_the_allow_list_is_refused_in_the_same_words() {
     let input = format!(r#"{{"url":"{server}/200/"}}"#);
     for hosts in [&[][..], &["localhost"], &["example.com", "127.0.0.2"]] {
         let ended = same("another host", &allowed(hosts), input.as_bytes());
-        assert_eq!(
+        assert!(
             matches!(&ended, Ended::Failed(Failure::Message(message), _) if message.ends_with("is not allowed")),
-            true,
             "{ended:?}"
         );
     }

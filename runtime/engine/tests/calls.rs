@@ -370,3 +370,15 @@ async fn a_kept_sandbox_remembers_and_a_trapped_one_is_done_for() {
         .unwrap_err();
     assert!(!sandbox.is_usable());
 }
+
+#[tokio::test]
+async fn a_guest_that_reaches_its_own_maximum_hit_no_limit_of_ours() {
+    let plugin = load(
+        r#"(module (memory 1 2) (func (export "run")
+          (drop (memory.grow (i32.const 1)))
+          (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then (unreachable)))))"#,
+    )
+    .await;
+    let ended = call(&plugin, "run", b"").await;
+    assert!(matches!(ended, Err(CallError::Trap { .. })), "{ended:?}");
+}

@@ -1,10 +1,12 @@
 //! Calls, one after the other: Extism warm and new, ours warm and fresh.
 
-use std::time::Instant;
+use std::fmt;
+use std::time::{Duration, Instant};
 
 use exomonad_benches::guests;
 use exomonad_benches::measure::{Rival, in_turns, micros, ratio};
-use exomonad_engine::EngineConfig;
+use exomonad_engine::{EngineConfig, Plugin};
+use tokio::runtime::Runtime;
 
 use crate::host::{extism_call, extism_compiled, extism_plugin, fresh, load, warm};
 
@@ -18,74 +20,86 @@ pub fn report() -> Result<(), String> {
          fresh ÷ Extism warm |"
     );
     println!("|---|---|---|--:|--:|--:|--:|--:|--:|");
-    let copying = wat::parse_str(guests::COPYING).map_err(|error| error.to_string())?;
-    let mut guests = vec![("WAT", copying, &["echo", "effect"][..])];
-    match guests::pdk_plugin() {
-        Ok(wasm) => guests.push(("Rust PDK", wasm, &["echo", "effect"])),
-        Err(reason) => println!("(no PDK guest: {reason})"),
-    }
-    if let Some(wasm) = guests::shipped_echo() {
-        guests.push(("our SDK", wasm, &["echo"]));
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    for (name, wasm, exports) in &guests {
-        let compiled = extism_compiled(wasm)?;
-        let plugin = runtime.block_on(load(EngineConfig::default(), wasm))?;
-        for export in *exports {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    for guest in guests::all()? {
+        let compiled = extism_compiled(&guest.wasm)?;
+        let plugin = runtime.block_on(load(EngineConfig::default(), &guest.wasm))?;
+        for export in guest.exports {
             for (payload, size) in PAYLOADS {
                 let input: Vec<u8> = (0..size).map(|n| b'a' + (n % 26) as u8).collect();
-                let mut kept = extism_plugin(&compiled);
-                // Inside a task, where a server's calls are.
-                let ours = |is_fresh: bool| {
-                    let (runtime, plugin, input, export) =
-                        (&runtime, plugin.clone(), input.clone(), *export);
-                    Rival::new(move |calls| {
-                        let (plugin, input) = (plugin.clone(), input.clone());
-                        let export = export.to_owned();
-                        let task = runtime.spawn(async move {
-                            match is_fresh {
-                                true => fresh(&plugin, &export, &input, calls).await,
-                                false => warm(&plugin, &export, &input, calls).await,
-                            }
-                        });
-                        runtime.block_on(task).unwrap_or_default()
-                    })
-                };
-                let mut rivals = [
-                    Rival::new(|calls| {
-                        let begin = Instant::now();
-                        (0..calls).for_each(|_| extism_call(&mut kept, export, &input));
-                        begin.elapsed()
-                    }),
-                    Rival::new(|calls| {
-                        let begin = Instant::now();
-                        (0..calls).for_each(|_| {
-                            extism_call(&mut extism_plugin(&compiled), export, &input)
-                        });
-                        begin.elapsed()
-                    }),
-                    ours(false),
-                    ours(true),
-                ];
-                let times = in_turns(&mut rivals);
-                let [extism_warm, extism_new, our_warm, our_fresh] = times[..] else {
-                    return Err("a rival has not been measured".to_owned());
-                };
-                println!(
-                    "| {name} | {export} | {payload} | {} | {} | {} | {} | {} | {} |",
-                    micros(extism_warm),
-                    micros(extism_new),
-                    micros(our_warm),
-                    micros(our_fresh),
-                    ratio(extism_warm, our_warm),
-                    ratio(our_fresh, extism_warm),
-                );
+                let times = Times::of(&runtime, &compiled, &plugin, export, &input);
+                println!("| {} | {export} | {payload} {times}", guest.name);
             }
         }
     }
     println!();
     Ok(())
+}
+
+struct Times {
+    extism_warm: Duration,
+    extism_new: Duration,
+    our_warm: Duration,
+    our_fresh: Duration,
+}
+
+impl Times {
+    fn of(
+        runtime: &Runtime,
+        compiled: &extism::CompiledPlugin,
+        plugin: &Plugin,
+        export: &'static str,
+        input: &[u8],
+    ) -> Self {
+        let mut kept = extism_plugin(compiled);
+        // Inside a task, where a server's calls are.
+        let ours = |is_fresh: bool| {
+            Rival::new(move |calls| {
+                let (plugin, input) = (plugin.clone(), input.to_vec());
+                let task = runtime.spawn(async move {
+                    if is_fresh {
+                        fresh(&plugin, export, &input, calls).await
+                    } else {
+                        warm(&plugin, export, &input, calls).await
+                    }
+                });
+                runtime.block_on(task).unwrap_or_default()
+            })
+        };
+        let times = in_turns(&mut [
+            Rival::new(|calls| {
+                let begin = Instant::now();
+                (0..calls).for_each(|_| extism_call(&mut kept, export, input));
+                begin.elapsed()
+            }),
+            Rival::new(|calls| {
+                let begin = Instant::now();
+                (0..calls).for_each(|_| extism_call(&mut extism_plugin(compiled), export, input));
+                begin.elapsed()
+            }),
+            ours(false),
+            ours(true),
+        ]);
+        Self {
+            extism_warm: times[0],
+            extism_new: times[1],
+            our_warm: times[2],
+            our_fresh: times[3],
+        }
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "| {} | {} | {} | {} | {} | {} |",
+            micros(self.extism_warm),
+            micros(self.extism_new),
+            micros(self.our_warm),
+            micros(self.our_fresh),
+            ratio(self.extism_warm, self.our_warm),
+            ratio(self.our_fresh, self.extism_warm),
+        )
+    }
 }

@@ -1,5 +1,6 @@
 //! What a fresh call is made of, and what the pool's `keep_resident` does to it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,69 +8,86 @@ use exomonad_benches::guests;
 use exomonad_benches::machine::minor_faults;
 use exomonad_benches::measure::{Rival, in_turns, micros};
 use exomonad_engine::{EngineConfig, Host, Plugin};
+use tokio::runtime::Runtime;
 
 use crate::host::{Bench, LIMITS, fresh, load, warm};
 
+const PAYLOADS: [(&str, usize); 2] = [("200 B", 200), ("64 KiB", 64 << 10)];
 const KEPT: [u64; 4] = [0, 64 << 10, 256 << 10, 2 << 20];
 const COUNTED: u32 = 2000;
 
 /// Prints the table.
 pub fn report() -> Result<(), String> {
-    println!("## What a fresh call is made of (echo, 200 B)\n");
+    println!("## What a fresh call is made of (echo)\n");
     println!(
-        "| guest | keep_resident | instance made and dropped | page faults of it | warm call | fresh call | page faults of it |"
+        "| guest | payload | keep_resident | instance alone | warm call | fresh call | page faults of it |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|");
-    let copying = wat::parse_str(guests::COPYING).map_err(|error| error.to_string())?;
-    let mut measured = vec![("WAT", copying)];
-    if let Ok(wasm) = guests::pdk_plugin() {
-        measured.push(("Rust PDK", wasm));
-    }
-    if let Some(wasm) = guests::shipped_echo() {
-        measured.push(("our SDK", wasm));
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    for (name, wasm) in &measured {
-        for keep_resident in KEPT {
-            let plugin = runtime.block_on(load(
-                EngineConfig {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    for guest in guests::all()? {
+        for (payload, size) in PAYLOADS {
+            for keep_resident in KEPT {
+                let config = EngineConfig {
                     keep_resident,
                     ..EngineConfig::default()
-                },
-                wasm,
-            ))?;
-            let timed = |what: What| {
-                let (runtime, plugin) = (&runtime, plugin.clone());
-                Rival::new(move |calls| {
-                    runtime
-                        .block_on(runtime.spawn(what.run(plugin.clone(), calls)))
-                        .unwrap_or_default()
-                })
-            };
-            let times =
-                in_turns(&mut [timed(What::Instance), timed(What::Warm), timed(What::Fresh)]);
-            let faults = |what: What| {
-                let before = minor_faults();
-                // Only the faults matter here.
-                let _ = runtime.block_on(runtime.spawn(what.run(plugin.clone(), COUNTED)));
-                (minor_faults() - before) as f64 / f64::from(COUNTED)
-            };
-            println!(
-                "| {name} | {} KiB | {} | {:.1} | {} | {} | {:.1} |",
-                keep_resident >> 10,
-                micros(times[0]),
-                faults(What::Instance),
-                micros(times[1]),
-                micros(times[2]),
-                faults(What::Fresh),
-            );
+                };
+                let plugin = runtime.block_on(load(config, &guest.wasm))?;
+                let costs = Costs::of(&runtime, &plugin, &vec![b'a'; size]);
+                println!(
+                    "| {} | {payload} | {} KiB {costs}",
+                    guest.name,
+                    keep_resident >> 10
+                );
+            }
         }
     }
     println!();
     Ok(())
+}
+
+struct Costs {
+    instance: Duration,
+    warm: Duration,
+    fresh: Duration,
+    faults: f64,
+}
+
+impl Costs {
+    fn of(runtime: &Runtime, plugin: &Plugin, input: &[u8]) -> Self {
+        let run = |what: What, calls| {
+            let task = runtime.spawn(what.run(plugin.clone(), input.to_vec(), calls));
+            runtime.block_on(task).unwrap_or_default()
+        };
+        let rival = |what: What| Rival::new(move |calls| run(what, calls));
+        let times = in_turns(&mut [rival(What::Instance), rival(What::Warm), rival(What::Fresh)]);
+        let before = minor_faults();
+        run(What::Fresh, COUNTED);
+        let faults = (minor_faults() - before) as f64 / f64::from(COUNTED);
+        Self {
+            instance: times[0],
+            warm: times[1],
+            fresh: times[2],
+            faults,
+        }
+    }
+}
+
+impl fmt::Display for Costs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            instance,
+            warm,
+            fresh,
+            faults,
+        } = self;
+        write!(
+            f,
+            "| {} | {} | {} | {faults:.1} |",
+            micros(*instance),
+            micros(*warm),
+            micros(*fresh)
+        )
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -80,21 +98,23 @@ enum What {
 }
 
 impl What {
-    async fn run(self, plugin: Plugin, calls: u32) -> Duration {
-        let input = [b'a'; 200];
+    async fn run(self, plugin: Plugin, input: Vec<u8>, calls: u32) -> Duration {
         match self {
             Self::Warm => warm(&plugin, "echo", &input, calls).await,
             Self::Fresh => fresh(&plugin, "echo", &input, calls).await,
-            Self::Instance => {
-                let host: Arc<dyn Host> = Arc::new(Bench);
-                let begin = Instant::now();
-                for _ in 0..calls {
-                    if let Err(error) = plugin.sandbox(host.clone(), LIMITS).await {
-                        panic!("no sandbox: {error}");
-                    }
-                }
-                begin.elapsed()
-            }
+            Self::Instance => instances(&plugin, calls).await,
         }
     }
+}
+
+/// Makes sandboxes and drops them without a call.
+async fn instances(plugin: &Plugin, count: u32) -> Duration {
+    let host: Arc<dyn Host> = Arc::new(Bench);
+    let begin = Instant::now();
+    for _ in 0..count {
+        if let Err(error) = plugin.sandbox(host.clone(), LIMITS).await {
+            panic!("no sandbox: {error}");
+        }
+    }
+    begin.elapsed()
 }
