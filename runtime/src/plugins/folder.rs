@@ -115,7 +115,9 @@ pub fn stamp(path: &Path) -> io::Result<Stamp> {
         );
     }
     let stamps = files.into_iter().map(|file| {
-        let about = fs::metadata(&file)?;
+        let about = fs::metadata(&file).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+        })?;
         Ok((
             file,
             about.size(),

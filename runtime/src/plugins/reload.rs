@@ -136,35 +136,43 @@ impl Reloader {
                 (false, false) => poll,
                 (false, true) => Duration::from_secs(365 * 24 * 3600),
             };
-            let request = match tokio::time::timeout(pause, inbox.recv()).await {
+            let mut waiting = Vec::new();
+            match tokio::time::timeout(pause, inbox.recv()).await {
                 Ok(None) => return,
-                Ok(Some(request)) => Some(request),
-                Err(_) => None,
+                Ok(Some(Request::Now(answer))) => waiting.push(answer),
+                // A burst of events is one change: let it settle.
+                Ok(Some(Request::Look)) => tokio::time::sleep(settle).await,
+                Err(_) => {}
+            }
+            // One look serves all that have asked meanwhile.
+            while let Ok(request) = inbox.try_recv() {
+                if let Request::Now(answer) = request {
+                    waiting.push(answer);
+                }
+            }
+            let changes = match waiting.is_empty() {
+                true => self.look(false).await,
+                false => self.look_twice(settle).await,
             };
-            match request {
-                Some(Request::Now(answer)) => {
-                    let mut changes = self.look(true).await;
-                    // What just changed is looked at twice, so that the answer covers it.
-                    if !changes.pending.is_empty() {
-                        tokio::time::sleep(settle).await;
-                        let second = self.look(false).await;
-                        changes.loaded.extend(second.loaded);
-                        changes.removed.extend(second.removed);
-                        changes.failed.extend(second.failed);
-                        changes.pending = second.pending;
-                    }
-                    again = !changes.pending.is_empty();
-                    let _ = answer.send(changes);
-                }
-                Some(Request::Look) => {
-                    // A burst of events is one change: let it settle.
-                    tokio::time::sleep(settle).await;
-                    while let Ok(Request::Look) = inbox.try_recv() {}
-                    again = !self.look(false).await.pending.is_empty();
-                }
-                None => again = !self.look(false).await.pending.is_empty(),
+            again = !changes.pending.is_empty();
+            for answer in waiting {
+                let _ = answer.send(changes.clone());
             }
         }
+    }
+
+    /// Looks also at what failed before; what just changed is looked at again, so that the answer covers it.
+    async fn look_twice(&mut self, settle: Duration) -> Changes {
+        let mut changes = self.look(true).await;
+        if !changes.pending.is_empty() {
+            tokio::time::sleep(settle).await;
+            let second = self.look(false).await;
+            changes.loaded.extend(second.loaded);
+            changes.removed.extend(second.removed);
+            changes.failed.extend(second.failed);
+            changes.pending = second.pending;
+        }
+        changes
     }
 
     /// Compares the folder with what serves, and loads what is new. `retry` also tries again what failed.
@@ -261,14 +269,14 @@ impl Reloader {
             Source::Embedded(_) => (found, None),
             Source::File(path) => match folder::stamp(path) {
                 Ok(stamp) => (found, Some(stamp)),
+                // Says which file, of those that a manifest names.
                 Err(error) => {
-                    let message = format!("{}: {error}", path.display());
-                    return fail(role, vec![path.clone()], message, changes);
+                    return fail(role, vec![path.clone()], error.to_string(), changes);
                 }
             },
         };
-        let is_new = known.tried.as_ref() != Some(&now);
-        if !is_new && !(retry && known.failed) {
+        let again = retry && known.failed;
+        if known.tried.as_ref() == Some(&now) && !again {
             // Unchanged: a problem of the folder, or of a clash, is over.
             if !known.failed {
                 role.set_problem(None);
