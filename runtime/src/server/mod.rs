@@ -2,6 +2,7 @@
 
 pub mod guard;
 mod listen;
+mod named;
 pub mod openapi;
 pub mod problem;
 pub mod report;
@@ -100,18 +101,6 @@ impl App {
             Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
         })
     }
-
-    /// Gives up after the configured time. Dropping the work cancels it, down to the guest.
-    async fn in_time<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let limit = self.house.config.server.request_timeout;
-        match tokio::time::timeout(limit.get(), work).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Timeout(limit.to_string())),
-        }
-    }
 }
 
 /// All endpoints behind the guard.
@@ -124,14 +113,20 @@ pub fn router(app: App) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(max_body))
-        .layer(middleware::from_fn_with_state(app.clone(), check_names))
+        .layer(middleware::from_fn_with_state(app.clone(), admit))
         .with_state(app)
 }
 
-async fn check_names(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.guard.check_names(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(failure) => failure.into_response(),
+/// What holds for every request: the names in it are this server's, and it ends in time, its body included.
+async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    if let Err(failure) = app.guard.check_names(request.uri(), request.headers()) {
+        return failure.into_response();
+    }
+    let limit = app.house.config.server.request_timeout;
+    // Dropping the work cancels it, down to the guest.
+    match tokio::time::timeout(limit.get(), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure::Timeout(limit.to_string()).into_response(),
     }
 }
 

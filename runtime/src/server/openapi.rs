@@ -53,8 +53,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
             json!({"description": "Success", "content": content}),
         );
     }
-    // Any request can name a host or an origin that is not allowed.
-    for status in route.problems.iter().chain([&403, &500]) {
+    // Any request can name a host or an origin that is not allowed, or take too long.
+    for status in route.problems.iter().chain([&403, &500, &504]) {
         let content = json!({MEDIA_TYPE: {"schema": problem}});
         responses.insert(
             status.to_string(),

@@ -25,6 +25,7 @@ pub struct Problem {
     pub detail: String,
     /// Where arguments break their schema.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub errors: Vec<Violation>,
 }
 

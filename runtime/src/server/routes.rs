@@ -1,7 +1,7 @@
 //! The endpoints: one table that the router and the API description are both made from.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use super::guard::Access;
+use super::named::Named;
 use super::report;
 use super::{App, openapi};
 use crate::calls::{Call, Caller, fresh_call_id};
@@ -106,7 +107,7 @@ pub const ROUTES: &[Route] = &[
         request: Body::None,
         response: Body::Json(schema::<ListToolsResult>),
         success: &[200],
-        problems: &[401, 404, 503],
+        problems: &[400, 401, 404, 503],
         wants_token: true,
         handler: || get(tools),
     },
@@ -117,7 +118,7 @@ pub const ROUTES: &[Route] = &[
         request: Body::Json(schema::<ToolCall>),
         response: Body::Json(schema::<CallToolResult>),
         success: &[200],
-        problems: &[400, 401, 404, 413, 422, 429, 503, 504],
+        problems: &[400, 401, 404, 413, 422, 429, 503],
         wants_token: true,
         handler: || post(call_tool),
     },
@@ -128,7 +129,7 @@ pub const ROUTES: &[Route] = &[
         request: Body::Json(schema::<serde_json::Value>),
         response: Body::Json(schema::<HookOutput>),
         success: &[200],
-        problems: &[400, 401, 404, 413, 429, 502, 503, 504],
+        problems: &[400, 401, 404, 413, 429, 502, 503],
         wants_token: true,
         handler: || post(call_hook),
     },
@@ -150,7 +151,7 @@ pub const ROUTES: &[Route] = &[
         request: Body::Json(schema::<RawCall>),
         response: Body::Bytes,
         success: &[200],
-        problems: &[400, 401, 403, 404, 413, 429, 502, 503, 504],
+        problems: &[400, 401, 403, 404, 413, 429, 502, 503],
         wants_token: true,
         handler: || post(call_raw),
     },
@@ -213,7 +214,7 @@ async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, F
 
 async fn tools(
     State(app): State<App>,
-    Path(role): Path<String>,
+    Named(role): Named<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let role = app.role(&role, &headers)?;
@@ -228,7 +229,7 @@ async fn tools(
 
 async fn call_tool(
     State(app): State<App>,
-    Path(role): Path<String>,
+    Named(role): Named<String>,
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Failure> {
@@ -236,16 +237,14 @@ async fn call_tool(
     let call: ToolCall = app.parse(body)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let answer = app
-        .in_time(running.tool(&call.name, call.arguments))
-        .await?;
+    let answer = running.tool(&call.name, call.arguments).await?;
     tracing::info!(role = %role.name(), tool = call.name, call_id = %id, is_error = answer.is_error, "tool call");
     Ok(with_call_id(json(answer.json), &id))
 }
 
 async fn call_hook(
     State(app): State<App>,
-    Path((role, event)): Path<(String, String)>,
+    Named((role, event)): Named<(String, String)>,
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Failure> {
@@ -261,7 +260,7 @@ async fn call_hook(
     };
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let output = app.in_time(running.hook(event, payload)).await?;
+    let output = running.hook(event, payload).await?;
     Ok(with_call_id(axum::Json(output).into_response(), &id))
 }
 
@@ -278,8 +277,8 @@ async fn call_raw(
     let role = app.house.role(&call.plugin)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let output = app
-        .in_time(running.raw(&call.function, call.input.as_bytes()))
+    let output = running
+        .raw(&call.function, call.input.as_bytes())
         .await?;
     let response = (
         [(header::CONTENT_TYPE, "application/octet-stream")],
