@@ -32,7 +32,7 @@ impl HttpClient {
     ) -> Result<HttpResponse, HttpError> {
         let failed = |reason: String| HttpError::Failed(reason);
         let mut url = Url::parse(&request.url)
-            .map_err(|error| failed(format!("`{}` is not a URL: {error}", request.url)))?;
+            .map_err(|error| failed(format!("the URL is not one: {error}")))?;
         let method = request
             .method
             .as_deref()
@@ -69,10 +69,8 @@ impl HttpClient {
                 _ => return read(response, request.max_response, &url).await,
             }
         }
-        Err(failed(format!(
-            "{} redirects more than {REDIRECTS} times",
-            request.url
-        )))
+        let host = url.host_str().unwrap_or_default();
+        Err(failed(format!("{host} redirects more than {REDIRECTS} times")))
     }
 }
 

@@ -22,6 +22,8 @@ use crate::role::RoleSettings;
 
 /// Violations that one answer lists; arguments can break a schema in thousands of places.
 const VIOLATIONS: usize = 20;
+/// Characters of what is said about one of them.
+const VIOLATION: usize = 500;
 
 /// Why a plugin file does not become a version.
 #[derive(Debug, thiserror::Error)]
@@ -199,9 +201,17 @@ impl CheckedTool {
         errors
             .map(|error| Violation {
                 pointer: error.instance_path().to_string(),
-                message: error.to_string(),
+                message: shortened(error.to_string()),
             })
             .collect()
+    }
+}
+
+/// A message that repeats large arguments is of no use to anybody.
+fn shortened(message: String) -> String {
+    match message.char_indices().nth(VIOLATION) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
     }
 }
 
