@@ -277,9 +277,7 @@ async fn call_raw(
     let role = app.house.role(&call.plugin)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
-    let output = running
-        .raw(&call.function, call.input.as_bytes())
-        .await?;
+    let output = running.raw(&call.function, call.input.as_bytes()).await?;
     let response = (
         [(header::CONTENT_TYPE, "application/octet-stream")],
         output.bytes,

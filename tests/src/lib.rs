@@ -1,0 +1,35 @@
+//! The harness of the end-to-end tests: the real binary in a folder of its own.
+//!
+//! - [`Place`]: a temporary folder with a git repository, a home, a configuration and plugins, in which
+//!   the binary is run;
+//! - [`Host`]: `exomonad serve`, running in a place;
+//! - [`Answer`]: what came back over HTTP, with checks for what every answer has to be;
+//! - [`Guest`]: a plugin written by a test, as WebAssembly text;
+//! - [`Load`]: connections that call without a pause;
+//! - [`Connection`]: bytes on a socket, for clients that don't behave;
+//! - [`WebServer`]: something for a guest to reach over HTTP;
+//! - [`eventually`]: waits for what is bound to happen, and says what didn't.
+//!
+//! The binary is `$EXOMONAD_BIN`, otherwise the one that lies beside the tests' own build. With
+//! `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary.
+
+mod answer;
+mod connection;
+mod guest;
+mod host;
+mod load;
+mod place;
+mod program;
+mod small_disk;
+mod waiting;
+mod web_server;
+
+pub use answer::{Answer, ToolResult};
+pub use connection::Connection;
+pub use guest::{BEGUN, Guest, OWN_TEXT, shipped_plugin, tool_named};
+pub use host::Host;
+pub use load::Load;
+pub use place::Place;
+pub use program::{Ran, binary};
+pub use waiting::{PATIENCE, eventually, never_within};
+pub use web_server::WebServer;

@@ -1,0 +1,337 @@
+//! Requests that are refused: each with a status, a stable code and a sentence that helps.
+
+use exomonad_tests::{Answer, Connection, Host, Place};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn assert_serves(host: &Host) {
+    let echoed = host
+        .tool("echo", "echo", json!({"text": "still here"}))
+        .await;
+    assert_eq!(echoed.structured()["text"], "still here");
+}
+
+async fn with_headers(host: &Host, headers: &[(&str, &str)]) -> Answer {
+    let request = host.request(Method::GET, "/roles");
+    Answer::of(headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn a_host_name_that_is_not_the_host_s_own_is_refused() {
+    let place = Place::new().config("[server]\nallowed_hosts = ['exomonad', '*.internal']\n");
+    let host = place.serve().await;
+    for name in [
+        "localhost",
+        "localhost:1",
+        "127.0.0.1:7432",
+        "[::1]:7432",
+        "exomonad:7432",
+        "a.internal",
+    ] {
+        assert_eq!(
+            with_headers(&host, &[("host", name)]).await.status,
+            200,
+            "{name}"
+        );
+    }
+    for name in [
+        "evil.example",
+        "localhost.evil.example",
+        "internal",
+        "exomonad.evil.example",
+        "10.1.2.3",
+    ] {
+        let message = with_headers(&host, &[("host", name)])
+            .await
+            .problem(403, "host_not_allowed");
+        assert!(
+            message.contains(name) && message.contains("`server.allowed_hosts`"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_of_another_origin_is_refused() {
+    let place = Place::new().config("[server]\nallowed_origins = ['https://console.example']\n");
+    let host = place.serve().await;
+    for origin in ["https://console.example", host.url().as_str()] {
+        assert_eq!(
+            with_headers(&host, &[("origin", origin)]).await.status,
+            200,
+            "{origin}"
+        );
+    }
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://console.example",
+        "http://localhost:1",
+        "https://console.example.evil.example",
+    ] {
+        let message = with_headers(&host, &[("origin", origin)])
+            .await
+            .problem(403, "origin_not_allowed");
+        assert!(
+            message.contains(origin) && message.contains("`server.allowed_origins`"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_refused_runs_nothing() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let body = json!({"name": "echo", "arguments": {"text": "a"}}).to_string();
+    let request = host
+        .request(Method::POST, "/role/echo/mcp/call")
+        .header("origin", "https://evil.example")
+        .body(body);
+    Answer::of(request).await.problem(403, "origin_not_allowed");
+    assert!(!host.log().contains("tool call"), "{}", host.log());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_was_likely_meant() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let role = host
+        .call("echoo", "echo", json!({}))
+        .await
+        .problem(404, "role_not_found");
+    assert!(
+        role.contains("`echoo`") && role.contains("did you mean `echo`?"),
+        "{role}"
+    );
+    let tool = host
+        .call("tl", "repo_statu", json!({}))
+        .await
+        .problem(404, "tool_not_found");
+    assert!(tool.contains("did you mean `repo_status`?"), "{tool}");
+    let far = host
+        .call("tl", "something_else", json!({}))
+        .await
+        .problem(404, "tool_not_found");
+    assert!(!far.contains("did you mean"), "{far}");
+    let route = host.get("/role/tl").await.problem(404, "route_not_found");
+    assert!(route.contains("/openapi.json"), "{route}");
+    host.get("/role/tl/mcp/call")
+        .await
+        .problem(405, "method_not_allowed");
+    host.post("/health", "")
+        .await
+        .problem(405, "method_not_allowed");
+    for odd in [
+        "/role/%2e%2e/mcp/tools",
+        "/role/TL/mcp/tools",
+        "/role/%ff/mcp/tools",
+        "/role/a%2Fb/mcp/tools",
+    ] {
+        let answer = host.get(odd).await;
+        assert!(matches!(answer.status, 400 | 404), "{odd}: {answer:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            "application/problem+json",
+            "{odd}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_tool_call_is_refused() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\"echo\"",
+        b"{\"name\":\"echo\"",
+        b"{\"name\":\"echo\",\"arguments\":{\"text\":\"a\"}} trailing",
+        b"{\"name\":\"echo\",\"name\":\"echo\"}",
+        b"{\"name\":\"echo\",\"unknown\":1}",
+        b"{\"name\":\"\xff\xfe\"}",
+        b"name=echo&arguments=",
+        b"{'name':'echo'}",
+    ];
+    for body in bodies {
+        let message = host
+            .post("/role/echo/mcp/call", body.to_vec())
+            .await
+            .problem(400, "invalid_request");
+        assert!(!message.is_empty());
+    }
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
+async fn deeply_nested_json_is_refused_wherever_it_stands() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for depth in [200, 100_000, 1_000_000] {
+        let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        host.post("/role/echo/mcp/call", nested.clone())
+            .await
+            .problem(400, "invalid_request");
+        let arguments = format!(r#"{{"name":"echo","arguments":{{"text":{nested}}}}}"#);
+        host.post("/role/echo/mcp/call", arguments)
+            .await
+            .problem(400, "invalid_request");
+        let open = "{\"a\":".repeat(depth);
+        host.post("/role/echo/mcp/call", open)
+            .await
+            .problem(400, "invalid_request");
+        // A hook's event is the guest's to read; what it cannot read it has no opinion on, or fails at.
+        let hook = host.post("/role/tl/hook/pre_tool_use", nested).await;
+        assert!(matches!(hook.status, 200 | 400 | 502), "{hook:?}");
+    }
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
+async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
+    let place = Place::new().config("[server]\nmax_body = '64KiB'\n");
+    let host = place.serve().await;
+    let of_length = |length: usize| {
+        let frame = json!({"name": "echo", "arguments": {"text": ""}})
+            .to_string()
+            .len();
+        json!({"name": "echo", "arguments": {"text": "x".repeat(length - frame)}}).to_string()
+    };
+    assert_eq!(
+        host.post("/role/echo/mcp/call", of_length(64 << 10))
+            .await
+            .status,
+        200,
+        "the limit itself"
+    );
+    let message = host
+        .post("/role/echo/mcp/call", of_length((64 << 10) + 1))
+        .await
+        .problem(413, "body_too_large");
+    assert!(
+        message.contains("65536") && message.contains("`server.max_body`"),
+        "{message}"
+    );
+    let in_chunks =
+        futures_util::stream::iter((0..8).map(|_| Ok::<_, std::io::Error>("x".repeat(16 << 10))));
+    let body = reqwest::Body::wrap_stream(in_chunks);
+    host.post("/role/echo/mcp/call", body)
+        .await
+        .problem(413, "body_too_large");
+    for path in ["/role/tl/hook/pre_tool_use", "/role/echo/mcp/call"] {
+        host.post(path, "x".repeat(70_000))
+            .await
+            .problem(413, "body_too_large");
+    }
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
+async fn a_promise_of_a_huge_body_takes_no_memory() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let before = host.resident_bytes();
+    let mut connections = Vec::new();
+    for _ in 0..20 {
+        let mut connection = Connection::open(&host).await;
+        connection
+            .send_head("/role/echo/mcp/call", 15 << 20)
+            .await
+            .unwrap();
+        connection.send("{\"name\":").await.unwrap();
+        connections.push(connection);
+    }
+    assert_serves(&host).await;
+    assert!(
+        host.resident_bytes() < before + (100 << 20),
+        "{before} → {}",
+        host.resident_bytes()
+    );
+}
+
+#[tokio::test]
+async fn arguments_that_break_the_schema_never_reach_the_guest() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let broken = async |tool: &str, arguments: Value| {
+        let answer = host.call("tl", tool, arguments).await;
+        answer.problem(422, "invalid_arguments");
+        answer.json()["errors"].as_array().unwrap().clone()
+    };
+    let errors = broken("recent_work", json!({"limit": 0})).await;
+    assert_eq!(errors[0]["pointer"], "/limit");
+    assert!(
+        errors[0]["message"].as_str().unwrap().contains('1'),
+        "{errors:?}"
+    );
+    let errors = broken("recent_work", json!({"limit": "ten", "workingDir": 7})).await;
+    let mut pointers: Vec<_> = errors
+        .iter()
+        .filter_map(|error| error["pointer"].as_str())
+        .collect();
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/limit", "/workingDir"]);
+    let errors = broken("file_pr", json!({"body": "no title"})).await;
+    assert_eq!(
+        errors[0]["pointer"], "",
+        "what is missing is missing in the whole"
+    );
+    assert!(
+        errors[0]["message"].as_str().unwrap().contains("title"),
+        "{errors:?}"
+    );
+    for whole in [json!([]), json!("text"), json!(null), json!(5)] {
+        assert_eq!(broken("repo_status", whole).await[0]["pointer"], "");
+    }
+    let unknown = broken("repo_status", json!({"working_dir": "."})).await;
+    assert!(
+        unknown[0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("working_dir"),
+        "{unknown:?}"
+    );
+    assert!(!host.log().contains("tool call"), "{}", host.log());
+}
+
+#[tokio::test]
+async fn arguments_that_break_the_schema_in_many_places_get_a_short_answer() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let many: serde_json::Map<String, Value> = (0..20_000)
+        .map(|nth| (format!("key{nth}"), json!(nth)))
+        .collect();
+    let answer = host.call("echo", "echo", Value::Object(many)).await;
+    answer.problem(422, "invalid_arguments");
+    assert!(answer.body.len() < 64 << 10, "{} bytes", answer.body.len());
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_http_harm_nobody() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let long_header = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
+        "x".repeat(1 << 20)
+    );
+    let junk: [&[u8]; 5] = [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST /reload HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        long_header.as_bytes(),
+    ];
+    for bytes in junk {
+        let mut connection = Connection::open(&host).await;
+        // The host may close while this is still being sent.
+        let _ = connection.send(bytes).await;
+        connection.read_to_end().await;
+    }
+    assert_serves(&host).await;
+}

@@ -1,0 +1,257 @@
+//! The command line: on a running host, and without one.
+
+use exomonad_tests::{Guest, Place, Ran, tool_named};
+use serde_json::{Value, json};
+
+/// The commands of both kinds: asked of this running host, and done in the process itself.
+fn both<'a>(url: &'a str, arguments: &[&'a str]) -> [Vec<&'a str>; 2] {
+    [
+        [arguments, &["--url", url]].concat(),
+        [arguments, &["--local"]].concat(),
+    ]
+}
+
+#[tokio::test]
+async fn a_tool_is_called_on_the_running_host_and_in_process() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for arguments in both(&host.url(), &["call", "tl", "repo_status"]) {
+        let ran = place.run(&arguments).exits(0);
+        let status: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(status["branch"], "main", "{arguments:?}");
+    }
+    assert_eq!(
+        host.log().matches("tool call").count(),
+        1,
+        "the local one never asked the host"
+    );
+}
+
+#[tokio::test]
+async fn arguments_are_an_object_or_pairs_whose_values_are_json_if_they_can_be() {
+    let show = Guest::answering("")
+        .without("handle_mcp_call")
+        .export("handle_mcp_call", "(call $give (call $text))")
+        .text(r#"{"content":[]}"#)
+        .tools(json!([{
+            "name": "typed",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "number": {"const": 5}, "text": {"const": "five"}, "flag": {"const": true},
+                    "list": {"const": [1, 2]}, "equals": {"const": "a=b"}, "digits": {"const": "5"}
+                },
+                "additionalProperties": false
+            }
+        }]));
+    let place = Place::new().plugin("show.wat", show.wat());
+    let call =
+        |arguments: &[&str]| place.run([&["call", "show", "typed", "--local"], arguments].concat());
+    call(&[
+        "number=5",
+        "text=five",
+        "flag=true",
+        "list=[1,2]",
+        "equals=a=b",
+        "digits=\"5\"",
+    ])
+    .exits(0);
+    call(&[r#"{"number":5,"text":"five"}"#]).exits(0);
+    call(&[]).exits(0);
+    call(&["number=6"]).exits(3);
+    let neither = call(&["five"]).exits(2);
+    assert!(neither.stderr.contains("key=value"), "{neither:?}");
+    call(&[r#"{"number":5"#]).exits(2);
+}
+
+#[tokio::test]
+async fn exit_codes_tell_scripts_what_happened() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for (expected, arguments) in [
+        (0, vec!["call", "echo", "echo", "text=a"]),
+        (1, vec!["call", "echo", "fail"]),
+        (1, vec!["call", "echo", "trap"]),
+        (3, vec!["call", "nobody", "echo"]),
+        (3, vec!["call", "echo", "sing"]),
+        (3, vec!["call", "echo", "echo", "txt=a"]),
+        (3, vec!["tools", "nobody"]),
+    ] {
+        for arguments in both(&host.url(), &arguments) {
+            let ran = place.run(&arguments);
+            assert_eq!(ran.code, Some(expected), "{arguments:?}: {ran:?}");
+            assert_eq!(
+                ran.stderr.is_empty(),
+                expected == 0,
+                "{arguments:?}: {ran:?}"
+            );
+        }
+    }
+    place.run(["call"]).exits(2);
+    place.run(["no-such-command"]).exits(2);
+    place
+        .run(["roles", "--local", "--url", "http://localhost:1"])
+        .exits(2);
+    let away = place.run(["roles", "--url", "http://127.0.0.1:1"]).exits(4);
+    assert!(away.stderr.contains("127.0.0.1:1"), "{away:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_reads_the_same_with_and_without_a_host() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for arguments in [
+        vec!["call", "tl", "repo_statu"],
+        vec!["call", "echoo", "echo"],
+        vec!["call", "tl", "recent_work", "limit=0"],
+    ] {
+        let [running, local] =
+            both(&host.url(), &arguments).map(|arguments| place.run(&arguments).exits(3).stderr);
+        assert_eq!(running, local, "{arguments:?}");
+        assert!(running.starts_with("exomonad: "), "{running}");
+    }
+}
+
+#[tokio::test]
+async fn tools_and_roles_are_listed_for_people_and_for_programs() {
+    let place = Place::new().plugin(
+        "greeter.wat",
+        Guest::answering("")
+            .tools(json!([tool_named("greet")]))
+            .wat(),
+    );
+    let host = place.serve().await;
+    for arguments in both(&host.url(), &["tools", "tl"]) {
+        let listed = place.run(&arguments).exits(0).stdout;
+        let line = listed
+            .lines()
+            .find(|line| line.starts_with("recent_work"))
+            .unwrap();
+        assert!(
+            line.contains("[limit] [workingDir]") && line.contains("Tells what has been worked on"),
+            "{line}"
+        );
+        let json = place
+            .run([arguments, vec!["--json"]].concat())
+            .exits(0)
+            .json();
+        assert_eq!(json["tools"][0]["name"], "repo_status");
+    }
+    for arguments in both(&host.url(), &["roles"]) {
+        let listed = place.run(&arguments).exits(0).stdout;
+        let line = listed
+            .lines()
+            .find(|line| line.starts_with("greeter"))
+            .unwrap();
+        assert!(
+            line.contains("serves") && line.contains("greeter.wat") && line.ends_with("greet"),
+            "{line}"
+        );
+        let json = place
+            .run([arguments, vec!["--json"]].concat())
+            .exits(0)
+            .json();
+        let names: Vec<_> = json["roles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|role| role["name"].clone())
+            .collect();
+        assert_eq!(names, ["echo", "greeter", "tl"]);
+    }
+    for arguments in both(&host.url(), &["plugin", "list"]) {
+        let listed = place.run(&arguments).exits(0).stdout;
+        assert_eq!(
+            listed.lines().count(),
+            4,
+            "a header and three plugins: {listed}"
+        );
+        assert!(listed.contains("greeter.wat"), "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_one_document_with_what_the_host_answers() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for arguments in both(&host.url(), &["call", "echo", "echo", "text=a", "--json"]) {
+        let answer = place.run(&arguments).exits(0).json();
+        assert_eq!(answer["structuredContent"]["text"], "a");
+    }
+    for arguments in both(&host.url(), &["call", "echo", "fail", "--json"]) {
+        assert_eq!(place.run(&arguments).exits(1).json()["isError"], true);
+    }
+}
+
+#[test]
+fn what_a_tool_says_goes_to_standard_output_and_its_failure_to_standard_error() {
+    let place = Place::new().plugin("greeter.wat", Guest::answering("good morning").wat());
+    let said = place.run(["call", "greeter", "answer", "--local"]).exits(0);
+    assert_eq!(
+        (said.stdout.as_str(), said.stderr.as_str()),
+        ("good morning\n", "")
+    );
+    let failed: Ran = place.run(["call", "echo", "fail", "--local"]).exits(1);
+    assert_eq!(
+        (failed.stdout.as_str(), failed.stderr.as_str()),
+        ("", "as asked\n")
+    );
+}
+
+#[test]
+fn in_process_a_bad_plugin_is_listed_with_its_reason() {
+    let place = Place::new().plugin("victim.wasm", "not a module");
+    let listed = place.run(["plugin", "list", "--local"]).exits(1);
+    assert!(listed.stderr.contains("victim.wasm"), "{listed:?}");
+    let called = place.run(["call", "victim", "answer", "--local"]).exits(4);
+    assert!(called.stderr.contains("victim.wasm"), "{called:?}");
+}
+
+#[test]
+fn a_completion_script_names_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = Place::new().run(["completions", shell]).exits(0).stdout;
+        for command in ["serve", "call", "doctor", "plugin"] {
+            assert!(script.contains(command), "{shell} lacks {command}");
+        }
+    }
+    let script = Place::new().run(["completions", "bash"]).exits(0).stdout;
+    let place = Place::new();
+    let file = place.write("completions.bash", script);
+    let checked = std::process::Command::new("bash")
+        .arg("-n")
+        .arg(file)
+        .status();
+    assert!(
+        checked.is_ok_and(|status| status.success()),
+        "bash cannot read it"
+    );
+}
+
+#[test]
+fn help_and_version_are_there_for_every_command() {
+    let place = Place::new();
+    for command in [
+        vec![],
+        vec!["serve"],
+        vec!["call"],
+        vec!["plugin"],
+        vec!["plugin", "call"],
+        vec!["doctor"],
+    ] {
+        let help = place
+            .run([command.clone(), vec!["--help"]].concat())
+            .exits(0)
+            .stdout;
+        assert!(help.contains("Usage: exomonad"), "{command:?}: {help}");
+    }
+    let help = place.run(["--help"]).exits(0).stdout;
+    assert!(help.contains("Exit codes"), "{help}");
+    assert!(
+        place
+            .run(["--version"])
+            .exits(0)
+            .stdout
+            .starts_with("exomonad ")
+    );
+}

@@ -1,0 +1,144 @@
+//! `doctor`: green where all is well, red with a reason where it isn't.
+
+use exomonad_tests::{Place, Ran};
+
+fn failed_checks(ran: &Ran) -> Vec<&str> {
+    ran.stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("✗ "))
+        .collect()
+}
+
+#[test]
+fn in_a_repository_all_is_green() {
+    let place = Place::new();
+    let ran = place.run(["doctor"]).exits(0);
+    assert_eq!(failed_checks(&ran), [""; 0]);
+    for found in [
+        "✓ configuration",
+        "✓ state folder",
+        "✓ repository",
+        "✓ port",
+        "tl: ",
+        "echo: ",
+        "main",
+    ] {
+        assert!(
+            ran.stdout.contains(found),
+            "{found} is missing in {}",
+            ran.stdout
+        );
+    }
+    let checks = place.run(["doctor", "--json"]).exits(0).json();
+    assert!(
+        checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|check| check["ok"] == true),
+        "{checks}"
+    );
+}
+
+#[test]
+fn outside_a_repository_a_host_is_a_fine_one() {
+    let ran = Place::without_repository().run(["doctor"]).exits(0);
+    assert!(ran.stdout.contains("none here"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_wrong_configuration_is_red() {
+    let place = Place::new().config("[server]\nmax_body = -1\n");
+    let ran = place.run(["doctor"]).exits(1);
+    assert!(
+        failed_checks(&ran)[0].starts_with("configuration"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("exomonad.toml:2:12"), "{ran:?}");
+    let checks = place.run(["doctor", "--json"]).exits(1).json();
+    assert_eq!(checks[0]["ok"], false);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_is_red() {
+    let place = Place::new().config("[state]\ndir = 'blocker/state'\n");
+    place.write("blocker", "a file where a folder should be");
+    let ran = place.run(["doctor"]).exits(1);
+    let failed = failed_checks(&ran);
+    assert_eq!(failed.len(), 1, "{ran:?}");
+    assert!(
+        failed[0].starts_with("state folder") && failed[0].contains("`state.dir`"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_is_red() {
+    let place = Place::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
+    place.write("blocker", "a file where a folder should be");
+    let ran = place.run(["doctor"]).exits(1);
+    assert!(
+        failed_checks(&ran)
+            .iter()
+            .any(|check| check.starts_with("compile cache")),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_bad_plugin_is_red() {
+    let place = Place::new().plugin("victim.wasm", "not a module");
+    let ran = place.run(["doctor"]).exits(1);
+    let failed = failed_checks(&ran);
+    assert!(
+        failed[0].starts_with("plugin") && failed[0].contains("victim.wasm"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_port_that_something_else_uses_is_red() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::thread::scope(|scope| {
+        let address = taken.local_addr().unwrap();
+        scope.spawn(|| {
+            // Whatever it is, it hangs up on everybody, until the doctor has been.
+            for stream in taken.incoming().flatten() {
+                if stream.peer_addr().is_err() {
+                    return;
+                }
+                let mut first = [0];
+                if std::io::Read::read(&mut &stream, &mut first)
+                    .is_ok_and(|read| read == 1 && first == *b"!")
+                {
+                    return;
+                }
+            }
+        });
+        let place = Place::new().env("EXOMONAD_LISTEN", address.to_string());
+        let ran = place.run(["doctor"]);
+        let stop = std::net::TcpStream::connect(address)
+            .and_then(|mut stream| std::io::Write::write_all(&mut stream, b"!"));
+        assert!(stop.is_ok());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(
+            failed_checks(&ran)
+                .iter()
+                .any(|check| check.starts_with("port")),
+            "{ran:?}"
+        );
+    });
+}
+
+#[tokio::test]
+async fn a_running_host_is_found_and_asked_whether_it_is_ready() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let ran = place.run(["doctor", "--url", &host.url()]).exits(0);
+    assert!(ran.stdout.contains("a host runs at"), "{}", ran.stdout);
+    place
+        .run(["doctor", "--quick", "--url", &host.url()])
+        .exits(0);
+    let away = place.run(["doctor", "--quick"]).exits(4);
+    assert!(away.stderr.contains("no host runs"), "{away:?}");
+}

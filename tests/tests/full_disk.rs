@@ -1,0 +1,119 @@
+//! Disks that are full and folders that cannot be written: the host serves on.
+
+use exomonad_tests::{Guest, Host, Place};
+use serde_json::{Value, json};
+
+const KEEPER: &str = "[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*']\n[role.tl]\n";
+
+fn keeper() -> String {
+    Guest::answering("fine")
+        .forwarding(&["kv_set", "kv_get", "kv_delete", "kv_list"])
+        .wat()
+}
+
+async fn set(host: &Host, nth: usize) -> Value {
+    let request = json!({"key": format!("key{nth:03}"), "value": "x".repeat(64 << 10)});
+    host.effect("keeper", "kv_set", request).await
+}
+
+#[tokio::test]
+async fn a_full_disk_under_the_state_is_an_error_of_the_effect_and_loses_nothing() {
+    let place = Place::new().config(KEEPER).plugin("keeper.wat", keeper());
+    let state = place.path(".exomonad/state");
+    let place = place.small_disk(state, 1024);
+    let host = place.serve().await;
+    let mut kept = 0;
+    let refusal = loop {
+        let answer = set(&host, kept).await;
+        if answer["kind"] == "Error" {
+            break answer;
+        }
+        kept += 1;
+        assert!(kept < 200, "13 MB on a disk of 1 MiB");
+    };
+    assert_eq!(refusal["payload"]["code"], "unavailable", "{refusal}");
+    assert!(kept > 0);
+    for nth in 0..kept {
+        let entry = host
+            .effect("keeper", "kv_get", json!({"key": format!("key{nth:03}")}))
+            .await;
+        assert_eq!(entry["payload"]["found"], true, "key {nth}: {entry}");
+    }
+    assert_eq!(
+        host.tool("keeper", "answer", json!({})).await.text(),
+        "fine"
+    );
+    assert_eq!(
+        host.tool("tl", "repo_status", json!({})).await.structured()["branch"],
+        "main"
+    );
+    assert_eq!(host.get("/health").await.json()["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_state_folder_that_cannot_be_made_is_unavailable_until_it_can() {
+    let place = Place::new()
+        .config(&format!("{KEEPER}[state]\ndir = 'blocker/state'\n"))
+        .plugin("keeper.wat", keeper());
+    let blocker = place.write("blocker", "a file where a folder should be");
+    let host = place.serve().await;
+    let refusal = set(&host, 0).await;
+    assert_eq!(refusal["payload"]["code"], "unavailable", "{refusal}");
+    let message = refusal["payload"]["message"].as_str().unwrap();
+    assert!(
+        !message.contains(place.path("").to_str().unwrap()),
+        "a guest learns the host's folders: {message}"
+    );
+    assert_eq!(
+        host.tool("keeper", "answer", json!({})).await.text(),
+        "fine"
+    );
+    std::fs::remove_file(blocker).unwrap();
+    assert_eq!(set(&host, 0).await["kind"], "Success");
+}
+
+/// Checks that the plugins serve, and that the log says that the cache does not.
+async fn assert_serves_without_cache(place: &Place) {
+    let host = place.serve().await;
+    assert_eq!(
+        host.tool("tl", "repo_status", json!({})).await.structured()["branch"],
+        "main"
+    );
+    place.put_plugin("greeter.wat", Guest::answering("hello").wat());
+    host.reload().await;
+    assert_eq!(
+        host.tool("greeter", "answer", json!({})).await.text(),
+        "hello"
+    );
+    let log = host.log();
+    assert!(
+        log.lines()
+            .any(|line| line.contains("WARN") && line.contains("compile")),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn with_a_full_disk_under_the_cache_plugins_load_and_the_log_warns() {
+    let place = Place::new();
+    let cache = place.home("cache/exomonad");
+    assert_serves_without_cache(&place.small_disk(cache, 64)).await;
+}
+
+#[tokio::test]
+async fn with_a_cache_that_cannot_be_made_plugins_load_and_the_log_warns() {
+    let place = Place::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
+    place.write("blocker", "a file where a folder should be");
+    assert_serves_without_cache(&place).await;
+}
+
+#[tokio::test]
+async fn a_cache_that_others_may_write_is_not_trusted() {
+    let place = Place::new();
+    let cache = place.home("cache/exomonad");
+    std::fs::create_dir_all(&cache).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(&cache, open).unwrap();
+    assert_serves_without_cache(&place).await;
+    assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 0);
+}

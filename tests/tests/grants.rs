@@ -1,0 +1,169 @@
+//! Deny by default: a role does what it is granted, within its bounds.
+
+use exomonad_tests::{Guest, Host, Place, ToolResult};
+use serde_json::{Value, json};
+
+const RAW: &str = "[server]\nraw_calls = true\n";
+
+fn asking(effects: &[&str]) -> String {
+    Guest::answering("").forwarding(effects).wat()
+}
+
+fn error_code(answer: &Value) -> &str {
+    assert_eq!(answer["kind"], "Error", "{answer}");
+    answer["payload"]["code"].as_str().unwrap_or_default()
+}
+
+async fn repo_status(host: &Host, role: &str) -> ToolResult {
+    host.tool(role, "repo_status", json!({})).await
+}
+
+#[tokio::test]
+async fn a_role_without_grants_is_told_which_line_would_grant_the_effect() {
+    let place = Place::new().config("[role.tl]\neffects = []\n[role.free]\nplugin = 'tl'\n");
+    let host = place.serve().await;
+    let denied = repo_status(&host, "tl").await;
+    assert!(denied.is_error(), "{denied:?}");
+    let text = denied.text();
+    assert!(
+        text.contains("role `tl` is not granted `git.status`"),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#"add "git.status" to `role.tl.effects` in exomonad.toml"#),
+        "{text}"
+    );
+    assert!(
+        !repo_status(&host, "free").await.is_error(),
+        "another role's grants are its own"
+    );
+    let log = host.log();
+    assert!(
+        log.contains("effect denied") && log.contains("git_status"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn an_effect_that_is_not_granted_answers_effect_denied() {
+    let place = Place::new()
+        .config(&format!(
+            "{RAW}[role.asker]\neffects = ['git.get_branch']\n"
+        ))
+        .plugin(
+            "asker.wat",
+            asking(&["git_get_branch", "git_status", "kv_set"]),
+        );
+    let host = place.serve().await;
+    let granted = host.effect("asker", "git_get_branch", json!({})).await;
+    assert_eq!(granted["payload"]["branch"], "main", "{granted}");
+    assert_eq!(
+        error_code(&host.effect("asker", "git_status", json!({})).await),
+        "effect_denied"
+    );
+    let set = host
+        .effect("asker", "kv_set", json!({"key": "a", "value": 1}))
+        .await;
+    assert_eq!(error_code(&set), "effect_denied");
+}
+
+#[tokio::test]
+async fn by_default_a_role_reads_and_logs_and_writes_nothing() {
+    let effects = [
+        "git_get_branch",
+        "clock_now",
+        "random_bytes",
+        "kv_get",
+        "log",
+        "kv_set",
+        "kv_delete",
+        "github_create_pr",
+        "docker_exec",
+    ];
+    let place = Place::new()
+        .config(RAW)
+        .plugin("asker.wat", asking(&effects));
+    let host = place.serve().await;
+    for (effect, request) in [
+        ("git_get_branch", json!({})),
+        ("clock_now", json!({})),
+        ("random_bytes", json!({"length": 8})),
+        ("kv_get", json!({"key": "a"})),
+        ("log", json!({"level": "info", "message": "hello"})),
+    ] {
+        let answer = host.effect("asker", effect, request).await;
+        assert_eq!(answer["kind"], "Success", "{effect}: {answer}");
+    }
+    for effect in ["kv_set", "kv_delete", "github_create_pr", "docker_exec"] {
+        let answer = host.effect("asker", effect, json!({})).await;
+        assert_eq!(error_code(&answer), "effect_denied", "{effect}");
+        let message = answer["payload"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("`defaults.effects`"),
+            "an unlisted role gets its grants there: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_granted_but_has_no_service_is_not_configured() {
+    let place = Place::new()
+        .config(&format!(
+            "{RAW}[role.asker]\neffects = ['github.*']\nrepos = ['acme/*']\n"
+        ))
+        .plugin("asker.wat", asking(&["github_get_repo"]));
+    let host = place.serve().await;
+    let answer = host
+        .effect("asker", "github_get_repo", json!({"repo": "acme/door"}))
+        .await;
+    assert_eq!(error_code(&answer), "not_configured");
+}
+
+#[tokio::test]
+async fn git_reaches_the_role_s_paths_and_nothing_beside_them() {
+    let place = Place::new().config("[role.tl]\npaths = ['inside']\n");
+    for folder in ["inside", "outside"] {
+        place.git(&["init", "--quiet", "--initial-branch", folder, folder]);
+    }
+    let host = place.serve().await;
+    let ask = async |folder: String| {
+        host.tool("tl", "repo_status", json!({"workingDir": folder}))
+            .await
+    };
+    let absolute = |folder: &str| place.path(folder).display().to_string();
+    assert_eq!(
+        ask(absolute("inside")).await.structured()["branch"],
+        "inside"
+    );
+    std::os::unix::fs::symlink(place.path("outside"), place.path("inside/escape")).unwrap();
+    for folder in [
+        absolute("outside"),
+        "../outside".to_owned(),
+        absolute("inside/escape"),
+        "/".to_owned(),
+        absolute("inside/../outside"),
+    ] {
+        let refused = ask(folder.clone()).await;
+        assert!(refused.is_error(), "{folder}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_an_effect_s_schema_is_invalid_input() {
+    let place = Place::new()
+        .config(RAW)
+        .plugin("asker.wat", asking(&["kv_get", "sleep"]));
+    let host = place.serve().await;
+    for (effect, request) in [
+        ("kv_get", json!({})),
+        ("kv_get", json!({"key": ""})),
+        ("kv_get", json!({"key": "a", "keys": 1})),
+        ("kv_get", json!([1])),
+        ("sleep", json!({"millis": -1})),
+    ] {
+        let answer = host.effect("asker", effect, request.clone()).await;
+        assert_eq!(error_code(&answer), "invalid_input", "{effect} {request}");
+    }
+    let no_json = host.raw("asker", "kv_get", "{nonsense").await.json();
+    assert_eq!(error_code(&no_json), "invalid_input");
+}

@@ -1,0 +1,25 @@
+//! What the host does for those who use it: the real binary, over HTTP and on the command line.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod api_description;
+mod bad_guests;
+mod bad_requests;
+mod command_line;
+mod configuration;
+mod connections;
+mod doctor;
+mod full_disk;
+mod grants;
+mod hooks;
+mod hot_reload;
+mod limits;
+mod main_job;
+mod manifests;
+mod plugin_call;
+mod raw_calls;
+mod refused_plugins;
+mod secrets;
+mod shutdown;
+mod state;
+mod tokens;

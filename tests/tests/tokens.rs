@@ -1,0 +1,212 @@
+//! Bearer tokens: one that opens everything, and one a role.
+
+use exomonad_tests::{Answer, Host, Place};
+use reqwest::Method;
+
+const OPERATOR: &str = "operator-0123456789abcdef";
+const TL: &str = "tl-0123456789abcdef";
+const ECHO: &str = "echo-0123456789abcdef";
+
+/// A host with a token of the operator's and one for each of two roles.
+async fn guarded() -> (Place, Host) {
+    let place = Place::new()
+        .config("[server]\nraw_calls = true\n[role.tl]\ntoken_file = 'tl.token'\n[role.echo]\ntoken_env = 'ECHO_TOKEN'\n")
+        .env("EXOMONAD_TOKEN", OPERATOR)
+        .env("ECHO_TOKEN", ECHO);
+    place.write("tl.token", format!("{TL}\n"));
+    let host = place.serve().await;
+    (place, host)
+}
+
+async fn status(
+    host: &Host,
+    authorization: Option<&str>,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> u16 {
+    let mut request = host.request(method, path).body(body.to_owned());
+    if let Some(value) = authorization {
+        request = request.header("authorization", value);
+    }
+    let answer = Answer::of(request).await;
+    if answer.status == 401 {
+        answer.problem(401, "unauthorized");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    answer.status
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+async fn calls(host: &Host, authorization: Option<&str>) -> [u16; 2] {
+    let tl = status(
+        host,
+        authorization,
+        Method::POST,
+        "/role/tl/mcp/call",
+        r#"{"name":"repo_status"}"#,
+    );
+    let echo = status(
+        host,
+        authorization,
+        Method::POST,
+        "/role/echo/mcp/call",
+        r#"{"name":"echo","arguments":{"text":"a"}}"#,
+    );
+    [tl.await, echo.await]
+}
+
+#[tokio::test]
+async fn each_token_opens_what_it_is_for() {
+    let (_place, host) = guarded().await;
+    assert_eq!(calls(&host, None).await, [401, 401]);
+    assert_eq!(calls(&host, Some(&bearer(TL))).await, [200, 401]);
+    assert_eq!(calls(&host, Some(&bearer(ECHO))).await, [401, 200]);
+    assert_eq!(calls(&host, Some(&bearer(OPERATOR))).await, [200, 200]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_nearly_right_is_wrong() {
+    let (_place, host) = guarded().await;
+    let wrong = [
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        TL.to_owned(),
+        format!("Basic {TL}"),
+        bearer(&TL[..TL.len() - 1]),
+        bearer(&format!("{TL}x")),
+        bearer(&TL.to_uppercase()),
+        format!("Bearer {TL} {TL}"),
+    ];
+    for authorization in wrong {
+        assert_eq!(
+            calls(&host, Some(&authorization)).await,
+            [401, 401],
+            "{authorization:?}"
+        );
+    }
+    let any_case = format!("bearer {TL}");
+    assert_eq!(
+        calls(&host, Some(&any_case)).await,
+        [200, 401],
+        "the scheme's case does not matter"
+    );
+}
+
+#[tokio::test]
+async fn only_the_operator_sees_and_does_what_concerns_all_roles() {
+    let (_place, host) = guarded().await;
+    let raw = r#"{"plugin":"echo","function":"echo","input":"a"}"#;
+    for (method, path, body) in [
+        (Method::GET, "/roles", ""),
+        (Method::POST, "/reload", ""),
+        (Method::POST, "/call", raw),
+    ] {
+        assert_eq!(
+            status(&host, None, method.clone(), path, body).await,
+            401,
+            "{path}"
+        );
+        assert_eq!(
+            status(&host, Some(&bearer(ECHO)), method.clone(), path, body).await,
+            401,
+            "{path}"
+        );
+        assert_eq!(
+            status(&host, Some(&bearer(OPERATOR)), method, path, body).await,
+            200,
+            "{path}"
+        );
+    }
+    for path in ["/health", "/ready", "/openapi.json"] {
+        assert_eq!(
+            status(&host, None, Method::GET, path, "").await,
+            200,
+            "{path} is open"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_door_of_a_role_wants_its_token() {
+    let (_place, host) = guarded().await;
+    for (method, path) in [
+        (Method::GET, "/role/tl/mcp/tools"),
+        (Method::POST, "/role/tl/hook/pre_tool_use"),
+    ] {
+        assert_eq!(
+            status(&host, None, method.clone(), path, "{}").await,
+            401,
+            "{path}"
+        );
+        assert_eq!(
+            status(&host, Some(&bearer(TL)), method, path, "{}").await,
+            200,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_learns_which_roles_there_are() {
+    let (_place, host) = guarded().await;
+    for role in ["tl", "nobody", "Not-A-Name"] {
+        assert_eq!(
+            status(
+                &host,
+                None,
+                Method::GET,
+                &format!("/role/{role}/mcp/tools"),
+                ""
+            )
+            .await,
+            401,
+            "{role}"
+        );
+    }
+    assert_eq!(
+        status(
+            &host,
+            Some(&bearer(OPERATOR)),
+            Method::GET,
+            "/role/nobody/mcp/tools",
+            ""
+        )
+        .await,
+        404
+    );
+}
+
+#[tokio::test]
+async fn the_command_line_presents_the_token_of_the_environment_or_the_configuration() {
+    let (place, host) = guarded().await;
+    let url = host.url();
+    place
+        .run(["call", "tl", "repo_status", "--url", &url])
+        .exits(0);
+    place.run(["roles", "--url", &url]).exits(0);
+    let stranger = Place::new();
+    let refused = stranger
+        .run(["call", "tl", "repo_status", "--url", &url])
+        .exits(3);
+    assert!(refused.stderr.contains("EXOMONAD_TOKEN"), "{refused:?}");
+    let with_role_token = Place::new().env("EXOMONAD_TOKEN", TL);
+    with_role_token
+        .run(["call", "tl", "repo_status", "--url", &url])
+        .exits(0);
+    with_role_token.run(["roles", "--url", &url]).exits(3);
+}
+
+#[test]
+fn an_address_that_others_can_reach_wants_tokens_before_it_is_served() {
+    let place = Place::new();
+    let refused = place.run(["serve", "--listen", "0.0.0.0:0"]).exits(2);
+    assert!(
+        refused.stderr.contains("exposed_without_token"),
+        "{refused:?}"
+    );
+}
