@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use exomonad_engine::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
-use exomonad_schema::{CallContext, EffectHandler, EffectKind, EncodedAnswer};
+use exomonad_schema::{CallContext, EffectHandler, EffectKind, EncodedAnswer, Service};
 
 use crate::http::HttpClient;
 use crate::role::RoleSettings;
@@ -56,6 +56,12 @@ impl Host for CallHost {
                 None => Vec::new(),
             }
         })
+    }
+
+    fn is_log(&self, effect: usize) -> bool {
+        EffectKind::ALL
+            .get(effect)
+            .is_some_and(|kind| kind.service() == Service::Log)
     }
 
     fn config(&self, key: &str) -> Option<String> {

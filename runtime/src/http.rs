@@ -70,7 +70,9 @@ impl HttpClient {
             }
         }
         let host = url.host_str().unwrap_or_default();
-        Err(failed(format!("{host} redirects more than {REDIRECTS} times")))
+        Err(failed(format!(
+            "{host} redirects more than {REDIRECTS} times"
+        )))
     }
 }
 

@@ -86,6 +86,13 @@ pub(crate) fn define_effect(
                     caller.data_mut().meter.count_effect().map_err(Stop::from)?;
                     let request = caller.block(request)?;
                     let host = caller.data().host.clone();
+                    if host.is_log(effect) {
+                        caller
+                            .data_mut()
+                            .meter
+                            .count_log(request.len())
+                            .map_err(Stop::from)?;
+                    }
                     let answer = host.effect(effect, request).await;
                     Ok::<_, wasmtime::Error>(caller.put(&answer)?)
                 })

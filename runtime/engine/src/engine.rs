@@ -42,7 +42,7 @@ impl Default for EngineConfig {
             memory: 64 << 20,
             table_elements: 100_000,
             stack: 512 << 10,
-            keep_resident: 64 << 10,
+            keep_resident: 256 << 10,
         }
     }
 }
@@ -106,7 +106,7 @@ fn settings(config: &EngineConfig) -> Config {
         .max_wasm_stack(size(config.stack))
         .async_stack_size(size(config.stack).saturating_add(HOST_STACK))
         .compiler_inlining(Inlining::Yes)
-        .wasm_features(crate::link::features(), true);
+        .wasm_features(crate::link::linked_features(), true);
     settings
 }
 

@@ -71,6 +71,12 @@ pub trait Host: Send + Sync {
     /// `request` is what the guest passed, any bytes at all. A failure is an answer, too: in bytes.
     fn effect(&self, effect: usize, request: Vec<u8>) -> HostFuture<'_, Vec<u8>>;
 
+    /// Whether what this effect passes is log volume, which has a limit of its own.
+    fn is_log(&self, effect: usize) -> bool {
+        let _ = effect;
+        false
+    }
+
     /// The value of a configuration key that this plugin may see.
     fn config(&self, key: &str) -> Option<String> {
         let _ = key;

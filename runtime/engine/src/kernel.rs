@@ -14,7 +14,8 @@ const HEAP_BASE: u32 = 160;
 const HEADER: u32 = 16;
 const LIVE: u32 = 0x4556_494c;
 const FREE: u32 = 0x4545_5246;
-const PAGE: u64 = 64 << 10;
+/// The memory, which is counted in bytes, grows to a multiple of this.
+const STEP: u64 = 64 << 10;
 
 /// The kernel's memory refused to grow: the sandbox's memory limit.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,9 +64,9 @@ impl Kernel {
         let end = offset.checked_add(capacity).ok_or(OutOfMemory)?;
         let size = self.memory.data_size(&store) as u64;
         if u64::from(end) > size {
-            let pages = (u64::from(end) - size).div_ceil(PAGE);
+            let more = u64::from(end).next_multiple_of(STEP) - size;
             self.memory
-                .grow(&mut store, pages)
+                .grow(&mut store, more)
                 .map_err(|_| OutOfMemory)?;
         }
         let bytes = self.memory.data_mut(&mut store);

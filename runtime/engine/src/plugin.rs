@@ -63,6 +63,8 @@ pub(crate) enum Returns {
 /// A function of the plugin that takes nothing and returns at most its return code.
 #[derive(Clone)]
 pub(crate) struct EntryPoint {
+    /// Its place among the module's exports, which tells it from others.
+    pub number: usize,
     pub export: ModuleExport,
     pub returns: Returns,
 }
@@ -174,7 +176,7 @@ impl Engine {
         let kernel = kernel
             .ok_or_else(|| LoadError::Prepare("the linked module has no kernel".to_owned()))?;
         let (mut entry_points, mut other_functions) = (BTreeMap::new(), BTreeMap::new());
-        for export in module.exports() {
+        for (number, export) in module.exports().enumerate() {
             let ExternType::Func(ty) = export.ty() else {
                 continue;
             };
@@ -194,6 +196,7 @@ impl Engine {
             entry_points.insert(
                 export.name().to_owned(),
                 EntryPoint {
+                    number,
                     export: index,
                     returns,
                 },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, TypedFunc, WasmBacktrace};
 
 use crate::kernel::{Kernel, OutOfMemory};
 use crate::limits::{Meter, Usage};
@@ -34,6 +34,14 @@ pub struct Sandbox {
     plugin: Plugin,
     initialized: bool,
     usable: bool,
+    last_entered: Option<(usize, Entered)>,
+}
+
+/// An entry point, found in the instance and checked.
+enum Entered {
+    Nothing(TypedFunc<(), ()>),
+    I32(TypedFunc<(), i32>),
+    I64(TypedFunc<(), i64>),
 }
 
 impl Sandbox {
@@ -70,6 +78,7 @@ impl Sandbox {
             plugin: plugin.clone(),
             initialized: false,
             usable: true,
+            last_entered: None,
         })
     }
 
@@ -151,33 +160,40 @@ impl Sandbox {
     }
 
     async fn enter(&mut self, entry: &EntryPoint) -> wasmtime::Result<i32> {
-        let function = self
+        // Finding a function and checking its type takes longer than calling it.
+        let function = match self
+            .last_entered
+            .take()
+            .filter(|(number, _)| *number == entry.number)
+        {
+            Some((_, function)) => function,
+            None => self.find(entry)?,
+        };
+        let result = match &function {
+            Entered::Nothing(function) => {
+                function.call_async(&mut self.store, ()).await.map(|()| 0)
+            }
+            Entered::I32(function) => function.call_async(&mut self.store, ()).await,
+            Entered::I64(function) => function
+                .call_async(&mut self.store, ())
+                .await
+                .map(|code| code.clamp(i32::MIN.into(), i32::MAX.into()) as i32),
+        };
+        self.last_entered = Some((entry.number, function));
+        result
+    }
+
+    fn find(&mut self, entry: &EntryPoint) -> wasmtime::Result<Entered> {
+        let found = self
             .instance
             .get_module_export(&mut self.store, &entry.export);
-        let Some(function) = function.and_then(wasmtime::Extern::into_func) else {
+        let Some(function) = found.and_then(wasmtime::Extern::into_func) else {
             wasmtime::bail!("the entry point is not a function");
         };
         Ok(match entry.returns {
-            Returns::Nothing => {
-                function
-                    .typed::<(), ()>(&self.store)?
-                    .call_async(&mut self.store, ())
-                    .await?;
-                0
-            }
-            Returns::I32 => {
-                function
-                    .typed::<(), i32>(&self.store)?
-                    .call_async(&mut self.store, ())
-                    .await?
-            }
-            Returns::I64 => {
-                let code = function
-                    .typed::<(), i64>(&self.store)?
-                    .call_async(&mut self.store, ())
-                    .await?;
-                i32::try_from(code).unwrap_or(if code < 0 { i32::MIN } else { i32::MAX })
-            }
+            Returns::Nothing => Entered::Nothing(function.typed(&self.store)?),
+            Returns::I32 => Entered::I32(function.typed(&self.store)?),
+            Returns::I64 => Entered::I64(function.typed(&self.store)?),
         })
     }
 

@@ -120,7 +120,12 @@ pub struct PluginCall {
     #[arg(long)]
     pub stdin: bool,
     /// A value of the plugin's configuration.
-    #[arg(id = "config_value", long = "config-value", visible_alias = "set", value_name = "KEY=VALUE")]
+    #[arg(
+        id = "config_value",
+        long = "config-value",
+        visible_alias = "set",
+        value_name = "KEY=VALUE"
+    )]
     pub config: Vec<String>,
     /// A host that the plugin may reach over HTTP; `*` stands for any part of a name.
     #[arg(long, value_name = "HOST")]

@@ -29,7 +29,7 @@ impl Host {
         if let Some(client) = Client::find(options, &loaded.config, role).await? {
             return Ok(Self::Running(client));
         }
-        start_log(&loaded.config.log, "warn")?;
+        start_log(&loaded.config.log, "error")?;
         let house = House::open(loaded.config)?;
         Reloader::once(house.clone()).await;
         Ok(Self::Here(house))
@@ -114,12 +114,12 @@ fn print_result(result: &CallToolResult) {
 
 /// One JSON object, or key=value pairs.
 fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandError> {
-    if let [only] = arguments {
-        if only.trim_start().starts_with('{') {
-            return serde_json::from_str(only).map_err(|error| {
-                CommandError::Usage(format!("the arguments are not a JSON object: {error}"))
-            });
-        }
+    if let [only] = arguments
+        && only.trim_start().starts_with('{')
+    {
+        return serde_json::from_str(only).map_err(|error| {
+            CommandError::Usage(format!("the arguments are not a JSON object: {error}"))
+        });
     }
     let pairs = arguments.iter().map(|argument| {
         let (key, value) = argument.split_once('=').ok_or_else(|| {

@@ -76,7 +76,9 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
 
 /// Starts logging to standard error.
 pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    // What the watcher of the plugin folder says about its own workings comes first, so that the
+    // configuration can still ask for it.
+    let filter = EnvFilter::try_new(format!("notify=warn,{filter}")).map_err(|error| {
         CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}"))
     })?;
     let subscriber = tracing_subscriber::fmt()

@@ -13,9 +13,9 @@ pub struct EngineConfig {
     /// largest memory and stack that any role may have, which costs no memory until it is used.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sandboxes: u32,
-    /// How much of a sandbox's memory is kept mapped, and cleared by hand, when it is reused. More
-    /// saves page faults for large guests; beyond some 64KiB it costs more than it saves, and real
-    /// memory for every sandbox.
+    /// How much of what a call has used of a sandbox's memory is kept mapped, and cleared by hand,
+    /// when it is reused. More saves page faults for large payloads and costs that much real memory
+    /// for each sandbox that has had one.
     #[schemars(extend("x-maximum" = "64MiB"))]
     pub keep_resident: ByteSize,
 }
@@ -24,7 +24,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             sandboxes: 12_000,
-            keep_resident: ByteSize::kib(64),
+            keep_resident: ByteSize::kib(256),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Limits {
     /// How many effects a call may use.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub effects: u32,
-    /// How much a call may log; what is beyond is dropped, and the log says so.
+    /// How much a call may log, by effects, by Extism's functions and by standard output together.
     #[schemars(extend("x-maximum" = "1GiB"))]
     pub log_bytes: ByteSize,
     /// How many calls of the role run at once. By default as many as there are sandboxes

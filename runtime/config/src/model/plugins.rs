@@ -21,8 +21,8 @@ pub struct PluginsConfig {
     /// Whether a plugin that has no `[role.<name>]` is served as the role of its name, with what
     /// `[defaults]` grants. By default true if the file lists no role, false once it lists one.
     pub unlisted_roles: bool,
-    /// Whether new, changed and removed plugins are taken up while the host runs. Without it,
-    /// `POST /reload` does so.
+    /// Whether the kernel's notices of changes in the plugin folder are used, so that a new plugin
+    /// serves at once. Without them it is taken up at the next poll, or by `POST /reload`.
     pub watch: bool,
     /// How often the folder is looked through even if the system reports no change, since bind
     /// mounts and network file systems report none. `0s` relies on reports alone.

@@ -20,12 +20,14 @@
 ;; forge one inside its own data; it then fools nobody but itself, since the host checks every range it
 ;; reads against the memory's bounds.
 (module
-  (memory (export "memory") 1)
+  ;; Counted in bytes, not in pages of 64 KiB, and one page of the host to begin with: what most calls
+  ;; need, and what the pool wipes with a plain memset. Also, `memory.size` is the length as it is.
+  (memory (export "memory") 4096 (pagesize 1))
 
   ;; Whether `len` bytes at `p` lie in the heap part of the memory.
   (func $in_heap (param $p i64) (param $len i64) (result i32)
     (local $bytes i64)
-    (local.set $bytes (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)))
+    (local.set $bytes (i64.extend_i32_u (memory.size)))
     (i32.and
       (i32.and
         (i64.ge_u (local.get $p) (i64.const 160))
@@ -37,7 +39,7 @@
     (if (result i32)
       (i32.and
         (i64.ge_u (local.get $p) (i64.const 176))
-        (i64.le_u (local.get $p) (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16))))
+        (i64.le_u (local.get $p) (i64.extend_i32_u (memory.size))))
       (then
         (i32.eq
           (i32.load (i32.sub (i32.wrap_i64 (local.get $p)) (i32.const 16)))
@@ -85,18 +87,16 @@
         (local.set $block (i32.add (call $heap_end) (i32.const 16)))
         (local.set $end
           (i64.add (i64.extend_i32_u (local.get $block)) (i64.extend_i32_u (local.get $size))))
-        (local.set $bytes (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)))
+        (local.set $bytes (i64.extend_i32_u (memory.size)))
         (if (i64.gt_u (local.get $end) (local.get $bytes))
           (then
-            (if (i64.gt_u (local.get $end) (i64.const 0xFFFFFFFF)) (then (return (i64.const 0))))
-            (if
-              (i32.eq
-                (memory.grow
-                  (i32.wrap_i64
-                    (i64.shr_u
-                      (i64.add (i64.sub (local.get $end) (local.get $bytes)) (i64.const 0xFFFF))
-                      (i64.const 16))))
-                (i32.const -1))
+            (if (i64.gt_u (local.get $end) (i64.const 0xFFFF0000)) (then (return (i64.const 0))))
+            ;; To the next 64 KiB, so that many small blocks make few growths.
+            (local.set $bytes
+              (i64.sub
+                (i64.and (i64.add (local.get $end) (i64.const 0xFFFF)) (i64.const -0x10000))
+                (local.get $bytes)))
+            (if (i32.eq (memory.grow (i32.wrap_i64 (local.get $bytes))) (i32.const -1))
               (then (return (i64.const 0))))))
         (i32.store (i32.const 0) (i32.wrap_i64 (local.get $end)))
         (i32.store (i32.sub (local.get $block) (i32.const 12)) (local.get $size))))
@@ -142,7 +142,7 @@
     (if (result i32)
       (i64.le_u
         (i64.sub (local.get $p) (i64.const 160))
-        (i64.sub (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)) (i64.const 161)))
+        (i64.sub (i64.extend_i32_u (memory.size)) (i64.const 161)))
       (then (i32.load8_u (i32.wrap_i64 (local.get $p))))
       (else (i32.const 0))))
 
@@ -150,7 +150,7 @@
     (if (result i64)
       (i64.le_u
         (i64.sub (local.get $p) (i64.const 160))
-        (i64.sub (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)) (i64.const 168)))
+        (i64.sub (i64.extend_i32_u (memory.size)) (i64.const 168)))
       (then (i64.load (i32.wrap_i64 (local.get $p))))
       (else (i64.const 0))))
 
@@ -158,14 +158,14 @@
     (if
       (i64.le_u
         (i64.sub (local.get $p) (i64.const 160))
-        (i64.sub (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)) (i64.const 161)))
+        (i64.sub (i64.extend_i32_u (memory.size)) (i64.const 161)))
       (then (i32.store8 (i32.wrap_i64 (local.get $p)) (local.get $byte)))))
 
   (func (export "store_u64") (param $p i64) (param $word i64)
     (if
       (i64.le_u
         (i64.sub (local.get $p) (i64.const 160))
-        (i64.sub (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)) (i64.const 168)))
+        (i64.sub (i64.extend_i32_u (memory.size)) (i64.const 168)))
       (then (i64.store (i32.wrap_i64 (local.get $p)) (local.get $word)))))
 
   (func (export "input_load_u8") (param $i i64) (result i32)
@@ -211,5 +211,5 @@
     (memory.fill (i32.const 0) (i32.const 0) (call $heap_end)))
 
   (func (export "memory_bytes") (result i64)
-    (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16)))
+    (i64.extend_i32_u (memory.size)))
 )

@@ -66,14 +66,19 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::EXCEPTIONS
 }
 
+/// What a linked module uses: what plugins may, and for the kernel's memory the size of a page.
+pub(crate) fn linked_features() -> WasmFeatures {
+    features() | WasmFeatures::CUSTOM_PAGE_SIZES
+}
+
 /// Merges the modules of a plugin, of which the last is the main one, with the kernel.
 pub(crate) fn link(
     modules: &[SourceModule],
     host: &dyn HostFunctions,
 ) -> Result<Vec<u8>, LoadError> {
-    let mut units = vec![Unit::parse(HOST_ENV, &KERNEL)?];
+    let mut units = vec![Unit::parse(HOST_ENV, &KERNEL, linked_features())?];
     for module in modules {
-        let unit = Unit::parse(&module.name, &module.wasm)?;
+        let unit = Unit::parse(&module.name, &module.wasm, features())?;
         if let Some(export) = unit.reserved_export() {
             return Err(LoadError::ReservedName {
                 module: module.name.clone(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use wasmparser::Validator;
 use wasmtime::{Config, Engine, ExternType, Linker, Module, Store, Val};
 
-use super::{HOST_ENV, HOST_USER, HostFunctions, SourceModule, WASI, features, link};
+use super::{HOST_ENV, HOST_USER, HostFunctions, SourceModule, WASI, link, linked_features};
 use crate::{LoadError, abi};
 
 /// A host with the whole ABI, two effects, and a piece of WASI.
@@ -39,7 +39,7 @@ fn try_link(modules: &[(&str, &str)]) -> Result<Vec<u8>, LoadError> {
 #[track_caller]
 fn linked(modules: &[(&str, &str)]) -> Vec<u8> {
     let wasm = try_link(modules).unwrap_or_else(|error| panic!("{error}"));
-    if let Err(error) = Validator::new_with_features(features()).validate_all(&wasm) {
+    if let Err(error) = Validator::new_with_features(linked_features()).validate_all(&wasm) {
         panic!(
             "{error}\n{}",
             wasmprinter::print_bytes(&wasm).unwrap_or_default()
@@ -56,12 +56,17 @@ struct Ran {
     noted: Vec<i64>,
 }
 
+/// A plain engine that takes what a linked module uses.
+fn compiler() -> Engine {
+    let mut config = Config::new();
+    config.wasm_features(linked_features(), true);
+    Engine::new(&config).unwrap()
+}
+
 /// Instantiates a linked module and calls these exports in order.
 #[track_caller]
 fn run(wasm: &[u8], exports: &[&str]) -> Ran {
-    let mut config = Config::new();
-    config.wasm_features(features(), true);
-    let engine = Engine::new(&config).unwrap();
+    let engine = compiler();
     let module = Module::new(&engine, wasm).unwrap();
     let noted = Arc::new(Mutex::new(Vec::new()));
     let mut linker = Linker::new(&engine);
@@ -130,9 +135,9 @@ const NOTE: &str = r#"(import "extism:host/user" "note" (func $note (param i64) 
 #[test]
 fn the_kernels_text_is_valid_and_what_the_host_provides_is_not_in_it() {
     let wasm = linked(&[("main", "(module)")]);
-    let module = Module::new(&Engine::default(), &wasm).unwrap();
+    let module = Module::new(&compiler(), &wasm).unwrap();
     assert_eq!(module.imports().len(), 0);
-    let kernel = super::Unit::parse(HOST_ENV, &super::KERNEL).unwrap();
+    let kernel = super::Unit::parse(HOST_ENV, &super::KERNEL, linked_features()).unwrap();
     assert!(
         abi::FUNCTIONS
             .iter()
@@ -152,7 +157,7 @@ fn only_the_main_modules_exports_and_the_engines_own_remain() {
             r#"(module (func (export "seen")) (global (export "value") i32 (i32.const 1)))"#,
         ),
     ]);
-    let module = Module::new(&Engine::default(), &wasm).unwrap();
+    let module = Module::new(&compiler(), &wasm).unwrap();
     let mut names: Vec<_> = module
         .exports()
         .map(|export| export.name().to_owned())
@@ -237,7 +242,7 @@ fn wasi_of_each_module_is_told_apart() {
             &format!(r#"(module {write} (import "lib" "f" (func)) (memory (export "memory") 3))"#),
         ),
     ]);
-    let module = Module::new(&Engine::default(), &wasm).unwrap();
+    let module = Module::new(&compiler(), &wasm).unwrap();
     let imports: Vec<_> = module
         .imports()
         .map(|import| import.module().to_owned())

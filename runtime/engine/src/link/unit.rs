@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{
     CompositeInnerType, DataSectionReader, ElementSectionReader, Encoding, Export, ExternalKind,
     FuncType, FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Parser, Payload,
-    RecGroup, SubType, Table, TagType, TypeRef, Validator,
+    RecGroup, SubType, Table, TagType, TypeRef, Validator, WasmFeatures,
 };
 
 use crate::LoadError;
@@ -75,7 +75,7 @@ impl Kind {
 
 impl<'a> Unit<'a> {
     /// Validates `wasm` and takes it apart.
-    pub fn parse(name: &str, wasm: &'a [u8]) -> Result<Self, LoadError> {
+    pub fn parse(name: &str, wasm: &'a [u8], features: WasmFeatures) -> Result<Self, LoadError> {
         if Parser::is_component(wasm) {
             return Err(LoadError::Component {
                 module: name.to_owned(),
@@ -85,7 +85,7 @@ impl<'a> Unit<'a> {
             module: name.to_owned(),
             reason: error.to_string(),
         };
-        Validator::new_with_features(super::features())
+        Validator::new_with_features(features)
             .validate_all(wasm)
             .map_err(invalid)?;
         let mut unit = Self::empty(name);

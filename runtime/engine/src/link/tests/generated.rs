@@ -6,7 +6,7 @@ use wasmparser::{ExternalKind, Validator};
 
 use super::Provided;
 use crate::link::unit::Unit;
-use crate::link::{SourceModule, features, link};
+use crate::link::{SourceModule, features, link, linked_features};
 
 /// Modules with everything that the engine runs, and nothing to import.
 fn configuration() -> Config {
@@ -41,7 +41,7 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
 
 /// A main module that imports and passes on all functions of `lib` whose types need no definitions.
 fn importing(library: &[u8]) -> String {
-    let unit = Unit::parse("lib", library).unwrap();
+    let unit = Unit::parse("lib", library, features()).unwrap();
     let mut main = String::from("(module");
     for (nth, export) in unit.exports.iter().enumerate() {
         if export.kind != ExternalKind::Func {
@@ -92,7 +92,7 @@ proptest! {
         let main = importing(&wasm[0]);
         modules.push(SourceModule { name: "main".to_owned(), wasm: wat::parse_str(&main).unwrap() });
         let linked = link(&modules, &Provided).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let valid = Validator::new_with_features(features()).validate_all(&linked);
+        let valid = Validator::new_with_features(linked_features()).validate_all(&linked);
         prop_assert!(valid.is_ok(), "{:?}", valid.err());
     }
 }
