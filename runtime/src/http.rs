@@ -41,10 +41,11 @@ impl HttpClient {
         let mut method = Method::from_bytes(method.as_bytes())
             .map_err(|_| failed(format!("`{method}` is not an HTTP method")))?;
         let mut body = Some(request.body);
+        let mut headers = request.headers;
         for _ in 0..=REDIRECTS {
             check(&url, &allowed)?;
             let mut sent = self.0.request(method.clone(), url.clone());
-            for (name, value) in &request.headers {
+            for (name, value) in &headers {
                 sent = sent.header(name, value);
             }
             if let Some(body) = body.as_ref().filter(|body| !body.is_empty()) {
@@ -64,6 +65,9 @@ impl HttpClient {
                         method = Method::GET;
                         body = None;
                     }
+                    if next.origin() != url.origin() {
+                        headers.retain(|name, _| !is_credential(name));
+                    }
                     url = next;
                 }
                 _ => return read(response, request.max_response, &url).await,
@@ -74,6 +78,13 @@ impl HttpClient {
             "{host} redirects more than {REDIRECTS} times"
         )))
     }
+}
+
+/// Whether a header is for the server it was sent to alone.
+fn is_credential(header: &str) -> bool {
+    ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|name| header.eq_ignore_ascii_case(name))
 }
 
 /// A client that speaks TLS by rustls with ring.

@@ -17,6 +17,7 @@ fn busy_repository() -> Place {
     place.write("changed.txt", "two\n");
     std::fs::remove_file(place.path("removed.txt")).unwrap();
     place.write("new file.txt", "new\n");
+    place.write("new folder/one.txt", "new\n");
     place
 }
 
@@ -63,7 +64,7 @@ async fn repo_status_tells_what_git_tells() {
     let result = host.post("/role/tl/mcp/call", body).await.tool_result();
     assert_is_answer(&result);
     let status = result.structured();
-    let porcelain = place.git(&["status", "--porcelain=v1", "-z", "--untracked-files=all"]);
+    let porcelain = place.git(&["status", "--porcelain=v1", "-z"]);
     assert_eq!(status["branch"], "feature/door");
     assert_eq!(status["head"], "branch");
     assert_eq!(status["isClean"], false);
@@ -81,7 +82,9 @@ async fn repo_status_tells_what_git_tells() {
         paths(&status["untracked"]),
         git_status(&porcelain, |index, _| index == '?')
     );
-    assert!(paths(&status["untracked"]).contains(&"new file.txt"));
+    for new in ["new file.txt", "new folder/"] {
+        assert!(paths(&status["untracked"]).contains(&new), "{status}");
+    }
     assert_eq!(
         status["lastCommit"]["id"],
         place.git(&["rev-parse", "HEAD"]).trim()

@@ -171,7 +171,7 @@ fn a_guest_reads_the_values_it_is_given() {
                 "read",
                 "--input",
                 "name",
-                "--set",
+                "--config",
                 "name=Ada=L",
                 "--set",
                 "other=x",

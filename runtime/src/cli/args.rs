@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -23,8 +23,9 @@ pub struct Cli {
 #[derive(Args)]
 pub struct Options {
     /// The configuration file; otherwise $EXOMONAD_CONFIG, otherwise ./exomonad.toml if it is there.
+    /// To `plugin call`, which has no use for that file, it gives KEY=VALUE of the plugin's configuration.
     #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config: Vec<String>,
     /// Answer in JSON, for programs.
     #[arg(long, global = true)]
     pub json: bool,
@@ -34,6 +35,13 @@ pub struct Options {
     /// Do it in this process, even if a host is running.
     #[arg(long, global = true)]
     pub local: bool,
+}
+
+impl Options {
+    /// The configuration file that was named.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.config.last().map(Path::new)
+    }
 }
 
 /// The commands.
@@ -119,14 +127,9 @@ pub struct PluginCall {
     /// Read the input from standard input.
     #[arg(long)]
     pub stdin: bool,
-    /// A value of the plugin's configuration.
-    #[arg(
-        id = "config_value",
-        long = "config-value",
-        visible_alias = "set",
-        value_name = "KEY=VALUE"
-    )]
-    pub config: Vec<String>,
+    /// A value of the plugin's configuration; `--config` does the same here.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// A host that the plugin may reach over HTTP; `*` stands for any part of a name.
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,

@@ -20,7 +20,7 @@ pub fn load(options: &Options) -> Result<Loaded, CommandError> {
 }
 
 fn try_load(options: &Options) -> Result<Loaded, ConfigErrors> {
-    Config::load(options.config.as_deref(), env, &capabilities())
+    Config::load(options.config_file(), env, &capabilities())
 }
 
 /// A variable of the environment.

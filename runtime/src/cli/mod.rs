@@ -112,7 +112,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             PluginCommand::List => block_on(call::plugins(&cli.options)),
             PluginCommand::Inspect { file } => block_on(plugin::inspect(&cli.options, &file)),
             PluginCommand::Test { file } => block_on(plugin::test(&cli.options, &file)),
-            PluginCommand::Call(arguments) => block_on(plugin_call::run(arguments)),
+            PluginCommand::Call(arguments) => block_on(plugin_call::run(&cli.options, arguments)),
         },
     }
 }

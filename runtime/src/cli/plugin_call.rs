@@ -13,7 +13,7 @@ use exomonad_engine::{
 use exomonad_schema::{EffectError, EncodedAnswer, ErrorCode};
 
 use super::CommandError;
-use super::args::PluginCall;
+use super::args::{Options, PluginCall};
 use super::plugin::{engine, open};
 use crate::guest::effect_functions;
 use crate::http::HttpClient;
@@ -23,9 +23,9 @@ const PAGE: u64 = 64 << 10;
 const MEMORY: u64 = 4 << 30;
 
 /// Runs `plugin call`.
-pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
+pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), CommandError> {
     let input = input(&arguments)?;
-    let host: Arc<dyn Host> = Arc::new(host(&arguments)?);
+    let host: Arc<dyn Host> = Arc::new(host(options, &arguments)?);
     let mut limits = Limits {
         memory: arguments
             .memory_max
@@ -48,12 +48,12 @@ pub async fn run(arguments: PluginCall) -> Result<(), CommandError> {
         memory,
         ..EngineConfig::default()
     })?;
-    let options = LoadOptions {
+    let load = LoadOptions {
         effects: effect_functions(),
         wasi: arguments.wasi,
         ..LoadOptions::default()
     };
-    let plugin = open(&engine, &arguments.file, &options).await?;
+    let plugin = open(&engine, &arguments.file, &load).await?;
     let refused = |error: &CallError| match error {
         CallError::UnknownExport { .. } | CallError::Signature { .. } => {
             Err(CommandError::Refused(error.to_string()))
@@ -111,8 +111,8 @@ struct FlagHost {
     allowed: Vec<HostPattern>,
 }
 
-fn host(arguments: &PluginCall) -> Result<FlagHost, CommandError> {
-    let pairs = arguments.config.iter().map(|pair| {
+fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandError> {
+    let pairs = options.config.iter().chain(&arguments.set).map(|pair| {
         let (key, value) = pair
             .split_once('=')
             .ok_or_else(|| CommandError::Usage(format!("`{pair}` is not KEY=VALUE")))?;

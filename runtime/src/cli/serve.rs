@@ -30,7 +30,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
             }
         };
         let again = exomonad_config::Config::load(
-            options.config.as_deref(),
+            options.config_file(),
             with,
             &crate::house::capabilities(),
         );
