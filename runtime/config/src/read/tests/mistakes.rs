@@ -111,7 +111,7 @@ fn an_unknown_key_comes_with_the_one_that_was_likely_meant() {
       |
     3 | zzz = 1
       | ^^^
-      = help: [server] can have allowed_hosts, allowed_origins, listen, max_body, raw_calls, request_timeout, shutdown_grace, token_env, token_file
+      = help: [server] can have listen, allowed_hosts, allowed_origins, max_body, request_timeout, shutdown_grace, raw_calls, token_file, token_env
 
     2 mistakes in the configuration
     "#);
