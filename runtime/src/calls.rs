@@ -11,7 +11,7 @@ use exomonad_schema::{CallContext, CallId, RawJson};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::gate::QueueFull;
+use crate::gate::{QueueFull, Turn};
 use crate::guest::CallHost;
 use crate::plugins::version::Version;
 use crate::role::Role;
@@ -84,6 +84,8 @@ impl<'r> Call<'r> {
                 tool: name.to_owned(),
                 near: near.map(str::to_owned),
             })?;
+        // Checking large arguments is work, too.
+        let _turn = self.turn().await?;
         let values = arguments.parse().map_err(|error| {
             Failure::InvalidRequest(format!("the arguments cannot be read: {error}"))
         })?;
@@ -101,9 +103,8 @@ impl<'r> Call<'r> {
         };
         let input = encode(&input)?;
         match self.enter(HANDLE_MCP_CALL, &input).await {
-            Err(failure) => Err(failure),
-            Ok(Ok(output)) => Ok(self.answer(output)),
-            Ok(Err(error)) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
+            Ok(output) => Ok(self.answer(output)),
+            Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
         }
     }
 
@@ -134,8 +135,9 @@ impl<'r> Call<'r> {
 
     /// Calls any export with any bytes.
     pub async fn raw(&self, export: &str, input: &[u8]) -> Result<Output, Failure> {
+        let _turn = self.turn().await?;
         self.enter(export, input)
-            .await?
+            .await
             .map_err(|error| match &error {
                 CallError::UnknownExport { .. } | CallError::Signature { .. } => {
                     Failure::ExportNotFound(error.to_string())
@@ -147,15 +149,10 @@ impl<'r> Call<'r> {
             })
     }
 
-    /// Waits for its turn and runs the export in a sandbox.
-    async fn enter(
-        &self,
-        export: &str,
-        input: &[u8],
-    ) -> Result<Result<Output, CallError>, Failure> {
+    /// Waits for its turn.
+    async fn turn(&self) -> Result<Turn<'_>, Failure> {
         let settings = &self.role.settings;
-        let _turn = self
-            .role
+        self.role
             .gate
             .enter()
             .await
@@ -165,7 +162,12 @@ impl<'r> Call<'r> {
                 queue,
                 running_key: settings.limit_key("concurrent_calls"),
                 queue_key: settings.limit_key("queue"),
-            })?;
+            })
+    }
+
+    /// Runs the export in a sandbox.
+    async fn enter(&self, export: &str, input: &[u8]) -> Result<Output, CallError> {
+        let settings = &self.role.settings;
         let host = Arc::new(CallHost::new(self.context.clone(), settings.clone()));
         let plugin = &self.version.plugin;
         let result = match settings.instance {
@@ -178,7 +180,7 @@ impl<'r> Call<'r> {
                 "the guest failed"
             );
         }
-        Ok(result)
+        result
     }
 
     async fn enter_warm(

@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use exomonad_config::Config;
+use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectHandler, EffectKind, RoleName};
 use exomonad_services::ServicesConfig;
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::plugins::version::WARM;
 use crate::role::Role;
+
+/// Sandboxes for plugins that are being loaded.
+const LOADING: u32 = 64;
 
 /// The engines, the services and the roles.
 pub struct House {
@@ -123,17 +127,28 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
     let all = || config.roles.values().chain([&config.defaults]);
     for role in all() {
         let calls = sizes.entry(role.limits.stack.get()).or_default();
-        *calls = calls
-            .saturating_add(role.limits.concurrent_calls)
-            .min(config.engine.sandboxes);
+        let warm = match role.instance {
+            InstanceMode::Pooled => WARM * 2,
+            InstanceMode::Fresh => 0,
+        };
+        let concurrent = role.limits.concurrent_calls.min(config.engine.sandboxes);
+        *calls = calls.saturating_add(concurrent).saturating_add(warm);
+    }
+    if config.plugins.unlisted_roles {
+        // Any number of roles share the defaults.
+        let calls = sizes.entry(config.defaults.limits.stack.get()).or_default();
+        *calls = (*calls).max(config.engine.sandboxes);
     }
     let largest = |of: fn(&exomonad_config::Role) -> u64| all().map(of).max().unwrap_or_default();
     let memory = largest(|role| role.limits.memory.get());
     let table_elements = largest(|role| role.limits.table_elements.into());
     let engines = sizes.into_iter().map(|(stack, calls)| {
-        // A warm sandbox stays in its slot between calls, and a reload holds two versions of them.
+        // Beside the calls there are warm sandboxes of two versions, which stay in their slots, and
+        // plugins that are being loaded.
         let engine = Engine::new(EngineConfig {
-            sandboxes: calls.max(1),
+            sandboxes: calls
+                .min(config.engine.sandboxes.saturating_add(WARM * 8))
+                .saturating_add(LOADING),
             memory,
             table_elements,
             stack,

@@ -184,7 +184,8 @@ impl Tokens {
     pub fn admit_operator(&self, presented: Option<&str>) -> bool {
         match &self.operator {
             Some(secret) => presented.is_some_and(|presented| secret.matches(presented)),
-            None => true,
+            // Without one, but with tokens for roles, this would lead around those.
+            None => self.unlisted.is_none() && self.roles.values().all(Option::is_none),
         }
     }
 }

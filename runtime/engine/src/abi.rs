@@ -5,6 +5,7 @@
 
 use wasmtime::{Caller, Linker};
 
+use crate::limits::LINE_COST;
 use crate::link::{HOST_ENV, HOST_USER};
 use crate::state::{KernelAccess, LastHttp, State, Stop};
 use crate::{HttpError, HttpRequest, Limit, LogLevel};
@@ -90,7 +91,7 @@ pub(crate) fn define_effect(
                         caller
                             .data_mut()
                             .meter
-                            .count_log(request.len())
+                            .count_log(request.len() + LINE_COST)
                             .map_err(Stop::from)?;
                     }
                     let answer = host.effect(effect, request).await;

@@ -41,7 +41,16 @@ impl CompileCache {
             .recursive(true)
             .mode(0o700)
             .create(&folder)?;
-        let permissions = fs::metadata(&folder)?.permissions().mode();
+        let about = fs::metadata(&folder)?;
+        // The owner of one's own entry in /proc is the user that the process acts as.
+        let own = fs::metadata("/proc/self").map_or(about.uid(), |me| me.uid());
+        if about.uid() != own {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("{} belongs to another user", folder.display()),
+            ));
+        }
+        let permissions = about.permissions().mode();
         if permissions & 0o022 != 0 {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,

@@ -12,7 +12,7 @@ use crate::LoadError;
 /// How long a guest runs before it yields to others.
 const TICK: Duration = Duration::from_millis(5);
 /// What the fiber of a call needs beside the guest's stack, for the host functions that run on it.
-const HOST_STACK: usize = 128 << 10;
+const HOST_STACK: usize = 512 << 10;
 /// Memories and tables that one plugin may have, the kernel's memory included.
 const MEMORIES_PER_PLUGIN: u32 = 8;
 const TABLES_PER_PLUGIN: u32 = 8;

@@ -14,7 +14,7 @@ pub struct Limits {
     pub wall_time: Duration,
     /// Bytes of all memories of the sandbox together, the kernel's too.
     pub memory: u64,
-    /// Elements of each table.
+    /// Elements of all tables of the sandbox together.
     pub table_elements: u64,
     /// Bytes of input.
     pub input: u64,
@@ -76,7 +76,12 @@ pub struct Usage {
     pub log_bytes: u64,
     /// Bytes of memory that the sandbox holds.
     pub memory: u64,
+    /// Table elements that the sandbox holds.
+    pub table_elements: u64,
 }
+
+/// What a message counts for beside its bytes: the time, the role and the call that the host adds.
+pub(crate) const LINE_COST: usize = 64;
 
 /// The limits of one sandbox with their account.
 #[derive(Debug)]
@@ -143,13 +148,17 @@ impl ResourceLimiter for Meter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired as u64 <= self.limits.table_elements
-            && maximum.is_none_or(|maximum| desired <= maximum);
-        if !fits {
+        let more = desired.saturating_sub(current) as u64;
+        let total = self.usage.table_elements.saturating_add(more);
+        let fits =
+            total <= self.limits.table_elements && maximum.is_none_or(|maximum| desired <= maximum);
+        if fits {
+            self.usage.table_elements = total;
+        } else {
             self.refused = Some(Limit::TableElements);
         }
         Ok(fits)

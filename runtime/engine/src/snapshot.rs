@@ -72,7 +72,10 @@ pub(crate) async fn take(
     .map_err(|error| error.to_string())?;
     let (store, instance) = sandbox.parts();
     if host.asked_for_configuration.load(Ordering::Relaxed) {
-        return Err("the initialisation reads the configuration, which is a role's own".to_owned());
+        return Err(
+            "the initialisation reads the configuration or the log level, which may differ later"
+                .to_owned(),
+        );
     }
     if !store.data().vars.is_empty() {
         return Err("the initialisation sets variables, which a snapshot cannot hold".to_owned());
@@ -96,6 +99,11 @@ impl Host for Unready {
     }
 
     fn config(&self, _key: &str) -> Option<String> {
+        self.asked_for_configuration.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn log_level(&self) -> Option<LogLevel> {
         self.asked_for_configuration.store(true, Ordering::Relaxed);
         None
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::Caller;
 
 use crate::kernel::{Kernel, OutOfMemory};
-use crate::limits::Meter;
+use crate::limits::{LINE_COST, Meter};
 use crate::{Host, Limit, LimitHit, LogLevel};
 
 /// Why a host function ends the call instead of answering the guest.
@@ -60,7 +60,7 @@ impl State {
 
     /// Hands a message to the host's log and counts it.
     pub fn log(&mut self, level: LogLevel, message: &[u8]) -> Result<(), Stop> {
-        self.meter.count_log(message.len())?;
+        self.meter.count_log(message.len() + LINE_COST)?;
         self.host.log(level, &String::from_utf8_lossy(message));
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use wasmtime::{Caller, Extern, FuncType, Linker, ModuleExport, Val, ValType};
 
 use crate::LogLevel;
+use crate::limits::LINE_COST;
 use crate::state::{State, Stop};
 
 /// The functions of preview 1, all of them.
@@ -338,6 +339,12 @@ fn fd_write(
             u32::from_le_bytes([a, b, c, d]),
             u32::from_le_bytes([e, f, g, h]),
         );
+        // Before anything is copied: vectors may all name the same bytes, and lines may be empty.
+        caller
+            .data_mut()
+            .meter
+            .count_log(length as usize)
+            .map_err(Stop::from)?;
         let Some(text) = guest.slice(caller, start, length).map(|text| text.to_vec()) else {
             return Ok(Errno::Fault as i32);
         };
@@ -367,10 +374,11 @@ fn flush(state: &mut State, stream: usize) -> Result<(), Stop> {
     };
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
     if line.is_empty() {
-        Ok(())
-    } else {
-        state.log(level, line)
+        return Ok(());
     }
+    state.meter.count_log(LINE_COST)?;
+    state.host.log(level, &String::from_utf8_lossy(line));
+    Ok(())
 }
 
 /// Logs the unfinished lines of a call that has ended.

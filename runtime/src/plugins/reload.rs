@@ -264,6 +264,19 @@ impl Reloader {
             }
             Found::None(message) => return self.missing(role, message, changes),
         };
+        // The embedded plugin takes the place of a file only when that has been gone for a while.
+        let replaces_file = matches!(found, Source::Embedded(_))
+            && role
+                .version()
+                .is_some_and(|version| matches!(version.source, Source::File(_)));
+        if replaces_file {
+            let since = *known.missed_since.get_or_insert_with(Instant::now);
+            if since.elapsed() < MISSED {
+                let missed = self.house.config.plugins.dir.join(role.name().as_str());
+                changes.pending.push(missed);
+                return;
+            }
+        }
         known.missed_since = None;
         let now = match &found {
             Source::Embedded(_) => (found, None),
@@ -294,14 +307,16 @@ impl Reloader {
         let (role, house) = (role.clone(), self.house.clone());
         loads.spawn(async move {
             let snapshot = house.config.plugins.snapshot;
-            let result = Version::load(
-                &role.settings,
-                now.0.clone(),
-                snapshot,
-                house.cache.as_ref(),
-            )
-            .await;
-            (role, now.0, result.map_err(|error| error.to_string()))
+            let (settings, source) = (role.settings.clone(), now.0.clone());
+            let load = async move {
+                Version::load(&settings, source, snapshot, house.cache.as_ref()).await
+            };
+            // In a task of its own, so that a panic in there is this plugin's problem.
+            let result = match tokio::spawn(load).await {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(error) => Err(format!("the loading did not finish: {error}")),
+            };
+            (role, now.0, result)
         });
     }
 

@@ -1,5 +1,6 @@
 //! One version of a role's plugin, checked from end to end before it serves.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use exomonad_schema::common::{
 };
 use exomonad_schema::{EffectKind, RawJson};
 use jsonschema::Validator;
+use serde_json::Value;
 
 use super::folder::Source;
 use crate::calls::fresh_call_id;
@@ -59,11 +61,23 @@ pub enum VersionError {
     },
 }
 
+/// Warm sandboxes that a version keeps for its next calls.
+pub const WARM: u32 = 64;
+/// Parts that a tool's schema may have, references replaced by what they name: a small schema can unfold
+/// to more than anybody could check.
+const MOST_PARTS: u64 = 20_000;
+/// References that may lie behind each other.
+const DEEPEST: u32 = 64;
+/// Parts of arguments times parts of their schema up to which every violation is listed.
+const MOST_CHECKS: u64 = 1_000_000;
+
 /// A tool with its arguments' schema, ready to check.
 pub struct CheckedTool {
     /// As the plugin lists it.
     pub tool: Tool,
     validator: Validator,
+    /// How many parts the schema has once every reference is replaced by what it names.
+    schema_parts: u64,
 }
 
 /// One version of a role's plugin.
@@ -182,11 +196,9 @@ impl Version {
 
     /// Keeps a warm sandbox for the next call, unless its guest was left in the middle of something.
     pub fn keep_warm(&self, sandbox: Sandbox) {
-        if sandbox.is_usable() {
-            self.warm
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(sandbox);
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if sandbox.is_usable() && warm.len() < WARM as usize {
+            warm.push(sandbox);
         }
     }
 }
@@ -194,16 +206,58 @@ impl Version {
 impl CheckedTool {
     /// Where these arguments break the tool's schema; nowhere if they fit.
     pub fn violations(&self, arguments: &serde_json::Value) -> Vec<Violation> {
-        if self.validator.is_valid(arguments) {
+        let violation = |error: jsonschema::ValidationError<'_>| Violation {
+            pointer: error.instance_path().to_string(),
+            message: shortened(error.to_string()),
+        };
+        let Err(first) = self.validator.validate(arguments) else {
             return Vec::new();
+        };
+        // The validator collects all violations before it gives the first: as many as the schema has
+        // parts for each part of the arguments.
+        if parts(arguments, &|_| 1).saturating_mul(self.schema_parts) > MOST_CHECKS {
+            return vec![violation(first)];
         }
         let errors = self.validator.iter_errors(arguments).take(VIOLATIONS);
-        errors
-            .map(|error| Violation {
-                pointer: error.instance_path().to_string(),
-                message: shortened(error.to_string()),
-            })
-            .collect()
+        errors.map(violation).collect()
+    }
+}
+
+/// The parts of a schema once every local reference is replaced by what it names. A reference into
+/// itself counts once.
+fn unfolded(schema: &RawJson) -> u64 {
+    fn of(root: &Value, at: &Value, depth: u32, known: &RefCell<HashMap<String, u64>>) -> u64 {
+        if depth > DEEPEST {
+            return MOST_PARTS + 1;
+        }
+        parts(at, &|object| {
+            let Some(pointer) = object.get("$ref").and_then(Value::as_str) else {
+                return 1;
+            };
+            if let Some(count) = known.borrow().get(pointer) {
+                return *count;
+            }
+            known.borrow_mut().insert(pointer.to_owned(), 1);
+            let target = pointer
+                .strip_prefix('#')
+                .and_then(|path| root.pointer(path));
+            let count = target.map_or(1, |target| of(root, target, depth + 1, known));
+            known.borrow_mut().insert(pointer.to_owned(), count);
+            count
+        })
+    }
+    let root: Value = schema.parse().unwrap_or_default();
+    of(&root, &root, 0, &RefCell::default())
+}
+
+/// The parts of a value, with `object` counting what an object stands for beside its members.
+fn parts(value: &Value, object: &dyn Fn(&serde_json::Map<String, Value>) -> u64) -> u64 {
+    let total = |parts: &mut dyn Iterator<Item = u64>| parts.fold(1, u64::saturating_add);
+    match value {
+        Value::Array(items) => total(&mut items.iter().map(|item| parts(item, object))),
+        Value::Object(members) => total(&mut members.values().map(|member| parts(member, object)))
+            .saturating_add(object(members)),
+        _ => 1,
     }
 }
 
@@ -318,7 +372,16 @@ async fn list_tools(
             self::validator(schema)
                 .map_err(|reason| wrong(format!("its outputSchema {reason}")))?;
         }
-        checked.push(CheckedTool { tool, validator });
+        let schema_parts = unfolded(&tool.input_schema);
+        if schema_parts > MOST_PARTS {
+            let reason = format!("its inputSchema unfolds to more than {MOST_PARTS} parts");
+            return Err(wrong(reason));
+        }
+        checked.push(CheckedTool {
+            tool,
+            validator,
+            schema_parts,
+        });
     }
     Ok(checked)
 }
@@ -338,4 +401,39 @@ fn validator(schema: &RawJson) -> Result<Validator, String> {
     jsonschema::draft202012::meta::validate(&schema)
         .map_err(|error| format!("is no valid JSON Schema: {error}"))?;
     jsonschema::draft202012::new(&schema).map_err(|error| format!("cannot be used: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(text: String) -> RawJson {
+        RawJson::from_text(text).unwrap()
+    }
+
+    #[test]
+    fn a_small_schema_that_unfolds_to_a_huge_one_is_recognised() {
+        let doubled = (0..30).map(|nth| {
+            let next = nth + 1;
+            format!(r##""a{nth}":{{"allOf":[{{"$ref":"#/$defs/a{next}"}},{{"$ref":"#/$defs/a{next}"}}]}}"##)
+        });
+        let defs: Vec<String> = doubled
+            .chain([r#""a30":{"required":["x"]}"#.to_owned()])
+            .collect();
+        let bomb = format!(
+            r##"{{"type":"object","$ref":"#/$defs/a0","$defs":{{{}}}}}"##,
+            defs.join(",")
+        );
+        assert!(unfolded(&schema(bomb)) > MOST_PARTS);
+        let chain =
+            (0..10_000).map(|nth| format!(r##""a{nth}":{{"$ref":"#/$defs/a{}"}}"##, nth + 1));
+        let chain = format!(r#"{{"$defs":{{{}}}}}"#, chain.collect::<Vec<_>>().join(","));
+        assert!(unfolded(&schema(chain)) > MOST_PARTS);
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_is_as_large_as_it_looks() {
+        let tree = r##"{"type":"object","properties":{"children":{"type":"array","items":{"$ref":"#"}}}}"##;
+        assert!(unfolded(&schema(tree.to_owned())) < 40);
+    }
 }

@@ -277,3 +277,28 @@ async fn the_standard_streams_are_there_and_input_is_at_its_end() {
     .await;
     assert_eq!(errno, SEEK);
 }
+
+/// A write of many vectors that all name the same line ends, which are nothing to log.
+#[tokio::test]
+async fn empty_lines_count_as_log_volume_before_they_are_looked_at() {
+    let plugin = common::load(
+        r#"(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 32)
+  (func (export "run")
+    (local $n i32)
+    (memory.fill (i32.const 65536) (i32.const 10) (i32.const 1048576))
+    (loop $next
+      (i32.store (i32.mul (local.get $n) (i32.const 8)) (i32.const 65536))
+      (i32.store offset=4 (i32.mul (local.get $n) (i32.const 8)) (i32.const 1048576))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $n) (i32.const 1024))))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1024) (i32.const 60000)))))"#,
+    )
+    .await;
+    let ended = common::call(&plugin, "run", b"").await;
+    assert!(
+        matches!(ended, Err(exomonad_engine::CallError::Limit(hit)) if hit.limit == exomonad_engine::Limit::LogBytes),
+        "{ended:?}"
+    );
+}
