@@ -55,19 +55,9 @@ pub struct Call<'r> {
 impl<'r> Call<'r> {
     /// Begins a call.
     pub fn new(role: &'r Role, id: CallId, caller: Caller) -> Result<Self, Failure> {
-        let Some(version) = role.version() else {
-            let reason = role.problem().map_or_else(
-                || "it is still loading".to_owned(),
-                |problem| problem.message,
-            );
-            return Err(Failure::PluginNotLoaded {
-                role: role.name().to_string(),
-                reason,
-            });
-        };
         Ok(Self {
             role,
-            version,
+            version: role.serving()?,
             context: role.settings.call(id, caller.name, caller.traceparent),
         })
     }
@@ -202,13 +192,7 @@ impl<'r> Call<'r> {
     fn explain(&self, error: &CallError) -> String {
         match error {
             // The engine names the limit; which role it is set for is known here.
-            CallError::Limit(hit) => {
-                let key = hit.limit.key();
-                error.to_string().replace(
-                    &format!("`limits.{key}`"),
-                    &format!("`{}`", self.role.settings.limit_key(key)),
-                )
-            }
+            CallError::Limit(hit) => hit.set_by(&self.role.settings.limit_key(hit.limit.key())),
             _ => error.to_string(),
         }
     }

@@ -11,6 +11,7 @@ use exomonad_schema::{Bounds, CallContext, CallId, EffectHandler, EffectKind, Ro
 use tokio::sync::Semaphore;
 
 use crate::effects;
+use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::plugins::version::Version;
 
@@ -154,6 +155,20 @@ impl Role {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The version that serves now.
+    ///
+    /// # Errors
+    /// If there is none, with the reason.
+    pub fn serving(&self) -> Result<Arc<Version>, Failure> {
+        self.version().ok_or_else(|| Failure::PluginNotLoaded {
+            role: self.name().to_string(),
+            reason: self.problem().map_or_else(
+                || "it is still loading".to_owned(),
+                |problem| problem.message,
+            ),
+        })
     }
 
     /// Why the role, or its newest version, does not serve.

@@ -233,6 +233,25 @@ async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_on_can_still_read_why_it_was_refused() {
+    let place = Place::new().config("[server]\nmax_body = '64KiB'\n");
+    let host = place.serve().await;
+    for _ in 0..20 {
+        let mut connection = Connection::open(&host).await;
+        let length = 4 << 20;
+        connection
+            .send_head("/role/echo/mcp/call", length)
+            .await
+            .unwrap();
+        for _ in 0..64 {
+            connection.send(vec![b' '; length / 64]).await.unwrap();
+        }
+        let said = connection.read_to_end().await;
+        assert!(said.starts_with("HTTP/1.1 413"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_promise_of_a_huge_body_takes_no_memory() {
     let place = Place::new();
     let host = place.serve().await;

@@ -95,6 +95,23 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_nothing_is_let_go() {
+    let place = Place::new();
+    let host = place.serve().await;
+    let (mut silent, mut half) = (Connection::open(&host).await, Connection::open(&host).await);
+    // How a connection of HTTP/2 begins, which the host does not speak.
+    half.send("PRI").await.unwrap();
+    let mut idle = Connection::open(&host).await;
+    idle.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(idle.read().await.starts_with("HTTP/1.1 200"));
+    assert_eq!(silent.read_to_end().await, "");
+    half.read_to_end().await;
+    idle.read_to_end().await;
+}
+
+#[tokio::test]
 async fn a_client_that_never_finishes_its_body_is_let_go() {
     let place = Place::new().config("[server]\nrequest_timeout = '1s'\n");
     let host = place.serve().await;

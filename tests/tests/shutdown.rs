@@ -80,3 +80,22 @@ async fn an_idle_host_ends_at_once_even_with_open_connections() {
     let end = tokio::time::timeout(Duration::from_secs(20), host.end()).await;
     assert_eq!(end.expect("nothing is in flight"), Some(0));
 }
+
+#[tokio::test]
+async fn requests_that_were_sent_before_the_signal_are_answered() {
+    let place = Place::new();
+    let mut host = place.serve().await;
+    let mut connections = Vec::new();
+    for _ in 0..50 {
+        let mut connection = Connection::open(&host).await;
+        let request = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        connection.send(request).await.unwrap();
+        connections.push(connection);
+    }
+    host.signal(libc::SIGTERM);
+    for mut connection in connections {
+        let said = connection.read_to_end().await;
+        assert!(said.starts_with("HTTP/1.1 200"), "{said:?}");
+    }
+    assert_eq!(host.end().await, Some(0));
+}

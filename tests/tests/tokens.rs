@@ -1,6 +1,6 @@
 //! Bearer tokens: one that opens everything, and one a role.
 
-use exomonad_tests::{Answer, Host, Place};
+use exomonad_tests::{Answer, Connection, Host, Place};
 use reqwest::Method;
 
 const OPERATOR: &str = "operator-0123456789abcdef";
@@ -209,4 +209,20 @@ fn an_address_that_others_can_reach_wants_tokens_before_it_is_served() {
         refused.stderr.contains("exposed_without_token"),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn no_body_is_waited_for_before_the_token_is_right() {
+    let (_place, host) = guarded().await;
+    for path in [
+        "/role/tl/mcp/call",
+        "/role/tl/hook/pre_tool_use",
+        "/role/none/mcp/call",
+        "/call",
+    ] {
+        let mut connection = Connection::open(&host).await;
+        connection.send_head(path, 1000).await.unwrap();
+        let said = connection.read().await;
+        assert!(said.starts_with("HTTP/1.1 401"), "{path}: {said}");
+    }
 }

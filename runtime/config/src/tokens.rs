@@ -180,7 +180,8 @@ impl Tokens {
     }
 
     /// Whether what concerns all roles (`/reload`, `/call`, `/metrics`) may be called with what the
-    /// request presents: the operator's token, if one is configured.
+    /// request presents: the operator's token, if one is configured. With tokens for roles alone
+    /// nobody may; with none at all, anyone who reaches the address.
     pub fn admit_operator(&self, presented: Option<&str>) -> bool {
         match &self.operator {
             Some(secret) => presented.is_some_and(|presented| secret.matches(presented)),

@@ -130,23 +130,28 @@ pub struct LimitHit {
     pub value: u64,
 }
 
+impl LimitHit {
+    /// What was hit, and the key of the configuration that sets it.
+    #[must_use]
+    pub fn set_by(&self, key: &str) -> String {
+        let what = self.limit.key().replace('_', " ");
+        let value = self.value;
+        let hit = match self.limit {
+            Limit::WallTime => {
+                let time = Duration::from_millis(value);
+                format!("the {what} limit of {time:?} was hit")
+            }
+            Limit::Effects => format!("the limit of {value} effects per call was hit"),
+            Limit::TableElements => format!("the limit of {value} table elements was hit"),
+            _ => format!("the {what} limit of {value} bytes was hit"),
+        };
+        format!("{hit}; `{key}` sets it")
+    }
+}
+
 impl std::fmt::Display for LimitHit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = self.limit.key();
-        let what = key.replace('_', " ");
-        match self.limit {
-            Limit::WallTime => write!(
-                f,
-                "the {what} limit of {:?} was hit",
-                Duration::from_millis(self.value)
-            )?,
-            Limit::Effects => write!(f, "the limit of {} effects per call was hit", self.value)?,
-            Limit::TableElements => {
-                write!(f, "the limit of {} table elements was hit", self.value)?
-            }
-            _ => write!(f, "the {what} limit of {} bytes was hit", self.value)?,
-        }
-        write!(f, "; `limits.{key}` sets it")
+        f.write_str(&self.set_by(&format!("limits.{}", self.limit.key())))
     }
 }
 

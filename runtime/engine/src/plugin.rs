@@ -145,16 +145,20 @@ impl Engine {
         {
             return self.prepare(found.module, found.snapshot, digest, options);
         }
+        let mut lasting = true;
         let (wasm, snapshot) = match snapshot::needed(&linked, options.snapshot) {
             Some(decided) => (linked, decided),
             None => match snapshot::take(self, &linked, &digest, options).await {
                 Ok(initialised) => (initialised, Snapshot::Taken),
-                Err(reason) => (linked, Snapshot::Refused(reason)),
+                Err(refusal) => {
+                    lasting = !refusal.passing;
+                    (linked, Snapshot::Refused(refusal.reason))
+                }
             },
         };
         let module = Module::new(&self.engine, &wasm);
         let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
-        if let Some(cache) = &options.cache {
+        if let Some(cache) = options.cache.as_ref().filter(|_| lasting) {
             cache.put(&key, &module, &snapshot);
         }
         self.prepare(module, snapshot, digest, options)

@@ -4,7 +4,8 @@
 //! A snapshot copies everything, entropy too: while it is taken, randomness and effects are refused, and
 //! a plugin that wants them during its initialisation is initialised in each sandbox instead. So is one
 //! that reads its configuration, which may differ from role to role, or sets variables, which are not in
-//! the module.
+//! the module. The clock is not refused: language runtimes read it when they start, to measure from there
+//! on, and a sandbox that begins with an old start time is as one that was paused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 use crate::link::INITIALIZE;
 use crate::sandbox::{Sandbox, within};
 use crate::state::State;
-use crate::{Engine, Host, HostFuture, Limits, LoadOptions, LogLevel, Snapshot};
+use crate::{CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, Snapshot};
 
 /// Loading is off the request path and may take its time, but not forever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,13 +41,42 @@ pub(crate) fn needed(linked: &[u8], wanted: bool) -> Option<Snapshot> {
     }
 }
 
+/// Why there is no snapshot.
+pub(crate) struct Refusal {
+    pub reason: String,
+    /// Whether it may be otherwise the next time: all sandboxes were in use, or the machine was slow.
+    pub passing: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            passing: false,
+        }
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        Self {
+            passing: match &error {
+                CallError::Busy(_) => true,
+                CallError::Limit(hit) => hit.limit == Limit::WallTime,
+                _ => false,
+            },
+            reason: error.to_string(),
+        }
+    }
+}
+
 /// Runs the initialisation and writes the initialised module, or says why that is not possible.
 pub(crate) async fn take(
     engine: &Engine,
     linked: &[u8],
     digest: &str,
     options: &LoadOptions,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, Refusal> {
     let says = |error: wasmtime::Error| format!("{error:#}");
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
@@ -68,22 +98,23 @@ pub(crate) async fn take(
         sandbox.initialize_only().await?;
         Ok(sandbox)
     })
-    .await
-    .map_err(|error| error.to_string())?;
+    .await?;
     let (store, instance) = sandbox.parts();
     if host.asked_for_configuration.load(Ordering::Relaxed) {
         return Err(
             "the initialisation reads the configuration or the log level, which may differ later"
-                .to_owned(),
+                .to_owned()
+                .into(),
         );
     }
     if !store.data().vars.is_empty() {
-        return Err("the initialisation sets variables, which a snapshot cannot hold".to_owned());
+        let reason = "the initialisation sets variables, which a snapshot cannot hold";
+        return Err(reason.to_owned().into());
     }
-    wizer
+    let snapshot = wizer
         .snapshot(&context, &mut Initialised { store, instance })
-        .await
-        .map_err(says)
+        .await;
+    Ok(snapshot.map_err(says)?)
 }
 
 /// The host of a plugin that is only being initialised: it answers nothing that may differ later.

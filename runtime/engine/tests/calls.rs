@@ -310,6 +310,31 @@ async fn each_limit_ends_the_call_and_names_itself() {
 }
 
 #[tokio::test]
+async fn host_functions_have_their_own_stack_however_deep_the_guest_is() {
+    // Calls the host at every depth until the stack ends: the host never runs out of it first.
+    let plugin = load(&with_abi(&format!(
+        r#"{ECHO}
+  (func $deep (export "deep") (result i32)
+    (drop (call $reverse (call $block (i32.const 0) (i32.const 64))))
+    (call $log_info (call $block (i32.const 0) (i32.const 8)))
+    (call $var_set (call $block (i32.const 0) (i32.const 4)) (call $block (i32.const 0) (i32.const 8)))
+    (i32.add (call $deep) (i32.const 1)))"#
+    )))
+    .await;
+    let limits = Limits {
+        effects: u64::MAX,
+        log_bytes: u64::MAX,
+        wall_time: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let ended = call_within(&plugin, limits, "deep", b"").await;
+    let Err(CallError::Limit(hit)) = ended else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(hit.limit, Limit::Stack);
+}
+
+#[tokio::test]
 async fn a_spinning_guest_does_not_starve_its_neighbours() {
     let plugin = load(&with_abi(&format!(
         r#"{ECHO} (func (export "spin") (loop $l (br $l)))"#

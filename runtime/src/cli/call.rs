@@ -139,11 +139,7 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
         Host::Running(client) => client.get(&format!("/role/{role}/mcp/tools")).await?,
         Host::Here(house) => {
             let role = house.role(role)?;
-            let Some(version) = role.version() else {
-                return Err(Call::new(&role, fresh_call_id(), Caller::default())
-                    .err()
-                    .map_or(CommandError::Failed, Into::into));
-            };
+            let version = role.serving()?;
             ListToolsResult {
                 tools: version.tools.iter().map(|tool| tool.tool.clone()).collect(),
             }

@@ -26,6 +26,16 @@ pub enum Source {
     Embedded(&'static str),
 }
 
+impl Source {
+    /// The file to look at when something is wrong with it.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(path) => vec![path.clone()],
+            Self::Embedded(_) => Vec::new(),
+        }
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

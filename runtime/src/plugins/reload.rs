@@ -78,9 +78,17 @@ struct Known {
     seen: Option<(Source, Option<Stamp>)>,
     /// As last loaded, or tried.
     tried: Option<(Source, Option<Stamp>)>,
-    /// Whether that failed.
-    failed: bool,
+    /// Why that failed, if it did.
+    failure: Option<LoadFailure>,
     missed_since: Option<Instant>,
+}
+
+/// Why a file did not become a version.
+#[derive(Clone)]
+struct LoadFailure {
+    message: String,
+    /// Whether the same file may load at the next look.
+    passing: bool,
 }
 
 /// The one task that changes which plugins serve.
@@ -200,8 +208,12 @@ impl Reloader {
         }
         while let Some(loaded) = loads.join_next().await {
             if let Ok((role, source, result)) = loaded {
-                self.known.entry(role.name().clone()).or_default().failed = result.is_err();
-                settle_load(&role, &source, result, &mut changes);
+                let known = self.known.entry(role.name().clone()).or_default();
+                known.failure = result.as_ref().err().cloned();
+                match result {
+                    Ok(version) => serve(&role, version, &mut changes),
+                    Err(failure) => fail(&role, source.files(), failure.message, &mut changes),
+                }
             }
         }
         self.first = false;
@@ -288,12 +300,11 @@ impl Reloader {
                 }
             },
         };
-        let again = retry && known.failed;
-        if known.tried.as_ref() == Some(&now) && !again {
-            // Unchanged: a problem of the folder, or of a clash, is over.
-            if !known.failed {
-                role.set_problem(None);
-            }
+        let again = |failure: &LoadFailure| retry || failure.passing;
+        if known.tried.as_ref() == Some(&now) && !known.failure.as_ref().is_some_and(again) {
+            // Unchanged: a problem of the folder, or of a clash, is over; one of its own is not.
+            let failure = known.failure.clone();
+            role.set_problem(failure.map(|failure| (now.0.files(), failure.message)));
             return;
         }
         // A file that is being written has another stamp at the next look.
@@ -312,11 +323,18 @@ impl Reloader {
                 Version::load(&settings, source, snapshot, house.cache.as_ref()).await
             };
             // In a task of its own, so that a panic in there is this plugin's problem.
+            let source = now.0;
             let result = match tokio::spawn(load).await {
-                Ok(result) => result.map_err(|error| error.to_string()),
-                Err(error) => Err(format!("the loading did not finish: {error}")),
+                Ok(result) => result.map_err(|error| LoadFailure {
+                    message: format!("{source}: {error}"),
+                    passing: error.is_passing(),
+                }),
+                Err(error) => Err(LoadFailure {
+                    message: format!("{source}: the loading did not finish: {error}"),
+                    passing: false,
+                }),
             };
-            (role, now.0, result)
+            (role, source, result)
         });
     }
 
@@ -350,7 +368,7 @@ impl Reloader {
     }
 }
 
-type Loaded = (Arc<Role>, Source, Result<Version, String>);
+type Loaded = (Arc<Role>, Source, Result<Version, LoadFailure>);
 
 enum Found {
     One(Source),
@@ -393,22 +411,8 @@ fn fail(role: &Role, files: Vec<PathBuf>, message: String, changes: &mut Changes
     role.set_problem(Some((files, message)));
 }
 
-fn settle_load(
-    role: &Arc<Role>,
-    source: &Source,
-    result: Result<Version, String>,
-    changes: &mut Changes,
-) {
-    let version = match result {
-        Ok(version) => version,
-        Err(error) => {
-            let files = match source {
-                Source::File(path) => vec![path.clone()],
-                Source::Embedded(_) => Vec::new(),
-            };
-            return fail(role, files, format!("{source}: {error}"), changes);
-        }
-    };
+/// Lets a version serve that was loaded and checked.
+fn serve(role: &Role, version: Version, changes: &mut Changes) {
     role.set_problem(None);
     let same = role.version().is_some_and(|old| {
         old.plugin.digest() == version.plugin.digest() && old.source == version.source
@@ -418,7 +422,7 @@ fn settle_load(
     }
     tracing::info!(
         role = %role.name(),
-        %source,
+        source = %version.source,
         digest = &version.plugin.digest()[..12],
         tools = version.tools.len(),
         snapshot = ?version.plugin.snapshot(),

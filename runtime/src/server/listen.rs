@@ -1,21 +1,32 @@
 //! Accepts connections, and ends without losing a call.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// A client that does not finish its request's head by then is let go.
+use super::linger::Linger;
+
+/// A client that does not finish its request's head by then is let go; so is one that keeps a connection
+/// and asks nothing more.
 const HEAD: Duration = Duration::from_secs(10);
-/// How long to wait when the machine refuses connections, for want of descriptors for instance.
+/// How long a request that was sent before the signal to stop may take to arrive.
+const LATE: Duration = Duration::from_millis(100);
+/// How long to wait when the machine refuses connections, for want of memory for instance.
 const REFUSED: Duration = Duration::from_millis(50);
+/// File descriptors that connections leave to the plugin folder, the caches and the services.
+const OTHER_DESCRIPTORS: u64 = 512;
 
 /// Serves until `stop` is ready; then lets the requests in flight finish, for at most `grace`.
+///
+/// HTTP/1.1 only: that is what MCP clients, curl and proxies speak to a plain port.
 ///
 /// Returns whether all of them finished.
 pub async fn serve(
@@ -24,46 +35,101 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD);
-    let graceful = GracefulShutdown::new();
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    // Every connection holds a receiver: when all are gone, so are the connections.
+    let (stopping, stopped) = watch::channel(false);
+    let places = Arc::new(Semaphore::new(connections_at_once()));
+    let begin = |stream: TcpStream, place| {
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let watched = graceful.watch(connection);
+        let (http, router, stopped) = (http.clone(), router.clone(), stopped.clone());
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
+            let _place: Option<OwnedSemaphorePermit> = place;
+            if let Err(error) = converse(&http, router, stream, stopped).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });
+    };
+    tokio::pin!(stop);
+    loop {
+        let accept = async {
+            // Whoever finds no place waits in the kernel's queue. The semaphore is never closed.
+            let place = places.clone().acquire_owned().await.ok();
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, _)) => begin(stream, place),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+    // Clients that were connected before the signal, as they see it.
+    while let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        begin(stream, None);
     }
     drop(listener);
-    tokio::time::timeout(grace, graceful.shutdown())
-        .await
-        .is_ok()
+    drop(stopped);
+    // Fails if every connection is gone already.
+    let _ = stopping.send(true);
+    tokio::time::timeout(grace, stopping.closed()).await.is_ok()
+}
+
+/// Answers the requests of one connection.
+async fn converse(
+    http: &http1::Builder,
+    router: Router,
+    stream: TcpStream,
+    mut stopped: watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    // Told to stop, hyper closes a connection that it has read nothing from, though a request may lie in
+    // it: so it begins when there is something to read.
+    let silent = async {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(LATE).await;
+    };
+    let speaks = tokio::select! {
+        readable = stream.readable() => readable.is_ok(),
+        () = tokio::time::sleep(HEAD) => false,
+        () = silent => false,
+    };
+    if !speaks {
+        return Ok(());
+    }
+    let service = TowerToHyperService::new(router);
+    let connection = http.serve_connection(TokioIo::new(Linger::new(stream)), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+/// How many connections may be open: what the process may open is raised as far as it is allowed to be.
+fn connections_at_once() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    // `None` is no limit at all.
+    let descriptors = current.unwrap_or(u64::MAX);
+    let connections = descriptors
+        .saturating_sub(OTHER_DESCRIPTORS)
+        .max(descriptors / 2);
+    usize::try_from(connections).map_or(Semaphore::MAX_PERMITS, |count| {
+        count.min(Semaphore::MAX_PERMITS)
+    })
 }
 
 async fn pause_after(error: &io::Error) {

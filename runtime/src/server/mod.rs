@@ -1,6 +1,7 @@
 //! The HTTP server: routes, who may use them, and how it ends.
 
 pub mod guard;
+mod linger;
 mod listen;
 mod named;
 pub mod openapi;
@@ -8,17 +9,18 @@ pub mod problem;
 pub mod report;
 pub mod routes;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
 use self::guard::{Access, Guard};
@@ -86,18 +88,20 @@ impl App {
         self.house.role(name)
     }
 
-    /// The JSON of a body.
-    fn parse<T: DeserializeOwned>(
-        &self,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<T, Failure> {
-        let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Failure::BodyTooLarge(self.house.config.server.max_body.get())
-            }
-            _ => Failure::InvalidRequest(format!("the body cannot be read: {rejection}")),
+    /// The JSON of a body: read only when the request is known to be allowed.
+    async fn parse<T: DeserializeOwned>(&self, body: Body) -> Result<T, Failure> {
+        let limit = self.house.config.server.max_body;
+        let too_large = || Failure::BodyTooLarge(limit.get());
+        // One that says so itself is not even received.
+        if body.size_hint().lower() > limit.get() {
+            return Err(too_large());
+        }
+        let bytes = axum::body::to_bytes(body, limit.as_usize()).await;
+        let bytes = bytes.map_err(|error| match error.source() {
+            Some(source) if source.is::<LengthLimitError>() => too_large(),
+            _ => Failure::InvalidRequest(format!("the body cannot be read: {error}")),
         })?;
-        serde_json::from_slice(&body).map_err(|error| {
+        serde_json::from_slice(&bytes).map_err(|error| {
             Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
         })
     }
@@ -105,14 +109,12 @@ impl App {
 
 /// All endpoints behind the guard.
 pub fn router(app: App) -> Router {
-    let max_body = app.house.config.server.max_body.as_usize();
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
         router.route(route.path, (route.handler)())
     });
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(max_body))
         .layer(middleware::from_fn_with_state(app.clone(), admit))
         .with_state(app)
 }

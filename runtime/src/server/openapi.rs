@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::problem::{MEDIA_TYPE, Problem};
-use super::routes::{Body, ROUTES, Route};
+use super::routes::{Content, ROUTES, Route};
 
 /// The OpenAPI 3.1 document.
 pub fn document() -> &'static Value {
@@ -67,7 +67,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
         "responses": responses,
         "parameters": parameters(route.path),
     });
-    if !matches!(route.request, Body::None) {
+    if !matches!(route.request, Content::None) {
         operation["requestBody"] =
             json!({"required": true, "content": content(route.request, generator)});
     }
@@ -78,11 +78,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     operation
 }
 
-fn content(body: Body, generator: &mut SchemaGenerator) -> Value {
+fn content(body: Content, generator: &mut SchemaGenerator) -> Value {
     match body {
-        Body::None => json!({}),
-        Body::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
-        Body::Bytes => json!({"application/octet-stream": {}}),
+        Content::None => json!({}),
+        Content::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
+        Content::Bytes => json!({"application/octet-stream": {}}),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The endpoints: one table that the router and the API description are both made from.
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What a request or response body is.
 #[derive(Clone, Copy)]
-pub enum Body {
+pub enum Content {
     /// There is none.
     None,
     /// JSON of this schema.
@@ -41,9 +41,9 @@ pub struct Route {
     /// What it does, in a line.
     pub summary: &'static str,
     /// The request's body.
-    pub request: Body,
+    pub request: Content,
     /// The response's body.
-    pub response: Body,
+    pub response: Content,
     /// Statuses of success.
     pub success: &'static [u16],
     /// Statuses of problem documents, besides those that every endpoint has.
@@ -60,8 +60,8 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/health",
         summary: "The state of the host and of each role whose plugin does not serve.",
-        request: Body::None,
-        response: Body::Json(schema::<report::Health>),
+        request: Content::None,
+        response: Content::Json(schema::<report::Health>),
         success: &[200],
         problems: &[],
         wants_token: false,
@@ -71,8 +71,8 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/ready",
         summary: "200 once every plugin has been tried, 503 before and while the host shuts down.",
-        request: Body::None,
-        response: Body::Json(schema::<report::Ready>),
+        request: Content::None,
+        response: Content::Json(schema::<report::Ready>),
         success: &[200],
         problems: &[503],
         wants_token: false,
@@ -82,8 +82,8 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/openapi.json",
         summary: "This description.",
-        request: Body::None,
-        response: Body::Json(schema::<serde_json::Value>),
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
         success: &[200],
         problems: &[],
         wants_token: false,
@@ -93,8 +93,8 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/roles",
         summary: "The roles with their plugins, tools and hooks.",
-        request: Body::None,
-        response: Body::Json(schema::<report::Roles>),
+        request: Content::None,
+        response: Content::Json(schema::<report::Roles>),
         success: &[200],
         problems: &[401],
         wants_token: true,
@@ -104,8 +104,8 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/role/{role}/mcp/tools",
         summary: "The tools of a role.",
-        request: Body::None,
-        response: Body::Json(schema::<ListToolsResult>),
+        request: Content::None,
+        response: Content::Json(schema::<ListToolsResult>),
         success: &[200],
         problems: &[400, 401, 404, 503],
         wants_token: true,
@@ -115,8 +115,8 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         path: "/role/{role}/mcp/call",
         summary: "Calls a tool. A tool that fails answers with `isError`.",
-        request: Body::Json(schema::<ToolCall>),
-        response: Body::Json(schema::<CallToolResult>),
+        request: Content::Json(schema::<ToolCall>),
+        response: Content::Json(schema::<CallToolResult>),
         success: &[200],
         problems: &[400, 401, 404, 413, 422, 429, 503],
         wants_token: true,
@@ -126,8 +126,8 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         path: "/role/{role}/hook/{event}",
         summary: "Asks a role's plugin to decide on an event, such as `pre_tool_use`. The body is the event.",
-        request: Body::Json(schema::<serde_json::Value>),
-        response: Body::Json(schema::<HookOutput>),
+        request: Content::Json(schema::<serde_json::Value>),
+        response: Content::Json(schema::<HookOutput>),
         success: &[200],
         problems: &[400, 401, 404, 413, 429, 502, 503],
         wants_token: true,
@@ -137,8 +137,8 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         path: "/reload",
         summary: "Looks at the plugin folder now and tells what changed.",
-        request: Body::None,
-        response: Body::Json(schema::<Changes>),
+        request: Content::None,
+        response: Content::Json(schema::<Changes>),
         success: &[200],
         problems: &[401, 503],
         wants_token: true,
@@ -148,8 +148,8 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         path: "/call",
         summary: "Calls any export of a role's plugin, raw in and out. Off unless `server.raw_calls` is true.",
-        request: Body::Json(schema::<RawCall>),
-        response: Body::Bytes,
+        request: Content::Json(schema::<RawCall>),
+        response: Content::Bytes,
         success: &[200],
         problems: &[400, 401, 403, 404, 413, 429, 502, 503],
         wants_token: true,
@@ -218,23 +218,17 @@ async fn tools(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let role = app.role(&role, &headers)?;
-    match role.version() {
-        Some(version) => Ok(json(version.tools_json.clone())),
-        // Says why there is none.
-        None => Err(Call::new(&role, fresh_call_id(), Caller::default())
-            .err()
-            .unwrap_or(Failure::Draining)),
-    }
+    Ok(json(role.serving()?.tools_json.clone()))
 }
 
 async fn call_tool(
     State(app): State<App>,
     Named(role): Named<String>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Failure> {
     let role = app.role(&role, &headers)?;
-    let call: ToolCall = app.parse(body)?;
+    let call: ToolCall = app.parse(body).await?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;
     let answer = running.tool(&call.name, call.arguments).await?;
@@ -246,10 +240,10 @@ async fn call_hook(
     State(app): State<App>,
     Named((role, event)): Named<(String, String)>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Failure> {
     let role = app.role(&role, &headers)?;
-    let payload: RawJson = app.parse(body)?;
+    let payload: RawJson = app.parse(body).await?;
     let Some(event) = HookEvent::from_name(&event) else {
         let known: Vec<&str> = HookEvent::ALL.iter().map(|event| event.name()).collect();
         return Err(Failure::HookNotFound {
@@ -267,13 +261,13 @@ async fn call_hook(
 async fn call_raw(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Failure> {
     app.guard.check_token(&Access::Operator, &headers)?;
     if !app.house.config.server.raw_calls {
         return Err(Failure::RawCallsOff);
     }
-    let call: RawCall = app.parse(body)?;
+    let call: RawCall = app.parse(body).await?;
     let role = app.house.role(&call.plugin)?;
     let id = fresh_call_id();
     let running = Call::new(&role, id.clone(), caller(&headers))?;

@@ -51,6 +51,17 @@ fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
     let has_failed = ["listen", "token_file", "token_env"]
         .iter()
         .any(|key| findings.has_failed(&server.key(key)));
+    let nobody_may = config.server.raw_calls
+        && config.server.token_source().is_none()
+        && roles(config).any(|(_, role)| role.token_source().is_some());
+    if nobody_may && !has_failed {
+        findings.error(
+            server.key("raw_calls"),
+            Code::Conflict,
+            "`server.raw_calls` is of no use: with tokens for roles alone, nobody is the operator",
+            "set `server.token_file` or `server.token_env`, or turn `raw_calls` off",
+        );
+    }
     if config.server.listen.is_loopback() || config.server.token_source().is_some() || has_failed {
         return;
     }

@@ -1,14 +1,17 @@
 //! Writes the merged module.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind,
+    CodeSection, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
     ExportSection, Function, FunctionSection, GlobalSection, ImportSection, Instruction,
     MemorySection, Module, NameMap, NameSection, StartSection, TableSection, TagSection,
     TypeSection,
 };
+
+use wasmparser::TypeRef;
 
 use super::bulk::Bulk;
 use super::resolve::{Origin, Resolver};
@@ -297,11 +300,8 @@ impl Merger<'_, '_> {
             let bulk = bulk_functions(unit);
             let first = unit.imported(Kind::Function);
             for (index, body) in (first..).zip(&unit.bodies) {
-                match (
-                    bulk.iter().find(|(function, _)| *function == index),
-                    indices.memories.first(),
-                ) {
-                    (Some((_, bulk)), Some(memory)) => {
+                match (bulk.get(&index), indices.memories.first()) {
+                    (Some(bulk), Some(memory)) => {
                         code.function(&bulk.body(0, *memory));
                     }
                     _ => indices.parse_function_body(&mut code, body.clone())?,
@@ -313,6 +313,20 @@ impl Merger<'_, '_> {
         }
         for function in synthetic {
             code.function(function);
+        }
+        // To be exported is what allows a function to be referred to, and a library's exports are none
+        // of the merged module's: declared here, they can be referred to as before. The segment comes
+        // after all others, so that it moves none.
+        let libraries = self.units.iter().zip(&self.indices).skip(1);
+        let libraries = libraries.take(self.units.len().saturating_sub(2));
+        let exported: Vec<u32> = libraries
+            .flat_map(|(unit, indices)| {
+                let functions = unit.function_exports();
+                functions.map(|(function, _)| indices.functions[function as usize])
+            })
+            .collect();
+        if !exported.is_empty() {
+            elements.declared(Elements::Functions(exported.into()));
         }
         if !elements.is_empty() {
             module.section(&elements);
@@ -370,17 +384,11 @@ impl Merger<'_, '_> {
         let several = self.units.len() > 2;
         for (unit, indices) in self.units.iter().zip(&self.indices).skip(1) {
             let first = unit.imported(Kind::Function);
+            // Better an export's name than none.
+            let mut names: HashMap<u32, &str> = unit.function_exports().collect();
+            names.extend(&unit.function_names);
             for (nth, index) in (first..).take(unit.bodies.len()).enumerate() {
-                let exported = || {
-                    let mut functions = unit
-                        .exports
-                        .iter()
-                        .filter(|export| Kind::of_export(export.kind) == Kind::Function);
-                    functions
-                        .find(|export| export.index == index)
-                        .map(|export| export.name)
-                };
-                if let Some(name) = unit.function_names.get(&index).copied().or_else(exported) {
+                if let Some(name) = names.get(&index) {
                     let index = indices.bases.functions + nth as u32;
                     if several {
                         functions.append(index, &format!("{}::{name}", unit.name));
@@ -396,15 +404,17 @@ impl Merger<'_, '_> {
     }
 }
 
-/// The functions of a module whose bodies the linker replaces.
-fn bulk_functions(unit: &Unit<'_>) -> Vec<(u32, Bulk)> {
-    let exports = unit.exports.iter().filter_map(|export| {
-        let (index, ty) = unit.exported_function(export.name)?;
-        let defined = index >= unit.imported(Kind::Function);
-        defined
-            .then(|| Bulk::recognise(export.name, ty))
-            .flatten()
-            .map(|bulk| (index, bulk))
-    });
-    exports.collect()
+/// The functions of a module whose bodies the linker replaces. Their addresses have 32 bits: in a memory
+/// of 64 the same names mean something else.
+fn bulk_functions(unit: &Unit<'_>) -> HashMap<u32, Bulk> {
+    if !matches!(unit.type_of(Kind::Memory, 0), Some(TypeRef::Memory(memory)) if !memory.memory64) {
+        return HashMap::new();
+    }
+    let own = unit
+        .function_exports()
+        .filter(|(index, _)| *index >= unit.imported(Kind::Function));
+    own.filter_map(|(index, name)| {
+        Some((index, Bulk::recognise(name, unit.function_type(index)?)?))
+    })
+    .collect()
 }

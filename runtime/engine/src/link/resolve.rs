@@ -13,6 +13,11 @@ pub(crate) trait HostFunctions {
     fn names(&self, module: &str) -> Vec<&str>;
 }
 
+/// How often an import may be passed on from module to module.
+const LONGEST_CHAIN: usize = 100;
+/// Imports that nothing provides are reported together, up to so many.
+const MOST_REPORTED: usize = 20;
+
 /// Where an index of a module leads in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -59,6 +64,10 @@ impl Resolver {
                     Err(complaint) if !unknown.contains(&complaint) => unknown.push(complaint),
                     Err(_) => {}
                 }
+                if unknown.len() > MOST_REPORTED {
+                    unknown[MOST_REPORTED] = "more than these".to_owned();
+                    return Err(LoadError::UnknownImports(unknown));
+                }
             }
         }
         if unknown.is_empty() {
@@ -84,9 +93,8 @@ impl Resolver {
         import: usize,
     ) -> Result<Result<Origin, String>, LoadError> {
         let (mut at, mut wanted) = (unit, import);
-        // Exports can be re-exported imports; a chain longer than there are imports is a circle.
-        let longest = units.iter().map(|unit| unit.imports.len()).sum::<usize>();
-        for _ in 0..=longest {
+        // Exports can be re-exported imports.
+        for _ in 0..LONGEST_CHAIN {
             let asking = &units[at];
             let asked = &asking.imports[wanted];
             let kind = Kind::of_import(asked.ty);
@@ -121,11 +129,12 @@ impl Resolver {
                 }));
             }
             at = provider;
-            wanted = nth_import(&units[provider], kind, export.index);
+            // An index below the number of imports is one of theirs.
+            wanted = units[provider].import(kind, export.index).unwrap_or(0);
         }
         let asked = &units[unit].imports[import];
         Ok(Err(format!(
-            "`{}::{}`: modules only pass it on to each other in a circle",
+            "`{}::{}`: modules only pass it on to each other, in a circle or more than {LONGEST_CHAIN} times",
             asked.module, asked.name
         )))
     }
@@ -184,19 +193,6 @@ impl Resolver {
             units[unit].name
         ))
     }
-}
-
-/// The position among all imports of the `nth` import of this kind.
-pub(super) fn nth_import(unit: &Unit<'_>, kind: Kind, nth: u32) -> usize {
-    let of_kind = unit
-        .imports
-        .iter()
-        .enumerate()
-        .filter(|(_, import)| Kind::of_import(import.ty) == kind);
-    of_kind
-        .map(|(position, _)| position)
-        .nth(nth as usize)
-        .unwrap_or(0)
 }
 
 fn import_type(

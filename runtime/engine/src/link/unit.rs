@@ -29,6 +29,10 @@ pub(super) struct Unit<'a> {
     pub data: Option<DataSectionReader<'a>>,
     pub needs_data_count: bool,
     pub function_names: HashMap<u32, &'a str>,
+    /// The positions of the imports of each kind, in the order of [`Kind`].
+    import_positions: [Vec<u32>; 5],
+    /// The position of each export, by name.
+    export_positions: HashMap<&'a str, usize>,
 }
 
 /// The five kinds of things that have an index space of their own and can be imported.
@@ -92,6 +96,11 @@ impl<'a> Unit<'a> {
         for payload in Parser::new(0).parse_all(wasm) {
             unit.take(payload.map_err(invalid)?).map_err(invalid)?;
         }
+        for (position, import) in (0..).zip(&unit.imports) {
+            unit.import_positions[Kind::of_import(import.ty) as usize].push(position);
+        }
+        let names = unit.exports.iter().map(|export| export.name);
+        unit.export_positions = names.zip(0..).collect();
         Ok(unit)
     }
 
@@ -113,6 +122,8 @@ impl<'a> Unit<'a> {
             data: None,
             needs_data_count: false,
             function_names: HashMap::new(),
+            import_positions: Default::default(),
+            export_positions: HashMap::new(),
         }
     }
 
@@ -182,13 +193,10 @@ impl<'a> Unit<'a> {
     /// The type of the table, memory, global or tag with this index; functions have
     /// [`function_type`](Self::function_type).
     pub fn type_of(&self, kind: Kind, index: u32) -> Option<TypeRef> {
-        let imported = self.imported(kind);
-        let Some(defined) = index.checked_sub(imported) else {
-            let mut of_kind = self
-                .imports
-                .iter()
-                .filter(|import| Kind::of_import(import.ty) == kind);
-            return of_kind.nth(index as usize).map(|import| import.ty);
+        let Some(defined) = index.checked_sub(self.imported(kind)) else {
+            return self
+                .import(kind, index)
+                .map(|import| self.imports[import].ty);
         };
         let defined = defined as usize;
         Some(match kind {
@@ -202,18 +210,26 @@ impl<'a> Unit<'a> {
 
     /// How many of the imports are of this kind: where the module's own indices begin.
     pub fn imported(&self, kind: Kind) -> u32 {
-        count(
-            self.imports
-                .iter()
-                .filter(|import| Kind::of_import(import.ty) == kind),
-        )
+        count(&self.import_positions[kind as usize])
+    }
+
+    /// The position among all imports of the `nth` import of this kind.
+    pub fn import(&self, kind: Kind, nth: u32) -> Option<usize> {
+        let position = self.import_positions[kind as usize].get(nth as usize)?;
+        Some(*position as usize)
     }
 
     pub fn export(&self, name: &str) -> Option<Export<'a>> {
+        let position = *self.export_positions.get(name)?;
+        self.exports.get(position).copied()
+    }
+
+    /// The indices of the exported functions with the names they are exported by.
+    pub fn function_exports(&self) -> impl Iterator<Item = (u32, &'a str)> {
         self.exports
             .iter()
-            .find(|export| export.name == name)
-            .copied()
+            .filter(|export| Kind::of_export(export.kind) == Kind::Function)
+            .map(|export| (export.index, export.name))
     }
 
     /// The exported functions, by name, with their index and type.

@@ -52,6 +52,30 @@ fn listening_beyond_this_machine_is_fine_once_every_served_role_has_a_token() {
 }
 
 #[test]
+fn raw_calls_that_nobody_may_make_are_refused() {
+    let error = load(
+        "[server]\nraw_calls = true\n[role.tl]\ntoken_env = 'SECRET'\n",
+        &[TOKEN],
+    );
+    assert_snapshot!(error.unwrap_err().to_string(), @r#"
+    error[conflict]: `server.raw_calls` is of no use: with tokens for roles alone, nobody is the operator
+     --> exomonad.toml:2:13
+      |
+    2 | raw_calls = true
+      |             ^^^^
+      = help: set `server.token_file` or `server.token_env`, or turn `raw_calls` off
+
+    1 mistake in the configuration
+    "#);
+    load(
+        "[server]\nraw_calls = true\ntoken_env = 'SECRET'\n[role.tl]\ntoken_env = 'SECRET'\n",
+        &[TOKEN],
+    )
+    .unwrap();
+    load("[server]\nraw_calls = true\n", &[]).unwrap();
+}
+
+#[test]
 fn a_pattern_that_grants_nothing_comes_with_one_that_does() {
     assert_snapshot!(mistakes("[role.tl]\neffects = ['git.foo_*', 'log', 'launch.rocket', 'kv.*']\n"), @r#"
     error[unknown_effect]: the pattern "git.foo_*" matches no effect

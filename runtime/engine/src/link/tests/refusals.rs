@@ -117,6 +117,19 @@ fn functions_that_modules_only_pass_on_in_a_circle_are_refused() {
 }
 
 #[test]
+fn of_very_many_unknown_imports_some_are_named() {
+    let imports: String = (0..5000)
+        .map(|nth| format!(r#"(import "nowhere" "f{nth}" (func))"#))
+        .collect();
+    let message = refusal(&[("main", &format!("(module {imports})"))]);
+    assert!(
+        message.contains("nowhere::f0`") && message.ends_with("more than these"),
+        "{message}"
+    );
+    assert!(message.len() < 4000, "{} bytes", message.len());
+}
+
+#[test]
 fn names_of_the_engine_are_refused() {
     let message = refusal(&[("main", r#"(module (func (export "exomonad:initialize")))"#)]);
     assert!(

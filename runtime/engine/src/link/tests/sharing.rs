@@ -45,6 +45,29 @@ fn what_a_module_imports_it_can_pass_on() {
 }
 
 #[test]
+fn what_only_an_export_declares_can_be_referred_to_in_a_library() {
+    let library = r#"(module (type $r (func (result i64)))
+        (func $f (export "f") (result i64) (i64.const 5))
+        (func (export "through") (result i64) (call_ref $r (ref.func $f))))"#;
+    let main = r#"(module (import "lib" "through" (func $through (result i64)))
+        (elem $own func $g) (table 2 funcref) (func $g (result i64) (i64.const 2))
+        (func (export "both") (result i64)
+          (table.init $own (i32.const 0) (i32.const 0) (i32.const 1))
+          (i64.add (call $through) (call_indirect (result i64) (i32.const 0)))))"#;
+    let wasm = linked(&[("lib", library), ("main", main)]);
+    assert_eq!(run(&wasm, &["both"]).returned, [7]);
+}
+
+#[test]
+fn functions_named_like_ours_in_a_memory_of_64_bits_are_left_alone() {
+    let main = r#"(module (memory i64 1)
+        (func (export "exomonad_memory_read") (param i64 i32 i32) (i64.store8 (i64.const 0) (i64.const 7)))
+        (func (export "sum") (result i64)
+          (call 0 (i64.const 0) (i32.const 0) (i32.const 0)) (i64.load8_u (i64.const 0))))"#;
+    assert_eq!(run(&linked(&[("main", main)]), &["sum"]).returned, [7]);
+}
+
+#[test]
 fn segments_keep_their_modules_whether_active_passive_or_declared() {
     let module = |letter: &str, function: u32| {
         format!(
