@@ -3,9 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use exomonad_engine::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
-use exomonad_schema::{CallContext, EffectHandler, EffectKind, EncodedAnswer, Service};
+use exomonad_schema::{Bounds, CallContext, EffectHandler, EffectKind, EncodedAnswer, Service};
+use exomonad_services::Http;
+use exomonad_services::http::Outgoing;
 
-use crate::http::HttpClient;
 use crate::role::RoleSettings;
 
 /// The functions of all effects, by [`EffectKind::index`]: what a plugin can import.
@@ -14,6 +15,9 @@ pub fn effect_functions() -> &'static [&'static str] {
         LazyLock::new(|| EffectKind::ALL.iter().map(|kind| kind.function()).collect());
     &FUNCTIONS
 }
+
+/// Redirects that Extism's `http_request` follows.
+const REDIRECTS: u64 = 10;
 
 /// What one call reaches.
 pub struct CallHost {
@@ -91,17 +95,45 @@ impl Host for CallHost {
     }
 
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, HttpError>> {
-        Box::pin(async move {
-            HttpClient::shared()?
-                .send(request, |host| {
-                    self.role
-                        .http_hosts
-                        .iter()
-                        .any(|allowed| allowed.matches(host))
-                })
-                .await
-        })
+        let bounds = &self.call.bounds;
+        let traceparent = self.call.traceparent.as_deref();
+        Box::pin(fetch(&self.role.http, bounds, traceparent, request))
     }
+}
+
+/// Performs what Extism's `http_request` asks for, as the effect `HttpRequest` would.
+pub async fn fetch(
+    http: &Http,
+    bounds: &Bounds,
+    traceparent: Option<&str>,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
+    let failed = |reason: String| HttpError::Failed(reason);
+    let method = request.method.as_deref().unwrap_or("GET");
+    let outgoing = Outgoing {
+        method: method
+            .to_ascii_uppercase()
+            .parse()
+            .map_err(|_| failed(format!("`{method}` is not an HTTP method")))?,
+        url: request.url,
+        headers: request.headers,
+        body: request.body,
+        max_redirects: REDIRECTS,
+        time_limit: None,
+        max_response: request.max_response,
+    };
+    let response = http
+        .send(bounds, traceparent, outgoing)
+        .await
+        .map_err(|failure| failed(failure.message))?;
+    if response.truncated {
+        return Err(HttpError::TooLarge);
+    }
+    Ok(HttpResponse {
+        status: response.status,
+        headers: response.headers,
+        body: response.body,
+    })
 }
 
 /// Answers every effect that there are none while a plugin describes itself.

@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
-use exomonad_schema::{EffectHandler, EffectKind, RoleName};
-use exomonad_services::ServicesConfig;
+use exomonad_schema::{EffectKind, RoleName};
+use exomonad_services::{HttpSecret, Secret, ServicesConfig};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
 use crate::plugins::version::WARM;
-use crate::role::Role;
+use crate::role::{Behind, Role};
 
 /// Sandboxes for plugins that are being loaded.
 const LOADING: u32 = 64;
@@ -24,7 +24,7 @@ pub struct House {
     /// Where compiled plugins are kept; `None` if that folder cannot be used.
     pub cache: Option<CompileCache>,
     engines: BTreeMap<u64, Engine>,
-    services: Arc<dyn EffectHandler>,
+    behind: Behind,
     sandboxes: Arc<Semaphore>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
 }
@@ -42,16 +42,19 @@ impl House {
     ///
     /// # Errors
     /// If the engine or a service cannot start, with what to do about it.
-    pub fn open(config: Config) -> anyhow::Result<Arc<Self>> {
+    pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
             let folder = config.plugins.cache_dir.display();
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
         });
-        let services = exomonad_services::open(ServicesConfig::with_state_in(&config.state.dir))?;
+        let services = exomonad_services::open(services_config(&config, env)?)?;
         let house = Self {
             engines: engines(&config)?,
             cache: cache.ok(),
-            services: Arc::new(services),
+            behind: Behind {
+                http: services.http.clone(),
+                effects: Arc::new(services),
+            },
             sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
             roles: RwLock::default(),
             config,
@@ -96,7 +99,7 @@ impl House {
             &self.config,
             settings,
             engine,
-            self.services.clone(),
+            &self.behind,
             self.sandboxes.clone(),
         );
         let role = Arc::new(role);
@@ -119,6 +122,26 @@ impl House {
         change(&mut changed);
         *roles = Arc::new(changed);
     }
+}
+
+/// What the configuration says about the services, with the secrets that they keep.
+fn services_config(
+    config: &Config,
+    env: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<ServicesConfig> {
+    let mut services = ServicesConfig::with_state_in(&config.state.dir);
+    services.http.time_limit = config.http.time_limit.get();
+    for (name, secret) in &config.secrets {
+        let Some(source) = secret.source() else {
+            continue;
+        };
+        let kept = HttpSecret {
+            value: Secret::new(source.resolve_text(&env)?.expose()),
+            hosts: secret.hosts.iter().map(ToString::to_string).collect(),
+        };
+        services.http.secrets.insert(name.clone(), kept);
+    }
+    Ok(services)
 }
 
 /// One engine for each size of stack: a pool is made of stacks of one size.

@@ -16,7 +16,6 @@ mod failure;
 mod gate;
 mod guest;
 mod house;
-mod http;
 mod plugins;
 mod role;
 mod server;

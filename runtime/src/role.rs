@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use exomonad_config::{Config, HostPattern, InstanceMode, PluginRef};
+use exomonad_config::{Config, InstanceMode, PluginRef};
 use exomonad_engine::{Engine, Limits};
 use exomonad_schema::{Bounds, CallContext, CallId, EffectHandler, EffectKind, RoleName};
+use exomonad_services::Http;
 use tokio::sync::Semaphore;
 
 use crate::effects;
@@ -23,8 +24,8 @@ pub struct RoleSettings {
     pub plugin: PluginRef,
     /// The configuration its guest can read.
     pub config: BTreeMap<String, String>,
-    /// The hosts that `http_request` reaches.
-    pub http_hosts: Vec<HostPattern>,
+    /// Sends its HTTP requests.
+    pub http: Arc<Http>,
     /// The bounds that services hold its effects to.
     pub bounds: Arc<Bounds>,
     /// The limits of each call.
@@ -64,6 +65,15 @@ impl RoleSettings {
     }
 }
 
+/// What lies behind a role: what performs its effects and sends its requests.
+#[derive(Clone)]
+pub struct Behind {
+    /// The services, or what takes their place.
+    pub effects: Arc<dyn EffectHandler>,
+    /// For Extism's `http_request`, which is no effect of the table.
+    pub http: Arc<Http>,
+}
+
 /// Why a role's plugin, or its newest version, does not serve.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -92,7 +102,7 @@ impl Role {
         config: &Config,
         role: &exomonad_config::Role,
         engine: Engine,
-        services: Arc<dyn EffectHandler>,
+        services: &Behind,
         sandboxes: Arc<Semaphore>,
     ) -> Self {
         // Both crates hold role names to the same rule.
@@ -108,11 +118,13 @@ impl Role {
             name: name.clone(),
             plugin: plugin.unwrap_or_else(|| PluginRef::File(PathBuf::from(name.as_str()))),
             config: role.config.clone(),
-            http_hosts: role.hosts.clone(),
+            http: services.http.clone(),
             bounds: Arc::new(Bounds {
                 paths: role.paths.clone(),
                 repos: role.repos.iter().map(ToString::to_string).collect(),
                 hosts: role.hosts.iter().map(ToString::to_string).collect(),
+                private_hosts: role.private_hosts.iter().map(ToString::to_string).collect(),
+                secrets: role.secrets.clone(),
                 labels: role.labels.iter().map(ToString::to_string).collect(),
             }),
             limits: Limits {
@@ -131,7 +143,7 @@ impl Role {
             effects: effects::pipeline(
                 |capability| role.grants(capability),
                 key("effects"),
-                services,
+                services.effects.clone(),
             ),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: key(""),

@@ -47,7 +47,11 @@ pub struct Bounds {
     pub repos: Vec<String>,
     /// Host names an HTTP request may go to; `*` matches any text.
     pub hosts: Vec<String>,
-    /// Labels as `key=value`, one of which a container has to carry.
+    /// Those of them that may have private addresses: loopback, local networks, link-local.
+    pub private_hosts: Vec<String>,
+    /// The names of the secrets that its HTTP requests may use.
+    pub secrets: Vec<String>,
+    /// Labels as `key=value`, or `key` for any value, all of which a container has to carry.
     pub labels: Vec<String>,
 }
 

@@ -49,7 +49,7 @@ pub use dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use effect::{Access, EffectRequest};
 pub use error::{Answer, EffectError, ErrorCode};
 pub use table::{
-    ClockService, DockerService, Effect, EffectKind, GitHubService, GitService, KvService,
-    LogService, RandomService, Service, Services,
+    ClockService, DockerService, Effect, EffectKind, GitHubService, GitService, HttpService,
+    KvService, LogService, RandomService, Service, Services,
 };
 pub use value::{Base64, BoundedInt, BoundedText, RawJson, RepoName};

@@ -17,6 +17,7 @@ use crate::effects::clock::*;
 use crate::effects::docker::*;
 use crate::effects::git::*;
 use crate::effects::github::*;
+use crate::effects::http::*;
 use crate::effects::kv::*;
 use crate::effects::log::*;
 use crate::effects::random::*;
@@ -79,6 +80,12 @@ effects! {
     live random = Random: RandomService {
         /// Gives random bytes from the operating system.
         Read bytes(RandomBytes) -> RandomBytesAnswer as "random_bytes";
+    }
+
+    /// Sends HTTP requests to the hosts that the role is granted.
+    live http = Http: HttpService {
+        /// Sends a request and gives the response, whatever its status.
+        Write request(HttpRequest) -> HttpResponse as "http_request";
     }
 
     /// Works with issues, pull requests, reviews and checks on GitHub, with the host's token.

@@ -9,13 +9,15 @@ use std::task::{Context, Poll, Waker};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::clock::{ClockNow, ClockTime, Sleep};
 use exomonad_schema::effects::git::*;
+use exomonad_schema::effects::http::{HttpRequest, HttpResponse};
 use exomonad_schema::effects::kv::*;
 use exomonad_schema::effects::log::{EmitEvent, Log};
 use exomonad_schema::effects::random::{RandomBytes, RandomBytesAnswer};
 use exomonad_schema::table::NotConfigured;
 use exomonad_schema::{
     Base64, Bounds, CallContext, CallId, ClockService, EffectError, EffectHandler, EffectKind,
-    EncodedAnswer, ErrorCode, GitService, KvService, LogService, RandomService, RawJson, Services,
+    EncodedAnswer, ErrorCode, GitService, HttpService, KvService, LogService, RandomService,
+    RawJson, Services,
 };
 
 type Answered<T> = Result<T, EffectError>;
@@ -116,6 +118,19 @@ impl RandomService for Parrot {
     }
 }
 
+impl HttpService for Parrot {
+    async fn request(&self, _: &CallContext, request: HttpRequest) -> Answered<HttpResponse> {
+        Ok(HttpResponse {
+            status: 200,
+            url: request.url.to_string(),
+            headers: request.headers,
+            body: request.body.unwrap_or_default(),
+            body_bytes: request.body_bytes,
+            truncated: false,
+        })
+    }
+}
+
 fn perform(effect: EffectKind, request: &str) -> EncodedAnswer {
     let services = Services {
         log: Parrot,
@@ -123,6 +138,7 @@ fn perform(effect: EffectKind, request: &str) -> EncodedAnswer {
         kv: Parrot,
         clock: Parrot,
         random: Parrot,
+        http: Parrot,
         github: NotConfigured,
         docker: NotConfigured,
     };

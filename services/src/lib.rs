@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`git`] | reads repositories within a role's paths | libgit2, on blocking threads |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
+//! | [`http`] | sends requests to the hosts a role is granted | reqwest, rustls |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | tells the time, waits | the host's clock, tokio's timers |
 //! | [`random`] | gives random bytes | the operating system |
@@ -22,16 +23,21 @@
 
 pub mod clock;
 pub mod git;
+pub mod http;
 pub mod kv;
 pub mod log;
 mod open;
+mod pattern;
 pub mod random;
+mod secret;
 #[cfg(test)]
 mod test_call;
 
 pub use clock::Clock;
 pub use git::{Git, GitConfig};
+pub use http::{Http, HttpConfig, HttpSecret};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};
 pub use open::{HostServices, OpenError, ServicesConfig, open};
 pub use random::Random;
+pub use secret::Secret;

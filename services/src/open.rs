@@ -1,19 +1,22 @@
 //! All services of a host, set up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use exomonad_schema::Services;
 use exomonad_schema::table::NotConfigured;
 
 use crate::git::GitConfigError;
+use crate::http::HttpConfigError;
 use crate::kv::KvOpenError;
 use crate::log::LogConfigError;
-use crate::{Clock, Git, GitConfig, Kv, KvConfig, Log, LogConfig, Random};
+use crate::{Clock, Git, GitConfig, Http, HttpConfig, Kv, KvConfig, Log, LogConfig, Random};
 
 /// The services of a host. It answers effects by
 /// [`EffectHandler`](exomonad_schema::EffectHandler); events are had from
 /// `services.log.subscribe()`.
-pub type HostServices = Services<Log, Git, Kv, Clock, Random, NotConfigured, NotConfigured>;
+pub type HostServices =
+    Services<Log, Git, Kv, Clock, Random, Arc<Http>, NotConfigured, NotConfigured>;
 
 /// What can be set about the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct ServicesConfig {
     pub git: GitConfig,
     /// The key-value service.
     pub kv: KvConfig,
+    /// The HTTP service.
+    pub http: HttpConfig,
 }
 
 impl ServicesConfig {
@@ -33,6 +38,7 @@ impl ServicesConfig {
             log: LogConfig::default(),
             git: GitConfig::default(),
             kv: KvConfig::in_dir(state_dir),
+            http: HttpConfig::default(),
         }
     }
 }
@@ -49,6 +55,9 @@ pub enum OpenError {
     /// The key-value service.
     #[error(transparent)]
     Kv(#[from] KvOpenError),
+    /// The HTTP service.
+    #[error(transparent)]
+    Http(#[from] HttpConfigError),
 }
 
 /// Sets the services up. Blocks for some milliseconds where there is state to
@@ -57,13 +66,14 @@ pub enum OpenError {
 /// # Errors
 /// When a setting makes no sense, or kept state needs a person to look at it.
 pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
-    let ServicesConfig { log, git, kv } = config;
+    let ServicesConfig { log, git, kv, http } = config;
     Ok(Services {
         log: Log::new(&log)?,
         git: Git::new(git)?,
         kv: Kv::open(kv)?,
         clock: Clock::default(),
         random: Random,
+        http: Arc::new(Http::new(http)?),
         github: NotConfigured,
         docker: NotConfigured,
     })

@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A server on loopback that gives every request the same answer.
 pub struct WebServer {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
+    last: Arc<Mutex<String>>,
 }
 
 impl WebServer {
@@ -36,21 +37,40 @@ impl WebServer {
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = requests.clone();
+        let last = Arc::new(Mutex::new(String::new()));
+        let noted = last.clone();
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
-                // The requests of these tests come in one piece, and only that one came matters.
-                let _ = stream.read(&mut [0; 4096]);
+                // The heads of these tests' requests come in one piece.
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap_or_default();
+                if let Ok(mut last) = noted.lock() {
+                    *last = String::from_utf8_lossy(&request[..length]).into_owned();
+                }
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        Self { address, requests }
+        Self {
+            address,
+            requests,
+            last,
+        }
     }
 
     /// Its base URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// The beginning of the last request that has reached it.
+    #[must_use]
+    pub fn last(&self) -> String {
+        self.last
+            .lock()
+            .map(|last| last.clone())
+            .unwrap_or_default()
     }
 
     /// How many requests have reached it.

@@ -13,6 +13,7 @@ mod full_disk;
 mod grants;
 mod hooks;
 mod hot_reload;
+mod http_effect;
 mod limits;
 mod main_job;
 mod manifests;

@@ -2387,6 +2387,120 @@ pub struct HookOutput {
     pub payload: Option<Json>,
 }
 
+/// What is wanted of the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HttpMethod {
+    /// To read it.
+    #[serde(rename = "GET")]
+    GET,
+    /// To read its header fields alone.
+    #[serde(rename = "HEAD")]
+    HEAD,
+    /// To hand it something.
+    #[serde(rename = "POST")]
+    POST,
+    /// To put something in its place.
+    #[serde(rename = "PUT")]
+    PUT,
+    /// To change a part of it.
+    #[serde(rename = "PATCH")]
+    PATCH,
+    /// To remove it.
+    #[serde(rename = "DELETE")]
+    DELETE,
+    /// To ask what it can do.
+    #[serde(rename = "OPTIONS")]
+    OPTIONS,
+}
+
+impl HttpMethod {
+    /// The name it has in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GET => "GET",
+            Self::HEAD => "HEAD",
+            Self::POST => "POST",
+            Self::PUT => "PUT",
+            Self::PATCH => "PATCH",
+            Self::DELETE => "DELETE",
+            Self::OPTIONS => "OPTIONS",
+        }
+    }
+}
+
+/// The request to send.
+///
+/// In the URL, in header values and in a text body, `{{secret:NAME}}` stands for a secret that the host
+/// keeps: it is filled in on the way out, only towards the hosts that the secret is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRequest {
+    /// The method.
+    ///
+    /// `None` is `"GET"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<HttpMethod>,
+    /// The address, `http` or `https`.
+    pub url: String,
+    /// Header fields by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body's bytes, instead of `body`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<Base64>,
+    /// How many redirects to follow; each is held to the role's hosts.
+    ///
+    /// `None` is `5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_redirects: Option<u64>,
+    /// How long it may take, in milliseconds; the host's own limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_millis: Option<u64>,
+    /// How much of the response's body to keep, in bytes.
+    ///
+    /// `None` is `1048576`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_response_bytes: Option<u64>,
+}
+
+impl HttpRequest {
+    /// With the fields that are required; the others are absent.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            method: Default::default(),
+            url: url.into(),
+            headers: Default::default(),
+            body: Default::default(),
+            body_bytes: Default::default(),
+            max_redirects: Default::default(),
+            timeout_millis: Default::default(),
+            max_response_bytes: Default::default(),
+        }
+    }
+}
+
+/// What came back. A status of 400 or more is an answer, too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// The address that answered, after redirects.
+    pub url: String,
+    /// Header fields in lower case; those that came more than once are joined by `, `.
+    pub headers: BTreeMap<String, String>,
+    /// The body as text.
+    pub body: String,
+    /// The body's bytes, when they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<Base64>,
+    /// Whether the body was cut off at the limit.
+    pub truncated: bool,
+}
+
 /// Why an issue was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IssueCloseReason {
@@ -3104,6 +3218,21 @@ pub mod random {
     ///
     /// Needs the capability `random.bytes`.
     pub fn bytes(request: &RandomBytes) -> crate::Result<RandomBytesAnswer> {
+        perform(request)
+    }
+}
+
+/// Sends HTTP requests to the hosts that the role is granted.
+pub mod http {
+    use super::*;
+    use crate::effect::{effect_request, perform};
+
+    effect_request! { HttpRequest => HttpResponse, http_request, "http.request" }
+
+    /// Sends a request and gives the response, whatever its status.
+    ///
+    /// Needs the capability `http.request`.
+    pub fn request(request: &HttpRequest) -> crate::Result<HttpResponse> {
         perform(request)
     }
 }

@@ -35,6 +35,21 @@ impl Secret {
         }
     }
 
+    /// Checks and keeps any text, without the blanks around it.
+    ///
+    /// # Errors
+    /// If nothing is left, or if it could not stand in a header or an address.
+    fn text(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err("is empty")
+        } else if text.chars().any(char::is_control) {
+            Err("holds line breaks or other control characters; a secret is one line")
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
     /// The secret itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -111,18 +126,34 @@ impl TokenSource {
     /// # Errors
     /// If there is none, or none that can be used as a bearer token.
     pub fn resolve(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
+        self.read(env, Secret::token)
+    }
+
+    /// Reads a secret that may be any line of text.
+    ///
+    /// # Errors
+    /// If there is none, or more than a line.
+    pub fn resolve_text(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
+        self.read(env, Secret::text)
+    }
+
+    fn read(
+        &self,
+        env: impl Fn(&str) -> Option<String>,
+        check: fn(&str) -> Result<Secret, &'static str>,
+    ) -> Result<Secret, TokenError> {
         let unusable = |place: String| move |problem| TokenError::Unusable { place, problem };
         match self {
             Self::Variable(name) => {
                 let text = env(name).ok_or_else(|| TokenError::Unset(name.clone()))?;
-                Secret::token(&text).map_err(unusable(format!("the environment variable {name}")))
+                check(&text).map_err(unusable(format!("the environment variable {name}")))
             }
             Self::File(path) => {
                 let text = read(path).map_err(|source| TokenError::Unreadable {
                     path: path.clone(),
                     source,
                 })?;
-                Secret::token(&text).map_err(unusable(path.display().to_string()))
+                check(&text).map_err(unusable(path.display().to_string()))
             }
         }
     }

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
@@ -196,7 +197,10 @@ impl CompileCache {
         content.extend_from_slice(&about);
         content.extend_from_slice(&length.to_le_bytes());
         let checksum = Sha256::digest(&content);
-        let part = path.with_extension(format!("{}.{PART}", std::process::id()));
+        // Two roles may load the same plugin at once.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
+        let part = path.with_extension(format!("{}-{number}.{PART}", std::process::id()));
         let mut open = fs::OpenOptions::new();
         open.write(true).create(true).truncate(true).mode(0o600);
         let written = open.open(&part).and_then(|mut file| {

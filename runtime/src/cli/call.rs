@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::load;
+use super::config::{env, load};
 use super::serve::start_log;
 use super::show::{print_json, print_table};
 use crate::calls::{Call, Caller, fresh_call_id};
@@ -30,7 +30,7 @@ impl Host {
             return Ok(Self::Running(client));
         }
         start_log(&loaded.config.log, "error")?;
-        let house = House::open(loaded.config)?;
+        let house = House::open(loaded.config, env)?;
         Reloader::once(house.clone()).await;
         Ok(Self::Here(house))
     }

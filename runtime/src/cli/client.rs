@@ -50,8 +50,8 @@ impl Client {
                 format!("http://{address}")
             }
         };
-        let http = crate::http::client(reqwest::redirect::Policy::none())
-            .map_err(CommandError::Unavailable)?;
+        let http = exomonad_services::http::client()
+            .map_err(|error| CommandError::Unavailable(error.to_string()))?;
         Ok(Some(Self {
             base,
             http,

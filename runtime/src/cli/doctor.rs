@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::load;
+use super::config::{env, load};
 use super::show::print_json;
 use crate::calls::fresh_call_id;
 use crate::house::House;
@@ -88,7 +88,7 @@ async fn check_all(options: &Options) -> Vec<Check> {
         check("memory maps", memory_maps(config.engine.sandboxes)),
         check("port", port(options, &config).await),
     ];
-    match House::open(config) {
+    match House::open(config, env) {
         Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
         Ok(house) => {
             checks.push(check(

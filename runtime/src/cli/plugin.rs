@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
 use exomonad_schema::RoleName;
+use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -16,7 +17,7 @@ use super::show::print_json;
 use crate::guest::{NoEffects, effect_functions};
 use crate::plugins::folder::Source;
 use crate::plugins::version::Version;
-use crate::role::Role;
+use crate::role::{Behind, Role};
 
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
@@ -60,6 +61,13 @@ pub async fn open(
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
         _ => CommandError::Refused(format!("{}: {error}", file.display())),
     })
+}
+
+/// What sends the requests of plugins that a command runs.
+pub fn http() -> Result<Arc<Http>, CommandError> {
+    Http::new(HttpConfig::default())
+        .map(Arc::new)
+        .map_err(|error| CommandError::Unavailable(error.to_string()))
 }
 
 /// An engine for a command.
@@ -106,7 +114,10 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         &config,
         settings,
         engine,
-        Arc::new(NoEffects),
+        &Behind {
+            effects: Arc::new(NoEffects),
+            http: http()?,
+        },
         Arc::new(Semaphore::new(4)),
     );
     let version = Version::load(

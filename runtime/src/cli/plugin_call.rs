@@ -10,13 +10,13 @@ use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
 };
-use exomonad_schema::{EffectError, EncodedAnswer, ErrorCode};
+use exomonad_schema::{Bounds, EffectError, EncodedAnswer, ErrorCode};
+use exomonad_services::Http;
 
 use super::CommandError;
 use super::args::{Options, PluginCall};
-use super::plugin::{engine, open};
-use crate::guest::effect_functions;
-use crate::http::HttpClient;
+use super::plugin::{engine, http, open};
+use crate::guest::{effect_functions, fetch};
 
 const PAGE: u64 = 64 << 10;
 /// A plugin that is called by hand may use as much as one page of 32 bits addresses; `--memory-max` bounds it.
@@ -108,7 +108,8 @@ fn write(bytes: &[u8]) -> Result<(), CommandError> {
 /// The host of a plugin that is called by hand: what the flags give it.
 struct FlagHost {
     config: BTreeMap<String, String>,
-    allowed: Vec<HostPattern>,
+    bounds: Bounds,
+    http: Arc<Http>,
 }
 
 fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandError> {
@@ -128,19 +129,23 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
     config.extend(given);
     let from_manifest = manifest
         .iter()
-        .flat_map(|manifest| manifest.allowed_hosts());
-    let allowed = arguments
-        .allow_host
-        .iter()
-        .chain(from_manifest)
-        .map(|host| {
-            host.parse().map_err(|error| {
-                CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
-            })
-        });
+        .flat_map(|manifest| manifest.allowed_hosts().iter().cloned());
+    let mut bounds = Bounds {
+        hosts: arguments.allow_host.clone(),
+        // Who names a host here means it, wherever it is.
+        private_hosts: arguments.allow_host.clone(),
+        ..Bounds::default()
+    };
+    bounds.hosts.extend(from_manifest);
+    for host in &bounds.hosts {
+        host.parse::<HostPattern>().map_err(|error| {
+            CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
+        })?;
+    }
     Ok(FlagHost {
         config,
-        allowed: allowed.collect::<Result<_, _>>()?,
+        bounds,
+        http: http()?,
     })
 }
 
@@ -167,9 +172,6 @@ impl Host for FlagHost {
     }
 
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, HttpError>> {
-        Box::pin(async move {
-            let allowed = |host: &str| self.allowed.iter().any(|allowed| allowed.matches(host));
-            HttpClient::shared()?.send(request, allowed).await
-        })
+        Box::pin(fetch(&self.http, &self.bounds, None, request))
     }
 }

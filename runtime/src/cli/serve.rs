@@ -49,7 +49,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let address = listener.local_addr().unwrap_or(address);
     make_plugin_folder(&config.plugins.dir);
     let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
-    let house = House::open(config)?;
+    let house = House::open(config, env)?;
     let reload = Reloader::start(house.clone());
     let _watch = FolderWatch::start(&house.config, reload.clone());
     let app = App::new(house.clone(), reload, Guard::new(server, tokens));

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod docker;
 pub mod git;
 pub mod github;
+pub mod http;
 pub mod kv;
 pub mod log;
 pub mod random;

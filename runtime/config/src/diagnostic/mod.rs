@@ -71,7 +71,7 @@ codes! {
     /// The value is too small or too large.
     OutOfRange = "out_of_range",
     /// A role name breaks the rule for names.
-    InvalidRoleName = "invalid_role_name",
+    InvalidName = "invalid_name",
     /// A pattern grants no effect that exists.
     UnknownEffect = "unknown_effect",
     /// Two keys, each fine, can't both hold.

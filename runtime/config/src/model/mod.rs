@@ -5,6 +5,7 @@
 //! built-in default, with paths still relative.
 
 mod engine;
+mod http;
 mod limits;
 mod log;
 mod plugins;
@@ -13,6 +14,7 @@ mod server;
 mod state;
 
 pub use engine::EngineConfig;
+pub use http::{HttpConfig, SecretConfig};
 pub use limits::{Limit, Limits};
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
@@ -44,6 +46,12 @@ pub struct Config {
     pub state: StateConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
+    /// HTTP requests of guests.
+    pub http: HttpConfig,
+    /// Secrets that HTTP requests of guests may carry, by name.
+    #[serde(rename = "secret")]
+    #[schemars(extend("x-key-format" = "secret-name"))]
+    pub secrets: BTreeMap<String, SecretConfig>,
     /// What every role begins with; a role's own keys override these. Lists are replaced, the
     /// tables `config` and `limits` are merged key by key.
     pub defaults: Role,

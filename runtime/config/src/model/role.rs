@@ -29,6 +29,12 @@ pub struct Role {
     /// The hosts that the guest's HTTP requests may reach, without ports; `*` stands for any run of
     /// characters.
     pub hosts: Vec<HostPattern>,
+    /// Those of `hosts` that may have addresses of this machine or of a private network. A `*` in `hosts`
+    /// never reaches one; an address, or `localhost`, that is listed there as such does.
+    pub private_hosts: Vec<HostPattern>,
+    /// The secrets, by their names, that the guest's HTTP requests may carry.
+    #[schemars(extend("items" = { "type": "string", "format": "secret-name" }))]
+    pub secrets: Vec<String>,
     /// The labels a container must carry, all of them, for Docker effects to reach it: `key=value`,
     /// or `key` for any value. None means no container.
     pub labels: Vec<Label>,
@@ -73,6 +79,8 @@ impl Default for Role {
             paths: vec![PathBuf::from(".")],
             repos: Vec::new(),
             hosts: Vec::new(),
+            private_hosts: Vec::new(),
+            secrets: Vec::new(),
             labels: Vec::new(),
             instance: InstanceMode::Fresh,
             token_file: None,

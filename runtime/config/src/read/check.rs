@@ -110,7 +110,7 @@ fn check_table(
             findings.error_at(
                 &entry.key_origin,
                 key,
-                Code::InvalidRoleName,
+                Code::InvalidName,
                 error.problem,
                 Some(error.help),
             );

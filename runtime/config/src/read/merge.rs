@@ -9,8 +9,8 @@ use crate::model::{Config, Role};
 use crate::schema::Shape;
 use crate::text::PluginRef;
 
-/// The sections that are the same for every role.
-const SECTIONS: [&str; 5] = ["server", "plugins", "engine", "state", "log"];
+/// The sections that are laid over each other in a way of their own.
+const OF_ROLES: [&str; 2] = ["defaults", "role"];
 
 /// The effective configuration. `file` and `environment` have passed the schema; the paths of
 /// `environment` are absolute already.
@@ -25,11 +25,10 @@ pub(super) fn merge(
     if let Some(cache) = variable(surroundings, "XDG_CACHE_HOME") {
         merged["plugins"]["cache_dir"] = format!("{cache}/exomonad").into();
     }
-    for section in SECTIONS {
-        for layer in [&file, &environment] {
-            if let Some(layer) = layer.get(section) {
-                lay_over(&mut merged[section], layer);
-            }
+    for layer in [&file, &environment] {
+        let sections = layer.as_object().into_iter().flatten();
+        for (section, layer) in sections.filter(|(name, _)| !OF_ROLES.contains(&name.as_str())) {
+            lay_over(&mut merged[section], layer);
         }
     }
 

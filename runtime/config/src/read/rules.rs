@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], findings: &mut Find
     for (table, role) in roles(config) {
         check_effects(&table, role, known_effects, findings);
         check_bounds(&table, role, findings);
+        check_secrets(&table, role, config, findings);
         check_limits(&table, role, config, findings);
     }
 }
@@ -180,6 +181,12 @@ fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
             "name the repositories, such as [\"owner/name\"]",
         ),
         (
+            "http.",
+            "hosts",
+            role.hosts.is_empty(),
+            "name the hosts, such as [\"api.example.com\"]",
+        ),
+        (
             "docker.",
             "labels",
             role.labels.is_empty(),
@@ -211,6 +218,27 @@ fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
             );
             findings.warn(key, Code::UselessGrant, message, help);
         }
+    }
+}
+
+/// A secret that is granted exists.
+fn check_secrets(table: &KeyPath, role: &Role, config: &Config, findings: &mut Findings<'_>) {
+    let list = table.key("secrets");
+    if !findings.is_written(&list) || findings.has_failed(&list) {
+        return;
+    }
+    for (index, name) in role.secrets.iter().enumerate() {
+        if config.secrets.contains_key(name) {
+            continue;
+        }
+        let help = match nearest(name, config.secrets.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => {
+                format!("add a [secret.{name}] that says where it is and which hosts it is for")
+            }
+        };
+        let message = format!("there is no secret {name:?}");
+        findings.error(list.index(index), Code::UnknownKey, message, help);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::model::Config;
 use crate::text::PluginRef;
-use crate::tokens::TokenSource;
+use crate::tokens::{Secret, TokenError, TokenSource};
 
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -19,19 +19,27 @@ pub(super) fn check(config: &Config, surroundings: &Surroundings<'_>, findings: 
     let server = &config.server;
     check_token(
         &KeyPath::of(["server"]),
-        server.token_file.as_deref(),
-        server.token_env.as_deref(),
+        &TOKEN,
+        (server.token_file.as_deref(), server.token_env.as_deref()),
         surroundings,
         findings,
     );
+    for (name, secret) in &config.secrets {
+        let table = KeyPath::of(["secret", name.as_str()]);
+        if secret.source().is_none() && !findings.has_failed(&table) {
+            findings.error(
+                table.clone(),
+                Code::Token,
+                format!("{} says neither `file` nor `env`", table.as_table()),
+                "say where the secret is",
+            );
+        }
+        let places = (secret.file.as_deref(), secret.env.as_deref());
+        check_token(&table, &SECRET, places, surroundings, findings);
+    }
     for (table, role) in roles(config) {
-        check_token(
-            &table,
-            role.token_file.as_deref(),
-            role.token_env.as_deref(),
-            surroundings,
-            findings,
-        );
+        let places = (role.token_file.as_deref(), role.token_env.as_deref());
+        check_token(&table, &TOKEN, places, surroundings, findings);
         if findings.is_written(&table.key("paths")) && !findings.has_failed(&table.key("paths")) {
             for (index, path) in role.paths.iter().enumerate() {
                 check_root(table.key("paths").index(index), path, findings);
@@ -85,43 +93,65 @@ fn check_root(key: KeyPath, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
+/// What is kept in a file or a variable, and the keys that say in which.
+struct Kept {
+    file: &'static str,
+    env: &'static str,
+    resolve: fn(&TokenSource, &dyn Fn(&str) -> Option<String>) -> Result<Secret, TokenError>,
+    in_file: &'static str,
+    in_variable: &'static str,
+}
+
+const TOKEN: Kept = Kept {
+    file: "token_file",
+    env: "token_env",
+    resolve: |source, env| source.resolve(env),
+    in_file: "the file holds nothing but the token; `openssl rand -hex 32` makes one",
+    in_variable: "the variable holds nothing but the token; `openssl rand -hex 32` makes one",
+};
+
+const SECRET: Kept = Kept {
+    file: "file",
+    env: "env",
+    resolve: |source, env| source.resolve_text(env),
+    in_file: "the file holds the secret and nothing else",
+    in_variable: "the variable holds the secret and nothing else",
+};
+
 fn check_token(
     table: &KeyPath,
-    file: Option<&Path>,
-    variable: Option<&str>,
+    kept: &Kept,
+    (file, variable): (Option<&Path>, Option<&str>),
     surroundings: &Surroundings<'_>,
     findings: &mut Findings<'_>,
 ) {
     if file.is_some() && variable.is_some() {
         findings.error(
-            table.key("token_env"),
+            table.key(kept.env),
             Code::Conflict,
-            format!("{} has both `token_file` and `token_env`", table.as_table()),
-            "keep the one that holds the token",
+            format!(
+                "{} has both `{}` and `{}`",
+                table.as_table(),
+                kept.file,
+                kept.env
+            ),
+            "keep the one that holds it",
         );
         return;
     }
     let Some(source) = TokenSource::of(file, variable) else {
         return;
     };
-    let key = table.key(if file.is_some() {
-        "token_file"
-    } else {
-        "token_env"
-    });
+    let key = table.key(if file.is_some() { kept.file } else { kept.env });
     // A role that inherits its token is not the place to complain about it.
     if !findings.is_written(&key) {
         return;
     }
-    match source.resolve(surroundings.env) {
+    match (kept.resolve)(&source, &surroundings.env) {
         Err(error) => {
             let help = match &source {
-                TokenSource::File(_) => {
-                    "the file holds nothing but the token; `openssl rand -hex 32` makes one"
-                }
-                TokenSource::Variable(_) => {
-                    "the variable holds nothing but the token; `openssl rand -hex 32` makes one"
-                }
+                TokenSource::File(_) => kept.in_file,
+                TokenSource::Variable(_) => kept.in_variable,
             };
             findings.error(key, Code::Token, error.to_string(), help);
         }

@@ -17,7 +17,14 @@ const HEAD: &str = "\
 # force.
 ";
 
-const ROLE: &str = "
+const EXAMPLES: &str = "
+# A secret that HTTP requests of guests may carry: the guest writes {{secret:WEATHER_KEY}}, the host fills
+# it in, for roles that list it in `secrets` and only towards its hosts. `file` instead of `env` reads it
+# from a file.
+#[secret.WEATHER_KEY]
+#env = \"WEATHER_KEY\"
+#hosts = [\"api.weather.example\"]
+
 # One table a role. Everything it does not set comes from [defaults]; this one is an example.
 #[role.tl]
 #plugin = \"tl\"
@@ -29,7 +36,7 @@ const ROLE: &str = "
 ";
 
 /// The documented default file. A line that begins with `#` and no blank is a setting to uncomment;
-/// all of them together, but for the example role, say what the defaults say.
+/// all of them together, but for the examples at the end, say what the defaults say.
 pub fn default_file() -> String {
     let document = to_document(&Config::default());
     let mut text = String::from(HEAD);
@@ -42,12 +49,14 @@ pub fn default_file() -> String {
             variable.description
         )));
     }
-    for (name, item) in document.iter().filter(|(name, _)| *name != "role") {
-        if let Some((shape, table)) = Shape::root().key(name).zip(item.as_table_like()) {
+    for (name, item) in document.iter() {
+        let section = Shape::root().key(name).zip(item.as_table_like());
+        // Tables whose entries have names of the user's own have an example instead.
+        if let Some((shape, table)) = section.filter(|(shape, _)| shape.keys().next().is_some()) {
             write_table(&mut text, name, table, shape);
         }
     }
-    text.push_str(ROLE);
+    text.push_str(EXAMPLES);
     text
 }
 

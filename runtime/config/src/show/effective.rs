@@ -20,13 +20,13 @@ pub fn render_effective(config: &Config, sources: &Sources) -> String {
         let Some((shape, table)) = Shape::root().key(name).zip(item.as_table_like()) else {
             continue;
         };
-        if name != "role" {
+        if shape.keys().next().is_some() {
             writer.table(&[name], table, shape, true);
             continue;
         }
-        for (role, item) in table.iter() {
-            if let Some((shape, table)) = shape.key(role).zip(item.as_table_like()) {
-                writer.table(&[name, role], table, shape, false);
+        for (entry, item) in table.iter() {
+            if let Some((shape, table)) = shape.key(entry).zip(item.as_table_like()) {
+                writer.table(&[name, entry], table, shape, name != "role");
             }
         }
     }

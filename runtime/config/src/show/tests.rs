@@ -144,7 +144,7 @@ fn the_default_file_in_the_repository_is_the_generated_one() {
 #[test]
 fn the_default_file_says_the_defaults_with_its_settings_commented_out_or_not() {
     let text = default_file();
-    let (settings, example) = text.split_once("#[role.tl]").unwrap();
+    let (settings, example) = text.split_once("#[secret.WEATHER_KEY]").unwrap();
     let uncomment = |text: &str| -> String {
         let lines = text.lines().map(|line| match line.strip_prefix('#') {
             Some(setting) if setting.starts_with(|c: char| !c.is_whitespace()) => setting,
@@ -155,12 +155,7 @@ fn the_default_file_says_the_defaults_with_its_settings_commented_out_or_not() {
     let defaults = load("", &[]).unwrap().config;
     assert_eq!(load(&text, &[]).unwrap().config, defaults);
     assert_eq!(load(&uncomment(settings), &[]).unwrap().config, defaults);
-    assert_eq!(
-        load(&uncomment(&format!("#[role.tl]{example}")), &[])
-            .unwrap()
-            .config
-            .roles
-            .len(),
-        1
-    );
+    let examples = uncomment(&format!("#[secret.WEATHER_KEY]{example}"));
+    let examples = load(&examples, &[("WEATHER_KEY", "sunny")]).unwrap().config;
+    assert_eq!((examples.roles.len(), examples.secrets.len()), (1, 1));
 }

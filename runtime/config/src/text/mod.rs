@@ -92,6 +92,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "plugin" => parses::<PluginRef>(text),
         "repo-pattern" => parses::<RepoPattern>(text),
         "role-name" => parses::<RoleName>(text),
+        "secret-name" => check_secret_name(text),
         "time-span" => parses::<TimeSpan>(text),
         _ => Ok(()),
     }
@@ -111,6 +112,7 @@ pub(crate) fn describe(format: &str) -> Option<&'static str> {
         "plugin" => "a plugin's name or the path of its .wasm file",
         "repo-pattern" => "a repository such as \"owner/name\" or \"owner/*\"",
         "role-name" => "a role name",
+        "secret-name" => "the name of a secret",
         "time-span" => "a duration such as \"30s\" or \"250ms\"",
         _ => return None,
     })
@@ -132,13 +134,26 @@ fn check_path(text: &str) -> Result<(), FormatError> {
     Ok(())
 }
 
-fn check_variable(text: &str) -> Result<(), FormatError> {
-    let well_formed = text
-        .bytes()
+/// Letters, digits and `_`, beginning with none of the digits.
+fn is_identifier(text: &str) -> bool {
+    text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !text.is_empty()
-        && !text.starts_with(|first: char| first.is_ascii_digit());
-    if well_formed {
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+fn check_secret_name(text: &str) -> Result<(), FormatError> {
+    if is_identifier(text) && text.len() <= 64 {
+        return Ok(());
+    }
+    Err(FormatError::new(
+        "this is not the name of a secret",
+        "name it with up to 64 letters, digits and `_`, such as WEATHER_KEY; the secret itself is in a file or a variable",
+    ))
+}
+
+fn check_variable(text: &str) -> Result<(), FormatError> {
+    if is_identifier(text) {
         return Ok(());
     }
     // Someone who pastes the token itself here must not find it in a log: the text is not repeated.

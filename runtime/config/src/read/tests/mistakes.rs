@@ -204,7 +204,7 @@ fn a_malformed_value_says_what_a_good_one_looks_like() {
     2 mistakes in the configuration
     "#);
     assert_snapshot!(mistakes("[role.TL]\n[role.dev]\nhosts = ['https://a.b/c']\nrepos = ['acme']\n"), @r#"
-    error[invalid_role_name]: `T` can't be in a role name
+    error[invalid_name]: `T` can't be in a role name
      --> exomonad.toml:1:7
       |
     1 | [role.TL]

@@ -111,7 +111,7 @@ fn a_token_is_named_once_and_must_be_there() {
       |
     3 | token_env = 'X'
       |             ^^^
-      = help: keep the one that holds the token
+      = help: keep the one that holds it
 
     error[token]: the environment variable X is not set
      --> exomonad.toml:5:13
@@ -207,4 +207,44 @@ fn no_number_of_warnings_hides_an_error() {
     let many = "'*', ".repeat(2_000);
     let text = format!("[server]\nallowed_hosts = [{many}]\n[defaults.limits]\nmemory = '100kB'\n");
     assert_eq!(load(&text, &[]).unwrap_err().diagnostics.len(), 1);
+}
+
+#[test]
+fn secrets_are_named_kept_elsewhere_and_granted_only_if_they_exist() {
+    let text = "[secret.API_KEY]\nenv = 'SECRET'\nhosts = ['api.example.com']\n[role.tl]\nhosts = ['*']\nsecrets = ['API_KEY']\n";
+    load(text, &[("SECRET", "any text, even with blanks")]).unwrap();
+    assert_snapshot!(mistakes("[secret.API_KEY]\n[secret.'my key']\nenv = 'X'\n[role.tl]\nhosts = ['a']\nsecrets = ['API_KEI', 'sk-1234567']\n"), @r#"
+    error[token]: [secret.API_KEY] says neither `file` nor `env`
+     --> exomonad.toml:1:9
+      |
+    1 | [secret.API_KEY]
+      |         ^^^^^^^
+      = help: say where the secret is
+
+    error[invalid_name]: this is not the name of a secret
+     --> exomonad.toml:2:9
+      |
+    2 | [secret.'my key']
+      |         ^^^^^^^^
+      = help: name it with up to 64 letters, digits and `_`, such as WEATHER_KEY; the secret itself is in a file or a variable
+
+    error[invalid_value]: `role.tl.secrets[1]`: this is not the name of a secret
+     --> exomonad.toml:6:23
+      |
+    6 | secrets = ['API_KEI', 'sk-1234567']
+      |                       ^^^^^^^^^^^^
+      = help: name it with up to 64 letters, digits and `_`, such as WEATHER_KEY; the secret itself is in a file or a variable
+
+    3 mistakes in the configuration
+    "#);
+    let error =
+        mistakes("[secret.API_KEY]\nenv = 'X'\n[role.tl]\nhosts = ['a']\nsecrets = ['API_KEI']\n");
+    assert!(error.contains("did you mean \"API_KEY\"?"), "{error}");
+    let error = load(text, &[("SECRET", "two\nlines")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("a secret is one line") && !error.contains("two"),
+        "{error}"
+    );
 }

@@ -1,0 +1,318 @@
+//! One request with its redirects.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use exomonad_schema::{Bounds, ErrorCode};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
+
+use super::address::{PrivateOnly, PublicOnly, is_public};
+use super::placeholder::Placeholders;
+use super::{Http, HttpConfig, HttpConfigError, HttpFailure, Incoming, Outgoing};
+use crate::pattern::any_covers_host;
+
+/// A client that speaks TLS by rustls with ring, follows no redirects and uses no proxy.
+pub(super) fn client(
+    config: &HttpConfig,
+    resolver: Option<PublicOnly>,
+) -> Result<Client, HttpConfigError> {
+    // A second installation is refused; the first one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(config.connect_timeout)
+        .user_agent(concat!("exomonad/", env!("CARGO_PKG_VERSION")));
+    if let Some(resolver) = resolver {
+        builder = builder.dns_resolver(Arc::new(resolver));
+    }
+    builder
+        .build()
+        .map_err(|error| HttpConfigError::Client(chain(&error)))
+}
+
+/// Sends the request, follows its redirects and reads the response.
+pub(super) async fn run(
+    http: &Http,
+    bounds: &Bounds,
+    request: Outgoing,
+) -> Result<Incoming, HttpFailure> {
+    let placeholders = Placeholders::new(&http.config.secrets, bounds);
+    let Outgoing {
+        mut method,
+        url,
+        mut headers,
+        mut body,
+        max_redirects,
+        max_response,
+        ..
+    } = request;
+    let max_response = max_response.min(http.config.max_response_bytes);
+    let mut url = parse(&url, bounds, &placeholders)?;
+    let mut redirects = 0;
+    loop {
+        let reach = Reach::of(&url, bounds)?;
+        let client = if reach.is_private {
+            &http.any
+        } else {
+            &http.public
+        };
+        let sent = compose(
+            client,
+            &method,
+            &url,
+            &headers,
+            &body,
+            &reach,
+            &placeholders,
+        )?;
+        let response = sent
+            .send()
+            .await
+            .map_err(|error| failure(error, &reach.host))?;
+        let next = next_hop(&response, &url);
+        let Some(next) = next.filter(|_| max_redirects > 0) else {
+            return read(response, max_response, &reach.host, &placeholders).await;
+        };
+        if redirects == max_redirects {
+            return Err(HttpFailure::new(
+                ErrorCode::Unavailable,
+                format!("{} redirects more than {max_redirects} times", reach.host),
+            ));
+        }
+        redirects += 1;
+        // As browsers do: what was posted is not posted again elsewhere.
+        if matches!(response.status().as_u16(), 301..=303) && method != Method::HEAD {
+            method = Method::GET;
+            body.clear();
+        }
+        if next.origin() != url.origin() {
+            headers.retain(|name, value| !is_credential(name) && !Placeholders::stands_in(value));
+        }
+        url = next;
+    }
+}
+
+/// The address, its secrets filled in.
+fn parse(text: &str, bounds: &Bounds, placeholders: &Placeholders<'_>) -> Result<Url, HttpFailure> {
+    let invalid = |what: &dyn std::fmt::Display| {
+        HttpFailure::new(
+            ErrorCode::InvalidInput,
+            format!("the URL is not one: {what}"),
+        )
+    };
+    let parsed = Url::parse(text).map_err(|error| invalid(&error))?;
+    if !Placeholders::stands_in(text) {
+        return Ok(parsed);
+    }
+    // Filled in as text, so that a secret could change what the text means: the host has to stay.
+    let reach = Reach::of(&parsed, bounds)?;
+    let filled = placeholders.fill(text, &reach.host, reach.is_safe())?;
+    let filled = Url::parse(&filled).map_err(|error| invalid(&error))?;
+    if filled.origin() != parsed.origin() {
+        return Err(invalid(&"a secret in it would change its host"));
+    }
+    Ok(filled)
+}
+
+/// A host that the role may reach.
+struct Reach {
+    host: String,
+    is_private: bool,
+    is_encrypted: bool,
+}
+
+impl Reach {
+    fn of(url: &Url, bounds: &Bounds) -> Result<Self, HttpFailure> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(HttpFailure::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "the scheme `{}` is not allowed: use http or https",
+                    url.scheme()
+                ),
+            ));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        if !any_covers_host(&bounds.hosts, &host) {
+            return Err(HttpFailure::new(
+                ErrorCode::Forbidden,
+                format!(
+                    "HTTP request to {host} is not allowed; add \"{host}\" to `hosts` of this role in exomonad.toml"
+                ),
+            ));
+        }
+        let literal: Option<IpAddr> = host.parse().ok();
+        // An address, or this machine, that is listed as such is meant.
+        let is_named = (literal.is_some() || host.eq_ignore_ascii_case("localhost"))
+            && bounds
+                .hosts
+                .iter()
+                .any(|named| named.eq_ignore_ascii_case(&host));
+        let is_private = is_named || any_covers_host(&bounds.private_hosts, &host);
+        if literal.is_some_and(|address| !is_public(address)) && !is_private {
+            return Err(private(&host));
+        }
+        Ok(Self {
+            is_private,
+            is_encrypted: url.scheme() == "https",
+            host,
+        })
+    }
+
+    /// Whether a secret may go there: encrypted, or within networks that the operator named.
+    fn is_safe(&self) -> bool {
+        self.is_encrypted || self.is_private
+    }
+}
+
+fn private(host: &str) -> HttpFailure {
+    HttpFailure::new(
+        ErrorCode::Forbidden,
+        format!(
+            "{host} is no public address; if it is meant, add \"{host}\" to `private_hosts` of this role in exomonad.toml"
+        ),
+    )
+}
+
+fn compose(
+    client: &Client,
+    method: &Method,
+    url: &Url,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+    reach: &Reach,
+    placeholders: &Placeholders<'_>,
+) -> Result<RequestBuilder, HttpFailure> {
+    let mut request = client.request(method.clone(), url.clone());
+    for (name, value) in headers {
+        let value = placeholders.fill(value, &reach.host, reach.is_safe())?;
+        let parsed = header::HeaderName::from_bytes(name.as_bytes())
+            .ok()
+            .zip(header::HeaderValue::from_str(&value).ok());
+        let Some((name, mut value)) = parsed else {
+            return Err(HttpFailure::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "the header `{}` has a name or a value that cannot be sent",
+                    name.escape_debug()
+                ),
+            ));
+        };
+        value.set_sensitive(is_credential(name.as_str()));
+        request = request.header(name, value);
+    }
+    if body.is_empty() {
+        return Ok(request);
+    }
+    // Bytes that are no text are sent as they are.
+    let filled = match std::str::from_utf8(body) {
+        Ok(text) => placeholders
+            .fill(text, &reach.host, reach.is_safe())?
+            .into_owned()
+            .into_bytes(),
+        Err(_) => body.to_vec(),
+    };
+    Ok(request.body(filled))
+}
+
+/// Where a response sends its reader.
+fn next_hop(response: &Response, url: &Url) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(header::LOCATION)?;
+    url.join(location.to_str().ok()?).ok()
+}
+
+/// Whether a header is for the server it was sent to alone.
+fn is_credential(header: &str) -> bool {
+    ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|name| header.eq_ignore_ascii_case(name))
+}
+
+async fn read(
+    mut response: Response,
+    limit: u64,
+    host: &str,
+    placeholders: &Placeholders<'_>,
+) -> Result<Incoming, HttpFailure> {
+    let mut headers = BTreeMap::<String, String>::new();
+    for (name, value) in response.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let value = placeholders.take_out_of_text(value);
+        headers
+            .entry(name.as_str().to_owned())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    let status = response.status().as_u16();
+    let url = placeholders.take_out_of_text(response.url().to_string());
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut body, whole) = (Vec::new(), limit.saturating_add(placeholders.overhang()));
+    let mut truncated = false;
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failure(error, host))?
+    {
+        let room = whole - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        truncated = body.len() > limit;
+        if chunk.len() > room {
+            truncated = true;
+            break;
+        }
+    }
+    Ok(Incoming {
+        status,
+        url,
+        headers,
+        body: placeholders.take_out(body, limit),
+        truncated,
+    })
+}
+
+/// What reqwest could not do. Of the address only the host is named: the rest may hold secrets.
+fn failure(error: reqwest::Error, host: &str) -> HttpFailure {
+    let error = error.without_url();
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(next) = cause {
+        if next.is::<PrivateOnly>() {
+            return private(host);
+        }
+        cause = next.source();
+    }
+    let code = if error.is_timeout() {
+        ErrorCode::Timeout
+    } else if error.is_builder() {
+        ErrorCode::InvalidInput
+    } else {
+        ErrorCode::Unavailable
+    };
+    HttpFailure::new(
+        code,
+        format!("HTTP request to {host} failed: {}", chain(&error)),
+    )
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        message.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    message
+}

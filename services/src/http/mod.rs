@@ -1,0 +1,217 @@
+//! The HTTP service: requests of guests, to the hosts that their role is granted.
+//!
+//! Between a guest's request and the first byte on the wire stand
+//!
+//! 1. the role's list of hosts, held against the URL's host, and again at each redirect, which is
+//!    followed by hand;
+//! 2. the address that the name has at that moment: loopback, private and other addresses that are not
+//!    on the public internet are refused unless the role is granted them by name (`private_hosts`). The
+//!    name is resolved once, and what was checked is what is connected to;
+//! 3. secrets: `{{secret:NAME}}` is filled in here, only for a role that is granted the secret, only
+//!    towards the hosts the secret is for, only over TLS (or to a granted private host). Whatever
+//!    comes back is searched for the secret's text, so that a server that repeats it tells the guest
+//!    nothing.
+//!
+//! The environment's proxies are not used: a proxy would resolve names by itself.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `config` | what can be set |
+//! | `address` | which addresses are public; resolving names |
+//! | `placeholder` | secrets, filled in and taken out |
+//! | `exchange` | one request with its redirects |
+
+mod address;
+mod config;
+mod exchange;
+mod placeholder;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use exomonad_schema::effects::http::{HttpMethod, HttpRequest, HttpResponse};
+use exomonad_schema::{
+    Base64, Bounds, CallContext, EffectError, EffectKind, ErrorCode, HttpService,
+};
+use reqwest::{Client, Method};
+
+pub use config::{HttpConfig, HttpConfigError, HttpSecret};
+
+/// Sends guests' requests. Cheap to share behind an `Arc`; connections are kept and shared.
+#[derive(Debug)]
+pub struct Http {
+    config: HttpConfig,
+    /// Reaches public addresses only.
+    public: Client,
+    /// Reaches any, for hosts that are granted as private.
+    any: Client,
+}
+
+/// A request as the service takes it.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The address.
+    pub url: String,
+    /// Header fields by name.
+    pub headers: BTreeMap<String, String>,
+    /// The body, empty for none.
+    pub body: Vec<u8>,
+    /// Redirects to follow.
+    pub max_redirects: u64,
+    /// How long it may take, the reading of the body included; at most what is configured.
+    pub time_limit: Option<Duration>,
+    /// Bytes of the response's body to keep.
+    pub max_response: u64,
+}
+
+/// A response as the service gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The status code.
+    pub status: u16,
+    /// The address that answered.
+    pub url: String,
+    /// Header fields in lower case; those that came more than once are joined by `, `.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Whether the body was cut off at the limit.
+    pub truncated: bool,
+}
+
+/// Why a request got no response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HttpFailure {
+    /// The contract's code for it.
+    pub code: ErrorCode,
+    /// What was tried, what went wrong and what to do; of the address it names the host alone.
+    pub message: String,
+}
+
+impl HttpFailure {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl Http {
+    /// Prepares the service. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, or TLS cannot be set up.
+    pub fn new(config: HttpConfig) -> Result<Self, HttpConfigError> {
+        config.check()?;
+        Ok(Self {
+            public: exchange::client(&config, Some(address::PublicOnly))?,
+            any: exchange::client(&config, None)?,
+            config,
+        })
+    }
+
+    /// Sends a request within a role's bounds.
+    ///
+    /// # Errors
+    /// When the bounds forbid it, or no response came.
+    pub async fn send(
+        &self,
+        bounds: &Bounds,
+        traceparent: Option<&str>,
+        mut request: Outgoing,
+    ) -> Result<Incoming, HttpFailure> {
+        if let Some(traceparent) = traceparent
+            && !request
+                .headers
+                .keys()
+                .any(|name| name.eq_ignore_ascii_case("traceparent"))
+        {
+            request
+                .headers
+                .insert("traceparent".to_owned(), traceparent.to_owned());
+        }
+        let limit = self.config.time_limit;
+        let limit = request.time_limit.map_or(limit, |own| own.min(limit));
+        let host = host_of(&request.url);
+        match tokio::time::timeout(limit, exchange::run(self, bounds, request)).await {
+            Ok(result) => result,
+            Err(_) => Err(HttpFailure::new(
+                ErrorCode::Timeout,
+                format!("HTTP request to {host}: no whole answer within {limit:?}"),
+            )),
+        }
+    }
+}
+
+/// A client for the host's own requests, which no role bounds: rustls with ring, no redirects, no proxy.
+///
+/// # Errors
+/// If TLS cannot be set up.
+pub fn client() -> Result<Client, HttpConfigError> {
+    exchange::client(&HttpConfig::default(), None)
+}
+
+/// The host of an address, for messages.
+fn host_of(url: &str) -> String {
+    let parsed = reqwest::Url::parse(url).ok();
+    let host = parsed.and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| "an address that is none".to_owned())
+}
+
+impl HttpService for Http {
+    async fn request(
+        &self,
+        call: &CallContext,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, EffectError> {
+        let body = match (request.body, request.body_bytes) {
+            (Some(_), Some(_)) => {
+                return Err(EffectError::invalid_input(format!(
+                    "{}: `body` and `bodyBytes` exclude each other",
+                    EffectKind::HttpRequest
+                )));
+            }
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(bytes)) => bytes.0,
+            (None, None) => Vec::new(),
+        };
+        let outgoing = Outgoing {
+            method: match request.method {
+                HttpMethod::Get => Method::GET,
+                HttpMethod::Head => Method::HEAD,
+                HttpMethod::Post => Method::POST,
+                HttpMethod::Put => Method::PUT,
+                HttpMethod::Patch => Method::PATCH,
+                HttpMethod::Delete => Method::DELETE,
+                HttpMethod::Options => Method::OPTIONS,
+            },
+            url: request.url.to_string(),
+            headers: request.headers,
+            body,
+            max_redirects: request.max_redirects.get(),
+            time_limit: request
+                .timeout_millis
+                .map(|millis| Duration::from_millis(millis.get())),
+            max_response: request.max_response_bytes.get(),
+        };
+        let incoming = self
+            .send(&call.bounds, call.traceparent.as_deref(), outgoing)
+            .await
+            .map_err(|failure| EffectError::new(failure.code, failure.message))?;
+        let (body, body_bytes) = Base64::lossy_text(&incoming.body);
+        Ok(HttpResponse {
+            status: incoming.status,
+            url: incoming.url,
+            headers: incoming.headers,
+            body,
+            body_bytes,
+            truncated: incoming.truncated,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! Secrets: filled in on the way out, taken out on the way back.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use exomonad_schema::{Bounds, ErrorCode};
+
+use super::{HttpFailure, HttpSecret};
+use crate::pattern::any_covers_host;
+
+const BEGIN: &str = "{{secret:";
+const END: &str = "}}";
+
+/// The secrets of one request, as far as its role may use them.
+pub(super) struct Placeholders<'a> {
+    secrets: &'a BTreeMap<String, HttpSecret>,
+    bounds: &'a Bounds,
+}
+
+impl<'a> Placeholders<'a> {
+    pub fn new(secrets: &'a BTreeMap<String, HttpSecret>, bounds: &'a Bounds) -> Self {
+        Self { secrets, bounds }
+    }
+
+    /// Whether a text asks for a secret.
+    pub fn stands_in(text: &str) -> bool {
+        text.contains(BEGIN)
+    }
+
+    /// The text with its secrets, for this host.
+    ///
+    /// # Errors
+    /// If a secret is not granted, is not for this host, or would be sent in the open.
+    pub fn fill<'t>(
+        &self,
+        text: &'t str,
+        host: &str,
+        is_safe: bool,
+    ) -> Result<Cow<'t, str>, HttpFailure> {
+        if !Self::stands_in(text) {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(BEGIN) {
+            let Some((name, after)) = after.split_once(END) else {
+                return Err(HttpFailure::new(
+                    ErrorCode::InvalidInput,
+                    format!("`{BEGIN}` without `{END}` after the secret's name"),
+                ));
+            };
+            filled.push_str(before);
+            filled.push_str(self.value(name, host, is_safe)?);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(Cow::Owned(filled))
+    }
+
+    fn value(&self, name: &str, host: &str, is_safe: bool) -> Result<&'a str, HttpFailure> {
+        let forbidden = |what: String| HttpFailure::new(ErrorCode::Forbidden, what);
+        // A secret that does not exist is told like one that is not granted.
+        let granted = self.bounds.secrets.iter().any(|granted| granted == name);
+        let Some(secret) = self.secrets.get(name).filter(|_| granted) else {
+            return Err(forbidden(format!(
+                "the secret `{}` is not granted; add it to `secrets` of this role in exomonad.toml",
+                name.escape_debug()
+            )));
+        };
+        if !any_covers_host(&secret.hosts, host) {
+            return Err(forbidden(format!(
+                "the secret `{name}` is not for {host}; `secret.{name}.hosts` in exomonad.toml lists what it is for"
+            )));
+        }
+        if !is_safe {
+            return Err(forbidden(format!(
+                "the secret `{name}` would go to {host} in the open: use https"
+            )));
+        }
+        Ok(secret.value.expose())
+    }
+
+    /// The text without the secrets that the role may use, each replaced by its placeholder.
+    pub fn take_out_of_text(&self, text: String) -> String {
+        self.granted().fold(text, |text, (name, value)| {
+            if text.contains(value) {
+                text.replace(value, &format!("{BEGIN}{name}{END}"))
+            } else {
+                text
+            }
+        })
+    }
+
+    /// How many bytes beyond a limit have to be read to know whether a secret lies across it.
+    pub fn overhang(&self) -> usize {
+        self.granted()
+            .map(|(_, value)| value.len() - 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The first `limit` bytes without secrets, each replaced by its placeholder. One that lies across the
+    /// limit is left out as a whole: half of it would tell the guest that half.
+    pub fn take_out(&self, mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
+        let end = bytes.len().min(limit);
+        let mut secrets: Vec<(&str, &str)> = self.granted().collect();
+        if secrets.is_empty() {
+            bytes.truncate(end);
+            return bytes;
+        }
+        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        let mut kept = Vec::with_capacity(end);
+        let mut at = 0;
+        while at < end {
+            let here = &bytes[at..];
+            let secret = secrets
+                .iter()
+                .find(|(_, value)| here.starts_with(value.as_bytes()));
+            match secret {
+                Some((_, value)) if at + value.len() > end => break,
+                Some((name, value)) => {
+                    kept.extend_from_slice(format!("{BEGIN}{name}{END}").as_bytes());
+                    at += value.len();
+                }
+                None => {
+                    kept.push(here[0]);
+                    at += 1;
+                }
+            }
+        }
+        kept
+    }
+
+    fn granted(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (secrets, bounds) = (self.secrets, self.bounds);
+        let granted = secrets
+            .iter()
+            .filter(|(name, _)| bounds.secrets.contains(name));
+        granted.map(|(name, secret)| (name.as_str(), secret.value.expose()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn secrets() -> BTreeMap<String, HttpSecret> {
+        let secret = |value: &str, host: &str| HttpSecret {
+            value: Secret::new(value),
+            hosts: vec![host.to_owned()],
+        };
+        BTreeMap::from([
+            ("API".to_owned(), secret("hunter2", "*.example.com")),
+            ("OTHER".to_owned(), secret("swordfish", "*")),
+        ])
+    }
+
+    #[test]
+    fn a_secret_goes_where_it_is_for_and_nowhere_else() {
+        let (secrets, bounds) = (
+            secrets(),
+            Bounds {
+                secrets: vec!["API".to_owned()],
+                ..Bounds::default()
+            },
+        );
+        let placeholders = Placeholders::new(&secrets, &bounds);
+        let fill = |text: &str, host: &str, safe| {
+            placeholders
+                .fill(text, host, safe)
+                .map(Cow::into_owned)
+                .map_err(|failure| (failure.code, failure.message))
+        };
+        let text = "Bearer {{secret:API}} and {{secret:API}}.";
+        assert_eq!(
+            fill(text, "a.example.com", true).unwrap(),
+            "Bearer hunter2 and hunter2."
+        );
+        assert_eq!(
+            fill("plain {{text}}", "x", false).unwrap(),
+            "plain {{text}}"
+        );
+        for (text, host, safe, what) in [
+            (text, "evil.com", true, "is not for evil.com"),
+            (text, "a.example.com", false, "in the open"),
+            ("{{secret:OTHER}}", "a.example.com", true, "is not granted"),
+            ("{{secret:NONE}}", "a.example.com", true, "is not granted"),
+        ] {
+            let (code, message) = fill(text, host, safe).unwrap_err();
+            assert_eq!(code, ErrorCode::Forbidden);
+            assert!(
+                message.contains(what) && !message.contains("hunter2"),
+                "{message}"
+            );
+        }
+        assert_eq!(
+            fill("{{secret:API", "x", true).unwrap_err().0,
+            ErrorCode::InvalidInput
+        );
+    }
+
+    #[test]
+    fn what_repeats_a_secret_has_it_taken_out() {
+        let (secrets, bounds) = (
+            secrets(),
+            Bounds {
+                secrets: vec!["API".to_owned()],
+                ..Bounds::default()
+            },
+        );
+        let placeholders = Placeholders::new(&secrets, &bounds);
+        let body = b"hunter2\xffhunter2hunter swordfish";
+        assert_eq!(
+            placeholders.take_out(body.to_vec(), 1000),
+            b"{{secret:API}}\xff{{secret:API}}hunter swordfish"
+        );
+        assert_eq!(placeholders.overhang(), 6);
+        // However the limit is chosen, no part of the secret is seen.
+        for limit in 0..body.len() {
+            let kept = placeholders.take_out(body[..(limit + 6).min(body.len())].to_vec(), limit);
+            let kept = String::from_utf8_lossy(&kept).replace("{{secret:API}}", "");
+            let end = kept.trim_end_matches("hunter swordfish");
+            assert!(!end.contains("hun") || limit > 15, "{limit}: {kept}");
+        }
+        assert_eq!(
+            placeholders.take_out_of_text("x=hunter2".to_owned()),
+            "x={{secret:API}}"
+        );
+    }
+}
