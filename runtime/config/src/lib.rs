@@ -26,8 +26,8 @@ mod tokens;
 
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
 pub use model::{
-    Config, EngineConfig, HttpConfig, InstanceMode, Limit, Limits, LogConfig, LogFormat,
-    PluginsConfig, Role, SecretConfig, ServerConfig, StateConfig,
+    Config, DockerConfig, EngineConfig, GitConfig, GitHubConfig, HttpConfig, InstanceMode, Limit,
+    Limits, LogConfig, LogFormat, PluginsConfig, Role, SecretConfig, ServerConfig, StateConfig,
 };
 pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

@@ -11,6 +11,7 @@ mod log;
 mod plugins;
 mod role;
 mod server;
+mod services;
 mod state;
 
 pub use engine::EngineConfig;
@@ -20,6 +21,7 @@ pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, Role};
 pub use server::ServerConfig;
+pub use services::{DockerConfig, GitConfig, GitHubConfig};
 pub use state::StateConfig;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,12 @@ pub struct Config {
     pub state: StateConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
+    /// Git repositories: who commits, where pushes and fetches may go, how much one answer may hold.
+    pub git: GitConfig,
+    /// GitHub: where its API is, and the host's token for it.
+    pub github: GitHubConfig,
+    /// The Docker engine, and what a container that a guest starts may have at most.
+    pub docker: DockerConfig,
     /// HTTP requests of guests.
     pub http: HttpConfig,
     /// Secrets that HTTP requests of guests may carry, by name.

@@ -21,8 +21,8 @@ pub struct Variable {
     pub description: &'static str,
 }
 
-/// The variable that holds the operator token itself, instead of naming where it is.
-const TOKEN: &str = "EXOMONAD_TOKEN";
+/// A variable that overrides such a key holds the token itself, instead of naming where it is.
+const TOKEN_KEY: &str = "token_env";
 
 /// Every variable that is read, besides `EXOMONAD_CONFIG`, which names the file.
 pub const VARIABLES: &[Variable] = &[
@@ -42,7 +42,7 @@ pub const VARIABLES: &[Variable] = &[
         description: "Origins of web pages that may call, separated by commas.",
     },
     Variable {
-        name: TOKEN,
+        name: "EXOMONAD_TOKEN",
         key: ["server", "token_env"],
         description: "The operator token itself.",
     },
@@ -65,6 +65,16 @@ pub const VARIABLES: &[Variable] = &[
         name: "EXOMONAD_STATE_DIR",
         key: ["state", "dir"],
         description: "The folder for the key-value store.",
+    },
+    Variable {
+        name: "GITHUB_TOKEN",
+        key: ["github", "token_env"],
+        description: "The token for GitHub itself.",
+    },
+    Variable {
+        name: "GITHUB_TOKEN_FILE",
+        key: ["github", "token_file"],
+        description: "File with the token for GitHub.",
     },
     Variable {
         name: "EXOMONAD_LOG",
@@ -114,9 +124,9 @@ pub(super) fn read(surroundings: &Surroundings<'_>, findings: &mut Findings<'_>)
 /// The variable's text as the value that the key takes.
 fn node(variable: &Variable, shape: Shape, text: String) -> Node {
     let origin = Origin::Variable(variable.name);
-    let content = if variable.name == TOKEN {
+    let content = if variable.key[1] == TOKEN_KEY {
         // The token stays where it is; the configuration learns the place.
-        Content::Text(TOKEN.to_owned())
+        Content::Text(variable.name.to_owned())
     } else if shape.allows(Kind::List) {
         let item = |text: &str| Node {
             origin: origin.clone(),

@@ -17,13 +17,26 @@ const SHORTEST_TOKEN: usize = 16;
 /// Checks all of it.
 pub(super) fn check(config: &Config, surroundings: &Surroundings<'_>, findings: &mut Findings<'_>) {
     let server = &config.server;
-    check_token(
-        &KeyPath::of(["server"]),
-        &TOKEN,
-        (server.token_file.as_deref(), server.token_env.as_deref()),
-        surroundings,
-        findings,
-    );
+    let (git, github) = (&config.git, &config.github);
+    for (section, kept, file, variable) in [
+        ("server", &TOKEN, &server.token_file, &server.token_env),
+        ("git", &SERVICE_TOKEN, &git.token_file, &git.token_env),
+        (
+            "github",
+            &SERVICE_TOKEN,
+            &github.token_file,
+            &github.token_env,
+        ),
+    ] {
+        let places = (file.as_deref(), variable.as_deref());
+        check_token(
+            &KeyPath::of([section]),
+            kept,
+            places,
+            surroundings,
+            findings,
+        );
+    }
     for (name, secret) in &config.secrets {
         let table = KeyPath::of(["secret", name.as_str()]);
         if secret.source().is_none() && !findings.has_failed(&table) {
@@ -108,6 +121,13 @@ const TOKEN: Kept = Kept {
     resolve: |source, env| source.resolve(env),
     in_file: "the file holds nothing but the token; `openssl rand -hex 32` makes one",
     in_variable: "the variable holds nothing but the token; `openssl rand -hex 32` makes one",
+};
+
+/// A token that somebody else has made.
+const SERVICE_TOKEN: Kept = Kept {
+    in_file: "the file holds the token and nothing else",
+    in_variable: "the variable holds the token and nothing else",
+    ..TOKEN
 };
 
 const SECRET: Kept = Kept {
