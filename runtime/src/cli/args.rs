@@ -82,6 +82,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Ask what the roles may do.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Check that everything the host needs is there.
     Doctor {
         /// Only ask whether the running host is ready: for health checks.
@@ -159,4 +165,18 @@ pub enum ConfigCommand {
     Check,
     /// Print a configuration file with every key at its default.
     Default,
+}
+
+/// What can be asked about grants.
+#[derive(Subcommand)]
+pub enum PolicyCommand {
+    /// Tell whether a role may perform an effect, and which line of the configuration says so.
+    Explain {
+        /// The role.
+        role: String,
+        /// The effect, such as git.status, git_status or GitStatus.
+        effect: String,
+        /// Its request, a JSON object, to hold against the role's bounds.
+        request: Option<String>,
+    },
 }

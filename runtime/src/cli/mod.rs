@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod plugin;
 mod plugin_call;
+mod policy;
 mod serve;
 mod show;
 
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Cli, Command, PluginCommand};
+use self::args::{Cli, Command, PluginCommand, PolicyCommand};
 use crate::failure::Failure;
 
 /// How a command can end badly. The exit code tells scripts which way.
@@ -100,6 +101,14 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         }
         Command::Config { command } => config::run(&cli.options, command),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
+        Command::Policy {
+            command:
+                PolicyCommand::Explain {
+                    role,
+                    effect,
+                    request,
+                },
+        } => policy::explain(&cli.options, &role, &effect, request.as_deref()),
         Command::Doctor { quick } => block_on(doctor::run(&cli.options, quick)),
         Command::Call {
             role,
