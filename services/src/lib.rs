@@ -7,7 +7,7 @@
 //!
 //! | service | what it does | with |
 //! |---|---|---|
-//! | [`git`] | reads repositories within a role's paths | libgit2, on blocking threads |
+//! | [`git`] | reads and writes repositories within a role's paths, pushes and fetches | libgit2, on blocking threads; `git` for remotes |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | tells the time, waits | the host's clock, tokio's timers |
@@ -30,7 +30,7 @@ pub mod random;
 mod test_call;
 
 pub use clock::Clock;
-pub use git::{Git, GitConfig};
+pub use git::{Git, GitConfig, GitToken};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};
 pub use open::{HostServices, OpenError, ServicesConfig, open};
