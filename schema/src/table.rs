@@ -36,7 +36,7 @@ effects! {
         Read emit_event(EmitEvent) -> Done as "emit_event";
     }
 
-    /// Reads git repositories within the role's allowed paths.
+    /// Reads and writes git repositories within the role's allowed paths; remotes are reached with the host's credentials.
     live git = Git: GitService {
         /// Tells which branch is checked out, also when HEAD is detached or has no commit yet.
         Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
@@ -54,6 +54,30 @@ effects! {
         Read get_remote_url(GitGetRemoteUrl) -> GitRemoteUrl as "git_get_remote_url";
         /// Describes the repository: where it is, bare or not, its remotes and worktrees.
         Read repo_info(GitRepoInfo) -> GitRepository as "git_repo_info";
+        /// Makes a branch, without checking it out.
+        Write create_branch(GitCreateBranch) -> GitNewBranch as "git_create_branch";
+        /// Checks a branch out, unless changes would be lost.
+        Write switch_branch(GitSwitchBranch) -> GitBranch as "git_switch_branch";
+        /// Stages changes for the next commit.
+        Write stage(GitStage) -> GitStaged as "git_stage";
+        /// Commits what is staged, as the host's author. Hooks do not run.
+        Write commit(GitCreateCommit) -> GitCommit as "git_commit";
+        /// Pushes a branch to a remote, with the host's credentials.
+        Write push(GitPush) -> GitPushed as "git_push";
+        /// Fetches a remote's branches, with the host's credentials; nothing is merged.
+        Write fetch(GitFetch) -> GitFetched as "git_fetch";
+        /// Makes a worktree with a branch checked out in it.
+        Write add_worktree(GitAddWorktree) -> GitWorktree as "git_add_worktree";
+        /// Removes a worktree and its folder; the branch stays.
+        Write remove_worktree(GitRemoveWorktree) -> Done as "git_remove_worktree";
+        /// Puts changes aside and makes the working tree clean.
+        Write stash(GitStash) -> GitStashed as "git_stash";
+        /// Brings a stash back and takes it off the list.
+        Write pop_stash(GitPopStash) -> GitPoppedStash as "git_pop_stash";
+        /// Lists stashes, newest first.
+        Read list_stashes(GitListStashes) -> GitStashes as "git_list_stashes";
+        /// Tags a commit.
+        Write create_tag(GitCreateTag) -> GitTag as "git_create_tag";
     }
 
     /// Keeps JSON values under keys, separately for each role.

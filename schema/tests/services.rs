@@ -74,6 +74,42 @@ impl GitService for Parrot {
             url: request.remote.to_string(),
         })
     }
+    async fn create_branch(&self, _: &CallContext, _: GitCreateBranch) -> Answered<GitNewBranch> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn switch_branch(&self, _: &CallContext, _: GitSwitchBranch) -> Answered<GitBranch> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn stage(&self, _: &CallContext, _: GitStage) -> Answered<GitStaged> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn commit(&self, _: &CallContext, _: GitCreateCommit) -> Answered<GitCommit> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn push(&self, _: &CallContext, _: GitPush) -> Answered<GitPushed> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn fetch(&self, _: &CallContext, _: GitFetch) -> Answered<GitFetched> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn add_worktree(&self, _: &CallContext, _: GitAddWorktree) -> Answered<GitWorktree> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn remove_worktree(&self, _: &CallContext, _: GitRemoveWorktree) -> Answered<Done> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn stash(&self, _: &CallContext, _: GitStash) -> Answered<GitStashed> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn pop_stash(&self, _: &CallContext, _: GitPopStash) -> Answered<GitPoppedStash> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn list_stashes(&self, _: &CallContext, _: GitListStashes) -> Answered<GitStashes> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
+    async fn create_tag(&self, _: &CallContext, _: GitCreateTag) -> Answered<GitTag> {
+        Err(EffectError::internal("the parrot does not write"))
+    }
     async fn repo_info(&self, _: &CallContext, _: GitRepoInfo) -> Answered<GitRepository> {
         Err(EffectError::internal("no repository"))
     }

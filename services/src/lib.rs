@@ -7,7 +7,7 @@
 //!
 //! | service | what it does | with |
 //! |---|---|---|
-//! | [`git`] | reads repositories within a role's paths | libgit2, on blocking threads |
+//! | [`git`] | reads and writes repositories within a role's paths, pushes and fetches | libgit2, on blocking threads; `git` for remotes |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
 //! | [`http`] | sends requests to the hosts a role is granted | reqwest, rustls |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
@@ -34,7 +34,7 @@ mod secret;
 mod test_call;
 
 pub use clock::Clock;
-pub use git::{Git, GitConfig};
+pub use git::{Git, GitConfig, GitToken};
 pub use http::{Http, HttpConfig, HttpSecret};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};

@@ -1003,6 +1003,42 @@ impl ErrorCode {
     }
 }
 
+/// Describes the worktree to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitAddWorktree {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The folder to make, absolute or relative to `workingDir`. It does not
+    /// exist yet, and its parent does.
+    pub path: String,
+    /// The short name of the branch to check out in it.
+    pub branch: String,
+    /// Whether to make that branch.
+    #[serde(default)]
+    pub create_branch: bool,
+    /// Where a branch that is made begins; what is checked out in `workingDir` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+}
+
+impl GitAddWorktree {
+    /// With the fields that are required; the others are absent.
+    pub fn new(path: impl Into<String>, branch: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            path: path.into(),
+            branch: branch.into(),
+            create_branch: Default::default(),
+            reference: Default::default(),
+        }
+    }
+}
+
 /// What is checked out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1064,6 +1100,104 @@ pub struct GitCommits {
     pub has_more: bool,
 }
 
+/// Names the branch to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitCreateBranch {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The new branch's short name, such as `topic/parser`.
+    pub branch: String,
+    /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
+    /// takes; what is checked out when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+}
+
+impl GitCreateBranch {
+    /// With the fields that are required; the others are absent.
+    pub fn new(branch: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            branch: branch.into(),
+            reference: Default::default(),
+        }
+    }
+}
+
+/// Describes the commit to make of what is staged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitCreateCommit {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The message; its first line is the summary.
+    pub message: String,
+    /// Files and folders to stage first, relative to the repository's root. What
+    /// was staged before is committed with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Whether to stage every change first, untracked files included.
+    #[serde(default)]
+    pub all: bool,
+    /// Whether a commit that changes nothing is meant.
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+impl GitCreateCommit {
+    /// With the fields that are required; the others are absent.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            message: message.into(),
+            paths: Default::default(),
+            all: Default::default(),
+            allow_empty: Default::default(),
+        }
+    }
+}
+
+/// Names the tag to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitCreateTag {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The new tag's short name, such as `v1.2.0`.
+    pub tag: String,
+    /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
+    /// is checked out when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// The message of an annotated tag; without one the tag is a mere name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl GitCreateTag {
+    /// With the fields that are required; the others are absent.
+    pub fn new(tag: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            tag: tag.into(),
+            reference: Default::default(),
+            message: Default::default(),
+        }
+    }
+}
+
 /// Names what to compare.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -1116,6 +1250,36 @@ pub struct GitDiffReport {
 pub struct GitDirtyFiles {
     /// The files, by path; each once.
     pub files: Vec<GitChange>,
+}
+
+/// Names what to fetch and from where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitFetch {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The remote's name.
+    ///
+    /// `None` is `"origin"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// The short names of the remote's branches to fetch; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<String>,
+    /// Whether to forget branches that the remote no longer has; only when all are fetched.
+    #[serde(default)]
+    pub prune: bool,
+}
+
+/// What a fetch brought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitFetched {
+    /// The remote-tracking branches and tags that changed here, by name.
+    pub updates: Vec<GitRefUpdate>,
 }
 
 /// Names the repository whose branch to tell.
@@ -2144,6 +2308,27 @@ impl GitHubUpdatePr {
     }
 }
 
+/// Names the repository whose stashes to list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitListStashes {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+}
+
+/// A branch that was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitNewBranch {
+    /// Its short name.
+    pub branch: String,
+    /// The full id of the commit it begins at.
+    pub commit: String,
+}
+
 /// Who did something, and when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2156,6 +2341,121 @@ pub struct GitPerson {
     pub unix_millis: i64,
     /// The person's offset from UTC, in minutes.
     pub offset_minutes: i32,
+}
+
+/// Names the stash to bring back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitPopStash {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Its place in the list, 0 for the newest.
+    #[serde(default)]
+    pub index: u64,
+}
+
+/// What bringing a stash back did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitPoppedStash {
+    /// The full id of its commit, from which it can still be had.
+    pub commit: String,
+    /// Files in which it met other changes, marked as a merge marks them. While
+    /// there are any the stash stays in the list.
+    pub conflicts: Vec<String>,
+}
+
+/// Names what to push and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitPush {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The remote's name.
+    ///
+    /// `None` is `"origin"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// The short name of a local branch; the one checked out when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The branch's short name on the remote; the same as here when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_branch: Option<String>,
+    /// Tags to push as well, by their short names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The full id of the commit the remote's branch is at: when it still is,
+    /// the branch is overwritten even where commits of the remote are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_with_lease: Option<String>,
+    /// Whether the local branch follows the remote's from now on.
+    #[serde(default)]
+    pub set_upstream: bool,
+}
+
+/// What a push did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitPushed {
+    /// The remote's branch, then its tags in the order asked for.
+    pub updates: Vec<GitRefUpdate>,
+}
+
+/// What happened to a branch or a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GitRefChange {
+    /// It is new.
+    #[serde(rename = "created")]
+    Created,
+    /// It moved forward.
+    #[serde(rename = "updated")]
+    Updated,
+    /// It moved to a commit that does not follow the one before.
+    #[serde(rename = "forced")]
+    Forced,
+    /// It is gone.
+    #[serde(rename = "deleted")]
+    Deleted,
+    /// It was there already.
+    #[serde(rename = "up_to_date")]
+    UpToDate,
+}
+
+impl GitRefChange {
+    /// The name it has in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Forced => "forced",
+            Self::Deleted => "deleted",
+            Self::UpToDate => "up_to_date",
+        }
+    }
+}
+
+/// What happened to a branch or a tag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitRefUpdate {
+    /// Its full name, such as `refs/heads/main`.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What happened to it.
+    pub change: GitRefChange,
+    /// The full id it had before; absent when it is new or was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// The full id it has now; absent when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
 }
 
 /// A remote.
@@ -2174,6 +2474,33 @@ pub struct GitRemote {
 pub struct GitRemoteUrl {
     /// The URL, without user and password.
     pub url: String,
+}
+
+/// Names the worktree to remove.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitRemoveWorktree {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The worktree's folder, absolute or relative to `workingDir`.
+    pub path: String,
+    /// Whether to remove it with changes and untracked files that are in it.
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl GitRemoveWorktree {
+    /// With the fields that are required; the others are absent.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            path: path.into(),
+            force: Default::default(),
+        }
+    }
 }
 
 /// Names the repository to describe.
@@ -2215,6 +2542,78 @@ pub struct GitRepository {
     pub submodules: Vec<String>,
 }
 
+/// Names the changes to stage: `paths`, or `all` of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStage {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Files and folders, relative to the repository's root, taken literally.
+    /// One that is gone is staged as deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Whether to stage every change, untracked files included, as `git add --all`.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// What the next commit would change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStaged {
+    /// Every staged change, by path, those staged before included.
+    pub staged: Vec<GitChange>,
+}
+
+/// Describes the changes to put aside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStash {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// What to call them; the last commit when empty.
+    #[serde(default)]
+    pub message: String,
+    /// Whether to put untracked files aside too; ignored ones stay.
+    #[serde(default)]
+    pub include_untracked: bool,
+}
+
+/// A stash.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStashEntry {
+    /// The full id of its commit.
+    pub commit: String,
+    /// What it is called.
+    pub message: String,
+    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+    pub unix_millis: i64,
+}
+
+/// What was put aside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStashed {
+    /// The full id of the stash's commit; absent when there was nothing to put aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// Stashes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitStashes {
+    /// The stashes, newest first: the first is number 0.
+    pub stashes: Vec<GitStashEntry>,
+}
+
 /// Names the repository whose status to give.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2245,6 +2644,41 @@ pub struct GitStatusReport {
     pub conflicted: Vec<GitChange>,
     /// Whether all four lists are empty.
     pub is_clean: bool,
+}
+
+/// Names the branch to check out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitSwitchBranch {
+    /// A folder in the repository.
+    ///
+    /// `None` is `"."`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The short name of a branch that exists.
+    pub branch: String,
+}
+
+impl GitSwitchBranch {
+    /// With the fields that are required; the others are absent.
+    pub fn new(branch: impl Into<String>) -> Self {
+        Self {
+            working_dir: Default::default(),
+            branch: branch.into(),
+        }
+    }
+}
+
+/// A tag that was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitTag {
+    /// Its short name.
+    pub tag: String,
+    /// The full id of the tag object, or of the commit when there is no message.
+    pub id: String,
+    /// The full id of the tagged commit.
+    pub commit: String,
 }
 
 /// The branch another one follows.
@@ -3063,7 +3497,7 @@ pub mod log {
     }
 }
 
-/// Reads git repositories within the role's allowed paths.
+/// Reads and writes git repositories within the role's allowed paths; remotes are reached with the host's credentials.
 pub mod git {
     use super::*;
     use crate::effect::{effect_request, perform};
@@ -3137,6 +3571,114 @@ pub mod git {
     ///
     /// Needs the capability `git.repo_info`.
     pub fn repo_info(request: &GitRepoInfo) -> crate::Result<GitRepository> {
+        perform(request)
+    }
+
+    effect_request! { GitCreateBranch => GitNewBranch, git_create_branch, "git.create_branch" }
+
+    /// Makes a branch, without checking it out.
+    ///
+    /// Needs the capability `git.create_branch`.
+    pub fn create_branch(request: &GitCreateBranch) -> crate::Result<GitNewBranch> {
+        perform(request)
+    }
+
+    effect_request! { GitSwitchBranch => GitBranch, git_switch_branch, "git.switch_branch" }
+
+    /// Checks a branch out, unless changes would be lost.
+    ///
+    /// Needs the capability `git.switch_branch`.
+    pub fn switch_branch(request: &GitSwitchBranch) -> crate::Result<GitBranch> {
+        perform(request)
+    }
+
+    effect_request! { GitStage => GitStaged, git_stage, "git.stage" }
+
+    /// Stages changes for the next commit.
+    ///
+    /// Needs the capability `git.stage`.
+    pub fn stage(request: &GitStage) -> crate::Result<GitStaged> {
+        perform(request)
+    }
+
+    effect_request! { GitCreateCommit => GitCommit, git_commit, "git.commit" }
+
+    /// Commits what is staged, as the host's author. Hooks do not run.
+    ///
+    /// Needs the capability `git.commit`.
+    pub fn commit(request: &GitCreateCommit) -> crate::Result<GitCommit> {
+        perform(request)
+    }
+
+    effect_request! { GitPush => GitPushed, git_push, "git.push" }
+
+    /// Pushes a branch to a remote, with the host's credentials.
+    ///
+    /// Needs the capability `git.push`.
+    pub fn push(request: &GitPush) -> crate::Result<GitPushed> {
+        perform(request)
+    }
+
+    effect_request! { GitFetch => GitFetched, git_fetch, "git.fetch" }
+
+    /// Fetches a remote's branches, with the host's credentials; nothing is merged.
+    ///
+    /// Needs the capability `git.fetch`.
+    pub fn fetch(request: &GitFetch) -> crate::Result<GitFetched> {
+        perform(request)
+    }
+
+    effect_request! { GitAddWorktree => GitWorktree, git_add_worktree, "git.add_worktree" }
+
+    /// Makes a worktree with a branch checked out in it.
+    ///
+    /// Needs the capability `git.add_worktree`.
+    pub fn add_worktree(request: &GitAddWorktree) -> crate::Result<GitWorktree> {
+        perform(request)
+    }
+
+    effect_request! { GitRemoveWorktree => Done, git_remove_worktree, "git.remove_worktree" }
+
+    /// Removes a worktree and its folder; the branch stays.
+    ///
+    /// Needs the capability `git.remove_worktree`.
+    pub fn remove_worktree(request: &GitRemoveWorktree) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { GitStash => GitStashed, git_stash, "git.stash" }
+
+    /// Puts changes aside and makes the working tree clean.
+    ///
+    /// Needs the capability `git.stash`.
+    pub fn stash(request: &GitStash) -> crate::Result<GitStashed> {
+        perform(request)
+    }
+
+    effect_request! { GitPopStash => GitPoppedStash, git_pop_stash, "git.pop_stash" }
+
+    /// Brings a stash back and takes it off the list.
+    ///
+    /// Needs the capability `git.pop_stash`.
+    pub fn pop_stash(request: &GitPopStash) -> crate::Result<GitPoppedStash> {
+        perform(request)
+    }
+
+    effect_request! { GitListStashes => GitStashes, git_list_stashes, "git.list_stashes" }
+
+    /// Lists stashes, newest first.
+    ///
+    /// Needs the capability `git.list_stashes`.
+    pub fn list_stashes(request: &GitListStashes) -> crate::Result<GitStashes> {
+        perform(request)
+    }
+
+    effect_request! { GitCreateTag => GitTag, git_create_tag, "git.create_tag" }
+
+    /// Tags a commit.
+    ///
+    /// Needs the capability `git.create_tag`.
+    pub fn create_tag(request: &GitCreateTag) -> crate::Result<GitTag> {
         perform(request)
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn recent(
     Ok(found)
 }
 
-fn read(commit: &Commit<'_>) -> GitCommit {
+pub(super) fn read(commit: &Commit<'_>) -> GitCommit {
     let message = String::from_utf8_lossy(commit.message_bytes());
     let (summary, body) = message.split_once('\n').unwrap_or((&message, ""));
     GitCommit {

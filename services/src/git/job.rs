@@ -63,7 +63,7 @@ impl Jobs {
         .unwrap_or_else(|error| {
             tracing::error!(%kind, %error, "a git effect failed in the host");
             Err(EffectError::internal(format!(
-                "{kind}: reading the repository failed in the host; its log says more"
+                "{kind}: working on the repository failed in the host; its log says more"
             )))
         })
     }
@@ -79,12 +79,24 @@ impl Job {
             return Err(task.error(
                 ErrorCode::Timeout,
                 format_args!(
-                    "reading the repository took longer than {:?}; ask for less, such as fewer paths",
+                    "working on the repository took longer than {:?}; ask for less, such as fewer paths",
                     self.time_limit
                 ),
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Job {
+    /// One that nobody cancels, with a minute's time.
+    pub(super) fn for_tests() -> Self {
+        Self {
+            cancelled: Arc::default(),
+            started: Instant::now(),
+            time_limit: Duration::from_secs(60),
+        }
     }
 }
 

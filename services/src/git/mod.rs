@@ -1,9 +1,10 @@
-//! The git service: reads repositories within a role's allowed paths.
+//! The git service: reads and writes repositories within a role's allowed paths.
 //!
-//! libgit2 does the reading, inside this process and off the async threads. No
-//! `git` command, hook, filter, credential helper or other program runs,
+//! libgit2 does the reading and the writing, inside this process and off the
+//! async threads. No hook, filter, credential helper or other program runs,
 //! whatever a repository's configuration says: libgit2 as built here has none
-//! of the code that would start one.
+//! of the code that would start one. Only push and fetch run the host's `git`,
+//! kept away from that configuration: see `transport`.
 //!
 //! A guest names a folder; between that and the first byte read stand
 //!
@@ -34,6 +35,8 @@
 //! | `status`, `submodule` | what has changed |
 //! | `diff`, `patch` | how it has changed |
 //! | `history`, `revision` | commits and their names |
+//! | `write` | whatever changes a repository |
+//! | `transport` | push and fetch |
 
 mod admit;
 mod config;
@@ -53,30 +56,39 @@ mod small_file;
 mod status;
 mod submodule;
 mod task;
+mod transport;
 mod url;
 mod worktree;
+mod write;
+
+use std::sync::Arc;
 
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::effects::git::{
-    GitBranch, GitCommits, GitDiff, GitDiffReport, GitDirtyFiles, GitGetBranch, GitGetDirtyFiles,
-    GitGetRecentCommits, GitGetRemoteUrl, GitGetWorktree, GitRemoteUrl, GitRepoInfo, GitRepository,
-    GitStatus, GitStatusReport, GitWorktree,
-};
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::git::*;
 use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{CallContext, EffectError, GitService};
 
 pub use config::{GitConfig, GitConfigError};
+pub use transport::GitToken;
+pub use write::Author;
 
 use job::{Job, Jobs};
 use open::Opened;
 use task::Task;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use write::Writing;
+use write::turns::Turns;
 
 /// The git service. Cheap to share behind an `Arc`; keeps no repository open
 /// between effects, so that what it tells is what is on disk now.
 #[derive(Debug)]
 pub struct Git {
-    config: GitConfig,
+    config: Arc<GitConfig>,
     jobs: Jobs,
+    turns: Turns,
+    /// How many `git` programs run at once.
+    programs: Semaphore,
 }
 
 impl Git {
@@ -89,7 +101,9 @@ impl Git {
         library::prepare()?;
         Ok(Self {
             jobs: Jobs::new(config.max_concurrent, config.time_limit),
-            config,
+            turns: Turns::default(),
+            programs: Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS)),
+            config: Arc::new(config),
         })
     }
 
@@ -111,6 +125,45 @@ impl Git {
                 work(&Opened::open(task, &bounds)?, job)
             })
             .await
+    }
+
+    /// Opens the repository around `working_dir` to write to it, when it is this
+    /// effect's turn, on a blocking thread.
+    ///
+    /// Dropping the future leaves work that has begun to end by itself; the next
+    /// writer waits for it.
+    async fn write<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let common_dir = self
+            .read::<R, _>(call, working_dir, |opened, _| {
+                Ok(opened.common_dir().to_owned())
+            })
+            .await?;
+        let turn = self.turns.take(common_dir).await;
+        let task = Task::new(R::KIND, call, working_dir);
+        let (bounds, config) = (call.bounds.clone(), self.config.clone());
+        self.jobs
+            .run(task, move |task, job| {
+                let _turn = turn;
+                work(&Writing::begin(task, &bounds, job, &config)?)
+            })
+            .await
+    }
+
+    /// Waits until one more `git` program may run.
+    async fn place_for_git(&self, task: &Task) -> Result<SemaphorePermit<'_>, EffectError> {
+        self.programs
+            .acquire()
+            .await
+            .map_err(|_| EffectError::internal(format!("{}: the host is stopping", task.kind())))
     }
 }
 
@@ -213,5 +266,137 @@ impl GitService for Git {
     ) -> Result<GitRepository, EffectError> {
         self.read::<GitRepoInfo, _>(call, &request.working_dir, |opened, _| info::read(opened))
             .await
+    }
+
+    async fn create_branch(
+        &self,
+        call: &CallContext,
+        request: GitCreateBranch,
+    ) -> Result<GitNewBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateBranch, _>(call, &working_dir, move |writing| {
+            write::create_branch(writing, &request.branch, request.reference.as_deref())
+        })
+        .await
+    }
+
+    async fn switch_branch(
+        &self,
+        call: &CallContext,
+        request: GitSwitchBranch,
+    ) -> Result<GitBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writing| {
+            write::switch_branch(writing, &request.branch)
+        })
+        .await
+    }
+
+    async fn stage(&self, call: &CallContext, request: GitStage) -> Result<GitStaged, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStage, _>(call, &working_dir, move |writing| {
+            write::stage(writing, &request.paths, request.all)
+        })
+        .await
+    }
+
+    async fn commit(
+        &self,
+        call: &CallContext,
+        request: GitCreateCommit,
+    ) -> Result<GitCommit, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateCommit, _>(call, &working_dir, move |writing| {
+            write::create_commit(writing, &request)
+        })
+        .await
+    }
+
+    async fn push(&self, call: &CallContext, request: GitPush) -> Result<GitPushed, EffectError> {
+        transport::push(self, call, request).await
+    }
+
+    async fn fetch(
+        &self,
+        call: &CallContext,
+        request: GitFetch,
+    ) -> Result<GitFetched, EffectError> {
+        transport::fetch(self, call, request).await
+    }
+
+    async fn add_worktree(
+        &self,
+        call: &CallContext,
+        request: GitAddWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitAddWorktree, _>(call, &working_dir, move |writing| {
+            write::add_worktree(writing, &request)
+        })
+        .await
+    }
+
+    async fn remove_worktree(
+        &self,
+        call: &CallContext,
+        request: GitRemoveWorktree,
+    ) -> Result<Done, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writing| {
+            write::remove_worktree(writing, &request).map(|()| Done {})
+        })
+        .await
+    }
+
+    async fn stash(
+        &self,
+        call: &CallContext,
+        request: GitStash,
+    ) -> Result<GitStashed, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStash, _>(call, &working_dir, move |writing| {
+            write::stash(writing, &request.message, request.include_untracked)
+        })
+        .await
+    }
+
+    async fn pop_stash(
+        &self,
+        call: &CallContext,
+        request: GitPopStash,
+    ) -> Result<GitPoppedStash, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitPopStash, _>(call, &working_dir, move |writing| {
+            write::pop_stash(writing, request.index.get())
+        })
+        .await
+    }
+
+    async fn list_stashes(
+        &self,
+        call: &CallContext,
+        request: GitListStashes,
+    ) -> Result<GitStashes, EffectError> {
+        self.read::<GitListStashes, _>(call, &request.working_dir, |opened, _| {
+            write::list_stashes(opened)
+        })
+        .await
+    }
+
+    async fn create_tag(
+        &self,
+        call: &CallContext,
+        request: GitCreateTag,
+    ) -> Result<GitTag, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateTag, _>(call, &working_dir, move |writing| {
+            write::create_tag(
+                writing,
+                &request.tag,
+                request.reference.as_deref(),
+                request.message.as_deref(),
+            )
+        })
+        .await
     }
 }

@@ -48,9 +48,18 @@ impl Opened {
         Self::open_found(&self.task, Found::DotGit(folder), &self.admitted.roots)
     }
 
+    /// Opens a worktree at a canonical `folder` within `roots`.
+    pub(super) fn open_worktree(
+        task: &Task,
+        folder: &Path,
+        roots: &Roots,
+    ) -> Result<Self, EffectError> {
+        Self::open_found(task, Found::DotGit(folder.to_owned()), roots)
+    }
+
     fn open_found(task: &Task, found: Found, roots: &Roots) -> Result<Self, EffectError> {
         let admitted = admit::repository(task, found, roots)?;
-        let repository = open_exactly(task, &admitted.open_at)?;
+        let repository = exactly(task, &admitted.open_at)?;
         // libgit2 finds its way anew; it has to have come to the same place.
         let came_to = |path: &Path, expected: &Path| {
             path.canonicalize()
@@ -75,7 +84,7 @@ impl Opened {
         };
         let is_cut_off = small_file::read(&admitted.common_dir.join("shallow")).is_some();
         let shallow_common = if is_cut_off && admitted.common_dir != admitted.git_dir {
-            Some(open_exactly(task, &admitted.common_dir)?)
+            Some(exactly(task, &admitted.common_dir)?)
         } else {
             None
         };
@@ -133,7 +142,12 @@ impl Opened {
 
     /// The repository as seen from its main worktree.
     pub(super) fn open_main(&self) -> Result<Repository, EffectError> {
-        open_exactly(&self.task, self.common_dir())
+        exactly(&self.task, self.common_dir())
+    }
+
+    /// The same repository once more, for what libgit2 does only with one's own.
+    pub(super) fn reopen(&self) -> Result<Repository, EffectError> {
+        exactly(&self.task, &self.admitted.open_at)
     }
 
     /// What libgit2 could not do, as an error of the contract.
@@ -143,7 +157,7 @@ impl Opened {
 }
 
 /// Opens what is at `path`, without searching above it.
-fn open_exactly(task: &Task, path: &Path) -> Result<Repository, EffectError> {
+pub(super) fn exactly(task: &Task, path: &Path) -> Result<Repository, EffectError> {
     let no_ceilings: [&OsStr; 0] = [];
     Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, no_ceilings).map_err(|error| {
         if error.code() == git2::ErrorCode::NotFound {

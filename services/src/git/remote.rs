@@ -15,19 +15,25 @@ pub(super) fn url_of(opened: &Opened, name: &str) -> Result<GitRemoteUrl, Effect
     // libgit2's own error would quote what stands in the configuration.
     match url(opened.repository(), name) {
         Some(url) => Ok(GitRemoteUrl { url }),
-        None => {
-            let known = names(opened)?;
-            let known = if known.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("there are: {}", known.join(", "))
-            };
-            Err(opened.task().error(
-                ErrorCode::NotFound,
-                format_args!("no remote {name:?} with a URL; {known}"),
-            ))
-        }
+        None => Err(unknown(opened, name)),
     }
+}
+
+/// There is no such remote; which there are.
+pub(super) fn unknown(opened: &Opened, name: &str) -> EffectError {
+    let known = match names(opened) {
+        Ok(known) => known,
+        Err(error) => return error,
+    };
+    let known = if known.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are: {}", known.join(", "))
+    };
+    opened.task().error(
+        ErrorCode::NotFound,
+        format_args!("no remote {name:?} with a URL; {known}"),
+    )
 }
 
 /// All remotes, by name.

@@ -59,7 +59,7 @@ fn main(path: &Path, git_dir: &Path) -> GitWorktree {
 }
 
 /// A linked worktree by its git folder, `<common>/worktrees/<name>`.
-fn linked(git_dir: &Path) -> GitWorktree {
+pub(super) fn linked(git_dir: &Path) -> GitWorktree {
     let dot_git = small_file::read_path(&git_dir.join("gitdir"), git_dir).unwrap_or_default();
     let folder = dot_git.parent().unwrap_or(&dot_git);
     GitWorktree {

@@ -1,0 +1,388 @@
+//! Where a remote is, and whether git may go there.
+//!
+//! The URL stands in the repository's configuration, which whoever works in the
+//! repository can write. So it is taken apart here and put together again from
+//! parts that were looked at; user and password in it are left out, since only
+//! the host's own credentials are used.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use exomonad_schema::{EffectError, ErrorCode};
+
+use crate::git::GitConfig;
+use crate::git::roots::{Place, Roots};
+use crate::git::task::Task;
+use crate::git::url::without_credentials;
+
+/// A place that git may go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    /// What git is given.
+    pub(super) url: String,
+    /// The one protocol it may use.
+    pub(super) protocol: &'static str,
+    /// `scheme://host[:port]/` when the host's token is for it.
+    pub(super) token_for: Option<String>,
+}
+
+/// Looks at a remote's URL.
+///
+/// # Errors
+/// `unsupported` for a protocol that is not spoken, `forbidden` for a place the
+/// host may not go to, `invalid_input` for what is no URL.
+pub(super) fn parse(
+    task: &Task,
+    raw: &str,
+    config: &GitConfig,
+    roots: &Roots,
+) -> Result<Address, EffectError> {
+    let shown = without_credentials(raw);
+    let malformed = || {
+        task.error(
+            ErrorCode::InvalidInput,
+            format_args!("the remote's URL {shown:?} is none that git can be given; correct it with `git remote set-url`"),
+        )
+    };
+    let is_odd = raw.is_empty()
+        || raw.starts_with('-')
+        || raw
+            .chars()
+            .any(|letter| letter.is_control() || letter.is_whitespace());
+    if is_odd && !raw.starts_with(['/', '.']) {
+        return Err(malformed());
+    }
+    if let Some((scheme, rest)) = raw.split_once("://") {
+        return match scheme.to_ascii_lowercase().as_str() {
+            "https" => http(task, "https", rest, config).ok_or_else(malformed)?,
+            "http" => http(task, "http", rest, config).ok_or_else(malformed)?,
+            "ssh" | "git+ssh" | "ssh+git" => ssh(task, rest, config).ok_or_else(malformed)?,
+            "file" => local(task, rest, config, roots),
+            _ => Err(task.error(
+                ErrorCode::Unsupported,
+                format_args!("the remote {shown:?} is reached by neither https nor ssh; correct it with `git remote set-url`"),
+            )),
+        };
+    }
+    // `ext::sh -c …` has git run a program.
+    if raw.contains("::") && !raw.starts_with(['/', '.', '[']) {
+        return Err(task.error(
+            ErrorCode::Unsupported,
+            "the remote's URL names a program (`helper::…`), which the host does not run",
+        ));
+    }
+    match raw.split_once(':') {
+        Some((host, path)) if !host.contains('/') => {
+            short_ssh(task, host, path, config).ok_or_else(malformed)?
+        }
+        _ => local(task, raw, config, roots),
+    }
+}
+
+/// `None` when it is malformed.
+fn http(
+    task: &Task,
+    scheme: &'static str,
+    rest: &str,
+    config: &GitConfig,
+) -> Option<Result<Address, EffectError>> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = authority.rsplit('@').next()?;
+    let (host, port) = host_and_port(authority)?;
+    let path = path.split(['?', '#']).next()?;
+    let default_port = if scheme == "https" { 443 } else { 80 };
+    let place = match port {
+        Some(port) if port != default_port => format!("{host}:{port}"),
+        _ => host.clone(),
+    };
+    let is_local = is_loopback(&host);
+    if scheme == "http" && !is_local && !is_listed(&config.plain_http_hosts, &place) {
+        return Some(Err(task.error(
+            ErrorCode::Forbidden,
+            format_args!(
+                "the remote's host {place:?} is reached by plain http, which anybody on the way can read; \
+                 use https, or name the host in `git.plain_http_hosts` in exomonad.toml"
+            ),
+        )));
+    }
+    if let Err(error) = check_host(task, config, &host, &place) {
+        return Some(Err(error));
+    }
+    let base = format!("{scheme}://{place}");
+    let has_token = config
+        .token_hosts
+        .iter()
+        .any(|allowed| allowed.eq_ignore_ascii_case(&place));
+    Some(Ok(Address {
+        url: format!("{base}{path}"),
+        protocol: scheme,
+        token_for: (has_token && config.token.is_some()).then(|| format!("{base}/")),
+    }))
+}
+
+fn ssh(task: &Task, rest: &str, config: &GitConfig) -> Option<Result<Address, EffectError>> {
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let (user, authority) = match authority.rsplit_once('@') {
+        Some((user, authority)) => (Some(user_name(user)?), authority),
+        None => (None, authority),
+    };
+    let (host, port) = host_and_port(authority)?;
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Some(check_host(task, config, &host, &host).map(|()| Address {
+        url: format!("ssh://{user}{host}{port}{path}"),
+        protocol: "ssh",
+        token_for: None,
+    }))
+}
+
+/// `git@github.com:owner/name`: the path begins at the user's home.
+fn short_ssh(
+    task: &Task,
+    host: &str,
+    path: &str,
+    config: &GitConfig,
+) -> Option<Result<Address, EffectError>> {
+    let (user, host) = match host.rsplit_once('@') {
+        Some((user, host)) => (format!("{}@", user_name(user)?), host),
+        None => (String::new(), host),
+    };
+    let (host, _) = host_and_port(host)?;
+    if path.is_empty() || path.starts_with('-') {
+        return None;
+    }
+    Some(check_host(task, config, &host, &host).map(|()| Address {
+        url: format!("{user}{host}:{path}"),
+        protocol: "ssh",
+        token_for: None,
+    }))
+}
+
+fn local(
+    task: &Task,
+    path: &str,
+    config: &GitConfig,
+    roots: &Roots,
+) -> Result<Address, EffectError> {
+    if !config.local_remotes {
+        return Err(task.error(
+            ErrorCode::Forbidden,
+            "the remote is a folder of this machine; set `git.local_remotes` in exomonad.toml to allow that",
+        ));
+    }
+    let path = PathBuf::from(path);
+    match roots.place(&path) {
+        Place::Inside(folder) if path.is_absolute() => match folder.to_str() {
+            Some(folder) => Ok(Address {
+                url: format!("file://{folder}"),
+                protocol: "file",
+                token_for: None,
+            }),
+            None => Err(task.error(ErrorCode::Unsupported, "the remote's path is no UTF-8 text")),
+        },
+        Place::Missing if path.is_absolute() => Err(task.error(
+            ErrorCode::NotFound,
+            "the folder the remote names is not there",
+        )),
+        _ if !path.is_absolute() => Err(task.error(
+            ErrorCode::Unsupported,
+            "the remote is a relative path; make it absolute with `git remote set-url`",
+        )),
+        _ => Err(task.forbidden("the folder the remote names is")),
+    }
+}
+
+/// The user's name in an ssh URL, without a password.
+fn user_name(user: &str) -> Option<&str> {
+    let user = user.split(':').next()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (!user.is_empty() && !user.starts_with('-') && user.bytes().all(is_plain)).then_some(user)
+}
+
+/// A host name or address in lower case, and a port. Neither can be taken for an option.
+fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']')?;
+        address.parse::<std::net::Ipv6Addr>().ok()?;
+        (format!("[{address}]"), rest.strip_prefix(':'))
+    } else {
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if host.is_empty() || host.starts_with('-') || !host.bytes().all(is_plain) {
+            return None;
+        }
+        (host.to_ascii_lowercase(), port)
+    };
+    let port = match port {
+        None | Some("") => None,
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
+        Some(_) => return None,
+    };
+    Some((host, port))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn check_host(task: &Task, config: &GitConfig, host: &str, place: &str) -> Result<(), EffectError> {
+    if is_listed(&config.remote_hosts, host) || is_listed(&config.remote_hosts, place) {
+        return Ok(());
+    }
+    Err(task.error(
+        ErrorCode::Forbidden,
+        format_args!(
+            "the remote's host {place:?} is not among those git may reach; if it is meant to, \
+             add it to `git.remote_hosts` in exomonad.toml"
+        ),
+    ))
+}
+
+/// Whether a list names a host, `*` being any and `*.example.com` any below.
+fn is_listed(list: &[String], host: &str) -> bool {
+    list.iter().any(|allowed| match allowed.strip_prefix('*') {
+        Some("") => true,
+        Some(suffix) => host.ends_with(&suffix.to_ascii_lowercase()),
+        None => allowed.eq_ignore_ascii_case(host),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use exomonad_schema::EffectKind;
+
+    use super::*;
+    use crate::git::GitToken;
+
+    fn look(raw: &str) -> Result<Address, ErrorCode> {
+        let config = GitConfig {
+            token: Some(GitToken::new("hunter2")),
+            token_hosts: vec!["github.com".into(), "127.0.0.1:8080".into()],
+            ..GitConfig::default()
+        };
+        let task = Task::for_tests(EffectKind::GitPush);
+        parse(&task, raw, &config, &Roots::new(&[])).map_err(|error| {
+            assert!(!error.message.contains("hunter2"), "{error}");
+            error.code
+        })
+    }
+
+    #[test]
+    fn the_token_is_for_exactly_the_hosts_it_was_given_for() {
+        for (raw, url, token_for) in [
+            (
+                "https://github.com/o/r.git",
+                "https://github.com/o/r.git",
+                Some("https://github.com/"),
+            ),
+            (
+                "https://GitHub.com:443/o/r",
+                "https://github.com/o/r",
+                Some("https://github.com/"),
+            ),
+            (
+                "https://u:hunter2@github.com/o/r?a#b",
+                "https://github.com/o/r",
+                Some("https://github.com/"),
+            ),
+            (
+                "https://github.com:8443/o/r",
+                "https://github.com:8443/o/r",
+                None,
+            ),
+            (
+                "https://github.com.evil.example/o",
+                "https://github.com.evil.example/o",
+                None,
+            ),
+            (
+                "https://github.com@evil.example/o",
+                "https://evil.example/o",
+                None,
+            ),
+            (
+                "http://127.0.0.1:8080/o",
+                "http://127.0.0.1:8080/o",
+                Some("http://127.0.0.1:8080/"),
+            ),
+            ("http://[::1]:8080/o", "http://[::1]:8080/o", None),
+        ] {
+            let address = look(raw).unwrap();
+            assert_eq!(address.url, url);
+            assert_eq!(address.token_for.as_deref(), token_for, "{raw}");
+        }
+    }
+
+    #[test]
+    fn ssh_addresses_keep_their_user_and_lose_a_password() {
+        for (raw, url) in [
+            ("git@github.com:o/r.git", "git@github.com:o/r.git"),
+            ("github.com:o/r", "github.com:o/r"),
+            (
+                "ssh://git:hunter2@github.com:22/o/r",
+                "ssh://git@github.com:22/o/r",
+            ),
+            ("ssh://github.com/~a/r", "ssh://github.com/~a/r"),
+        ] {
+            let address = look(raw).unwrap();
+            assert_eq!((address.url.as_str(), address.protocol), (url, "ssh"));
+            assert_eq!(address.token_for, None);
+        }
+    }
+
+    #[test]
+    fn what_could_run_a_program_or_be_taken_for_an_option_is_refused() {
+        for (raw, code) in [
+            ("ext::sh -c id", ErrorCode::InvalidInput),
+            ("ext::sh%20-c", ErrorCode::Unsupported),
+            ("fd::17", ErrorCode::Unsupported),
+            ("git://github.com/o/r", ErrorCode::Unsupported),
+            ("ftp://github.com/o/r", ErrorCode::Unsupported),
+            ("http://github.com/o/r", ErrorCode::Forbidden),
+            ("--upload-pack=id", ErrorCode::InvalidInput),
+            ("-oProxyCommand=id:path", ErrorCode::InvalidInput),
+            ("ssh://-oProxyCommand=id/path", ErrorCode::InvalidInput),
+            ("ssh://-l@host/path", ErrorCode::InvalidInput),
+            ("host:-oPath", ErrorCode::InvalidInput),
+            ("https://", ErrorCode::InvalidInput),
+            ("https://a b/c", ErrorCode::InvalidInput),
+            ("https://host:port/c", ErrorCode::InvalidInput),
+            ("https://ho\nst/c", ErrorCode::InvalidInput),
+            ("", ErrorCode::InvalidInput),
+            ("/srv/git/r", ErrorCode::Forbidden),
+            ("../r", ErrorCode::Forbidden),
+            ("file:///srv/git/r", ErrorCode::Forbidden),
+        ] {
+            assert_eq!(look(raw), Err(code), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_beyond_the_listed_ones_is_refused_with_the_key() {
+        let config = GitConfig {
+            remote_hosts: vec!["*.example.com".into(), "github.com".into()],
+            ..GitConfig::default()
+        };
+        let task = Task::for_tests(EffectKind::GitPush);
+        let look = |raw| parse(&task, raw, &config, &Roots::new(&[]));
+        assert!(look("https://git.example.com/r").is_ok());
+        assert!(look("git@github.com:o/r").is_ok());
+        for raw in [
+            "https://example.org/r",
+            "https://badexample.com/r",
+            "git@evil:r",
+        ] {
+            let error = look(raw).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Forbidden);
+            assert!(error.message.contains("`git.remote_hosts`"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Push and fetch.
+//!
+//! libgit2 as built here speaks neither TLS nor ssh, so the host's `git` does
+//! the talking, and nothing else: what is sent where is decided here, and what
+//! becomes of it in the repository is done by [`write`](super::write).
+//!
+//! 1. `address`: the remote's URL, taken from the repository's configuration as
+//!    it stands there (no `insteadOf`), looked at part by part;
+//! 2. `shadow`: git runs in an empty repository that shares only the objects,
+//!    so that nothing in the real one's configuration or hooks has a say;
+//! 3. `command`: with a cleared environment, one allowed protocol, no redirects,
+//!    a time limit, and the host's token where the host's configuration says so;
+//! 4. `failure`: what git says, scrubbed and with a code.
+//!
+//! The token is in the environment of the `git` process while it runs, where the
+//! host's own user and root can see it, as they can see the host's memory.
+//!
+//! Objects go straight to the repository's store, where they are harmless until
+//! a reference names them; that is the last step.
+
+mod address;
+mod command;
+mod failure;
+mod fetch;
+mod push;
+mod shadow;
+mod token;
+
+use exomonad_schema::EffectError;
+
+pub(super) use fetch::fetch;
+pub(super) use push::push;
+pub use token::GitToken;
+
+use super::GitConfig;
+use super::open::Opened;
+use super::remote;
+use super::roots::Roots;
+use super::write::refs;
+use address::Address;
+
+/// Which of a remote's URLs is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Fetch,
+    Push,
+}
+
+/// Where a remote is, checked.
+fn address_of(
+    opened: &Opened,
+    config: &GitConfig,
+    roots: &Roots,
+    remote: &str,
+    direction: Direction,
+) -> Result<Address, EffectError> {
+    let url = match direction {
+        Direction::Push => {
+            value(opened, remote, "pushurl").or_else(|| value(opened, remote, "url"))
+        }
+        Direction::Fetch => value(opened, remote, "url"),
+    };
+    let is_name = refs::valid_name("refs/remotes/", remote).is_some();
+    match url.filter(|_| is_name) {
+        Some(url) => address::parse(opened.task(), &url, config, roots),
+        None => Err(remote::unknown(opened, remote)),
+    }
+}
+
+/// The first value of a remote's setting, as it stands in the repository's
+/// configuration; `Repository::find_remote` would rewrite it.
+fn value(opened: &Opened, remote: &str, key: &str) -> Option<String> {
+    let config = opened.repository().config().ok()?;
+    let mut values = config
+        .multivar(&format!("remote.{remote}.{key}"), None)
+        .ok()?;
+    let first = values.next()?.ok()?;
+    first.value().ok().map(str::to_owned)
+}

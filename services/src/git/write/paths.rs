@@ -1,0 +1,47 @@
+//! Paths a guest names in a working tree.
+
+use std::path::{Component, Path};
+
+use exomonad_schema::EffectError;
+
+use super::Writing;
+
+/// A path relative to the working tree's root, without `.` and a `/` at its end.
+/// Empty for the root itself.
+///
+/// # Errors
+/// `invalid_input` when it is none, `forbidden` when a link on its way would
+/// lead elsewhere.
+pub(super) fn in_work_dir(writing: &Writing<'_>, path: &str) -> Result<String, EffectError> {
+    let refuse = |what: &str| {
+        EffectError::invalid_input(format!(
+            "{}: the path {path:?} {what}; give it relative to the repository's root",
+            writing.task().kind()
+        ))
+    };
+    if path.is_empty() || path.contains('\0') {
+        return Err(refuse("is no path"));
+    }
+    let mut parts = Vec::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::ParentDir => return Err(refuse("leads upwards")),
+            Component::RootDir | Component::Prefix(_) => return Err(refuse("is absolute")),
+        }
+    }
+    if parts.iter().any(|part| part.eq_ignore_ascii_case(".git")) {
+        return Err(refuse("leads into a git folder"));
+    }
+    let mut on_the_way = writing.opened.work_dir()?.to_owned();
+    for part in parts.iter().take(parts.len().saturating_sub(1)) {
+        on_the_way.push(part);
+        if on_the_way.is_symlink() {
+            return Err(writing.task().forbidden(format_args!(
+                "{path:?} leads through a link, which may lead"
+            )));
+        }
+    }
+    Ok(parts.join("/"))
+}

@@ -1,0 +1,359 @@
+//! Branches, tags, HEAD: names of commits, set and removed.
+
+use std::fs;
+use std::path::Path;
+
+use exomonad_schema::{EffectError, ErrorCode};
+use git2::{Oid, Reference, ReferenceType};
+
+use super::{Writing, author, reflog};
+use crate::git::open::Opened;
+use crate::git::small_file;
+
+/// What a reference has to be before it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::git) enum Before {
+    /// Not there yet.
+    Absent,
+    /// At this id.
+    At(Oid),
+    /// Whatever it is.
+    Anything,
+}
+
+/// The full name of a branch or tag, from its short one.
+///
+/// # Errors
+/// `invalid_input` when git does not allow such a name.
+pub(in crate::git) fn full_name(
+    writing: &Writing<'_>,
+    folder: &str,
+    short: &str,
+) -> Result<String, EffectError> {
+    valid_name(folder, short).ok_or_else(|| {
+        EffectError::invalid_input(format!(
+            "{}: git allows no name such as {short:?}; see `git help check-ref-format`",
+            writing.task().kind()
+        ))
+    })
+}
+
+/// As [`full_name`]; `None` when git does not allow it.
+pub(in crate::git) fn valid_name(folder: &str, short: &str) -> Option<String> {
+    let name = format!("{folder}{short}");
+    // `git branch` refuses these two as well: on a command line they would be
+    // taken for something else. A NUL would end the name early in libgit2.
+    let is_misleading = short.starts_with('-') || short == "HEAD" || name.contains('\0');
+    (!is_misleading && Reference::is_valid_name(&name)).then_some(name)
+}
+
+/// The id a reference has, when it is there.
+///
+/// # Errors
+/// `unsupported` for one that names another reference.
+pub(in crate::git) fn current(
+    writing: &Writing<'_>,
+    name: &str,
+) -> Result<Option<Oid>, EffectError> {
+    match writing.repository().find_reference(name) {
+        Ok(found) if found.kind() == Some(ReferenceType::Symbolic) => Err(writing.task().error(
+            ErrorCode::Unsupported,
+            format_args!("{name:?} stands for another reference; name that one"),
+        )),
+        Ok(found) => Ok(found.target()),
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(writing.git_error(&error)),
+    }
+}
+
+/// Sets a reference, with a line in its reflog.
+///
+/// # Errors
+/// `conflict` when it is not as `before` has it, or a name in its way is taken.
+pub(in crate::git) fn set(
+    writing: &Writing<'_>,
+    name: &str,
+    before: Before,
+    new: Oid,
+    message: &str,
+) -> Result<Option<Oid>, EffectError> {
+    check_names_around(writing, name)?;
+    put(writing, name, before, new, message)
+}
+
+/// As [`set`], for one of many references of which git has seen already that
+/// none stands in another's way.
+pub(in crate::git) fn put(
+    writing: &Writing<'_>,
+    name: &str,
+    before: Before,
+    new: Oid,
+    message: &str,
+) -> Result<Option<Oid>, EffectError> {
+    let git_dir = writing.opened.common_dir();
+    check_way(&writing.opened, git_dir, name)?;
+    let target = git_dir.join(name);
+    let lock = writing.lock(&target)?;
+    let old = current(writing, name)?;
+    let is_as_expected = match before {
+        Before::Absent => old.is_none(),
+        Before::At(expected) => old == Some(expected),
+        Before::Anything => true,
+    };
+    if !is_as_expected {
+        return Err(writing.task().error(
+            ErrorCode::Conflict,
+            match old {
+                Some(id) if before == Before::Absent => format!("{name:?} exists already, at {id}"),
+                Some(id) => format!("{name:?} is at {id} by now; look at it and try again"),
+                None => format!("{name:?} is gone by now; look at it and try again"),
+            },
+        ));
+    }
+    if old == Some(new) {
+        return Ok(old);
+    }
+    // Where branches below this name were, empty folders may be left.
+    remove_empty_folders(&target);
+    let who = author::for_reflog(writing)?;
+    let entry = reflog::Entry {
+        old,
+        new,
+        who: &who,
+        message,
+    };
+    let is_logged = ["refs/heads/", "refs/remotes/", "refs/notes/", "refs/stash"]
+        .iter()
+        .any(|folder| name.starts_with(folder));
+    if is_logged {
+        let log = reflog::path(git_dir, name);
+        remove_empty_folders(&log);
+        reflog::append(writing, &log, name == "refs/stash", &entry)?;
+    }
+    lock.write(writing.task(), format!("{new}\n").as_bytes())?;
+    Ok(old)
+}
+
+/// Removes a reference and its reflog.
+///
+/// # Errors
+/// `conflict` when it is not at `expected`.
+pub(in crate::git) fn remove(
+    writing: &Writing<'_>,
+    name: &str,
+    expected: Oid,
+) -> Result<(), EffectError> {
+    let git_dir = writing.opened.common_dir();
+    check_way(&writing.opened, git_dir, name)?;
+    let lock = writing.lock(&git_dir.join(name))?;
+    if current(writing, name)? != Some(expected) {
+        return Err(writing.task().error(
+            ErrorCode::Conflict,
+            format_args!("{name:?} has changed by now; look at it and try again"),
+        ));
+    }
+    // First the packed one: the other way round an old value would show again.
+    remove_packed(writing, name)?;
+    let log = reflog::path(git_dir, name);
+    if log.is_file() {
+        // Without its reference a log is litter; that it stays is no failure.
+        let _ = fs::remove_file(log);
+    }
+    lock.remove(writing.task())
+}
+
+fn remove_packed(writing: &Writing<'_>, name: &str) -> Result<(), EffectError> {
+    let path = writing.opened.common_dir().join("packed-refs");
+    if !path.is_file() {
+        return Ok(());
+    }
+    let lock = writing.lock(&path)?;
+    let packed = fs::read(&path).map_err(|error| {
+        writing.task().error(
+            ErrorCode::Unavailable,
+            format_args!("`packed-refs` cannot be read: {error}"),
+        )
+    })?;
+    let mut kept = Vec::with_capacity(packed.len());
+    let mut is_removed = false;
+    let mut is_dropping = false;
+    for line in packed.split_inclusive(|byte| *byte == b'\n') {
+        // A line that begins with `^` belongs to the one before.
+        if !line.starts_with(b"^") {
+            let of = line
+                .splitn(2, |byte| *byte == b' ')
+                .nth(1)
+                .unwrap_or_default();
+            is_dropping = of.trim_ascii_end() == name.as_bytes() && !line.starts_with(b"#");
+        }
+        is_removed |= is_dropping;
+        if !is_dropping {
+            kept.extend_from_slice(line);
+        }
+    }
+    if is_removed {
+        lock.write(writing.task(), &kept)?;
+    }
+    Ok(())
+}
+
+/// Has HEAD of this worktree stand for a branch, or a commit, with a line in its reflog.
+pub(in crate::git) fn set_head(
+    writing: &Writing<'_>,
+    head: Head<'_>,
+    old: Option<Oid>,
+    new: Oid,
+    message: &str,
+) -> Result<(), EffectError> {
+    let git_dir = writing.opened.git_dir();
+    check_way(&writing.opened, git_dir, "HEAD")?;
+    let lock = writing.lock(&git_dir.join("HEAD"))?;
+    log_head(writing, old, new, message)?;
+    let content = match head {
+        Head::Branch(name) => format!("ref: {name}\n"),
+        Head::Detached => format!("{new}\n"),
+    };
+    lock.write(writing.task(), content.as_bytes())
+}
+
+/// What HEAD is to be.
+pub(in crate::git) enum Head<'n> {
+    /// A branch, by its full name.
+    Branch(&'n str),
+    /// A commit.
+    Detached,
+}
+
+/// Adds a line to HEAD's reflog, as when the branch it stands for moves.
+pub(in crate::git) fn log_head(
+    writing: &Writing<'_>,
+    old: Option<Oid>,
+    new: Oid,
+    message: &str,
+) -> Result<(), EffectError> {
+    let git_dir = writing.opened.git_dir();
+    check_way(&writing.opened, git_dir, "HEAD")?;
+    let who = author::for_reflog(writing)?;
+    let entry = reflog::Entry {
+        old,
+        new,
+        who: &who,
+        message,
+    };
+    reflog::append(writing, &reflog::path(git_dir, "HEAD"), false, &entry)
+}
+
+/// `a` and `a/b` cannot both be there: one would be a file, the other a folder.
+fn check_names_around(writing: &Writing<'_>, name: &str) -> Result<(), EffectError> {
+    let taken = |other: &str| {
+        writing.task().error(
+            ErrorCode::Conflict,
+            format_args!("{name:?} cannot be made while there is {other:?}; choose another name"),
+        )
+    };
+    let repository = writing.repository();
+    let parents = name.match_indices('/').map(|(end, _)| &name[..end]);
+    // `refs` and `refs/heads` are no references.
+    for parent in parents.skip(2) {
+        if repository.find_reference(parent).is_ok() {
+            return Err(taken(parent));
+        }
+    }
+    let mut references = repository
+        .references()
+        .map_err(|error| writing.git_error(&error))?;
+    let below = format!("{name}/");
+    for other in references.names() {
+        match other {
+            Ok(other) if other.starts_with(&below) => return Err(taken(other)),
+            // One whose name is no text, or that is broken, is not below this.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// No link or pipe stands on the way to a reference or its reflog: git makes
+/// none, and a write would follow it.
+pub(super) fn check_way(opened: &Opened, git_dir: &Path, name: &str) -> Result<(), EffectError> {
+    for start in [git_dir.to_owned(), git_dir.join("logs")] {
+        let mut path = start;
+        check_kind(opened, &path, name)?;
+        for part in name.split('/') {
+            path.push(part);
+            check_kind(opened, &path, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_kind(opened: &Opened, path: &Path, name: &str) -> Result<(), EffectError> {
+    let Ok(kind) = path.symlink_metadata().map(|found| found.file_type()) else {
+        return Ok(());
+    };
+    let part = path.file_name().unwrap_or_default();
+    if kind.is_symlink() {
+        return Err(opened.task().forbidden(format_args!(
+            "the link {part:?} on the way to {name:?} in the git folder may lead"
+        )));
+    }
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(opened.task().error(
+            ErrorCode::Unsupported,
+            format_args!("{part:?} in the git folder is a pipe or a device; remove it"),
+        ));
+    }
+    Ok(())
+}
+
+/// Removes a folder in which there are only folders; anything else stays.
+fn remove_empty_folders(path: &Path) {
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if !is_folder(path) {
+        return;
+    }
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if is_folder(&entry.path()) {
+            remove_empty_folders(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(path);
+}
+
+/// Whether a branch is checked out in some worktree of the repository; where.
+pub(in crate::git) fn worktree_of(writing: &Writing<'_>, branch: &str) -> Option<String> {
+    let common_dir = writing.opened.common_dir();
+    let linked = fs::read_dir(common_dir.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    std::iter::once(common_dir.to_owned())
+        .chain(linked)
+        .filter(|git_dir| git_dir != writing.opened.git_dir())
+        // HEAD of a bare repository only says which branch is the default.
+        .filter(|git_dir| git_dir != common_dir || !is_bare(writing))
+        .find(|git_dir| {
+            small_file::read(&git_dir.join("HEAD"))
+                .and_then(|head| {
+                    Some(head.strip_prefix(b"ref:")?.trim_ascii() == branch.as_bytes())
+                })
+                .unwrap_or(false)
+        })
+        .map(|git_dir| {
+            let name = git_dir.file_name().unwrap_or_default().to_string_lossy();
+            if git_dir == common_dir {
+                "the main worktree".to_owned()
+            } else {
+                format!("the worktree {name:?}")
+            }
+        })
+}
+
+fn is_bare(writing: &Writing<'_>) -> bool {
+    writing
+        .repository()
+        .config()
+        .and_then(|config| config.get_bool("core.bare"))
+        .unwrap_or(false)
+}
