@@ -135,6 +135,15 @@ impl Errand {
         }
     }
 
+    /// Does work that may be left out, and leaves time to answer without it.
+    pub(super) async fn in_spare_time<T>(
+        &self,
+        work: impl Future<Output = Option<T>> + Send,
+    ) -> Option<T> {
+        let until = self.deadline.checked_sub(Duration::from_millis(100))?;
+        tokio::time::timeout_at(until, work).await.ok().flatten()
+    }
+
     /// Whether something can still be done after waiting.
     pub(super) fn has_time_for(&self, wait: Duration) -> bool {
         Instant::now()
@@ -204,14 +213,12 @@ impl Errand {
             ..Details::default()
         };
         match failure {
-            Failure::Setup(error) => {
-                tracing::error!(%error, "the GitHub client cannot be prepared");
-                self.error(
-                    ErrorCode::Unavailable,
-                    "the host cannot check who GitHub is; install its CA certificates (Debian: \
-                     `ca-certificates`) or name them in SSL_CERT_FILE",
-                )
-            }
+            // Which certificates are missing is in the log.
+            Failure::Setup(_) => self.error(
+                ErrorCode::Unavailable,
+                "the host cannot check who GitHub is; install its CA certificates (Debian: \
+                 `ca-certificates`) or name them in SSL_CERT_FILE",
+            ),
             Failure::Lost(Lost::Unreachable(cause)) => self.error(
                 ErrorCode::Unavailable,
                 format_args!(

@@ -3,7 +3,7 @@
 //!
 //! An effect is a request of GitHub's REST API (<https://docs.github.com/rest>).
 //! Each says what to send and what the answer means, and nothing else
-//! ([`ask::Endpoint`]); how it gets there is the same for all:
+//! (`ask::Endpoint`); how it gets there is the same for all:
 //!
 //! 1. the repository is one of the role's (`role.NAME.repos`), and the host has a token;
 //! 2. what is known is asked for conditionally, which costs nothing of the rate limit;
@@ -32,6 +32,7 @@
 //! | `refusal` | what GitHub refuses, in the contract's codes |
 //! | `client` | octocrab, and the connection below it |
 //! | `repos`, `issues`, `pulls`, `reviews`, `checks` | the effects |
+//! | `several` | those that take several requests |
 //! | `wire` | parts that answers share |
 
 mod ask;
@@ -49,6 +50,7 @@ mod refusal;
 mod repos;
 mod reviews;
 mod send;
+mod several;
 mod token;
 mod wire;
 
@@ -63,7 +65,7 @@ use exomonad_schema::effects::github::{
     GitHubMergePr, GitHubPr, GitHubPrForBranch, GitHubPrs, GitHubRepo, GitHubRequestReviewers,
     GitHubReviewComments, GitHubReviewers, GitHubReviews, GitHubUpdateIssue, GitHubUpdatePr,
 };
-use exomonad_schema::{CallContext, EffectError, ErrorCode, GitHubService};
+use exomonad_schema::{CallContext, EffectError, GitHubService};
 use octocrab::Octocrab;
 use tokio::sync::Semaphore;
 
@@ -73,9 +75,7 @@ pub use token::{Token, TokenError, TokenPlace};
 
 use base::Base;
 use cache::Cache;
-use checks::StatusPage;
 use limits::Pause;
-use pulls::NewPull;
 
 /// The GitHub service. Cheap to share behind an `Arc`. Its connections belong
 /// to the tokio runtime of its first request, and end with that.
@@ -201,27 +201,7 @@ impl GitHubService for GitHub {
         request: GitHubCreatePr,
     ) -> Result<GitHubPr, EffectError> {
         let errand = self.admit(GitHubCreatePr::KIND, call, &request.repo)?;
-        errand
-            .in_time(async {
-                let default_branch;
-                let base = match request.base.as_deref() {
-                    Some(base) => base,
-                    None => {
-                        let repo = request.repo.clone();
-                        default_branch = self
-                            .ask(&errand, &GitHubGetRepo { repo })
-                            .await?
-                            .default_branch;
-                        &default_branch
-                    }
-                };
-                let new = NewPull {
-                    request: &request,
-                    base,
-                };
-                self.ask(&errand, &new).await
-            })
-            .await
+        errand.in_time(self.open_pull(&errand, &request)).await
     }
 
     async fn update_pr(
@@ -278,29 +258,6 @@ impl GitHubService for GitHub {
         request: GitHubGetCombinedStatus,
     ) -> Result<GitHubCombinedStatus, EffectError> {
         let errand = self.admit(GitHubGetCombinedStatus::KIND, call, &request.repo)?;
-        errand
-            .in_time(async {
-                let mut combined: Option<GitHubCombinedStatus> = None;
-                for page in StatusPage::all(&request) {
-                    let (read, total) = self.ask(&errand, &page).await?;
-                    let is_last = read.statuses.is_empty();
-                    let sum = match combined.take() {
-                        None => read,
-                        Some(mut sum) => {
-                            sum.statuses.extend(read.statuses);
-                            sum
-                        }
-                    };
-                    if is_last || sum.statuses.len() as u64 >= total {
-                        return Ok(sum);
-                    }
-                    combined = Some(sum);
-                }
-                Err(errand.error(
-                    ErrorCode::LimitExceeded,
-                    "the commit has more statuses than one answer holds (1000)",
-                ))
-            })
-            .await
+        errand.in_time(self.all_statuses(&errand, &request)).await
     }
 }

@@ -97,7 +97,8 @@ fn with_owner(repo: &RepoName, branch: &str) -> Result<String, String> {
     }
 }
 
-fn name_of(branch: &str) -> &str {
+/// A branch without its owner.
+pub(super) fn name_of(branch: &str) -> &str {
     branch.split_once(':').map_or(branch, |(_, name)| name)
 }
 

@@ -229,7 +229,11 @@ impl GitHub {
     /// What an operator wants to see goes to the log.
     fn logged(&self, errand: &Errand, failure: Failure) -> Failure {
         let is_operators = match &failure {
-            Failure::Setup(_) | Failure::Lost(_) | Failure::Limited(_) => true,
+            Failure::Setup(error) => {
+                tracing::error!(%error, "there are no certificates to know GitHub by");
+                false
+            }
+            Failure::Lost(_) | Failure::Limited(_) => true,
             Failure::Refused(refusal) => {
                 refusal.status == StatusCode::UNAUTHORIZED || refusal.status.is_server_error()
             }
