@@ -8,13 +8,14 @@
 //! | service | what it does | with |
 //! |---|---|---|
 //! | [`git`] | reads and writes repositories within a role's paths, pushes and fetches | libgit2, on blocking threads; `git` for remotes |
+//! | [`github`] | works with issues, pull requests, reviews and checks | octocrab over rustls |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
 //! | [`http`] | sends requests to the hosts a role is granted | reqwest, rustls |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | tells the time, waits | the host's clock, tokio's timers |
 //! | [`random`] | gives random bytes | the operating system |
 //!
-//! GitHub and Docker answer `not_configured`: they are not part of this crate yet.
+//! Docker answers `not_configured`: it is not part of this crate yet.
 //!
 //! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
 //! one of the contract's codes. Its message says what was tried, on what, what
@@ -23,6 +24,7 @@
 
 pub mod clock;
 pub mod git;
+pub mod github;
 pub mod http;
 pub mod kv;
 pub mod log;
@@ -35,6 +37,7 @@ mod test_call;
 
 pub use clock::Clock;
 pub use git::{Git, GitConfig, GitToken};
+pub use github::{GitHub, GitHubConfig};
 pub use http::{Http, HttpConfig, HttpSecret};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};

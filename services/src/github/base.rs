@@ -1,0 +1,167 @@
+//! Where GitHub's API is, and which URLs belong to it.
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+/// The beginning of every URL that is asked for, and of every one a redirect may lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a slash at its end.
+    path: String,
+}
+
+/// A text that is no base URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBase {
+    /// It does not parse.
+    #[error("is not a URL")]
+    NotAUrl,
+    /// It is no `http` or `https` URL with a host.
+    #[error("is not an https URL with a host")]
+    NotHttp,
+    /// It holds a user or a password.
+    #[error("holds a user or a password, which belong in the token")]
+    Credentials,
+    /// It holds a query.
+    #[error("holds a query")]
+    Query,
+}
+
+impl Base {
+    pub(super) fn parse(text: &str) -> Result<Self, BadBase> {
+        let uri: Uri = text.parse().map_err(|_| BadBase::NotAUrl)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(BadBase::NotHttp);
+        };
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) || authority.host().is_empty() {
+            return Err(BadBase::NotHttp);
+        }
+        if authority.as_str().contains('@') {
+            return Err(BadBase::Credentials);
+        }
+        if uri.query().is_some() {
+            return Err(BadBase::Query);
+        }
+        Ok(Self {
+            scheme: scheme.clone(),
+            authority: authority.clone(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Whether connections are encrypted.
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// Whether it is this machine itself.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.authority.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// `https://HOST`, for the host's log and the client.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    /// The URL of a path with its query, which begins with `/`; `None` when it is too long.
+    pub(super) fn url(&self, path_and_query: &str) -> Option<Uri> {
+        self.with_path(&format!("{}{path_and_query}", self.path))
+    }
+
+    /// Where a redirect's `Location` leads, if that is still GitHub's API.
+    pub(super) fn redirect(&self, location: &str) -> Option<Uri> {
+        let target: Uri = location.parse().ok()?;
+        let same_origin = match (target.scheme(), target.authority()) {
+            (Some(scheme), Some(authority)) => {
+                *scheme == self.scheme && *authority == self.authority
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        let path = target.path();
+        let stays = path
+            .strip_prefix(self.path.as_str())
+            .is_some_and(|rest| rest.starts_with("/repos/") || rest.starts_with("/repositories/"));
+        let climbs = path.split('/').any(|part| matches!(part, "." | ".."));
+        if same_origin && stays && !climbs {
+            self.with_path(target.path_and_query()?.as_str())
+        } else {
+            None
+        }
+    }
+
+    fn with_path(&self, path_and_query: &str) -> Option<Uri> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path_and_query)
+            .build()
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_base_url_is_kept() {
+        for base in ["https://ghe.example/api/v3", "https://ghe.example/api/v3/"] {
+            let base = Base::parse(base).unwrap();
+            let url = base.url("/repos/a/b?page=2").unwrap();
+            assert_eq!(url, "https://ghe.example/api/v3/repos/a/b?page=2");
+        }
+        let github = Base::parse("https://api.github.com").unwrap();
+        assert_eq!(
+            github.url("/repos/a/b").unwrap(),
+            "https://api.github.com/repos/a/b"
+        );
+        assert!(github.is_https() && !github.is_loopback());
+        assert!(Base::parse("http://[::1]:4010").unwrap().is_loopback());
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for (text, why) in [
+            ("", BadBase::NotAUrl),
+            ("/api/v3", BadBase::NotHttp),
+            ("api.github.com", BadBase::NotHttp),
+            ("ftp://api.github.com", BadBase::NotHttp),
+            ("https://token@api.github.com", BadBase::Credentials),
+            ("https://api.github.com?token=x", BadBase::Query),
+        ] {
+            assert_eq!(Base::parse(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_stays_on_the_host_and_in_the_api() {
+        let base = Base::parse("https://ghe.example/api/v3").unwrap();
+        for good in [
+            "https://ghe.example/api/v3/repositories/7/issues?page=2",
+            "https://GHE.example/api/v3/repos/a/new",
+            "/api/v3/repositories/7",
+        ] {
+            assert!(base.redirect(good).is_some(), "{good}");
+        }
+        for bad in [
+            "https://evil.example/api/v3/repositories/7",
+            "http://ghe.example/api/v3/repositories/7",
+            "https://ghe.example:8443/api/v3/repositories/7",
+            "https://ghe.example/login/oauth",
+            "https://ghe.example/api/v3/user",
+            "https://ghe.example/api/v3/repos/../user",
+            "//evil.example/api/v3/repos/a/b",
+            "",
+        ] {
+            assert_eq!(base.redirect(bad), None, "{bad}");
+        }
+    }
+}
