@@ -47,7 +47,8 @@ pub struct Bounds {
     pub repos: Vec<String>,
     /// Host names an HTTP request may go to; `*` matches any text.
     pub hosts: Vec<String>,
-    /// Labels as `key=value`, one of which a container has to carry.
+    /// Labels as `key=value`, or `key` for any value, all of which a container has to carry; none
+    /// means no container.
     pub labels: Vec<String>,
 }
 

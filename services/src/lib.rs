@@ -8,12 +8,13 @@
 //! | service | what it does | with |
 //! |---|---|---|
 //! | [`git`] | reads repositories within a role's paths | libgit2, on blocking threads |
+//! | [`docker`] | runs commands and containers that carry a role's labels | bollard, one connection a request |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | tells the time, waits | the host's clock, tokio's timers |
 //! | [`random`] | gives random bytes | the operating system |
 //!
-//! GitHub and Docker answer `not_configured`: they are not part of this crate yet.
+//! GitHub answers `not_configured`: it is not part of this crate yet.
 //!
 //! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
 //! one of the contract's codes. Its message says what was tried, on what, what
@@ -21,15 +22,18 @@
 //! the role's bounds; what an operator needs beyond that goes to the log.
 
 pub mod clock;
+pub mod docker;
 pub mod git;
 pub mod kv;
 pub mod log;
 mod open;
 pub mod random;
+mod roots;
 #[cfg(test)]
 mod test_call;
 
 pub use clock::Clock;
+pub use docker::{Docker, DockerConfig};
 pub use git::{Git, GitConfig};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};
