@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use exomonad_config::{Config, InstanceMode};
+use exomonad_config::{Config, InstanceMode, TokenSource};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::{HttpSecret, Secret, ServicesConfig};
+use exomonad_services::git::Author;
+use exomonad_services::github::Token;
+use exomonad_services::{
+    DockerConfig, GitConfig, GitHubConfig, GitToken, HttpSecret, Secret, ServicesConfig,
+};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
@@ -129,7 +133,45 @@ fn services_config(
     config: &Config,
     env: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<ServicesConfig> {
+    let token = |source: Option<TokenSource>| {
+        let secret = source.map(|source| source.resolve(&env)).transpose()?;
+        anyhow::Ok(secret.map(|secret| secret.expose().to_owned()))
+    };
     let mut services = ServicesConfig::with_state_in(&config.state.dir);
+    let git = &config.git;
+    let github_token = token(config.github.token_source())?;
+    let author = git.author_name.clone().zip(git.author_email.clone());
+    services.git = GitConfig {
+        author: author.map(|(name, email)| Author { name, email }),
+        token: token(git.token_source())?
+            .or_else(|| github_token.clone())
+            .map(GitToken::new),
+        token_hosts: git.token_hosts.clone(),
+        remote_hosts: git.remote_hosts.clone(),
+        plain_http_hosts: git.plain_http_hosts.clone(),
+        local_remotes: git.local_remotes,
+        time_limit: git.time_limit.get(),
+        remote_time_limit: git.remote_time_limit.get(),
+        max_files: git.max_files as usize,
+        max_file_bytes: git.max_file.get(),
+        ..GitConfig::default()
+    };
+    services.github = GitHubConfig {
+        base_url: config.github.base_url.clone(),
+        token: github_token.as_deref().map(Token::new).transpose()?,
+        time_limit: config.github.time_limit.get(),
+        ..GitHubConfig::default()
+    };
+    let docker = &config.docker;
+    services.docker = DockerConfig {
+        host: docker.host.clone(),
+        tls_dir: docker.tls_dir.clone(),
+        time_limit: docker.time_limit.get(),
+        max_memory_bytes: docker.max_memory.get(),
+        max_cpu_millis: docker.max_cpu_millis,
+        max_processes: docker.max_processes,
+        ..DockerConfig::default()
+    };
     services.http.time_limit = config.http.time_limit.get();
     for (name, secret) in &config.secrets {
         let Some(source) = secret.source() else {

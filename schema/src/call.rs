@@ -51,7 +51,8 @@ pub struct Bounds {
     pub private_hosts: Vec<String>,
     /// The names of the secrets that its HTTP requests may use.
     pub secrets: Vec<String>,
-    /// Labels as `key=value`, or `key` for any value, all of which a container has to carry.
+    /// Labels as `key=value`, or `key` for any value, all of which a container has to carry; none
+    /// means no container.
     pub labels: Vec<String>,
 }
 

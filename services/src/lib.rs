@@ -9,13 +9,12 @@
 //! |---|---|---|
 //! | [`git`] | reads and writes repositories within a role's paths, pushes and fetches | libgit2, on blocking threads; `git` for remotes |
 //! | [`github`] | works with issues, pull requests, reviews and checks | octocrab over rustls |
+//! | [`docker`] | runs commands and containers that carry a role's labels | bollard, one connection a request |
 //! | [`kv`] | keeps JSON values, each role its own | SQLite, on blocking threads |
 //! | [`http`] | sends requests to the hosts a role is granted | reqwest, rustls |
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | tells the time, waits | the host's clock, tokio's timers |
 //! | [`random`] | gives random bytes | the operating system |
-//!
-//! Docker answers `not_configured`: it is not part of this crate yet.
 //!
 //! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
 //! one of the contract's codes. Its message says what was tried, on what, what
@@ -23,6 +22,7 @@
 //! the role's bounds; what an operator needs beyond that goes to the log.
 
 pub mod clock;
+pub mod docker;
 pub mod git;
 pub mod github;
 pub mod http;
@@ -31,11 +31,13 @@ pub mod log;
 mod open;
 mod pattern;
 pub mod random;
+mod roots;
 mod secret;
 #[cfg(test)]
 mod test_call;
 
 pub use clock::Clock;
+pub use docker::{Docker, DockerConfig};
 pub use git::{Git, GitConfig, GitToken};
 pub use github::{GitHub, GitHubConfig};
 pub use http::{Http, HttpConfig, HttpSecret};

@@ -4,19 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use exomonad_schema::Services;
-use exomonad_schema::table::NotConfigured;
 
+use crate::docker::DockerConfigError;
 use crate::git::GitConfigError;
+use crate::github::GitHubConfigError;
 use crate::http::HttpConfigError;
 use crate::kv::KvOpenError;
 use crate::log::LogConfigError;
-use crate::{Clock, Git, GitConfig, Http, HttpConfig, Kv, KvConfig, Log, LogConfig, Random};
+use crate::{
+    Clock, Docker, DockerConfig, Git, GitConfig, GitHub, GitHubConfig, Http, HttpConfig, Kv,
+    KvConfig, Log, LogConfig, Random,
+};
 
 /// The services of a host. It answers effects by
 /// [`EffectHandler`](exomonad_schema::EffectHandler); events are had from
 /// `services.log.subscribe()`.
-pub type HostServices =
-    Services<Log, Git, Kv, Clock, Random, Arc<Http>, NotConfigured, NotConfigured>;
+pub type HostServices = Services<Log, Git, Kv, Clock, Random, Arc<Http>, GitHub, Docker>;
 
 /// What can be set about the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub struct ServicesConfig {
     pub kv: KvConfig,
     /// The HTTP service.
     pub http: HttpConfig,
+    /// The GitHub service.
+    pub github: GitHubConfig,
+    /// The Docker service.
+    pub docker: DockerConfig,
 }
 
 impl ServicesConfig {
@@ -39,6 +46,8 @@ impl ServicesConfig {
             git: GitConfig::default(),
             kv: KvConfig::in_dir(state_dir),
             http: HttpConfig::default(),
+            github: GitHubConfig::default(),
+            docker: DockerConfig::default(),
         }
     }
 }
@@ -58,6 +67,12 @@ pub enum OpenError {
     /// The HTTP service.
     #[error(transparent)]
     Http(#[from] HttpConfigError),
+    /// The GitHub service.
+    #[error(transparent)]
+    GitHub(#[from] GitHubConfigError),
+    /// The Docker service.
+    #[error(transparent)]
+    Docker(#[from] DockerConfigError),
 }
 
 /// Sets the services up. Blocks for some milliseconds where there is state to
@@ -66,7 +81,14 @@ pub enum OpenError {
 /// # Errors
 /// When a setting makes no sense, or kept state needs a person to look at it.
 pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
-    let ServicesConfig { log, git, kv, http } = config;
+    let ServicesConfig {
+        log,
+        git,
+        kv,
+        http,
+        github,
+        docker,
+    } = config;
     Ok(Services {
         log: Log::new(&log)?,
         git: Git::new(git)?,
@@ -74,8 +96,8 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         clock: Clock::default(),
         random: Random,
         http: Arc::new(Http::new(http)?),
-        github: NotConfigured,
-        docker: NotConfigured,
+        github: GitHub::new(github)?,
+        docker: Docker::new(docker)?,
     })
 }
 
@@ -99,7 +121,7 @@ mod tests {
         let answer = services
             .handle(&call("tl"), EffectKind::GitHubGetRepo, br#"{"repo":"a/b"}"#)
             .await;
-        assert_eq!(answer.error_code(), Some(ErrorCode::NotConfigured));
+        assert_eq!(answer.error_code(), Some(ErrorCode::Unauthenticated));
         assert!(
             !dir.path().join("state").exists(),
             "reading made the folder"

@@ -1,8 +1,8 @@
 //! Docker: commands in containers, and containers.
 //!
 //! A container is named by its id, a unique beginning of it, or its name. Only
-//! containers with one of the role's labels can be named, and every container
-//! that is spawned gets them.
+//! containers with all of the role's labels can be named, any other is
+//! `not_found`, and every container that is spawned gets them.
 
 mod container;
 mod exec;

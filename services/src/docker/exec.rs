@@ -1,0 +1,272 @@
+//! Running a command in a container until it has ended.
+//!
+//! The command runs as it is, without a wrapper, so that its exit code, its input and its image's
+//! lack of a shell are nobody's concern. What marks it is an environment variable, by which it and
+//! whatever it has started are found when they are to be [killed](super::kill).
+//!
+//! **When its outputs end before it does**, it either closed them or the way to the engine was cut;
+//! the two look the same. It is waited for, and its output counts as cut off if that takes more
+//! than a moment.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error as EngineError;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use exomonad_schema::effects::docker::{DockerExec, DockerExecResult};
+use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::engine::Session;
+use super::kill::{KillOnDrop, Running};
+use super::names;
+use super::output::{Keep, Output};
+
+/// The buffer for what the engine sends; it sends up to 32 KiB at once.
+const READ_BUFFER: usize = 32 << 10;
+
+/// How long a command may outlive its outputs before they count as cut off.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How often to ask, at most, whether a command has ended.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long to wait for the code of a command that does not run any more.
+const CODE_LIMIT: Duration = Duration::from_secs(5);
+
+type Written = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// What a program is told of a command that did not end well: what it wrote until then.
+#[derive(Serialize)]
+struct SoFar {
+    output: exomonad_schema::effects::docker::DockerOutput,
+}
+
+/// Runs a command.
+pub(super) async fn run(
+    session: Session,
+    call: &CallContext,
+    request: DockerExec,
+) -> Result<DockerExecResult, EffectError> {
+    let found = session.container(call, &request.container).await?;
+    let limit = request
+        .max_output_bytes
+        .get()
+        .min(session.engine.config.max_output_bytes);
+    let time_limit = request
+        .timeout_millis
+        .map(|millis| Duration::from_millis(millis.get()));
+    let mark = mark()?;
+    let stdin = request.stdin.clone();
+    let user = request.user.clone();
+    let options = options(&session, request, &mark)?;
+
+    let exec = session
+        .ask(session.client.create_exec(&found.id, options))
+        .await?
+        .id;
+    // From here on it may run, whatever is heard of it.
+    let running = KillOnDrop::new(Running {
+        session: session.clone(),
+        container: found.id.clone(),
+        exec: exec.clone(),
+        mark,
+        user,
+    });
+    let mut output = Output::new(Keep::Beginning, limit);
+    let ended = within(time_limit, async {
+        let (written, input) = start(&session, &exec).await?;
+        exchange(&session, written, input, stdin, &mut output).await?;
+        code(&session, &found.id, &exec, &mut output).await
+    })
+    .await;
+    match ended {
+        Some(Ok(exit_code)) => {
+            running.release();
+            Ok(DockerExecResult {
+                exit_code,
+                output: output.finish(),
+            })
+        }
+        // Whether it still runs is not known: dropping `running` sees to that.
+        Some(Err(error)) => Err(error.with_details(&SoFar {
+            output: output.finish(),
+        })),
+        None => {
+            let is_gone = match running.kill() {
+                Some(killed) => killed.await.unwrap_or(false),
+                None => false,
+            };
+            let outcome = if is_gone {
+                "was killed"
+            } else {
+                "may still run, since killing it failed (the host's log says more)"
+            };
+            Err(session
+                .task
+                .error(
+                    ErrorCode::Timeout,
+                    format_args!(
+                        "the command took longer than its {:?} and {outcome}; give it more time or \
+                         less to do (`details.output` has what it wrote)",
+                        time_limit.unwrap_or_default()
+                    ),
+                )
+                .with_details(&SoFar {
+                    output: output.finish(),
+                }))
+        }
+    }
+}
+
+/// `None` when it took longer.
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => timeout(limit, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// A text that no other exec has in its environment.
+fn mark() -> Result<String, EffectError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        EffectError::internal(format!("the operating system gives no randomness: {error}"))
+    })?;
+    Ok(format!(
+        "{}={:032x}",
+        names::MARK,
+        u128::from_ne_bytes(bytes)
+    ))
+}
+
+fn options(
+    session: &Session,
+    request: DockerExec,
+    mark: &str,
+) -> Result<CreateExecOptions<String>, EffectError> {
+    let task = &session.task;
+    if request.command.first().is_none_or(String::is_empty) {
+        return Err(task.invalid("`command` is empty; give a program and its arguments"));
+    }
+    names::command(task, &request.command)?;
+    names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
+    let mut env = names::environment(task, &request.env)?;
+    env.push(mark.to_owned());
+    Ok(CreateExecOptions {
+        attach_stdin: Some(request.stdin.is_some()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        env: Some(env),
+        cmd: Some(request.command),
+        privileged: Some(false),
+        user: request.user,
+        working_dir: request.workdir,
+        ..CreateExecOptions::default()
+    })
+}
+
+async fn start(session: &Session, exec: &str) -> Result<(Written, Input), EffectError> {
+    let options = StartExecOptions {
+        output_capacity: Some(READ_BUFFER),
+        ..StartExecOptions::default()
+    };
+    match session
+        .ask(session.client.start_exec(exec, Some(options)))
+        .await?
+    {
+        StartExecResults::Attached { output, input } => Ok((output, input)),
+        StartExecResults::Detached => Err(EffectError::internal(
+            "the Docker engine did not give the command's output",
+        )),
+    }
+}
+
+/// Writes its input while its outputs are read, so that neither waits for the other; until its
+/// outputs end.
+async fn exchange(
+    session: &Session,
+    mut written: Written,
+    mut input: Input,
+    stdin: Option<String>,
+    output: &mut Output,
+) -> Result<(), EffectError> {
+    let feed = async {
+        if let Some(stdin) = stdin {
+            // A command that does not read all of its input is none of ours to complain about.
+            let _ = input.write_all(stdin.as_bytes()).await;
+            let _ = input.shutdown().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let drain = async {
+        while let Some(piece) = written.next().await {
+            output.push(&piece?);
+        }
+        Ok(())
+    };
+    tokio::select! {
+        drained = drain => drained.map_err(|error| session.told(&error)),
+        () = feed => Ok(()),
+    }
+}
+
+/// Waits for the exit code. The engine tells it a little after the end of the outputs.
+async fn code(
+    session: &Session,
+    container: &str,
+    exec: &str,
+    output: &mut Output,
+) -> Result<i32, EffectError> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let state = match session.ask(session.client.inspect_exec(exec)).await {
+            Ok(state) => state,
+            Err(error) if error.code == ErrorCode::NotFound => {
+                return Err(forgotten(session, container).await);
+            }
+            Err(error) => return Err(error),
+        };
+        let runs = state.running.unwrap_or(false);
+        if let (false, Some(code)) = (runs, state.exit_code) {
+            return Ok(i32::try_from(code).unwrap_or(i32::MAX));
+        }
+        if !runs && began.elapsed() > CODE_LIMIT {
+            return Err(session.task.error(
+                ErrorCode::Unavailable,
+                "the Docker engine does not tell how the command ended; look at what it was to do",
+            ));
+        }
+        if runs && began.elapsed() > MOMENT {
+            output.mark_cut();
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The engine knows nothing of the command any more.
+async fn forgotten(session: &Session, container: &str) -> EffectError {
+    let task = &session.task;
+    match session
+        .ask(session.client.inspect_container(container, None))
+        .await
+    {
+        Err(error) if error.code == ErrorCode::NotFound => task.error(
+            ErrorCode::NotFound,
+            "the container was removed while the command ran in it",
+        ),
+        Err(error) => error,
+        Ok(_) => task.error(
+            ErrorCode::Unavailable,
+            "the Docker engine was restarted while the command ran, and does not know how it \
+             ended; look at what it was to do",
+        ),
+    }
+}

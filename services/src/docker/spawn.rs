@@ -1,0 +1,237 @@
+//! Starting a container that cannot reach further than its role.
+//!
+//! Whatever a request says: no privileged mode, no added capabilities, no new privileges by setuid
+//! programs, no namespace of the host's, ports on the loopback address alone, the role's labels, and
+//! limits on memory, processor time and processes. [`mounts`](super::mounts) has the rest.
+//!
+//! **Networks.** Docker's default one and `none` are anyone's; any other must carry the role's
+//! labels, and is then used by its id. The host's own network, or another container's, never is.
+//!
+//! A call that is cancelled on the way leaves no container behind, nor does one that does not start.
+//! An image that was pulled and a volume that was made stay.
+
+use std::collections::HashMap;
+
+use bollard::Docker as Client;
+use bollard::errors::Error as EngineError;
+use bollard::models::{
+    ContainerCreateBody, HostConfig, PortBinding as EnginePort, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use exomonad_schema::effects::docker::{
+    DockerPull, DockerSpawn, DockerSpawned, PortBinding, PortProtocol,
+};
+use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::engine::Session;
+use super::inspect::plain_name;
+use super::labels::Labels;
+use super::{image, mounts, names, resources};
+
+/// Creates and starts a container.
+pub(super) async fn run(
+    session: Session,
+    call: &CallContext,
+    mut request: DockerSpawn,
+) -> Result<DockerSpawned, EffectError> {
+    let task = &session.task;
+    let labels = Labels::of(task, &call.bounds)?;
+    let name = request.name.take();
+    if let Some(name) = &name {
+        names::container(task, name)?;
+    }
+    names::image(task, &request.image)?;
+    names::command(
+        task,
+        request
+            .command
+            .iter()
+            .chain(request.entrypoint.iter().flatten()),
+    )?;
+    names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
+    let env = names::environment(task, &request.env)?;
+    let own_labels = labels.with(task, std::mem::take(&mut request.labels))?;
+    let (exposed, bindings) = ports(&session, &request.ports)?;
+    let mut host = HostConfig {
+        port_bindings: Some(bindings),
+        publish_all_ports: Some(false),
+        privileged: Some(false),
+        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        ipc_mode: Some("private".to_owned()),
+        readonly_rootfs: Some(request.read_only),
+        auto_remove: Some(request.auto_remove),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        ..HostConfig::default()
+    };
+    resources::limit(task, &session.engine.config, &request, &mut host)?;
+    host.network_mode = network(&session, &labels, request.network.as_deref()).await?;
+    let wanted = DockerPull {
+        image: request.image.clone(),
+        platform: None,
+    };
+    // Mounts come after the pull: the less time between looking and mounting, the better.
+    image::provide(&session, &wanted, request.pull).await?;
+    host.mounts = Some(mounts::prepare(&session, call, &labels, request.mounts).await?);
+
+    let body = ContainerCreateBody {
+        image: Some(String::from(request.image)),
+        cmd: Some(request.command).filter(|command| !command.is_empty()),
+        entrypoint: request.entrypoint,
+        env: Some(env),
+        labels: Some(own_labels),
+        user: request.user,
+        working_dir: request.workdir,
+        exposed_ports: Some(exposed),
+        host_config: Some(host),
+        ..ContainerCreateBody::default()
+    };
+    let options = name.map(|name| CreateContainerOptionsBuilder::new().name(&name).build());
+    start(session, options, body).await
+}
+
+/// Creates and starts in a task of its own, so that whoever waits may go: the container then goes
+/// too, however far it has come.
+async fn start(
+    session: Session,
+    options: Option<CreateContainerOptions>,
+    body: ContainerCreateBody,
+) -> Result<DockerSpawned, EffectError> {
+    let (answer, answered) = oneshot::channel();
+    let kind = session.task.kind();
+    tokio::spawn(async move {
+        let mut id = None;
+        let started = create_and_start(&session, options, body, &mut id).await;
+        let has_failed = started.is_err();
+        let is_unwanted = answer.send(started).is_err();
+        if let Some(id) = id
+            && (has_failed || is_unwanted)
+        {
+            discard(&session.client, &id).await;
+        }
+    });
+    answered.await.unwrap_or_else(|_| {
+        Err(EffectError::internal(format!(
+            "{kind}: starting the container failed in the host"
+        )))
+    })
+}
+
+async fn create_and_start(
+    session: &Session,
+    options: Option<CreateContainerOptions>,
+    body: ContainerCreateBody,
+    id: &mut Option<String>,
+) -> Result<DockerSpawned, EffectError> {
+    let client = &session.client;
+    let created = session.ask(client.create_container(options, body)).await?;
+    let id = &*id.insert(created.id);
+    session.ask(client.start_container(id, None)).await?;
+    // Its name, where Docker has made it up. One that removes itself may be gone already.
+    let name = match session.ask(client.inspect_container(id, None)).await {
+        Ok(inspected) => plain_name(inspected.name.as_deref().unwrap_or_default()),
+        Err(error) if error.code == ErrorCode::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(DockerSpawned {
+        id: id.clone(),
+        name,
+        warnings: created.warnings,
+    })
+}
+
+async fn discard(client: &Client, id: &str) {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    match client.remove_container(id, Some(options)).await {
+        // It removes itself, or is being removed.
+        Ok(())
+        | Err(EngineError::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => {}
+        Err(error) => tracing::warn!(
+            container = id,
+            %error,
+            "a container that was not to be could not be removed",
+        ),
+    }
+}
+
+/// The network as the engine is told it.
+async fn network(
+    session: &Session,
+    labels: &Labels,
+    name: Option<&str>,
+) -> Result<Option<String>, EffectError> {
+    let task = &session.task;
+    let name = match name {
+        None | Some("default" | "bridge") => return Ok(Some("bridge".to_owned())),
+        Some("none") => return Ok(Some("none".to_owned())),
+        Some(name) if name == "host" || name.contains(':') => {
+            return Err(task.forbidden(format_args!(
+                "the network {name:?} is not the container's own; leave it out, use `none`, or a \
+                 network with the role's labels"
+            )));
+        }
+        Some(name) => name,
+    };
+    names::container(task, name)?;
+    let found = match session
+        .ask(session.client.inspect_network(name, None))
+        .await
+    {
+        Ok(found) => Some(found),
+        Err(error) if error.code == ErrorCode::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    // Whether there is another role's network of the name is not told.
+    found
+        .filter(|network| labels.are_carried_by(network.labels.as_ref()))
+        .filter(|network| network.driver.as_deref() != Some("host"))
+        .and_then(|network| network.id)
+        .map(Some)
+        .ok_or_else(|| {
+            task.error(
+                ErrorCode::NotFound,
+                format_args!(
+                    "there is no network {name:?} with the role's labels, which are {labels}"
+                ),
+            )
+        })
+}
+
+type Bindings = HashMap<String, Option<Vec<EnginePort>>>;
+
+/// Ports on the host's loopback address.
+fn ports(session: &Session, ports: &[PortBinding]) -> Result<(Vec<String>, Bindings), EffectError> {
+    let mut bindings = Bindings::new();
+    for port in ports {
+        if port.container == 0 || port.host == Some(0) {
+            return Err(session
+                .task
+                .invalid("0 is no port; leave `host` out to get any free one"));
+        }
+        let protocol = match port.protocol {
+            PortProtocol::Tcp => "tcp",
+            PortProtocol::Udp => "udp",
+        };
+        bindings
+            .entry(format!("{}/{protocol}", port.container))
+            .or_default()
+            .get_or_insert_default()
+            .push(EnginePort {
+                host_ip: Some("127.0.0.1".to_owned()),
+                host_port: Some(port.host.map_or_else(String::new, |port| port.to_string())),
+            });
+    }
+    Ok((bindings.keys().cloned().collect(), bindings))
+}
