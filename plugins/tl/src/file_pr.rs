@@ -3,7 +3,7 @@
 use exomonad_guest::prelude::*;
 use exomonad_guest::{git, github};
 
-use crate::remote::github_repo;
+use crate::target;
 
 /// The pull request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -18,14 +18,16 @@ pub struct FilePrArgs {
     base: Option<String>,
     /// The branch it comes from; the one that is checked out when absent.
     head: Option<String>,
-    /// Whether it is not ready for review.
+    /// Whether it is not ready for review. Of one that is there already, this stays as it is.
     #[serde(default)]
     draft: bool,
+    /// The repository on GitHub, `owner/name`; that of the remote `origin` when absent.
+    repo: Option<String>,
     /// A folder in the repository; the role's own when absent.
     working_dir: Option<String>,
 }
 
-/// A pull request that has been opened.
+/// A pull request that is open now.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FiledPr {
@@ -39,11 +41,16 @@ pub struct FiledPr {
     head: String,
     /// The branch it goes into.
     base: String,
+    /// Whether it was opened just now; otherwise it was there, and says now what was asked for.
+    is_new: bool,
+    /// The commit that the branch is at on the remote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
 }
 
-/// Opens a pull request on GitHub for the branch that is checked out, in the
-/// repository that the remote `origin` names. The branch has to be pushed before.
-#[tool(title = "File a pull request", open_world)]
+/// Pushes the branch and opens a pull request for it. If there is one already, its title, text and base
+/// are brought up to date: calling this twice does what calling it once does.
+#[tool(title = "File a pull request", open_world, idempotent)]
 pub fn file_pr(args: FilePrArgs) -> Result<FiledPr, ToolError> {
     let FilePrArgs {
         title,
@@ -51,47 +58,50 @@ pub fn file_pr(args: FilePrArgs) -> Result<FiledPr, ToolError> {
         base,
         head,
         draft,
+        repo,
         working_dir,
     } = args;
-    let head = match head {
-        Some(head) => head,
-        None => checked_out_branch(working_dir.clone())?,
-    };
-    let remote = GitGetRemoteUrl {
+    let head = target::branch(head, working_dir.clone())?;
+    let repo = target::repo(repo, working_dir.clone())?;
+    let pushed = git::push(&GitPush {
         working_dir,
-        ..GitGetRemoteUrl::default()
+        branch: Some(head.clone()),
+        set_upstream: true,
+        ..GitPush::default()
+    })?;
+    let there = github::get_pr_for_branch(&GitHubGetPrForBranch::new(&*repo, &*head))?.pr;
+    let is_new = there.is_none();
+    let pr = match there {
+        Some(pr) => {
+            let request = GitHubUpdatePr {
+                title: Some(title),
+                body,
+                base,
+                ..GitHubUpdatePr::new(&*repo, pr.number)
+            };
+            github::update_pr(&request)?
+        }
+        None => {
+            let request = GitHubCreatePr {
+                body,
+                base,
+                draft,
+                ..GitHubCreatePr::new(&*repo, title, &*head)
+            };
+            github::create_pr(&request)?
+        }
     };
-    let url = git::get_remote_url(&remote)?.url;
-    let Some(repo) = github_repo(&url) else {
-        return Err(ToolError::new(format!(
-            "the remote `origin` is {url}, which is not on GitHub"
-        )));
-    };
-    let request = GitHubCreatePr {
-        body,
-        base,
-        draft,
-        ..GitHubCreatePr::new(repo.clone(), title, head)
-    };
-    let pr = github::create_pr(&request)?;
     Ok(FiledPr {
         repo,
         number: pr.number,
         url: pr.url,
         head: pr.head_ref,
         base: pr.base_ref,
+        is_new,
+        commit: pushed
+            .updates
+            .into_iter()
+            .next()
+            .and_then(|update| update.new),
     })
-}
-
-fn checked_out_branch(working_dir: Option<String>) -> Result<String, ToolError> {
-    let branch = git::get_branch(&GitGetBranch { working_dir })?;
-    match (branch.head, branch.branch) {
-        (GitHead::Branch, Some(name)) => Ok(name),
-        (GitHead::Unborn, _) => Err(ToolError::new(
-            "the branch has no commit yet: commit and push something first",
-        )),
-        _ => Err(ToolError::new(
-            "HEAD is detached: say in `head` which branch is meant",
-        )),
-    }
 }

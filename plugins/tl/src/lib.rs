@@ -4,21 +4,38 @@
 //! |---|---|
 //! | `repo_status` | the branch, its distance from upstream, the changes, the last commit |
 //! | `recent_work` | the last commits and what is not committed yet |
-//! | `file_pr` | opens a pull request for the branch |
+//! | `list_issues` | a repository's issues |
+//! | `file_pr` | pushes the branch and opens a pull request for it, or brings the open one up to date |
+//! | `pr_status` | reviews, checks and mergeability of a pull request, and what stands in its way |
+//! | `merge_pr` | merges a pull request |
+//! | `run_in_container` | runs a command in a container |
 //! | hook `pre_tool_use` | denies a forced push, asks before a forced removal |
 
 mod file_pr;
 mod guard;
+mod list_issues;
+mod merge_pr;
+mod pr_status;
 mod recent_work;
 mod remote;
 mod repo_status;
+mod run_in_container;
 mod shell;
+mod target;
 mod view;
 
 use exomonad_guest::plugin;
 
 plugin! {
     name: "tl",
-    tools: [repo_status::repo_status, recent_work::recent_work, file_pr::file_pr],
+    tools: [
+        repo_status::repo_status,
+        recent_work::recent_work,
+        list_issues::list_issues,
+        file_pr::file_pr,
+        pr_status::pr_status,
+        merge_pr::merge_pr,
+        run_in_container::run_in_container,
+    ],
     hooks: [guard::guard_commands],
 }

@@ -139,36 +139,59 @@ fn github_host(head: GitBranch) -> FakeHost {
         })
 }
 
-#[test]
-fn file_pr_takes_branch_and_repository_from_git() {
-    let host = github_host(branch(GitHead::Branch, Some("fix"))).on(|request: GitHubCreatePr| {
-        Ok(GitHubPr {
-            number: 42,
-            title: request.title,
-            body: request.body,
-            state: OpenState::Open,
-            is_draft: request.draft,
-            is_merged: false,
-            is_mergeable: None,
-            head_ref: request.head,
-            head_sha: "0".repeat(40),
-            head_repo: None,
-            base_ref: "main".into(),
-            base_sha: "1".repeat(40),
-            author: None,
-            labels: vec![],
-            assignees: vec![],
-            requested_reviewers: vec![],
-            requested_teams: vec![],
-            url: "https://github.com/octocat/hello/pull/42".into(),
-            created_at: String::new(),
-            updated_at: String::new(),
-            merged_at: None,
-            merge_commit_sha: None,
-            additions: None,
-            deletions: None,
-            changed_files: None,
+/// A pull request as GitHub tells it.
+fn pull_request(number: u64, head: &str) -> GitHubPr {
+    GitHubPr {
+        number,
+        title: "Fix it".into(),
+        body: None,
+        state: OpenState::Open,
+        is_draft: false,
+        is_merged: false,
+        is_mergeable: Some(true),
+        head_ref: head.into(),
+        head_sha: "0".repeat(40),
+        head_repo: None,
+        base_ref: "main".into(),
+        base_sha: "1".repeat(40),
+        author: None,
+        labels: vec![],
+        assignees: vec![],
+        requested_reviewers: vec![],
+        requested_teams: vec![],
+        url: format!("https://github.com/octocat/hello/pull/{number}"),
+        created_at: String::new(),
+        updated_at: String::new(),
+        merged_at: None,
+        merge_commit_sha: None,
+        additions: None,
+        deletions: None,
+        changed_files: None,
+    }
+}
+
+/// The host of a branch that can be pushed, with this pull request open for it.
+fn pushing_host(open: Option<GitHubPr>) -> FakeHost {
+    github_host(branch(GitHead::Branch, Some("fix")))
+        .on(|request: GitPush| {
+            Ok(GitPushed {
+                updates: vec![GitRefUpdate {
+                    reference: format!("refs/heads/{}", request.branch.unwrap_or_default()),
+                    change: GitRefChange::Created,
+                    old: None,
+                    new: Some("0".repeat(40)),
+                }],
+            })
         })
+        .on(move |_: GitHubGetPrForBranch| Ok(GitHubPrForBranch { pr: open.clone() }))
+        .on(|request: GitHubGetPr| Ok(pull_request(request.number, "fix")))
+}
+
+#[test]
+fn file_pr_pushes_the_branch_and_opens_a_pull_request_for_it() {
+    let host = pushing_host(None).on(|request: GitHubCreatePr| {
+        assert_eq!((&*request.repo, &*request.head), ("octocat/hello", "fix"));
+        Ok(pull_request(42, &request.head))
     });
     let pr = structured(&host.call_tool(&PLUGIN, "file_pr", &json!({ "title": "Fix it" })));
     assert_eq!(
@@ -179,20 +202,242 @@ fn file_pr_takes_branch_and_repository_from_git() {
             "url": "https://github.com/octocat/hello/pull/42",
             "head": "fix",
             "base": "main",
+            "isNew": true,
+            "commit": "0".repeat(40),
         })
     );
-    assert_eq!(host.requests::<GitHubCreatePr>()[0].repo, "octocat/hello");
     assert_eq!(
         host.functions(),
-        ["git_get_branch", "git_get_remote_url", "github_create_pr"]
+        [
+            "git_get_branch",
+            "git_get_remote_url",
+            "git_push",
+            "github_get_pr_for_branch",
+            "github_create_pr"
+        ]
     );
 }
 
 #[test]
-fn file_pr_without_a_configured_github_is_a_failure_that_says_so() {
+fn file_pr_brings_one_that_is_open_up_to_date() {
+    let host = pushing_host(Some(pull_request(7, "fix"))).on(|request: GitHubUpdatePr| {
+        assert_eq!(
+            (request.number, request.title.as_deref()),
+            (7, Some("Better"))
+        );
+        assert_eq!(request.base, None, "what was not said stays");
+        Ok(pull_request(7, "fix"))
+    });
+    let pr = structured(&host.call_tool(&PLUGIN, "file_pr", &json!({ "title": "Better" })));
+    assert_eq!((&pr["number"], &pr["isNew"]), (&json!(7), &json!(false)));
+}
+
+/// The host of pull request 7 with these reviews and checks.
+fn reviewed_host(
+    pr: GitHubPr,
+    states: &[(&str, ReviewState)],
+    ci: Option<CheckConclusion>,
+) -> FakeHost {
+    let review = |(author, state): &(&str, ReviewState)| GitHubReview {
+        id: 1,
+        author: Some((*author).to_owned()),
+        state: *state,
+        body: String::new(),
+        commit_id: None,
+        submitted_at: None,
+        url: String::new(),
+    };
+    let reviews: Vec<GitHubReview> = states.iter().map(review).collect();
+    pushing_host(Some(pr.clone()))
+        .on(move |_: GitHubGetPr| Ok(pr.clone()))
+        .on(move |request: GitHubListReviews| {
+            // Two pages, so that both are read.
+            let (page, next) = match request.page {
+                Some(1) => (&reviews[..1], Some(2)),
+                _ => (&reviews[1..], None),
+            };
+            Ok(GitHubReviews {
+                reviews: page.to_vec(),
+                next_page: next,
+            })
+        })
+        .on(move |request: GitHubListCheckRuns| {
+            assert_eq!(request.reference, "0".repeat(40));
+            Ok(GitHubCheckRuns {
+                check_runs: vec![GitHubCheckRun {
+                    id: 1,
+                    name: "ci".into(),
+                    status: if ci.is_some() {
+                        CheckStatus::Completed
+                    } else {
+                        CheckStatus::InProgress
+                    },
+                    conclusion: ci,
+                    title: None,
+                    summary: None,
+                    url: None,
+                    started_at: None,
+                    completed_at: None,
+                }],
+                total: 1,
+                next_page: None,
+            })
+        })
+        .on(|request: GitHubGetCombinedStatus| {
+            Ok(GitHubCombinedStatus {
+                state: CommitState::Success,
+                sha: request.reference,
+                statuses: vec![GitHubStatus {
+                    context: "deploy".into(),
+                    state: CommitState::Success,
+                    description: None,
+                    url: None,
+                }],
+            })
+        })
+}
+
+#[test]
+fn pr_status_is_ready_when_nothing_stands_in_the_way() {
+    let states = [
+        ("ada", ReviewState::ChangesRequested),
+        ("ada", ReviewState::Approved),
+        ("ada", ReviewState::Commented),
+    ];
+    let host = reviewed_host(
+        pull_request(7, "fix"),
+        &states,
+        Some(CheckConclusion::Success),
+    );
+    let status = structured(&host.call_tool(&PLUGIN, "pr_status", &json!({})));
+    assert_eq!(status["isReady"], true, "{status}");
+    assert_eq!(status["reviews"], json!({"ada": "approved"}));
+    assert_eq!(
+        status["checks"],
+        json!({"ci": "success", "deploy": "success"})
+    );
+}
+
+#[test]
+fn pr_status_names_all_that_stands_in_the_way() {
+    let pr = GitHubPr {
+        is_draft: true,
+        is_mergeable: Some(false),
+        requested_reviewers: vec!["bob".into()],
+        ..pull_request(7, "fix")
+    };
+    let states = [
+        ("ada", ReviewState::ChangesRequested),
+        ("eve", ReviewState::Approved),
+    ];
+    let host = reviewed_host(pr, &states, None);
+    let status = structured(&host.call_tool(&PLUGIN, "pr_status", &json!({"number": 7})));
+    assert_eq!(status["isReady"], false);
+    assert_eq!(
+        status["blockers"],
+        json!([
+            "it is a draft",
+            "it conflicts with `main`",
+            "ada wants changes",
+            "a review of bob is awaited",
+            "the check `ci` is in_progress"
+        ])
+    );
+}
+
+#[test]
+fn merge_pr_merges_what_was_seen_and_nothing_newer() {
+    let host = pushing_host(Some(pull_request(7, "fix"))).on(|request: GitHubMergePr| {
+        assert_eq!(request.expected_head_sha, Some("0".repeat(40)));
+        assert_eq!(request.method, Some(MergeMethod::Squash));
+        Ok(GitHubMerge {
+            sha: "2".repeat(40),
+            message: String::new(),
+        })
+    });
+    let merged = structured(&host.call_tool(&PLUGIN, "merge_pr", &json!({"method": "squash"})));
+    assert_eq!(
+        (&merged["number"], &merged["wasMerged"]),
+        (&json!(7), &json!(false))
+    );
+
+    let merged_before = GitHubPr {
+        is_merged: true,
+        merge_commit_sha: Some("3".repeat(40)),
+        ..pull_request(7, "fix")
+    };
+    let host = pushing_host(None).on(move |_: GitHubGetPr| Ok(merged_before.clone()));
+    let merged = structured(&host.call_tool(&PLUGIN, "merge_pr", &json!({"number": 7})));
+    assert_eq!(
+        (&merged["sha"], &merged["wasMerged"]),
+        (&json!("3".repeat(40)), &json!(true))
+    );
+
+    let host = pushing_host(None);
+    let none = host.call_tool(&PLUGIN, "merge_pr", &json!({}));
+    assert!(
+        failure(&none).contains("no open pull request for the branch `fix`"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn list_issues_gives_as_many_as_were_asked_for() {
+    let host = github_host(branch(GitHead::Branch, Some("fix"))).on(|request: GitHubListIssues| {
+        let page = request.page.unwrap_or(1);
+        let issue = |nth: u64| GitHubIssue {
+            number: page * 1000 - nth,
+            title: "A bug".into(),
+            body: None,
+            state: OpenState::Open,
+            state_reason: None,
+            author: None,
+            labels: request.labels.clone(),
+            assignees: vec![],
+            milestone: None,
+            comments: 0,
+            url: String::new(),
+            created_at: String::new(),
+            updated_at: String::new(),
+            closed_at: None,
+        };
+        Ok(GitHubIssues {
+            issues: (0..request.per_page.unwrap_or(30)).map(issue).collect(),
+            next_page: (page < 2).then_some(2),
+        })
+    });
+    let arguments = json!({"limit": 150, "labels": ["bug"]});
+    let listed = structured(&host.call_tool(&PLUGIN, "list_issues", &arguments));
+    assert_eq!(listed["issues"].as_array().unwrap().len(), 150);
+    assert_eq!(listed["hasMore"], true);
+    assert_eq!(host.requests::<GitHubListIssues>().len(), 2);
+}
+
+#[test]
+fn run_in_container_gives_exit_code_and_output() {
+    let host = FakeHost::new().on(|request: DockerExec| {
+        assert_eq!(request.command, ["make", "test"]);
+        Ok(DockerExecResult {
+            exit_code: 2,
+            output: DockerOutput {
+                stdout: "1 failed".into(),
+                ..DockerOutput::default()
+            },
+        })
+    });
+    let arguments = json!({"container": "ci", "command": ["make", "test"]});
+    let ran = structured(&host.call_tool(&PLUGIN, "run_in_container", &arguments));
+    assert_eq!(
+        (&ran["exitCode"], &ran["stdout"]),
+        (&json!(2), &json!("1 failed"))
+    );
+}
+
+#[test]
+fn file_pr_that_cannot_push_says_so() {
     let host = github_host(branch(GitHead::Branch, Some("fix")));
     let result = host.call_tool(&PLUGIN, "file_pr", &json!({ "title": "Fix it" }));
-    assert!(failure(&result).contains("github_create_pr"), "{result:?}");
+    assert!(failure(&result).contains("git_push"), "{result:?}");
 }
 
 #[test]
@@ -210,7 +455,7 @@ fn an_unknown_tool_names_those_there_are() {
     let result = FakeHost::new().call_tool(&PLUGIN, "repo_statsu", &json!({}));
     assert_eq!(
         failure(&result),
-        "no tool `repo_statsu`; there are repo_status, recent_work, file_pr"
+        "no tool `repo_statsu`; there are repo_status, recent_work, list_issues, file_pr, pr_status, merge_pr, run_in_container"
     );
 }
 
@@ -218,7 +463,18 @@ fn an_unknown_tool_names_those_there_are() {
 fn every_tool_is_listed_with_the_schemas_of_its_arguments_and_its_result() {
     let listed = PLUGIN.list_tools().tools;
     let names: Vec<_> = listed.iter().map(|tool| tool.name.as_str()).collect();
-    assert_eq!(names, ["repo_status", "recent_work", "file_pr"]);
+    assert_eq!(
+        names,
+        [
+            "repo_status",
+            "recent_work",
+            "list_issues",
+            "file_pr",
+            "pr_status",
+            "merge_pr",
+            "run_in_container"
+        ]
+    );
     for tool in &listed {
         let input: Value = tool.input_schema.parse().unwrap();
         assert_eq!(input["type"], "object", "{}", tool.name);
@@ -233,6 +489,6 @@ fn every_tool_is_listed_with_the_schemas_of_its_arguments_and_its_result() {
             tool.name
         );
     }
-    let file_pr: Value = listed[2].input_schema.parse().unwrap();
+    let file_pr: Value = listed[3].input_schema.parse().unwrap();
     assert_eq!(file_pr["required"], json!(["title"]));
 }

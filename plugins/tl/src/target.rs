@@ -1,0 +1,66 @@
+//! Which repository and which branch a tool is about, when its caller leaves that to git.
+
+use exomonad_guest::git;
+use exomonad_guest::prelude::*;
+
+use crate::remote::github_repo;
+
+/// The repository on GitHub: the one that is named, or else that of the remote `origin`.
+pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
+    if let Some(repo) = named {
+        return Ok(repo);
+    }
+    let remote = GitGetRemoteUrl {
+        working_dir,
+        ..GitGetRemoteUrl::default()
+    };
+    let url = git::get_remote_url(&remote)?.url;
+    github_repo(&url).ok_or_else(|| {
+        ToolError::new(format!(
+            "the remote `origin` is {url}, which is not on GitHub; say in `repo` which repository is meant"
+        ))
+    })
+}
+
+/// The branch: the one that is named, or else the one that is checked out.
+pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
+    if let Some(branch) = named {
+        return Ok(branch);
+    }
+    let branch = git::get_branch(&GitGetBranch { working_dir })?;
+    match (branch.head, branch.branch) {
+        (GitHead::Branch, Some(name)) => Ok(name),
+        (GitHead::Unborn, _) => Err(ToolError::new(
+            "the branch has no commit yet: commit something first",
+        )),
+        _ => Err(ToolError::new(
+            "HEAD is detached: say in `head` which branch is meant",
+        )),
+    }
+}
+
+/// The pull request: the one of this number, or else the open one of the branch.
+pub fn pull_request(
+    repo: &str,
+    number: Option<u64>,
+    head: Option<String>,
+    working_dir: Option<String>,
+) -> Result<GitHubPr, ToolError> {
+    if let Some(number) = number {
+        return Ok(exomonad_guest::github::get_pr(&GitHubGetPr::new(
+            repo, number,
+        ))?);
+    }
+    let head = branch(head, working_dir)?;
+    let found =
+        exomonad_guest::github::get_pr_for_branch(&GitHubGetPrForBranch::new(repo, &*head))?;
+    // Found by its branch, it lacks what GitHub works out for one at a time: whether it can be merged.
+    match found.pr {
+        Some(pr) => Ok(exomonad_guest::github::get_pr(&GitHubGetPr::new(
+            repo, pr.number,
+        ))?),
+        None => Err(ToolError::new(format!(
+            "there is no open pull request for the branch `{head}` of {repo}; `file_pr` opens one"
+        ))),
+    }
+}
