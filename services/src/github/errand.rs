@@ -236,8 +236,7 @@ impl Errand {
                 .error(
                     ErrorCode::LimitExceeded,
                     format_args!(
-                        "GitHub's answer is longer than `github.max_response_bytes` of exomonad.toml \
-                         allows; ask for fewer entries a page{look}"
+                        "GitHub's answer is longer than this host reads; ask for fewer entries a page{look}"
                     ),
                 )
                 .with_details(&details),

@@ -20,7 +20,8 @@ pub(super) struct Comment {
     line: Option<u32>,
     start_line: Option<u32>,
     side: Option<String>,
-    diff_hunk: String,
+    /// Absent from a comment on a whole file.
+    diff_hunk: Option<String>,
     commit_id: String,
     html_url: String,
     created_at: String,
@@ -54,7 +55,7 @@ impl Endpoint for GitHubListReviewComments {
                         Some("RIGHT") => Some(DiffSide::Right),
                         _ => None,
                     },
-                    diff_hunk: comment.diff_hunk,
+                    diff_hunk: comment.diff_hunk.unwrap_or_default(),
                     commit_id: comment.commit_id,
                     url: comment.html_url,
                     created_at: comment.created_at,

@@ -100,3 +100,21 @@ async fn no_write_is_ever_sent_twice() {
     writes_against(|| Answer::CutOff(issue_json("half"))).await;
     writes_against(|| Answer::status(307, "elsewhere").with("location", "/repositories/1")).await;
 }
+
+#[tokio::test]
+async fn a_write_on_a_connection_that_the_server_just_gave_up_is_not_sent_twice_either() {
+    // It says that it keeps the connection, and closes it.
+    let server =
+        Server::start(|_, _| Answer::ok(issue_json("made")).with("connection", "keep-alive")).await;
+    let github = github(&server.url);
+    let mut made = 0;
+    for _ in 0..50 {
+        match github.create_issue(&call(), create_issue()).await {
+            Ok(_) => made += 1,
+            Err(error) => assert_eq!(details(&error)["outcomeUnknown"], true, "{error}"),
+        }
+    }
+    let seen = server.seen().len();
+    assert!(made <= seen && seen <= 50, "{made} made, {seen} seen");
+    assert!(made >= 1);
+}

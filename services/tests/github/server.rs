@@ -137,7 +137,10 @@ async fn serve(
 }
 
 fn whole(status: u16, headers: &[(&str, String)], body: &str) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} Test\r\nconnection: close\r\n");
+    let mut head = format!("HTTP/1.1 {status} Test\r\n");
+    if !headers.iter().any(|(name, _)| *name == "connection") {
+        head.push_str("connection: close\r\n");
+    }
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
