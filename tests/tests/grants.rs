@@ -106,7 +106,7 @@ async fn by_default_a_role_reads_and_logs_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_granted_but_has_no_service_is_not_configured() {
+async fn github_without_a_token_answers_what_to_set() {
     let place = Place::new()
         .config(&format!(
             "{RAW}[role.asker]\neffects = ['github.*']\nrepos = ['acme/*']\n"
@@ -116,7 +116,9 @@ async fn what_is_granted_but_has_no_service_is_not_configured() {
     let answer = host
         .effect("asker", "github_get_repo", json!({"repo": "acme/door"}))
         .await;
-    assert_eq!(error_code(&answer), "not_configured");
+    assert_eq!(error_code(&answer), "unauthenticated");
+    let message = answer["payload"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("`github.token_file`"), "{message}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod command_line;
 mod configuration;
 mod connections;
 mod doctor;
+mod file_pr;
 mod full_disk;
 mod grants;
 mod hooks;

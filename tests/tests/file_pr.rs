@@ -1,0 +1,56 @@
+//! A tool that acts: from HTTP through the guest to git and GitHub, with the host's credentials.
+
+use exomonad_tests::{Host, Place, WebServer};
+use serde_json::json;
+
+const TOKEN: &str = "ghp_0123456789abcdefPlanted";
+
+/// A repository on the branch `topic` with a remote to push to, and a GitHub that knows no pull request.
+async fn place(github: &WebServer, more: &str) -> (Place, Host) {
+    let place = Place::new()
+        .config(&format!(
+            "[log]\nfilter = 'debug'\n[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n\
+             [role.tl]\nrepos = ['acme/*']\n{more}\n",
+            github.url().trim_end_matches('/')
+        ))
+        .env("GITHUB_TOKEN", TOKEN);
+    place.git(&["init", "-q", "--bare", "remote.git"]);
+    let remote = place.path("remote.git");
+    place.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    place.git(&["switch", "-q", "-c", "topic"]);
+    let host = place.serve().await;
+    (place, host)
+}
+
+#[tokio::test]
+async fn a_branch_is_pushed_and_github_asked_with_the_hosts_token() {
+    let github = WebServer::answering("[]");
+    let (place, host) = place(&github, "effects = ['log.*', 'git.*', 'github.*']").await;
+    let arguments = json!({"title": "Fix it", "repo": "acme/web", "base": "main"});
+    let answer = host.tool("tl", "file_pr", arguments.clone()).await;
+    let head = place.git(&["rev-parse", "topic"]);
+    assert_eq!(place.git(&["-C", "remote.git", "rev-parse", "topic"]), head);
+    // Asked which pull request is open, and then for a new one: whose answer is none of GitHub's.
+    assert_eq!(github.requests(), 2, "{answer:?}");
+    let asked = github.last();
+    assert!(asked.starts_with("POST /repos/acme/web/pulls "), "{asked}");
+    assert!(asked.contains(&format!("Bearer {TOKEN}")), "{asked}");
+    assert!(answer.is_error(), "{answer:?}");
+    assert!(!format!("{answer:?}").contains(TOKEN) && !host.log().contains(TOKEN));
+
+    let elsewhere = json!({"title": "Fix it", "repo": "evil/web"});
+    let refused = host.tool("tl", "file_pr", elsewhere).await;
+    assert!(refused.text().contains("evil/web"), "{refused:?}");
+    assert_eq!(github.requests(), 2, "GitHub is not asked about it");
+}
+
+#[tokio::test]
+async fn without_the_grant_nothing_is_pushed() {
+    let github = WebServer::answering("[]");
+    let (place, host) = place(&github, "effects = ['log.*', 'git.get_*', 'github.*']").await;
+    let arguments = json!({"title": "Fix it", "repo": "acme/web"});
+    let denied = host.tool("tl", "file_pr", arguments).await;
+    assert!(denied.text().contains("`git.push`"), "{denied:?}");
+    assert_eq!(place.git(&["-C", "remote.git", "branch"]), "");
+    assert_eq!(github.requests(), 0);
+}
