@@ -348,10 +348,9 @@ mod tests {
     }
 
     fn session(common_dir: &Path) -> Session {
-        Session {
-            patience: Duration::from_millis(50),
-            ..Session::begin(&task(), common_dir).unwrap()
-        }
+        let mut session = Session::begin(&task(), common_dir).unwrap();
+        session.patience = Duration::from_millis(50);
+        session
     }
 
     #[test]

@@ -166,10 +166,7 @@ pub(in crate::git) fn pop(
     locked.check_not_sparse(writing)?;
     let mut options = StashApplyOptions::new();
     let mut checkout = CheckoutBuilder::new();
-    checkout
-        .safe()
-        .allow_conflicts(true)
-        .overwrite_ignored(false);
+    checkout.safe().overwrite_ignored(false);
     options.checkout_options(checkout);
     repository
         .stash_apply(number, Some(&mut options))
