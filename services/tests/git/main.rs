@@ -5,10 +5,13 @@
 
 mod area;
 mod bounds;
+mod branches;
 mod checkout;
+mod cloned;
 mod damage;
 mod diff;
 mod history;
+mod hostile;
 mod planted;
 mod porcelain;
 mod push_fetch;
