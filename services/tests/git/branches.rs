@@ -7,7 +7,7 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
-use crate::write::{assert_sound, new_branch, switch_to, writer};
+use crate::write::{assert_sound, commit_all, new_branch, switch_to, writer};
 
 #[tokio::test]
 async fn a_branch_begins_where_it_is_told_and_not_twice() {
@@ -214,4 +214,54 @@ async fn a_tag_is_a_name_or_with_a_message_an_object() {
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::InvalidInput);
     assert_sound(root);
+}
+
+#[tokio::test]
+async fn a_repository_that_is_bare_or_damaged_or_oddly_named_is_told_apart_and_left_alone() {
+    use std::os::unix::ffi::OsStrExt;
+    let area = Area::new();
+    let call = area.call();
+    let (bare, odd) = (area.root.join("bare.git"), area.root.join("odd"));
+    init_with_commit(&odd);
+    git(
+        &area.root,
+        ["clone", "--quiet", "--bare", "odd", "bare.git"],
+    );
+    let commit_in = |folder| GitCreateCommit {
+        working_dir: working_dir(folder),
+        ..commit_all("x")
+    };
+    let error = writer().commit(&call, commit_in(&bare)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unsupported);
+    assert!(error.message.contains("bare"), "{error}");
+
+    let name = std::ffi::OsStr::from_bytes(b"na\xefve");
+    git(
+        &odd,
+        ["checkout".as_ref(), "--quiet".as_ref(), "-b".as_ref(), name],
+    );
+    fs::write(odd.join("file"), "changed\n").unwrap();
+    let error = writer().commit(&call, commit_in(&odd)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unsupported);
+    assert!(error.message.contains("UTF-8"), "{error}");
+    git(&odd, ["checkout", "--quiet", "main"]);
+
+    fs::write(odd.join(".git/index"), "DIRC, but no index").unwrap();
+    let error = writer().commit(&call, commit_in(&odd)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
+    assert_eq!(
+        fs::read(odd.join(".git/index")).unwrap(),
+        b"DIRC, but no index"
+    );
+    assert!(!odd.join(".git/index.lock").exists());
+    assert_eq!(fs::read(odd.join("file")).unwrap(), b"changed\n");
+
+    fs::remove_file(odd.join(".git/index")).unwrap();
+    fs::write(odd.join(".git/refs/heads/main"), "no id\n").unwrap();
+    let error = writer().commit(&call, commit_in(&odd)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
+    assert_eq!(
+        fs::read(odd.join(".git/refs/heads/main")).unwrap(),
+        b"no id\n"
+    );
 }
