@@ -61,7 +61,7 @@ effects! {
         /// Stages changes for the next commit.
         Write stage(GitStage) -> GitStaged as "git_stage";
         /// Commits what is staged, as the host's author. Hooks do not run.
-        Write commit(GitCreateCommit) -> GitCommit as "git_commit";
+        Write commit(GitCreateCommit) -> GitCommit as "git_create_commit";
         /// Pushes a branch to a remote, with the host's credentials.
         Write push(GitPush) -> GitPushed as "git_push";
         /// Fetches a remote's branches, with the host's credentials; nothing is merged.

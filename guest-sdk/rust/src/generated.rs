@@ -3601,7 +3601,7 @@ pub mod git {
         perform(request)
     }
 
-    effect_request! { GitCreateCommit => GitCommit, git_commit, "git.commit" }
+    effect_request! { GitCreateCommit => GitCommit, git_create_commit, "git.commit" }
 
     /// Commits what is staged, as the host's author. Hooks do not run.
     ///

@@ -5,13 +5,18 @@
 
 mod area;
 mod bounds;
+mod branches;
 mod checkout;
+mod cloned;
 mod damage;
 mod diff;
 mod history;
+mod hostile;
 mod planted;
 mod porcelain;
+mod push_fetch;
 mod remotes;
+mod server;
 mod stash;
 mod status;
 mod submodules;

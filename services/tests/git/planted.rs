@@ -50,6 +50,18 @@ async fn assert_refused(area: &Area) -> EffectError {
         git.repo_info(&call, GitRepoInfo::default())
             .await
             .unwrap_err(),
+        git.create_branch(&call, crate::write::new_branch("x"))
+            .await
+            .unwrap_err(),
+        git.commit(&call, crate::write::commit_all("x"))
+            .await
+            .unwrap_err(),
+        git.stash(&call, GitStash::default()).await.unwrap_err(),
+        git.list_stashes(&call, GitListStashes::default())
+            .await
+            .unwrap_err(),
+        git.fetch(&call, GitFetch::default()).await.unwrap_err(),
+        git.push(&call, GitPush::default()).await.unwrap_err(),
     ];
     for error in &errors {
         assert_eq!(error.code, ErrorCode::Forbidden, "{error}");

@@ -4,8 +4,9 @@ use exomonad_schema::effects::git::{GitCommit, GitCreateCommit};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Commit, Oid, RepositoryState};
 
+use super::head_file::{self, Head};
 use super::index::LockedIndex;
-use super::refs::{self, Before, Head};
+use super::refs::{self, Before};
 use super::{Writing, author, stage};
 use crate::git::{head, history, small_file};
 
@@ -88,7 +89,7 @@ fn move_head(
     };
     let log = format!("{what}: {}", message.lines().next().unwrap_or_default());
     match &head.reference {
-        None => refs::set_head(writing, Head::Detached, head.commit, id, &log),
+        None => head_file::set(writing, Head::Detached, head.commit, id, &log),
         Some(branch) => {
             let branch = std::str::from_utf8(branch).map_err(|_| {
                 writing.task().error(
@@ -98,7 +99,7 @@ fn move_head(
             })?;
             let before = head.commit.map_or(Before::Absent, Before::At);
             refs::set(writing, branch, before, id, &log)?;
-            refs::log_head(writing, head.commit, id, &log)
+            head_file::log(writing, head.commit, id, &log)
         }
     }
 }

@@ -23,6 +23,8 @@ mod author;
 mod branch;
 mod commit;
 mod config_file;
+mod dead;
+mod head_file;
 mod index;
 mod paths;
 mod reflog;

@@ -18,20 +18,20 @@
 //! and renamed into place while the lock is held. A host killed between two
 //! steps leaves the old content or the new.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use exomonad_schema::{EffectError, ErrorCode};
 
+use super::dead;
 use crate::git::job::Job;
-use crate::git::small_file;
 use crate::git::task::Task;
 
 /// The content of every lock of ours.
-const MARK: &[u8] = b"exomonad holds this lock while its process lives\n";
+pub(super) const MARK: &[u8] = b"exomonad holds this lock while its process lives\n";
 
 /// How long to wait for a lock of another program.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -70,7 +70,7 @@ impl Session {
             return Err(task.forbidden("a link in the git folder leads"));
         }
         fs::create_dir_all(&sessions).map_err(fail)?;
-        clear_dead(common_dir, &sessions);
+        dead::clear(common_dir, &sessions);
         let name = getrandom::u64().map_err(|error| {
             EffectError::internal(format!("{}: no randomness: {error}", task.kind()))
         })?;
@@ -144,7 +144,7 @@ impl Session {
                 Err(error) => return Err(fail(error)),
             }
             job.check(task)?;
-            if !remove_if_dead(&path) {
+            if !dead::remove_lock(&path) {
                 if started.elapsed() > self.patience {
                     return Err(task.error(
                         ErrorCode::Unavailable,
@@ -265,7 +265,7 @@ impl Drop for Lock<'_> {
 }
 
 /// Device and inode: the same for all links to one file, and only for them.
-fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+pub(super) fn identity(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
@@ -273,68 +273,6 @@ fn with_suffix(target: &Path) -> PathBuf {
     let mut path = target.as_os_str().to_owned();
     path.push(".lock");
     path.into()
-}
-
-/// Clears up after sessions whose process has died.
-fn clear_dead(common_dir: &Path, sessions: &Path) {
-    for session in fs::read_dir(sessions).into_iter().flatten().flatten() {
-        let is_session = session.file_type().is_ok_and(|kind| kind.is_dir())
-            && session
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(b"session-");
-        if !is_session {
-            continue;
-        }
-        let folder = session.path();
-        for name in small_file::read(&folder.join("locks"))
-            .unwrap_or_default()
-            .split(|byte| *byte == b'\n')
-        {
-            let name = small_file::path_from(name);
-            let is_plain = name
-                .components()
-                .all(|part| matches!(part, std::path::Component::Normal(_)));
-            if is_plain && name.extension().is_some_and(|suffix| suffix == "lock") {
-                remove_if_dead(&common_dir.join(name));
-            }
-        }
-        if remove_if_dead(&folder.join("owner")) {
-            tracing::info!(folder = %common_dir.display(), "cleared up after a git write whose process had died");
-            let _ = fs::remove_dir_all(&folder);
-        }
-    }
-}
-
-/// Removes a lock that is ours and whose holder has died; tells whether it is gone.
-fn remove_if_dead(path: &Path) -> bool {
-    let Ok(found) = fs::symlink_metadata(path) else {
-        return true;
-    };
-    if !found.is_file() || found.len() != MARK.len() as u64 {
-        return false;
-    }
-    let Ok(mut file) = File::open(path) else {
-        return false;
-    };
-    let mut content = Vec::new();
-    let read = (&mut file)
-        .take(MARK.len() as u64 + 1)
-        .read_to_end(&mut content);
-    if read.is_err() || content != MARK {
-        return false;
-    }
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return false,
-    }
-    // While the kernel lock is ours nobody else takes this file for dead, so
-    // the name still stands for it when it is removed.
-    let is_same = matches!(
-        (file.metadata(), fs::symlink_metadata(path)),
-        (Ok(opened), Ok(found)) if identity(&opened) == identity(&found)
-    );
-    is_same && fs::remove_file(path).is_ok()
 }
 
 #[cfg(test)]
@@ -348,10 +286,9 @@ mod tests {
     }
 
     fn session(common_dir: &Path) -> Session {
-        Session {
-            patience: Duration::from_millis(50),
-            ..Session::begin(&task(), common_dir).unwrap()
-        }
+        let mut session = Session::begin(&task(), common_dir).unwrap();
+        session.patience = Duration::from_millis(50);
+        session
     }
 
     #[test]

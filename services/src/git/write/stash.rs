@@ -7,7 +7,7 @@ use std::fs;
 use exomonad_schema::effects::git::{GitPoppedStash, GitStashEntry, GitStashed, GitStashes};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::build::CheckoutBuilder;
-use git2::{Commit, Index, Oid, StashApplyOptions};
+use git2::{CheckoutNotificationType, Commit, Index, Oid, StashApplyOptions};
 
 use super::index::{self, LockedIndex};
 use super::refs::{self, Before};
@@ -164,23 +164,36 @@ pub(in crate::git) fn pop(
     let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), &repository)?;
     locked.check_no_conflicts(writing)?;
     locked.check_not_sparse(writing)?;
-    let mut options = StashApplyOptions::new();
-    let mut checkout = CheckoutBuilder::new();
-    checkout
-        .safe()
-        .allow_conflicts(true)
-        .overwrite_ignored(false);
-    options.checkout_options(checkout);
-    repository
-        .stash_apply(number, Some(&mut options))
-        .map_err(|error| match error.code() {
-            git2::ErrorCode::Conflict | git2::ErrorCode::Uncommitted => writing.task().error(
+    let mut in_the_way = Vec::new();
+    let applied = {
+        let mut checkout = CheckoutBuilder::new();
+        checkout
+            .safe()
+            .notify_on(CheckoutNotificationType::CONFLICT)
+            .notify(|_, path, _, _, _| {
+                in_the_way.extend(path.map(|path| path.to_string_lossy().into_owned()));
+                true
+            });
+        let mut options = StashApplyOptions::new();
+        options.checkout_options(checkout);
+        repository.stash_apply(number, Some(&mut options))
+    };
+    applied.map_err(|error| match error.code() {
+        git2::ErrorCode::Conflict | git2::ErrorCode::Uncommitted => {
+            let files = match index::listed(&in_the_way) {
+                files if files.is_empty() => "staged changes".to_owned(),
+                files => files,
+            };
+            writing.task().error(
                 ErrorCode::Conflict,
-                "the stash meets changes that are not committed; commit or stash them first; \
-                 it is still in the list",
-            ),
-            _ => writing.git_error(&error),
-        })?;
+                format_args!(
+                    "the stash meets what is not committed: {files}; commit or stash that first; \
+                     the stash is still in the list"
+                ),
+            )
+        }
+        _ => writing.git_error(&error),
+    })?;
     let conflicts = index::conflicts(&locked.index).map_err(|error| writing.git_error(&error))?;
     locked.finish(writing)?;
     if conflicts.is_empty() {

@@ -6,8 +6,9 @@ use git2::CheckoutNotificationType;
 use git2::build::CheckoutBuilder;
 
 use super::Writing;
+use super::head_file::{self, Head};
 use super::index::{self, LockedIndex};
-use super::refs::{self, Head};
+use super::refs;
 use crate::git::{head, submodule};
 
 /// Checks a branch out.
@@ -27,7 +28,7 @@ pub(in crate::git) fn switch(
             format_args!("there is no branch {branch:?}; make it first, from `ref` when it is to follow another"),
         )
     })?;
-    if let Some(place) = refs::worktree_of(writing, &name) {
+    if let Some(place) = head_file::worktree_of(writing, &name) {
         return Err(writing.task().error(
             ErrorCode::Conflict,
             format_args!("the branch {branch:?} is checked out in {place}"),
@@ -49,7 +50,7 @@ pub(in crate::git) fn switch(
         None => before.commit.map(|id| id.to_string()).unwrap_or_default(),
     };
     let message = format!("checkout: moving from {from} to {branch}");
-    refs::set_head(writing, Head::Branch(&name), before.commit, id, &message)?;
+    head_file::set(writing, Head::Branch(&name), before.commit, id, &message)?;
     head::read(&writing.opened)
 }
 

@@ -12,7 +12,7 @@ use git2::build::CheckoutBuilder;
 
 use super::index::{self, LockedIndex};
 use super::refs::{self, Before};
-use super::{Writing, branch};
+use super::{Writing, branch, head_file};
 use crate::git::open::{self, Opened};
 use crate::git::roots::Place;
 use crate::git::{small_file, status, worktree};
@@ -48,7 +48,7 @@ pub(in crate::git) fn add(
             ));
         }
     };
-    let elsewhere = refs::worktree_of(writing, &name).or_else(|| {
+    let elsewhere = head_file::worktree_of(writing, &name).or_else(|| {
         let head = small_file::read(&writing.opened.git_dir().join("HEAD"))?;
         let is_here = head.strip_prefix(b"ref:")?.trim_ascii() == name.as_bytes();
         (is_here && writing.opened.work_dir().is_ok()).then(|| "this worktree".to_owned())
