@@ -167,9 +167,7 @@ async fn a_list_has_the_role_s_containers_and_no_others() {
     assert!(ids(json!({ "all": true, "name": ".*" })).await.is_empty());
 
     let foreign = stage.foreign();
-    let stranger = stage
-        .docker
-        .list(&foreign, request(json!({ "all": true })));
+    let stranger = stage.docker.list(&foreign, request(json!({ "all": true })));
     assert!(stranger.await.unwrap().containers.is_empty());
     let labels = json!({ "all": true, "labels": {"exomonad-test": stage.own} });
     let sneaky = crate::stage::call_with(&["exomonad-test=another"], &[]);
