@@ -136,27 +136,12 @@ fn spawn_kill(running: Running) -> Option<JoinHandle<bool>> {
 impl Running {
     /// Returns when nothing of it is left.
     async fn kill(&self) {
+        let client = &self.session.client;
         let mut not_begun = 0;
         loop {
-            let is_swept = match self.sweep().await {
-                Ok(is_swept) => is_swept,
-                // A container that is gone, or does not run, runs no command.
-                Err(EngineError::DockerResponseServerError {
-                    status_code: 404, ..
-                }) => return,
-                Err(error) => {
-                    tracing::debug!(container = %self.container, %error, "no shell to kill an exec with");
-                    false
-                }
-            };
-            match self.session.client.inspect_exec(&self.exec).await {
-                Ok(state) if state.running == Some(true) => {
-                    if let Some(pid) = state.pid {
-                        self.sweep_on_host(pid).await;
-                    }
-                }
-                Ok(state) if state.exit_code.is_some() => {
-                    if is_swept || self.sweep_on_host(0).await || self.has_ended().await {
+            match client.inspect_exec(&self.exec).await {
+                Ok(state) if state.running == Some(true) || state.exit_code.is_some() => {
+                    if self.is_gone_after_sweeping(state.pid.unwrap_or(0)).await {
                         return;
                     }
                 }
@@ -166,13 +151,37 @@ impl Running {
                         return;
                     }
                 }
-                Err(EngineError::DockerResponseServerError {
-                    status_code: 404, ..
-                }) => return,
+                Err(error) if is_gone(&error) => return,
                 // The engine may be on its way back.
                 Err(_) => {}
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    /// Kills inside the container, and on the host what that has not reached; whether nothing is
+    /// left. `pid` is the command's number on the host.
+    async fn is_gone_after_sweeping(&self, pid: i64) -> bool {
+        let is_clean = match self.sweep().await {
+            Ok(is_clean) => is_clean,
+            Err(error) if is_gone(&error) => return true,
+            Err(error) => {
+                tracing::debug!(container = %self.container, %error, "an exec is killed on the host");
+                false
+            }
+        };
+        if is_clean && !self.runs().await {
+            return true;
+        }
+        let is_clean = self.sweep_on_host(pid).await;
+        (is_clean && !self.runs().await) || self.has_ended().await
+    }
+
+    /// Whether the engine says that the command runs, or cannot say.
+    async fn runs(&self) -> bool {
+        match self.session.client.inspect_exec(&self.exec).await {
+            Ok(state) => state.running != Some(false),
+            Err(error) => !is_gone(&error),
         }
     }
 
@@ -225,8 +234,18 @@ impl Running {
             Ok(inspected) => inspected
                 .state
                 .is_some_and(|state| state.running == Some(false)),
-            Err(EngineError::DockerResponseServerError { status_code, .. }) => status_code == 404,
-            Err(_) => false,
+            Err(error) => is_gone(&error),
         }
     }
+}
+
+/// Whether the engine knows no such thing: where the container is gone, no command of it runs.
+fn is_gone(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::DockerResponseServerError {
+            status_code: 404,
+            ..
+        }
+    )
 }

@@ -62,15 +62,14 @@ impl Output {
     }
 
     pub(super) fn finish(self) -> DockerOutput {
-        let truncated = self.stdout.is_cut || self.stderr.is_cut;
-        let (stdout, stdout_bytes) = self.stdout.text();
-        let (stderr, stderr_bytes) = self.stderr.text();
+        let (stdout, stdout_bytes, stdout_is_cut) = self.stdout.text();
+        let (stderr, stderr_bytes, stderr_is_cut) = self.stderr.text();
         DockerOutput {
             stdout,
             stdout_bytes,
             stderr,
             stderr_bytes,
-            truncated,
+            truncated: stdout_is_cut || stderr_is_cut,
         }
     }
 }
@@ -103,14 +102,16 @@ impl Kept {
         }
     }
 
-    fn text(mut self) -> (String, Option<Base64>) {
+    /// As text, as bytes when it is none, and whether it was cut.
+    fn text(mut self) -> (String, Option<Base64>, bool) {
         if self.keep == Keep::End {
             self.cut_beginning();
         }
         if self.is_cut {
             self.drop_half_a_character();
         }
-        Base64::lossy_text(&self.bytes)
+        let (text, bytes) = Base64::lossy_text(&self.bytes);
+        (text, bytes, self.is_cut)
     }
 
     /// A text that was cut in the middle of a character is still a text.

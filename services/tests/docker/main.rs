@@ -14,3 +14,4 @@ mod lifecycle;
 mod looking;
 mod spawn;
 mod stage;
+mod tls;

@@ -185,13 +185,17 @@ async fn remove_all(label: &str) {
         .filters(&filters)
         .build();
     for container in engine.list_containers(Some(options)).await.unwrap() {
-        let options = RemoveContainerOptionsBuilder::new()
-            .force(true)
-            .v(true)
-            .build();
-        let _ = engine
-            .remove_container(&container.id.unwrap(), Some(options))
-            .await;
+        let id = container.id.unwrap();
+        // The engine may be too busy to see at once that it has ended.
+        for _ in 0..5 {
+            let options = RemoveContainerOptionsBuilder::new()
+                .force(true)
+                .v(true)
+                .build();
+            if engine.remove_container(&id, Some(options)).await.is_ok() {
+                break;
+            }
+        }
     }
     let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
     for volume in engine
