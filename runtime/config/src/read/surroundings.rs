@@ -106,11 +106,14 @@ fn check_root(key: KeyPath, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
+/// Reads a variable.
+type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
 /// What is kept in a file or a variable, and the keys that say in which.
 struct Kept {
     file: &'static str,
     env: &'static str,
-    resolve: fn(&TokenSource, &dyn Fn(&str) -> Option<String>) -> Result<Secret, TokenError>,
+    resolve: fn(&TokenSource, Environment<'_>) -> Result<Secret, TokenError>,
     in_file: &'static str,
     in_variable: &'static str,
 }
