@@ -76,11 +76,12 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
 
 /// Starts logging to standard error.
 pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
-    // What the watcher of the plugin folder says about its own workings comes first, so that the
-    // configuration can still ask for it.
-    let filter = EnvFilter::try_new(format!("notify=warn,{filter}")).map_err(|error| {
-        CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}"))
-    })?;
+    // What libraries say about their own workings comes first, so that the configuration can still ask
+    // for it. The client of Docker would repeat whole requests, environment variables included.
+    let filter =
+        EnvFilter::try_new(format!("notify=warn,bollard=info,{filter}")).map_err(|error| {
+            CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}"))
+        })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -23,7 +23,7 @@ pub(super) fn limit(
         "memoryBytes",
         request.memory_bytes,
         MIN_MEMORY_BYTES,
-        ("docker.max_memory_bytes", config.max_memory_bytes),
+        ("docker.max_memory", config.max_memory_bytes),
     )?;
     let cpu_millis = within(
         task,
@@ -116,6 +116,6 @@ mod tests {
         }
         let error = limited(r#","memoryBytes":18446744073709551615"#).unwrap_err();
         assert_eq!(error.code, ErrorCode::LimitExceeded);
-        assert!(error.message.contains("docker.max_memory_bytes"), "{error}");
+        assert!(error.message.contains("docker.max_memory"), "{error}");
     }
 }

@@ -48,7 +48,7 @@ fn classify(stderr: &str) -> (ErrorCode, &'static str) {
     ]) {
         (
             ErrorCode::Unauthenticated,
-            "the remote does not accept the host's credentials; check `git.token` and `git.token_hosts` \
+            "the remote does not accept the host's credentials; check `git.token_file` and `git.token_hosts` \
              in exomonad.toml, or the ssh agent's keys",
         )
     } else if says(&["host key verification failed"]) {
