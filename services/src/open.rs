@@ -105,7 +105,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
 mod tests {
     use std::fs;
 
-    use exomonad_schema::{EffectHandler, EffectKind, ErrorCode};
+    use exomonad_schema::{Bounds, EffectHandler, EffectKind, ErrorCode};
 
     use super::*;
     use crate::test_call::call;
@@ -118,8 +118,13 @@ mod tests {
             let answer = services.handle(&call("tl"), *kind, b"{}").await;
             assert_ne!(answer.error_code(), Some(ErrorCode::Internal), "{kind}");
         }
+        let mut call = call("tl");
+        call.bounds = Arc::new(Bounds {
+            repos: vec!["a/*".to_owned()],
+            ..Bounds::default()
+        });
         let answer = services
-            .handle(&call("tl"), EffectKind::GitHubGetRepo, br#"{"repo":"a/b"}"#)
+            .handle(&call, EffectKind::GitHubGetRepo, br#"{"repo":"a/b"}"#)
             .await;
         assert_eq!(answer.error_code(), Some(ErrorCode::Unauthenticated));
         assert!(

@@ -114,6 +114,8 @@ struct Kept {
     file: &'static str,
     env: &'static str,
     resolve: fn(&TokenSource, Environment<'_>) -> Result<Secret, TokenError>,
+    /// Whether the operator makes it, and so can make a better one.
+    is_made_here: bool,
     in_file: &'static str,
     in_variable: &'static str,
 }
@@ -122,12 +124,14 @@ const TOKEN: Kept = Kept {
     file: "token_file",
     env: "token_env",
     resolve: |source, env| source.resolve(env),
+    is_made_here: true,
     in_file: "the file holds nothing but the token; `openssl rand -hex 32` makes one",
     in_variable: "the variable holds nothing but the token; `openssl rand -hex 32` makes one",
 };
 
 /// A token that somebody else has made.
 const SERVICE_TOKEN: Kept = Kept {
+    is_made_here: false,
     in_file: "the file holds the token and nothing else",
     in_variable: "the variable holds the token and nothing else",
     ..TOKEN
@@ -137,6 +141,7 @@ const SECRET: Kept = Kept {
     file: "file",
     env: "env",
     resolve: |source, env| source.resolve_text(env),
+    is_made_here: false,
     in_file: "the file holds the secret and nothing else",
     in_variable: "the variable holds the secret and nothing else",
 };
@@ -179,7 +184,7 @@ fn check_token(
             findings.error(key, Code::Token, error.to_string(), help);
         }
         Ok(secret) => {
-            if secret.len() < SHORTEST_TOKEN {
+            if kept.is_made_here && secret.len() < SHORTEST_TOKEN {
                 findings.warn(
                     key.clone(),
                     Code::Insecure,
