@@ -248,6 +248,7 @@ async fn a_client_that_sends_on_can_still_read_why_it_was_refused() {
         }
         let said = connection.read_to_end().await;
         assert!(said.starts_with("HTTP/1.1 413"), "{said:?}");
+        assert!(said.contains("connection: close"), "{said:?}");
     }
 }
 

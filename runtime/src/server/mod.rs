@@ -10,16 +10,19 @@ pub mod report;
 pub mod routes;
 
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
@@ -121,14 +124,64 @@ pub fn router(app: App) -> Router {
 
 /// What holds for every request: the names in it are this server's, and it ends in time, its body included.
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    if let Err(failure) = app.guard.check_names(request.uri(), request.headers()) {
-        return failure.into_response();
-    }
+    let (request, unread) = Watched::over(request);
     let limit = app.house.config.server.request_timeout;
-    // Dropping the work cancels it, down to the guest.
-    match tokio::time::timeout(limit.get(), next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Failure::Timeout(limit.to_string()).into_response(),
+    let mut response = match app.guard.check_names(request.uri(), request.headers()) {
+        Err(failure) => failure.into_response(),
+        // Dropping the work cancels it, down to the guest.
+        Ok(()) => match tokio::time::timeout(limit.get(), next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Failure::Timeout(limit.to_string()).into_response(),
+        },
+    };
+    if unread.load(Ordering::Relaxed) {
+        // The connection ends then, and a client that is not told would send its next request into it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+/// A request's body that notes when it has been read to its end.
+struct Watched {
+    body: Body,
+    unread: Arc<AtomicBool>,
+}
+
+impl Watched {
+    /// The request, and whether there is more of its body.
+    fn over(request: Request) -> (Request, Arc<AtomicBool>) {
+        let (head, body) = request.into_parts();
+        let unread = Arc::new(AtomicBool::new(!body.is_end_stream()));
+        let watched = Self {
+            body,
+            unread: unread.clone(),
+        };
+        (Request::from_parts(head, Body::new(watched)), unread)
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.unread.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
