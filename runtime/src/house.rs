@@ -141,12 +141,20 @@ fn services_config(
     let git = &config.git;
     let github_token = token(config.github.token_source())?;
     let author = git.author_name.clone().zip(git.author_email.clone());
+    let github_host = github_host(&config.github.base_url);
+    let own_token = token(git.token_source())?;
+    // GitHub's token is for GitHub alone, wherever that is.
+    let token_hosts = match &own_token {
+        Some(_) => git.token_hosts.clone(),
+        None => github_host.iter().cloned().collect(),
+    };
     services.git = GitConfig {
         author: author.map(|(name, email)| Author { name, email }),
-        token: token(git.token_source())?
+        token: own_token
             .or_else(|| github_token.clone())
             .map(GitToken::new),
-        token_hosts: git.token_hosts.clone(),
+        token_hosts,
+        github_host,
         remote_hosts: git.remote_hosts.clone(),
         plain_http_hosts: git.plain_http_hosts.clone(),
         local_remotes: git.local_remotes,
@@ -184,6 +192,17 @@ fn services_config(
         services.http.secrets.insert(name.clone(), kept);
     }
     Ok(services)
+}
+
+/// The host that GitHub serves repositories from, by where its API is.
+fn github_host(base_url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(base_url).ok()?;
+    let host = url.host_str()?;
+    Some(match (host, url.port()) {
+        ("api.github.com", _) => "github.com".to_owned(),
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    })
 }
 
 /// One engine for each size of stack: a pool is made of stacks of one size.

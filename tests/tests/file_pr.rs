@@ -1,6 +1,6 @@
 //! A tool that acts: from HTTP through the guest to git and GitHub, with the host's credentials.
 
-use exomonad_tests::{Host, Place, WebServer};
+use exomonad_tests::{Guest, Host, Place, WebServer};
 use serde_json::json;
 
 const TOKEN: &str = "ghp_0123456789abcdefPlanted";
@@ -53,4 +53,34 @@ async fn without_the_grant_nothing_is_pushed() {
     assert!(denied.text().contains("`git.push`"), "{denied:?}");
     assert_eq!(place.git(&["-C", "remote.git", "branch"]), "");
     assert_eq!(github.requests(), 0);
+}
+
+#[tokio::test]
+async fn on_github_git_reaches_no_more_than_the_api_does() {
+    let asker = Guest::answering("").forwarding(&["git_push", "git_fetch"]);
+    let place = Place::new()
+        .config(
+            "[server]\nraw_calls = true\n[role.asker]\neffects = ['git.*']\nrepos = ['acme/*']\n",
+        )
+        .env("GITHUB_TOKEN", TOKEN)
+        .plugin("asker.wat", asker.wat());
+    for (remote, url) in [
+        ("origin", "https://github.com/evil/payroll.git"),
+        ("ssh", "git@github.com:evil/payroll.git"),
+        ("port", "ssh://git@ssh.github.com:443/evil/payroll"),
+        ("odd", "https://github.com/acme/web/../../evil/payroll"),
+    ] {
+        place.git(&["remote", "add", remote, url]);
+    }
+    let host = place.serve().await;
+    for effect in ["git_push", "git_fetch"] {
+        for remote in ["origin", "ssh", "port", "odd"] {
+            let answer = host
+                .effect("asker", effect, json!({"remote": remote}))
+                .await;
+            assert_eq!(answer["payload"]["code"], "forbidden", "{remote}: {answer}");
+            let message = answer["payload"]["message"].as_str().unwrap_or_default();
+            assert!(message.contains("`role.asker.repos`"), "{message}");
+        }
+    }
 }

@@ -81,9 +81,8 @@ pub fn pr_status(args: PrStatusArgs) -> Result<PrStatus, ToolError> {
         }
         _ => {}
     }
-    let is = |text: &str, states: &[&str]| states.contains(&text);
     for (reviewer, decision) in &reviews {
-        if is(decision, &["changes_requested"]) {
+        if decision == "changes_requested" {
             blockers.push(format!("{reviewer} wants changes"));
         }
     }
@@ -91,7 +90,7 @@ pub fn pr_status(args: PrStatusArgs) -> Result<PrStatus, ToolError> {
         blockers.push(format!("a review of {} is awaited", awaited.join(", ")));
     }
     for (name, outcome) in &checks {
-        if !is(outcome, &["success", "neutral", "skipped"]) {
+        if !is_fine(outcome) {
             blockers.push(format!("the check `{name}` is {outcome}"));
         }
     }
@@ -138,6 +137,19 @@ fn reviews(repo: &str, number: u64) -> Result<BTreeMap<String, String>, ToolErro
     Ok(newest)
 }
 
+/// Whether a check with this outcome does not stand in the way.
+fn is_fine(outcome: &str) -> bool {
+    matches!(outcome, "success" | "neutral" | "skipped")
+}
+
+/// Notes an outcome. Names are not unique: of several, one that stands in the way is kept.
+fn note(checks: &mut BTreeMap<String, String>, name: String, outcome: String) {
+    let known = checks.entry(name).or_insert_with(|| outcome.clone());
+    if is_fine(known) {
+        *known = outcome;
+    }
+}
+
 fn checks(repo: &str, sha: &str) -> Result<BTreeMap<String, String>, ToolError> {
     let mut checks = BTreeMap::new();
     let mut page = Some(1);
@@ -152,14 +164,13 @@ fn checks(repo: &str, sha: &str) -> Result<BTreeMap<String, String>, ToolError> 
                 Some(conclusion) => term(conclusion),
                 None => term(&run.status),
             };
-            // The newest run of a name comes first.
-            checks.entry(run.name).or_insert(outcome);
+            note(&mut checks, run.name, outcome);
         }
         page = found.next_page.map(u64::from);
     }
     let combined = github::get_combined_status(&GitHubGetCombinedStatus::new(repo, sha))?;
     for status in combined.statuses {
-        checks.insert(status.context, term(&status.state));
+        note(&mut checks, status.context, term(&status.state));
     }
     Ok(checks)
 }

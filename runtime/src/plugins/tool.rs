@@ -73,13 +73,17 @@ impl CheckedTool {
 }
 
 /// The parts of a schema once every local reference is replaced by what it names. A reference into
-/// itself counts once.
+/// itself counts once; one that is no plain pointer (an anchor, another document) counts as too many.
 fn unfolded(schema: &Value) -> u64 {
     fn of(root: &Value, at: &Value, depth: u32, known: &RefCell<HashMap<String, u64>>) -> u64 {
         if depth > DEEPEST {
             return MOST_PARTS + 1;
         }
         parts(at, &|object| {
+            // Where these lead cannot be told by looking.
+            if object.get("$dynamicRef").is_some_and(Value::is_string) {
+                return MOST_PARTS + 1;
+            }
             let Some(pointer) = object.get("$ref").and_then(Value::as_str) else {
                 return 1;
             };
@@ -90,7 +94,7 @@ fn unfolded(schema: &Value) -> u64 {
             let target = pointer
                 .strip_prefix('#')
                 .and_then(|path| root.pointer(path));
-            let count = target.map_or(1, |target| of(root, target, depth + 1, known));
+            let count = target.map_or(MOST_PARTS + 1, |target| of(root, target, depth + 1, known));
             known.borrow_mut().insert(pointer.to_owned(), count);
             count
         })
@@ -132,7 +136,9 @@ fn validator(schema: &RawJson) -> Result<(Validator, u64), String> {
     }
     let parts = unfolded(&schema);
     if parts > MOST_PARTS {
-        return Err(format!("unfolds to more than {MOST_PARTS} parts"));
+        return Err(format!(
+            "unfolds to more than {MOST_PARTS} parts, or refers to something else than `#/…` in itself"
+        ));
     }
     jsonschema::draft202012::meta::validate(&schema)
         .map_err(|error| format!("is no valid JSON Schema: {error}"))?;
@@ -163,6 +169,13 @@ mod tests {
             defs.join(",")
         );
         assert!(unfolded(&schema(bomb)) > MOST_PARTS);
+        for reference in [
+            r##""$ref":"#bomb""##,
+            r##""$ref":"#/$defs/a%31""##,
+            r##""$dynamicRef":"#a""##,
+        ] {
+            assert!(unfolded(&schema(format!("{{{reference}}}"))) > MOST_PARTS);
+        }
         let chain =
             (0..10_000).map(|nth| format!(r##""a{nth}":{{"$ref":"#/$defs/a{}"}}"##, nth + 1));
         let chain = format!(r#"{{"$defs":{{{}}}}}"#, chain.collect::<Vec<_>>().join(","));

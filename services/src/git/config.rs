@@ -30,6 +30,9 @@ pub struct GitConfig {
     /// port is not the scheme's own. Exactly these; the token goes by https, or
     /// by http where that is allowed.
     pub token_hosts: Vec<String>,
+    /// The host of GitHub's repositories, such as `github.com`: there, push and fetch reach only what the
+    /// role's `repos` allow.
+    pub github_host: Option<String>,
     /// The hosts push and fetch may go to, by https and ssh: `host`, `host:port`,
     /// `*.example.com`, or `*` for any.
     pub remote_hosts: Vec<String>,
@@ -59,6 +62,7 @@ impl Default for GitConfig {
             token: None,
             token_user: "x-access-token".to_owned(),
             token_hosts: Vec::new(),
+            github_host: None,
             remote_hosts: vec!["*".to_owned()],
             plain_http_hosts: Vec::new(),
             local_remotes: false,

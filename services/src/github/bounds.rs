@@ -4,7 +4,7 @@ use exomonad_schema::Bounds;
 use exomonad_schema::value::RepoName;
 
 /// Whether one of the role's patterns fits. Case does not matter, as on GitHub.
-pub(super) fn allow(bounds: &Bounds, repo: &RepoName) -> bool {
+pub(crate) fn allow(bounds: &Bounds, repo: &RepoName) -> bool {
     bounds.repos.iter().any(|pattern| {
         pattern.split_once('/').is_some_and(|(owner, name)| {
             fits(owner.as_bytes(), repo.owner().as_bytes())

@@ -70,6 +70,7 @@ use octocrab::Octocrab;
 use tokio::sync::Semaphore;
 
 pub use base::BadBase;
+pub(crate) use bounds::allow;
 pub use config::{GitHubConfig, GitHubConfigError};
 pub use token::{Token, TokenError, TokenPlace};
 

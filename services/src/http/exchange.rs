@@ -50,6 +50,15 @@ pub(super) async fn run(
         ..
     } = request;
     let max_response = max_response.min(http.config.max_response_bytes);
+    let carries_secret = Placeholders::stands_in(&url)
+        || headers.values().any(|value| Placeholders::stands_in(value))
+        || std::str::from_utf8(&body).is_ok_and(Placeholders::stands_in);
+    if carries_secret {
+        // What hides a secret from the search that takes it out again.
+        headers.retain(|name, _| !hides(name));
+    }
+    // As the guest knows it: filled in, a secret in it could be spelled in other ways.
+    let mut shown = url.clone();
     let mut url = parse(&url, bounds, &placeholders)?;
     let mut redirects = 0;
     loop {
@@ -74,7 +83,7 @@ pub(super) async fn run(
             .map_err(|error| failure(error, &reach.host))?;
         let next = next_hop(&response, &url);
         let Some(next) = next.filter(|_| max_redirects > 0) else {
-            return read(response, max_response, &reach.host, &placeholders).await;
+            return read(response, shown, max_response, &reach.host, &placeholders).await;
         };
         if redirects == max_redirects {
             return Err(HttpFailure::new(
@@ -87,10 +96,12 @@ pub(super) async fn run(
         if matches!(response.status().as_u16(), 301..=303) && method != Method::HEAD {
             method = Method::GET;
             body.clear();
+            headers.retain(|name, _| !name.to_ascii_lowercase().starts_with("content-"));
         }
         if next.origin() != url.origin() {
             headers.retain(|name, value| !is_credential(name) && !Placeholders::stands_in(value));
         }
+        shown = placeholders.take_out_of_text(next.to_string());
         url = next;
     }
 }
@@ -192,6 +203,12 @@ fn compose(
 ) -> Result<RequestBuilder, HttpFailure> {
     let mut request = client.request(method.clone(), url.clone());
     for (name, value) in headers {
+        if is_the_hosts_own(name) {
+            return Err(HttpFailure::new(
+                ErrorCode::InvalidInput,
+                format!("the header `{name}` is set by the host: leave it out"),
+            ));
+        }
         let value = placeholders.fill(value, &reach.host, reach.is_safe())?;
         let parsed = header::HeaderName::from_bytes(name.as_bytes())
             .ok()
@@ -231,15 +248,42 @@ fn next_hop(response: &Response, url: &Url) -> Option<Url> {
     url.join(location.to_str().ok()?).ok()
 }
 
+/// Whether a header says where a message goes or where it ends: of one that a guest chose, the next request
+/// on the same connection could be taken for a part.
+fn is_the_hosts_own(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    header.starts_with("proxy-")
+        || [
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "keep-alive",
+            "te",
+            "trailer",
+            "upgrade",
+            "expect",
+        ]
+        .contains(&header.as_str())
+}
+
+/// Whether a header asks for the answer in another form than as it is.
+fn hides(header: &str) -> bool {
+    ["accept-encoding", "range", "if-range"]
+        .iter()
+        .any(|name| header.eq_ignore_ascii_case(name))
+}
+
 /// Whether a header is for the server it was sent to alone.
 fn is_credential(header: &str) -> bool {
-    ["authorization", "cookie", "proxy-authorization"]
+    ["authorization", "cookie"]
         .iter()
         .any(|name| header.eq_ignore_ascii_case(name))
 }
 
 async fn read(
     mut response: Response,
+    url: String,
     limit: u64,
     host: &str,
     placeholders: &Placeholders<'_>,
@@ -257,7 +301,6 @@ async fn read(
             .or_insert(value);
     }
     let status = response.status().as_u16();
-    let url = placeholders.take_out_of_text(response.url().to_string());
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut body, whole) = (Vec::new(), limit.saturating_add(placeholders.overhang()));
     let mut truncated = false;

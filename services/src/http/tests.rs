@@ -242,6 +242,49 @@ async fn a_server_that_repeats_a_secret_tells_the_guest_nothing() {
 }
 
 #[tokio::test]
+async fn a_guest_does_not_say_where_a_message_goes_or_ends() {
+    let server = Server::answering(&[OK]).await;
+    for name in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "connection",
+        "Proxy-Authorization",
+    ] {
+        let mut request = get(server.url("127.0.0.1"));
+        request.headers = BTreeMap::from([(name.to_owned(), "5".to_owned())]);
+        let (code, message) = code(&hosts(&["127.0.0.1"]), request).await;
+        assert_eq!(code, ErrorCode::InvalidInput, "{message}");
+        assert!(message.contains(name), "{message}");
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_secret_with_blanks_in_an_address_is_not_told_encoded() {
+    let server = Server::answering(&[OK]).await;
+    let http = http(&[("KEY", "correct horse", "127.0.0.1")]);
+    let mut bounds = hosts(&["127.0.0.1"]);
+    bounds.secrets = vec!["KEY".to_owned()];
+    let mut request = get(format!(
+        "{}?key={{{{secret:KEY}}}}",
+        server.url("127.0.0.1")
+    ));
+    request.headers = BTreeMap::from([("Range".to_owned(), "bytes=7-9".to_owned())]);
+    let answer = http.send(&bounds, None, request).await.unwrap();
+    assert!(
+        answer.url.ends_with("?key={{secret:KEY}}"),
+        "{}",
+        answer.url
+    );
+    let seen = server.seen().remove(0);
+    assert!(
+        seen.contains("correct%20horse") && !seen.to_lowercase().contains("range"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
 async fn what_goes_wrong_has_its_code_and_names_the_host_alone() {
     let bounds = hosts(&["127.0.0.1", "nowhere.invalid"]);
     let silent = Server::answering(&["nothing"]).await;

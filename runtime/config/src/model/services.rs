@@ -19,13 +19,14 @@ pub struct GitConfig {
     /// The mail address that goes with `author_name`.
     #[schemars(example = &"agents@example.com")]
     pub author_email: Option<String>,
-    /// File with the token that git servers are shown. By default GitHub's token, from `[github]`.
+    /// File with the token that git servers are shown. Without one, GitHub is shown its own token, from
+    /// `[github]`, and no other host is shown any.
     #[schemars(extend("format" = "path"), example = &"/run/secrets/git-token")]
     pub token_file: Option<PathBuf>,
     /// Environment variable with that token, instead of `token_file`.
     #[schemars(extend("format" = "environment-variable"), example = &"GIT_TOKEN")]
     pub token_env: Option<String>,
-    /// The hosts that are shown the token, with a port where it is not the usual one. It goes by https
+    /// The hosts that are shown this token, with a port where it is not the usual one. It goes by https
     /// only, or by http where that is allowed.
     pub token_hosts: Vec<String>,
     /// The hosts that pushes and fetches may go to, by https and ssh: `example.com`, `*.example.com`, or

@@ -40,6 +40,7 @@ pub(in crate::git) async fn fetch(
         })
         .await?;
     let task = Task::new(EffectKind::GitFetch, call, &working_dir);
+    super::check_repo(&task, &git.config, call, &plan.address)?;
     let said = {
         let _place = git.place_for_git(&task).await?;
         command::run(

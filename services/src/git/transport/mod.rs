@@ -26,7 +26,8 @@ mod push;
 mod shadow;
 mod token;
 
-use exomonad_schema::EffectError;
+use exomonad_schema::value::RepoName;
+use exomonad_schema::{CallContext, EffectError, ErrorCode};
 
 pub(super) use fetch::fetch;
 pub(super) use push::push;
@@ -36,7 +37,9 @@ use super::GitConfig;
 use super::open::Opened;
 use super::remote;
 use super::roots::Roots;
+use super::task::Task;
 use super::write::refs;
+use crate::github;
 use address::Address;
 
 /// Which of a remote's URLs is meant.
@@ -65,6 +68,42 @@ fn address_of(
         Some(url) => address::parse(opened.task(), &url, config, roots),
         None => Err(remote::unknown(opened, remote)),
     }
+}
+
+/// On GitHub a role reaches the repositories it is granted, by git as by the API: what the host's
+/// credentials open is no measure of what a role may.
+fn check_repo(
+    task: &Task,
+    config: &GitConfig,
+    call: &CallContext,
+    address: &Address,
+) -> Result<(), EffectError> {
+    let remote = address.url.split_once("://").map(|(_, rest)| rest);
+    let Some((github, remote)) = config.github_host.as_deref().zip(remote) else {
+        return Ok(());
+    };
+    let (authority, path) = remote.split_once('/').unwrap_or((remote, ""));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
+    let is_github = [github, &format!("ssh.{github}"), &format!("www.{github}")]
+        .iter()
+        .any(|known| host.eq_ignore_ascii_case(known));
+    if !is_github {
+        return Ok(());
+    }
+    let path = path.trim_matches('/');
+    let repo: Option<RepoName> = path.strip_suffix(".git").unwrap_or(path).parse().ok();
+    if repo.is_some_and(|repo| github::allow(&call.bounds, &repo)) {
+        return Ok(());
+    }
+    Err(task.error(
+        ErrorCode::Forbidden,
+        format_args!(
+            "the remote is {path:?} on {github}, which is not among the repositories that role `{role}` may \
+             reach; if it is meant, add it to `role.{role}.repos` in exomonad.toml",
+            role = call.role
+        ),
+    ))
 }
 
 /// The first value of a remote's setting, as it stands in the repository's

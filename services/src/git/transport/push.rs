@@ -48,6 +48,7 @@ pub(in crate::git) async fn push(
         })
         .await?;
     let task = Task::new(exomonad_schema::EffectKind::GitPush, call, &working_dir);
+    super::check_repo(&task, &git.config, call, &plan.address)?;
     let said = {
         let _place = git.place_for_git(&task).await?;
         command::run(
