@@ -78,11 +78,14 @@ fn check_repo(
     call: &CallContext,
     address: &Address,
 ) -> Result<(), EffectError> {
-    let remote = address.url.split_once("://").map(|(_, rest)| rest);
-    let Some((github, remote)) = config.github_host.as_deref().zip(remote) else {
+    // `ssh://host/path`, or `host:path` as ssh has it in short; a folder has neither.
+    let remote = match address.url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/'),
+        None => address.url.split_once(':'),
+    };
+    let Some((github, (authority, path))) = config.github_host.as_deref().zip(remote) else {
         return Ok(());
     };
-    let (authority, path) = remote.split_once('/').unwrap_or((remote, ""));
     let host = authority.rsplit('@').next().unwrap_or(authority);
     let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
     let is_github = [github, &format!("ssh.{github}"), &format!("www.{github}")]
