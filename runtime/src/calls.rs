@@ -8,9 +8,9 @@ use exomonad_schema::common::{
     CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
 };
 use exomonad_schema::{CallContext, CallId, RawJson};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Violation};
 use crate::gate::{QueueFull, Turn};
 use crate::guest::CallHost;
 use crate::plugins::version::Version;
@@ -79,7 +79,10 @@ impl<'r> Call<'r> {
         let values = arguments.parse().map_err(|error| {
             Failure::InvalidRequest(format!("the arguments cannot be read: {error}"))
         })?;
-        let violations = tool.violations(&values);
+        let violations = match tool.is_long_work(&values) {
+            false => tool.violations(&values),
+            true => self.check_aside(name, values).await?,
+        };
         if !violations.is_empty() {
             return Err(Failure::InvalidArguments {
                 tool: name.to_owned(),
@@ -96,6 +99,18 @@ impl<'r> Call<'r> {
             Ok(output) => Ok(self.answer(output)),
             Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
         }
+    }
+
+    /// Checks arguments on a thread that may be busy for a while.
+    async fn check_aside(&self, tool: &str, arguments: Value) -> Result<Vec<Violation>, Failure> {
+        let (version, tool) = (self.version.clone(), tool.to_owned());
+        let check = move || match version.tool(&tool) {
+            Ok(tool) => tool.violations(&arguments),
+            Err(_) => Vec::new(),
+        };
+        tokio::task::spawn_blocking(check)
+            .await
+            .map_err(|_| Failure::Internal("checking the arguments failed in the host".to_owned()))
     }
 
     /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.

@@ -24,14 +24,18 @@ pub struct CallHost {
     call: CallContext,
     role: Arc<RoleSettings>,
     effects: Arc<dyn EffectHandler>,
+    /// Whether Extism's `http_request` is answered: it takes the same grant as the effect.
+    may_fetch: bool,
 }
 
 impl CallHost {
     /// The host of this call, with the role's effects.
     pub fn new(call: CallContext, role: Arc<RoleSettings>) -> Self {
         let effects = role.effects.clone();
+        let fetch = EffectKind::HttpRequest.capability();
         Self {
             call,
+            may_fetch: role.granted.contains(&fetch),
             role,
             effects,
         }
@@ -43,6 +47,7 @@ impl CallHost {
             call,
             role,
             effects: Arc::new(NoEffects),
+            may_fetch: false,
         }
     }
 }
@@ -95,6 +100,15 @@ impl Host for CallHost {
     }
 
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, HttpError>> {
+        if !self.may_fetch {
+            let capability = EffectKind::HttpRequest.capability();
+            let reason = format!(
+                "`http_request` is not granted; add \"{capability}\" to `{}effects` in exomonad.toml to grant \
+                 it (a plugin that lists its tools or describes itself has no effects)",
+                self.role.key_prefix
+            );
+            return Box::pin(std::future::ready(Err(HttpError::Failed(reason))));
+        }
         let bounds = &self.call.bounds;
         let traceparent = self.call.traceparent.as_deref();
         Box::pin(fetch(&self.role.http, bounds, traceparent, request))

@@ -8,10 +8,7 @@ use exomonad_config::{Config, InstanceMode, TokenSource};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_services::git::Author;
-use exomonad_services::github::Token;
-use exomonad_services::{
-    DockerConfig, GitConfig, GitHubConfig, GitToken, HttpSecret, Secret, ServicesConfig,
-};
+use exomonad_services::{DockerConfig, GitConfig, GitHubConfig, HttpSecret, ServicesConfig};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
@@ -64,8 +61,7 @@ impl House {
             config,
         };
         for name in house.config.roles.keys() {
-            let name: RoleName = name.as_str().parse()?;
-            house.add_role(&name);
+            house.add_role(name);
         }
         Ok(Arc::new(house))
     }
@@ -95,8 +91,7 @@ impl House {
 
     /// Makes the role if the configuration has one of this name, or serves unlisted ones.
     pub fn add_role(&self, name: &RoleName) -> Option<Arc<Role>> {
-        let config_name: exomonad_config::RoleName = name.as_str().parse().ok()?;
-        let settings = self.config.role(&config_name)?;
+        let settings = self.config.role(name)?;
         let engine = self.engines.get(&settings.limits.stack.get())?.clone();
         let role = Role::new(
             name,
@@ -134,8 +129,7 @@ fn services_config(
     env: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<ServicesConfig> {
     let token = |source: Option<TokenSource>| {
-        let secret = source.map(|source| source.resolve(&env)).transpose()?;
-        anyhow::Ok(secret.map(|secret| secret.expose().to_owned()))
+        anyhow::Ok(source.map(|source| source.resolve(&env)).transpose()?)
     };
     let mut services = ServicesConfig::with_state_in(&config.state.dir);
     let git = &config.git;
@@ -150,9 +144,7 @@ fn services_config(
     };
     services.git = GitConfig {
         author: author.map(|(name, email)| Author { name, email }),
-        token: own_token
-            .or_else(|| github_token.clone())
-            .map(GitToken::new),
+        token: own_token.or_else(|| github_token.clone()),
         token_hosts,
         github_host,
         remote_hosts: git.remote_hosts.clone(),
@@ -166,11 +158,12 @@ fn services_config(
     };
     services.github = GitHubConfig {
         base_url: config.github.base_url.clone(),
-        token: github_token.as_deref().map(Token::new).transpose()?,
+        token: github_token,
         time_limit: config.github.time_limit.get(),
         ..GitHubConfig::default()
     };
     let docker = &config.docker;
+    let roles = || config.roles.values().chain([&config.defaults]);
     services.docker = DockerConfig {
         host: docker.host.clone(),
         tls_dir: docker.tls_dir.clone(),
@@ -178,6 +171,10 @@ fn services_config(
         max_memory_bytes: docker.max_memory.get(),
         max_cpu_millis: docker.max_cpu_millis,
         max_processes: docker.max_processes,
+        reserved_labels: roles()
+            .flat_map(|role| &role.labels)
+            .map(|label| label.key.clone())
+            .collect(),
         ..DockerConfig::default()
     };
     services.http.time_limit = config.http.time_limit.get();
@@ -186,7 +183,7 @@ fn services_config(
             continue;
         };
         let kept = HttpSecret {
-            value: Secret::new(source.resolve_text(&env)?.expose()),
+            value: source.resolve_text(&env)?,
             hosts: secret.hosts.iter().map(ToString::to_string).collect(),
         };
         services.http.secrets.insert(name.clone(), kept);

@@ -105,18 +105,12 @@ impl Role {
         services: &Behind,
         sandboxes: Arc<Semaphore>,
     ) -> Self {
-        // Both crates hold role names to the same rule.
-        let config_name: Option<exomonad_config::RoleName> = name.as_str().parse().ok();
-        let key = |field: &str| match &config_name {
-            Some(name) => config.role_key(name, field),
-            None => format!("defaults.{field}"),
-        };
-        let plugin = config_name.as_ref().map(|name| role.plugin_for(name));
+        let key = |field: &str| config.role_key(name, field);
         let kinds = EffectKind::ALL.iter().map(|kind| kind.capability());
         let limits = &role.limits;
         let settings = RoleSettings {
             name: name.clone(),
-            plugin: plugin.unwrap_or_else(|| PluginRef::File(PathBuf::from(name.as_str()))),
+            plugin: role.plugin_for(name),
             config: role.config.clone(),
             http: services.http.clone(),
             bounds: Arc::new(Bounds {
@@ -126,6 +120,7 @@ impl Role {
                 private_hosts: role.private_hosts.iter().map(ToString::to_string).collect(),
                 secrets: role.secrets.clone(),
                 labels: role.labels.iter().map(ToString::to_string).collect(),
+                networks: role.networks.clone(),
             }),
             limits: Limits {
                 wall_time: limits.wall_time.get(),

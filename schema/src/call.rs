@@ -54,6 +54,8 @@ pub struct Bounds {
     /// Labels as `key=value`, or `key` for any value, all of which a container has to carry; none
     /// means no container.
     pub labels: Vec<String>,
+    /// Docker networks, by their names, that its containers may join besides those with its labels.
+    pub networks: Vec<String>,
 }
 
 /// A role's name: 1 to 64 of `a`–`z`, `0`–`9`, `_`, `-`, not starting with `_` or `-`.
@@ -63,14 +65,25 @@ pub struct Bounds {
 #[serde(try_from = "String")]
 pub struct RoleName(Arc<str>);
 
+/// The longest role name, in bytes.
+const LONGEST_ROLE_NAME: usize = 64;
+
 pattern_schema!(RoleName, r"^[a-z0-9][a-z0-9_-]{0,63}$");
 
 /// A text that is no role name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a role name: use 1 to 64 of a-z, 0-9, `_` and `-`, beginning with a letter or digit"
-)]
-pub struct InvalidRoleName(String);
+#[error("`{}` is not a role name: {problem}; {}", .text.escape_debug(), Self::HELP)]
+pub struct InvalidRoleName {
+    text: String,
+    /// What is wrong with it, as a clause that ends a sentence.
+    pub problem: String,
+}
+
+impl InvalidRoleName {
+    /// What to write instead.
+    pub const HELP: &str =
+        "use lower-case letters, digits, `_` and `-`, such as \"tl\" or \"dev-2\"";
+}
 
 impl RoleName {
     /// The name as text.
@@ -83,18 +96,26 @@ impl FromStr for RoleName {
     type Err = InvalidRoleName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let valid = bytes.len() <= 64
-            && bytes.first().is_some_and(letter_or_digit)
-            && bytes
-                .iter()
-                .all(|byte| letter_or_digit(byte) || matches!(byte, b'_' | b'-'));
-        if valid {
-            Ok(Self(text.into()))
+        let is_inner =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let problem = if text.is_empty() {
+            "a role name can't be empty".to_owned()
+        } else if text.len() > LONGEST_ROLE_NAME {
+            format!(
+                "a role name has at most {LONGEST_ROLE_NAME} characters, this one has {}",
+                text.chars().count()
+            )
+        } else if let Some(bad) = text.chars().find(|c| !u8::try_from(*c).is_ok_and(is_inner)) {
+            format!("`{}` can't be in a role name", bad.escape_debug())
+        } else if text.starts_with(['_', '-']) {
+            "a role name begins with a letter or a digit".to_owned()
         } else {
-            Err(InvalidRoleName(text.to_owned()))
-        }
+            return Ok(Self(text.into()));
+        };
+        Err(InvalidRoleName {
+            text: text.to_owned(),
+            problem,
+        })
     }
 }
 
@@ -202,6 +223,23 @@ mod tests {
             assert!(bad.parse::<RoleName>().is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<RoleName>("\"../etc\"").is_err());
+    }
+
+    #[test]
+    fn a_bad_role_name_says_what_is_wrong_with_it() {
+        for (bad, says) in [
+            ("", "a role name can't be empty"),
+            ("Tl", "`T` can't be in a role name"),
+            ("../x", "`.` can't be in a role name"),
+            ("-x", "a role name begins with a letter or a digit"),
+            (
+                "0123456789012345678901234567890123456789012345678901234567890123x",
+                "at most 64",
+            ),
+        ] {
+            let error = bad.parse::<RoleName>().unwrap_err();
+            assert!(error.problem.contains(says), "{bad}: {error}");
+        }
     }
 
     #[test]

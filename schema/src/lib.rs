@@ -20,6 +20,7 @@
 //! | [`error`] | [`ErrorCode`], [`EffectError`], [`Answer`] |
 //! | [`dispatch`] | decoding, performing, encoding; [`EffectHandler`], the seam for layers |
 //! | [`call`] | who is calling and within which bounds |
+//! | [`names`] | patterns of grants, and hosts that are this machine |
 //! | [`common`] | what tools, hooks and plugins say to the host |
 //! | [`value`] | scalars that carry their rules: bounded numbers and texts, bytes, raw JSON |
 //!
@@ -40,6 +41,8 @@ pub mod effects;
 pub mod error;
 #[cfg(feature = "generate")]
 pub mod generate;
+pub mod names;
+mod secret;
 pub mod table;
 pub mod value;
 
@@ -48,6 +51,7 @@ pub use common::{Context, HookEvent};
 pub use dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use effect::{Access, EffectRequest};
 pub use error::{Answer, EffectError, ErrorCode};
+pub use secret::Secret;
 pub use table::{
     ClockService, DockerService, Effect, EffectKind, GitHubService, GitService, HttpService,
     KvService, LogService, RandomService, Service, Services,

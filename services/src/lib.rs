@@ -29,20 +29,17 @@ pub mod http;
 pub mod kv;
 pub mod log;
 mod open;
-mod pattern;
 pub mod random;
 mod roots;
-mod secret;
 #[cfg(test)]
 mod test_call;
 
 pub use clock::Clock;
 pub use docker::{Docker, DockerConfig};
-pub use git::{Git, GitConfig, GitToken};
+pub use git::{Git, GitConfig};
 pub use github::{GitHub, GitHubConfig};
 pub use http::{Http, HttpConfig, HttpSecret};
 pub use kv::{Kv, KvConfig};
 pub use log::{Event, Log, LogConfig};
 pub use open::{HostServices, OpenError, ServicesConfig, open};
 pub use random::Random;
-pub use secret::Secret;

@@ -56,6 +56,29 @@ async fn a_request_carries_a_secret_that_shows_nowhere() {
 }
 
 #[tokio::test]
+async fn extisms_own_function_takes_the_same_grant() {
+    let server = WebServer::answering("here");
+    let asker = Guest::answering("")
+        .host_function("http_request", "(param i64 i64) (result i64)")
+        .export(
+            "use",
+            "(call $give (call $http_request (call $input_offset) (i64.const 0)))",
+        );
+    let place = Place::new().config(CONFIG).env("WEATHER", SECRET);
+    let host = place.plugin("asker.wat", asker.wat()).serve().await;
+    let request = json!({"url": server.url()}).to_string();
+    let answer = host.raw("asker", "use", &request).await;
+    assert_eq!((answer.status, &*answer.text()), (200, "here"));
+    let denied = host.raw("denied", "use", &request).await;
+    assert!(
+        denied.text().contains("`role.denied.effects`"),
+        "{}",
+        denied.text()
+    );
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
 async fn a_host_that_is_not_granted_is_named_with_the_line_that_grants_it() {
     let server = WebServer::answering("here");
     let place = place();

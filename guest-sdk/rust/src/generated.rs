@@ -766,7 +766,7 @@ pub struct DockerSpawn {
     /// Ports reachable from the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortBinding>,
-    /// The network; Docker's default when absent, `none` for no network.
+    /// The network: one that the role is granted, or one with its labels; none at all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// How much memory it may have, in bytes.

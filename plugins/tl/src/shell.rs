@@ -23,7 +23,9 @@ fn split(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut letters = line.chars();
+    // What each open parenthesis goes back to.
+    let mut around = Vec::new();
+    let mut letters = line.chars().peekable();
     while let Some(letter) = letters.next() {
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
@@ -39,7 +41,21 @@ fn split(line: &str) -> Vec<Vec<String>> {
                 word.get_or_insert_default();
             }
             // A substitution runs even within double quotes.
-            (_, '`') | (None, ';' | '&' | '|' | '\n' | '(' | ')' | '{' | '}') => {
+            (Some(_), '$') if letters.peek() == Some(&'(') => {
+                letters.next();
+                around.push(quote.take());
+                end_word(&mut commands, &mut word);
+                commands.push(Vec::new());
+            }
+            (None, '(' | ')') => {
+                match letter {
+                    '(' => around.push(None),
+                    _ => quote = around.pop().flatten(),
+                }
+                end_word(&mut commands, &mut word);
+                commands.push(Vec::new());
+            }
+            (_, '`') | (None, ';' | '&' | '|' | '\n' | '{' | '}') => {
                 end_word(&mut commands, &mut word);
                 commands.push(Vec::new());
             }
@@ -137,6 +153,12 @@ mod tests {
         );
         assert_eq!(words("echo $(rm x)"), ["echo·$", "rm·x"]);
         assert_eq!(words("echo `rm x`"), ["echo", "rm·x"]);
+        assert_eq!(
+            words(r#"echo "a $(rm x) b" c"#),
+            ["echo·a ", "rm·x", " b·c"]
+        );
+        assert_eq!(words(r#"echo "$(a "$(rm x)")""#), ["echo·", "a·", "rm·x"]);
+        assert_eq!(words("echo '$(rm x)'"), ["echo·$(rm x)"]);
     }
 
     #[test]

@@ -36,4 +36,4 @@ pub use text::{
     ByteSize, EffectPattern, FormatError, HostPattern, Label, ListenAddress, Origin, PluginRef,
     RepoPattern, RoleName, TimeSpan,
 };
-pub use tokens::{Secret, TokenError, TokenSource, Tokens};
+pub use tokens::{TokenError, TokenSource, Tokens};

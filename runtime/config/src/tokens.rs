@@ -4,75 +4,43 @@
 //! it to nobody: not in `Debug`, not in an error, not in JSON.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use exomonad_schema::Secret;
+
 use crate::model::Config;
 use crate::text::RoleName;
 
-/// A text that must not be shown. `Debug` prints `***`; there is no `Display` and no serde.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Checks and keeps a token, without the blanks around it.
-    ///
-    /// # Errors
-    /// If nothing is left, or if it could not be sent as a bearer token (RFC 6750, section 2.1).
-    fn token(text: &str) -> Result<Self, &'static str> {
-        let token = text.trim();
-        let sendable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        if token.is_empty() {
-            Err("is empty")
-        } else if !token.bytes().all(sendable) {
-            Err(
-                "holds characters that a bearer token can't have; use letters, digits and `-._~+/=`",
-            )
-        } else {
-            Ok(Self(token.to_owned()))
-        }
-    }
-
-    /// Checks and keeps any text, without the blanks around it.
-    ///
-    /// # Errors
-    /// If nothing is left, or if it could not stand in a header or an address.
-    fn text(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim();
-        if text.is_empty() {
-            Err("is empty")
-        } else if text.chars().any(char::is_control) {
-            Err("holds line breaks or other control characters; a secret is one line")
-        } else {
-            Ok(Self(text.to_owned()))
-        }
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `presented` is the secret, in a time that depends on its length only.
-    pub fn matches(&self, presented: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), presented.as_bytes());
-        let difference = own.iter().zip(other).fold(0_u8, |difference, (a, b)| {
-            std::hint::black_box(difference | (a ^ b))
-        });
-        own.len() == other.len() && difference == 0
-    }
-
-    /// The length in characters, to judge whether it can be guessed.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+/// Checks and keeps a token, without the blanks around it.
+///
+/// # Errors
+/// If nothing is left, or if it could not be sent as a bearer token (RFC 6750, section 2.1).
+fn token(text: &str) -> Result<Secret, &'static str> {
+    let token = text.trim();
+    let sendable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() {
+        Err("is empty")
+    } else if !token.bytes().all(sendable) {
+        Err("holds characters that a bearer token can't have; use letters, digits and `-._~+/=`")
+    } else {
+        Ok(Secret::new(token))
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("***")
+/// Checks and keeps any text, without the blanks around it.
+///
+/// # Errors
+/// If nothing is left, or if it could not stand in a header or an address.
+fn text(text: &str) -> Result<Secret, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("is empty")
+    } else if text.chars().any(char::is_control) {
+        Err("holds line breaks or other control characters; a secret is one line")
+    } else {
+        Ok(Secret::new(text))
     }
 }
 
@@ -126,7 +94,7 @@ impl TokenSource {
     /// # Errors
     /// If there is none, or none that can be used as a bearer token.
     pub fn resolve(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
-        self.read(env, Secret::token)
+        self.read(env, token)
     }
 
     /// Reads a secret that may be any line of text.
@@ -134,7 +102,7 @@ impl TokenSource {
     /// # Errors
     /// If there is none, or more than a line.
     pub fn resolve_text(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
-        self.read(env, Secret::text)
+        self.read(env, text)
     }
 
     fn read(
@@ -256,7 +224,7 @@ mod tests {
     #[test]
     fn a_role_opens_to_its_own_token_and_to_the_operators() {
         let name = |text: &str| text.parse::<RoleName>().unwrap();
-        let secret = |text: &str| Some(Secret(text.to_owned()));
+        let secret = |text: &str| Some(Secret::new(text));
         let mut tokens = Tokens::default();
         assert!(tokens.admit(&name("tl"), None));
 

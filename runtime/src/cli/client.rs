@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use exomonad_config::{Config, Tokens};
+use exomonad_config::{Config, RoleName, Tokens};
 use serde::de::DeserializeOwned;
 
 use super::CommandError;
@@ -149,7 +149,7 @@ fn token(config: &Config, role: Option<&str>) -> Option<String> {
     let given = env("EXOMONAD_TOKEN").filter(|token| !token.is_empty());
     given.or_else(|| {
         Tokens::read(config, env).ok()?;
-        let role: Option<exomonad_config::RoleName> = role.and_then(|role| role.parse().ok());
+        let role: Option<RoleName> = role.and_then(|role| role.parse().ok());
         let of_role = role.and_then(|role| config.role(&role)?.token_source());
         let source = of_role.or_else(|| config.server.token_source())?;
         Some(source.resolve(env).ok()?.expose().to_owned())

@@ -96,11 +96,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         .parse()
         .or_else(|_| "plugin".parse())
         .map_err(|_| CommandError::Failed)?;
-    let as_config: Option<exomonad_config::RoleName> = name.as_str().parse().ok();
-    let settings = as_config
-        .as_ref()
-        .and_then(|name| config.role(name))
-        .unwrap_or(&config.defaults);
+    let settings = config.role(&name).unwrap_or(&config.defaults);
     let limits = &settings.limits;
     let engine = engine(EngineConfig {
         sandboxes: 4,

@@ -1,8 +1,11 @@
 //! `policy explain`: whether a role may perform an effect, and which line says so.
 
+use std::net::IpAddr;
+
 use exomonad_config::{HostPattern, Loaded, Role, RoleName, Source};
 use exomonad_engine::closest;
-use exomonad_schema::{Effect, EffectKind};
+use exomonad_schema::{Effect, EffectKind, Service};
+use exomonad_services::http::is_public;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -98,6 +101,20 @@ fn decide(
     };
     let reason = format!("\"{pattern}\" in `{key}` grants it{}", place(loaded, &key));
     explanation.reasons.push(reason);
+    let needed = NEEDED
+        .iter()
+        .find(|needed| needed.service == kind.service());
+    if let Some(needed) = needed.filter(|_| !BOUNDLESS.contains(&kind))
+        && (needed.is_empty)(settings)
+    {
+        let key = loaded.config.role_key(&name, needed.key);
+        let reason = format!(
+            "`{key}` is empty{}: it reaches nothing",
+            place(loaded, &key)
+        );
+        deny(&mut explanation, reason);
+        return Ok(explanation);
+    }
     if let Some(request) = request {
         let effect = Effect::decode(kind, request.as_bytes())
             .map_err(|error| CommandError::Usage(error.message))?;
@@ -116,23 +133,76 @@ fn decide(
             };
             let says = format!("`{key}` allows {list}{}", place(loaded, &key));
             match (bound.allows)(settings, text) {
-                Some(true) => explanation
+                Verdict::Within => explanation
                     .reasons
                     .push(format!("{text:?} is within the bounds: {says}")),
-                Some(false) => {
+                Verdict::Outside => {
                     deny(
                         &mut explanation,
                         format!("{text:?} is not within the bounds: {says}"),
                     );
                     return Ok(explanation);
                 }
-                None => explanation
+                Verdict::AtCall => explanation
                     .reasons
                     .push(format!("{text:?} is decided when it is called: {says}")),
+                Verdict::Silent => {}
             }
         }
     }
     Ok(explanation)
+}
+
+/// A list without which the effects of a service reach nothing.
+struct Needed {
+    service: Service,
+    key: &'static str,
+    is_empty: fn(&Role) -> bool,
+}
+
+const NEEDED: &[Needed] = &[
+    Needed {
+        service: Service::Git,
+        key: "paths",
+        is_empty: |role| role.paths.is_empty(),
+    },
+    Needed {
+        service: Service::GitHub,
+        key: "repos",
+        is_empty: |role| role.repos.is_empty(),
+    },
+    Needed {
+        service: Service::Http,
+        key: "hosts",
+        is_empty: |role| role.hosts.is_empty(),
+    },
+    Needed {
+        service: Service::Docker,
+        key: "labels",
+        is_empty: |role| role.labels.is_empty(),
+    },
+];
+
+/// Effects of such a service that need no such list: images are nobody's.
+const BOUNDLESS: &[EffectKind] = &[EffectKind::DockerImagePresent, EffectKind::DockerPull];
+
+/// What a bound says about a field.
+enum Verdict {
+    Within,
+    Outside,
+    /// Only the service can tell.
+    AtCall,
+    /// Nothing.
+    Silent,
+}
+
+impl Verdict {
+    fn of(is_within: bool) -> Self {
+        match is_within {
+            true => Self::Within,
+            false => Self::Outside,
+        }
+    }
 }
 
 /// A bound of roles, and the field of requests that is held to it.
@@ -140,8 +210,7 @@ struct Bound {
     field: &'static str,
     key: &'static str,
     list: fn(&Role) -> Vec<String>,
-    /// `None` where only the service can tell.
-    allows: fn(&Role, &str) -> Option<bool>,
+    allows: fn(&Role, &str) -> Verdict,
 }
 
 const BOUNDS: &[Bound] = &[
@@ -149,24 +218,69 @@ const BOUNDS: &[Bound] = &[
         field: "repo",
         key: "repos",
         list: |role| role.repos.iter().map(ToString::to_string).collect(),
-        allows: |role, repo| Some(role.repos.iter().any(|pattern| pattern.matches(repo))),
+        allows: |role, repo| Verdict::of(role.repos.iter().any(|pattern| pattern.matches(repo))),
     },
     Bound {
         field: "url",
         key: "hosts",
         list: |role| role.hosts.iter().map(ToString::to_string).collect(),
+        allows: |role, url| match host_of(url) {
+            Some(host) => Verdict::of(role.hosts.iter().any(|pattern| pattern.matches(&host))),
+            None => Verdict::Outside,
+        },
+    },
+    Bound {
+        field: "url",
+        key: "private_hosts",
+        list: |role| role.private_hosts.iter().map(ToString::to_string).collect(),
         allows: |role, url| {
-            let url = reqwest::Url::parse(url).ok()?;
-            let host = url.host_str()?;
-            let allowed = |pattern: &HostPattern| pattern.matches(host.trim_matches(['[', ']']));
-            Some(role.hosts.iter().any(allowed))
+            let Some(host) = host_of(url) else {
+                return Verdict::Outside;
+            };
+            let address: Option<IpAddr> = host.parse().ok();
+            let is_itself = |named: &HostPattern| named.as_str() == host;
+            if role
+                .private_hosts
+                .iter()
+                .any(|pattern| pattern.matches(&host))
+            {
+                Verdict::Within
+            } else if (address.is_some() || host == "localhost") && role.hosts.iter().any(is_itself)
+            {
+                // Listed as what it is, which is enough.
+                Verdict::Silent
+            } else {
+                match address {
+                    Some(address) if is_public(address) => Verdict::Silent,
+                    Some(_) => Verdict::Outside,
+                    None if host == "localhost" => Verdict::Outside,
+                    // Which address a name has is known then.
+                    None => Verdict::AtCall,
+                }
+            }
+        },
+    },
+    Bound {
+        field: "network",
+        key: "networks",
+        list: |role| role.networks.clone(),
+        allows: |role, network| match network {
+            "none" => Verdict::Silent,
+            // Docker has two names for it.
+            "default" => Verdict::of(role.networks.iter().any(|granted| granted == "bridge")),
+            "bridge" | "host" => {
+                Verdict::of(role.networks.iter().any(|granted| granted == network))
+            }
+            _ if role.networks.iter().any(|granted| granted == network) => Verdict::Within,
+            // It may have the role's labels.
+            _ => Verdict::AtCall,
         },
     },
     Bound {
         field: "container",
         key: "labels",
         list: |role| role.labels.iter().map(ToString::to_string).collect(),
-        allows: |role, _| role.labels.is_empty().then_some(false),
+        allows: |_, _| Verdict::AtCall,
     },
     Bound {
         field: "workingDir",
@@ -178,15 +292,25 @@ const BOUNDS: &[Bound] = &[
                 .collect()
         },
         allows: |role, folder| {
-            let folder = role.paths.first()?.join(folder).canonicalize().ok()?;
+            let first = role.paths.first().map(|first| first.join(folder));
+            let Some(folder) = first.and_then(|folder| folder.canonicalize().ok()) else {
+                return Verdict::AtCall;
+            };
             let within = |root: &std::path::PathBuf| {
                 root.canonicalize()
                     .is_ok_and(|root| folder.starts_with(root))
             };
-            Some(role.paths.iter().any(within))
+            Verdict::of(role.paths.iter().any(within))
         },
     },
 ];
+
+/// The host of an address as grants name it.
+fn host_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    Some(host.trim_matches(['[', ']']).to_ascii_lowercase())
+}
 
 /// The effect by its name in JSON, its host function or its capability.
 fn find_effect(name: &str) -> Result<EffectKind, CommandError> {
@@ -259,5 +383,44 @@ mod tests {
         assert!(!away.allowed, "{away:?}");
         let fetch = r#"{"url":"http://example.com/"}"#;
         assert!(!explained("", "tl", "http.request", Some(fetch)).allowed);
+    }
+
+    #[test]
+    fn a_grant_whose_list_is_empty_reaches_nothing() {
+        let file = "[role.tl]\neffects = ['*']\npaths = []\n";
+        for (effect, key) in [
+            ("git.status", "role.tl.paths"),
+            ("github.list_issues", "role.tl.repos"),
+            ("http.request", "role.tl.hosts"),
+            ("docker.list", "role.tl.labels"),
+        ] {
+            let no = explained(file, "tl", effect, None);
+            assert!(!no.allowed && no.reasons[1].contains(key), "{no:?}");
+        }
+        assert!(explained(file, "tl", "docker.pull", None).allowed);
+    }
+
+    #[test]
+    fn addresses_of_this_network_and_docker_s_networks_are_granted_by_name() {
+        let file = "[role.tl]\neffects = ['*']\nhosts = ['*', '127.0.0.1']\nprivate_hosts = ['10.*']\nlabels = ['a']\nnetworks = ['bridge']\n";
+        let fetched = |host: &str| {
+            let request = format!(r#"{{"url":"http://{host}/"}}"#);
+            explained(file, "tl", "http.request", Some(&request))
+        };
+        for host in ["127.0.0.1", "10.1.2.3", "8.8.8.8", "example.com"] {
+            assert!(fetched(host).allowed, "{host}");
+        }
+        for host in ["192.168.0.1", "[::1]", "localhost", "169.254.169.254"] {
+            let no = fetched(host);
+            assert!(
+                !no.allowed && no.reasons[2].contains("private_hosts"),
+                "{no:?}"
+            );
+        }
+        let spawned = |network: &str| {
+            let request = format!(r#"{{"image":"x","network":"{network}"}}"#);
+            explained(file, "tl", "docker.spawn", Some(&request)).allowed
+        };
+        assert!(spawned("bridge") && spawned("none") && spawned("default") && !spawned("host"));
     }
 }

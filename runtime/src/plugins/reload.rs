@@ -35,6 +35,9 @@ pub struct Changes {
     pub failed: BTreeMap<String, String>,
     /// Files that still change; the next look decides.
     pub pending: Vec<PathBuf>,
+    /// Why the plugin folder could not be looked at: everything goes on as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Asks for a look at the folder.
@@ -179,6 +182,7 @@ impl Reloader {
             changes.removed.extend(second.removed);
             changes.failed.extend(second.failed);
             changes.pending = second.pending;
+            changes.problem = second.problem;
         }
         changes
     }
@@ -192,9 +196,19 @@ impl Reloader {
             Ok((Ok(contents), _)) => contents,
             Ok((Err(error), folder)) => match self.without_folder(&folder, &error) {
                 Some(contents) => contents,
-                None => return changes,
+                None => {
+                    let folder = folder.display();
+                    changes.problem = Some(format!(
+                        "the plugin folder {folder} cannot be read: {error}"
+                    ));
+                    return changes;
+                }
             },
-            Err(_) => return changes,
+            Err(_) => {
+                changes.problem =
+                    Some("looking at the plugin folder failed in the host".to_owned());
+                return changes;
+            }
         };
         for (path, reason) in &contents.misfits {
             if self.first {

@@ -22,6 +22,8 @@ const MOST_PARTS: u64 = 20_000;
 const DEEPEST: u32 = 64;
 /// Parts of arguments times parts of their schema up to which every violation is listed.
 const MOST_CHECKS: u64 = 1_000_000;
+/// Parts of arguments times parts of their schema beyond which they are not checked at all, and refused.
+const TOO_MANY_CHECKS: u64 = 1_000_000_000;
 
 /// A tool with its arguments' schema, ready to check.
 pub struct CheckedTool {
@@ -53,8 +55,27 @@ impl CheckedTool {
         })
     }
 
+    /// How much work it may be, at worst, to check these arguments.
+    fn checks(&self, arguments: &Value) -> u64 {
+        parts(arguments, &|_| 1).saturating_mul(self.schema_parts)
+    }
+
+    /// Whether checking these arguments may take longer than an async thread has.
+    pub fn is_long_work(&self, arguments: &Value) -> bool {
+        self.checks(arguments) > MOST_CHECKS
+    }
+
     /// Where these arguments break the tool's schema; nowhere if they fit.
     pub fn violations(&self, arguments: &Value) -> Vec<Violation> {
+        let checks = self.checks(arguments);
+        if checks > TOO_MANY_CHECKS {
+            return vec![Violation {
+                pointer: String::new(),
+                message:
+                    "these are too many values to check against a schema of this size; send fewer"
+                        .to_owned(),
+            }];
+        }
         let violation = |error: jsonschema::ValidationError<'_>| Violation {
             pointer: error.instance_path().to_string(),
             message: shortened(error.to_string()),
@@ -64,7 +85,7 @@ impl CheckedTool {
         };
         // The validator collects all violations before it gives the first: as many as the schema has
         // parts for each part of the arguments.
-        if parts(arguments, &|_| 1).saturating_mul(self.schema_parts) > MOST_CHECKS {
+        if checks > MOST_CHECKS {
             return vec![violation(first)];
         }
         let errors = self.validator.iter_errors(arguments).take(VIOLATIONS);

@@ -6,6 +6,7 @@
 use axum::http::{HeaderMap, Uri, header};
 use exomonad_config::{ServerConfig, Tokens};
 use exomonad_schema::RoleName;
+use exomonad_schema::names::is_loopback;
 
 use crate::failure::Failure;
 
@@ -47,7 +48,7 @@ impl Guard {
             .unwrap_or_default();
         let name = host_name(&host);
         let listen = self.config.listen.get().ip();
-        let own = is_loopback_name(name)
+        let own = is_loopback(name)
             || name.parse().is_ok_and(|ip: std::net::IpAddr| ip == listen)
             || self
                 .config
@@ -109,13 +110,6 @@ fn host_name(authority: &str) -> &str {
     authority
         .rsplit_once(':')
         .map_or(authority, |(name, _)| name)
-}
-
-fn is_loopback_name(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! close then, with bytes of the client's unread, makes the kernel send a reset, and that throws away
 //! what the client has not read yet. So the sending side is closed first, and what still comes is read
 //! and dropped for a moment.
+//!
+//! A client that does not read its answer would keep its place among the connections: it is let go.
 
 use std::io;
 use std::pin::Pin;
@@ -19,10 +21,15 @@ const QUIET: Duration = Duration::from_millis(100);
 /// However much it sends, it is not listened to for longer.
 const AT_MOST: Duration = Duration::from_secs(2);
 
+/// A client that reads nothing of its answer for so long is gone.
+const UNREAD: Duration = Duration::from_secs(30);
+
 /// A stream that is closed with patience.
 pub struct Linger {
     stream: TcpStream,
     closing: Option<Closing>,
+    /// Runs while the client reads nothing.
+    unread: Option<Pin<Box<Sleep>>>,
 }
 
 struct Closing {
@@ -35,7 +42,23 @@ impl Linger {
         Self {
             stream,
             closing: None,
+            unread: None,
         }
+    }
+
+    /// What a write came to, unless the client has read nothing for too long.
+    fn watched<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread = None;
+            return written;
+        }
+        let unread = self.unread.get_or_insert_with(|| Box::pin(sleep(UNREAD)));
+        ready!(unread.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -55,7 +78,8 @@ impl AsyncWrite for Linger {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watched(written, context)
     }
 
     fn poll_write_vectored(
@@ -63,7 +87,8 @@ impl AsyncWrite for Linger {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.watched(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What can be set about the Docker service.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,11 +31,13 @@ pub struct DockerConfig {
     pub max_cpu_millis: u32,
     /// How many processes a spawned container may have; it gets as many when its request names none.
     pub max_processes: u32,
+    /// The keys of labels by which roles reach their containers: a role gives none but its own.
+    pub reserved_labels: BTreeSet<String>,
 }
 
 impl Default for DockerConfig {
     /// The engine on `unix:///var/run/docker.sock`; 256 at once; 30 s a request, 10 min a pull, 15 s
-    /// to kill; 16 MiB of each output; 2 GiB, two processors and 1024 processes a container.
+    /// to kill; 16 MiB of each output; 2 GiB, two processors and 1024 processes a container; no label reserved.
     fn default() -> Self {
         Self {
             host: "unix:///var/run/docker.sock".to_owned(),
@@ -47,6 +50,7 @@ impl Default for DockerConfig {
             max_memory_bytes: 2 << 30,
             max_cpu_millis: 2000,
             max_processes: 1024,
+            reserved_labels: BTreeSet::new(),
         }
     }
 }

@@ -25,6 +25,7 @@ use super::engine::Session;
 use super::kill::{KillOnDrop, Running};
 use super::names;
 use super::output::{Keep, Output};
+use super::owner;
 
 /// The buffer for what the engine sends; it sends up to 32 KiB at once.
 const READ_BUFFER: usize = 32 << 10;
@@ -61,6 +62,17 @@ pub(super) async fn run(
     let time_limit = request
         .timeout_millis
         .map(|millis| Duration::from_millis(millis.get()));
+    let only = found
+        .inspected
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
+    let only = only.and_then(|labels| labels.get(owner::LABEL));
+    owner::admit(
+        &session.task,
+        only.map(String::as_str),
+        request.user.as_deref(),
+    )?;
     let mark = mark()?;
     let stdin = request.stdin.clone();
     let user = request.user.clone();

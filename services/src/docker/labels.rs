@@ -1,11 +1,14 @@
 //! Which containers a role reaches: those that carry all of its labels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use exomonad_schema::{Bounds, EffectError};
 
 use super::task::Task;
+
+/// How the labels begin that the host alone gives.
+const HOST_PREFIX: &str = "exomonad.";
 
 /// The labels of a role, at least one.
 #[derive(Clone, Debug)]
@@ -62,14 +65,25 @@ impl Labels {
     /// value has none unless it is asked for.
     ///
     /// # Errors
-    /// `forbidden` when another value is asked for than the role's.
+    /// `forbidden` when another value is asked for than the role's, or a label by which another role
+    /// would reach it.
     pub(super) fn with(
         &self,
         task: &Task,
         asked: BTreeMap<String, String>,
+        reserved: &BTreeSet<String>,
     ) -> Result<HashMap<String, String>, EffectError> {
         if asked.keys().any(|key| key.is_empty() || key.contains('=')) {
             return Err(task.invalid("a label's key is empty or holds `=`; give it a name"));
+        }
+        let is_own = |key: &str| self.0.iter().any(|wanted| wanted.key == key);
+        let is_reserved = |key: &&String| {
+            !is_own(key) && (reserved.contains(*key) || key.starts_with(HOST_PREFIX))
+        };
+        if let Some(key) = asked.keys().find(is_reserved) {
+            return Err(task.forbidden(format_args!(
+                "label `{key}` says whose container it is, and is not this role's to give; leave it out"
+            )));
         }
         let mut labels: HashMap<_, _> = asked.into_iter().collect();
         for Wanted { key, value } in &self.0 {
@@ -158,17 +172,35 @@ mod tests {
     #[test]
     fn what_is_new_gets_them_and_a_request_cannot_change_one() {
         let labels = labels(&["team=web", "agent", "none="]).unwrap();
+        let none = BTreeSet::new();
         let given = labels
-            .with(&task(), map(&[("agent", "7"), ("x", "y")]))
+            .with(&task(), map(&[("agent", "7"), ("x", "y")]), &none)
             .unwrap();
         let expected: HashMap<_, _> =
             map(&[("team", "web"), ("agent", "7"), ("none", ""), ("x", "y")]);
         assert_eq!(given, expected);
-        assert_eq!(labels.with(&task(), map(&[])).unwrap()["agent"], "");
+        assert_eq!(labels.with(&task(), map(&[]), &none).unwrap()["agent"], "");
         for wrong in [("team", "ops"), ("none", "some")] {
-            let error = labels.with(&task(), map(&[wrong])).unwrap_err();
+            let error = labels.with(&task(), map(&[wrong]), &none).unwrap_err();
             assert_eq!(error.code, ErrorCode::Forbidden, "{wrong:?}");
         }
-        assert!(labels.with(&task(), map(&[("team", "web")])).is_ok());
+        assert!(labels.with(&task(), map(&[("team", "web")]), &none).is_ok());
+    }
+
+    #[test]
+    fn a_label_that_another_role_goes_by_is_not_given() {
+        let labels = labels(&["team=web"]).unwrap();
+        let reserved = BTreeSet::from(["team".to_owned(), "ops".to_owned()]);
+        for foreign in [("ops", ""), ("exomonad.user", "0:0")] {
+            let error = labels
+                .with(&task(), map(&[foreign]), &reserved)
+                .unwrap_err();
+            assert_eq!(error.code, ErrorCode::Forbidden, "{foreign:?}");
+        }
+        assert!(
+            labels
+                .with(&task(), map(&[("team", "web"), ("x", "")]), &reserved)
+                .is_ok()
+        );
     }
 }

@@ -28,7 +28,7 @@
 //! | `task` | which effect, for which role, and its errors |
 //! | `exec`, `output` | running a command, and what it writes |
 //! | `kill`, `on_host` | ending a command with everything it has started |
-//! | `spawn`, `mounts`, `volume`, `resources` | starting a container |
+//! | `spawn`, `mounts`, `owner`, `volume`, `resources` | starting a container |
 //! | `lifecycle` | signals, stopping, removing, waiting |
 //! | `logs`, `inspect`, `list` | looking at containers |
 //! | `image` | images |
@@ -47,6 +47,7 @@ mod mounts;
 mod names;
 mod on_host;
 mod output;
+mod owner;
 mod resources;
 mod spawn;
 mod task;

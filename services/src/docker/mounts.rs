@@ -27,6 +27,7 @@ use exomonad_schema::{CallContext, EffectError, ErrorCode};
 use super::config::Endpoint;
 use super::engine::Session;
 use super::labels::Labels;
+use super::owner::Owner;
 use super::task::Task;
 use super::{names, volume};
 use crate::roots::{Place, Roots};
@@ -38,15 +39,23 @@ const ENGINE_SOCKETS: [&str; 3] = [
     "/run/podman/podman.sock",
 ];
 
-/// Checks every mount, makes the volumes, and gives what the engine is to be told.
+/// What the engine is to be told.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) mounts: Vec<EngineMount>,
+    /// Who owns what of the host may be written to.
+    pub(super) owner: Option<Owner>,
+}
+
+/// Checks every mount and makes the volumes.
 pub(super) async fn prepare(
     session: &Session,
     call: &CallContext,
     labels: &Labels,
     mounts: Vec<Mount>,
-) -> Result<Vec<EngineMount>, EffectError> {
+) -> Result<Prepared, EffectError> {
     if mounts.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Prepared::default());
     }
     let task = session.task.clone();
     let endpoint = session.engine.endpoint.clone();
@@ -54,10 +63,14 @@ pub(super) async fn prepare(
     // Links are followed on the disk.
     let prepared = tokio::task::spawn_blocking(move || {
         let gate = Gate::new(&task, &endpoint, &paths);
-        mounts
+        let mounts = mounts
             .into_iter()
             .map(|mount| gate.check(mount))
-            .collect::<Result<Vec<_>, _>>()
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Prepared {
+            owner: Owner::of(&task, &mounts)?,
+            mounts,
+        })
     })
     .await
     .map_err(|error| {
@@ -66,7 +79,7 @@ pub(super) async fn prepare(
             "DockerSpawn: checking the mounts failed in the host; its log says more",
         )
     })??;
-    for mount in &prepared {
+    for mount in &prepared.mounts {
         if let (Some(MountType::VOLUME), Some(name)) = (mount.typ, &mount.source) {
             volume::provide(session, labels, name).await?;
         }

@@ -1,11 +1,13 @@
 //! Starting a container that cannot reach further than its role.
 //!
-//! Whatever a request says: no privileged mode, no added capabilities, no new privileges by setuid
-//! programs, no namespace of the host's, ports on the loopback address alone, the role's labels, and
-//! limits on memory, processor time and processes. [`mounts`](super::mounts) has the rest.
+//! Whatever a request says: no privileged mode, no added capabilities, no device nodes, no new
+//! privileges by setuid programs, no namespace of the host's, ports on the loopback address alone,
+//! the role's labels, and limits on memory, processor time and processes. [`mounts`](super::mounts)
+//! has the rest.
 //!
-//! **Networks.** Docker's default one and `none` are anyone's; any other must carry the role's
-//! labels, and is then used by its id. The host's own network, or another container's, never is.
+//! **Networks.** `none` is anyone's, and what a container gets that asks for nothing. Any other is
+//! named in the role's `networks`, or carries the role's labels and is then used by its id. Another
+//! container's never is.
 //!
 //! A call that is cancelled on the way leaves no container behind, nor does one that does not start.
 //! An image that was pulled and a volume that was made stay.
@@ -54,13 +56,15 @@ pub(super) async fn run(
     )?;
     names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
     let env = names::environment(task, &request.env)?;
-    let own_labels = labels.with(task, std::mem::take(&mut request.labels))?;
+    let asked = std::mem::take(&mut request.labels);
+    let mut own_labels = labels.with(task, asked, &session.engine.config.reserved_labels)?;
     let (exposed, bindings) = ports(&session, &request.ports)?;
     let mut host = HostConfig {
         port_bindings: Some(bindings),
         publish_all_ports: Some(false),
         privileged: Some(false),
         security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        cap_drop: Some(vec!["MKNOD".to_owned()]),
         ipc_mode: Some("private".to_owned()),
         readonly_rootfs: Some(request.read_only),
         auto_remove: Some(request.auto_remove),
@@ -71,14 +75,23 @@ pub(super) async fn run(
         ..HostConfig::default()
     };
     resources::limit(task, &session.engine.config, &request, &mut host)?;
-    host.network_mode = network(&session, &labels, request.network.as_deref()).await?;
+    let network = network(&session, call, &labels, request.network.as_deref()).await?;
+    if network == NO_NETWORK && !request.ports.is_empty() {
+        return Err(task.invalid("there are `ports` and no network; name one in `network`"));
+    }
+    host.network_mode = Some(network);
     let wanted = DockerPull {
         image: request.image.clone(),
         platform: None,
     };
     // Mounts come after the pull: the less time between looking and mounting, the better.
     image::provide(&session, &wanted, request.pull).await?;
-    host.mounts = Some(mounts::prepare(&session, call, &labels, request.mounts).await?);
+    let prepared = mounts::prepare(&session, call, &labels, request.mounts).await?;
+    host.mounts = Some(prepared.mounts);
+    let user = match prepared.owner {
+        Some(owner) => Some(owner.runs(task, request.user.as_deref(), &mut own_labels)?),
+        None => request.user,
+    };
 
     let body = ContainerCreateBody {
         image: Some(String::from(request.image)),
@@ -86,7 +99,7 @@ pub(super) async fn run(
         entrypoint: request.entrypoint,
         env: Some(env),
         labels: Some(own_labels),
-        user: request.user,
+        user,
         working_dir: request.workdir,
         exposed_ports: Some(exposed),
         host_config: Some(host),
@@ -166,25 +179,36 @@ async fn discard(client: &Client, id: &str) {
     }
 }
 
+/// Docker's name for no network at all.
+const NO_NETWORK: &str = "none";
+
 /// The network as the engine is told it.
 async fn network(
     session: &Session,
+    call: &CallContext,
     labels: &Labels,
     name: Option<&str>,
-) -> Result<Option<String>, EffectError> {
+) -> Result<String, EffectError> {
     let task = &session.task;
     let name = match name {
-        None | Some("default" | "bridge") => return Ok(Some("bridge".to_owned())),
-        Some("none") => return Ok(Some("none".to_owned())),
-        Some(name) if name == "host" || name.contains(':') => {
-            return Err(task.forbidden(format_args!(
-                "the network {name:?} is not the container's own; leave it out, use `none`, or a \
-                 network with the role's labels"
-            )));
-        }
+        None => NO_NETWORK,
+        Some("default") => "bridge",
         Some(name) => name,
     };
-    names::container(task, name)?;
+    // The network of a container, `container:web`, is none of these.
+    if !name.contains(':') {
+        names::container(task, name)?;
+        if name == NO_NETWORK || call.bounds.networks.iter().any(|granted| granted == name) {
+            return Ok(name.to_owned());
+        }
+    }
+    if matches!(name, "bridge" | "host") || name.contains(':') {
+        return Err(task.forbidden(format_args!(
+            "role `{role}` is not granted the network {name:?}; leave it out for none at all, use one \
+             with the role's labels, or add a network to `role.{role}.networks` in exomonad.toml",
+            role = task.role()
+        )));
+    }
     let found = match session
         .ask(session.client.inspect_network(name, None))
         .await
@@ -198,12 +222,13 @@ async fn network(
         .filter(|network| labels.are_carried_by(network.labels.as_ref()))
         .filter(|network| network.driver.as_deref() != Some("host"))
         .and_then(|network| network.id)
-        .map(Some)
         .ok_or_else(|| {
             task.error(
                 ErrorCode::NotFound,
                 format_args!(
-                    "there is no network {name:?} with the role's labels, which are {labels}"
+                    "there is no network {name:?} with the role's labels, which are {labels}, and \
+                     `role.{}.networks` does not name it",
+                    task.role()
                 ),
             )
         })

@@ -1,6 +1,6 @@
 //! Volumes of the role's own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::VolumeCreateRequest;
 use exomonad_schema::{EffectError, ErrorCode};
@@ -15,7 +15,7 @@ pub(super) async fn provide(
     labels: &Labels,
     name: &str,
 ) -> Result<(), EffectError> {
-    let own = labels.with(&session.task, BTreeMap::new())?;
+    let own = labels.with(&session.task, BTreeMap::new(), &BTreeSet::new())?;
     let request = VolumeCreateRequest {
         name: Some(name.to_owned()),
         driver: Some("local".to_owned()),

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Author, GitToken};
+use exomonad_schema::Secret;
+
+use super::Author;
 
 /// What the git service may do, in whose name, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct GitConfig {
     /// when absent, or else those in `home`.
     pub author: Option<Author>,
     /// What the host shows to servers of git; `None` shows nothing.
-    pub token: Option<GitToken>,
+    pub token: Option<Secret>,
     /// The user's name that goes with the token. GitHub and GitLab take any.
     pub token_user: String,
     /// The hosts that are shown the token, as `host`, or `host:port` where the
@@ -92,7 +94,11 @@ impl GitConfig {
         {
             return Err(GitConfigError::Author);
         }
-        if self.token.as_ref().is_some_and(|token| !token.is_valid()) {
+        if self
+            .token
+            .as_ref()
+            .is_some_and(|token| !token.fits_header())
+        {
             return Err(GitConfigError::Token);
         }
         let is_user = |byte: u8| byte.is_ascii_graphic() && byte != b':';
@@ -178,7 +184,7 @@ mod tests {
                 ..GitConfig::default()
             },
             GitConfig {
-                token: Some(GitToken::new("hunter2\nX-Evil: 1")),
+                token: Some(Secret::new("hunter2\nX-Evil: 1")),
                 ..GitConfig::default()
             },
             GitConfig {

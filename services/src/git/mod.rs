@@ -70,7 +70,6 @@ use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{CallContext, EffectError, GitService};
 
 pub use config::{GitConfig, GitConfigError};
-pub use transport::GitToken;
 pub use write::Author;
 
 use job::{Job, Jobs};

@@ -56,13 +56,9 @@ impl Base {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Whether it is this machine itself.
-    pub(super) fn is_loopback(&self) -> bool {
-        let host = self.authority.host().trim_matches(['[', ']']);
-        host.eq_ignore_ascii_case("localhost")
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+    /// The host, without its port.
+    pub(super) fn host(&self) -> &str {
+        self.authority.host()
     }
 
     /// `https://HOST`, for the host's log and the client.
@@ -123,8 +119,9 @@ mod tests {
             github.url("/repos/a/b").unwrap(),
             "https://api.github.com/repos/a/b"
         );
-        assert!(github.is_https() && !github.is_loopback());
-        assert!(Base::parse("http://[::1]:4010").unwrap().is_loopback());
+        assert!(github.is_https());
+        assert_eq!(github.host(), "api.github.com");
+        assert_eq!(Base::parse("http://[::1]:4010").unwrap().host(), "[::1]");
     }
 
     #[test]

@@ -76,7 +76,11 @@ pub(super) fn prepare(config: &GitHubConfig, base: &Base) -> io::Result<Octocrab
         .build(connector);
 
     let origin: Uri = base.origin().parse().map_err(io::Error::other)?;
-    let token = config.token.as_ref().and_then(|token| token.header());
+    let token = config.token.as_ref().and_then(|token| {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    });
     let headers: Vec<(HeaderName, HeaderValue)> = vec![
         (
             header::USER_AGENT,

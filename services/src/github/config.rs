@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::base::{BadBase, Base};
-use super::token::Token;
+use exomonad_schema::Secret;
 
 /// Settings of the GitHub service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct GitHubConfig {
     pub base_url: String,
     /// What the host proves itself with. Without it every effect answers
     /// `unauthenticated` and says what to set.
-    pub token: Option<Token>,
+    pub token: Option<Secret>,
     /// How long one effect may take, with its retries and all waiting.
     pub time_limit: Duration,
     /// How long to wait for a TCP connection.
@@ -68,6 +68,13 @@ impl GitHubConfig {
         ];
         match zero.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((name, _)) => Err(GitHubConfigError::Zero(name)),
+            None if self
+                .token
+                .as_ref()
+                .is_some_and(|token| !token.fits_header()) =>
+            {
+                Err(GitHubConfigError::Token)
+            }
             None => Ok(Base::parse(&self.base_url)?),
         }
     }
@@ -81,6 +88,12 @@ pub enum GitHubConfigError {
         "the GitHub service's `{0}` is zero, which lets no effect through; set it to 1 or more"
     )]
     Zero(&'static str),
+    /// The token cannot be sent. It is not quoted.
+    #[error(
+        "the GitHub service's token is empty or holds characters that no token has; check what `github.token_file` \
+         or `github.token_env` names"
+    )]
+    Token,
     /// The base URL is none. It is not quoted: it may hold a password.
     #[error(
         "`github.base_url` {0}; write `https://api.github.com`, or `https://HOST/api/v3` for GitHub Enterprise Server"
@@ -101,6 +114,20 @@ mod tests {
         let message = config.check().unwrap_err().to_string();
         assert!(message.contains("`max_concurrent` is zero"), "{message}");
         assert!(GitHubConfig::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_refused_and_not_quoted() {
+        for bad in ["", "ghp_planted\nAuthorization: x", "ghp_planted\u{e9}"] {
+            let config = GitHubConfig {
+                token: Some(Secret::new(bad)),
+                ..GitHubConfig::default()
+            };
+            let error = config.check().unwrap_err();
+            let told = format!("{error} {error:?} {config:?}");
+            assert!(told.contains("`github.token_file`"), "{told}");
+            assert!(!told.contains("planted"), "{told}");
+        }
     }
 
     #[test]

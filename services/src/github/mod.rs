@@ -51,7 +51,6 @@ mod repos;
 mod reviews;
 mod send;
 mod several;
-mod token;
 mod wire;
 
 use std::sync::OnceLock;
@@ -65,6 +64,7 @@ use exomonad_schema::effects::github::{
     GitHubMergePr, GitHubPr, GitHubPrForBranch, GitHubPrs, GitHubRepo, GitHubRequestReviewers,
     GitHubReviewComments, GitHubReviewers, GitHubReviews, GitHubUpdateIssue, GitHubUpdatePr,
 };
+use exomonad_schema::names::is_loopback;
 use exomonad_schema::{CallContext, EffectError, GitHubService};
 use octocrab::Octocrab;
 use tokio::sync::Semaphore;
@@ -72,7 +72,6 @@ use tokio::sync::Semaphore;
 pub use base::BadBase;
 pub(crate) use bounds::allow;
 pub use config::{GitHubConfig, GitHubConfigError};
-pub use token::{Token, TokenError, TokenPlace};
 
 use base::Base;
 use cache::Cache;
@@ -98,7 +97,7 @@ impl GitHub {
     /// When a setting makes no sense.
     pub fn new(config: GitHubConfig) -> Result<Self, GitHubConfigError> {
         let base = config.checked()?;
-        if config.token.is_some() && !base.is_https() && !base.is_loopback() {
+        if config.token.is_some() && !base.is_https() && !is_loopback(base.host()) {
             tracing::warn!(
                 github = base.origin(),
                 "`github.base_url` is not https: the token crosses the network unencrypted"

@@ -1,12 +1,11 @@
 //! GitHub's refusals, and which code of the contract each one is.
 
-use exomonad_schema::{EffectKind, ErrorCode};
+use exomonad_schema::{EffectKind, ErrorCode, Secret};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::limits::{self, Limit};
-use super::token::Token;
 
 /// How much of GitHub's own words is passed on, in characters a text and in errors a list.
 const MAX_TEXT: usize = 1_000;
@@ -38,6 +37,11 @@ pub(super) struct FieldError {
     message: Option<String>,
 }
 
+/// A text without the token, should a server have sent it back.
+pub(super) fn redact(token: &Secret, text: &str) -> String {
+    text.replace(token.expose(), "[token]")
+}
+
 /// The body of a refusal. Its parts come in more shapes than GitHub documents.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -52,10 +56,10 @@ impl Refusal {
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],
-        token: Option<&Token>,
+        token: Option<&Secret>,
     ) -> Self {
         let body = String::from_utf8_lossy(body);
-        let body = token.map_or_else(|| body.to_string(), |token| token.redact(&body));
+        let body = token.map_or_else(|| body.to_string(), |token| redact(token, &body));
         // A page of HTML, as proxies send it, says nothing that the status does not.
         let told: Told = serde_json::from_str(&body).unwrap_or_default();
         let message = text(&told.message).unwrap_or_else(|| {
@@ -206,7 +210,7 @@ mod tests {
 
     fn refusal(status: u16, body: &str) -> Refusal {
         let status = StatusCode::from_u16(status).unwrap();
-        let token = Token::new("ghp_planted").unwrap();
+        let token = Secret::new("ghp_planted");
         Refusal::read(status, &HeaderMap::new(), body.as_bytes(), Some(&token))
     }
 

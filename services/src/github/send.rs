@@ -13,7 +13,7 @@ use super::bounds;
 use super::cache::{Known, Reply};
 use super::client::{self, Lost, Received};
 use super::errand::{Errand, Failure};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, redact};
 
 /// How many redirects a request follows: a repository that was renamed over and over.
 const MAX_REDIRECTS: usize = 3;
@@ -216,7 +216,7 @@ impl GitHub {
     /// Transport errors quote what was received, which may be anything.
     fn redacted(&self, lost: Lost) -> Lost {
         let redact = |text: String| match &self.config.token {
-            Some(token) => token.redact(&text),
+            Some(token) => redact(token, &text),
             None => text,
         };
         match lost {

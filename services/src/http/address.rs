@@ -30,7 +30,7 @@ impl Resolve for PublicOnly {
 
 /// Whether an address is on the public internet, by IANA's registries of special-purpose addresses. An
 /// IPv6 address that stands for an IPv4 one is as public as that.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => match embedded_v4(address) {

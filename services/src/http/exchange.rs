@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 use super::address::{PrivateOnly, PublicOnly, is_public};
 use super::placeholder::Placeholders;
 use super::{Http, HttpConfig, HttpConfigError, HttpFailure, Incoming, Outgoing};
-use crate::pattern::any_covers_host;
+use exomonad_schema::names::covers_host;
 
 /// A client that speaks TLS by rustls with ring, follows no redirects and uses no proxy.
 pub(super) fn client(
@@ -151,7 +151,11 @@ impl Reach {
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned();
-        if !any_covers_host(&bounds.hosts, &host) {
+        if !bounds
+            .hosts
+            .iter()
+            .any(|pattern| covers_host(pattern, &host))
+        {
             return Err(HttpFailure::new(
                 ErrorCode::Forbidden,
                 format!(
@@ -166,7 +170,11 @@ impl Reach {
                 .hosts
                 .iter()
                 .any(|named| named.eq_ignore_ascii_case(&host));
-        let is_private = is_named || any_covers_host(&bounds.private_hosts, &host);
+        let is_private = is_named
+            || bounds
+                .private_hosts
+                .iter()
+                .any(|pattern| covers_host(pattern, &host));
         if literal.is_some_and(|address| !is_public(address)) && !is_private {
             return Err(private(&host));
         }

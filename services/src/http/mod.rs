@@ -37,6 +37,7 @@ use exomonad_schema::{
 };
 use reqwest::{Client, Method};
 
+pub use address::is_public;
 pub use config::{HttpConfig, HttpConfigError, HttpSecret};
 
 /// Sends guests' requests. Cheap to share behind an `Arc`; connections are kept and shared.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use exomonad_schema::{Bounds, ErrorCode};
 
 use super::{HttpFailure, HttpSecret};
-use crate::pattern::any_covers_host;
+use exomonad_schema::names::covers_host;
 
 const BEGIN: &str = "{{secret:";
 const END: &str = "}}";
@@ -67,7 +67,11 @@ impl<'a> Placeholders<'a> {
                 name.escape_debug()
             )));
         };
-        if !any_covers_host(&secret.hosts, host) {
+        if !secret
+            .hosts
+            .iter()
+            .any(|pattern| covers_host(pattern, host))
+        {
             return Err(forbidden(format!(
                 "the secret `{name}` is not for {host}; `secret.{name}.hosts` in exomonad.toml lists what it is for"
             )));
@@ -82,13 +86,15 @@ impl<'a> Placeholders<'a> {
 
     /// The text without the secrets that the role may use, each replaced by its placeholder.
     pub fn take_out_of_text(&self, text: String) -> String {
-        self.granted().fold(text, |text, (name, value)| {
-            if text.contains(value) {
-                text.replace(value, &format!("{BEGIN}{name}{END}"))
-            } else {
-                text
-            }
-        })
+        self.by_length()
+            .into_iter()
+            .fold(text, |text, (name, value)| {
+                if text.contains(value) {
+                    text.replace(value, &format!("{BEGIN}{name}{END}"))
+                } else {
+                    text
+                }
+            })
     }
 
     /// How many bytes beyond a limit have to be read to know whether a secret lies across it.
@@ -103,12 +109,11 @@ impl<'a> Placeholders<'a> {
     /// limit is left out as a whole: half of it would tell the guest that half.
     pub fn take_out(&self, mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
         let end = bytes.len().min(limit);
-        let mut secrets: Vec<(&str, &str)> = self.granted().collect();
+        let secrets = self.by_length();
         if secrets.is_empty() {
             bytes.truncate(end);
             return bytes;
         }
-        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         let mut kept = Vec::with_capacity(end);
         let mut at = 0;
         while at < end {
@@ -131,6 +136,13 @@ impl<'a> Placeholders<'a> {
         kept
     }
 
+    /// The longest first: one may begin with another.
+    fn by_length(&self) -> Vec<(&'a str, &'a str)> {
+        let mut secrets: Vec<_> = self.granted().collect();
+        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        secrets
+    }
+
     fn granted(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let (secrets, bounds) = (self.secrets, self.bounds);
         let granted = secrets
@@ -143,7 +155,7 @@ impl<'a> Placeholders<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Secret;
+    use exomonad_schema::Secret;
 
     fn secrets() -> BTreeMap<String, HttpSecret> {
         let secret = |value: &str, host: &str| HttpSecret {

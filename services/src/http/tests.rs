@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::Secret;
+use exomonad_schema::Secret;
 
 /// A server that notes what it is sent and answers each request with the next of these texts, the last
 /// one for ever. `PORT` in them is its own port.
@@ -66,7 +66,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\
 fn http(secrets: &[(&str, &str, &str)]) -> Http {
     let secret = |(name, value, host): &(&str, &str, &str)| {
         let secret = HttpSecret {
-            value: Secret::new(*value),
+            value: Secret::new(value),
             hosts: vec![(*host).to_owned()],
         };
         ((*name).to_owned(), secret)

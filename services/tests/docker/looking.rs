@@ -78,6 +78,7 @@ async fn a_description_has_everything_but_the_environment() {
             "labels": {"more": "x"},
             "mounts": [{"kind": "tmpfs", "target": "/scratch"}],
             "ports": [{"container": 80}],
+            "network": "bridge",
         }))
         .await
         .unwrap()

@@ -26,10 +26,11 @@ async fn limits_and_confinement_are_really_set() {
     let asked = json!({
         "memoryBytes": 64 << 20, "cpuMillis": 250, "maxProcesses": 20, "readOnly": true,
         "autoRemove": true, "ports": [{"container": 80, "protocol": "udp"}],
+        "network": "bridge",
     });
     let asked = stage.spawn(asked).await.unwrap().id;
     for (id, memory, quota, processes) in [
-        (plain, 256 << 20, 150_000, 100),
+        (plain.clone(), 256 << 20, 150_000, 100),
         (asked.clone(), 64 << 20, 25_000, 20),
     ] {
         let found = stage.bare.inspect_container(&id, None).await.unwrap();
@@ -42,6 +43,12 @@ async fn limits_and_confinement_are_really_set() {
         assert_eq!(host.pids_limit, Some(processes));
         assert_eq!(host.privileged, Some(false));
         assert_eq!(host.cap_add.unwrap_or_default(), Vec::<String>::new());
+        assert!(
+            host.cap_drop
+                .unwrap()
+                .iter()
+                .any(|dropped| dropped.contains("MKNOD"))
+        );
         assert!(
             host.security_opt
                 .unwrap()
@@ -82,6 +89,9 @@ async fn limits_and_confinement_are_really_set() {
         .await
         .unwrap();
     assert_ne!(write.exit_code, 0);
+    let device = ["mknod", "/tmp/device", "c", "1", "3"];
+    let device = stage.exec(&plain, &device, json!({})).await.unwrap();
+    assert_ne!(device.exit_code, 0, "{device:?}");
 
     for more in [
         json!({ "memoryBytes": 1u64 << 40 }),
@@ -195,8 +205,36 @@ async fn folders_outside_and_the_engine_s_socket_are_refused_however_they_are_na
 }
 
 #[tokio::test]
-async fn a_network_is_docker_s_default_none_or_the_role_s_own() {
+async fn a_network_is_none_granted_by_name_or_the_role_s_own() {
     let Some(stage) = stage() else { return };
+    let networks = |id: String| {
+        let bare = stage.bare.clone();
+        async move {
+            let found = bare.inspect_container(&id, None).await.unwrap();
+            let networks = found.network_settings.unwrap().networks.unwrap();
+            networks.into_keys().collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(networks(stage.sleeper().await).await, ["none"]);
+    for name in ["bridge", "default"] {
+        let id = stage.spawn(json!({ "network": name })).await.unwrap().id;
+        assert_eq!(networks(id).await, ["bridge"]);
+    }
+    let mut without = stage.call();
+    std::sync::Arc::make_mut(&mut without.bounds).networks = Vec::new();
+    for name in ["bridge", "default", "host"] {
+        let error = stage
+            .spawn_as(&without, json!({ "network": name }))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Forbidden, "{error}");
+        assert!(error.message.contains("`role.tl.networks`"), "{error}");
+    }
+    let error = stage
+        .spawn(json!({ "ports": [{"container": 80}] }))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidInput, "{error}");
     let other = stage.sleeper().await;
     for (network, code) in [
         ("host".to_owned(), ErrorCode::Forbidden),
@@ -231,15 +269,61 @@ async fn a_network_is_docker_s_default_none_or_the_role_s_own() {
         .await
         .unwrap()
         .id;
-    let found = stage.bare.inspect_container(&id, None).await.unwrap();
-    let networks = found.network_settings.unwrap().networks.unwrap();
-    assert_eq!(networks.keys().collect::<Vec<_>>(), [&stage.own]);
+    assert_eq!(networks(id).await, [stage.own.as_str()]);
     let stranger = call_with(&["exomonad-test=another"], &[]);
     let error = stage
         .spawn_as(&stranger, json!({ "network": stage.own }))
         .await
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn who_may_write_to_a_folder_of_the_host_is_its_owner_and_not_root() {
+    let Some(stage) = stage() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let folders = ["own", "other"].map(|name| root.join(name));
+    for (folder, owner) in folders.iter().zip([4321, 4322]) {
+        fs::create_dir(folder).unwrap();
+        std::os::unix::fs::chown(folder, Some(owner), Some(owner)).unwrap();
+    }
+    let call = stage.call_on(std::slice::from_ref(&root));
+    let mounted = |folders: &[&PathBuf]| {
+        let mounts = folders.iter().enumerate().map(
+            |(index, folder)| json!({"kind": "bind", "source": folder, "target": format!("/m{index}")}),
+        );
+        json!({ "mounts": mounts.collect::<Vec<_>>() })
+    };
+    let with_user = |user: &str| {
+        let mut request = mounted(&[&folders[0]]);
+        request["user"] = json!(user);
+        request
+    };
+    let id = stage
+        .spawn_as(&call, mounted(&[&folders[0]]))
+        .await
+        .unwrap()
+        .id;
+    let write = ["sh", "-c", "id -u; echo kept >/m0/file; chmod u+s /m0/file"];
+    let wrote = stage.exec(&id, &write, json!({})).await.unwrap();
+    assert_eq!(wrote.output.stdout, "4321\n", "{wrote:?}");
+    let left = fs::metadata(folders[0].join("file")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&left), 4321);
+    for user in ["root", "0", "0:0", "4322"] {
+        let error = stage
+            .exec(&id, &["id"], json!({ "user": user }))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Forbidden, "{user}: {error}");
+        let error = stage.spawn_as(&call, with_user(user)).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Forbidden, "{user}: {error}");
+    }
+    stage.spawn_as(&call, with_user("4321")).await.unwrap();
+    for folders in [vec![&root], vec![&folders[0], &folders[1]]] {
+        let code = refused(&stage, std::slice::from_ref(&root), mounted(&folders)).await;
+        assert_eq!(code, ErrorCode::Forbidden, "{folders:?}");
+    }
 }
 
 #[tokio::test]

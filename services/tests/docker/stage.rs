@@ -77,7 +77,7 @@ pub fn request<R: DeserializeOwned>(json: Value) -> R {
     serde_json::from_value(json).unwrap()
 }
 
-/// A call that reaches what carries `labels`, and `paths` on the host.
+/// A call that reaches what carries `labels`, `paths` on the host, and Docker's default network.
 pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
     CallContext {
         role: "tl".parse().unwrap(),
@@ -87,6 +87,7 @@ pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
         bounds: Arc::new(Bounds {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             paths: paths.to_vec(),
+            networks: vec!["bridge".to_owned()],
             ..Bounds::default()
         }),
     }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use exomonad_schema::Secret;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{CallContext, EffectError, GitService};
 use exomonad_services::git::Author;
-use exomonad_services::{Git, GitConfig, GitToken};
+use exomonad_services::{Git, GitConfig};
 
 use crate::area::*;
 use crate::server::{Manner, Server};
@@ -67,7 +68,7 @@ impl Setup {
                 name: "Eve".into(),
                 email: "eve@example.com".into(),
             }),
-            token: Some(GitToken::new(TOKEN)),
+            token: Some(Secret::new(TOKEN)),
             token_hosts: vec![self.server.host()],
             remote_time_limit: Duration::from_secs(30),
             ..GitConfig::default()

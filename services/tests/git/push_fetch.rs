@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use exomonad_schema::Secret;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{ErrorCode, GitService};
-use exomonad_services::{Git, GitConfig, GitToken};
+use exomonad_services::{Git, GitConfig};
 
 use crate::area::*;
 use crate::cloned::*;
@@ -247,7 +248,7 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn a_wrong_token_or_none_is_unauthenticated() {
     let setup = Setup::new(authorized());
-    for token in [Some(GitToken::new("wrong-hunter2")), None] {
+    for token in [Some(Secret::new("wrong-hunter2")), None] {
         let service = Git::new(GitConfig {
             token,
             ..setup.config()

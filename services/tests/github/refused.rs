@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use exomonad_schema::Secret;
 use exomonad_schema::{Bounds, ErrorCode, GitHubService};
 use exomonad_services::GitHubConfig;
-use exomonad_services::github::Token;
 
 use crate::server::{Answer, Server};
 use crate::service::*;
@@ -175,7 +175,7 @@ async fn a_request_that_makes_no_sense_is_not_sent() {
         github.request_reviewers(&call(), nobody).await,
         ErrorCode::InvalidInput,
     );
-    let token = Token::new("other").unwrap();
+    let token = Secret::new("other");
     assert!(!format!("{token:?}").contains("other"));
     assert!(server.seen().is_empty());
 }

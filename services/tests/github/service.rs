@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exomonad_schema::Secret;
 use exomonad_schema::effects::github::*;
 use exomonad_schema::{Bounds, CallContext, CallId, EffectError, ErrorCode};
-use exomonad_services::github::Token;
 use exomonad_services::{GitHub, GitHubConfig};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203
 pub fn config(url: &str) -> GitHubConfig {
     GitHubConfig {
         base_url: url.to_owned(),
-        token: Some(Token::new(TOKEN).unwrap()),
+        token: Some(Secret::new(TOKEN)),
         time_limit: Duration::from_secs(5),
         max_response_bytes: 64 << 10,
         retry_delay: Duration::from_millis(10),

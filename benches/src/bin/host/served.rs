@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use exomonad_benches::guests::root;
 use tempfile::TempDir;
 
 /// A server that runs until it is dropped.
@@ -39,7 +38,9 @@ impl Home {
 
     /// Starts the host here.
     pub fn serve(&self) -> Result<Served, String> {
-        let binary = root().join("target/release/exomonad");
+        // It is built beside this program.
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        let binary = own.with_file_name("exomonad");
         let mut command = Command::new(&binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0"])

@@ -38,6 +38,11 @@ pub struct Role {
     /// The labels a container must carry, all of them, for Docker effects to reach it: `key=value`,
     /// or `key` for any value. None means no container.
     pub labels: Vec<Label>,
+    /// The Docker networks, by their names, that containers of the role may join, besides networks with
+    /// its labels: `bridge` is Docker's default, which leads to the internet, `host` the machine's own. A
+    /// container that names none gets none.
+    #[schemars(extend("items" = { "type": "string", "format": "network-name" }))]
+    pub networks: Vec<String>,
     /// Whether a call gets a fresh sandbox, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
@@ -82,6 +87,7 @@ impl Default for Role {
             private_hosts: Vec::new(),
             secrets: Vec::new(),
             labels: Vec::new(),
+            networks: Vec::new(),
             instance: InstanceMode::Fresh,
             token_file: None,
             token_env: None,

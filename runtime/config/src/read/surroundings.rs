@@ -9,7 +9,9 @@ use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::model::Config;
 use crate::text::PluginRef;
-use crate::tokens::{Secret, TokenError, TokenSource};
+use exomonad_schema::Secret;
+
+use crate::tokens::{TokenError, TokenSource};
 
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -184,7 +186,7 @@ fn check_token(
             findings.error(key, Code::Token, error.to_string(), help);
         }
         Ok(secret) => {
-            if kept.is_made_here && secret.len() < SHORTEST_TOKEN {
+            if kept.is_made_here && secret.expose().len() < SHORTEST_TOKEN {
                 findings.warn(
                     key.clone(),
                     Code::Insecure,

@@ -9,7 +9,6 @@ mod label;
 mod pattern;
 mod plugin_ref;
 mod quantity;
-mod role_name;
 mod size;
 mod time_span;
 
@@ -17,11 +16,13 @@ pub use address::{ListenAddress, Origin};
 pub use label::Label;
 pub use pattern::{EffectPattern, HostPattern, RepoPattern};
 pub use plugin_ref::PluginRef;
-pub use role_name::RoleName;
 pub use size::ByteSize;
 pub use time_span::TimeSpan;
 
 use std::str::FromStr;
+
+pub use exomonad_schema::RoleName;
+use exomonad_schema::call::InvalidRoleName;
 
 /// A text that is not a value of the type it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,12 @@ impl FormatError {
             problem: problem.into(),
             help: help.into(),
         }
+    }
+}
+
+impl From<InvalidRoleName> for FormatError {
+    fn from(error: InvalidRoleName) -> Self {
+        Self::new(error.problem, InvalidRoleName::HELP)
     }
 }
 
@@ -87,11 +94,12 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "host-pattern" => parses::<HostPattern>(text),
         "label" => parses::<Label>(text),
         "listen-address" => parses::<ListenAddress>(text),
+        "network-name" => check_network_name(text),
         "origin" => parses::<Origin>(text),
         "path" => check_path(text),
         "plugin" => parses::<PluginRef>(text),
         "repo-pattern" => parses::<RepoPattern>(text),
-        "role-name" => parses::<RoleName>(text),
+        "role-name" => Ok(text.parse::<RoleName>().map(drop)?),
         "secret-name" => check_secret_name(text),
         "time-span" => parses::<TimeSpan>(text),
         _ => Ok(()),
@@ -107,6 +115,7 @@ pub(crate) fn describe(format: &str) -> Option<&'static str> {
         "host-pattern" => "a host name such as \"example.com\" or \"*.example.com\"",
         "label" => "a container label such as \"team=web\"",
         "listen-address" => "an address with a port, such as \"127.0.0.1:7432\"",
+        "network-name" => "the name of a Docker network such as \"bridge\"",
         "origin" => "an origin such as \"https://example.com\"",
         "path" => "a path",
         "plugin" => "a plugin's name or the path of its .wasm file",
@@ -149,6 +158,23 @@ fn check_secret_name(text: &str) -> Result<(), FormatError> {
     Err(FormatError::new(
         "this is not the name of a secret",
         "name it with up to 64 letters, digits and `_`, such as WEATHER_KEY; the secret itself is in a file or a variable",
+    ))
+}
+
+fn check_network_name(text: &str) -> Result<(), FormatError> {
+    let is_name = text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if is_name {
+        return Ok(());
+    }
+    Err(FormatError::new(
+        format!(
+            "`{}` is not the name of a Docker network",
+            text.escape_debug()
+        ),
+        "write a name that `docker network ls` shows; there are no patterns",
     ))
 }
 

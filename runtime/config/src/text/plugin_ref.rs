@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use exomonad_schema::call::InvalidRoleName;
+
 use super::{FormatError, RoleName, written_as_text};
 
 /// A plugin, by its name in the plugin folder or by the path of its file.
@@ -41,7 +43,7 @@ impl FromStr for PluginRef {
             super::check_path(text)?;
             return Ok(Self::File(PathBuf::from(text)));
         }
-        text.parse().map(Self::Named).map_err(|error: FormatError| {
+        text.parse().map(Self::Named).map_err(|error: InvalidRoleName| {
             FormatError::new(
                 error.problem.replace("role name", "plugin name"),
                 "name a plugin of the folder such as \"tl\", or a file such as \"./build/tl.wasm\"",

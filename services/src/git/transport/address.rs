@@ -5,9 +5,9 @@
 //! parts that were looked at; user and password in it are left out, since only
 //! the host's own credentials are used.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
+use exomonad_schema::names::{covers_host, is_loopback};
 use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::git::GitConfig;
@@ -225,14 +225,6 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     Some((host, port))
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 fn check_host(task: &Task, config: &GitConfig, host: &str, place: &str) -> Result<(), EffectError> {
     if is_listed(&config.remote_hosts, host) || is_listed(&config.remote_hosts, place) {
         return Ok(());
@@ -246,13 +238,9 @@ fn check_host(task: &Task, config: &GitConfig, host: &str, place: &str) -> Resul
     ))
 }
 
-/// Whether a list names a host, `*` being any and `*.example.com` any below.
+/// Whether a list names a host.
 fn is_listed(list: &[String], host: &str) -> bool {
-    list.iter().any(|allowed| match allowed.strip_prefix('*') {
-        Some("") => true,
-        Some(suffix) => host.ends_with(&suffix.to_ascii_lowercase()),
-        None => allowed.eq_ignore_ascii_case(host),
-    })
+    list.iter().any(|pattern| covers_host(pattern, host))
 }
 
 #[cfg(test)]

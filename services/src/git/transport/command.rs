@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use super::address::Address;
 use super::shadow::Shadow;
+use super::token;
 use crate::git::GitConfig;
 use crate::git::task::Task;
 
@@ -104,7 +105,7 @@ pub(super) async fn run(
     })?;
     group.has_ended();
     let secrets = match &config.token {
-        Some(token) => token.traces(&config.token_user),
+        Some(token) => token::traces(token, &config.token_user),
         None => Vec::new(),
     };
     Ok(Said {
@@ -170,7 +171,7 @@ fn settings(config: &GitConfig, address: &Address) -> Vec<(String, String)> {
     if let (Some(base), Some(token)) = (&address.token_for, &config.token) {
         settings.push((
             format!("http.{base}.extraHeader"),
-            format!("Authorization: {}", token.basic(&config.token_user)),
+            format!("Authorization: {}", token::basic(token, &config.token_user)),
         ));
     }
     settings

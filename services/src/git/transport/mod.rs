@@ -31,7 +31,6 @@ use exomonad_schema::{CallContext, EffectError, ErrorCode};
 
 pub(super) use fetch::fetch;
 pub(super) use push::push;
-pub use token::GitToken;
 
 use super::GitConfig;
 use super::open::Opened;

@@ -3,11 +3,11 @@
 use exomonad_schema::EffectKind;
 
 use super::*;
-use crate::git::GitToken;
+use exomonad_schema::Secret;
 
 fn look(raw: &str) -> Result<Address, ErrorCode> {
     let config = GitConfig {
-        token: Some(GitToken::new("hunter2")),
+        token: Some(Secret::new("hunter2")),
         token_hosts: vec!["github.com".into(), "127.0.0.1:8080".into()],
         ..GitConfig::default()
     };
