@@ -27,7 +27,8 @@ mod tokens;
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
 pub use model::{
     Config, DockerConfig, EngineConfig, GitConfig, GitHubConfig, HttpConfig, InstanceMode, Limit,
-    Limits, LogConfig, LogFormat, PluginsConfig, Role, SecretConfig, ServerConfig, StateConfig,
+    Limits, LogConfig, LogFormat, PluginsConfig, Role, SERVICE_BOUNDS, SecretConfig, ServerConfig,
+    ServiceBound, StateConfig,
 };
 pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

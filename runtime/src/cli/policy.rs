@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use exomonad_config::{HostPattern, Loaded, Role, RoleName, Source};
+use exomonad_config::{HostPattern, Loaded, Role, RoleName, SERVICE_BOUNDS, Source};
 use exomonad_engine::closest;
-use exomonad_schema::{Effect, EffectKind, Service};
+use exomonad_schema::{Effect, EffectKind};
 use exomonad_services::http::is_public;
 use serde::Serialize;
 use serde_json::Value;
@@ -101,9 +101,9 @@ fn decide(
     };
     let reason = format!("\"{pattern}\" in `{key}` grants it{}", place(loaded, &key));
     explanation.reasons.push(reason);
-    let needed = NEEDED
+    let needed = SERVICE_BOUNDS
         .iter()
-        .find(|needed| needed.service == kind.service());
+        .find(|needed| kind.capability().starts_with(needed.service));
     if let Some(needed) = needed.filter(|_| !BOUNDLESS.contains(&kind))
         && (needed.is_empty)(settings)
     {
@@ -153,37 +153,7 @@ fn decide(
     Ok(explanation)
 }
 
-/// A list without which the effects of a service reach nothing.
-struct Needed {
-    service: Service,
-    key: &'static str,
-    is_empty: fn(&Role) -> bool,
-}
-
-const NEEDED: &[Needed] = &[
-    Needed {
-        service: Service::Git,
-        key: "paths",
-        is_empty: |role| role.paths.is_empty(),
-    },
-    Needed {
-        service: Service::GitHub,
-        key: "repos",
-        is_empty: |role| role.repos.is_empty(),
-    },
-    Needed {
-        service: Service::Http,
-        key: "hosts",
-        is_empty: |role| role.hosts.is_empty(),
-    },
-    Needed {
-        service: Service::Docker,
-        key: "labels",
-        is_empty: |role| role.labels.is_empty(),
-    },
-];
-
-/// Effects of such a service that need no such list: images are nobody's.
+/// Effects that need no list, though others of their service do: images are nobody's.
 const BOUNDLESS: &[EffectKind] = &[EffectKind::DockerImagePresent, EffectKind::DockerPull];
 
 /// What a bound says about a field.

@@ -19,7 +19,7 @@ pub use http::{HttpConfig, SecretConfig};
 pub use limits::{Limit, Limits};
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
-pub use role::{InstanceMode, Role};
+pub use role::{InstanceMode, Role, SERVICE_BOUNDS, ServiceBound};
 pub use server::ServerConfig;
 pub use services::{DockerConfig, GitConfig, GitHubConfig};
 pub use state::StateConfig;

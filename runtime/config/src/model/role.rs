@@ -59,6 +59,46 @@ pub struct Role {
     pub limits: Limits,
 }
 
+/// A list of a role without which the effects of a service reach nothing.
+pub struct ServiceBound {
+    /// How the capabilities of the service begin.
+    pub service: &'static str,
+    /// The list's key.
+    pub key: &'static str,
+    /// Whether the role's list is empty.
+    pub is_empty: fn(&Role) -> bool,
+    /// What to write into it.
+    pub help: &'static str,
+}
+
+/// The lists that services need.
+pub const SERVICE_BOUNDS: &[ServiceBound] = &[
+    ServiceBound {
+        service: "github.",
+        key: "repos",
+        is_empty: |role| role.repos.is_empty(),
+        help: "name the repositories, such as [\"owner/name\"]",
+    },
+    ServiceBound {
+        service: "http.",
+        key: "hosts",
+        is_empty: |role| role.hosts.is_empty(),
+        help: "name the hosts, such as [\"api.example.com\"]",
+    },
+    ServiceBound {
+        service: "docker.",
+        key: "labels",
+        is_empty: |role| role.labels.is_empty(),
+        help: "name the labels of the containers that are meant",
+    },
+    ServiceBound {
+        service: "git.",
+        key: "paths",
+        is_empty: |role| role.paths.is_empty(),
+        help: "name the folders, such as [\".\"]",
+    },
+];
+
 /// What reads and logs. Effects are listed one by one where a service also has, or may come to
 /// have, ones that write.
 const READING_EFFECTS: [&str; 9] = [

@@ -4,7 +4,7 @@ use super::check::nearest;
 use super::findings::Findings;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
-use crate::model::{Config, Role};
+use crate::model::{Config, Role, SERVICE_BOUNDS, ServiceBound};
 use crate::text::{ByteSize, EffectPattern};
 
 /// The unit in which a guest's memory grows.
@@ -173,40 +173,21 @@ fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
 
 /// Granting what is then bounded to nothing is allowed, but hardly meant.
 fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
-    let bounds = [
-        (
-            "github.",
-            "repos",
-            role.repos.is_empty(),
-            "name the repositories, such as [\"owner/name\"]",
-        ),
-        (
-            "http.",
-            "hosts",
-            role.hosts.is_empty(),
-            "name the hosts, such as [\"api.example.com\"]",
-        ),
-        (
-            "docker.",
-            "labels",
-            role.labels.is_empty(),
-            "name the labels of the containers that are meant",
-        ),
-        (
-            "git.",
-            "paths",
-            role.paths.is_empty(),
-            "name the folders, such as [\".\"]",
-        ),
-    ];
-    for (service, bound, is_empty, help) in bounds {
+    for ServiceBound {
+        service,
+        key: bound,
+        is_empty,
+        help,
+    } in SERVICE_BOUNDS
+    {
         let effects = table.key("effects");
         let is_written = findings.is_written(&effects) || findings.is_written(&table.key(bound));
         let names_service = role
             .effects
             .iter()
             .any(|pattern| pattern.as_str().starts_with(service));
-        if is_empty && names_service && is_written && !findings.has_failed(&table.key(bound)) {
+        if is_empty(role) && names_service && is_written && !findings.has_failed(&table.key(bound))
+        {
             let key = if findings.is_written(&table.key(bound)) {
                 table.key(bound)
             } else {
@@ -216,7 +197,7 @@ fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
                 "{service}* effects are granted, but `{}` is empty: they reach nothing",
                 table.key(bound)
             );
-            findings.warn(key, Code::UselessGrant, message, help);
+            findings.warn(key, Code::UselessGrant, message, *help);
         }
     }
 }
