@@ -1,7 +1,7 @@
 //! The engine: compiler, pool of sandboxes, and the clock that keeps guests interruptible.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ const MEMORIES_PER_PLUGIN: u32 = 8;
 const TABLES_PER_PLUGIN: u32 = 8;
 /// Bytes for an instance's globals, imports and bookkeeping; a large Haskell module needs some hundred KiB.
 const INSTANCE_BYTES: usize = 4 << 20;
+
+/// Bytes of a linked module from which on it is compiled without inlining. To inline, the compiler holds the
+/// intermediate code of all functions at once: some GiB for a module of 4 MB.
+const LARGE: usize = 1 << 20;
 
 /// What an [`Engine`] is made of. All of it is reserved address space, not memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,9 +54,29 @@ impl Default for EngineConfig {
 /// Compiles plugins and runs their calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) engine: wasmtime::Engine,
-    pub(crate) ticker: Arc<Ticker>,
+    inlining: Core,
+    /// Made when the first module needs it: a module runs in the engine that it was compiled for.
+    plain: Arc<OnceLock<Core>>,
     pub(crate) config: EngineConfig,
+}
+
+/// A compiler with its pool of sandboxes, and what makes their guests yield.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pub engine: wasmtime::Engine,
+    pub ticker: Arc<Ticker>,
+}
+
+impl Core {
+    fn new(config: &EngineConfig, inlining: Inlining) -> Result<Self, LoadError> {
+        let prepare = |error: wasmtime::Error| {
+            LoadError::Prepare(format!("the engine cannot start: {error:#}"))
+        };
+        let engine = wasmtime::Engine::new(&settings(config, inlining)).map_err(prepare)?;
+        let ticker = Ticker::start(&engine)
+            .map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
+        Ok(Self { engine, ticker })
+    }
 }
 
 impl Engine {
@@ -61,17 +85,29 @@ impl Engine {
     /// # Errors
     /// If the machine refuses the address space or a value is out of range.
     pub fn new(config: EngineConfig) -> Result<Self, LoadError> {
-        let prepare = |error: wasmtime::Error| {
-            LoadError::Prepare(format!("the engine cannot start: {error:#}"))
-        };
-        let engine = wasmtime::Engine::new(&settings(&config)).map_err(prepare)?;
-        let ticker = Ticker::start(&engine)
-            .map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
         Ok(Self {
-            engine,
-            ticker,
+            inlining: Core::new(&config, Inlining::Yes)?,
+            plain: Arc::default(),
             config,
         })
+    }
+
+    /// What compiles and runs a linked module.
+    pub(crate) fn core_for(&self, linked: &[u8]) -> Result<&Core, LoadError> {
+        match linked.len() < LARGE {
+            true => Ok(&self.inlining),
+            false => self.plain(),
+        }
+    }
+
+    /// What compiles without inlining: less memory, and sooner.
+    pub(crate) fn plain(&self) -> Result<&Core, LoadError> {
+        if let Some(core) = self.plain.get() {
+            return Ok(core);
+        }
+        let core = Core::new(&self.config, Inlining::No)?;
+        // Another thread may have been quicker.
+        Ok(self.plain.get_or_init(|| core))
     }
 
     /// What this engine was made of.
@@ -81,7 +117,7 @@ impl Engine {
     }
 }
 
-fn settings(config: &EngineConfig) -> Config {
+fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(config.sandboxes)
@@ -105,7 +141,7 @@ fn settings(config: &EngineConfig) -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(size(config.stack))
         .async_stack_size(size(config.stack).saturating_add(HOST_STACK))
-        .compiler_inlining(Inlining::Yes)
+        .compiler_inlining(inlining)
         .wasm_features(crate::link::linked_features(), true);
     settings
 }

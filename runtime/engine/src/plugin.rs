@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::{ExternType, InstancePre, Linker, Module, ModuleExport, ValType};
 
-use crate::engine::Ticker;
+use crate::engine::{Core, Ticker};
 use crate::link::{self, HOST_ENV, HOST_USER, HostFunctions, SourceModule};
 use crate::sandbox::{self, Sandbox, within};
 use crate::state::State;
@@ -136,14 +136,15 @@ impl Engine {
         options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
         let linked = link::link(&modules, &Provided(options))?;
-        let key = CompileCache::key(&linked, options.snapshot, &self.engine);
+        let core = self.core_for(&linked)?;
+        let key = CompileCache::key(&linked, options.snapshot, &core.engine);
         let digest = CompileCache::digest(&modules);
         if let Some(found) = options
             .cache
             .as_ref()
-            .and_then(|cache| cache.get(&self.engine, &key))
+            .and_then(|cache| cache.get(&core.engine, &key))
         {
-            return self.prepare(found.module, found.snapshot, digest, options);
+            return self.prepare(core, found.module, found.snapshot, digest, options);
         }
         let mut lasting = true;
         let (wasm, snapshot) = match snapshot::needed(&linked, options.snapshot) {
@@ -156,24 +157,25 @@ impl Engine {
                 }
             },
         };
-        let module = Module::new(&self.engine, &wasm);
+        let module = Module::new(&core.engine, &wasm);
         let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
         if let Some(cache) = options.cache.as_ref().filter(|_| lasting) {
             cache.put(&key, &module, &snapshot);
         }
-        self.prepare(module, snapshot, digest, options)
+        self.prepare(core, module, snapshot, digest, options)
     }
 
     /// Connects a compiled module with the host functions and finds its entry points.
     pub(crate) fn prepare(
         &self,
+        core: &Core,
         module: Module,
         snapshot: Snapshot,
         digest: String,
         options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
         let prepare = |error: wasmtime::Error| LoadError::Prepare(format!("{error:#}"));
-        let pre = link_host(&self.engine, &module, options)
+        let pre = link_host(&core.engine, &module, options)
             .and_then(|linker| linker.instantiate_pre(&module));
         let pre = pre.map_err(prepare)?;
         let kernel = module.get_export_index(link::KERNEL_MEMORY);
@@ -210,8 +212,8 @@ impl Engine {
             .imports()
             .map(|import| format!("{}::{}", import.module(), import.name()));
         Ok(Plugin(Arc::new(Loaded {
-            engine: self.engine.clone(),
-            ticker: self.ticker.clone(),
+            engine: core.engine.clone(),
+            ticker: core.ticker.clone(),
             imports: imports.collect(),
             pre,
             kernel,

@@ -81,9 +81,11 @@ pub(crate) async fn take(
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
     let (context, instrumented) = wizer.instrument(linked).map_err(says)?;
-    let module = Module::new(&engine.engine, &instrumented).map_err(says)?;
+    // It runs once.
+    let core = engine.plain().map_err(|error| error.to_string())?;
+    let module = Module::new(&core.engine, &instrumented).map_err(says)?;
     let plugin = engine
-        .prepare(module, Snapshot::Off, digest.to_owned(), options)
+        .prepare(core, module, Snapshot::Off, digest.to_owned(), options)
         .map_err(|error| error.to_string())?;
     let limits = Limits {
         wall_time: PATIENCE,

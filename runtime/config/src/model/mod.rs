@@ -66,7 +66,8 @@ pub struct Config {
     /// The roles by name. As soon as one is listed, plugins that are not listed are no longer
     /// served, unless `plugins.unlisted_roles` says so.
     #[serde(rename = "role")]
-    #[schemars(extend("x-key-format" = "role-name"))]
+    // A name's own pattern would hide what the keys are: the reader explains names by their format.
+    #[schemars(with = "BTreeMap<String, Role>", extend("x-key-format" = "role-name"))]
     pub roles: BTreeMap<RoleName, Role>,
 }
 
