@@ -157,7 +157,7 @@ impl Engine {
                 }
             },
         };
-        let module = Module::new(&core.engine, &wasm);
+        let module = core.compile(&wasm);
         let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
         if let Some(cache) = options.cache.as_ref().filter(|_| lasting) {
             cache.put(&key, &module, &snapshot);

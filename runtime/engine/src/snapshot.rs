@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wasmtime::{Instance, Module, Store, Val};
+use wasmtime::{Instance, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use crate::link::INITIALIZE;
@@ -83,7 +83,7 @@ pub(crate) async fn take(
     let (context, instrumented) = wizer.instrument(linked).map_err(says)?;
     // It runs once.
     let core = engine.plain().map_err(|error| error.to_string())?;
-    let module = Module::new(&core.engine, &instrumented).map_err(says)?;
+    let module = core.compile(&instrumented).map_err(says)?;
     let plugin = engine
         .prepare(core, module, Snapshot::Off, digest.to_owned(), options)
         .map_err(|error| error.to_string())?;
