@@ -218,3 +218,22 @@ impl Drop for Ticker {
         self.thread.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_small_modules_are_inlined_and_the_other_engine_is_made_once() {
+        let engine = Engine::new(EngineConfig {
+            sandboxes: 2,
+            ..EngineConfig::default()
+        });
+        let engine = engine.unwrap();
+        let same = |core: &Core, other: &Core| wasmtime::Engine::same(&core.engine, &other.engine);
+        let small = engine.core_for(&[0; 100]).unwrap();
+        let large = engine.core_for(&vec![0; LARGE]).unwrap();
+        assert!(same(small, &engine.inlining) && !same(small, large));
+        assert!(same(large, engine.clone().plain().unwrap()));
+    }
+}
