@@ -6,7 +6,7 @@ use std::fs;
 
 #[test]
 fn a_deployment_by_compose_does_what_the_readme_says() {
-    let Some(mut at) = Deployment::new() else {
+    let Some(at) = Deployment::new() else {
         return;
     };
     at.readme("scripts/compose-setup docker");
@@ -20,13 +20,13 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     let config_text = format!("{polled}{roles}");
     fs::write(&config, &config_text).unwrap();
 
-    a_wrong_deployment_says_what_is_wrong(&mut at, &config_text);
+    a_wrong_deployment_says_what_is_wrong(&at, &config_text);
 
     at.readme("docker compose up --build --detach --wait");
     let listed = at.run("docker compose ps");
     assert_eq!(listed.matches("(healthy)").count(), 2, "{listed}");
     at.done("up: the host and its door to Docker are healthy");
-    it_runs_confined(&mut at);
+    it_runs_confined(&at);
 
     let status = at.readme(
         r#"curl -s localhost:7432/role/tl/mcp/call -H "Authorization: Bearer $TOKEN" -d '{"name":"repo_status","arguments":{}}'"#,
@@ -53,9 +53,9 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     }
     at.done("a plugin that is dropped into the folder answers, and so does its next version, by polling alone");
 
-    containers_are_reached_by_their_label(&mut at);
-    state_outlives_restarts_and_is_backed_up(&mut at);
-    a_call_in_flight_is_answered(&mut at);
+    containers_are_reached_by_their_label(&at);
+    state_outlives_restarts_and_is_backed_up(&at);
+    a_call_in_flight_is_answered(&at);
 
     at.readme("docker compose down --volumes --rmi all");
     for (what, list) in [
@@ -79,7 +79,7 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     at.done("down leaves no container, volume, network or image behind");
 }
 
-fn a_wrong_deployment_says_what_is_wrong(at: &mut Deployment, config_text: &str) {
+fn a_wrong_deployment_says_what_is_wrong(at: &Deployment, config_text: &str) {
     at.run("docker compose build");
     at.done("the image is built");
     let says = |said: String, words: &[&str]| {
@@ -160,7 +160,7 @@ fn a_wrong_deployment_says_what_is_wrong(at: &mut Deployment, config_text: &str)
     at.done("a door to Docker in the wrong group: exit 4, and the last line names DOCKER_GID");
 }
 
-fn it_runs_confined(at: &mut Deployment) {
+fn it_runs_confined(at: &Deployment) {
     let inspected = at.run(
         "docker inspect -f '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}' \
          $(docker compose ps --quiet)",
@@ -195,7 +195,7 @@ fn it_runs_confined(at: &mut Deployment) {
     at.done("both run as no root, on read-only disks, without capabilities; orphans are reaped");
 }
 
-fn containers_are_reached_by_their_label(at: &mut Deployment) {
+fn containers_are_reached_by_their_label(at: &Deployment) {
     let own = format!("{}-ci", at.name);
     let other = format!("{}-other", at.name);
     let mark = format!("--label exomonad-test={} --detach", at.name);
@@ -225,9 +225,67 @@ fn containers_are_reached_by_their_label(at: &mut Deployment) {
     );
     assert!(refused.contains("no such container"), "{refused}");
     at.done("a role runs a command in a container with its label, and in no other");
+
+    // What a host that somebody has taken over could ask.
+    let address = at.run(
+        "docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' $(docker compose ps --quiet docker-proxy)",
+    );
+    let ask = |method: &str, path: &str, body: &str| {
+        at.run(&format!(
+            "curl -s -o answer -w '%{{http_code}} ' -X {method} http://{}:2375{path} -H 'content-type: application/json' -d '{body}'; cat answer",
+            address.trim()
+        ))
+    };
+    let itself = format!("{}-docker-proxy-1", at.name);
+    let privileged = r#"{"Cmd":["id"],"privileged":true}"#;
+    for (method, path, body, answer) in [
+        ("GET", "/info".to_owned(), "", "403 "),
+        ("POST", "/containers/create".to_owned(), "{}", "403 "),
+        (
+            "PUT",
+            format!("/containers/{own}/archive?path=/"),
+            "",
+            "403 ",
+        ),
+        (
+            "POST",
+            format!("/containers/{own}/exec"),
+            privileged,
+            "403 ",
+        ),
+        (
+            "POST",
+            format!("/containers/{itself}/exec"),
+            r#"{"Cmd":["id"]}"#,
+            "404 ",
+        ),
+        (
+            "POST",
+            format!("/containers/{other}/exec"),
+            r#"{"Cmd":["id"]}"#,
+            "404 ",
+        ),
+        ("GET", format!("/containers/{other}/json"), "", "404 "),
+        (
+            "DELETE",
+            format!("/containers/{other}?force=true"),
+            "",
+            "404 ",
+        ),
+        ("GET", format!("/containers/{own}/json"), "", "200 "),
+    ] {
+        let told = ask(method, &path, body);
+        assert!(told.starts_with(answer), "{method} {path}: {told}");
+    }
+    let listed = ask("GET", "/containers/json", "");
+    assert!(
+        listed.contains(&own) && !listed.contains(&other) && !listed.contains(&itself),
+        "{listed}"
+    );
+    at.done("the door to Docker refuses what the host does not need, and does not know other containers");
 }
 
-fn state_outlives_restarts_and_is_backed_up(at: &mut Deployment) {
+fn state_outlives_restarts_and_is_backed_up(at: &Deployment) {
     let keeper = Guest::answering("").forwarding(&["kv_set", "kv_get"]).wat();
     fs::write(at.path("plugins-live/keeper.wat"), keeper).unwrap();
     at.eventually("the keeper is there", || {
@@ -246,24 +304,23 @@ fn state_outlives_restarts_and_is_backed_up(at: &mut Deployment) {
     at.done("restart keeps what roles have stored");
 
     at.readme("docker compose stop exomonad");
-    at.readme("docker compose cp --archive exomonad:/data/state backup");
+    at.readme("docker compose cp exomonad:/data/state - > state.tar");
     at.run("docker compose up --detach --wait");
     let _ = at.effect("keeper", "kv_set", &json!({"key": "a", "value": "spoilt"}));
     assert_eq!(kept(at), "spoilt");
     at.readme("docker compose stop exomonad");
-    at.readme("docker compose cp --archive backup/. exomonad:/data/state");
+    at.readme("docker compose cp - exomonad:/data < state.tar");
     at.run("docker compose up --detach --wait");
     assert_eq!(kept(at), "kept");
     at.done("a backup brings back what was stored when it was made");
 }
 
-fn a_call_in_flight_is_answered(at: &mut Deployment) {
+fn a_call_in_flight_is_answered(at: &Deployment) {
     let sleeper = Guest::answering("slept").sleeping(4000).wat();
     fs::write(at.path("plugins-live/sleeper.wat"), sleeper).unwrap();
     at.eventually("the sleeper is there", || {
-        at.run(&at.curl("/health"))
-            .contains("sleeper")
-            .then_some(())
+        let log = at.run("docker compose logs exomonad");
+        log.contains("/plugins/sleeper.wat").then_some(())
     });
     let call = format!(
         "{} -H \"Authorization: Bearer $(cat secrets/exomonad-token)\" -d '{{\"name\":\"answer\"}}'",
