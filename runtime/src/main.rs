@@ -7,10 +7,12 @@
 //! - a call into a sandbox of the engine ([`calls`]);
 //! - the effects that come out of it ([`guest`], [`effects`]), which services perform.
 //!
-//! [`house`] builds all of it.
+//! [`house`] builds all of it. [`docker_proxy`] is a program of its own: for a host in a container, its way to
+//! the Docker engine.
 
 mod calls;
 mod cli;
+mod docker_proxy;
 mod effects;
 mod failure;
 mod gate;

@@ -8,12 +8,14 @@
 //! - [`Load`]: connections that call without a pause;
 //! - [`Connection`]: bytes on a socket, for clients that don't behave;
 //! - [`WebServer`]: something for a guest to reach over HTTP;
+//! - [`Deployment`]: the whole of it by docker compose, on a real engine;
 //! - [`eventually`]: waits for what is bound to happen, and says what didn't.
 //!
 //! The binary is `$EXOMONAD_BIN`, otherwise the one that lies beside the tests' own build. With
 //! `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary.
 
 mod answer;
+mod compose;
 mod connection;
 mod guest;
 mod host;
@@ -25,6 +27,7 @@ mod waiting;
 mod web_server;
 
 pub use answer::{Answer, ToolResult};
+pub use compose::Deployment;
 pub use connection::Connection;
 pub use guest::{BEGUN, Guest, OWN_TEXT, shipped_plugin, tool_named};
 pub use host::Host;

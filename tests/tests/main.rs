@@ -6,6 +6,7 @@ mod api_description;
 mod bad_guests;
 mod bad_requests;
 mod command_line;
+mod compose;
 mod configuration;
 mod connections;
 mod doctor;

@@ -94,11 +94,47 @@ pub enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Be the door to a Docker engine for a host in a container: lets through what its Docker service asks,
+    /// on containers that carry a label.
+    DockerProxy(DockerProxy),
     /// Write a completion script for a shell to standard output.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// A door to a Docker engine.
+#[derive(Args)]
+pub struct DockerProxy {
+    /// Listen here. Nobody is asked for a token: only the host may reach it.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "DOCKER_PROXY_LISTEN",
+        default_value = "127.0.0.1:2375"
+    )]
+    pub listen: std::net::SocketAddr,
+    /// The engine's socket.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DOCKER_PROXY_SOCKET",
+        default_value = "/var/run/docker.sock"
+    )]
+    pub socket: PathBuf,
+    /// Labels, separated by commas, of which a container has to carry one: `key=value`, or `key` for any value.
+    #[arg(
+        long,
+        value_name = "LABEL",
+        env = "DOCKER_PROXY_LABELS",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub labels: Vec<String>,
+    /// Let containers be started, too, and images be pulled for them.
+    #[arg(long, env = "DOCKER_PROXY_SPAWN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub spawn: bool,
 }
 
 /// What can be done with plugins.

@@ -11,7 +11,11 @@ use crate::house::capabilities;
 pub fn load(options: &Options) -> Result<Loaded, CommandError> {
     let loaded = try_load(options).map_err(|errors| match options.json {
         true => CommandError::Usage(serde_json::to_string(&errors).unwrap_or_default()),
-        false => CommandError::Usage(format!("the configuration is wrong\n{errors}")),
+        // Who sees no more than the last line of a log still learns what to do.
+        false => CommandError::Usage(format!(
+            "the configuration is wrong\n{errors}\nexomonad: {}",
+            errors.in_one_line()
+        )),
     })?;
     for warning in &loaded.warnings {
         eprintln!("{warning}");

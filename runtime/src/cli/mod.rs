@@ -4,7 +4,9 @@ mod args;
 mod call;
 mod client;
 mod config;
+mod docker_proxy;
 mod doctor;
+mod folders;
 mod plugin;
 mod plugin_call;
 mod policy;
@@ -110,6 +112,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
                 },
         } => policy::explain(&cli.options, &role, &effect, request.as_deref()),
         Command::Doctor { quick } => block_on(doctor::run(&cli.options, quick)),
+        Command::DockerProxy(arguments) => block_on(docker_proxy::run(arguments)),
         Command::Call {
             role,
             tool,

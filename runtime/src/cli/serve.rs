@@ -1,7 +1,6 @@
 //! `serve`: the host, until it is told to stop.
 
 use std::io::IsTerminal;
-use std::path::Path;
 
 use exomonad_config::{LogConfig, LogFormat, Tokens};
 use tokio::net::TcpListener;
@@ -11,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::CommandError;
 use super::args::Options;
 use super::config::{env, load};
+use super::folders;
 use crate::house::House;
 use crate::plugins::reload::Reloader;
 use crate::plugins::watch::FolderWatch;
@@ -47,7 +47,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         .await
         .map_err(|error| bind_failed(address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
-    make_plugin_folder(&config.plugins.dir);
+    folders::prepare(&config, &loaded.sources)?;
     let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
     let house = House::open(config, env)?;
     let reload = Reloader::start(house.clone());
@@ -94,7 +94,7 @@ pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
     started.map_err(|error| CommandError::Unavailable(format!("no log: {error}")))
 }
 
-fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
+pub fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
     let hint = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             "; another host may be running there (`exomonad doctor` tells): stop it, or set `server.listen` or --listen"
@@ -107,24 +107,7 @@ fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> Command
     CommandError::Unavailable(format!("cannot listen on {address}: {error}{hint}"))
 }
 
-/// Makes the plugin folder, so that there is one to drop plugins into. A `.gitignore` beside it keeps the
-/// host's own files out of the repository it is started in.
-fn make_plugin_folder(folder: &Path) {
-    if folder.exists() {
-        return;
-    }
-    let made = std::fs::create_dir_all(folder).and_then(|()| match folder.parent() {
-        Some(own) if own.ends_with(".exomonad") && !own.join(".gitignore").exists() => {
-            std::fs::write(own.join(".gitignore"), "*\n")
-        }
-        _ => Ok(()),
-    });
-    if let Err(error) = made {
-        tracing::warn!(folder = %folder.display(), %error, "the plugin folder cannot be made");
-    }
-}
-
-async fn stop_signal() -> &'static str {
+pub async fn stop_signal() -> &'static str {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

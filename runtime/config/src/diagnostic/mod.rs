@@ -106,3 +106,10 @@ pub struct ConfigErrors {
     /// The mistakes; never empty, each of [`Severity::Error`].
     pub diagnostics: Vec<Diagnostic>,
 }
+
+impl ConfigErrors {
+    /// The first mistake with what to do about it, in one line: for who reads the last line of a log.
+    pub fn in_one_line(&self) -> String {
+        report::in_one_line(&self.diagnostics)
+    }
+}

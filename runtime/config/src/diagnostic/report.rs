@@ -23,6 +23,27 @@ pub(super) fn render(diagnostics: &[Diagnostic]) -> String {
     text
 }
 
+/// The first one, and how many there are.
+pub(super) fn in_one_line(diagnostics: &[Diagnostic]) -> String {
+    let Some(first) = diagnostics.first() else {
+        return String::new();
+    };
+    let place = match &first.place {
+        Place::File(place) => format!("{}:{}:{}: ", place.file.display(), place.line, place.column),
+        Place::Variable { variable } => format!("{variable}: "),
+        Place::Nowhere {} => String::new(),
+    };
+    let help = match &first.help {
+        Some(help) => format!("; {help}"),
+        None => String::new(),
+    };
+    let more = match diagnostics.len() {
+        1 => String::new(),
+        count => format!(" (the first of {count} mistakes; `exomonad config check` shows all)"),
+    };
+    format!("{place}{}{help}{more}", first.message)
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
