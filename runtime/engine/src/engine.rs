@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Inlining, Module, PoolingAllocationConfig};
+use wasmtime::{Config, Inlining, InstanceAllocationStrategy, Module, PoolingAllocationConfig};
 
 use crate::LoadError;
 
@@ -21,7 +21,7 @@ const INSTANCE_BYTES: usize = 4 << 20;
 
 /// Bytes of a linked module from which on it is compiled without inlining. To inline, the compiler holds the
 /// intermediate code of all functions at once: 450 MiB for a module of 640 KB, 8 GiB for one of 4.5 MB.
-const LARGE: usize = 256 << 10;
+const LARGE: usize = 1 << 20;
 
 /// What an [`Engine`] is made of. All of it is reserved address space, not memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +55,8 @@ impl Default for EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     inlining: Core,
-    /// Made when the first module needs it: a module runs in the engine that it was compiled for.
+    /// Made when the first module needs it: a module runs in the engine that it was compiled for. It has no
+    /// pool, since a second one would need more mappings than Linux gives a process.
     plain: Arc<OnceLock<Core>>,
     pub(crate) config: EngineConfig,
 }
@@ -142,8 +143,11 @@ fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
         .pagemap_scan(wasmtime::Enabled::Auto)
         .async_stack_keep_resident(0);
     let mut settings = Config::new();
+    settings.allocation_strategy(match inlining {
+        Inlining::No => InstanceAllocationStrategy::OnDemand,
+        _ => pool.into(),
+    });
     settings
-        .allocation_strategy(pool)
         .memory_reservation(config.memory)
         .memory_guard_size(64 << 10)
         .epoch_interruption(true)
