@@ -52,10 +52,10 @@ async fn a_full_disk_under_the_state_is_an_error_of_the_effect_and_loses_nothing
 
 #[tokio::test]
 async fn a_state_folder_that_cannot_be_made_is_unavailable_until_it_can() {
-    let place = Place::new()
-        .config(&format!("{KEEPER}[state]\ndir = 'blocker/state'\n"))
-        .plugin("keeper.wat", keeper());
-    let blocker = place.write("blocker", "a file where a folder should be");
+    let place = Place::new().config(KEEPER).plugin("keeper.wat", keeper());
+    // A link that leads nowhere.
+    let blocker = place.path(".exomonad/state");
+    std::os::unix::fs::symlink("nowhere", &blocker).unwrap();
     let host = place.serve().await;
     let refusal = set(&host, 0).await;
     assert_eq!(refusal["payload"]["code"], "unavailable", "{refusal}");
@@ -70,6 +70,19 @@ async fn a_state_folder_that_cannot_be_made_is_unavailable_until_it_can() {
     );
     std::fs::remove_file(blocker).unwrap();
     assert_eq!(set(&host, 0).await["kind"], "Success");
+}
+
+#[test]
+fn a_state_folder_that_is_named_and_cannot_be_made_is_refused_at_the_start() {
+    let place = Place::new().config(&format!("{KEEPER}[state]\ndir = 'blocker/state'\n"));
+    place.write("blocker", "a file where a folder should be");
+    let ran = place.run(["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let last = ran.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("blocker/state") && last.contains("`state.dir`"),
+        "{last}"
+    );
 }
 
 /// Checks that the plugins serve, and that the log says that the cache does not.
