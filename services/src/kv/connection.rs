@@ -3,8 +3,9 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::StoreError;
 use super::{KvConfig, KvOpenError, migrations};
@@ -63,8 +64,7 @@ fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, S
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let mut connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(config.busy_timeout)?;
-    // Readers do not wait for the writer, nor it for them.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    keep_a_log(&connection, config.busy_timeout)?;
     // Sync at every commit. NORMAL would be faster and could lose the last
     // answered writes in a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -74,4 +74,27 @@ fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, S
     connection.pragma_update(None, "trusted_schema", false)?;
     migrations::apply(&mut connection)?;
     Ok(connection)
+}
+
+/// Sets the file to write-ahead logging: readers do not wait for the writer,
+/// nor it for them.
+///
+/// A new file is changed to it once, and whoever comes to that while another
+/// process does it gets SQLITE_BUSY at once: SQLite does not wait there, since
+/// two that both hold a read lock would wait for each other. Here it is held
+/// no more, so trying again ends.
+fn keep_a_log(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < patience =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
 }

@@ -82,6 +82,13 @@ async fn write_beside_others() {
     }
 }
 
+/// Writes one key, first of all or beside others who do.
+#[tokio::test]
+async fn write_once() {
+    let Some((dir, name)) = task() else { return };
+    Store::open(&dir).set(&name, "1").await.unwrap();
+}
+
 /// Fills a disk, and says how many values found room.
 #[tokio::test]
 async fn write_until_the_disk_is_full() {

@@ -25,6 +25,21 @@ async fn two_processes_writing_at_once_lose_nothing() {
     assert!(names.contains(&last.trim_matches('"')), "{last}");
 }
 
+/// The moment in which a file is made is the narrow one.
+#[tokio::test]
+async fn processes_that_make_the_file_at_once_all_get_to_write() {
+    for _ in 0..20 {
+        let dir = tempdir().unwrap();
+        let children = ["one", "two", "three", "four"]
+            .map(|name| child::start(child::command("write_once", dir.path(), name)));
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        assert_eq!(Store::open(dir.path()).keys("").await.len(), 4);
+    }
+}
+
 #[tokio::test]
 async fn a_write_waits_for_another_process_only_so_long() {
     let dir = tempdir().unwrap();
