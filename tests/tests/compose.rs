@@ -73,7 +73,10 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
             "networks",
             "docker network ls --quiet --filter label=com.docker.compose.project=NAME",
         ),
-        ("images", "docker image ls --quiet exomonad-test:NAME"),
+        (
+            "images",
+            "docker image ls --all --quiet --filter label=org.opencontainers.image.revision=NAME",
+        ),
     ] {
         let left = at.run(&list.replace("NAME", &at.name));
         assert_eq!(left, "", "{what} are left");
