@@ -125,6 +125,7 @@ impl Deployment {
         for (key, value) in [
             ("COMPOSE_PROJECT_NAME", self.name.clone()),
             ("EXOMONAD_IMAGE", format!("exomonad-test:{}", self.name)),
+            ("EXOMONAD_REVISION", self.name.clone()),
             ("EXOMONAD_BINARY", "prebuilt".to_owned()),
             ("EXOMONAD_PORT", self.port.to_string()),
             ("EXOMONAD_PROJECT", "./project".to_owned()),

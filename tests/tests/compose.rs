@@ -1,5 +1,7 @@
 //! A team runs the host with docker compose and leaves it running: the README's own commands, on a real engine.
 
+mod wrong;
+
 use exomonad_tests::{BEGUN, Deployment, Guest};
 use serde_json::json;
 use std::fs;
@@ -20,7 +22,7 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     let config_text = format!("{polled}{roles}");
     fs::write(&config, &config_text).unwrap();
 
-    a_wrong_deployment_says_what_is_wrong(&at, &config_text);
+    wrong::says_what_is_wrong(&at, &config_text);
 
     at.readme("docker compose up --build --detach --wait");
     let listed = at.run("docker compose ps");
@@ -71,93 +73,15 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
             "networks",
             "docker network ls --quiet --filter label=com.docker.compose.project=NAME",
         ),
-        ("images", "docker image ls --quiet exomonad-test:NAME"),
+        (
+            "images",
+            "docker image ls --all --quiet --filter label=org.opencontainers.image.revision=NAME",
+        ),
     ] {
         let left = at.run(&list.replace("NAME", &at.name));
         assert_eq!(left, "", "{what} are left");
     }
     at.done("down leaves no container, volume, network or image behind");
-}
-
-fn a_wrong_deployment_says_what_is_wrong(at: &Deployment, config_text: &str) {
-    at.run("docker compose build");
-    at.done("the image is built");
-    let says = |said: String, words: &[&str]| {
-        for word in words {
-            assert!(said.contains(word), "{word:?} is not in {said:?}");
-        }
-    };
-    let config = at.path("deploy/exomonad.toml");
-    fs::write(&config, format!("{config_text}[logs]\n")).unwrap();
-    says(
-        at.fails("exomonad", "", 2),
-        &[
-            "/etc/exomonad/exomonad.toml:",
-            "`logs`",
-            "did you mean `log`",
-        ],
-    );
-    fs::write(&config, config_text).unwrap();
-    at.done("a wrong key: exit 2, and the last line names it, its place and the right one");
-
-    at.run("mv secrets/exomonad-token kept");
-    let said = at.fails("exomonad", "", 2);
-    says(
-        said,
-        &[
-            "/run/secrets/exomonad-token",
-            "No such file",
-            "openssl rand -hex 32",
-        ],
-    );
-    at.run("mv kept secrets/exomonad-token");
-    at.done("a missing secret: exit 2, and the last line names the file and what makes one");
-
-    let wrong = "-f docker-compose.yml -f wrong.yml";
-    let override_with = |lines: &str| {
-        let text = format!("services:\n  exomonad:\n{lines}");
-        fs::write(at.path("wrong.yml"), text).unwrap();
-    };
-    override_with(
-        "    volumes: [{ type: volume, source: data, target: /data, read_only: true }]\n",
-    );
-    let said = at.fails("exomonad", wrong, 4);
-    says(
-        said,
-        &[
-            "the state folder /data/state",
-            "Read-only file system",
-            "EXOMONAD_STATE_DIR",
-        ],
-    );
-    at.done(
-        "a volume that cannot be written: exit 4, and the last line names it and what is wanted",
-    );
-
-    override_with("    environment: { EXOMONAD_PLUGINS_DIR: /not/mounted }\n");
-    let said = at.fails("exomonad", wrong, 4);
-    says(
-        said,
-        &[
-            "the plugin folder /not/mounted",
-            "mount a folder there",
-            "EXOMONAD_PLUGINS_DIR",
-        ],
-    );
-    let ran = at.try_run("EXOMONAD_PLUGINS=./nowhere docker compose up --detach exomonad");
-    assert_ne!(ran.code, Some(0), "{ran:?}");
-    assert!(
-        ran.stderr.contains("nowhere") && ran.stderr.contains("not exist"),
-        "{ran:?}"
-    );
-    at.done("a plugin folder that is not there: exit 4 if it is not mounted, and compose refuses to mount none");
-
-    let said = at.fails("docker-proxy", "-f docker-compose.yml -f nobody.yml", 4);
-    says(
-        said,
-        &["/var/run/docker.sock", "Permission denied", "DOCKER_GID"],
-    );
-    at.done("a door to Docker in the wrong group: exit 4, and the last line names DOCKER_GID");
 }
 
 fn it_runs_confined(at: &Deployment) {
