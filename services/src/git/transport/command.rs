@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use exomonad_schema::{EffectError, ErrorCode};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::address::Address;
@@ -44,11 +44,21 @@ const PASSED_ON: &[&str] = &[
 
 /// What git said.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) is_success: bool,
-    pub(super) stdout: String,
+pub(in crate::git) struct Said {
+    pub(in crate::git) is_success: bool,
+    pub(in crate::git) stdout: String,
     /// Without secrets and control characters.
-    pub(super) stderr: String,
+    pub(in crate::git) stderr: String,
+}
+
+/// What git wrote, as it wrote it.
+#[derive(Debug)]
+pub(in crate::git) struct Wrote {
+    pub(in crate::git) is_success: bool,
+    pub(in crate::git) stdout: Vec<u8>,
+    /// Whether there was more of it than asked for.
+    pub(in crate::git) is_cut: bool,
+    pub(in crate::git) stderr: Vec<u8>,
 }
 
 /// Runs `git` in a shadow, for `address`.
@@ -57,20 +67,77 @@ pub(super) struct Said {
 ///
 /// # Errors
 /// `unavailable` when git cannot be started, `timeout` when it takes too long.
-pub(super) async fn run(
+pub(in crate::git) async fn run(
     task: &Task,
     config: &GitConfig,
     shadow: &Shadow,
     address: &Address,
     arguments: Vec<OsString>,
 ) -> Result<Said, EffectError> {
+    let wrote = perform(
+        task,
+        config,
+        shadow,
+        Some(address),
+        arguments,
+        None,
+        MAX_OUTPUT,
+    )
+    .await?;
+    let secrets = match &config.token {
+        Some(token) => token::traces(token, &config.token_user),
+        None => Vec::new(),
+    };
+    Ok(Said {
+        is_success: wrote.is_success,
+        stdout: scrub(&wrote.stdout, &secrets),
+        stderr: scrub(&wrote.stderr, &secrets),
+    })
+}
+
+/// Runs `git` in a shadow, with bytes in and out, without a remote or the token.
+///
+/// # Errors
+/// As [`run`].
+pub(in crate::git) async fn run_offline(
+    task: &Task,
+    config: &GitConfig,
+    shadow: &Shadow,
+    arguments: Vec<OsString>,
+    stdin: Vec<u8>,
+    max_stdout: usize,
+) -> Result<Wrote, EffectError> {
+    perform(
+        task,
+        config,
+        shadow,
+        None,
+        arguments,
+        Some(stdin),
+        max_stdout,
+    )
+    .await
+}
+
+async fn perform(
+    task: &Task,
+    config: &GitConfig,
+    shadow: &Shadow,
+    address: Option<&Address>,
+    arguments: Vec<OsString>,
+    stdin: Option<Vec<u8>>,
+    max_stdout: usize,
+) -> Result<Wrote, EffectError> {
     let mut command = Command::new(&config.program);
     command
         .args(arguments)
         .current_dir(shadow.git_dir())
         .env_clear()
         .envs(environment(config, shadow, address))
-        .stdin(Stdio::null())
+        .stdin(match stdin {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -80,8 +147,20 @@ pub(super) async fn run(
         .map_err(|error| cannot_start(task, config, &error))?;
     let group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let input = child.stdin.take();
+    let feed = async {
+        if let (Some(mut input), Some(bytes)) = (input, stdin) {
+            // One that does not read all of it says why.
+            let _ = input.write_all(&bytes).await;
+        }
+    };
     let talk = async {
-        let (stdout, stderr, status) = tokio::join!(read(stdout), read(stderr), child.wait());
+        let (stdout, stderr, (), status) = tokio::join!(
+            read(stdout, max_stdout),
+            read(stderr, MAX_OUTPUT),
+            feed,
+            child.wait()
+        );
         status.map(|status| (status, stdout, stderr))
     };
     tokio::pin!(talk);
@@ -100,25 +179,22 @@ pub(super) async fn run(
             ));
         }
     };
-    let (status, stdout, stderr) = outcome.map_err(|error| {
+    let (status, (stdout, is_cut), (stderr, _)) = outcome.map_err(|error| {
         EffectError::internal(format!("{}: git was lost: {error}", task.kind()))
     })?;
     group.has_ended();
-    let secrets = match &config.token {
-        Some(token) => token::traces(token, &config.token_user),
-        None => Vec::new(),
-    };
-    Ok(Said {
+    Ok(Wrote {
         is_success: status.success(),
-        stdout: scrub(&stdout, &secrets),
-        stderr: scrub(&stderr, &secrets),
+        stdout,
+        is_cut,
+        stderr,
     })
 }
 
 fn environment(
     config: &GitConfig,
     shadow: &Shadow,
-    address: &Address,
+    address: Option<&Address>,
 ) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> = PASSED_ON
         .iter()
@@ -138,7 +214,8 @@ fn environment(
     set("GIT_ATTR_NOSYSTEM", &"1");
     set("GIT_TERMINAL_PROMPT", &"0");
     set("GIT_ASKPASS", &"false");
-    set("GIT_ALLOW_PROTOCOL", &address.protocol);
+    let protocol = address.map_or("none", |address| address.protocol);
+    set("GIT_ALLOW_PROTOCOL", &protocol);
     set("GIT_SSH_COMMAND", &SSH);
     set("GIT_SSH_VARIANT", &"ssh");
     let settings = settings(config, address);
@@ -152,7 +229,7 @@ fn environment(
 
 /// The only configuration git has, handed over in its environment: a command
 /// line could be read by anyone on the machine.
-fn settings(config: &GitConfig, address: &Address) -> Vec<(String, String)> {
+fn settings(config: &GitConfig, address: Option<&Address>) -> Vec<(String, String)> {
     let mut settings: Vec<(String, String)> = [
         // A redirect could lead the token, or the host's reach, elsewhere.
         ("http.followRedirects", "false"),
@@ -168,7 +245,8 @@ fn settings(config: &GitConfig, address: &Address) -> Vec<(String, String)> {
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into();
-    if let (Some(base), Some(token)) = (&address.token_for, &config.token) {
+    let base = address.and_then(|address| address.token_for.as_ref());
+    if let (Some(base), Some(token)) = (base, &config.token) {
         settings.push((
             format!("http.{base}.extraHeader"),
             format!("Authorization: {}", token::basic(token, &config.token_user)),
@@ -177,18 +255,19 @@ fn settings(config: &GitConfig, address: &Address) -> Vec<(String, String)> {
     settings
 }
 
-/// Reads to the end and keeps the beginning.
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
+/// Reads to the end and keeps the beginning; whether there was more.
+async fn read(stream: Option<impl AsyncRead + Unpin>, max: usize) -> (Vec<u8>, bool) {
+    let (mut kept, mut is_cut) = (Vec::new(), false);
     let Some(mut stream) = stream else {
-        return kept;
+        return (kept, is_cut);
     };
     let mut buffer = vec![0; 16 << 10];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-        let room = MAX_OUTPUT.saturating_sub(kept.len()).min(count);
+        let room = max.saturating_sub(kept.len()).min(count);
         kept.extend_from_slice(&buffer[..room]);
+        is_cut |= room < count;
     }
-    kept
+    (kept, is_cut)
 }
 
 /// Text for people: no secrets, and nothing that would move a terminal's cursor.
@@ -246,7 +325,7 @@ impl Drop for Group {
 }
 
 /// An argument list.
-pub(super) fn arguments<const N: usize>(fixed: [&str; N]) -> Vec<OsString> {
+pub(in crate::git) fn arguments<const N: usize>(fixed: [&str; N]) -> Vec<OsString> {
     fixed.into_iter().map(OsString::from).collect()
 }
 
