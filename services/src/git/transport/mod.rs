@@ -20,6 +20,7 @@
 
 pub(super) mod address;
 pub(super) mod command;
+mod environment;
 pub(super) mod failure;
 mod fetch;
 pub(super) mod push;
