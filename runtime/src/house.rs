@@ -152,6 +152,7 @@ fn services_config(
         local_remotes: git.local_remotes,
         time_limit: git.time_limit.get(),
         remote_time_limit: git.remote_time_limit.get(),
+        max_transfer_bytes: git.max_transfer.get(),
         max_files: git.max_files as usize,
         max_file_bytes: git.max_file.get(),
         ..GitConfig::default()

@@ -89,15 +89,16 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         github,
         docker,
     } = config;
+    let docker = Docker::new(docker)?;
     Ok(Services {
         log: Log::new(&log)?,
-        git: Git::new(git)?,
+        git: Git::new(git)?.with_containers(docker.clone()),
         kv: Kv::open(kv)?,
         clock: Clock::default(),
         random: Random,
         http: Arc::new(Http::new(http)?),
         github: GitHub::new(github)?,
-        docker: Docker::new(docker)?,
+        docker,
     })
 }
 

@@ -1007,11 +1007,16 @@ impl ErrorCode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitAddWorktree {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The folder to make, absolute or relative to `workingDir`. It does not
     /// exist yet, and its parent does.
     pub path: String,
@@ -1031,6 +1036,7 @@ impl GitAddWorktree {
     pub fn new(path: impl Into<String>, branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             path: path.into(),
             branch: branch.into(),
             create_branch: Default::default(),
@@ -1104,11 +1110,16 @@ pub struct GitCommits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateBranch {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The new branch's short name, such as `topic/parser`.
     pub branch: String,
     /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
@@ -1123,6 +1134,7 @@ impl GitCreateBranch {
     pub fn new(branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             branch: branch.into(),
             reference: Default::default(),
         }
@@ -1133,11 +1145,16 @@ impl GitCreateBranch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateCommit {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The message; its first line is the summary.
     pub message: String,
     /// Files and folders to stage first, relative to the repository's root. What
@@ -1157,6 +1174,7 @@ impl GitCreateCommit {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             message: message.into(),
             paths: Default::default(),
             all: Default::default(),
@@ -1169,11 +1187,16 @@ impl GitCreateCommit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateTag {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The new tag's short name, such as `v1.2.0`.
     pub tag: String,
     /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
@@ -1191,6 +1214,7 @@ impl GitCreateTag {
     pub fn new(tag: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             tag: tag.into(),
             reference: Default::default(),
             message: Default::default(),
@@ -1202,11 +1226,16 @@ impl GitCreateTag {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitDiff {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// What is compared with what.
     ///
     /// `None` is `{"kind":"Unstaged"}`.
@@ -1256,11 +1285,16 @@ pub struct GitDirtyFiles {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitFetch {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The remote's name.
     ///
     /// `None` is `"origin"`.
@@ -1286,33 +1320,48 @@ pub struct GitFetched {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetBranch {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// Names the repository whose changed files to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetDirtyFiles {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// Names the commits to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetRecentCommits {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// How many commits at most.
     ///
     /// `None` is `10`.
@@ -1330,11 +1379,16 @@ pub struct GitGetRecentCommits {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetRemoteUrl {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The remote's name.
     ///
     /// `None` is `"origin"`.
@@ -1346,11 +1400,16 @@ pub struct GitGetRemoteUrl {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetWorktree {
-    /// A folder in the worktree.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// What HEAD is.
@@ -2312,11 +2371,16 @@ impl GitHubUpdatePr {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitListStashes {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A branch that was made.
@@ -2347,11 +2411,16 @@ pub struct GitPerson {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPopStash {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// Its place in the list, 0 for the newest.
     #[serde(default)]
     pub index: u64,
@@ -2372,11 +2441,16 @@ pub struct GitPoppedStash {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPush {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The remote's name.
     ///
     /// `None` is `"origin"`.
@@ -2480,11 +2554,16 @@ pub struct GitRemoteUrl {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitRemoveWorktree {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The worktree's folder, absolute or relative to `workingDir`.
     pub path: String,
     /// Whether to remove it with changes and untracked files that are in it.
@@ -2497,6 +2576,7 @@ impl GitRemoveWorktree {
     pub fn new(path: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             path: path.into(),
             force: Default::default(),
         }
@@ -2507,11 +2587,16 @@ impl GitRemoveWorktree {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitRepoInfo {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A repository.
@@ -2546,11 +2631,16 @@ pub struct GitRepository {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStage {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// Files and folders, relative to the repository's root, taken literally.
     /// One that is gone is staged as deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -2572,11 +2662,16 @@ pub struct GitStaged {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStash {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// What to call them; the last commit when empty.
     #[serde(default)]
     pub message: String,
@@ -2618,11 +2713,16 @@ pub struct GitStashes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStatus {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A repository's status.
@@ -2650,11 +2750,16 @@ pub struct GitStatusReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitSwitchBranch {
-    /// A folder in the repository.
+    /// A folder in the repository: absolute, or relative to the role's first
+    /// allowed path, or to the container's own working directory.
     ///
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// The container that the repository is in, which has `git` and the role's
+    /// labels; absent for a repository of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The short name of a branch that exists.
     pub branch: String,
 }
@@ -2664,6 +2769,7 @@ impl GitSwitchBranch {
     pub fn new(branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
+            container: Default::default(),
             branch: branch.into(),
         }
     }

@@ -33,6 +33,7 @@ pub struct RecentWork {
 pub fn recent_work(args: RecentWorkArgs) -> Result<RecentWork, ToolError> {
     let dirty = git::get_dirty_files(&GitGetDirtyFiles {
         working_dir: args.working_dir.clone(),
+        ..GitGetDirtyFiles::default()
     })?;
     let history = git::get_recent_commits(&GitGetRecentCommits {
         working_dir: args.working_dir,

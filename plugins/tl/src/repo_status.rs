@@ -60,6 +60,7 @@ pub struct Upstream {
 pub fn repo_status(args: RepoStatusArgs) -> Result<RepoStatus, ToolError> {
     let status = git::status(&GitStatus {
         working_dir: args.working_dir.clone(),
+        ..GitStatus::default()
     })?;
     let newest = GitGetRecentCommits {
         working_dir: args.working_dir,

@@ -27,7 +27,10 @@ pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<Stri
     if let Some(branch) = named {
         return Ok(branch);
     }
-    let branch = git::get_branch(&GitGetBranch { working_dir })?;
+    let branch = git::get_branch(&GitGetBranch {
+        working_dir,
+        ..GitGetBranch::default()
+    })?;
     match (branch.head, branch.branch) {
         (GitHead::Branch, Some(name)) => Ok(name),
         (GitHead::Unborn, _) => Err(ToolError::new(

@@ -124,6 +124,12 @@ fn decide(
             let Some(text) = fields["payload"][bound.field].as_str() else {
                 continue;
             };
+            if bound.key == "paths" && fields["payload"]["container"].is_string() {
+                let reason =
+                    format!("{text:?} is in the container: `paths` bound the host's files alone");
+                explanation.reasons.push(reason);
+                continue;
+            }
             let key = loaded.config.role_key(&name, bound.key);
             let listed = (bound.list)(settings);
             let list = if listed.is_empty() {

@@ -48,7 +48,24 @@ struct SoFar {
     output: exomonad_schema::effects::docker::DockerOutput,
 }
 
-/// Runs a command.
+/// A command that has been looked at.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// The program and its arguments.
+    pub(super) words: Vec<String>,
+    /// `NAME=value`, on top of the container's own environment.
+    pub(super) env: Vec<String>,
+    /// Who runs it; the container's own user when absent.
+    pub(super) user: Option<String>,
+    /// Where it runs; the container's own folder when absent.
+    pub(super) workdir: Option<String>,
+    /// What it reads; nothing when absent.
+    pub(super) stdin: Option<Vec<u8>>,
+    /// How long it may take.
+    pub(super) time_limit: Option<Duration>,
+}
+
+/// Runs a guest's command.
 pub(super) async fn run(
     session: Session,
     call: &CallContext,
@@ -59,9 +76,6 @@ pub(super) async fn run(
         .max_output_bytes
         .get()
         .min(session.engine.config.max_output_bytes);
-    let time_limit = request
-        .timeout_millis
-        .map(|millis| Duration::from_millis(millis.get()));
     let only = found
         .inspected
         .config
@@ -73,42 +87,73 @@ pub(super) async fn run(
         only.map(String::as_str),
         request.user.as_deref(),
     )?;
-    let mark = mark()?;
-    let stdin = request.stdin.clone();
-    let user = request.user.clone();
-    let options = options(&session, request, &mark)?;
+    let command = command(&session, request)?;
+    let mut output = Output::new(Keep::Beginning, limit);
+    match perform(&session, &found.id, command, &mut output).await {
+        Ok(exit_code) => Ok(DockerExecResult {
+            exit_code,
+            output: output.finish(),
+        }),
+        Err(error) => Err(error.with_details(&SoFar {
+            output: output.finish(),
+        })),
+    }
+}
 
+/// Runs a command to its end and gives its exit code. It is killed when it takes longer than its
+/// time, and when this future is dropped.
+pub(super) async fn perform(
+    session: &Session,
+    container: &str,
+    command: Command,
+    output: &mut Output,
+) -> Result<i32, EffectError> {
+    let mark = mark()?;
+    let Command {
+        words,
+        mut env,
+        user,
+        workdir,
+        stdin,
+        time_limit,
+    } = command;
+    env.push(mark.clone());
+    let options = CreateExecOptions {
+        attach_stdin: Some(stdin.is_some()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        env: Some(env),
+        cmd: Some(words),
+        privileged: Some(false),
+        user: user.clone(),
+        working_dir: workdir,
+        ..CreateExecOptions::default()
+    };
     let exec = session
-        .ask(session.client.create_exec(&found.id, options))
+        .ask(session.client.create_exec(container, options))
         .await?
         .id;
     // From here on it may run, whatever is heard of it.
     let running = KillOnDrop::new(Running {
         session: session.clone(),
-        container: found.id.clone(),
+        container: container.to_owned(),
         exec: exec.clone(),
         mark,
         user,
     });
-    let mut output = Output::new(Keep::Beginning, limit);
     let ended = within(time_limit, async {
-        let (written, input) = start(&session, &exec).await?;
-        exchange(&session, written, input, stdin, &mut output).await?;
-        code(&session, &found.id, &exec, &mut output).await
+        let (written, input) = start(session, &exec).await?;
+        exchange(session, written, input, stdin, output).await?;
+        code(session, container, &exec, output).await
     })
     .await;
     match ended {
         Some(Ok(exit_code)) => {
             running.release();
-            Ok(DockerExecResult {
-                exit_code,
-                output: output.finish(),
-            })
+            Ok(exit_code)
         }
         // Whether it still runs is not known: dropping `running` sees to that.
-        Some(Err(error)) => Err(error.with_details(&SoFar {
-            output: output.finish(),
-        })),
+        Some(Err(error)) => Err(error),
         None => {
             let is_gone = match running.kill() {
                 Some(killed) => killed.await.unwrap_or(false),
@@ -119,19 +164,14 @@ pub(super) async fn run(
             } else {
                 "may still run, since killing it failed (the host's log says more)"
             };
-            Err(session
-                .task
-                .error(
-                    ErrorCode::Timeout,
-                    format_args!(
-                        "the command took longer than its {:?} and {outcome}; give it more time or \
-                         less to do (`details.output` has what it wrote)",
-                        time_limit.unwrap_or_default()
-                    ),
-                )
-                .with_details(&SoFar {
-                    output: output.finish(),
-                }))
+            Err(session.task.error(
+                ErrorCode::Timeout,
+                format_args!(
+                    "the command took longer than its {:?} and {outcome}; give it more time or \
+                     less to do (`details.output` has what it wrote)",
+                    time_limit.unwrap_or_default()
+                ),
+            ))
         }
     }
 }
@@ -157,29 +197,23 @@ fn mark() -> Result<String, EffectError> {
     ))
 }
 
-fn options(
-    session: &Session,
-    request: DockerExec,
-    mark: &str,
-) -> Result<CreateExecOptions<String>, EffectError> {
+/// A guest's request as a command, if it can be one.
+fn command(session: &Session, request: DockerExec) -> Result<Command, EffectError> {
     let task = &session.task;
     if request.command.first().is_none_or(String::is_empty) {
         return Err(task.invalid("`command` is empty; give a program and its arguments"));
     }
     names::command(task, &request.command)?;
     names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
-    let mut env = names::environment(task, &request.env)?;
-    env.push(mark.to_owned());
-    Ok(CreateExecOptions {
-        attach_stdin: Some(request.stdin.is_some()),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        env: Some(env),
-        cmd: Some(request.command),
-        privileged: Some(false),
+    Ok(Command {
+        env: names::environment(task, &request.env)?,
+        words: request.command,
         user: request.user,
-        working_dir: request.workdir,
-        ..CreateExecOptions::default()
+        workdir: request.workdir,
+        stdin: request.stdin.map(String::into_bytes),
+        time_limit: request
+            .timeout_millis
+            .map(|millis| Duration::from_millis(millis.get())),
     })
 }
 
@@ -205,13 +239,13 @@ async fn exchange(
     session: &Session,
     mut written: Written,
     mut input: Input,
-    stdin: Option<String>,
+    stdin: Option<Vec<u8>>,
     output: &mut Output,
 ) -> Result<(), EffectError> {
     let feed = async {
         if let Some(stdin) = stdin {
             // A command that does not read all of its input is none of ours to complain about.
-            let _ = input.write_all(stdin.as_bytes()).await;
+            let _ = input.write_all(&stdin).await;
             let _ = input.shutdown().await;
         }
         std::future::pending::<()>().await;

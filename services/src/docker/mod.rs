@@ -27,6 +27,7 @@
 //! | `names` | what may stand in a request |
 //! | `task` | which effect, for which role, and its errors |
 //! | `exec`, `output` | running a command, and what it writes |
+//! | `inside` | what other services run in a container |
 //! | `kill`, `on_host` | ending a command with everything it has started |
 //! | `spawn`, `mounts`, `owner`, `volume`, `resources` | starting a container |
 //! | `lifecycle` | signals, stopping, removing, waiting |
@@ -37,6 +38,7 @@ mod config;
 mod engine;
 mod exec;
 mod image;
+mod inside;
 mod inspect;
 mod kill;
 mod labels;
@@ -65,11 +67,12 @@ use exomonad_schema::effects::docker::{
 use exomonad_schema::{CallContext, DockerService, EffectError};
 
 pub use config::{DockerConfig, DockerConfigError};
+pub(crate) use inside::{Inside, Program};
 
 use engine::{Engine, Session};
 
-/// The Docker service. Cheap to share behind an `Arc`; keeps no connection open between effects.
-#[derive(Debug)]
+/// The Docker service. Cheap to clone; keeps no connection open between effects.
+#[derive(Clone, Debug)]
 pub struct Docker {
     engine: Arc<Engine>,
 }

@@ -61,6 +61,12 @@ impl Output {
         self.stdout.is_cut = true;
     }
 
+    /// As bytes: standard output, standard error, and whether either was cut off.
+    pub(super) fn into_bytes(self) -> (Vec<u8>, Vec<u8>, bool) {
+        let is_cut = self.stdout.is_cut || self.stderr.is_cut;
+        (self.stdout.bytes, self.stderr.bytes, is_cut)
+    }
+
     pub(super) fn finish(self) -> DockerOutput {
         let (stdout, stdout_bytes, stdout_is_cut) = self.stdout.text();
         let (stderr, stderr_bytes, stderr_is_cut) = self.stderr.text();

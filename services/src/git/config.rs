@@ -45,6 +45,9 @@ pub struct GitConfig {
     pub local_remotes: bool,
     /// How long one push or fetch may take, not counting the wait for its turn.
     pub remote_time_limit: Duration,
+    /// How much a push takes from a container, and a fetch brings to it, in bytes
+    /// of packed objects. As much is held in memory while it is under way.
+    pub max_transfer_bytes: u64,
     /// The `git` program that pushes and fetches, as a path or a name in `PATH`.
     pub program: PathBuf,
     /// The home folder whose `.gitconfig` may name the author.
@@ -53,7 +56,7 @@ pub struct GitConfig {
 
 impl Default for GitConfig {
     /// 8 at once, 30 s, 20,000 files, 16 MiB a file; no author and no token; any
-    /// remote by https and ssh, for 2 minutes; `git` in `PATH`; the home of `HOME`.
+    /// remote by https and ssh, for 2 minutes; 64 MiB to and from a container; `git` in `PATH`; the home of `HOME`.
     fn default() -> Self {
         Self {
             max_concurrent: 8,
@@ -69,6 +72,7 @@ impl Default for GitConfig {
             plain_http_hosts: Vec::new(),
             local_remotes: false,
             remote_time_limit: Duration::from_secs(120),
+            max_transfer_bytes: 64 << 20,
             program: PathBuf::from("git"),
             home: std::env::var_os("HOME").map(PathBuf::from),
         }
@@ -83,6 +87,7 @@ impl GitConfig {
             ("max_files", self.max_files == 0),
             ("max_file_bytes", self.max_file_bytes == 0),
             ("remote_time_limit", self.remote_time_limit.is_zero()),
+            ("max_transfer_bytes", self.max_transfer_bytes == 0),
         ];
         if let Some((name, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(GitConfigError::Zero(name));

@@ -9,10 +9,11 @@ use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, Patch};
 use super::job::Job;
 use super::open::Opened;
 use super::patch::PatchReport;
+use super::task::Task;
 use super::{head, revision, status, submodule};
 
 /// Beyond this many candidates renames are not looked for: the work grows with their square.
-const RENAME_LIMIT: usize = 400;
+pub(super) const RENAME_LIMIT: usize = 400;
 
 /// What a diff may cost.
 #[derive(Clone, Copy, Debug)]
@@ -134,19 +135,13 @@ fn older_tree<'r>(
         .history()
         .merge_base(from, to)
         .map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => opened.task().error(
-                ErrorCode::NotFound,
-                format_args!(
-                    "{:?} and {:?} have no commit in common; compare them without `mergeBase`",
-                    &*between.from, &*between.to
-                ),
-            ),
+            git2::ErrorCode::NotFound => no_common(opened.task(), between),
             _ => opened.git_error(&error),
         })?;
     revision::tree(opened, &base.to_string())
 }
 
-fn reads_work_dir(target: &DiffTarget) -> bool {
+pub(super) fn reads_work_dir(target: &DiffTarget) -> bool {
     matches!(
         target,
         DiffTarget::Unstaged | DiffTarget::WorkingTree | DiffTarget::Against(_)
@@ -188,21 +183,35 @@ fn wanted_files(
         .filter_map(|(position, delta)| Some((position, file_of(&delta)?)))
         .collect();
     if wanted.len() > limits.max_files {
-        return Err(opened.task().error(
-            ErrorCode::LimitExceeded,
-            format_args!(
-                "{} files differ, and an answer lists {} at most (`max_files` of the host's git \
-                 service); name some with `paths`",
-                wanted.len(),
-                limits.max_files
-            ),
-        ));
+        return Err(too_many(opened.task(), wanted.len(), limits.max_files));
     }
     Ok(wanted)
 }
 
+/// More files differ than an answer may list.
+pub(super) fn too_many(task: &Task, count: usize, max_files: usize) -> EffectError {
+    task.error(
+        ErrorCode::LimitExceeded,
+        format_args!(
+            "{count} files differ, and an answer lists {max_files} at most (`max_files` of the host's \
+             git service); name some with `paths`"
+        ),
+    )
+}
+
+/// Two commits have no history in common.
+pub(super) fn no_common(task: &Task, between: &DiffBetween) -> EffectError {
+    task.error(
+        ErrorCode::NotFound,
+        format_args!(
+            "{:?} and {:?} have no commit in common; compare them without `mergeBase`",
+            &*between.from, &*between.to
+        ),
+    )
+}
+
 /// Whether a path is the wanted one or below it; a `/` at its end changes nothing.
-fn is_at_or_below(path: &[u8], wanted: &str) -> bool {
+pub(super) fn is_at_or_below(path: &[u8], wanted: &str) -> bool {
     let wanted = wanted.trim_end_matches('/').as_bytes();
     path.strip_prefix(wanted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))

@@ -46,16 +46,24 @@ pub(super) fn recent(
 }
 
 pub(super) fn read(commit: &Commit<'_>) -> GitCommit {
-    let message = String::from_utf8_lossy(commit.message_bytes());
-    let (summary, body) = message.split_once('\n').unwrap_or((&message, ""));
+    let (summary, body) = summary_and_body(commit.message_bytes());
     GitCommit {
         id: commit.id().to_string(),
-        summary: summary.trim_end().to_owned(),
-        body: body.trim_start_matches(['\n', '\r']).trim_end().to_owned(),
+        summary,
+        body,
         author: person(&commit.author()),
         committer: person(&commit.committer()),
         parents: commit.parent_ids().map(|id| id.to_string()).collect(),
     }
+}
+
+/// A message's first line, and what comes after it.
+pub(super) fn summary_and_body(message: &[u8]) -> (String, String) {
+    let message = String::from_utf8_lossy(message);
+    let message = message.trim_start_matches('\n');
+    let (summary, body) = message.split_once('\n').unwrap_or((message, ""));
+    let body = body.trim_start_matches(['\n', '\r']).trim_end();
+    (summary.trim_end().to_owned(), body.to_owned())
 }
 
 fn person(signature: &Signature<'_>) -> GitPerson {

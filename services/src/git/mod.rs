@@ -1,6 +1,7 @@
-//! The git service: reads and writes repositories within a role's allowed paths.
+//! The git service: reads and writes repositories within a role's allowed paths,
+//! and in the containers that carry its labels.
 //!
-//! libgit2 does the reading and the writing, inside this process and off the
+//! **On the host** libgit2 does the reading and the writing, inside this process and off the
 //! async threads. No hook, filter, credential helper or other program runs,
 //! whatever a repository's configuration says: libgit2 as built here has none
 //! of the code that would start one. Only push and fetch run the host's `git`,
@@ -24,8 +25,12 @@
 //! on the host's own file system between the two moments is not held by them;
 //! a guest cannot: it has no file access at all.
 //!
+//! **In a container** its own `git` does, started as a `docker.exec` is: see
+//! [`container`]. Requests and answers are the same.
+//!
 //! | module | subject |
 //! |---|---|
+//! | `on_host`, `container` | the effects, by where they work |
 //! | `config` | what can be set |
 //! | `library` | settings of libgit2 for the whole process |
 //! | `job` | blocking work: how much at once, how long, until when |
@@ -36,10 +41,11 @@
 //! | `diff`, `patch` | how it has changed |
 //! | `history`, `revision` | commits and their names |
 //! | `write` | whatever changes a repository |
-//! | `transport` | push and fetch |
+//! | `transport`, `programs` | push and fetch |
 
 mod admit;
 mod config;
+mod container;
 mod diff;
 mod discover;
 mod head;
@@ -47,8 +53,10 @@ mod history;
 mod info;
 mod job;
 mod library;
+mod on_host;
 mod open;
 mod patch;
+mod programs;
 mod remote;
 mod revision;
 mod roots;
@@ -63,339 +71,88 @@ mod write;
 
 use std::sync::Arc;
 
-use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{CallContext, EffectError, GitService};
 
 pub use config::{GitConfig, GitConfigError};
 pub use write::Author;
 
-use job::{Job, Jobs};
-use open::Opened;
-use task::Task;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use write::Writing;
-use write::turns::Turns;
+use crate::docker::Docker;
+use container::InContainer;
+use on_host::OnHost;
+use programs::Programs;
 
 /// The git service. Cheap to share behind an `Arc`; keeps no repository open
 /// between effects, so that what it tells is what is on disk now.
 #[derive(Debug)]
 pub struct Git {
-    config: Arc<GitConfig>,
-    jobs: Jobs,
-    turns: Turns,
-    /// How many `git` programs run at once.
-    programs: Semaphore,
+    on_host: OnHost,
+    in_container: InContainer,
 }
 
 impl Git {
-    /// Prepares the service.
+    /// Prepares the service, for repositories of the host alone.
     ///
     /// # Errors
     /// When a limit is zero, or libgit2 refuses its settings.
     pub fn new(config: GitConfig) -> Result<Self, GitConfigError> {
         config.check()?;
         library::prepare()?;
+        let config = Arc::new(config);
+        let programs = Programs::new(config.max_concurrent);
         Ok(Self {
-            jobs: Jobs::new(config.max_concurrent, config.time_limit),
-            turns: Turns::default(),
-            programs: Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS)),
-            config: Arc::new(config),
+            on_host: OnHost::new(config.clone(), programs.clone()),
+            in_container: InContainer::new(config, programs),
         })
     }
 
-    /// Opens the repository around `working_dir` and works on it, on a blocking thread.
-    async fn read<R, T>(
-        &self,
-        call: &CallContext,
-        working_dir: &WorkingDir,
-        work: impl FnOnce(&Opened, &Job) -> Result<T, EffectError> + Send + 'static,
-    ) -> Result<T, EffectError>
-    where
-        R: EffectRequest,
-        T: Send + 'static,
-    {
-        let task = Task::new(R::KIND, call, working_dir);
-        let bounds = call.bounds.clone();
-        self.jobs
-            .run(task, move |task, job| {
-                work(&Opened::open(task, &bounds)?, job)
-            })
-            .await
-    }
-
-    /// Opens the repository around `working_dir` to write to it, when it is this
-    /// effect's turn, on a blocking thread.
-    ///
-    /// Dropping the future leaves work that has begun to end by itself; the next
-    /// writer waits for it.
-    async fn write<R, T>(
-        &self,
-        call: &CallContext,
-        working_dir: &WorkingDir,
-        work: impl FnOnce(&Writing<'_>) -> Result<T, EffectError> + Send + 'static,
-    ) -> Result<T, EffectError>
-    where
-        R: EffectRequest,
-        T: Send + 'static,
-    {
-        let common_dir = self
-            .read::<R, _>(call, working_dir, |opened, _| {
-                Ok(opened.common_dir().to_owned())
-            })
-            .await?;
-        let turn = self.turns.take(common_dir).await;
-        let task = Task::new(R::KIND, call, working_dir);
-        let (bounds, config) = (call.bounds.clone(), self.config.clone());
-        self.jobs
-            .run(task, move |task, job| {
-                let _turn = turn;
-                work(&Writing::begin(task, &bounds, job, &config)?)
-            })
-            .await
-    }
-
-    /// Waits until one more `git` program may run.
-    async fn place_for_git(&self, task: &Task) -> Result<SemaphorePermit<'_>, EffectError> {
-        self.programs
-            .acquire()
-            .await
-            .map_err(|_| EffectError::internal(format!("{}: the host is stopping", task.kind())))
+    /// The same service, also for repositories in containers of this engine.
+    #[must_use]
+    pub fn with_containers(mut self, docker: Docker) -> Self {
+        self.in_container.docker = Some(docker);
+        self
     }
 }
 
-impl GitService for Git {
-    async fn get_branch(
-        &self,
-        call: &CallContext,
-        request: GitGetBranch,
-    ) -> Result<GitBranch, EffectError> {
-        self.read::<GitGetBranch, _>(call, &request.working_dir, |opened, _| head::read(opened))
-            .await
-    }
+/// Hands each effect to the one that works where it is to be performed.
+macro_rules! by_place {
+    ($($method:ident($Request:ident) -> $Answer:ident;)*) => {
+        impl GitService for Git {
+            $(async fn $method(
+                &self,
+                call: &CallContext,
+                request: $Request,
+            ) -> Result<$Answer, EffectError> {
+                match request.container {
+                    None => self.on_host.$method(call, request).await,
+                    // In a box, so that the other way stays as small as it is.
+                    Some(_) => Box::pin(self.in_container.$method(call, request)).await,
+                }
+            })*
+        }
+    };
+}
 
-    async fn get_worktree(
-        &self,
-        call: &CallContext,
-        request: GitGetWorktree,
-    ) -> Result<GitWorktree, EffectError> {
-        self.read::<GitGetWorktree, _>(call, &request.working_dir, |opened, _| {
-            worktree::current(opened)
-        })
-        .await
-    }
-
-    async fn get_dirty_files(
-        &self,
-        call: &CallContext,
-        request: GitGetDirtyFiles,
-    ) -> Result<GitDirtyFiles, EffectError> {
-        let max_files = self.config.max_files;
-        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |opened, _| {
-            status::dirty_files(opened, max_files)
-        })
-        .await
-    }
-
-    async fn get_recent_commits(
-        &self,
-        call: &CallContext,
-        request: GitGetRecentCommits,
-    ) -> Result<GitCommits, EffectError> {
-        let GitGetRecentCommits {
-            working_dir,
-            limit,
-            reference,
-        } = request;
-        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |opened, job| {
-            history::recent(opened, job, &reference, limit.get())
-        })
-        .await
-    }
-
-    async fn status(
-        &self,
-        call: &CallContext,
-        request: GitStatus,
-    ) -> Result<GitStatusReport, EffectError> {
-        let max_files = self.config.max_files;
-        self.read::<GitStatus, _>(call, &request.working_dir, move |opened, _| {
-            status::report(opened, max_files)
-        })
-        .await
-    }
-
-    async fn diff(
-        &self,
-        call: &CallContext,
-        request: GitDiff,
-    ) -> Result<GitDiffReport, EffectError> {
-        let limits = diff::DiffLimits {
-            max_files: self.config.max_files,
-            max_file_bytes: self.config.max_file_bytes,
-        };
-        let working_dir = request.working_dir.clone();
-        self.read::<GitDiff, _>(call, &working_dir, move |opened, job| {
-            diff::report(opened, job, &request, limits)
-        })
-        .await
-    }
-
-    async fn get_remote_url(
-        &self,
-        call: &CallContext,
-        request: GitGetRemoteUrl,
-    ) -> Result<GitRemoteUrl, EffectError> {
-        let GitGetRemoteUrl {
-            working_dir,
-            remote,
-        } = request;
-        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |opened, _| {
-            remote::url_of(opened, &remote)
-        })
-        .await
-    }
-
-    async fn repo_info(
-        &self,
-        call: &CallContext,
-        request: GitRepoInfo,
-    ) -> Result<GitRepository, EffectError> {
-        self.read::<GitRepoInfo, _>(call, &request.working_dir, |opened, _| info::read(opened))
-            .await
-    }
-
-    async fn create_branch(
-        &self,
-        call: &CallContext,
-        request: GitCreateBranch,
-    ) -> Result<GitNewBranch, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitCreateBranch, _>(call, &working_dir, move |writing| {
-            write::create_branch(writing, &request.branch, request.reference.as_deref())
-        })
-        .await
-    }
-
-    async fn switch_branch(
-        &self,
-        call: &CallContext,
-        request: GitSwitchBranch,
-    ) -> Result<GitBranch, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writing| {
-            write::switch_branch(writing, &request.branch)
-        })
-        .await
-    }
-
-    async fn stage(&self, call: &CallContext, request: GitStage) -> Result<GitStaged, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitStage, _>(call, &working_dir, move |writing| {
-            write::stage(writing, &request.paths, request.all)
-        })
-        .await
-    }
-
-    async fn commit(
-        &self,
-        call: &CallContext,
-        request: GitCreateCommit,
-    ) -> Result<GitCommit, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitCreateCommit, _>(call, &working_dir, move |writing| {
-            write::create_commit(writing, &request)
-        })
-        .await
-    }
-
-    async fn push(&self, call: &CallContext, request: GitPush) -> Result<GitPushed, EffectError> {
-        transport::push(self, call, request).await
-    }
-
-    async fn fetch(
-        &self,
-        call: &CallContext,
-        request: GitFetch,
-    ) -> Result<GitFetched, EffectError> {
-        transport::fetch(self, call, request).await
-    }
-
-    async fn add_worktree(
-        &self,
-        call: &CallContext,
-        request: GitAddWorktree,
-    ) -> Result<GitWorktree, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitAddWorktree, _>(call, &working_dir, move |writing| {
-            write::add_worktree(writing, &request)
-        })
-        .await
-    }
-
-    async fn remove_worktree(
-        &self,
-        call: &CallContext,
-        request: GitRemoveWorktree,
-    ) -> Result<Done, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writing| {
-            write::remove_worktree(writing, &request).map(|()| Done {})
-        })
-        .await
-    }
-
-    async fn stash(
-        &self,
-        call: &CallContext,
-        request: GitStash,
-    ) -> Result<GitStashed, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitStash, _>(call, &working_dir, move |writing| {
-            write::stash(writing, &request.message, request.include_untracked)
-        })
-        .await
-    }
-
-    async fn pop_stash(
-        &self,
-        call: &CallContext,
-        request: GitPopStash,
-    ) -> Result<GitPoppedStash, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitPopStash, _>(call, &working_dir, move |writing| {
-            write::pop_stash(writing, request.index.get())
-        })
-        .await
-    }
-
-    async fn list_stashes(
-        &self,
-        call: &CallContext,
-        request: GitListStashes,
-    ) -> Result<GitStashes, EffectError> {
-        self.read::<GitListStashes, _>(call, &request.working_dir, |opened, _| {
-            write::list_stashes(opened)
-        })
-        .await
-    }
-
-    async fn create_tag(
-        &self,
-        call: &CallContext,
-        request: GitCreateTag,
-    ) -> Result<GitTag, EffectError> {
-        let working_dir = request.working_dir.clone();
-        self.write::<GitCreateTag, _>(call, &working_dir, move |writing| {
-            write::create_tag(
-                writing,
-                &request.tag,
-                request.reference.as_deref(),
-                request.message.as_deref(),
-            )
-        })
-        .await
-    }
+by_place! {
+    get_branch(GitGetBranch) -> GitBranch;
+    get_worktree(GitGetWorktree) -> GitWorktree;
+    get_dirty_files(GitGetDirtyFiles) -> GitDirtyFiles;
+    get_recent_commits(GitGetRecentCommits) -> GitCommits;
+    status(GitStatus) -> GitStatusReport;
+    diff(GitDiff) -> GitDiffReport;
+    get_remote_url(GitGetRemoteUrl) -> GitRemoteUrl;
+    repo_info(GitRepoInfo) -> GitRepository;
+    create_branch(GitCreateBranch) -> GitNewBranch;
+    switch_branch(GitSwitchBranch) -> GitBranch;
+    stage(GitStage) -> GitStaged;
+    commit(GitCreateCommit) -> GitCommit;
+    push(GitPush) -> GitPushed;
+    fetch(GitFetch) -> GitFetched;
+    add_worktree(GitAddWorktree) -> GitWorktree;
+    remove_worktree(GitRemoveWorktree) -> Done;
+    stash(GitStash) -> GitStashed;
+    pop_stash(GitPopStash) -> GitPoppedStash;
+    list_stashes(GitListStashes) -> GitStashes;
+    create_tag(GitCreateTag) -> GitTag;
 }

@@ -74,14 +74,14 @@ impl PatchReport {
 }
 
 /// Whole lines of text, as many as fit.
-struct BoundedLines {
-    text: String,
+pub(super) struct BoundedLines {
+    pub(super) text: String,
     max_bytes: usize,
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 impl BoundedLines {
-    fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             text: String::new(),
             max_bytes,
@@ -90,7 +90,7 @@ impl BoundedLines {
     }
 
     /// Adds lines, of which the first has a prefix.
-    fn push(&mut self, prefix: &str, content: &[u8]) {
+    pub(super) fn push(&mut self, prefix: &str, content: &[u8]) {
         let mut prefix = prefix;
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             if self.is_cut {

@@ -5,6 +5,7 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::Repository;
 
 use super::open::Opened;
+use super::task::Task;
 use super::url::without_credentials;
 
 /// The URL of one remote.
@@ -25,12 +26,17 @@ pub(super) fn unknown(opened: &Opened, name: &str) -> EffectError {
         Ok(known) => known,
         Err(error) => return error,
     };
+    unknown_among(opened.task(), name, &known)
+}
+
+/// As [`unknown`], where the others are known.
+pub(super) fn unknown_among(task: &Task, name: &str, known: &[String]) -> EffectError {
     let known = if known.is_empty() {
         "there is none".to_owned()
     } else {
         format!("there are: {}", known.join(", "))
     };
-    opened.task().error(
+    task.error(
         ErrorCode::NotFound,
         format_args!("no remote {name:?} with a URL; {known}"),
     )

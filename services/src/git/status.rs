@@ -15,6 +15,7 @@ use super::head;
 use super::open::Opened;
 use super::small_file::path_from;
 use super::submodule;
+use super::task::Task;
 
 const STAGED: Status = Status::INDEX_NEW
     .union(Status::INDEX_MODIFIED)
@@ -131,14 +132,7 @@ fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectErro
         .statuses(Some(&mut options))
         .map_err(fail)?;
     if statuses.len() > max_files {
-        return Err(opened.task().error(
-            ErrorCode::LimitExceeded,
-            format_args!(
-                "{} files have changed, and an answer lists {max_files} at most (`max_files` of the \
-                 host's git service); commit some, or have `.gitignore` name what git is not to see",
-                statuses.len()
-            ),
-        ));
+        return Err(too_many(opened.task(), statuses.len(), max_files));
     }
     let index = opened.repository().index().map_err(fail)?;
     let mut changed: Vec<_> = statuses
@@ -147,6 +141,17 @@ fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectErro
         .collect();
     changed.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(changed)
+}
+
+/// More files have changed than an answer may list.
+pub(super) fn too_many(task: &Task, count: usize, max_files: usize) -> EffectError {
+    task.error(
+        ErrorCode::LimitExceeded,
+        format_args!(
+            "{count} files have changed, and an answer lists {max_files} at most (`max_files` of the \
+             host's git service); commit some, or have `.gitignore` name what git is not to see"
+        ),
+    )
 }
 
 fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {

@@ -12,6 +12,7 @@ pub(super) struct Task {
     kind: EffectKind,
     role: RoleName,
     working_dir: String,
+    container: Option<String>,
 }
 
 impl Task {
@@ -20,7 +21,14 @@ impl Task {
             kind,
             role: call.role.clone(),
             working_dir: working_dir.0.clone(),
+            container: None,
         }
+    }
+
+    /// The same effect, in a container.
+    pub(super) fn in_container(mut self, container: &str) -> Self {
+        self.container = Some(container.to_owned());
+        self
     }
 
     pub(super) fn kind(&self) -> EffectKind {
@@ -34,9 +42,15 @@ impl Task {
 
     /// `GitStatus in "src": …`: what was tried and on what, then what went wrong.
     pub(super) fn error(&self, code: ErrorCode, what_and_remedy: impl Display) -> EffectError {
+        let (kind, folder) = (self.kind, &self.working_dir);
         EffectError::new(
             code,
-            format!("{} in {:?}: {what_and_remedy}", self.kind, self.working_dir),
+            match &self.container {
+                None => format!("{kind} in {folder:?}: {what_and_remedy}"),
+                Some(name) => {
+                    format!("{kind} in {folder:?} of container {name:?}: {what_and_remedy}")
+                }
+            },
         )
     }
 
@@ -122,6 +136,7 @@ impl Task {
             kind,
             role: "tl".parse().unwrap(),
             working_dir: ".".to_owned(),
+            container: None,
         }
     }
 }

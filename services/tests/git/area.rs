@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{Bounds, CallContext, CallId};
-use exomonad_services::{Git, GitConfig};
 use tempfile::TempDir;
+
+pub use crate::service::{Service, service, service_with};
+use crate::target;
 
 /// A temporary folder with `root`, which the role may reach, and `outside`.
 pub struct Area {
@@ -21,7 +23,7 @@ pub struct Area {
 
 impl Area {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(target::folder()).unwrap();
         let base = dir.path().canonicalize().unwrap();
         let (root, outside) = (base.join("root"), base.join("outside"));
         fs::create_dir(&root).unwrap();
@@ -54,13 +56,10 @@ pub fn call_within(paths: &[&Path]) -> CallContext {
         traceparent: None,
         bounds: Arc::new(Bounds {
             paths: paths.iter().map(|path| path.to_path_buf()).collect(),
+            labels: target::labels(),
             ..Bounds::default()
         }),
     }
-}
-
-pub fn service() -> Git {
-    Git::new(GitConfig::default()).unwrap()
 }
 
 pub fn working_dir(path: impl AsRef<Path>) -> WorkingDir {

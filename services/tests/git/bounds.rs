@@ -12,6 +12,7 @@ use crate::area::*;
 async fn refusal(call: &CallContext, folder: impl AsRef<Path>) -> EffectError {
     let request = GitGetBranch {
         working_dir: working_dir(folder),
+        container: None,
     };
     service().get_branch(call, request).await.unwrap_err()
 }
@@ -107,6 +108,7 @@ async fn an_allowed_folder_may_be_a_link_or_the_second_of_two() {
     symlink(&area.root, &link).unwrap();
     let request = || GitGetBranch {
         working_dir: working_dir(&area.root),
+        container: None,
     };
     for call in [
         call_within(&[&link]),

@@ -7,22 +7,32 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::{CallContext, ErrorCode, GitService};
 
 use crate::area::*;
+use crate::target::host_only;
 
 async fn branch(call: &CallContext, folder: &Path) -> GitBranch {
     let working_dir = working_dir(folder);
-    let request = GitGetBranch { working_dir };
+    let request = GitGetBranch {
+        working_dir,
+        container: None,
+    };
     service().get_branch(call, request).await.unwrap()
 }
 
 async fn info(call: &CallContext, folder: &Path) -> GitRepository {
     let working_dir = working_dir(folder);
-    let request = GitRepoInfo { working_dir };
+    let request = GitRepoInfo {
+        working_dir,
+        container: None,
+    };
     service().repo_info(call, request).await.unwrap()
 }
 
 async fn worktree(call: &CallContext, folder: &Path) -> GitWorktree {
     let working_dir = working_dir(folder);
-    let request = GitGetWorktree { working_dir };
+    let request = GitGetWorktree {
+        working_dir,
+        container: None,
+    };
     service().get_worktree(call, request).await.unwrap()
 }
 
@@ -115,12 +125,14 @@ async fn a_bare_repository_has_a_branch_but_no_working_tree() {
 
     let request = GitStatus {
         working_dir: working_dir(&bare),
+        container: None,
     };
     let error = service().status(&call, request).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unsupported);
     assert!(error.message.contains("bare"), "{error}");
     let request = GitGetWorktree {
         working_dir: working_dir(&bare),
+        container: None,
     };
     let error = service().get_worktree(&call, request).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unsupported);
@@ -184,6 +196,8 @@ async fn each_worktree_has_its_own_branch_and_all_are_listed() {
     }
 }
 
+host_only! {
+"all of a container is in reach",
 #[tokio::test]
 async fn a_worktree_in_reach_of_a_repository_out_of_reach_is_read_when_registered_there() {
     let area = Area::new();
@@ -209,6 +223,7 @@ async fn a_worktree_in_reach_of_a_repository_out_of_reach_is_read_when_registere
     let working_dir = working_dir(&linked);
     let request = GitStatus {
         working_dir: working_dir.clone(),
+        container: None,
     };
     let status = service().status(&call, request).await.unwrap();
     assert_eq!(status.unstaged.len(), 1);
@@ -221,9 +236,11 @@ async fn a_worktree_in_reach_of_a_repository_out_of_reach_is_read_when_registere
     // The main worktree itself stays out of reach.
     let request = GitGetBranch {
         working_dir: crate::area::working_dir(&main),
+        container: None,
     };
     let error = service().get_branch(&call, request).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
+}
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use exomonad_schema::Secret;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{CallContext, EffectError, GitService};
+use exomonad_services::GitConfig;
 use exomonad_services::git::Author;
-use exomonad_services::{Git, GitConfig};
 
 use crate::area::*;
 use crate::server::{Manner, Server};
@@ -75,8 +75,8 @@ impl Setup {
         }
     }
 
-    pub fn service(&self) -> Git {
-        Git::new(self.config()).unwrap()
+    pub fn service(&self) -> Service {
+        service_with(self.config())
     }
 
     pub async fn push(&self, request: GitPush) -> Result<GitPushed, EffectError> {

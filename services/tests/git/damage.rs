@@ -7,6 +7,7 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::{EffectError, ErrorCode, GitService};
 
 use crate::area::*;
+use crate::target::host_only;
 
 async fn branch_error(area: &Area) -> EffectError {
     service()
@@ -144,6 +145,8 @@ async fn a_repository_of_an_unknown_kind_is_unsupported_with_gits_own_word_for_i
     );
 }
 
+host_only! {
+"git itself reads one, libgit2 does not",
 #[tokio::test]
 async fn a_split_index_is_unsupported_rather_than_misread() {
     let area = Area::with_repository();
@@ -151,6 +154,7 @@ async fn a_split_index_is_unsupported_rather_than_misread() {
     let error = status_error(&area).await;
     assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
     assert!(error.message.contains("split"), "{error}");
+}
 }
 
 #[tokio::test]

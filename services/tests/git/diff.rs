@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{Base64, EffectError, ErrorCode, GitService};
-use exomonad_services::{Git, GitConfig};
+use exomonad_services::GitConfig;
 
 use crate::area::*;
 
@@ -202,11 +202,10 @@ async fn a_patch_is_cut_at_a_lines_end_and_everything_is_counted_even_so() {
 async fn a_file_beyond_the_size_limit_is_binary() {
     let area = Area::with_repository();
     fs::write(area.root.join("file"), "line\n".repeat(1000)).unwrap();
-    let small = Git::new(GitConfig {
+    let small = service_with(GitConfig {
         max_file_bytes: 1000,
         ..GitConfig::default()
-    })
-    .unwrap();
+    });
     let told = small.diff(&area.call(), GitDiff::default()).await.unwrap();
     assert!(told.files[0].is_binary, "{told:?}");
     assert_eq!(told.additions, 0);
@@ -220,11 +219,10 @@ async fn too_many_files_are_refused_with_what_to_do() {
         fs::write(area.root.join(number.to_string()), "x\n").unwrap();
     }
     git(&area.root, ["add", "."]);
-    let small = Git::new(GitConfig {
+    let small = service_with(GitConfig {
         max_files: 4,
         ..GitConfig::default()
-    })
-    .unwrap();
+    });
     let request = GitDiff {
         target: DiffTarget::Staged,
         ..GitDiff::default()

@@ -106,7 +106,7 @@ async fn a_name_that_names_no_commit_says_why() {
         let error = commits(&area, name, 9).await.unwrap_err();
         assert_eq!(error.code, code, "{error}");
         assert!(
-            error.message.starts_with("GitGetRecentCommits in \".\": "),
+            error.message.starts_with("GitGetRecentCommits in "),
             "{error}"
         );
     }
@@ -143,6 +143,7 @@ async fn the_history_of_a_shallow_clone_ends_where_it_was_cut_off() {
         assert!(!told.has_more);
         let request = GitRepoInfo {
             working_dir: working_dir(&folder),
+            container: None,
         };
         let info = service().repo_info(&area.call(), request).await.unwrap();
         assert!(info.is_shallow);

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{ErrorCode, GitService};
-use exomonad_services::{Git, GitConfig};
+use exomonad_services::GitConfig;
 
 use crate::area::*;
 use crate::cloned::*;
 use crate::server::{Manner, Server};
+use crate::target::host_only;
 use crate::write::assert_sound;
 
 #[tokio::test]
@@ -117,7 +118,7 @@ async fn a_server_that_is_silent_is_given_up_and_git_with_it() {
         remote_time_limit: Duration::from_millis(700),
         ..setup.config()
     };
-    let service = Git::new(config).unwrap();
+    let service = service_with(config);
     let started = Instant::now();
     let error = service
         .fetch(&setup.call, GitFetch::default())
@@ -167,11 +168,10 @@ async fn a_server_that_breaks_off_or_fails_or_is_not_there_is_unavailable() {
         let error = setup.fetch(GitFetch::default()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
     }
-    let missing = Git::new(GitConfig {
+    let missing = service_with(GitConfig {
         program: "/nonexistent/git".into(),
         ..setup.config()
-    })
-    .unwrap();
+    });
     let error = missing
         .fetch(&setup.call, GitFetch::default())
         .await
@@ -215,6 +215,8 @@ async fn the_unencrypted_git_protocol_is_not_spoken_even_to_a_server_that_does()
     daemon.wait().unwrap();
 }
 
+host_only! {
+"a folder of the host means nothing in a container",
 #[tokio::test]
 async fn a_remote_on_this_machine_needs_leave_and_to_be_in_reach_and_runs_none_of_its_hooks() {
     let setup = Setup::new(Manner::Open);
@@ -244,11 +246,10 @@ async fn a_remote_on_this_machine_needs_leave_and_to_be_in_reach_and_runs_none_o
     set_url(&local);
     let error = setup.push(GitPush::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
-    let service = Git::new(GitConfig {
+    let service = service_with(GitConfig {
         local_remotes: true,
         ..setup.config()
-    })
-    .unwrap();
+    });
     service.push(&setup.call, GitPush::default()).await.unwrap();
     assert_eq!(
         git(&local, ["rev-parse", "main"]),
@@ -265,6 +266,7 @@ async fn a_remote_on_this_machine_needs_leave_and_to_be_in_reach_and_runs_none_o
         .await
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
+}
 }
 
 /// A commit in a repository whose configuration and hooks would stop git.

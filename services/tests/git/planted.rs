@@ -126,6 +126,7 @@ async fn a_worktree_folder_of_the_planters_own_making_is_refused() {
     // Neither as a git folder that is named itself.
     let request = GitGetBranch {
         working_dir: working_dir(&fake),
+        container: None,
     };
     fs::remove_file(area.root.join(".git")).unwrap();
     let error = service()

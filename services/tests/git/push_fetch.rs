@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use exomonad_schema::Secret;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{ErrorCode, GitService};
-use exomonad_services::{Git, GitConfig};
+use exomonad_services::GitConfig;
 
 use crate::area::*;
 use crate::cloned::*;
@@ -249,11 +249,10 @@ async fn what_is_not_there_is_not_found() {
 async fn a_wrong_token_or_none_is_unauthenticated() {
     let setup = Setup::new(authorized());
     for token in [Some(Secret::new("wrong-hunter2")), None] {
-        let service = Git::new(GitConfig {
+        let service = service_with(GitConfig {
             token,
             ..setup.config()
-        })
-        .unwrap();
+        });
         let error = service
             .fetch(&setup.call, GitFetch::default())
             .await
@@ -267,4 +266,55 @@ async fn a_wrong_token_or_none_is_unauthenticated() {
         assert_eq!(error.code, ErrorCode::Unauthenticated, "{error}");
         assert_no_secret(&error);
     }
+}
+
+#[tokio::test]
+async fn a_branch_that_left_others_behind_long_ago_is_pushed_with_what_is_new_in_it() {
+    let setup = Setup::new(Manner::Open);
+    let clone = &setup.clone;
+    fs::create_dir(clone.join("deep")).unwrap();
+    commit_file(clone, "deep/a", &"a\n".repeat(100), "A");
+    commit_file(clone, "gone", "back later\n", "Gone");
+    git(clone, ["rm", "--quiet", "gone"]);
+    git(clone, ["commit", "--quiet", "-m", "Removed"]);
+    git(clone, ["checkout", "--quiet", "-b", "topic"]);
+    git(clone, ["checkout", "--quiet", "main"]);
+    commit_file(clone, "main", "main\n", "Main goes on");
+    git(
+        clone,
+        ["merge", "--quiet", "--no-ff", "-m", "Merge", "topic"],
+    );
+    setup.push(GitPush::default()).await.unwrap();
+    git(clone, ["checkout", "--quiet", "topic"]);
+    git(clone, ["mv", "deep/a", "moved"]);
+    commit_file(clone, "gone", "back later\n", "Back");
+    git(clone, ["commit", "--quiet", "--allow-empty", "-m", "Empty"]);
+    setup.push(GitPush::default()).await.unwrap();
+    let told = |folder| git(folder, ["log", "--format=%H %s", "--raw", "topic"]);
+    assert_eq!(told(&setup.bare), told(clone));
+    git(&setup.bare, ["fsck", "--strict", "--no-dangling"]);
+
+    let before = git(clone, ["rev-parse", "topic"]);
+    git(
+        clone,
+        [
+            "commit",
+            "--quiet",
+            "--amend",
+            "--allow-empty",
+            "-m",
+            "Amended",
+        ],
+    );
+    let error = setup.push(GitPush::default()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Conflict, "{error}");
+    let lease = GitPush {
+        force_with_lease: Some(before.as_str().try_into().unwrap()),
+        ..GitPush::default()
+    };
+    let pushed = setup.push(lease).await.unwrap();
+    assert_eq!(pushed.updates[0].change, GitRefChange::Forced);
+    assert_eq!(told(&setup.bare), told(clone));
+    git(&setup.bare, ["fsck", "--strict", "--no-dangling"]);
+    assert_sound(clone);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{Base64, ErrorCode, GitService};
-use exomonad_services::{Git, GitConfig};
+use exomonad_services::GitConfig;
 
 use crate::area::*;
 use crate::porcelain::{self, Lists};
@@ -16,6 +16,7 @@ use crate::porcelain::{self, Lists};
 async fn report(area: &Area, folder: &Path) -> GitStatusReport {
     let request = GitStatus {
         working_dir: working_dir(folder),
+        container: None,
     };
     service().status(&area.call(), request).await.unwrap()
 }
@@ -220,11 +221,10 @@ async fn a_large_unknown_folder_is_one_entry_and_too_many_entries_are_refused() 
     for number in 0..11 {
         fs::write(area.root.join(format!("loose-{number}")), "").unwrap();
     }
-    let small = Git::new(GitConfig {
+    let small = service_with(GitConfig {
         max_files: 10,
         ..GitConfig::default()
-    })
-    .unwrap();
+    });
     let error = small
         .status(&area.call(), GitStatus::default())
         .await

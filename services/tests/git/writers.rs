@@ -10,6 +10,7 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
+use crate::target::host_only;
 use crate::write::{assert_sound, commit_all, new_branch, writer};
 
 const REPOSITORY: &str = "EXOMONAD_TEST_REPOSITORY";
@@ -161,6 +162,8 @@ fn start_writer(root: &Path) -> Child {
         .unwrap()
 }
 
+host_only! {
+"a git in a container outlives the host and ends by itself",
 #[tokio::test]
 async fn a_killed_writer_leaves_nothing_in_the_way() {
     let area = Area::with_repository();
@@ -205,4 +208,5 @@ async fn a_killed_writer_leaves_nothing_in_the_way() {
         killed_with_lock > 0,
         "it was never killed in the middle of a write"
     );
+}
 }

@@ -42,6 +42,10 @@ pub struct GitConfig {
     /// How long one push or fetch may take.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1d"))]
     pub remote_time_limit: TimeSpan,
+    /// How much a push takes from a container, and a fetch brings to it. Twice as much memory may be
+    /// taken meanwhile.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1GiB"))]
+    pub max_transfer: ByteSize,
     /// How many changed files one answer may list.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_files: u32,
@@ -63,6 +67,7 @@ impl Default for GitConfig {
             local_remotes: false,
             time_limit: TimeSpan::secs(30),
             remote_time_limit: TimeSpan::secs(120),
+            max_transfer: ByteSize::mib(64),
             max_files: 20_000,
             max_file: ByteSize::mib(16),
         }

@@ -3,21 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{BoundedText, WorkingDir};
+use crate::effects::git::place::on_repository;
+use crate::value::BoundedText;
 
-/// Names the branch to make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitCreateBranch {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
-    /// The new branch's short name, such as `topic/parser`.
-    pub branch: BoundedText<1, 255>,
-    /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
-    /// takes; what is checked out when absent.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<BoundedText<1, 1024>>,
+on_repository! {
+    /// Names the branch to make.
+    pub struct GitCreateBranch {
+        /// The new branch's short name, such as `topic/parser`.
+        pub branch: BoundedText<1, 255>,
+        /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
+        /// takes; what is checked out when absent.
+        #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+        pub reference: Option<BoundedText<1, 1024>>,
+    }
 }
 
 /// A branch that was made.
@@ -30,33 +28,27 @@ pub struct GitNewBranch {
     pub commit: String,
 }
 
-/// Names the branch to check out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitSwitchBranch {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
-    /// The short name of a branch that exists.
-    pub branch: BoundedText<1, 255>,
+on_repository! {
+    /// Names the branch to check out.
+    pub struct GitSwitchBranch {
+        /// The short name of a branch that exists.
+        pub branch: BoundedText<1, 255>,
+    }
 }
 
-/// Names the tag to make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitCreateTag {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
-    /// The new tag's short name, such as `v1.2.0`.
-    pub tag: BoundedText<1, 255>,
-    /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
-    /// is checked out when absent.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<BoundedText<1, 1024>>,
-    /// The message of an annotated tag; without one the tag is a mere name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<BoundedText<1, 65_536>>,
+on_repository! {
+    /// Names the tag to make.
+    pub struct GitCreateTag {
+        /// The new tag's short name, such as `v1.2.0`.
+        pub tag: BoundedText<1, 255>,
+        /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
+        /// is checked out when absent.
+        #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+        pub reference: Option<BoundedText<1, 1024>>,
+        /// The message of an annotated tag; without one the tag is a mere name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<BoundedText<1, 65_536>>,
+    }
 }
 
 /// A tag that was made.

@@ -4,29 +4,30 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::git::ChangeKind;
+use crate::effects::git::place::on_repository;
 use crate::value::{Base64, BoundedInt, BoundedText, WorkingDir};
 
-/// Names what to compare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitDiff {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// What is compared with what.
-    pub target: DiffTarget,
-    /// Only these paths and what is below them, relative to the repository's
-    /// root, taken literally; all of them when empty.
-    pub paths: Vec<String>,
-    /// Lines of context around a change.
-    pub context_lines: BoundedInt<0, 1000>,
-    /// How long the patch may be, in bytes; what is beyond is cut off at a line's end.
-    pub max_bytes: BoundedInt<0, 16_777_216>,
+on_repository! {
+    /// Names what to compare.
+    #[serde(default)]
+    pub struct GitDiff {
+        /// What is compared with what.
+        pub target: DiffTarget,
+        /// Only these paths and what is below them, relative to the repository's
+        /// root, taken literally; all of them when empty.
+        pub paths: Vec<String>,
+        /// Lines of context around a change.
+        pub context_lines: BoundedInt<0, 1000>,
+        /// How long the patch may be, in bytes; what is beyond is cut off at a line's end.
+        pub max_bytes: BoundedInt<0, 16_777_216>,
+    }
 }
 
 impl Default for GitDiff {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             target: DiffTarget::Unstaged,
             paths: Vec::new(),
             context_lines: BoundedInt::constant::<3>(),

@@ -3,25 +3,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::effects::git::place::on_repository;
 use crate::value::{BoundedInt, BoundedText, WorkingDir};
 
-/// Names the commits to list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitGetRecentCommits {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// How many commits at most.
-    pub limit: BoundedInt<1, 1000>,
-    /// Where to begin: a branch, a tag, a commit, or anything `git rev-parse` takes.
-    #[serde(rename = "ref")]
-    pub reference: BoundedText<1, 1024>,
+on_repository! {
+    /// Names the commits to list.
+    #[serde(default)]
+    pub struct GitGetRecentCommits {
+        /// How many commits at most.
+        pub limit: BoundedInt<1, 1000>,
+        /// Where to begin: a branch, a tag, a commit, or anything `git rev-parse` takes.
+        #[serde(rename = "ref")]
+        pub reference: BoundedText<1, 1024>,
+    }
 }
 
 impl Default for GitGetRecentCommits {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             limit: BoundedInt::constant::<10>(),
             reference: BoundedText::constant("HEAD"),
         }

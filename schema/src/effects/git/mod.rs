@@ -4,11 +4,15 @@
 //! parts. Git's paths are bytes: `path` is their text for people, exact when
 //! they are UTF-8; otherwise `pathBytes` is there too and holds them exactly
 //! ([`Base64::lossy_text`](crate::Base64::lossy_text)).
+//!
+//! A request for a repository in a container names the container; its answer is
+//! the same as for one of the host.
 
 mod branch;
 mod commit;
 mod diff;
 mod history;
+mod place;
 mod remote;
 mod repository;
 mod stash;
@@ -19,6 +23,7 @@ pub use branch::{GitCreateBranch, GitCreateTag, GitNewBranch, GitSwitchBranch, G
 pub use commit::{GitCreateCommit, GitStage, GitStaged};
 pub use diff::{DiffAgainst, DiffBetween, DiffFile, DiffTarget, GitDiff, GitDiffReport};
 pub use history::{GitCommit, GitCommits, GitGetRecentCommits, GitPerson};
+pub use place::OnRepository;
 pub use remote::{GitFetch, GitFetched, GitPush, GitPushed, GitRefChange, GitRefUpdate};
 pub use repository::{
     GitBranch, GitGetBranch, GitGetRemoteUrl, GitGetWorktree, GitHead, GitRemote, GitRemoteUrl,

@@ -3,36 +3,37 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::effects::git::place::on_repository;
 use crate::value::{BoundedText, WorkingDir};
 
-/// Names what to push and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitPush {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// The remote's name.
-    pub remote: BoundedText<1, 255>,
-    /// The short name of a local branch; the one checked out when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<BoundedText<1, 255>>,
-    /// The branch's short name on the remote; the same as here when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote_branch: Option<BoundedText<1, 255>>,
-    /// Tags to push as well, by their short names.
-    pub tags: Vec<BoundedText<1, 255>>,
-    /// The full id of the commit the remote's branch is at: when it still is,
-    /// the branch is overwritten even where commits of the remote are lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub force_with_lease: Option<BoundedText<40, 40>>,
-    /// Whether the local branch follows the remote's from now on.
-    pub set_upstream: bool,
+on_repository! {
+    /// Names what to push and where.
+    #[serde(default)]
+    pub struct GitPush {
+        /// The remote's name.
+        pub remote: BoundedText<1, 255>,
+        /// The short name of a local branch; the one checked out when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub branch: Option<BoundedText<1, 255>>,
+        /// The branch's short name on the remote; the same as here when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub remote_branch: Option<BoundedText<1, 255>>,
+        /// Tags to push as well, by their short names.
+        pub tags: Vec<BoundedText<1, 255>>,
+        /// The full id of the commit the remote's branch is at: when it still is,
+        /// the branch is overwritten even where commits of the remote are lost.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub force_with_lease: Option<BoundedText<40, 40>>,
+        /// Whether the local branch follows the remote's from now on.
+        pub set_upstream: bool,
+    }
 }
 
 impl Default for GitPush {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             remote: BoundedText::constant("origin"),
             branch: None,
             remote_branch: None,
@@ -51,24 +52,24 @@ pub struct GitPushed {
     pub updates: Vec<GitRefUpdate>,
 }
 
-/// Names what to fetch and from where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitFetch {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// The remote's name.
-    pub remote: BoundedText<1, 255>,
-    /// The short names of the remote's branches to fetch; all when empty.
-    pub branches: Vec<BoundedText<1, 255>>,
-    /// Whether to forget branches that the remote no longer has; only when all are fetched.
-    pub prune: bool,
+on_repository! {
+    /// Names what to fetch and from where.
+    #[serde(default)]
+    pub struct GitFetch {
+        /// The remote's name.
+        pub remote: BoundedText<1, 255>,
+        /// The short names of the remote's branches to fetch; all when empty.
+        pub branches: Vec<BoundedText<1, 255>>,
+        /// Whether to forget branches that the remote no longer has; only when all are fetched.
+        pub prune: bool,
+    }
 }
 
 impl Default for GitFetch {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             remote: BoundedText::constant("origin"),
             branches: Vec::new(),
             prune: false,

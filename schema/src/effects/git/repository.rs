@@ -3,15 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::effects::git::place::on_repository;
 use crate::value::{BoundedText, WorkingDir};
 
-/// Names the repository whose branch to tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitGetBranch {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the repository whose branch to tell.
+    #[derive(Default)]
+    pub struct GitGetBranch {}
 }
 
 /// What is checked out.
@@ -40,13 +38,10 @@ pub enum GitHead {
     Detached,
 }
 
-/// Names the folder whose worktree to tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitGetWorktree {
-    /// A folder in the worktree.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the folder whose worktree to tell.
+    #[derive(Default)]
+    pub struct GitGetWorktree {}
 }
 
 /// A worktree.
@@ -68,20 +63,20 @@ pub struct GitWorktree {
     pub branch: Option<String>,
 }
 
-/// Names the repository and the remote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitGetRemoteUrl {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// The remote's name.
-    pub remote: BoundedText<1, 255>,
+on_repository! {
+    /// Names the repository and the remote.
+    #[serde(default)]
+    pub struct GitGetRemoteUrl {
+        /// The remote's name.
+        pub remote: BoundedText<1, 255>,
+    }
 }
 
 impl Default for GitGetRemoteUrl {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             remote: BoundedText::constant("origin"),
         }
     }
@@ -95,13 +90,10 @@ pub struct GitRemoteUrl {
     pub url: String,
 }
 
-/// Names the repository to describe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitRepoInfo {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the repository to describe.
+    #[derive(Default)]
+    pub struct GitRepoInfo {}
 }
 
 /// A repository.

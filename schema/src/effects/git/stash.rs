@@ -3,18 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::effects::git::place::on_repository;
 use crate::value::{BoundedInt, BoundedText, WorkingDir};
 
-/// Describes the changes to put aside.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitStash {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// What to call them; the last commit when empty.
-    pub message: BoundedText<0, 1024>,
-    /// Whether to put untracked files aside too; ignored ones stay.
-    pub include_untracked: bool,
+on_repository! {
+    /// Describes the changes to put aside.
+    #[derive(Default)]
+    #[serde(default)]
+    pub struct GitStash {
+        /// What to call them; the last commit when empty.
+        pub message: BoundedText<0, 1024>,
+        /// Whether to put untracked files aside too; ignored ones stay.
+        pub include_untracked: bool,
+    }
 }
 
 /// What was put aside.
@@ -26,20 +27,20 @@ pub struct GitStashed {
     pub commit: Option<String>,
 }
 
-/// Names the stash to bring back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GitPopStash {
-    /// A folder in the repository.
-    pub working_dir: WorkingDir,
-    /// Its place in the list, 0 for the newest.
-    pub index: BoundedInt<0, 100_000>,
+on_repository! {
+    /// Names the stash to bring back.
+    #[serde(default)]
+    pub struct GitPopStash {
+        /// Its place in the list, 0 for the newest.
+        pub index: BoundedInt<0, 100_000>,
+    }
 }
 
 impl Default for GitPopStash {
     fn default() -> Self {
         Self {
             working_dir: WorkingDir::default(),
+            container: None,
             index: BoundedInt::constant::<0>(),
         }
     }
@@ -56,13 +57,10 @@ pub struct GitPoppedStash {
     pub conflicts: Vec<String>,
 }
 
-/// Names the repository whose stashes to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitListStashes {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the repository whose stashes to list.
+    #[derive(Default)]
+    pub struct GitListStashes {}
 }
 
 /// Stashes.

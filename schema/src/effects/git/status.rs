@@ -4,15 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::git::GitBranch;
-use crate::value::{Base64, WorkingDir};
+use crate::effects::git::place::on_repository;
+use crate::value::Base64;
 
-/// Names the repository whose changed files to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitGetDirtyFiles {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the repository whose changed files to list.
+    #[derive(Default)]
+    pub struct GitGetDirtyFiles {}
 }
 
 /// Files that differ from HEAD.
@@ -23,13 +21,10 @@ pub struct GitDirtyFiles {
     pub files: Vec<GitChange>,
 }
 
-/// Names the repository whose status to give.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitStatus {
-    /// A folder in the repository.
-    #[serde(default)]
-    pub working_dir: WorkingDir,
+on_repository! {
+    /// Names the repository whose status to give.
+    #[derive(Default)]
+    pub struct GitStatus {}
 }
 
 /// A repository's status.

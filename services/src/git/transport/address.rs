@@ -17,13 +17,13 @@ use crate::git::url::without_credentials;
 
 /// A place that git may go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(in crate::git) struct Address {
     /// What git is given.
-    pub(super) url: String,
+    pub(in crate::git) url: String,
     /// The one protocol it may use.
-    pub(super) protocol: &'static str,
+    pub(in crate::git) protocol: &'static str,
     /// `scheme://host[:port]/` when the host's token is for it.
-    pub(super) token_for: Option<String>,
+    pub(in crate::git) token_for: Option<String>,
 }
 
 /// Looks at a remote's URL.
@@ -31,7 +31,7 @@ pub(super) struct Address {
 /// # Errors
 /// `unsupported` for a protocol that is not spoken, `forbidden` for a place the
 /// host may not go to, `invalid_input` for what is no URL.
-pub(super) fn parse(
+pub(in crate::git) fn parse(
     task: &Task,
     raw: &str,
     config: &GitConfig,

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use exomonad_schema::{EffectError, ErrorCode};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::address::Address;
+use super::environment;
 use super::shadow::Shadow;
 use super::token;
 use crate::git::GitConfig;
@@ -23,32 +24,23 @@ const MAX_OUTPUT: usize = 256 << 10;
 /// How long git has to clean up after itself when it is asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How ssh is run: with the host's keys and agent, asking nobody anything, and
-/// never with a server that is not known.
-const SSH: &str = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
-                   -oClearAllForwardings=yes -oPermitLocalCommand=no";
-
-/// What of the host's own environment git is given: where programs, the ssh
-/// agent, a proxy and certificates are.
-const PASSED_ON: &[&str] = &[
-    "PATH",
-    "SSH_AUTH_SOCK",
-    "TMPDIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
 /// What git said.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) is_success: bool,
-    pub(super) stdout: String,
+pub(in crate::git) struct Said {
+    pub(in crate::git) is_success: bool,
+    pub(in crate::git) stdout: String,
     /// Without secrets and control characters.
-    pub(super) stderr: String,
+    pub(in crate::git) stderr: String,
+}
+
+/// What git wrote, as it wrote it.
+#[derive(Debug)]
+pub(in crate::git) struct Wrote {
+    pub(in crate::git) is_success: bool,
+    pub(in crate::git) stdout: Vec<u8>,
+    /// Whether there was more of it than asked for.
+    pub(in crate::git) is_cut: bool,
+    pub(in crate::git) stderr: Vec<u8>,
 }
 
 /// Runs `git` in a shadow, for `address`.
@@ -57,20 +49,77 @@ pub(super) struct Said {
 ///
 /// # Errors
 /// `unavailable` when git cannot be started, `timeout` when it takes too long.
-pub(super) async fn run(
+pub(in crate::git) async fn run(
     task: &Task,
     config: &GitConfig,
     shadow: &Shadow,
     address: &Address,
     arguments: Vec<OsString>,
 ) -> Result<Said, EffectError> {
+    let wrote = perform(
+        task,
+        config,
+        shadow,
+        Some(address),
+        arguments,
+        None,
+        MAX_OUTPUT,
+    )
+    .await?;
+    let secrets = match &config.token {
+        Some(token) => token::traces(token, &config.token_user),
+        None => Vec::new(),
+    };
+    Ok(Said {
+        is_success: wrote.is_success,
+        stdout: scrub(&wrote.stdout, &secrets),
+        stderr: scrub(&wrote.stderr, &secrets),
+    })
+}
+
+/// Runs `git` in a shadow, with bytes in and out, without a remote or the token.
+///
+/// # Errors
+/// As [`run`].
+pub(in crate::git) async fn run_offline(
+    task: &Task,
+    config: &GitConfig,
+    shadow: &Shadow,
+    arguments: Vec<OsString>,
+    stdin: Vec<u8>,
+    max_stdout: usize,
+) -> Result<Wrote, EffectError> {
+    perform(
+        task,
+        config,
+        shadow,
+        None,
+        arguments,
+        Some(stdin),
+        max_stdout,
+    )
+    .await
+}
+
+async fn perform(
+    task: &Task,
+    config: &GitConfig,
+    shadow: &Shadow,
+    address: Option<&Address>,
+    arguments: Vec<OsString>,
+    stdin: Option<Vec<u8>>,
+    max_stdout: usize,
+) -> Result<Wrote, EffectError> {
     let mut command = Command::new(&config.program);
     command
         .args(arguments)
         .current_dir(shadow.git_dir())
         .env_clear()
-        .envs(environment(config, shadow, address))
-        .stdin(Stdio::null())
+        .envs(environment::of(config, shadow, address))
+        .stdin(match stdin {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -80,8 +129,20 @@ pub(super) async fn run(
         .map_err(|error| cannot_start(task, config, &error))?;
     let group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let input = child.stdin.take();
+    let feed = async {
+        if let (Some(mut input), Some(bytes)) = (input, stdin) {
+            // One that does not read all of it says why.
+            let _ = input.write_all(&bytes).await;
+        }
+    };
     let talk = async {
-        let (stdout, stderr, status) = tokio::join!(read(stdout), read(stderr), child.wait());
+        let (stdout, stderr, (), status) = tokio::join!(
+            read(stdout, max_stdout),
+            read(stderr, MAX_OUTPUT),
+            feed,
+            child.wait()
+        );
         status.map(|status| (status, stdout, stderr))
     };
     tokio::pin!(talk);
@@ -100,95 +161,31 @@ pub(super) async fn run(
             ));
         }
     };
-    let (status, stdout, stderr) = outcome.map_err(|error| {
+    let (status, (stdout, is_cut), (stderr, _)) = outcome.map_err(|error| {
         EffectError::internal(format!("{}: git was lost: {error}", task.kind()))
     })?;
     group.has_ended();
-    let secrets = match &config.token {
-        Some(token) => token::traces(token, &config.token_user),
-        None => Vec::new(),
-    };
-    Ok(Said {
+    Ok(Wrote {
         is_success: status.success(),
-        stdout: scrub(&stdout, &secrets),
-        stderr: scrub(&stderr, &secrets),
+        stdout,
+        is_cut,
+        stderr,
     })
 }
 
-fn environment(
-    config: &GitConfig,
-    shadow: &Shadow,
-    address: &Address,
-) -> Vec<(OsString, OsString)> {
-    let mut variables: Vec<(OsString, OsString)> = PASSED_ON
-        .iter()
-        .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
-        .collect();
-    let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
-        variables.push((name.into(), value.as_ref().to_owned()));
-    };
-    // The user's home has a `.netrc`, whose passwords curl would send; ssh does
-    // not look at this variable.
-    set("HOME", &shadow.git_dir());
-    set("LC_ALL", &"C");
-    set("GIT_DIR", &shadow.git_dir());
-    set("GIT_OBJECT_DIRECTORY", &shadow.objects());
-    set("GIT_CONFIG_NOSYSTEM", &"1");
-    set("GIT_CONFIG_GLOBAL", &"/dev/null");
-    set("GIT_ATTR_NOSYSTEM", &"1");
-    set("GIT_TERMINAL_PROMPT", &"0");
-    set("GIT_ASKPASS", &"false");
-    set("GIT_ALLOW_PROTOCOL", &address.protocol);
-    set("GIT_SSH_COMMAND", &SSH);
-    set("GIT_SSH_VARIANT", &"ssh");
-    let settings = settings(config, address);
-    set("GIT_CONFIG_COUNT", &settings.len().to_string());
-    for (number, (key, value)) in settings.iter().enumerate() {
-        set(&format!("GIT_CONFIG_KEY_{number}"), key);
-        set(&format!("GIT_CONFIG_VALUE_{number}"), value);
-    }
-    variables
-}
-
-/// The only configuration git has, handed over in its environment: a command
-/// line could be read by anyone on the machine.
-fn settings(config: &GitConfig, address: &Address) -> Vec<(String, String)> {
-    let mut settings: Vec<(String, String)> = [
-        // A redirect could lead the token, or the host's reach, elsewhere.
-        ("http.followRedirects", "false"),
-        ("credential.helper", ""),
-        ("core.hooksPath", "/dev/null"),
-        ("core.abbrev", "40"),
-        ("gc.auto", "0"),
-        ("maintenance.auto", "false"),
-        ("fetch.recurseSubmodules", "false"),
-        ("push.recurseSubmodules", "no"),
-        ("transfer.bundleURI", "false"),
-        ("advice.pushUpdateRejected", "false"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into();
-    if let (Some(base), Some(token)) = (&address.token_for, &config.token) {
-        settings.push((
-            format!("http.{base}.extraHeader"),
-            format!("Authorization: {}", token::basic(token, &config.token_user)),
-        ));
-    }
-    settings
-}
-
-/// Reads to the end and keeps the beginning.
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
+/// Reads to the end and keeps the beginning; whether there was more.
+async fn read(stream: Option<impl AsyncRead + Unpin>, max: usize) -> (Vec<u8>, bool) {
+    let (mut kept, mut is_cut) = (Vec::new(), false);
     let Some(mut stream) = stream else {
-        return kept;
+        return (kept, is_cut);
     };
     let mut buffer = vec![0; 16 << 10];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-        let room = MAX_OUTPUT.saturating_sub(kept.len()).min(count);
+        let room = max.saturating_sub(kept.len()).min(count);
         kept.extend_from_slice(&buffer[..room]);
+        is_cut |= room < count;
     }
-    kept
+    (kept, is_cut)
 }
 
 /// Text for people: no secrets, and nothing that would move a terminal's cursor.
@@ -246,7 +243,7 @@ impl Drop for Group {
 }
 
 /// An argument list.
-pub(super) fn arguments<const N: usize>(fixed: [&str; N]) -> Vec<OsString> {
+pub(in crate::git) fn arguments<const N: usize>(fixed: [&str; N]) -> Vec<OsString> {
     fixed.into_iter().map(OsString::from).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::git::task::Task;
 const MAX_TOLD: usize = 2000;
 
 /// The error for a git that failed with this on its standard error.
-pub(super) fn of(task: &Task, stderr: &str) -> EffectError {
+pub(in crate::git) fn of(task: &Task, stderr: &str) -> EffectError {
     let (code, what) = classify(stderr);
     task.error(code, format_args!("{what}; git says: {}", told(stderr)))
 }

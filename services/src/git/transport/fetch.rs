@@ -9,12 +9,13 @@ use git2::Oid;
 use super::address::Address;
 use super::shadow::{References, Shadow};
 use super::{Direction, command, failure, shadow};
+use crate::git::GitConfig;
+use crate::git::on_host::OnHost;
 use crate::git::open::Opened;
 use crate::git::roots::Roots;
 use crate::git::task::Task;
 use crate::git::write::refs::{self, Before};
 use crate::git::write::{self, Writing};
-use crate::git::{Git, GitConfig};
 
 /// What will be fetched.
 #[derive(Debug)]
@@ -23,12 +24,14 @@ struct Plan {
     shadow: Shadow,
     /// The references before.
     before: References,
+    /// Where history was cut off before.
+    shallow_before: Option<Vec<u8>>,
     arguments: Vec<OsString>,
 }
 
 /// Fetches a remote's branches, and tags of what they bring.
 pub(in crate::git) async fn fetch(
-    git: &Git,
+    git: &OnHost,
     call: &CallContext,
     request: GitFetch,
 ) -> Result<GitFetched, EffectError> {
@@ -42,7 +45,7 @@ pub(in crate::git) async fn fetch(
     let task = Task::new(EffectKind::GitFetch, call, &working_dir);
     super::check_repo(&task, &git.config, call, &plan.address)?;
     let said = {
-        let _place = git.place_for_git(&task).await?;
+        let _place = git.programs.place(&task).await?;
         command::run(
             &task,
             &git.config,
@@ -97,9 +100,11 @@ fn plan(
         arguments.push(format!("+{name}:refs/remotes/{remote}/{}", &**branch).into());
     }
     let before = shadow::references_of(opened)?;
+    let shadow = Shadow::new(opened, &before)?;
     Ok(Plan {
         address,
-        shadow: Shadow::new(opened, &before)?,
+        shallow_before: shadow.shallow(),
+        shadow,
         before,
         arguments,
     })
@@ -108,7 +113,8 @@ fn plan(
 /// Takes over what git has made of the references.
 fn record(writing: &Writing<'_>, plan: &Plan) -> Result<GitFetched, EffectError> {
     let after = plan.shadow.references(writing.task())?;
-    write::set_shallow(writing, plan.shadow.shallow().as_deref())?;
+    let shallow = plan.shadow.shallow();
+    write::set_shallow(writing, plan.shallow_before.as_deref(), shallow.as_deref())?;
     let mut updates = Vec::new();
     // First what is gone: it may stand in the way of what is new.
     for (name, old) in plan

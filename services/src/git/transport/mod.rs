@@ -18,12 +18,13 @@
 //! Objects go straight to the repository's store, where they are harmless until
 //! a reference names them; that is the last step.
 
-mod address;
-mod command;
-mod failure;
+pub(super) mod address;
+pub(super) mod command;
+mod environment;
+pub(super) mod failure;
 mod fetch;
-mod push;
-mod shadow;
+pub(super) mod push;
+pub(super) mod shadow;
 mod token;
 
 use exomonad_schema::value::RepoName;
@@ -71,7 +72,7 @@ fn address_of(
 
 /// On GitHub a role reaches the repositories it is granted, by git as by the API: what the host's
 /// credentials open is no measure of what a role may.
-fn check_repo(
+pub(super) fn check_repo(
     task: &Task,
     config: &GitConfig,
     call: &CallContext,

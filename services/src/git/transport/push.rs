@@ -10,12 +10,13 @@ use super::address::Address;
 use super::command::{self, Said};
 use super::shadow::{References, Shadow};
 use super::{Direction, failure};
+use crate::git::on_host::OnHost;
 use crate::git::open::Opened;
 use crate::git::roots::Roots;
 use crate::git::task::Task;
 use crate::git::write::refs::{self, Before};
 use crate::git::write::{self, Writing};
-use crate::git::{Git, GitConfig, head};
+use crate::git::{GitConfig, head};
 
 /// What will be pushed.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ struct Plan {
 
 /// Pushes a branch, and tags.
 pub(in crate::git) async fn push(
-    git: &Git,
+    git: &OnHost,
     call: &CallContext,
     request: GitPush,
 ) -> Result<GitPushed, EffectError> {
@@ -50,7 +51,7 @@ pub(in crate::git) async fn push(
     let task = Task::new(exomonad_schema::EffectKind::GitPush, call, &working_dir);
     super::check_repo(&task, &git.config, call, &plan.address)?;
     let said = {
-        let _place = git.place_for_git(&task).await?;
+        let _place = git.programs.place(&task).await?;
         command::run(
             &task,
             &git.config,
@@ -86,18 +87,40 @@ fn plan(
         .as_ref()
         .map_or_else(|| branch.clone(), |branch| branch.to_string());
     let commit = id_of(opened, "refs/heads/", &branch, Some(ObjectType::Commit))?;
-    let mut targets = vec![(valid(opened, "refs/heads/", &remote_branch)?, commit)];
+    let mut targets = vec![(valid(opened.task(), "refs/heads/", &remote_branch)?, commit)];
     for tag in &request.tags {
         let id = id_of(opened, "refs/tags/", tag, None)?;
-        targets.push((valid(opened, "refs/tags/", tag)?, id));
+        targets.push((valid(opened.task(), "refs/tags/", tag)?, id));
     }
 
+    let arguments = arguments(opened.task(), config, &address, request, &targets)?;
+    Ok(Plan {
+        shadow: Shadow::new(opened, &References::new())?,
+        address,
+        remote: request.remote.to_string(),
+        branch,
+        remote_branch,
+        commit,
+        arguments,
+        targets,
+        set_upstream: request.set_upstream,
+    })
+}
+
+/// What git is told to push, and how.
+pub(in crate::git) fn arguments(
+    task: &Task,
+    config: &GitConfig,
+    address: &Address,
+    request: &GitPush,
+    targets: &[(String, Oid)],
+) -> Result<Vec<OsString>, EffectError> {
     let mut arguments = command::arguments(["push", "--porcelain", "--no-verify"]);
     if let Some(expected) = &request.force_with_lease {
         if !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(EffectError::invalid_input(format!(
                 "{}: forceWithLease {:?} is no full commit id",
-                opened.task().kind(),
+                task.kind(),
                 &**expected
             )));
         }
@@ -119,17 +142,7 @@ fn plan(
             .iter()
             .map(|(name, id)| format!("{id}:{name}").into()),
     );
-    Ok(Plan {
-        shadow: Shadow::new(opened, &References::new())?,
-        address,
-        remote: request.remote.to_string(),
-        branch,
-        remote_branch,
-        commit,
-        arguments,
-        targets,
-        set_upstream: request.set_upstream,
-    })
+    Ok(arguments)
 }
 
 fn current_branch(opened: &Opened) -> Result<String, EffectError> {
@@ -138,19 +151,31 @@ fn current_branch(opened: &Opened) -> Result<String, EffectError> {
         .as_deref()
         .and_then(|name| std::str::from_utf8(name).ok()?.strip_prefix("refs/heads/"))
         .map(str::to_owned)
-        .ok_or_else(|| {
-            opened.task().error(
-                ErrorCode::InvalidInput,
-                "no branch is checked out, or its name is no UTF-8 text; name the `branch` to push",
-            )
-        })
+        .ok_or_else(|| no_branch(opened.task()))
 }
 
-fn valid(opened: &Opened, folder: &str, short: &str) -> Result<String, EffectError> {
+/// No branch is named, and none is checked out.
+pub(in crate::git) fn no_branch(task: &Task) -> EffectError {
+    task.error(
+        ErrorCode::InvalidInput,
+        "no branch is checked out, or its name is no UTF-8 text; name the `branch` to push",
+    )
+}
+
+/// There is nothing of this name to push.
+pub(in crate::git) fn nothing_named(task: &Task, name: &str) -> EffectError {
+    task.error(
+        ErrorCode::NotFound,
+        format_args!("there is no {name:?} here to push; commit something first, or name another"),
+    )
+}
+
+/// The full name.
+pub(in crate::git) fn valid(task: &Task, folder: &str, short: &str) -> Result<String, EffectError> {
     refs::valid_name(folder, short).ok_or_else(|| {
         EffectError::invalid_input(format!(
             "{}: git allows no name such as {short:?}",
-            opened.task().kind()
+            task.kind()
         ))
     })
 }
@@ -161,18 +186,13 @@ fn id_of(
     short: &str,
     kind: Option<ObjectType>,
 ) -> Result<Oid, EffectError> {
-    let name = valid(opened, folder, short)?;
+    let name = valid(opened.task(), folder, short)?;
     let reference = opened
         .repository()
         .find_reference(&name)
         .and_then(|reference| reference.resolve())
         .map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => opened.task().error(
-                ErrorCode::NotFound,
-                format_args!(
-                    "there is no {name:?} here to push; commit something first, or name another"
-                ),
-            ),
+            git2::ErrorCode::NotFound => nothing_named(opened.task(), &name),
             _ => opened.git_error(&error),
         })?;
     let id = match kind {
@@ -188,7 +208,7 @@ fn id_of(
 }
 
 /// Reads `git push --porcelain`: `<flag>\t<from>:<to>\t<summary> (<reason>)`.
-fn read_updates(
+pub(in crate::git) fn read_updates(
     task: &Task,
     said: &Said,
     targets: &[(String, Oid)],

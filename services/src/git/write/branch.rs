@@ -6,6 +6,7 @@ use git2::Oid;
 
 use super::Writing;
 use super::refs::{self, Before};
+use crate::git::task::Task;
 use crate::git::{head, revision};
 
 /// Makes a branch.
@@ -34,13 +35,13 @@ pub(super) fn start_commit(writing: &Writing<'_>, start: Option<&str>) -> Result
         Some(start) => Ok(revision::commit(&writing.opened, start)?.id()),
         None => head::find(&writing.opened)?
             .commit
-            .ok_or_else(|| no_commit(writing)),
+            .ok_or_else(|| no_commit(writing.task())),
     }
 }
 
 /// There is no commit yet to work from.
-pub(super) fn no_commit(writing: &Writing<'_>) -> EffectError {
-    writing.task().error(
+pub(in crate::git) fn no_commit(task: &Task) -> EffectError {
+    task.error(
         ErrorCode::NotFound,
         "the branch that is checked out has no commit yet; commit something first",
     )

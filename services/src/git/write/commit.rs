@@ -8,6 +8,7 @@ use super::head_file::{self, Head};
 use super::index::LockedIndex;
 use super::refs::{self, Before};
 use super::{Writing, author, stage};
+use crate::git::task::Task;
 use crate::git::{head, history, small_file};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
@@ -21,7 +22,7 @@ pub(in crate::git) fn create(
     request: &GitCreateCommit,
 ) -> Result<GitCommit, EffectError> {
     writing.opened.work_dir()?;
-    let message = message(writing, &request.message)?;
+    let message = message(writing.task(), &request.message)?;
     let who = author::signature(writing)?;
     let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), writing.repository())?;
     locked.check_no_conflicts(writing)?;
@@ -132,20 +133,24 @@ fn check_not_empty(
         _ => false,
     };
     if is_empty && !request.allow_empty {
-        return Err(writing.task().error(
-            ErrorCode::Conflict,
-            "nothing is staged; name `paths`, or set `all` to commit every change, or \
-             `allowEmpty` for a commit without one",
-        ));
+        return Err(nothing_staged(writing.task()));
     }
     Ok(())
 }
 
+/// A commit would change nothing.
+pub(in crate::git) fn nothing_staged(task: &Task) -> EffectError {
+    task.error(
+        ErrorCode::Conflict,
+        "nothing is staged; name `paths`, or set `all` to commit every change, or \
+         `allowEmpty` for a commit without one",
+    )
+}
+
 /// A message as git keeps it: no white space at the ends of lines, one newline at the end.
-pub(super) fn message(writing: &Writing<'_>, message: &str) -> Result<String, EffectError> {
-    let refuse = |what: &str| {
-        EffectError::invalid_input(format!("{}: the message {what}", writing.task().kind()))
-    };
+pub(in crate::git) fn message(task: &Task, message: &str) -> Result<String, EffectError> {
+    let refuse =
+        |what: &str| EffectError::invalid_input(format!("{}: the message {what}", task.kind()));
     if message.contains('\0') {
         return Err(refuse("holds a NUL character"));
     }

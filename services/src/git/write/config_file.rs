@@ -44,21 +44,31 @@ pub(in crate::git) fn set_upstream(
 }
 
 /// Writes down at which commits history is cut off, when that has changed.
+///
+/// # Errors
+/// `conflict` when it is not as it was `before`: commits that were got for one
+/// end of history do not reach to another.
 pub(in crate::git) fn set_shallow(
     writing: &Writing<'_>,
+    before: Option<&[u8]>,
     commits: Option<&[u8]>,
 ) -> Result<(), EffectError> {
-    let target = writing.opened.common_dir().join("shallow");
-    let there = fs::read(&target).ok();
-    if there.as_deref() == commits {
+    if before == commits {
         return Ok(());
     }
+    let target = writing.opened.common_dir().join("shallow");
     if target.is_symlink() {
         return Err(writing
             .task()
             .forbidden("`shallow` in the git folder is a link, which may lead"));
     }
     let lock = writing.lock(&target)?;
+    if fs::read(&target).ok().as_deref() != before {
+        return Err(writing.task().error(
+            ErrorCode::Conflict,
+            "where history is cut off has changed during the fetch; fetch once more",
+        ));
+    }
     match commits {
         Some(commits) => lock.write(writing.task(), commits),
         None => lock.remove(writing.task()),

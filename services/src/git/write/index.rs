@@ -15,6 +15,7 @@ use git2::{Delta, Index, Repository, Tree};
 use super::Writing;
 use super::session::Lock;
 use crate::git::status::is_left_out;
+use crate::git::task::Task;
 
 /// How many names an error lists.
 const MAX_NAMES: usize = 20;
@@ -62,13 +63,7 @@ impl<'w> LockedIndex<'w> {
         if conflicts.is_empty() {
             return Ok(());
         }
-        Err(writing.task().error(
-            ErrorCode::Conflict,
-            format_args!(
-                "a merge has left files undecided: {}; resolve them and stage each by its path",
-                listed(&conflicts)
-            ),
-        ))
+        Err(undecided(writing.task(), &conflicts))
     }
 
     /// Refuses a sparse checkout: libgit2 takes what is left out for deleted.
@@ -164,8 +159,19 @@ pub(super) fn staged(
     Ok(changes)
 }
 
+/// A merge has left files undecided.
+pub(in crate::git) fn undecided(task: &Task, conflicts: &[String]) -> EffectError {
+    task.error(
+        ErrorCode::Conflict,
+        format_args!(
+            "a merge has left files undecided: {}; resolve them and stage each by its path",
+            listed(conflicts)
+        ),
+    )
+}
+
 /// Some names for an error, and how many more there are.
-pub(super) fn listed(names: &[String]) -> String {
+pub(in crate::git) fn listed(names: &[String]) -> String {
     let shown: Vec<_> = names
         .iter()
         .take(MAX_NAMES)

@@ -19,14 +19,15 @@
 //! refused when staging, since the unfiltered content would be stored in its
 //! place, and left undone when checking out.
 
-mod author;
-mod branch;
-mod commit;
+pub(super) mod author;
+pub(super) mod branch;
+pub(super) mod commit;
 mod config_file;
 mod dead;
 mod head_file;
-mod index;
-mod paths;
+pub(super) mod index;
+mod lock;
+pub(super) mod paths;
 mod reflog;
 pub(super) mod refs;
 pub(super) mod session;

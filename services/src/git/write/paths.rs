@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 use exomonad_schema::EffectError;
 
 use super::Writing;
+use crate::git::task::Task;
 
 /// A path relative to the working tree's root, without `.` and a `/` at its end.
 /// Empty for the root itself.
@@ -13,10 +14,31 @@ use super::Writing;
 /// `invalid_input` when it is none, `forbidden` when a link on its way would
 /// lead elsewhere.
 pub(super) fn in_work_dir(writing: &Writing<'_>, path: &str) -> Result<String, EffectError> {
+    let plain = plain(writing.task(), path)?;
+    let mut on_the_way = writing.opened.work_dir()?.to_owned();
+    let parts: Vec<_> = plain.split('/').collect();
+    for part in parts.iter().take(parts.len().saturating_sub(1)) {
+        on_the_way.push(part);
+        if on_the_way.is_symlink() {
+            return Err(through_a_link(writing.task(), path));
+        }
+    }
+    Ok(plain)
+}
+
+/// A link on a path's way may lead elsewhere.
+pub(in crate::git) fn through_a_link(task: &Task, path: &str) -> EffectError {
+    task.forbidden(format_args!(
+        "{path:?} leads through a link, which may lead"
+    ))
+}
+
+/// As [`in_work_dir`], by the text alone.
+pub(in crate::git) fn plain(task: &Task, path: &str) -> Result<String, EffectError> {
     let refuse = |what: &str| {
         EffectError::invalid_input(format!(
             "{}: the path {path:?} {what}; give it relative to the repository's root",
-            writing.task().kind()
+            task.kind()
         ))
     };
     if path.is_empty() || path.contains('\0') {
@@ -33,15 +55,6 @@ pub(super) fn in_work_dir(writing: &Writing<'_>, path: &str) -> Result<String, E
     }
     if parts.iter().any(|part| part.eq_ignore_ascii_case(".git")) {
         return Err(refuse("leads into a git folder"));
-    }
-    let mut on_the_way = writing.opened.work_dir()?.to_owned();
-    for part in parts.iter().take(parts.len().saturating_sub(1)) {
-        on_the_way.push(part);
-        if on_the_way.is_symlink() {
-            return Err(writing.task().forbidden(format_args!(
-                "{path:?} leads through a link, which may lead"
-            )));
-        }
     }
     Ok(parts.join("/"))
 }

@@ -8,6 +8,7 @@ use git2::{Oid, Reference, ReferenceType};
 
 use super::{Writing, author, reflog};
 use crate::git::open::Opened;
+use crate::git::task::Task;
 
 /// What a reference has to be before it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,19 @@ pub(in crate::git) fn full_name(
     folder: &str,
     short: &str,
 ) -> Result<String, EffectError> {
+    name_for(writing.task(), folder, short)
+}
+
+/// As [`full_name`], where nothing is written yet.
+pub(in crate::git) fn name_for(
+    task: &Task,
+    folder: &str,
+    short: &str,
+) -> Result<String, EffectError> {
     valid_name(folder, short).ok_or_else(|| {
         EffectError::invalid_input(format!(
             "{}: git allows no name such as {short:?}; see `git help check-ref-format`",
-            writing.task().kind()
+            task.kind()
         ))
     })
 }

@@ -18,7 +18,7 @@
 //! and renamed into place while the lock is held. A host killed between two
 //! steps leaves the old content or the new.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::dead;
+pub(super) use super::lock::Lock;
 use crate::git::job::Job;
 use crate::git::task::Task;
 
@@ -49,7 +50,7 @@ pub(in crate::git) struct Session {
     folder: PathBuf,
     /// Holds the kernel lock; never read.
     _owner: File,
-    identity: (u64, u64),
+    pub(super) identity: (u64, u64),
     patience: Duration,
 }
 
@@ -70,6 +71,8 @@ impl Session {
             return Err(task.forbidden("a link in the git folder leads"));
         }
         fs::create_dir_all(&sessions).map_err(fail)?;
+        // Another host must not take a session for dead that is only being made.
+        let _making = make_alone(task, &sessions)?;
         dead::clear(common_dir, &sessions);
         let name = getrandom::u64().map_err(|error| {
             EffectError::internal(format!("{}: no randomness: {error}", task.kind()))
@@ -134,11 +137,7 @@ impl Session {
         loop {
             match fs::hard_link(self.folder.join("owner"), &path) {
                 Ok(()) => {
-                    return Ok(Lock {
-                        session: self,
-                        target: target.to_owned(),
-                        path,
-                    });
+                    return Ok(Lock::new(self, target, path));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(fail(error)),
@@ -176,90 +175,23 @@ impl Drop for Session {
     }
 }
 
-/// A lock that is held.
-#[derive(Debug)]
-pub(super) struct Lock<'s> {
-    session: &'s Session,
-    target: PathBuf,
-    path: PathBuf,
-}
-
-impl Lock<'_> {
-    /// The file that is locked.
-    pub(super) fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// Puts `content`, a file in the session's folder, in the place of the
-    /// locked file. The lock stays until it is dropped.
-    ///
-    /// # Errors
-    /// When it cannot be renamed, or somebody has taken the lock away.
-    pub(super) fn replace_by(&self, task: &Task, content: &Path) -> Result<(), EffectError> {
-        self.finish(task, |target| fs::rename(content, target))
-    }
-
-    /// Replaces the locked file by one with these bytes, and gives the lock back.
-    ///
-    /// # Errors
-    /// As for [`Self::replace_by`].
-    pub(super) fn write(self, task: &Task, bytes: &[u8]) -> Result<(), EffectError> {
-        let content = self.session.folder.join("content");
-        self.finish(task, |target| {
-            let mut file = File::create(&content)?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            fs::rename(&content, target)
-        })
-    }
-
-    /// Removes the locked file, and gives the lock back.
-    ///
-    /// # Errors
-    /// As for [`Self::replace_by`].
-    pub(super) fn remove(self, task: &Task) -> Result<(), EffectError> {
-        self.finish(task, |target| match fs::remove_file(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        })
-    }
-
-    fn finish(
-        &self,
-        task: &Task,
-        change: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> Result<(), EffectError> {
-        if !self.is_held() {
-            return Err(task.error(
-                ErrorCode::Conflict,
-                format_args!(
-                    "somebody removed the lock {:?} while it was held; nothing was written",
-                    self.path.file_name().unwrap_or_default()
-                ),
-            ));
-        }
-        change(&self.target).map_err(|error| {
-            task.error(
-                ErrorCode::Unavailable,
-                format_args!(
-                    "{:?} in the git folder cannot be written: {error}; check that the disk has room",
-                    self.target.file_name().unwrap_or_default()
-                ),
-            )
-        })
-    }
-
-    fn is_held(&self) -> bool {
-        fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| identity(&found) == self.session.identity)
-    }
-}
-
-impl Drop for Lock<'_> {
-    fn drop(&mut self) {
-        if self.is_held() {
-            // What cannot be removed now is dead when this process is.
-            let _ = fs::remove_file(&self.path);
+/// Waits until no other host clears up or makes a session here; until the file is dropped.
+fn make_alone(task: &Task, sessions: &Path) -> Result<File, EffectError> {
+    let started = Instant::now();
+    let fail = |what: &dyn std::fmt::Display| {
+        task.error(
+            ErrorCode::Unavailable,
+            format_args!("{FOLDER:?} in the git folder cannot be locked: {what}; try again"),
+        )
+    };
+    let folder = File::open(sessions).map_err(|error| fail(&error))?;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(error) => return Err(fail(&error)),
         }
     }
 }
@@ -276,91 +208,4 @@ fn with_suffix(target: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use exomonad_schema::EffectKind;
-
-    use super::*;
-
-    fn task() -> Task {
-        Task::for_tests(EffectKind::GitCreateCommit)
-    }
-
-    fn session(common_dir: &Path) -> Session {
-        let mut session = Session::begin(&task(), common_dir).unwrap();
-        session.patience = Duration::from_millis(50);
-        session
-    }
-
-    #[test]
-    fn a_lock_is_there_while_it_is_held_and_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = dir.path().join("index");
-        let session = session(dir.path());
-        let job = Job::for_tests();
-        let lock = session.lock(&task(), &job, &index).unwrap();
-        assert!(dir.path().join("index.lock").is_file());
-        lock.write(&task(), b"new").unwrap();
-        assert_eq!(fs::read(&index).unwrap(), b"new");
-        drop(session);
-        let left: Vec<_> = fs::read_dir(dir.path().join(FOLDER)).unwrap().collect();
-        assert!(left.is_empty(), "{left:?}");
-        assert!(!dir.path().join("index.lock").exists());
-    }
-
-    #[test]
-    fn a_lock_of_somebody_else_stays_whatever_its_age_or_text() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path());
-        for content in [&b""[..], b"DIRC", &[b'x'; MARK.len()]] {
-            let lock = dir.path().join("index.lock");
-            fs::write(&lock, content).unwrap();
-            let error = session
-                .lock(&task(), &Job::for_tests(), &dir.path().join("index"))
-                .unwrap_err();
-            assert_eq!(error.code, ErrorCode::Unavailable);
-            assert!(error.message.contains("index.lock"), "{error}");
-            assert_eq!(fs::read(&lock).unwrap(), content);
-        }
-    }
-
-    #[test]
-    fn a_lock_of_ours_stays_while_its_holder_lives_and_goes_when_it_is_dead() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("HEAD");
-        let job = Job::for_tests();
-        let live = session(dir.path());
-        let held = live.lock(&task(), &job, &target).unwrap();
-        let second = session(dir.path());
-        let error = second.lock(&task(), &job, &target).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Unavailable);
-
-        // What a killed process leaves: the files, and no kernel lock.
-        std::mem::forget(held);
-        fs::rename(&live.folder, dir.path().join("kept")).unwrap();
-        drop(live);
-        fs::rename(
-            dir.path().join("kept"),
-            dir.path().join("exomonad/session-0"),
-        )
-        .unwrap();
-        assert!(dir.path().join("HEAD.lock").exists());
-        drop(session(dir.path()));
-        assert!(!dir.path().join("HEAD.lock").exists());
-        assert!(!dir.path().join("exomonad/session-0").exists());
-        assert!(second.lock(&task(), &job, &target).is_ok());
-    }
-
-    #[test]
-    fn a_lock_that_was_taken_away_is_noticed_and_its_successor_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path());
-        let target = dir.path().join("index");
-        let lock = session.lock(&task(), &Job::for_tests(), &target).unwrap();
-        fs::remove_file(dir.path().join("index.lock")).unwrap();
-        fs::write(dir.path().join("index.lock"), "another's").unwrap();
-        let error = lock.write(&task(), b"new").unwrap_err();
-        assert_eq!(error.code, ErrorCode::Conflict);
-        assert!(!target.exists());
-        assert!(dir.path().join("index.lock").exists());
-    }
-}
+mod tests;

@@ -50,7 +50,9 @@ pub(in crate::git) fn save(
     let repository = writing.repository();
     let fail = |error: git2::Error| writing.git_error(&error);
     let head = head::find(&writing.opened)?;
-    let id = head.commit.ok_or_else(|| branch::no_commit(writing))?;
+    let id = head
+        .commit
+        .ok_or_else(|| branch::no_commit(writing.task()))?;
     let commit = repository.find_commit(id).map_err(fail)?;
 
     let staged = locked.index.write_tree_to(repository).map_err(fail)?;

@@ -22,7 +22,7 @@ pub(in crate::git) fn create(
     let id = match message {
         None => tagged,
         Some(message) => {
-            let message = commit::message(writing, message)?;
+            let message = commit::message(writing.task(), message)?;
             let tagger = author::signature(writing)?;
             let repository = writing.repository();
             repository

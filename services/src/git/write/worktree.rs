@@ -242,6 +242,13 @@ pub(in crate::git) fn remove(
                 .task()
                 .forbidden("the worktree's folder is a link, which may lead"));
         }
+        if !leads_back(&folder, &git_dir) {
+            return Err(writing.task().error(
+                ErrorCode::Conflict,
+                "the folder's own `.git` does not say that it is this worktree, so nothing was removed; \
+                 look at it, and run `git worktree repair` or `git worktree prune`",
+            ));
+        }
         fs::remove_dir_all(&folder).map_err(|error| failed(writing, &error))?;
     }
     drop(lock);
@@ -249,6 +256,19 @@ pub(in crate::git) fn remove(
     // Gone when this was the last one, as git leaves it.
     let _ = fs::remove_dir(writing.opened.common_dir().join("worktrees"));
     Ok(())
+}
+
+/// Whether a folder says by its own `.git` that it is the worktree of a git
+/// folder. What is registered there alone could name any folder.
+fn leads_back(folder: &Path, git_dir: &Path) -> bool {
+    let dot_git = folder.join(".git");
+    let named = small_file::read(&dot_git).filter(|_| !dot_git.is_symlink());
+    named
+        .as_deref()
+        .and_then(|content| content.strip_prefix(b"gitdir:"))
+        .map(|path| folder.join(small_file::path_from(path.trim_ascii())))
+        .and_then(|path| path.canonicalize().ok())
+        .is_some_and(|path| git_dir.canonicalize().is_ok_and(|git_dir| git_dir == path))
 }
 
 /// The git folder of the worktree registered at `folder`.

@@ -1,0 +1,324 @@
+//! Effects on repositories of the host, by libgit2.
+
+use std::sync::Arc;
+
+use exomonad_schema::effect::EffectRequest;
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::git::*;
+use exomonad_schema::value::WorkingDir;
+use exomonad_schema::{CallContext, EffectError, GitService};
+
+use super::job::{Job, Jobs};
+use super::open::Opened;
+use super::programs::Programs;
+use super::task::Task;
+use super::write::Writing;
+use super::write::turns::Turns;
+use super::{GitConfig, diff, head, history, info, remote, status, transport, worktree, write};
+
+/// Effects on repositories of the host.
+#[derive(Debug)]
+pub(super) struct OnHost {
+    pub(super) config: Arc<GitConfig>,
+    pub(super) programs: Programs,
+    jobs: Jobs,
+    turns: Turns,
+}
+
+impl OnHost {
+    pub(super) fn new(config: Arc<GitConfig>, programs: Programs) -> Self {
+        Self {
+            jobs: Jobs::new(config.max_concurrent, config.time_limit),
+            turns: Turns::default(),
+            programs,
+            config,
+        }
+    }
+
+    /// Opens the repository around `working_dir` and works on it, on a blocking thread.
+    pub(super) async fn read<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&Opened, &Job) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let task = Task::new(R::KIND, call, working_dir);
+        let bounds = call.bounds.clone();
+        self.jobs
+            .run(task, move |task, job| {
+                work(&Opened::open(task, &bounds)?, job)
+            })
+            .await
+    }
+
+    /// Opens the repository around `working_dir` to write to it, when it is this
+    /// effect's turn, on a blocking thread.
+    ///
+    /// Dropping the future leaves work that has begun to end by itself; the next
+    /// writer waits for it.
+    pub(super) async fn write<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let common_dir = self
+            .read::<R, _>(call, working_dir, |opened, _| {
+                Ok(opened.common_dir().to_owned())
+            })
+            .await?;
+        let turn = self.turns.take(common_dir).await;
+        let task = Task::new(R::KIND, call, working_dir);
+        let (bounds, config) = (call.bounds.clone(), self.config.clone());
+        self.jobs
+            .run(task, move |task, job| {
+                let _turn = turn;
+                work(&Writing::begin(task, &bounds, job, &config)?)
+            })
+            .await
+    }
+}
+
+impl GitService for OnHost {
+    async fn get_branch(
+        &self,
+        call: &CallContext,
+        request: GitGetBranch,
+    ) -> Result<GitBranch, EffectError> {
+        self.read::<GitGetBranch, _>(call, &request.working_dir, |opened, _| head::read(opened))
+            .await
+    }
+
+    async fn get_worktree(
+        &self,
+        call: &CallContext,
+        request: GitGetWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        self.read::<GitGetWorktree, _>(call, &request.working_dir, |opened, _| {
+            worktree::current(opened)
+        })
+        .await
+    }
+
+    async fn get_dirty_files(
+        &self,
+        call: &CallContext,
+        request: GitGetDirtyFiles,
+    ) -> Result<GitDirtyFiles, EffectError> {
+        let max_files = self.config.max_files;
+        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |opened, _| {
+            status::dirty_files(opened, max_files)
+        })
+        .await
+    }
+
+    async fn get_recent_commits(
+        &self,
+        call: &CallContext,
+        request: GitGetRecentCommits,
+    ) -> Result<GitCommits, EffectError> {
+        let GitGetRecentCommits {
+            working_dir,
+            limit,
+            reference,
+            ..
+        } = request;
+        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |opened, job| {
+            history::recent(opened, job, &reference, limit.get())
+        })
+        .await
+    }
+
+    async fn status(
+        &self,
+        call: &CallContext,
+        request: GitStatus,
+    ) -> Result<GitStatusReport, EffectError> {
+        let max_files = self.config.max_files;
+        self.read::<GitStatus, _>(call, &request.working_dir, move |opened, _| {
+            status::report(opened, max_files)
+        })
+        .await
+    }
+
+    async fn diff(
+        &self,
+        call: &CallContext,
+        request: GitDiff,
+    ) -> Result<GitDiffReport, EffectError> {
+        let limits = diff::DiffLimits {
+            max_files: self.config.max_files,
+            max_file_bytes: self.config.max_file_bytes,
+        };
+        let working_dir = request.working_dir.clone();
+        self.read::<GitDiff, _>(call, &working_dir, move |opened, job| {
+            diff::report(opened, job, &request, limits)
+        })
+        .await
+    }
+
+    async fn get_remote_url(
+        &self,
+        call: &CallContext,
+        request: GitGetRemoteUrl,
+    ) -> Result<GitRemoteUrl, EffectError> {
+        let GitGetRemoteUrl {
+            working_dir,
+            remote,
+            ..
+        } = request;
+        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |opened, _| {
+            remote::url_of(opened, &remote)
+        })
+        .await
+    }
+
+    async fn repo_info(
+        &self,
+        call: &CallContext,
+        request: GitRepoInfo,
+    ) -> Result<GitRepository, EffectError> {
+        self.read::<GitRepoInfo, _>(call, &request.working_dir, |opened, _| info::read(opened))
+            .await
+    }
+
+    async fn create_branch(
+        &self,
+        call: &CallContext,
+        request: GitCreateBranch,
+    ) -> Result<GitNewBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateBranch, _>(call, &working_dir, move |writing| {
+            write::create_branch(writing, &request.branch, request.reference.as_deref())
+        })
+        .await
+    }
+
+    async fn switch_branch(
+        &self,
+        call: &CallContext,
+        request: GitSwitchBranch,
+    ) -> Result<GitBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writing| {
+            write::switch_branch(writing, &request.branch)
+        })
+        .await
+    }
+
+    async fn stage(&self, call: &CallContext, request: GitStage) -> Result<GitStaged, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStage, _>(call, &working_dir, move |writing| {
+            write::stage(writing, &request.paths, request.all)
+        })
+        .await
+    }
+
+    async fn commit(
+        &self,
+        call: &CallContext,
+        request: GitCreateCommit,
+    ) -> Result<GitCommit, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateCommit, _>(call, &working_dir, move |writing| {
+            write::create_commit(writing, &request)
+        })
+        .await
+    }
+
+    async fn push(&self, call: &CallContext, request: GitPush) -> Result<GitPushed, EffectError> {
+        transport::push(self, call, request).await
+    }
+
+    async fn fetch(
+        &self,
+        call: &CallContext,
+        request: GitFetch,
+    ) -> Result<GitFetched, EffectError> {
+        transport::fetch(self, call, request).await
+    }
+
+    async fn add_worktree(
+        &self,
+        call: &CallContext,
+        request: GitAddWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitAddWorktree, _>(call, &working_dir, move |writing| {
+            write::add_worktree(writing, &request)
+        })
+        .await
+    }
+
+    async fn remove_worktree(
+        &self,
+        call: &CallContext,
+        request: GitRemoveWorktree,
+    ) -> Result<Done, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writing| {
+            write::remove_worktree(writing, &request).map(|()| Done {})
+        })
+        .await
+    }
+
+    async fn stash(
+        &self,
+        call: &CallContext,
+        request: GitStash,
+    ) -> Result<GitStashed, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStash, _>(call, &working_dir, move |writing| {
+            write::stash(writing, &request.message, request.include_untracked)
+        })
+        .await
+    }
+
+    async fn pop_stash(
+        &self,
+        call: &CallContext,
+        request: GitPopStash,
+    ) -> Result<GitPoppedStash, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitPopStash, _>(call, &working_dir, move |writing| {
+            write::pop_stash(writing, request.index.get())
+        })
+        .await
+    }
+
+    async fn list_stashes(
+        &self,
+        call: &CallContext,
+        request: GitListStashes,
+    ) -> Result<GitStashes, EffectError> {
+        self.read::<GitListStashes, _>(call, &request.working_dir, |opened, _| {
+            write::list_stashes(opened)
+        })
+        .await
+    }
+
+    async fn create_tag(
+        &self,
+        call: &CallContext,
+        request: GitCreateTag,
+    ) -> Result<GitTag, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateTag, _>(call, &working_dir, move |writing| {
+            write::create_tag(
+                writing,
+                &request.tag,
+                request.reference.as_deref(),
+                request.message.as_deref(),
+            )
+        })
+        .await
+    }
+}

@@ -1,0 +1,93 @@
+//! What the host's `git` is told, and nothing else: its environment, and in it
+//! the only configuration it has.
+
+use std::ffi::OsString;
+
+use super::address::Address;
+use super::shadow::Shadow;
+use super::token;
+use crate::git::GitConfig;
+
+/// How ssh is run: with the host's keys and agent, asking nobody anything, and
+/// never with a server that is not known.
+const SSH: &str = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
+                   -oClearAllForwardings=yes -oPermitLocalCommand=no";
+
+/// What of the host's own environment git is given: where programs, the ssh
+/// agent, a proxy and certificates are.
+const PASSED_ON: &[&str] = &[
+    "PATH",
+    "SSH_AUTH_SOCK",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// All that a `git` in a shadow is told; without an address it goes nowhere.
+pub(super) fn of(
+    config: &GitConfig,
+    shadow: &Shadow,
+    address: Option<&Address>,
+) -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<(OsString, OsString)> = PASSED_ON
+        .iter()
+        .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
+        .collect();
+    let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
+        variables.push((name.into(), value.as_ref().to_owned()));
+    };
+    // The user's home has a `.netrc`, whose passwords curl would send; ssh does
+    // not look at this variable.
+    set("HOME", &shadow.git_dir());
+    set("LC_ALL", &"C");
+    set("GIT_DIR", &shadow.git_dir());
+    set("GIT_OBJECT_DIRECTORY", &shadow.objects());
+    set("GIT_CONFIG_NOSYSTEM", &"1");
+    set("GIT_CONFIG_GLOBAL", &"/dev/null");
+    set("GIT_ATTR_NOSYSTEM", &"1");
+    set("GIT_TERMINAL_PROMPT", &"0");
+    set("GIT_ASKPASS", &"false");
+    let protocol = address.map_or("none", |address| address.protocol);
+    set("GIT_ALLOW_PROTOCOL", &protocol);
+    set("GIT_SSH_COMMAND", &SSH);
+    set("GIT_SSH_VARIANT", &"ssh");
+    let settings = settings(config, address);
+    set("GIT_CONFIG_COUNT", &settings.len().to_string());
+    for (number, (key, value)) in settings.iter().enumerate() {
+        set(&format!("GIT_CONFIG_KEY_{number}"), key);
+        set(&format!("GIT_CONFIG_VALUE_{number}"), value);
+    }
+    variables
+}
+
+/// The only configuration git has, handed over in its environment: a command
+/// line could be read by anyone on the machine.
+fn settings(config: &GitConfig, address: Option<&Address>) -> Vec<(String, String)> {
+    let mut settings: Vec<(String, String)> = [
+        // A redirect could lead the token, or the host's reach, elsewhere.
+        ("http.followRedirects", "false"),
+        ("credential.helper", ""),
+        ("core.hooksPath", "/dev/null"),
+        ("core.abbrev", "40"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        ("fetch.recurseSubmodules", "false"),
+        ("push.recurseSubmodules", "no"),
+        ("transfer.bundleURI", "false"),
+        ("advice.pushUpdateRejected", "false"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into();
+    let base = address.and_then(|address| address.token_for.as_ref());
+    if let (Some(base), Some(token)) = (base, &config.token) {
+        settings.push((
+            format!("http.{base}.extraHeader"),
+            format!("Authorization: {}", token::basic(token, &config.token_user)),
+        ));
+    }
+    settings
+}

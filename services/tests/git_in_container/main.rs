@@ -1,0 +1,53 @@
+//! The suite of `git` once more, on repositories in a container: the same tests,
+//! through the container's own `git` on a real Docker engine.
+//!
+//! What only the host has is marked `host_only!` in the tests, with the reason,
+//! and two files are left out whole:
+//!
+//! | file | what it is about | why not here |
+//! |---|---|---|
+//! | `bounds` | the role's `paths` | they bound the host's files; of a container all may be reached |
+//! | `planted` | files that lead libgit2 out of these paths | the same |
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod access;
+#[path = "../git/area.rs"]
+mod area;
+#[path = "../git/branches.rs"]
+mod branches;
+#[path = "../git/checkout.rs"]
+mod checkout;
+#[path = "../git/cloned.rs"]
+mod cloned;
+#[path = "../git/damage.rs"]
+mod damage;
+#[path = "../git/diff.rs"]
+mod diff;
+#[path = "../git/history.rs"]
+mod history;
+#[path = "../git/hostile.rs"]
+mod hostile;
+#[path = "../git/porcelain.rs"]
+mod porcelain;
+#[path = "../git/push_fetch.rs"]
+mod push_fetch;
+#[path = "../git/remotes.rs"]
+mod remotes;
+#[path = "../git/server.rs"]
+mod server;
+#[path = "../git/service.rs"]
+mod service;
+#[path = "../git/stash.rs"]
+mod stash;
+#[path = "../git/status.rs"]
+mod status;
+#[path = "../git/submodules.rs"]
+mod submodules;
+mod target;
+#[path = "../git/worktrees.rs"]
+mod worktrees;
+#[path = "../git/write.rs"]
+mod write;
+#[path = "../git/writers.rs"]
+mod writers;
