@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(commits[0].parents, ["p"]);
         for bad in [
             "id missing\n".to_owned(),
-            batch.replace("commit 8", "commit 9"),
+            batch.replace("commit 7", "commit 8"),
             batch.replace(" commit ", " blob "),
             batch.replace("author", "writer"),
             batch[..batch.len() - 1].to_owned(),
