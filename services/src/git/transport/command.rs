@@ -10,12 +10,14 @@ use exomonad_schema::{EffectError, ErrorCode};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tracing::Instrument;
 
 use super::address::Address;
 use super::shadow::Shadow;
 use super::token;
 use crate::git::GitConfig;
 use crate::git::task::Task;
+use crate::span;
 
 /// How much of what git says is kept, of each of its two streams.
 const MAX_OUTPUT: usize = 256 << 10;
@@ -58,6 +60,25 @@ pub(super) struct Said {
 /// # Errors
 /// `unavailable` when git cannot be started, `timeout` when it takes too long.
 pub(super) async fn run(
+    task: &Task,
+    config: &GitConfig,
+    shadow: &Shadow,
+    address: &Address,
+    arguments: Vec<OsString>,
+) -> Result<Said, EffectError> {
+    let span = task.span("git", "client");
+    let said = talk(task, config, shadow, address, arguments)
+        .instrument(span.clone())
+        .await;
+    match &said {
+        Ok(said) if said.is_success => {}
+        Ok(_) => span::failed(&span, "git_failed"),
+        Err(error) => span::failed(&span, error.code.name()),
+    }
+    said
+}
+
+async fn talk(
     task: &Task,
     config: &GitConfig,
     shadow: &Shadow,
