@@ -13,9 +13,9 @@ use crate::tokens::TokenSource;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Where the receiver listens: `http://localhost:4317`, or with `https`. For `http/protobuf`,
-    /// which usually has port 4318, `/v1/traces` and the like are added to it.
-    #[schemars(example = &"http://localhost:4317")]
+    /// Where the receiver listens: `http://localhost:4318`, or with `https`. For `http/protobuf`
+    /// `/v1/traces` and the like are added to it; `grpc` usually has port 4317.
+    #[schemars(example = &"http://localhost:4318")]
     pub endpoint: Option<Endpoint>,
     /// How it is spoken to.
     pub protocol: OtlpProtocol,
@@ -52,7 +52,7 @@ impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             endpoint: None,
-            protocol: OtlpProtocol::Grpc,
+            protocol: OtlpProtocol::Http,
             signals: vec![Signal::Traces, Signal::Logs, Signal::Metrics],
             headers_file: None,
             headers_env: None,
