@@ -1,30 +1,35 @@
 //! The effect pipeline: what lies between a guest's effect and the service that performs it.
 //!
 //! An effect is a request with an answer; a layer is an [`EffectHandler`] around another one. From the
-//! outside in: is the role granted it → is it traced → the service. The journal will be one more layer.
+//! outside in: it is counted, timed and traced → is the role granted it → the service. The journal will be one more layer.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use exomonad_schema::{
     BoxFuture, CallContext, EffectError, EffectHandler, EffectKind, EncodedAnswer, ErrorCode,
 };
 use tracing::Instrument;
 
+use crate::telemetry::{Metrics, spans};
+
 /// Builds the pipeline of one role over the services that all roles share.
 pub fn pipeline(
     grants: impl Fn(&str) -> bool,
     grant_key: String,
     services: Arc<dyn EffectHandler>,
+    metrics: Arc<Metrics>,
 ) -> Arc<dyn EffectHandler> {
     let granted = EffectKind::ALL
         .iter()
         .map(|kind| grants(kind.capability()))
         .collect();
-    Arc::new(Granted {
-        granted,
-        grant_key,
-        inner: Traced { inner: services },
+    Arc::new(Observed {
+        metrics,
+        inner: Granted {
+            granted,
+            grant_key,
+            inner: services,
+        },
     })
 }
 
@@ -60,38 +65,42 @@ impl<H: EffectHandler> EffectHandler for Granted<H> {
     }
 }
 
-/// Gives every effect a span, and a line that says how it ended.
-struct Traced<H> {
+/// Counts and times every effect, shows it in the trace, and has a line that says how it ended.
+struct Observed<H> {
+    metrics: Arc<Metrics>,
     inner: H,
 }
 
-impl<H: EffectHandler> EffectHandler for Traced<H> {
+impl<H: EffectHandler> EffectHandler for Observed<H> {
     fn handle<'a>(
         &'a self,
         call: &'a CallContext,
         kind: EffectKind,
         request: &'a [u8],
     ) -> BoxFuture<'a, EncodedAnswer> {
-        let span = tracing::debug_span!(
-            "effect",
-            effect = kind.function(),
-            role = %call.role,
-            call_id = %call.call_id
-        );
-        if span.is_disabled() {
-            return self.inner.handle(call, kind, request);
-        }
-        let timed = async move {
-            let begin = Instant::now();
+        let span = spans::effect(kind);
+        let shown = span.clone();
+        let observed = async move {
+            let mark = self.metrics.effect(kind);
             let answer = self.inner.handle(call, kind, request).await;
             let outcome = answer.error_code().map_or("ok", ErrorCode::name);
+            let took = mark.ended(outcome);
+            if answer.error_code().is_some() {
+                spans::failed(&shown, outcome);
+            }
             tracing::debug!(
+                effect = kind.function(),
+                role = %call.role,
+                call_id = %call.call_id,
                 outcome,
-                micros = begin.elapsed().as_micros() as u64,
+                micros = took.as_micros() as u64,
                 "effect done"
             );
             answer
         };
-        Box::pin(timed.instrument(span))
+        match span.is_disabled() {
+            true => Box::pin(observed),
+            false => Box::pin(observed.instrument(span)),
+        }
     }
 }

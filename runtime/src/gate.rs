@@ -1,7 +1,7 @@
 //! How many calls run at once, and how many may wait for their turn.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -21,6 +21,7 @@ pub struct Gate {
     own: Semaphore,
     all: Arc<Semaphore>,
     waiting: AtomicU32,
+    refused: AtomicU64,
     running: u32,
     queue: u32,
 }
@@ -38,6 +39,7 @@ impl Gate {
             own: Semaphore::new(running as usize),
             all,
             waiting: AtomicU32::new(0),
+            refused: AtomicU64::new(0),
             running,
             queue,
         }
@@ -65,10 +67,27 @@ impl Gate {
         })
     }
 
+    /// How many calls have a turn now.
+    pub fn running(&self) -> u32 {
+        let free = u32::try_from(self.own.available_permits()).unwrap_or(u32::MAX);
+        self.running.saturating_sub(free)
+    }
+
+    /// How many calls wait for one.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many calls found no place to wait.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     fn take_place(&self) -> Result<Place<'_>, QueueFull> {
         let before = self.waiting.fetch_add(1, Ordering::SeqCst);
         let place = Place(&self.waiting);
         if before >= self.queue {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(QueueFull {
                 running: self.running,
                 queue: self.queue,

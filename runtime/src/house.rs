@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use exomonad_config::{Config, InstanceMode, TokenSource};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::failure::Failure;
 use crate::plugins::version::WARM;
 use crate::role::{Behind, Role};
+use crate::telemetry::{self, Metrics};
 
 /// Sandboxes for plugins that are being loaded.
 const LOADING: u32 = 64;
@@ -24,6 +26,10 @@ pub struct House {
     pub config: Config,
     /// Where compiled plugins are kept; `None` if that folder cannot be used.
     pub cache: Option<CompileCache>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
+    /// When the process began.
+    pub started: SystemTime,
     engines: BTreeMap<u64, Engine>,
     behind: Behind,
     sandboxes: Arc<Semaphore>,
@@ -49,13 +55,17 @@ impl House {
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
         });
         let services = exomonad_services::open(services_config(&config, env)?)?;
+        let metrics = Metrics::new(telemetry::resource(&config.telemetry));
         let house = Self {
             engines: engines(&config)?,
             cache: cache.ok(),
             behind: Behind {
                 http: services.http.clone(),
                 effects: Arc::new(services),
+                metrics: metrics.clone(),
             },
+            metrics,
+            started: SystemTime::now(),
             sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
             roles: RwLock::default(),
             config,
@@ -63,7 +73,15 @@ impl House {
         for name in house.config.roles.keys() {
             house.add_role(name);
         }
-        Ok(Arc::new(house))
+        let house = Arc::new(house);
+        telemetry::watch(&house);
+        Ok(house)
+    }
+
+    /// How many sandboxes are free for calls, of how many.
+    pub fn sandboxes(&self) -> (u64, u64) {
+        let free = self.sandboxes.available_permits() as u64;
+        (free, self.config.engine.sandboxes.into())
     }
 
     /// The roles as they are now.

@@ -7,8 +7,8 @@
 //! - a call into a sandbox of the engine ([`calls`]);
 //! - the effects that come out of it ([`guest`], [`effects`]), which services perform.
 //!
-//! [`house`] builds all of it. [`docker_proxy`] is a program of its own: for a host in a container, its way to
-//! the Docker engine.
+//! [`house`] builds all of it, [`telemetry`] tells what it does. [`docker_proxy`] is a program of its own: for
+//! a host in a container, its way to the Docker engine.
 
 mod calls;
 mod cli;
@@ -21,6 +21,7 @@ mod house;
 mod plugins;
 mod role;
 mod server;
+mod telemetry;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -15,6 +15,7 @@ use crate::effects;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::plugins::version::Version;
+use crate::telemetry::Metrics;
 
 /// What a role is by configuration. It does not change while the host runs.
 pub struct RoleSettings {
@@ -26,6 +27,8 @@ pub struct RoleSettings {
     pub config: BTreeMap<String, String>,
     /// Sends its HTTP requests.
     pub http: Arc<Http>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
     /// The bounds that services hold its effects to.
     pub bounds: Arc<Bounds>,
     /// The limits of each call.
@@ -72,6 +75,8 @@ pub struct Behind {
     pub effects: Arc<dyn EffectHandler>,
     /// For Extism's `http_request`, which is no effect of the table.
     pub http: Arc<Http>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why a role's plugin, or its newest version, does not serve.
@@ -113,6 +118,7 @@ impl Role {
             plugin: role.plugin_for(name),
             config: role.config.clone(),
             http: services.http.clone(),
+            metrics: services.metrics.clone(),
             bounds: Arc::new(Bounds {
                 paths: role.paths.clone(),
                 repos: role.repos.iter().map(ToString::to_string).collect(),
@@ -139,6 +145,7 @@ impl Role {
                 |capability| role.grants(capability),
                 key("effects"),
                 services.effects.clone(),
+                services.metrics.clone(),
             ),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: key(""),

@@ -31,6 +31,7 @@ pub mod log;
 mod open;
 pub mod random;
 mod roots;
+pub mod span;
 #[cfg(test)]
 mod test_call;
 

@@ -7,6 +7,7 @@
 //! - [`Guest`]: a plugin written by a test, as WebAssembly text;
 //! - [`Load`]: connections that call without a pause;
 //! - [`Connection`]: bytes on a socket, for clients that don't behave;
+//! - [`Receiver`]: an OTLP receiver that nobody here wrote;
 //! - [`WebServer`]: something for a guest to reach over HTTP;
 //! - [`Deployment`]: the whole of it by docker compose, on a real engine;
 //! - [`eventually`]: waits for what is bound to happen, and says what didn't.
@@ -22,6 +23,7 @@ mod host;
 mod load;
 mod place;
 mod program;
+mod receiver;
 mod small_disk;
 mod waiting;
 mod web_server;
@@ -34,5 +36,6 @@ pub use host::Host;
 pub use load::Load;
 pub use place::Place;
 pub use program::{Ran, binary};
+pub use receiver::{Received, Receiver, parsed_metrics};
 pub use waiting::{PATIENCE, eventually, never_within};
 pub use web_server::WebServer;

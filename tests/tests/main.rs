@@ -19,13 +19,16 @@ mod http_effect;
 mod limits;
 mod main_job;
 mod manifests;
+mod metrics;
 mod plugin_call;
 mod raw_calls;
 mod refused_plugins;
 mod secrets;
 mod shutdown;
 mod state;
+mod telemetry;
 mod tokens;
+mod traces;
 mod whole_flow;
 
 // Real servers that the tests of the services play against, too.

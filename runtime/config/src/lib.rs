@@ -13,9 +13,11 @@
 //!   and defaults → rules that concern several keys;
 //! - `diagnostic`: what is reported about a mistake, for people and for machines;
 //! - `show`: the effective configuration and the documented default file, written out;
+//! - `headers`: what goes with requests to a receiver of telemetry;
 //! - `tokens`: bearer tokens, which the configuration names but never holds.
 
 mod diagnostic;
+mod headers;
 mod key;
 mod model;
 mod read;
@@ -27,14 +29,14 @@ mod tokens;
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
 pub use model::{
     Config, DockerConfig, EngineConfig, GitConfig, GitHubConfig, HttpConfig, InstanceMode, Limit,
-    Limits, LogConfig, LogFormat, PluginsConfig, Role, SERVICE_BOUNDS, SecretConfig, ServerConfig,
-    ServiceBound, StateConfig,
+    Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig, Role, SERVICE_BOUNDS, SecretConfig,
+    ServerConfig, ServiceBound, Signal, StateConfig, TelemetryConfig,
 };
 pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;
 pub use show::{default_file, render_effective};
 pub use text::{
-    ByteSize, EffectPattern, FormatError, HostPattern, Label, ListenAddress, Origin, PluginRef,
-    RepoPattern, RoleName, TimeSpan,
+    Attribute, ByteSize, EffectPattern, Endpoint, FormatError, HostPattern, Label, ListenAddress,
+    Origin, PluginRef, Ratio, RepoPattern, RoleName, TimeSpan,
 };
-pub use tokens::{TokenError, TokenSource, Tokens};
+pub use tokens::{TokenError, TokenSource, Tokens, header_pairs};

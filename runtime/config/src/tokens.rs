@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use exomonad_schema::Secret;
 
+use crate::headers;
 use crate::model::Config;
 use crate::text::RoleName;
 
@@ -42,6 +43,22 @@ fn text(text: &str) -> Result<Secret, &'static str> {
     } else {
         Ok(Secret::new(text))
     }
+}
+
+/// Checks and keeps headers: `name=value`, separated by commas, each value percent-encoded.
+///
+/// # Errors
+/// If it is something else, or could not be sent.
+fn headers(text: &str) -> Result<Secret, &'static str> {
+    match headers::parse(text) {
+        Some(_) => self::text(text),
+        None => Err("holds something else than headers, `name=value` separated by commas"),
+    }
+}
+
+/// The headers of a secret that holds some; see [`TokenSource::resolve_headers`].
+pub fn header_pairs(secret: &Secret) -> Vec<(String, String)> {
+    headers::parse(secret.expose()).unwrap_or_default()
 }
 
 /// Where a token is.
@@ -103,6 +120,17 @@ impl TokenSource {
     /// If there is none, or more than a line.
     pub fn resolve_text(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, TokenError> {
         self.read(env, text)
+    }
+
+    /// Reads headers; [`header_pairs`] has them.
+    ///
+    /// # Errors
+    /// If there are none, or something that could not be sent.
+    pub fn resolve_headers(
+        &self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Secret, TokenError> {
+        self.read(env, headers)
     }
 
     fn read(

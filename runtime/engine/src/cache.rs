@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -39,6 +40,14 @@ const PART: &str = "part";
 pub struct CompileCache {
     folder: PathBuf,
     owner: u32,
+    lookups: Arc<Lookups>,
+}
+
+/// How often something was found, and how often not.
+#[derive(Debug, Default)]
+struct Lookups {
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 pub(crate) struct Found {
@@ -77,7 +86,11 @@ impl CompileCache {
                 ),
             ));
         }
-        Ok(Self { folder, owner: own })
+        Ok(Self {
+            folder,
+            owner: own,
+            lookups: Arc::default(),
+        })
     }
 
     /// The folder.
@@ -96,6 +109,13 @@ impl CompileCache {
             size = (size.0 + entry?.metadata()?.size(), size.1 + 1);
         }
         Ok(size)
+    }
+
+    /// How often a compiled module was found since the cache was opened, and how often not.
+    #[must_use]
+    pub fn lookups(&self) -> (u64, u64) {
+        let count = |lookups: &AtomicU64| lookups.load(Ordering::Relaxed);
+        (count(&self.lookups.hits), count(&self.lookups.misses))
     }
 
     /// The SHA-256 over all modules of a plugin, in hexadecimal; of a single module, its own.
@@ -135,6 +155,16 @@ impl CompileCache {
 
     /// What is kept under this key. A file that is damaged, or of another engine, is as good as none.
     pub(crate) fn get(&self, engine: &wasmtime::Engine, key: &str) -> Option<Found> {
+        let found = self.look_up(engine, key);
+        let count = match &found {
+            Some(_) => &self.lookups.hits,
+            None => &self.lookups.misses,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    fn look_up(&self, engine: &wasmtime::Engine, key: &str) -> Option<Found> {
         let path = self.path(key);
         let file = fs::File::open(&path).ok()?;
         match self.read(file, engine) {

@@ -10,12 +10,12 @@ use super::CommandError;
 use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
-use super::serve::start_log;
 use super::show::{print_json, print_table};
 use crate::calls::{Call, Caller, fresh_call_id};
 use crate::house::House;
 use crate::plugins::reload::Reloader;
 use crate::server::report::{self, Roles};
+use crate::telemetry::start_log;
 
 /// The host that does it.
 enum Host {

@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 
 use super::CommandError;
 use super::args;
-use super::serve::{bind_failed, start_log, stop_signal};
+use super::serve::{bind_failed, stop_signal};
 use crate::docker_proxy::{Labels, Proxy};
+use crate::telemetry::start_log;
 
 /// Runs `docker-proxy`.
 pub async fn run(arguments: args::DockerProxy) -> Result<(), CommandError> {

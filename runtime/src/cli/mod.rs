@@ -19,6 +19,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, PluginCommand, PolicyCommand};
 use crate::failure::Failure;
+use crate::telemetry::StartError;
 
 /// How a command can end badly. The exit code tells scripts which way.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,15 @@ impl From<Failure> for CommandError {
             400..=422 => Self::Refused(failure.to_string()),
             502 => Self::Unavailable(format!("the guest failed: {failure}")),
             _ => Self::Unavailable(failure.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Log(_) => Self::Unavailable(error.to_string()),
+            _ => Self::Usage(error.to_string()),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::guest::{NoEffects, effect_functions};
 use crate::plugins::folder::Source;
 use crate::plugins::version::Version;
 use crate::role::{Behind, Role};
+use crate::telemetry::{Metrics, resource};
 
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
@@ -113,6 +114,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         &Behind {
             effects: Arc::new(NoEffects),
             http: http()?,
+            metrics: Metrics::new(resource(&config.telemetry)),
         },
         Arc::new(Semaphore::new(4)),
     );

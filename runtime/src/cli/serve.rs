@@ -1,11 +1,10 @@
 //! `serve`: the host, until it is told to stop.
 
-use std::io::IsTerminal;
+use std::time::Duration;
 
-use exomonad_config::{LogConfig, LogFormat, Tokens};
+use exomonad_config::Tokens;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::CommandError;
 use super::args::Options;
@@ -16,6 +15,10 @@ use crate::plugins::reload::Reloader;
 use crate::plugins::watch::FolderWatch;
 use crate::server::guard::Guard;
 use crate::server::{self, App};
+use crate::telemetry::Telemetry;
+
+/// How long what is left of traces, logs and metrics may take to be sent.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs `serve`.
 pub async fn run(options: &Options, listen: Option<String>) -> Result<(), CommandError> {
@@ -38,7 +41,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
             again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
     }
     let config = loaded.config;
-    start_log(&config.log, &config.log.filter)?;
+    let mut telemetry = Telemetry::start(&config, env)?;
     let tokens =
         Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
     let address = config.server.listen.get();
@@ -50,6 +53,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     folders::prepare(&config, &loaded.sources)?;
     let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
     let house = House::open(config, env)?;
+    telemetry.send_metrics(&house.config.telemetry, &house.metrics)?;
     let reload = Reloader::start(house.clone());
     let _watch = FolderWatch::start(&house.config, reload.clone());
     let app = App::new(house.clone(), reload, Guard::new(server, tokens));
@@ -62,36 +66,24 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
             tracing::info!(reason, "shutting down: calls in flight may finish");
         }
     };
+    let hurry = second_signal();
+    tokio::pin!(hurry);
     let finished = tokio::select! {
-        finished = server::serve(listener, server::router(app), stop, grace) => finished,
+        finished = server::serve(listener, server::router(app), stop, grace) => Some(finished),
         // Who asks twice is in a hurry.
-        () = second_signal() => false,
+        () = &mut hurry => None,
     };
     match finished {
-        true => tracing::info!("all calls finished"),
-        false => tracing::warn!(?grace, "calls were still running and are cancelled"),
+        Some(true) => tracing::info!("all calls finished"),
+        _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
+    }
+    if finished.is_some() {
+        tokio::select! {
+            () = telemetry.finish(grace.min(FLUSH)) => {}
+            () = hurry => {}
+        }
     }
     Ok(())
-}
-
-/// Starts logging to standard error.
-pub fn start_log(config: &LogConfig, filter: &str) -> Result<(), CommandError> {
-    // What libraries say about their own workings comes first, so that the configuration can still ask
-    // for it. The client of Docker would repeat whole requests, environment variables included.
-    let filter =
-        EnvFilter::try_new(format!("notify=warn,bollard=info,{filter}")).map_err(|error| {
-            CommandError::Usage(format!("`log.filter` is not one: `{filter}`: {error}"))
-        })?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = match config.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-        LogFormat::Pretty => subscriber
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-    };
-    started.map_err(|error| CommandError::Unavailable(format!("no log: {error}")))
 }
 
 pub fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {

@@ -370,6 +370,7 @@ impl Reloader {
         role.serve(None);
         if had {
             tracing::info!(role = %role.name(), "the plugin is gone");
+            role.settings.metrics.reloaded("removed");
             changes.removed.push(role.name().to_string());
         }
         let listed = self.house.config.roles.contains_key(role.name().as_str());
@@ -417,6 +418,7 @@ fn fail(role: &Role, files: Vec<PathBuf>, message: String, changes: &mut Changes
         .is_some_and(|problem| problem.message == message);
     if !known {
         let serving = role.version().is_some();
+        role.settings.metrics.reloaded("failed");
         tracing::error!(role = %role.name(), problem = message, old_version_serves = serving, "a plugin is not loaded");
     }
     changes
@@ -451,5 +453,6 @@ fn serve(role: &Role, version: Version, changes: &mut Changes) {
         );
     }
     changes.loaded.push(role.name().to_string());
+    role.settings.metrics.reloaded("loaded");
     role.serve(Some(Arc::new(version)));
 }

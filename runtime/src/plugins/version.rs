@@ -18,6 +18,7 @@ use super::tool::CheckedTool;
 use crate::calls::fresh_call_id;
 use crate::guest::{CallHost, effect_functions};
 use crate::role::RoleSettings;
+use crate::telemetry::CallSeries;
 
 /// Why a plugin file does not become a version.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,10 @@ pub struct Version {
     /// The capabilities that it needs and the role does not have.
     pub missing_grants: Vec<String>,
     by_name: HashMap<String, usize>,
+    /// What is timed of its tools, in their order.
+    tool_series: Vec<CallSeries>,
+    /// What is timed of its hooks.
+    hook_series: Vec<(HookEvent, CallSeries)>,
     /// Warm sandboxes that wait for a call, if the role asks for those.
     warm: Mutex<Vec<Sandbox>>,
 }
@@ -149,6 +154,15 @@ impl Version {
                 .enumerate()
                 .map(|(nth, tool)| (tool.tool.name.clone(), nth))
                 .collect(),
+            tool_series: tools
+                .iter()
+                .map(|tool| role.metrics.tool(&role.name, &tool.tool.name))
+                .collect(),
+            hook_series: HookEvent::ALL
+                .iter()
+                .filter(|event| plugin.has(event.export()))
+                .map(|event| (*event, role.metrics.hook(&role.name, event.name())))
+                .collect(),
             plugin,
             source,
             loaded_at: SystemTime::now(),
@@ -159,9 +173,10 @@ impl Version {
     }
 
     /// The tool of this name, or the name that was probably meant.
-    pub fn tool(&self, name: &str) -> Result<&CheckedTool, Option<&str>> {
-        match self.by_name.get(name).and_then(|nth| self.tools.get(*nth)) {
-            Some(tool) => Ok(tool),
+    pub fn tool(&self, name: &str) -> Result<(&CheckedTool, &CallSeries), Option<&str>> {
+        let find = |nth: &usize| Some((self.tools.get(*nth)?, self.tool_series.get(*nth)?));
+        match self.by_name.get(name).and_then(find) {
+            Some(found) => Ok(found),
             None => Err(closest(
                 name,
                 self.tools.iter().map(|tool| tool.tool.name.as_str()),
@@ -171,10 +186,14 @@ impl Version {
 
     /// The events that the plugin handles.
     pub fn hooks(&self) -> impl Iterator<Item = HookEvent> {
-        HookEvent::ALL
-            .iter()
-            .copied()
-            .filter(|event| self.plugin.has(event.export()))
+        self.hook_series.iter().map(|(event, _)| *event)
+    }
+
+    /// What is timed of a hook, if the plugin handles its event.
+    pub fn hook(&self, event: HookEvent) -> Option<&CallSeries> {
+        let mut all = self.hook_series.iter();
+        all.find(|(handled, _)| *handled == event)
+            .map(|(_, series)| series)
     }
 
     /// A warm sandbox that waits, if there is one.

@@ -4,6 +4,7 @@ pub mod guard;
 mod linger;
 mod listen;
 mod named;
+mod observed;
 pub mod openapi;
 pub mod problem;
 pub mod report;
@@ -25,9 +26,11 @@ use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
 
 use self::guard::{Access, Guard};
 pub use self::listen::serve;
+use self::observed::Observed;
 use self::routes::ROUTES;
 use crate::failure::Failure;
 use crate::house::House;
@@ -124,16 +127,21 @@ pub fn router(app: App) -> Router {
 
 /// What holds for every request: the names in it are this server's, and it ends in time, its body included.
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&app, &request);
     let (request, unread) = Watched::over(request);
     let limit = app.house.config.server.request_timeout;
     let mut response = match app.guard.check_names(request.uri(), request.headers()) {
         Err(failure) => failure.into_response(),
         // Dropping the work cancels it, down to the guest.
-        Ok(()) => match tokio::time::timeout(limit.get(), next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Failure::Timeout(limit.to_string()).into_response(),
-        },
+        Ok(()) => {
+            let answered = next.run(request).instrument(observed.span());
+            match tokio::time::timeout(limit.get(), answered).await {
+                Ok(response) => response,
+                Err(_) => Failure::Timeout(limit.to_string()).into_response(),
+            }
+        }
     };
+    observed.answered(response.status());
     if unread.load(Ordering::Relaxed) {
         // The connection ends then, and a client that is not told would send its next request into it.
         let close = HeaderValue::from_static("close");

@@ -82,6 +82,7 @@ fn content(body: Content, generator: &mut SchemaGenerator) -> Value {
     match body {
         Content::None => json!({}),
         Content::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
+        Content::Text(media_type) => json!({media_type: {"schema": {"type": "string"}}}),
         Content::Bytes => json!({"application/octet-stream": {}}),
     }
 }

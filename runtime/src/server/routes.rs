@@ -17,6 +17,7 @@ use super::{App, openapi};
 use crate::calls::{Call, Caller, fresh_call_id};
 use crate::failure::Failure;
 use crate::plugins::reload::Changes;
+use crate::telemetry;
 
 /// The schema of a body.
 pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
@@ -28,6 +29,8 @@ pub enum Content {
     None,
     /// JSON of this schema.
     Json(BodySchema),
+    /// Text of this media type.
+    Text(&'static str),
     /// Any bytes.
     Bytes,
 }
@@ -132,6 +135,17 @@ pub const ROUTES: &[Route] = &[
         problems: &[400, 401, 404, 413, 429, 502, 503],
         wants_token: true,
         handler: || post(call_hook),
+    },
+    Route {
+        method: "GET",
+        path: "/metrics",
+        summary: "What is counted and timed, in Prometheus' text format.",
+        request: Content::None,
+        response: Content::Text(telemetry::MEDIA_TYPE),
+        success: &[200],
+        problems: &[401],
+        wants_token: true,
+        handler: || get(metrics),
     },
     Route {
         method: "POST",
@@ -278,6 +292,15 @@ async fn call_raw(
     )
         .into_response();
     Ok(with_call_id(response, &id))
+}
+
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    let metrics = app.house.metrics.clone();
+    // Looks into folders.
+    let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+    let text = text.map_err(|error| Failure::Internal(format!("no metrics: {error}")))?;
+    Ok(([(header::CONTENT_TYPE, telemetry::MEDIA_TYPE)], text).into_response())
 }
 
 async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {

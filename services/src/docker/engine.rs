@@ -11,11 +11,13 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::config::{DockerConfig, DockerConfigError, Endpoint};
 use super::labels::Labels;
 use super::names;
 use super::task::Task;
+use crate::span;
 
 /// The client has a limit of its own for the head of an answer, in seconds. Ours are shorter or, for
 /// a `stop` with its grace, meant to be longer than what it would choose.
@@ -154,14 +156,19 @@ impl Session {
         limit: Duration,
         answer: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EffectError> {
-        match timeout(limit, answer).await {
+        let span = self.task.span();
+        let result = match timeout(limit, answer.instrument(span.clone())).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.told(&error)),
             Err(_) => {
                 *self.engine.kept() = None;
                 Err(self.task.silent(&self.engine.config.host))
             }
+        };
+        if let Err(error) = &result {
+            span::failed(&span, error.code.name());
         }
+        result
     }
 
     /// What the engine could not do, as an error of the contract.

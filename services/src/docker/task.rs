@@ -5,6 +5,10 @@ use std::fmt::{Display, Write as _};
 
 use bollard::errors::Error as EngineError;
 use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode, RoleName};
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::span;
 
 /// How much of the engine's own words a message holds.
 const MAX_WORDS: usize = 400;
@@ -33,6 +37,20 @@ impl Task {
 
     pub(super) fn role(&self) -> &RoleName {
         &self.role
+    }
+
+    /// What a trace shows of one request to the engine.
+    pub(super) fn span(&self) -> Span {
+        tracing::info_span!(
+            target: span::TARGET,
+            "docker",
+            otel.name = "Docker engine",
+            otel.kind = "client",
+            exomonad.effect = self.kind.function(),
+            exomonad.docker.subject = self.subject,
+            error.type = Empty,
+            otel.status_code = Empty,
+        )
     }
 
     /// `DockerExec of "web": …`: what was tried and on what, then what went wrong.

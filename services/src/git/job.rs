@@ -9,6 +9,7 @@ use exomonad_schema::{EffectError, ErrorCode};
 use tokio::sync::Semaphore;
 
 use super::task::Task;
+use crate::span;
 
 /// Where jobs run.
 #[derive(Debug)]
@@ -55,9 +56,11 @@ impl Jobs {
             time_limit: self.time_limit,
         };
         let kind = task.kind();
-        tokio::task::spawn_blocking(move || {
+        let span = task.span("libgit2", "internal");
+        let inside = span.clone();
+        let result = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            work(&task, &job)
+            inside.in_scope(|| work(&task, &job))
         })
         .await
         .unwrap_or_else(|error| {
@@ -65,7 +68,11 @@ impl Jobs {
             Err(EffectError::internal(format!(
                 "{kind}: working on the repository failed in the host; its log says more"
             )))
-        })
+        });
+        if let Err(error) = &result {
+            span::failed(&span, error.code.name());
+        }
+        result
     }
 }
 

@@ -5,6 +5,10 @@ use std::fmt::Display;
 use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode, RoleName};
 use git2::{ErrorClass, ErrorCode as Git2Code};
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::span;
 
 /// An effect of a role in a folder.
 #[derive(Clone, Debug)]
@@ -33,6 +37,20 @@ impl Task {
 
     pub(super) fn kind(&self) -> EffectKind {
         self.kind
+    }
+
+    /// What a trace shows of the work: by libgit2 in here, or by a program that talks to a remote.
+    pub(super) fn span(&self, by: &str, kind: &str) -> Span {
+        tracing::info_span!(
+            target: span::TARGET,
+            "git",
+            otel.name = format_args!("{by} {}", self.kind.method()),
+            otel.kind = kind,
+            exomonad.effect = self.kind.function(),
+            exomonad.git.working_dir = self.working_dir,
+            error.type = Empty,
+            otel.status_code = Empty,
+        )
     }
 
     /// The folder as the guest named it.

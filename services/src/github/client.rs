@@ -46,6 +46,17 @@ pub(super) enum Lost {
     TooLarge,
 }
 
+impl Lost {
+    /// In a word, for traces.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// Prepares the client. It has to happen inside a tokio runtime, where
 /// octocrab starts a task of its own.
 ///

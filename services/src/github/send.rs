@@ -6,6 +6,8 @@ use exomonad_schema::value::RepoName;
 use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use octocrab::{OctoBody, Octocrab};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::GitHub;
 use super::ask::{Ask, Endpoint};
@@ -14,6 +16,7 @@ use super::cache::{Known, Reply};
 use super::client::{self, Lost, Received};
 use super::errand::{Errand, Failure};
 use super::refusal::{Refusal, redact};
+use crate::span;
 
 /// How many redirects a request follows: a repository that was renamed over and over.
 const MAX_REDIRECTS: usize = 3;
@@ -170,11 +173,50 @@ impl GitHub {
                 .headers_mut()
                 .insert(HeaderName::from_static("traceparent"), traceparent.clone());
         }
+        let span = self.span(errand, &request);
+        span::propagate(&span, |name, value| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                request
+                    .headers_mut()
+                    .insert(HeaderName::from_static(name), value);
+            }
+        });
         let is_write = request.method() != Method::GET;
         errand.set_writing(is_write);
-        let received = client::exchange(octocrab, request, self.config.max_response_bytes).await;
+        let received = client::exchange(octocrab, request, self.config.max_response_bytes)
+            .instrument(span.clone())
+            .await;
         errand.set_writing(false);
+        match &received {
+            Ok(received) => {
+                let status = i64::from(received.status.as_u16());
+                span.record("http.response.status_code", status);
+                if status >= 400 {
+                    span::failed(&span, received.status.as_str());
+                }
+            }
+            Err(lost) => span::failed(&span, lost.name()),
+        }
         received.map_err(|lost| Failure::Lost(self.redacted(lost)))
+    }
+
+    /// What a trace shows of one request: where it goes, without its query.
+    fn span(&self, errand: &Errand, request: &Request<OctoBody>) -> Span {
+        let (method, uri) = (request.method().as_str(), request.uri());
+        tracing::info_span!(
+            target: span::TARGET,
+            "github",
+            otel.name = format_args!("{method} GitHub"),
+            otel.kind = "client",
+            http.request.method = method,
+            server.address = uri.host(),
+            server.port = uri.port_u16().map(i64::from),
+            url.path = uri.path(),
+            exomonad.effect = errand.kind().function(),
+            http.response.status_code = Empty,
+            error.type = Empty,
+            otel.status_code = Empty,
+        )
     }
 
     /// The client, prepared by the first request: octocrab needs a runtime for that.

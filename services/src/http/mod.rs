@@ -36,9 +36,13 @@ use exomonad_schema::{
     Base64, Bounds, CallContext, EffectError, EffectKind, ErrorCode, HttpService,
 };
 use reqwest::{Client, Method};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 pub use address::is_public;
 pub use config::{HttpConfig, HttpConfigError, HttpSecret};
+
+use crate::span;
 
 /// Sends guests' requests. Cheap to share behind an `Arc`; connections are kept and shared.
 #[derive(Debug)]
@@ -127,26 +131,42 @@ impl Http {
         traceparent: Option<&str>,
         mut request: Outgoing,
     ) -> Result<Incoming, HttpFailure> {
-        if let Some(traceparent) = traceparent
-            && !request
-                .headers
-                .keys()
-                .any(|name| name.eq_ignore_ascii_case("traceparent"))
-        {
-            request
-                .headers
-                .insert("traceparent".to_owned(), traceparent.to_owned());
-        }
         let limit = self.config.time_limit;
         let limit = request.time_limit.map_or(limit, |own| own.min(limit));
         let host = host_of(&request.url);
-        match tokio::time::timeout(limit, exchange::run(self, bounds, request)).await {
+        let span = client_span(&request.method, &host);
+        let sets_its_own = request
+            .headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("traceparent"));
+        if !sets_its_own {
+            let mut set =
+                |name: &str, value: String| request.headers.insert(name.to_owned(), value);
+            if let Some(traceparent) = traceparent {
+                set("traceparent", traceparent.to_owned());
+            }
+            span::propagate(&span, |name, value| {
+                set(name, value);
+            });
+        }
+        let exchange = exchange::run(self, bounds, request).instrument(span.clone());
+        let result = match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
             Err(_) => Err(HttpFailure::new(
                 ErrorCode::Timeout,
                 format!("HTTP request to {host}: no whole answer within {limit:?}"),
             )),
+        };
+        match &result {
+            Ok(incoming) => {
+                span.record("http.response.status_code", i64::from(incoming.status));
+                if incoming.status >= 400 {
+                    span::failed(&span, &incoming.status.to_string());
+                }
+            }
+            Err(failure) => span::failed(&span, failure.code.name()),
         }
+        result
     }
 }
 
@@ -156,6 +176,33 @@ impl Http {
 /// If TLS cannot be set up.
 pub fn client() -> Result<Client, HttpConfigError> {
     exchange::client(&HttpConfig::default(), None)
+}
+
+/// What a trace shows of a request. Of the address that is the host alone: the rest may hold secrets.
+fn client_span(method: &Method, host: &str) -> Span {
+    let is_known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ]
+    .contains(method);
+    // A guest may make one up.
+    let method = if is_known { method.as_str() } else { "_OTHER" };
+    tracing::info_span!(
+        target: span::TARGET,
+        "http",
+        otel.name = if is_known { method } else { "HTTP" },
+        otel.kind = "client",
+        http.request.method = method,
+        server.address = host,
+        http.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 /// The host of an address, for messages.

@@ -3,6 +3,7 @@
 //! The load comes from `wrk` (Debian has it), the host is the release binary, and the rival of its
 //! throughput is a plain axum handler that reads and writes the same JSON.
 
+mod effects;
 mod load;
 mod native;
 mod reload;
@@ -17,6 +18,7 @@ fn main() -> Result<(), String> {
         ("throughput", throughput::report),
         ("reload", reload::report),
         ("start", start::report),
+        ("effects", effects::report),
         // The rival is this program again, in a process of its own.
         ("native", native::serve),
     ];
@@ -24,14 +26,15 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload and start"
+                "there is no part `{wanted}`; there are throughput, reload, start and effects"
             )),
         },
         None => {
             println!("{}\n", exomonad_benches::machine::description());
             throughput::report()?;
             reload::report()?;
-            start::report()
+            start::report()?;
+            effects::report()
         }
     }
 }

@@ -13,6 +13,7 @@ mod role;
 mod server;
 mod services;
 mod state;
+mod telemetry;
 
 pub use engine::EngineConfig;
 pub use http::{HttpConfig, SecretConfig};
@@ -23,6 +24,7 @@ pub use role::{InstanceMode, Role, SERVICE_BOUNDS, ServiceBound};
 pub use server::ServerConfig;
 pub use services::{DockerConfig, GitConfig, GitHubConfig};
 pub use state::StateConfig;
+pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
 
 use std::collections::BTreeMap;
 
@@ -48,6 +50,9 @@ pub struct Config {
     pub state: StateConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
+    /// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent,
+    /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
+    pub telemetry: TelemetryConfig,
     /// Git repositories: who commits, where pushes and fetches may go, how much one answer may hold.
     pub git: GitConfig,
     /// GitHub: where its API is, and the host's token for it.

@@ -21,8 +21,8 @@ pub struct Variable {
     pub description: &'static str,
 }
 
-/// A variable that overrides such a key holds the token itself, instead of naming where it is.
-const TOKEN_KEY: &str = "token_env";
+/// A variable that overrides a key of such a name holds the secret itself, instead of naming where it is.
+const OF_SECRETS: &str = "_env";
 
 /// Every variable that is read, besides `EXOMONAD_CONFIG`, which names the file.
 pub const VARIABLES: &[Variable] = &[
@@ -86,6 +86,36 @@ pub const VARIABLES: &[Variable] = &[
         key: ["log", "format"],
         description: "How it is written: `pretty` or `json`.",
     },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        key: ["telemetry", "endpoint"],
+        description: "Where traces, logs and metrics are sent.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        key: ["telemetry", "protocol"],
+        description: "How: `grpc` or `http/protobuf`.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        key: ["telemetry", "headers_env"],
+        description: "The headers that go with it, themselves.",
+    },
+    Variable {
+        name: "OTEL_SERVICE_NAME",
+        key: ["telemetry", "service_name"],
+        description: "The name that the host goes by in them.",
+    },
+    Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        key: ["telemetry", "resource_attributes"],
+        description: "What else is said of the host, as `name=value`, separated by commas.",
+    },
+    Variable {
+        name: "OTEL_TRACES_SAMPLER_ARG",
+        key: ["telemetry", "sampling"],
+        description: "The part of all traces that is recorded.",
+    },
 ];
 
 /// Reads the variables that are set; gives them in the shape of the file, paths absolute.
@@ -124,8 +154,8 @@ pub(super) fn read(surroundings: &Surroundings<'_>, findings: &mut Findings<'_>)
 /// The variable's text as the value that the key takes.
 fn node(variable: &Variable, shape: Shape, text: String) -> Node {
     let origin = Origin::Variable(variable.name);
-    let content = if variable.key[1] == TOKEN_KEY {
-        // The token stays where it is; the configuration learns the place.
+    let content = if variable.key[1].ends_with(OF_SECRETS) {
+        // The secret stays where it is; the configuration learns the place.
         Content::Text(variable.name.to_owned())
     } else if shape.allows(Kind::List) {
         let item = |text: &str| Node {

@@ -77,9 +77,11 @@ fn lay_over(base: &mut Value, layer: &Value) {
         return;
     };
     // One token takes the place of another, wherever each of them is.
-    const TOKEN_KEYS: [&str; 2] = ["token_file", "token_env"];
-    if TOKEN_KEYS.iter().any(|key| layer.contains_key(*key)) {
-        base.retain(|key, _| !TOKEN_KEYS.contains(&key.as_str()));
+    const PLACES: [[&str; 2]; 2] = [["token_file", "token_env"], ["headers_file", "headers_env"]];
+    for places in PLACES {
+        if places.iter().any(|key| layer.contains_key(*key)) {
+            base.retain(|key, _| !places.contains(&key.as_str()));
+        }
     }
     for (key, value) in layer {
         lay_over(base.entry(key).or_insert_with(|| empty_like(value)), value);

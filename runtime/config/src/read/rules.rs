@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], findings: &mut Find
     check_exposure(config, findings);
     check_hosts(config, findings);
     check_address_space(config, findings);
+    check_telemetry(config, findings);
     if config.defaults.plugin.is_some() {
         findings.error(
             KeyPath::of(["defaults", "plugin"]),
@@ -107,6 +108,19 @@ fn check_hosts(config: &Config, findings: &mut Findings<'_>) {
                 "name the hosts that clients use",
             );
         }
+    }
+}
+
+fn check_telemetry(config: &Config, findings: &mut Findings<'_>) {
+    let telemetry = &config.telemetry;
+    let is_plain = telemetry.endpoint.as_ref().is_some_and(|at| at.is_plain());
+    if is_plain && telemetry.headers_source().is_some() {
+        findings.warn(
+            KeyPath::of(["telemetry", "endpoint"]),
+            Code::Insecure,
+            "the headers for the receiver of telemetry are sent in plain HTTP to another machine",
+            "use https, or a receiver on this machine",
+        );
     }
 }
 

@@ -39,6 +39,17 @@ pub(super) fn check(config: &Config, surroundings: &Surroundings<'_>, findings: 
             findings,
         );
     }
+    let telemetry = &config.telemetry;
+    check_token(
+        &KeyPath::of(["telemetry"]),
+        &HEADERS,
+        (
+            telemetry.headers_file.as_deref(),
+            telemetry.headers_env.as_deref(),
+        ),
+        surroundings,
+        findings,
+    );
     for (name, secret) in &config.secrets {
         let table = KeyPath::of(["secret", name.as_str()]);
         if secret.source().is_none() && !findings.has_failed(&table) {
@@ -146,6 +157,15 @@ const SECRET: Kept = Kept {
     is_made_here: false,
     in_file: "the file holds the secret and nothing else",
     in_variable: "the variable holds the secret and nothing else",
+};
+
+const HEADERS: Kept = Kept {
+    file: "headers_file",
+    env: "headers_env",
+    resolve: |source, env| source.resolve_headers(env),
+    is_made_here: false,
+    in_file: "the file holds `name=value`, separated by commas, each value percent-encoded",
+    in_variable: "the variable holds `name=value`, separated by commas, each value percent-encoded",
 };
 
 fn check_token(

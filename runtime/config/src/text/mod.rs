@@ -5,17 +5,23 @@
 //! checker reports a bad value with its position before anything is deserialised.
 
 mod address;
+mod attribute;
+mod endpoint;
 mod label;
 mod pattern;
 mod plugin_ref;
 mod quantity;
+mod ratio;
 mod size;
 mod time_span;
 
 pub use address::{ListenAddress, Origin};
+pub use attribute::Attribute;
+pub use endpoint::Endpoint;
 pub use label::Label;
 pub use pattern::{EffectPattern, HostPattern, RepoPattern};
 pub use plugin_ref::PluginRef;
+pub use ratio::Ratio;
 pub use size::ByteSize;
 pub use time_span::TimeSpan;
 
@@ -88,8 +94,10 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), FormatError> {
         text.parse::<T>().map(drop)
     }
     match format {
+        "attribute" => parses::<Attribute>(text),
         "byte-size" => parses::<ByteSize>(text),
         "effect-pattern" => parses::<EffectPattern>(text),
+        "endpoint" => parses::<Endpoint>(text),
         "environment-variable" => check_variable(text),
         "host-pattern" => parses::<HostPattern>(text),
         "label" => parses::<Label>(text),
@@ -98,6 +106,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "origin" => parses::<Origin>(text),
         "path" => check_path(text),
         "plugin" => parses::<PluginRef>(text),
+        "ratio" => parses::<Ratio>(text),
         "repo-pattern" => parses::<RepoPattern>(text),
         "role-name" => Ok(text.parse::<RoleName>().map(drop)?),
         "secret-name" => check_secret_name(text),
@@ -109,8 +118,10 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), FormatError> {
 /// What a value of a format looks like, to complete "expected …".
 pub(crate) fn describe(format: &str) -> Option<&'static str> {
     Some(match format {
+        "attribute" => "an attribute such as \"deployment.environment.name=production\"",
         "byte-size" => "a size such as \"64MiB\", or a number of bytes",
         "effect-pattern" => "an effect pattern such as \"git.get_*\"",
+        "endpoint" => "an address such as \"http://localhost:4317\"",
         "environment-variable" => "the name of an environment variable",
         "host-pattern" => "a host name such as \"example.com\" or \"*.example.com\"",
         "label" => "a container label such as \"team=web\"",
@@ -119,6 +130,7 @@ pub(crate) fn describe(format: &str) -> Option<&'static str> {
         "origin" => "an origin such as \"https://example.com\"",
         "path" => "a path",
         "plugin" => "a plugin's name or the path of its .wasm file",
+        "ratio" => "a part such as \"0.1\" or \"10%\"",
         "repo-pattern" => "a repository such as \"owner/name\" or \"owner/*\"",
         "role-name" => "a role name",
         "secret-name" => "the name of a secret",

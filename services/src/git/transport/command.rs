@@ -10,6 +10,7 @@ use exomonad_schema::{EffectError, ErrorCode};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tracing::Instrument;
 
 use super::address::Address;
 use super::environment;
@@ -17,6 +18,7 @@ use super::shadow::Shadow;
 use super::token;
 use crate::git::GitConfig;
 use crate::git::task::Task;
+use crate::span;
 
 /// How much of what git says is kept, of each of its two streams.
 const MAX_OUTPUT: usize = 256 << 10;
@@ -56,6 +58,7 @@ pub(in crate::git) async fn run(
     address: &Address,
     arguments: Vec<OsString>,
 ) -> Result<Said, EffectError> {
+    let span = task.span("git", "client");
     let wrote = perform(
         task,
         config,
@@ -65,7 +68,14 @@ pub(in crate::git) async fn run(
         None,
         MAX_OUTPUT,
     )
-    .await?;
+    .instrument(span.clone())
+    .await;
+    match &wrote {
+        Ok(wrote) if wrote.is_success => {}
+        Ok(_) => span::failed(&span, "git_failed"),
+        Err(error) => span::failed(&span, error.code.name()),
+    }
+    let wrote = wrote?;
     let secrets = match &config.token {
         Some(token) => token::traces(token, &config.token_user),
         None => Vec::new(),

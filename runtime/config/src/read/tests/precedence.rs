@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{load, load_in};
-use crate::model::{InstanceMode, LogFormat};
+use crate::model::{InstanceMode, LogFormat, OtlpProtocol, Signal};
 use crate::read::Source;
 use crate::text::{ByteSize, PluginRef, RoleName, TimeSpan};
 
@@ -145,4 +145,57 @@ fn lists_in_variables_are_separated_by_commas() {
         .map(|host| host.as_str())
         .collect();
     assert_eq!(hosts, ["a.org", "b.org"]);
+}
+
+#[test]
+fn the_standard_variables_of_opentelemetry_set_up_telemetry() {
+    let secret = "authorization=Bearer%20hunter2";
+    let loaded = load(
+        "[telemetry]\nheaders_file = '/no/such'\nservice_name = 'written'\n",
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", secret),
+            ("OTEL_SERVICE_NAME", "named"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "team=web,place=a%2Cb"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ],
+    );
+    let config = loaded.unwrap().config;
+    let telemetry = &config.telemetry;
+    let endpoint = telemetry.endpoint.as_ref().map(ToString::to_string);
+    assert_eq!(endpoint.as_deref(), Some("http://localhost:4318"));
+    assert_eq!(telemetry.protocol, OtlpProtocol::Http);
+    assert_eq!(telemetry.service_name, "named");
+    assert_eq!(telemetry.sampling.get(), 0.25);
+    let values: Vec<&str> = telemetry
+        .resource_attributes
+        .iter()
+        .map(|attribute| attribute.value.as_str())
+        .collect();
+    assert_eq!(values, ["web", "a,b"]);
+    // The file that is not there is not needed any more, and the secret is named, not held.
+    assert_eq!(telemetry.headers_file, None);
+    assert_eq!(
+        telemetry.headers_env.as_deref(),
+        Some("OTEL_EXPORTER_OTLP_HEADERS")
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let headers = telemetry.headers_source().map(|source| {
+        let read = source.resolve_headers(|_| Some(secret.to_owned()));
+        crate::tokens::header_pairs(&read.unwrap())
+    });
+    let bearer = ("authorization".to_owned(), "Bearer hunter2".to_owned());
+    assert_eq!(headers, Some(vec![bearer]));
+}
+
+#[test]
+fn without_an_endpoint_no_signal_is_sent() {
+    let sends = |text: &str, signal| {
+        let telemetry = load(text, &[]).unwrap().config.telemetry;
+        telemetry.sends(signal)
+    };
+    assert!(!sends("", Signal::Traces));
+    let some = "[telemetry]\nendpoint = 'http://h:1'\nsignals = ['logs']\n";
+    assert!(sends(some, Signal::Logs) && !sends(some, Signal::Traces));
 }

@@ -1,0 +1,283 @@
+//! Sending telemetry: what goes along, what does not, and what happens when the receiver is away.
+
+use exomonad_tests::{Guest, Host, Place, Receiver, eventually, never_within};
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+
+const HEADER: &str = "header-s3cr3t-0123456789";
+const OPERATOR: &str = "operator-s3cr3t-0123456789";
+const OF_GITHUB: &str = "ghp_s3cr3t0123456789";
+const IN_URL: &str = "url-s3cr3t-0123456789";
+/// What all of them hold.
+const MARK: &str = "s3cr3t";
+
+/// What the log says when the receiver is away, and when it is back.
+const AWAY: &str = "telemetry cannot be sent";
+const BACK: &str = "telemetry is sent again";
+
+fn sending_to(endpoint: &str, protocol: &str, more: &str) -> Place {
+    Place::new().config(&format!(
+        "[telemetry]\nendpoint = '{endpoint}'\nprotocol = '{protocol}'\ninterval = '20ms'\n{more}\n"
+    ))
+}
+
+/// A port where nobody listens.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+async fn works(host: &Host) {
+    let answer = host.call("echo", "echo", json!({"text": "hello"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// The number that a metric's line ends with, over all lines that begin like this.
+async fn metric(host: &Host, begins: &str) -> f64 {
+    let text = host.get("/metrics").await.text();
+    let lines = text.lines().filter(|line| line.starts_with(begins));
+    lines
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum()
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_costs_one_line_and_no_call() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let endpoint = format!("http://127.0.0.1:{}", free_port());
+        let host = sending_to(&endpoint, protocol, "time_limit = '300ms'\nqueue = 8")
+            .serve()
+            .await;
+        host.logs(AWAY, 1).await;
+        for _ in 0..50 {
+            works(&host).await;
+        }
+        // What finds no place, and what could not be sent, is counted.
+        eventually("drops are counted", async || {
+            (metric(&host, "exomonad_telemetry_dropped_total").await >= 200.0).then_some(())
+        })
+        .await;
+        never_within(Duration::from_millis(500), "another line", async || {
+            host.log().matches(AWAY).count() > 1
+        })
+        .await;
+        assert!(!host.log().contains(BACK));
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_dies_and_comes_back_is_told_what_happens_then() {
+    let Some(receiver) = Receiver::start() else {
+        return;
+    };
+    let mut host = sending_to(&receiver.grpc(), "grpc", "").serve().await;
+    works(&host).await;
+    receiver
+        .span("the first call arrives", |span| {
+            span.name() == "tools/call echo"
+        })
+        .await;
+    let ports = receiver.ports();
+    drop(receiver);
+    for _ in 0..10 {
+        works(&host).await;
+    }
+    host.logs(AWAY, 1).await;
+    let receiver = Receiver::again(ports).unwrap();
+    host.logs(BACK, 1).await;
+    works(&host).await;
+    receiver
+        .span("the next call arrives", |span| {
+            span.name() == "tools/call echo"
+        })
+        .await;
+    assert_eq!(host.log().matches(AWAY).count(), 1);
+
+    // What the last call leaves is sent before the host ends.
+    let before = receiver.spans().len();
+    works(&host).await;
+    host.signal(15);
+    assert_eq!(host.end().await, Some(0));
+    eventually("the last call arrives", async || {
+        let ended = receiver
+            .lines()
+            .iter()
+            .any(|line| line.0["body"]["stringValue"] == "all calls finished");
+        (ended && receiver.spans().len() > before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_host_ends_in_time_though_the_receiver_never_answers() {
+    // It takes connections, and that is all.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for protocol in ["grpc", "http/protobuf"] {
+        let place = Place::new().config(&format!(
+            "[server]\nshutdown_grace = '1s'\n[telemetry]\nendpoint = '{endpoint}'\nprotocol = '{protocol}'\ninterval = '20ms'\ntime_limit = '10m'\n"
+        ));
+        let mut host = place.serve().await;
+        works(&host).await;
+        host.signal(15);
+        assert_eq!(host.end().await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_sent_holds_a_secret() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let Some(receiver) = Receiver::start() else {
+            return;
+        };
+        let endpoint = if protocol == "grpc" {
+            receiver.grpc()
+        } else {
+            receiver.http()
+        };
+        let spy = Guest::answering("")
+            .forwarding(&[
+                "git_fetch",
+                "git_get_remote_url",
+                "github_get_repo",
+                "http_request",
+            ])
+            .wat();
+        let place = Place::new()
+            .config(
+                "[server]\nraw_calls = true\n[log]\nfilter = 'trace'\n[telemetry]\ninterval = '20ms'\n\
+                 [github]\nbase_url = 'http://127.0.0.1:9'\n[secret.KEY]\nenv = 'KEY'\nhosts = ['127.0.0.1']\n\
+                 [role.spy]\neffects = ['git.*', 'github.*', 'http.*']\nrepos = ['*/*']\nhosts = ['127.0.0.1']\nsecrets = ['KEY']\n",
+            )
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{HEADER}"))
+            .env("EXOMONAD_TOKEN", OPERATOR)
+            .env("GITHUB_TOKEN", OF_GITHUB)
+            .env("KEY", IN_URL)
+            .plugin("spy.wat", spy);
+        let remote = format!("https://ada:{IN_URL}@127.0.0.1:9/acme/door.git?token={IN_URL}");
+        place.git(&["remote", "add", "origin", &remote]);
+        let host = place.serve().await.with_token(OPERATOR);
+        for (effect, request) in [
+            ("git_fetch", json!({})),
+            ("git_get_remote_url", json!({})),
+            ("github_get_repo", json!({"repo": "acme/door"})),
+            (
+                "http_request",
+                json!({"url": format!("http://ada:{IN_URL}@127.0.0.1:9/{IN_URL}?token={IN_URL}")}),
+            ),
+            (
+                "http_request",
+                json!({"url": "http://127.0.0.1:9/{{secret:KEY}}", "headers": {"x-key": "{{secret:KEY}}"}}),
+            ),
+        ] {
+            host.effect("spy", effect, request).await;
+        }
+        let path = format!("/{IN_URL}?token={IN_URL}");
+        let _ = host
+            .request(Method::GET, &path)
+            .bearer_auth(IN_URL)
+            .send()
+            .await;
+        for span in ["GET GitHub", "git fetch", "GET"] {
+            // A remote with a password in its URL is refused before git runs.
+            if span != "git fetch" {
+                receiver.span(span, |found| found.name() == span).await;
+            }
+        }
+        eventually("metrics arrive", async || {
+            (!receiver.metrics().is_empty()).then_some(())
+        })
+        .await;
+        for request in receiver.requests() {
+            assert_eq!(
+                request["headers"]["authorization"],
+                format!("Bearer {HEADER}")
+            );
+            let message = request["message"].to_string();
+            let at = message.find(MARK).unwrap_or_default();
+            assert!(
+                !message.contains(MARK),
+                "{}",
+                &message[at.saturating_sub(500)..at]
+            );
+        }
+        assert!(!host.log().contains(MARK));
+        assert!(!host.get("/metrics").await.text().contains(MARK));
+    }
+}
+
+#[tokio::test]
+async fn what_carries_telemetry_is_not_told_about_by_it() {
+    let Some(receiver) = Receiver::start() else {
+        return;
+    };
+    let place = sending_to(&receiver.grpc(), "grpc", "[log]\nfilter = 'trace'");
+    let host = place.serve().await;
+    works(&host).await;
+    eventually("lines arrive", async || {
+        (receiver.lines().len() > 3).then_some(())
+    })
+    .await;
+    eventually("the lines come to an end", async || {
+        let before = receiver.lines().len();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (receiver.lines().len() == before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_the_signals_that_are_wanted_are_sent() {
+    let Some(receiver) = Receiver::start() else {
+        return;
+    };
+    let place = sending_to(&receiver.http(), "http/protobuf", "signals = ['metrics']");
+    let host = place.serve().await;
+    works(&host).await;
+    eventually("metrics arrive", async || {
+        (receiver.metrics().len() > 20).then_some(())
+    })
+    .await;
+    assert!(receiver.spans().is_empty() && receiver.lines().is_empty());
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_refused_with_its_place() {
+    let refused = |config: &str, says: &str| {
+        let ran = Place::new()
+            .config(config)
+            .run(["config", "check"])
+            .exits(1);
+        assert!(ran.output().contains(says), "{ran:?}");
+        assert!(!ran.output().contains(MARK), "{ran:?}");
+    };
+    refused(
+        "[telemetry]\nendpoint = 'localhost:4317'\n",
+        "exomonad.toml:2:12",
+    );
+    refused(
+        &format!("[telemetry]\nendpoint = 'http://u:{IN_URL}@h'\n"),
+        "a user, a password or a query",
+    );
+    refused("[telemetry]\nprotocol = 'grcp'\n", "did you mean \"grpc\"?");
+    refused(
+        "[telemetry]\nsignals = ['spans']\n",
+        "\"traces\", \"logs\", \"metrics\"",
+    );
+    refused("[telemetry]\nsampling = '2'\n", "no part of a whole");
+    refused(
+        "[telemetry]\nheaders_env = 'NO_SUCH'\n",
+        "NO_SUCH is not set",
+    );
+    let ran = Place::new()
+        .env("OTEL_EXPORTER_OTLP_HEADERS", format!("Bearer {HEADER}"))
+        .run(["config", "check"])
+        .exits(1);
+    assert!(
+        ran.output().contains("OTEL_EXPORTER_OTLP_HEADERS") && !ran.output().contains(MARK),
+        "{ran:?}"
+    );
+}
