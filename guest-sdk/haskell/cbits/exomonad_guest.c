@@ -1,6 +1,8 @@
 /* Extism's plugin ABI (https://extism.org/docs/concepts/memory), and the way into Haskell. */
 #include "exomonad_guest.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +94,15 @@ static void fail(const char *message) {
   current_status = 1;
 }
 
+/* What the runtime says before it gives up: the host is told it in place of a trap's address. */
+static void runtime_failed(const char *format, va_list arguments) {
+  static char message[512] = "the Haskell runtime gave up: ";
+  size_t begin = strlen(message);
+  vsnprintf(message + begin, sizeof message - begin, format, arguments);
+  fail(message);
+  __builtin_trap();
+}
+
 /* The program's `main`, as GHC calls it. */
 extern StgClosure ZCMain_main_closure;
 
@@ -119,7 +130,10 @@ EXOMONAD_NAMED_EXPORT("hs_init") void exomonad_hs_init(int32_t argc, int32_t arg
   (void)argv;
   RtsConfig config = defaultRtsConfig;
   config.rts_opts_enabled = RtsOptsAll;
-  config.rts_opts = "-A256k";
+  /* A small nursery touches few pages of a fresh sandbox; a stack that overflows is an exception long
+   * before the sandbox's memory is used up. */
+  config.rts_opts = "-A256k -K8m";
+  fatalInternalErrorFn = runtime_failed;
   hs_init_ghc(NULL, NULL, config);
   /* No collection may take what only `main` refers to. */
   getStablePtr((StgPtr)&ZCMain_main_closure);

@@ -10,27 +10,29 @@ use crate::generate::{GenerateError, Output};
 const TYPES: &str = include_str!("../../templates/haskell/types.hs.jinja");
 const SERVICE: &str = include_str!("../../templates/haskell/service.hs.jinja");
 const EFFECTS: &str = include_str!("../../templates/haskell/effects.hs.jinja");
+const CODECS: &str = include_str!("../../templates/haskell/codecs.hs.jinja");
 const HOOK: &str = include_str!("../../templates/haskell/hook.hs.jinja");
 const HOOK_EXPORT: &str = include_str!("../../templates/haskell/hook.c.jinja");
 const EFFECT_IMPORTS: &str = include_str!("../../templates/haskell/effects.c.jinja");
 
-/// The files of `guest-sdk/haskell` that are generated.
+/// The files of `guest-sdk/haskell` that are generated, and one of the plugin that tests it.
 pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
     let render = |path: String, contract: &Contract, template| {
         Ok::<_, GenerateError>(Output {
-            path: format!("guest-sdk/haskell/{path}"),
+            path,
             text: language::render(contract, &Haskell, template)?,
         })
     };
     let mut outputs = vec![
-        render("src/Exomonad/Guest/Types.hs".to_owned(), contract, TYPES)?,
-        render(
-            "src/Exomonad/Guest/Effects.hs".to_owned(),
-            contract,
-            EFFECTS,
-        )?,
-        render("cbits/effects.c".to_owned(), contract, EFFECT_IMPORTS)?,
+        render(sdk("src/Exomonad/Guest/Types.hs"), contract, TYPES)?,
+        render(sdk("src/Exomonad/Guest/Effects.hs"), contract, EFFECTS)?,
+        render(sdk("cbits/effects.c"), contract, EFFECT_IMPORTS)?,
     ];
+    outputs.push(render(
+        "plugins/echo-haskell/src/Echo/Contract.hs".to_owned(),
+        contract,
+        CODECS,
+    )?);
     for service in &contract.services {
         let only = Contract {
             services: vec![service.clone()],
@@ -38,7 +40,7 @@ pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
         };
         let module = service_module(&service.name);
         outputs.push(render(
-            format!("src/Exomonad/Guest/{module}.hs"),
+            sdk(&format!("src/Exomonad/Guest/{module}.hs")),
             &only,
             SERVICE,
         )?);
@@ -50,11 +52,19 @@ pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
             types: vec![event],
             error_codes: Vec::new(),
         };
-        let path = format!("src/Exomonad/Guest/Hook/{module}.hs");
+        let path = sdk(&format!("src/Exomonad/Guest/Hook/{module}.hs"));
         outputs.push(render(path, &only, HOOK)?);
-        outputs.push(render(format!("cbits/hook_{name}.c"), &only, HOOK_EXPORT)?);
+        outputs.push(render(
+            sdk(&format!("cbits/hook_{name}.c")),
+            &only,
+            HOOK_EXPORT,
+        )?);
     }
     Ok(outputs)
+}
+
+fn sdk(path: &str) -> String {
+    format!("guest-sdk/haskell/{path}")
 }
 
 /// The events that hooks decide on, each as an enumeration of that one.

@@ -78,7 +78,16 @@ decoded bytes = case eitherDecodeStrict bytes of
 said :: SomeException -> Text
 said exception = case fromException exception of
   Just (ToolError message) -> message
-  Nothing -> "the plugin failed: " <> Text.strip (Text.pack (displayException exception))
+  Nothing -> "the plugin failed: " <> Text.strip (Text.unlines (places (Text.lines (Text.pack (displayException exception)))))
+
+-- | The lines that tell of the plugin: not the same call stack twice, and none of how GHC collects it.
+places :: [Text] -> [Text]
+places shown = case filter (not . Text.isInfixOf " in ghc-internal:") shown of
+  told
+    | "CallStack (from HasCallStack):" `elem` told || drop (length told - 1) told == [backtrace] -> takeWhile (/= backtrace) told
+    | otherwise -> told
+  where
+    backtrace = "HasCallStack backtrace:"
 
 -- | Calls a tool. With an interpreter of a test's own, its effects go there.
 callTool :: Plugin -> ToolCallInput -> Eff Effects CallToolResult
