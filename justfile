@@ -20,6 +20,12 @@ gen-types:
 plugins *NAMES:
     scripts/build-plugins {{NAMES}}
 
+# Build the SDK and the plugins in Haskell, and test them.
+haskell:
+    scripts/build-plugins tl-haskell echo-haskell
+    cargo build --release
+    cargo test --release -p exomonad-tests -- haskell
+
 # Format and lint.
 lint:
     cargo fmt --all

@@ -89,7 +89,16 @@ pub fn pdk_plugin() -> Result<Vec<u8>, String> {
 /// The plugin `echo` of this project as it is shipped, if it has been built.
 #[must_use]
 pub fn shipped_echo() -> Option<Vec<u8>> {
-    std::fs::read(root().join("plugins/dist/echo.wasm")).ok()
+    shipped("echo").ok()
+}
+
+/// A plugin of this project as it is shipped.
+///
+/// # Errors
+/// If it has not been built.
+pub fn shipped(name: &str) -> Result<Vec<u8>, String> {
+    let path = root().join(format!("plugins/dist/{name}.wasm"));
+    std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The repository's root.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 fn every_generated_file_is_checked_in_as_it_would_be_written() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for output in outputs().unwrap() {
-        let present = fs::read_to_string(root.join(output.path)).unwrap_or_default();
+        let present = fs::read_to_string(root.join(&output.path)).unwrap_or_default();
         assert!(
             present == output.text,
             "{} has drifted: run `just gen-types`",

@@ -46,9 +46,19 @@ fn plugins_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
 /// The module of a plugin that ships, of `$EXOMONAD_PLUGINS` or else of `plugins/dist`.
 #[must_use]
 pub fn shipped_plugin(name: &str) -> Vec<u8> {
-    let dist = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist");
-    let folder = std::env::var_os("EXOMONAD_PLUGINS").map_or(dist, PathBuf::from);
+    let folder = std::env::var_os("EXOMONAD_PLUGINS").map_or_else(dist, PathBuf::from);
     read(&folder.join(format!("{name}.wasm")))
+}
+
+/// A module written in Haskell, of `$EXOMONAD_HASKELL_PLUGINS` or else of `plugins/dist`.
+#[must_use]
+pub fn haskell_plugin(name: &str) -> Vec<u8> {
+    let folder = std::env::var_os("EXOMONAD_HASKELL_PLUGINS").map_or_else(dist, PathBuf::from);
+    read(&folder.join(format!("{name}.wasm")))
+}
+
+fn dist() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist")
 }
 
 fn read(path: &Path) -> Vec<u8> {

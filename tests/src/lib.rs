@@ -13,7 +13,8 @@
 //! - [`eventually`]: waits for what is bound to happen, and says what didn't.
 //!
 //! The binary is `$EXOMONAD_BIN`, otherwise the one that lies beside the tests' own build. With
-//! `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary.
+//! `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary. What is compiled is
+//! kept from test to test in `$EXOMONAD_TEST_CACHE`, if that is set; each test compiles for itself otherwise.
 
 mod answer;
 mod compose;
@@ -31,7 +32,7 @@ mod web_server;
 pub use answer::{Answer, ToolResult};
 pub use compose::Deployment;
 pub use connection::Connection;
-pub use guest::{BEGUN, Guest, OWN_TEXT, shipped_plugin, tool_named};
+pub use guest::{BEGUN, Guest, OWN_TEXT, haskell_plugin, shipped_plugin, tool_named};
 pub use host::Host;
 pub use load::Load;
 pub use place::Place;

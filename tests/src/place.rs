@@ -139,7 +139,7 @@ impl Place {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home(""))
-            .env("XDG_CACHE_HOME", self.home("cache"))
+            .env("XDG_CACHE_HOME", self.cache())
             .env("XDG_CONFIG_HOME", self.home("config"))
             // A host that somebody runs on the usual port is none of the test's business.
             .env("EXOMONAD_LISTEN", "127.0.0.1:0");
@@ -147,6 +147,10 @@ impl Place {
             command.env(name, value);
         }
         command
+    }
+
+    fn cache(&self) -> PathBuf {
+        std::env::var_os("EXOMONAD_TEST_CACHE").map_or_else(|| self.home("cache"), PathBuf::from)
     }
 
     /// Runs the binary to its end.

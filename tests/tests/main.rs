@@ -13,6 +13,8 @@ mod doctor;
 mod file_pr;
 mod full_disk;
 mod grants;
+mod haskell;
+mod haskell_round_trips;
 mod hooks;
 mod hot_reload;
 mod http_effect;

@@ -9,6 +9,7 @@ mod effects;
 mod ended;
 mod errors;
 mod failures;
+mod haskell;
 mod http;
 mod logs;
 mod manifests;

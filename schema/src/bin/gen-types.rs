@@ -52,7 +52,7 @@ fn report_drift(root: &Path, outputs: &[Output]) -> ExitCode {
     let drifted: Vec<_> = outputs
         .iter()
         .filter(|output| {
-            fs::read_to_string(root.join(output.path)).ok().as_deref() != Some(&output.text)
+            fs::read_to_string(root.join(&output.path)).ok().as_deref() != Some(&output.text)
         })
         .collect();
     for output in &drifted {
@@ -69,7 +69,7 @@ fn report_drift(root: &Path, outputs: &[Output]) -> ExitCode {
 
 fn write(root: &Path, outputs: &[Output]) -> ExitCode {
     for output in outputs {
-        match write_if_changed(&root.join(output.path), &output.text) {
+        match write_if_changed(&root.join(&output.path), &output.text) {
             Ok(true) => println!("wrote {}", output.path),
             Ok(false) => {}
             Err(error) => {

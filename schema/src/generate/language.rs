@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::generate::model::{
-    Constant, Content, Contract, Field, Presence, Shape, Tagging, Type, TypeDef,
+    Constant, Content, Contract, Field, Presence, Service, Shape, Tagging, Type, TypeDef,
 };
 use crate::generate::template;
 
@@ -23,6 +23,16 @@ pub trait Mapping {
 
     /// A constant of an enumeration or an alternative of a union, from its name in JSON.
     fn constant_name(&self, name: &str) -> String;
+
+    /// The function of an effect, from its snake_case name within its service.
+    fn function_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// A service where it is a type or a module, from its name such as `git`.
+    fn service_type(&self, name: &str) -> String {
+        name.to_owned()
+    }
 }
 
 /// Lays a contract out with a template.
@@ -35,7 +45,11 @@ pub fn render(
     template: &str,
 ) -> Result<String, minijinja::Error> {
     let view = ContractView {
-        services: contract.services.iter().map(service_view).collect(),
+        services: contract
+            .services
+            .iter()
+            .map(|service| service_view(mapping, service))
+            .collect(),
         types: contract
             .types
             .iter()
@@ -55,6 +69,8 @@ struct ContractView<'a> {
 #[derive(Serialize)]
 struct ServiceView<'a> {
     name: &'a str,
+    /// The name of the service's type or module.
+    ty: String,
     doc: Vec<&'a str>,
     effects: Vec<EffectView<'a>>,
 }
@@ -65,6 +81,8 @@ struct EffectView<'a> {
     function: &'a str,
     capability: &'a str,
     method: &'a str,
+    /// The method as the language writes functions.
+    function_name: String,
     doc: Vec<&'a str>,
     request: &'a str,
     answer: &'a str,
@@ -125,9 +143,10 @@ struct VariantView<'a> {
     fields: Vec<FieldView<'a>>,
 }
 
-fn service_view(service: &crate::generate::model::Service) -> ServiceView<'_> {
+fn service_view<'a>(mapping: &impl Mapping, service: &'a Service) -> ServiceView<'a> {
     ServiceView {
         name: &service.name,
+        ty: mapping.service_type(&service.name),
         doc: service.doc.lines().collect(),
         effects: service
             .effects
@@ -137,6 +156,7 @@ fn service_view(service: &crate::generate::model::Service) -> ServiceView<'_> {
                 function: &effect.function,
                 capability: &effect.capability,
                 method: &effect.method,
+                function_name: mapping.function_name(&effect.method),
                 doc: effect.doc.lines().collect(),
                 request: &effect.request,
                 answer: &effect.answer,

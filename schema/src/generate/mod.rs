@@ -6,10 +6,12 @@
 //!
 //! The [`model`] knows no programming language: records, unions, enumerations
 //! and effects. A language is one [`Mapping`] (how it spells types and names)
-//! and one template under `schema/templates`, listed in [`outputs`].
+//! and one template under `schema/templates` for each kind of file, listed in
+//! [`outputs`].
 
 mod documents;
 mod example;
+mod haskell;
 pub mod language;
 pub mod model;
 mod read;
@@ -25,7 +27,7 @@ pub use read::{ReadError, read};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Where it belongs, relative to the repository's root.
-    pub path: &'static str,
+    pub path: String,
     /// What it holds.
     pub text: String,
 }
@@ -53,24 +55,26 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     let effects = effects_document();
     let common = common_document();
     let contract = read(&effects, &common)?;
-    Ok(vec![
+    let mut outputs = vec![
         Output {
-            path: "schema/effects.json",
+            path: "schema/effects.json".to_owned(),
             text: pretty(&effects)?,
         },
         Output {
-            path: "schema/common.json",
+            path: "schema/common.json".to_owned(),
             text: pretty(&common)?,
         },
         Output {
-            path: "schema/EFFECTS.md",
+            path: "schema/EFFECTS.md".to_owned(),
             text: reference::render(&contract)?,
         },
         Output {
-            path: "guest-sdk/rust/src/generated.rs",
+            path: "guest-sdk/rust/src/generated.rs".to_owned(),
             text: language::render(&contract, &rust::Rust, rust::TEMPLATE)?,
         },
-    ])
+    ];
+    outputs.extend(haskell::outputs(&contract)?);
+    Ok(outputs)
 }
 
 fn pretty(document: &serde_json::Value) -> serde_json::Result<String> {

@@ -20,8 +20,17 @@ pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja
     environment.template_from_str(template)?.render(Serde(view))
 }
 
-/// Puts `prefix` before each line of a comment: `{{ doc | prefixed("/// ") }}`.
-fn prefixed(lines: Vec<String>, prefix: &str) -> String {
-    let line = |line: &String| format!("{prefix}{line}").trim_end().to_owned();
-    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+/// Puts `prefix` before each line of a comment: `{{ doc | prefixed("/// ") }}`. Where the first line has
+/// a prefix of its own, that is the second argument: `{{ doc | prefixed("-- ", "-- | ") }}`.
+fn prefixed(lines: Vec<String>, prefix: &str, first: Option<&str>) -> String {
+    let line = |(nth, line): (usize, &String)| {
+        let prefix = first.filter(|_| nth == 0).unwrap_or(prefix);
+        format!("{prefix}{line}").trim_end().to_owned()
+    };
+    lines
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

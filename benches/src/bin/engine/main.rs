@@ -3,6 +3,7 @@
 //! Each table is a rival for the other columns of its row, measured in turns within one run.
 
 mod calls;
+mod haskell;
 mod host;
 mod split;
 mod waiting;
@@ -14,6 +15,7 @@ fn main() -> Result<(), String> {
     // The parts that need a process of their own are this program again, under a name.
     let parts: &[Part] = &[
         ("calls", calls::report),
+        ("haskell", haskell::report),
         ("split", split::report),
         ("waiting", waiting::report),
         ("waiting-ours", waiting::ours),
@@ -23,12 +25,13 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are calls, split and waiting"
+                "there is no part `{wanted}`; there are calls, haskell, split and waiting"
             )),
         },
         None => {
             println!("{}\n", exomonad_benches::machine::description());
             calls::report()?;
+            haskell::report()?;
             split::report()?;
             waiting::report()
         }

@@ -1,0 +1,36 @@
+/* The boundary to the host, in C: GHC cannot name the module that a function is imported from.
+ *
+ * In WebAssembly this is Extism's plugin ABI: memory that belongs to the host's kernel, reached by
+ * offset. Natively, for tests, there is no host, and every answer is empty. */
+#ifndef EXOMONAD_GUEST_H
+#define EXOMONAD_GUEST_H
+
+#include <stdint.h>
+
+/* Runs the program's `main`, which asks which entry point it was called by; gives what the host gets:
+ * 0, or 1 once the host has been told the error. */
+int32_t exomonad_enter(const char *entry);
+
+#ifdef __wasm__
+
+#define EXOMONAD_NAMED_EXPORT(name) __attribute__((export_name(name)))
+
+/* An effect's host function: offset of the request in, offset of the answer out. */
+#define EXOMONAD_EFFECT(function)                                                                     \
+  __attribute__((import_module("extism:host/user"), import_name(#function)))                          \
+  uint64_t exomonad_import_##function(uint64_t request);                                              \
+  uint64_t exomonad_effect_##function(uint64_t request) { return exomonad_import_##function(request); }
+
+#else
+
+#define EXOMONAD_NAMED_EXPORT(name)
+#define EXOMONAD_EFFECT(function)                                                                     \
+  uint64_t exomonad_effect_##function(uint64_t request) { (void)request; return 0; }
+
+#endif
+
+/* An entry point of the plugin. */
+#define EXOMONAD_EXPORT(entry)                                                                        \
+  EXOMONAD_NAMED_EXPORT(#entry) int32_t entry(void) { return exomonad_enter(#entry); }
+
+#endif

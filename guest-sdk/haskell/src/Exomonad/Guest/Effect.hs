@@ -1,0 +1,105 @@
+-- | Asking the host.
+module Exomonad.Guest.Effect
+  ( Request (..),
+    Call (..),
+    perform,
+    attempt,
+    orFail,
+    OnHost (..),
+    runOnHost,
+  )
+where
+
+import Control.Exception (throwIO)
+import Data.Aeson (FromJSON (..), ToJSON, eitherDecodeStrict, withObject, (.:))
+import Data.Aeson.Types (Parser)
+import Data.ByteString (ByteString)
+import Data.Kind (Type)
+import Data.Text (Text)
+import Data.Text qualified as Text
+import Data.Typeable (Typeable)
+import Data.Word (Word64)
+import Exomonad.Guest.Abi (callHost)
+import Exomonad.Guest.Eff
+import Exomonad.Guest.Json (encodeStrict)
+import Exomonad.Guest.Types (EffectError (..), ErrorCode (ErrorCodeInternal))
+import GHC.TypeLits (Symbol)
+
+-- | A request for an effect.
+class (Typeable r, ToJSON r, FromJSON (Answer r)) => Request r where
+  -- | The service that is asked, such as @"git"@.
+  type Service r :: Symbol
+
+  -- | What a successful answer carries.
+  type Answer r :: Type
+
+  -- | The host function, such as @git_get_branch@.
+  functionName :: proxy r -> Text
+
+  -- | The imported host function. One for each effect, so that a plugin imports the effects it uses and
+  -- no others: the host reads its needs from them.
+  hostFunction :: proxy r -> Word64 -> IO Word64
+
+-- | The effects of a service: each of its requests.
+data Call (service :: Symbol) a where
+  Call :: (Request r, Service r ~ service) => r -> Call service (Either EffectError (Answer r))
+
+-- | Performs an effect, and gives what came of it.
+attempt :: (Request r, Call (Service r) :> es) => r -> Eff es (Either EffectError (Answer r))
+attempt = send . Call
+
+-- | Performs an effect; the tool fails if the effect does.
+perform :: (Request r, Call (Service r) :> es, Fail :> es) => r -> Eff es (Answer r)
+perform request = attempt request >>= orFail
+
+-- | Fails the tool if an effect has failed.
+orFail :: (Fail :> es) => Either EffectError a -> Eff es a
+orFail = either (\problem -> failWith problem.message) pure
+
+-- | Effects that the host answers; failures are exceptions.
+class OnHost es where
+  onHost :: Union es a -> IO a
+
+instance OnHost '[] where
+  onHost = absurd
+
+instance (OnHost es) => OnHost (Call service : es) where
+  onHost request = either onHost ask (decompose request)
+  {-# INLINE onHost #-}
+
+instance (OnHost es) => OnHost (Fail : es) where
+  onHost request = either onHost (\(Fail problem) -> throwIO problem) (decompose request)
+  {-# INLINE onHost #-}
+
+-- | Runs a program against the host.
+--
+-- Throws 'ToolError' when it fails.
+runOnHost :: (OnHost es) => Eff es a -> IO a
+runOnHost = foldEff onHost
+
+ask :: forall service a. Call service a -> IO a
+ask (Call (request :: r)) = do
+  answer <- callHost (hostFunction [request]) (encodeStrict request)
+  pure (either unreadable id (decodeAnswer answer))
+  where
+    unreadable problem =
+      Left
+        EffectError
+          { code = ErrorCodeInternal
+          , message = "the host's answer to " <> functionName [request] <> " cannot be read: " <> Text.pack problem
+          , details = Nothing
+          }
+
+decodeAnswer :: (FromJSON a) => ByteString -> Either String (Either EffectError a)
+decodeAnswer bytes = (\(Envelope answer) -> answer) <$> eitherDecodeStrict bytes
+
+-- | @{"kind":"Success","payload":…}@ or @{"kind":"Error","payload":…}@.
+newtype Envelope a = Envelope (Either EffectError a)
+
+instance (FromJSON a) => FromJSON (Envelope a) where
+  parseJSON = withObject "Answer" $ \object -> do
+    kind <- object .: "kind" :: Parser Text
+    case kind of
+      "Success" -> Envelope . Right <$> object .: "payload"
+      "Error" -> Envelope . Left <$> object .: "payload"
+      other -> fail ("no answer is of the kind " <> show other)

@@ -1,0 +1,115 @@
+-- | Plugins: tools and hooks under a name, and what answers the host's calls.
+module Exomonad.Guest.Plugin
+  ( Plugin (..),
+    runPlugin,
+    callTool,
+    callHook,
+    listTools,
+  )
+where
+
+import Control.Exception (SomeException, displayException, evaluate, fromException, try)
+import Data.Aeson (FromJSON, eitherDecodeStrict, object)
+import Data.ByteString (ByteString)
+import Data.Foldable (find)
+import Data.Maybe (fromMaybe)
+import Data.Text (Text)
+import Data.Text qualified as Text
+import Data.Text.Encoding (encodeUtf8)
+import Exomonad.Guest.Abi (entry, input, setError, setOutput)
+import Exomonad.Guest.Eff (Eff, ToolError (..), failWith)
+import Exomonad.Guest.Effect (runOnHost)
+import Exomonad.Guest.Effects (Effects)
+import Exomonad.Guest.Hook (Hook (..))
+import Exomonad.Guest.Json (Constant (constantName), encodeStrict)
+import Exomonad.Guest.Tool (Tool (..), failure, listing)
+import Exomonad.Guest.Types hiding (Tool (..))
+
+-- | A plugin.
+data Plugin = Plugin
+  { name :: Text
+  -- ^ Its name.
+  , version :: Text
+  -- ^ Its version.
+  , tools :: [Tool]
+  -- ^ Its tools, as they are listed.
+  , hooks :: [Hook]
+  -- ^ Its hooks.
+  }
+
+-- | The @main@ of a plugin. The host's calls come here, whichever entry point they are for.
+runPlugin :: Plugin -> IO ()
+runPlugin plugin = serve plugin (encodeStrict (listTools plugin)) (encodeStrict (description plugin))
+-- Inlined, so that what no call changes becomes a constant of the plugin's own module.
+{-# INLINE runPlugin #-}
+
+serve :: Plugin -> ByteString -> ByteString -> IO ()
+serve plugin listed described =
+  entry >>= \case
+    "handle_mcp_call" -> answering $ \bytes -> do
+      call <- decoded bytes
+      result <- try (runOnHost (callTool plugin call) >>= evaluate . encodeStrict)
+      -- A tool's failure is a result, which is how MCP has it.
+      either (evaluate . encodeStrict . failure . said) pure result
+    "handle_list_tools" -> answering (const (pure listed))
+    "describe" -> answering (const (pure described))
+    -- The module is initialised: what every call needs is evaluated once.
+    "" -> evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks
+    event -> answering $ \bytes -> do
+      hookInput <- decoded bytes
+      case find (\one -> "handle_" <> encodeUtf8 (constantName one.event) == event) plugin.hooks of
+        Just one -> runOnHost (one.run hookInput) >>= evaluate . encodeStrict
+        Nothing -> fail ("the plugin has no hook for " <> show event)
+{-# NOINLINE serve #-}
+
+-- | Answers a call. Whatever is thrown is told to the host.
+answering :: (ByteString -> IO ByteString) -> IO ()
+answering answer = do
+  outcome <- try (input >>= answer)
+  either (setError . encodeUtf8 . said) setOutput outcome
+
+decoded :: (FromJSON a) => ByteString -> IO a
+decoded bytes = case eitherDecodeStrict bytes of
+  Right value -> pure value
+  Left problem -> fail ("the input cannot be read: " <> problem)
+
+-- | What an exception says. A tool's own failure is for its caller; anything else is a mistake in the
+-- plugin, and says where.
+said :: SomeException -> Text
+said exception = case fromException exception of
+  Just (ToolError message) -> message
+  Nothing -> "the plugin failed: " <> Text.strip (Text.unlines (places (Text.lines (Text.pack (displayException exception)))))
+
+-- | The lines that tell of the plugin: not the same call stack twice, and none of how GHC collects it.
+places :: [Text] -> [Text]
+places shown = case filter (not . Text.isInfixOf " in ghc-internal:") shown of
+  told
+    | "CallStack (from HasCallStack):" `elem` told || drop (length told - 1) told == [backtrace] -> takeWhile (/= backtrace) told
+    | otherwise -> told
+  where
+    backtrace = "HasCallStack backtrace:"
+
+-- | Calls a tool. With an interpreter of a test's own, its effects go there.
+callTool :: Plugin -> ToolCallInput -> Eff Effects CallToolResult
+callTool plugin call = case find (\one -> one.name == call.name) plugin.tools of
+  Just one -> one.call (fromMaybe (object []) call.arguments) call.context
+  Nothing -> failWith ("no tool `" <> call.name <> "`; there are " <> Text.intercalate ", " [one.name | one <- plugin.tools])
+
+-- | Asks a hook about an event; nothing if there is none for it.
+callHook :: Plugin -> HookInput -> Maybe (Eff Effects HookOutput)
+callHook plugin hookInput =
+  (\one -> one.run hookInput) <$> find (\one -> one.event == hookInput.event) plugin.hooks
+
+-- | The tools as the host lists them.
+listTools :: Plugin -> ListToolsResult
+listTools plugin = ListToolsResult {tools = map listing plugin.tools}
+
+-- | The effects it needs are the host functions it imports, so that no list has to be kept.
+description :: Plugin -> PluginDescription
+description plugin =
+  PluginDescription
+    { name = plugin.name
+    , version = plugin.version
+    , effects = []
+    , sdk = Just "haskell/0.1.0"
+    }

@@ -1,0 +1,94 @@
+-- | Interpreters for tests: functions answer requests, and what was asked is kept. All of it is pure.
+--
+-- > test = runTest [on answerBranch] (greet GreetArgs {name = "Ada"})
+-- >   where
+-- >     answerBranch :: GitGetBranch -> Either EffectError GitBranch
+-- >     answerBranch _ = Right GitBranch {head = GitHeadBranch, branch = Just "main", commit = Nothing}
+module Exomonad.Guest.Testing
+  ( Handler,
+    on,
+    runTest,
+    Asked (..),
+    callToolTest,
+    callHookTest,
+  )
+where
+
+import Control.Monad.Trans.Class (lift)
+import Control.Monad.Trans.Except (ExceptT, runExceptT, throwE)
+import Control.Monad.Trans.State.Strict (State, modify', runState)
+import Data.Aeson (ToJSON (..), Value)
+import Data.Proxy (Proxy (..))
+import Data.Text (Text)
+import Data.Type.Equality ((:~:) (Refl))
+import Data.Typeable (eqT)
+import Exomonad.Guest.Eff (Eff, ToolError, foldEff)
+import Exomonad.Guest.Eff qualified as Eff
+import Exomonad.Guest.Effect (Call (..), Request (..))
+import Exomonad.Guest.Effects (Effects)
+import Exomonad.Guest.Plugin (Plugin, callHook, callTool)
+import Exomonad.Guest.Types
+
+-- | Answers requests of one type.
+data Handler where
+  Handler :: (Request r) => (r -> Either EffectError (Answer r)) -> Handler
+
+-- | Answers requests of the type that the function takes.
+on :: (Request r) => (r -> Either EffectError (Answer r)) -> Handler
+on = Handler
+
+-- | A request that was made: its function, such as @git_status@, and its JSON.
+data Asked = Asked {function :: Text, request :: Value}
+  deriving stock (Eq, Show)
+
+type Pure = ExceptT ToolError (State [Asked])
+
+-- | Runs a tool; gives what came of it, and what it asked for, in order. A request that no handler is for
+-- answers @not_configured@.
+runTest :: [Handler] -> Eff Effects a -> (Either ToolError a, [Asked])
+runTest handlers program = reverse <$> runState (runExceptT (foldEff (answer handlers) program)) []
+
+-- | Calls a plugin's tool as the host does, by its name and its arguments' JSON.
+callToolTest :: [Handler] -> Plugin -> Text -> Value -> (Either ToolError CallToolResult, [Asked])
+callToolTest handlers plugin name arguments =
+  runTest handlers (callTool plugin ToolCallInput {name, arguments = Just arguments, context = testContext})
+
+-- | Asks a plugin's hook about an event; nothing if it has none for it.
+callHookTest :: [Handler] -> Plugin -> HookEvent -> Value -> Maybe (Either ToolError HookOutput)
+callHookTest handlers plugin event payload =
+  fst . runTest handlers <$> callHook plugin HookInput {event, payload, context = testContext}
+
+testContext :: Context
+testContext = Context {role = "test", callId = "test-call", caller = Nothing, traceparent = Nothing}
+
+-- | Programs whose effects are answered by handlers.
+class Answered es where
+  answer :: [Handler] -> Eff.Union es x -> Pure x
+
+instance Answered '[] where
+  answer _ = Eff.absurd
+
+instance (Answered es) => Answered (Call service : es) where
+  answer handlers request = either (answer handlers) (respond handlers) (Eff.decompose request)
+
+instance (Answered es) => Answered (Eff.Fail : es) where
+  answer handlers request = either (answer handlers) (\(Eff.Fail problem) -> throwE problem) (Eff.decompose request)
+
+respond :: [Handler] -> Call service x -> Pure x
+respond handlers (Call (request :: r)) = do
+  let function = functionName (Proxy @r)
+  lift (modify' (Asked {function, request = toJSON request} :))
+  pure (foldr (tried request) (Left (unanswered function)) handlers)
+
+tried :: forall r. (Request r) => r -> Handler -> Either EffectError (Answer r) -> Either EffectError (Answer r)
+tried request (Handler (handle :: s -> Either EffectError (Answer s))) otherwise' = case eqT @r @s of
+  Just Refl -> handle request
+  Nothing -> otherwise'
+
+unanswered :: Text -> EffectError
+unanswered function =
+  EffectError
+    { code = ErrorCodeNotConfigured
+    , message = "no handler of the test answers " <> function
+    , details = Nothing
+    }

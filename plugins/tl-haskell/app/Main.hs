@@ -1,0 +1,7 @@
+module Main (main) where
+
+import Exomonad.Guest (runPlugin)
+import Tl (plugin)
+
+main :: IO ()
+main = runPlugin plugin

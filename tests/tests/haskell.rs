@@ -1,0 +1,159 @@
+//! Plugins written in Haskell: the same tools as in Rust, the same JSON as the host's, and what goes wrong
+//! in a Haskell program is told and survived.
+
+use std::path::PathBuf;
+
+use exomonad_tests::{Host, Place, eventually, haskell_plugin};
+use serde_json::{Value, json};
+
+/// The imports of a Haskell program from WASI. The engine answers the clock, writes standard output and
+/// error to the log, and has no file, no socket and no variable to give.
+const WASI: &[&str] = &[
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_close",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_read",
+    "fd_seek",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_open",
+    "poll_oneoff",
+    "proc_exit",
+    "random_get",
+];
+
+/// A repository with these plugins of `plugins/dist`. What is compiled of them is kept for the other tests:
+/// it takes seconds.
+pub fn place(plugins: &[&str]) -> Place {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let place = Place::new().env("XDG_CACHE_HOME", cache.to_string_lossy());
+    plugins.iter().fold(place, |place, name| {
+        place.plugin(&format!("{name}.wasm"), haskell_plugin(name))
+    })
+}
+
+#[tokio::test]
+async fn the_plugin_in_haskell_has_the_tools_and_hooks_of_the_one_in_rust() {
+    let place = place(&["tl-haskell"]);
+    let host = place.serve().await;
+    let ours = host.get("/role/tl/mcp/tools").await.json();
+    let haskells = host.get("/role/tl-haskell/mcp/tools").await.json();
+    assert_eq!(haskells, ours);
+    let (ours, haskells) = (host.role("tl").await, host.role("tl-haskell").await);
+    for what in ["tools", "hooks"] {
+        assert_eq!(haskells["plugin"][what], ours["plugin"][what]);
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_in_haskell_starts_from_a_snapshot_and_imports_what_it_uses() {
+    let place = place(&["tl-haskell"]);
+    let file = place.plugin_path("tl-haskell.wasm");
+    let inspected = place.run(["plugin", "inspect", file.to_str().unwrap()]);
+    let text = inspected.stdout;
+    assert!(
+        text.lines()
+            .any(|line| line.split_whitespace().eq(["snapshot", "taken"])),
+        "{text}"
+    );
+    let imports: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| word.contains("::"))
+        .collect();
+    assert!(
+        imports.contains(&"extism:host/user::git_status"),
+        "{imports:?}"
+    );
+    for import in imports {
+        let (from, name) = import.split_once("::").unwrap();
+        let name = name.trim_start_matches("1::");
+        assert!(
+            from.starts_with("extism:host/") || WASI.contains(&name),
+            "{import}"
+        );
+        // What no tool calls is not imported, so that the operator is not asked for it.
+        assert_ne!(name, "github_create_issue");
+    }
+}
+
+#[tokio::test]
+async fn tools_in_haskell_are_tested_by_pure_interpreters() {
+    let place = place(&["echo-haskell"]);
+    let host = place.serve().await;
+    let tests = host.tool("echo-haskell", "tool_tests", json!({})).await;
+    assert!(!tests.is_error(), "{}", tests.text());
+    assert!(
+        tests.text().lines().count() >= 10,
+        "each names what it shows: {}",
+        tests.text()
+    );
+}
+
+async fn misbehave(host: &Host, tool: &str) -> Value {
+    let answer = host.call("echo-haskell", tool, json!({})).await.json();
+    assert_eq!(answer["isError"], true, "{tool}: {answer}");
+    let next = host
+        .tool("echo-haskell", "echo", json!({"text": "next"}))
+        .await;
+    assert_eq!(next.text(), "next", "after {tool}");
+    answer
+}
+
+#[tokio::test]
+async fn what_goes_wrong_in_haskell_is_told_and_the_next_call_works() {
+    let limits = "wall_time = '2s'\nmemory = '48MiB'\n";
+    for instance in ["fresh", "pooled"] {
+        let place = place(&["echo-haskell"]).config(&format!(
+            "[role.echo-haskell]\neffects = []\ninstance = '{instance}'\n[role.echo-haskell.limits]\n{limits}"
+        ));
+        let host = place.serve().await;
+        for (tool, told) in [
+            ("throw", "divide by zero"),
+            ("error", "as asked"),
+            ("undefined_value", "Prelude.undefined"),
+            ("pattern", "Non-exhaustive patterns"),
+            ("pattern_in_do", "Pattern match failure"),
+            ("fail", "as asked"),
+            ("loop", "`role.echo-haskell.limits.wall_time`"),
+            (
+                "loop_without_allocating",
+                "`role.echo-haskell.limits.wall_time`",
+            ),
+            ("overflow", "stack overflow"),
+            ("exhaust", "memory"),
+            ("black_hole", "the Haskell runtime gave up"),
+        ] {
+            let answer = misbehave(&host, tool).await;
+            let text = answer["content"][0]["text"].as_str().unwrap_or_default();
+            assert!(text.contains(told), "{instance} {tool}: {text}");
+            // Whose fault it is, and where: a call stack, or the place in the source.
+            if matches!(tool, "error" | "undefined_value") {
+                assert!(text.contains("CallStack"), "{tool}: {text}");
+            }
+            if tool.starts_with("pattern") {
+                assert!(text.contains("Harmful.hs:"), "{tool}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_in_haskell_is_dropped_into_a_running_host() {
+    let place = place(&[]);
+    let host = place.serve().await;
+    place.put_plugin("dropped.wasm", haskell_plugin("tl-haskell"));
+    let branch = eventually("the plugin serves", async || {
+        let answer = host.call("dropped", "repo_status", json!({})).await;
+        (answer.status == 200).then(|| answer.tool_result().structured()["branch"].clone())
+    })
+    .await;
+    assert_eq!(branch, "main");
+}
