@@ -457,6 +457,7 @@ instance Arbitrary GitAddWorktree where
   arbitrary =
     GitAddWorktree
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–4096 characters"
       <*> ruled "1–255 characters"
       <*> ruled "None"
@@ -498,6 +499,7 @@ instance Arbitrary GitCreateBranch where
   arbitrary =
     GitCreateBranch
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–255 characters"
       <*> absentOr "1–1024 characters"
 
@@ -505,6 +507,7 @@ instance Arbitrary GitCreateCommit where
   arbitrary =
     GitCreateCommit
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–65536 characters"
       <*> ruled "None"
       <*> ruled "None"
@@ -514,6 +517,7 @@ instance Arbitrary GitCreateTag where
   arbitrary =
     GitCreateTag
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–255 characters"
       <*> absentOr "1–1024 characters"
       <*> absentOr "1–65536 characters"
@@ -522,6 +526,7 @@ instance Arbitrary GitDiff where
   arbitrary =
     GitDiff
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> absentOr "None"
       <*> ruled "None"
       <*> absentOr "0–1000"
@@ -546,6 +551,7 @@ instance Arbitrary GitFetch where
     GitFetch
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "None"
       <*> ruled "None"
 
@@ -558,16 +564,19 @@ instance Arbitrary GitGetBranch where
   arbitrary =
     GitGetBranch
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitGetDirtyFiles where
   arbitrary =
     GitGetDirtyFiles
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitGetRecentCommits where
   arbitrary =
     GitGetRecentCommits
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> absentOr "1–1000"
       <*> absentOr "1–1024 characters"
 
@@ -576,11 +585,13 @@ instance Arbitrary GitGetRemoteUrl where
     GitGetRemoteUrl
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitGetWorktree where
   arbitrary =
     GitGetWorktree
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitHead where
   arbitrary = arbitraryBoundedEnum
@@ -924,6 +935,7 @@ instance Arbitrary GitListStashes where
   arbitrary =
     GitListStashes
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitNewBranch where
   arbitrary =
@@ -943,6 +955,7 @@ instance Arbitrary GitPopStash where
   arbitrary =
     GitPopStash
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "0–100000"
 
 instance Arbitrary GitPoppedStash where
@@ -955,6 +968,7 @@ instance Arbitrary GitPush where
   arbitrary =
     GitPush
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
@@ -993,6 +1007,7 @@ instance Arbitrary GitRemoveWorktree where
   arbitrary =
     GitRemoveWorktree
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–4096 characters"
       <*> ruled "None"
 
@@ -1000,6 +1015,7 @@ instance Arbitrary GitRepoInfo where
   arbitrary =
     GitRepoInfo
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitRepository where
   arbitrary =
@@ -1019,6 +1035,7 @@ instance Arbitrary GitStage where
   arbitrary =
     GitStage
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "None"
       <*> ruled "None"
 
@@ -1031,6 +1048,7 @@ instance Arbitrary GitStash where
   arbitrary =
     GitStash
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "at most 1024 characters"
       <*> ruled "None"
 
@@ -1055,6 +1073,7 @@ instance Arbitrary GitStatus where
   arbitrary =
     GitStatus
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
 
 instance Arbitrary GitStatusReport where
   arbitrary =
@@ -1071,6 +1090,7 @@ instance Arbitrary GitSwitchBranch where
   arbitrary =
     GitSwitchBranch
       <$> absentOr "at most 4096 characters"
+      <*> absentOr "1–255 characters"
       <*> ruled "1–255 characters"
 
 instance Arbitrary GitTag where

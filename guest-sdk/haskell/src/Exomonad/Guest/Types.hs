@@ -1167,7 +1167,7 @@ data DockerSpawn = DockerSpawn
   , ports :: [PortBinding]
     -- ^ Ports reachable from the host.
   , network :: Maybe Text
-    -- ^ The network; Docker's default when absent, `none` for no network.
+    -- ^ The network: one that the role is granted, or one with its labels; none at all when absent.
   , memoryBytes :: Maybe Word64
     -- ^ How much memory it may have, in bytes.
   , cpuMillis :: Maybe Word32
@@ -1555,9 +1555,13 @@ instance FromJSON ErrorCode where
 -- | Describes the worktree to make.
 data GitAddWorktree = GitAddWorktree
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , path :: Text
     -- ^ The folder to make, absolute or relative to `workingDir`. It does not
     -- exist yet, and its parent does.
@@ -1574,6 +1578,7 @@ instance ToJSON GitAddWorktree where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "path" value.path
       , required "branch" value.branch
       , required "createBranch" value.createBranch
@@ -1584,6 +1589,7 @@ instance FromJSON GitAddWorktree where
   parseJSON = withObject "GitAddWorktree" $ \object ->
     GitAddWorktree
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "path"
       <*> object .: "branch"
       <*> object `orEmpty` "createBranch"
@@ -1594,6 +1600,7 @@ newGitAddWorktree :: Text -> Text -> GitAddWorktree
 newGitAddWorktree path branch =
   GitAddWorktree
     { workingDir = Nothing
+    , container = Nothing
     , path
     , branch
     , createBranch = empty
@@ -1602,6 +1609,9 @@ newGitAddWorktree path branch =
 
 instance SetField "workingDir" GitAddWorktree (Maybe Text) where
   setField new GitAddWorktree {..} = GitAddWorktree {workingDir = new, ..}
+
+instance SetField "container" GitAddWorktree (Maybe Text) where
+  setField new GitAddWorktree {..} = GitAddWorktree {container = new, ..}
 
 instance SetField "createBranch" GitAddWorktree Bool where
   setField new GitAddWorktree {..} = GitAddWorktree {createBranch = new, ..}
@@ -1732,9 +1742,13 @@ instance FromJSON GitCommits where
 -- | Names the branch to make.
 data GitCreateBranch = GitCreateBranch
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , branch :: Text
     -- ^ The new branch's short name, such as `topic/parser`.
   , ref :: Maybe Text
@@ -1747,6 +1761,7 @@ instance ToJSON GitCreateBranch where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "branch" value.branch
       , optional "ref" value.ref
       ]
@@ -1755,6 +1770,7 @@ instance FromJSON GitCreateBranch where
   parseJSON = withObject "GitCreateBranch" $ \object ->
     GitCreateBranch
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "branch"
       <*> object .:? "ref"
 
@@ -1763,6 +1779,7 @@ newGitCreateBranch :: Text -> GitCreateBranch
 newGitCreateBranch branch =
   GitCreateBranch
     { workingDir = Nothing
+    , container = Nothing
     , branch
     , ref = Nothing
     }
@@ -1770,15 +1787,22 @@ newGitCreateBranch branch =
 instance SetField "workingDir" GitCreateBranch (Maybe Text) where
   setField new GitCreateBranch {..} = GitCreateBranch {workingDir = new, ..}
 
+instance SetField "container" GitCreateBranch (Maybe Text) where
+  setField new GitCreateBranch {..} = GitCreateBranch {container = new, ..}
+
 instance SetField "ref" GitCreateBranch (Maybe Text) where
   setField new GitCreateBranch {..} = GitCreateBranch {ref = new, ..}
 
 -- | Describes the commit to make of what is staged.
 data GitCreateCommit = GitCreateCommit
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , message :: Text
     -- ^ The message; its first line is the summary.
   , paths :: [Text]
@@ -1795,6 +1819,7 @@ instance ToJSON GitCreateCommit where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "message" value.message
       , collection "paths" value.paths
       , required "all" value.all
@@ -1805,6 +1830,7 @@ instance FromJSON GitCreateCommit where
   parseJSON = withObject "GitCreateCommit" $ \object ->
     GitCreateCommit
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "message"
       <*> object `orEmpty` "paths"
       <*> object `orEmpty` "all"
@@ -1815,6 +1841,7 @@ newGitCreateCommit :: Text -> GitCreateCommit
 newGitCreateCommit message =
   GitCreateCommit
     { workingDir = Nothing
+    , container = Nothing
     , message
     , paths = empty
     , all = empty
@@ -1823,6 +1850,9 @@ newGitCreateCommit message =
 
 instance SetField "workingDir" GitCreateCommit (Maybe Text) where
   setField new GitCreateCommit {..} = GitCreateCommit {workingDir = new, ..}
+
+instance SetField "container" GitCreateCommit (Maybe Text) where
+  setField new GitCreateCommit {..} = GitCreateCommit {container = new, ..}
 
 instance SetField "paths" GitCreateCommit [Text] where
   setField new GitCreateCommit {..} = GitCreateCommit {paths = new, ..}
@@ -1836,9 +1866,13 @@ instance SetField "allowEmpty" GitCreateCommit Bool where
 -- | Names the tag to make.
 data GitCreateTag = GitCreateTag
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , tag :: Text
     -- ^ The new tag's short name, such as `v1.2.0`.
   , ref :: Maybe Text
@@ -1853,6 +1887,7 @@ instance ToJSON GitCreateTag where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "tag" value.tag
       , optional "ref" value.ref
       , optional "message" value.message
@@ -1862,6 +1897,7 @@ instance FromJSON GitCreateTag where
   parseJSON = withObject "GitCreateTag" $ \object ->
     GitCreateTag
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "tag"
       <*> object .:? "ref"
       <*> object .:? "message"
@@ -1871,6 +1907,7 @@ newGitCreateTag :: Text -> GitCreateTag
 newGitCreateTag tag =
   GitCreateTag
     { workingDir = Nothing
+    , container = Nothing
     , tag
     , ref = Nothing
     , message = Nothing
@@ -1878,6 +1915,9 @@ newGitCreateTag tag =
 
 instance SetField "workingDir" GitCreateTag (Maybe Text) where
   setField new GitCreateTag {..} = GitCreateTag {workingDir = new, ..}
+
+instance SetField "container" GitCreateTag (Maybe Text) where
+  setField new GitCreateTag {..} = GitCreateTag {container = new, ..}
 
 instance SetField "ref" GitCreateTag (Maybe Text) where
   setField new GitCreateTag {..} = GitCreateTag {ref = new, ..}
@@ -1888,9 +1928,13 @@ instance SetField "message" GitCreateTag (Maybe Text) where
 -- | Names what to compare.
 data GitDiff = GitDiff
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , target :: Maybe DiffTarget
     -- ^ What is compared with what.
     --
@@ -1913,6 +1957,7 @@ instance ToJSON GitDiff where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , optional "target" value.target
       , collection "paths" value.paths
       , optional "contextLines" value.contextLines
@@ -1923,6 +1968,7 @@ instance FromJSON GitDiff where
   parseJSON = withObject "GitDiff" $ \object ->
     GitDiff
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .:? "target"
       <*> object `orEmpty` "paths"
       <*> object .:? "contextLines"
@@ -1933,6 +1979,7 @@ newGitDiff :: GitDiff
 newGitDiff =
   GitDiff
     { workingDir = Nothing
+    , container = Nothing
     , target = Nothing
     , paths = empty
     , contextLines = Nothing
@@ -1941,6 +1988,9 @@ newGitDiff =
 
 instance SetField "workingDir" GitDiff (Maybe Text) where
   setField new GitDiff {..} = GitDiff {workingDir = new, ..}
+
+instance SetField "container" GitDiff (Maybe Text) where
+  setField new GitDiff {..} = GitDiff {container = new, ..}
 
 instance SetField "target" GitDiff (Maybe DiffTarget) where
   setField new GitDiff {..} = GitDiff {target = new, ..}
@@ -2009,9 +2059,13 @@ instance FromJSON GitDirtyFiles where
 -- | Names what to fetch and from where.
 data GitFetch = GitFetch
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , remote :: Maybe Text
     -- ^ The remote's name.
     --
@@ -2027,6 +2081,7 @@ instance ToJSON GitFetch where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , optional "remote" value.remote
       , collection "branches" value.branches
       , required "prune" value.prune
@@ -2036,6 +2091,7 @@ instance FromJSON GitFetch where
   parseJSON = withObject "GitFetch" $ \object ->
     GitFetch
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .:? "remote"
       <*> object `orEmpty` "branches"
       <*> object `orEmpty` "prune"
@@ -2045,6 +2101,7 @@ newGitFetch :: GitFetch
 newGitFetch =
   GitFetch
     { workingDir = Nothing
+    , container = Nothing
     , remote = Nothing
     , branches = empty
     , prune = empty
@@ -2052,6 +2109,9 @@ newGitFetch =
 
 instance SetField "workingDir" GitFetch (Maybe Text) where
   setField new GitFetch {..} = GitFetch {workingDir = new, ..}
+
+instance SetField "container" GitFetch (Maybe Text) where
+  setField new GitFetch {..} = GitFetch {container = new, ..}
 
 instance SetField "remote" GitFetch (Maybe Text) where
   setField new GitFetch {..} = GitFetch {remote = new, ..}
@@ -2083,9 +2143,13 @@ instance FromJSON GitFetched where
 -- | Names the repository whose branch to tell.
 data GitGetBranch = GitGetBranch
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -2093,29 +2157,39 @@ instance ToJSON GitGetBranch where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitGetBranch where
   parseJSON = withObject "GitGetBranch" $ \object ->
     GitGetBranch
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitGetBranch :: GitGetBranch
 newGitGetBranch =
   GitGetBranch
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitGetBranch (Maybe Text) where
   setField new GitGetBranch {..} = GitGetBranch {workingDir = new, ..}
 
+instance SetField "container" GitGetBranch (Maybe Text) where
+  setField new GitGetBranch {..} = GitGetBranch {container = new, ..}
+
 -- | Names the repository whose changed files to list.
 data GitGetDirtyFiles = GitGetDirtyFiles
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -2123,29 +2197,39 @@ instance ToJSON GitGetDirtyFiles where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitGetDirtyFiles where
   parseJSON = withObject "GitGetDirtyFiles" $ \object ->
     GitGetDirtyFiles
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitGetDirtyFiles :: GitGetDirtyFiles
 newGitGetDirtyFiles =
   GitGetDirtyFiles
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitGetDirtyFiles (Maybe Text) where
   setField new GitGetDirtyFiles {..} = GitGetDirtyFiles {workingDir = new, ..}
 
+instance SetField "container" GitGetDirtyFiles (Maybe Text) where
+  setField new GitGetDirtyFiles {..} = GitGetDirtyFiles {container = new, ..}
+
 -- | Names the commits to list.
 data GitGetRecentCommits = GitGetRecentCommits
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , limit :: Maybe Word64
     -- ^ How many commits at most.
     --
@@ -2161,6 +2245,7 @@ instance ToJSON GitGetRecentCommits where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , optional "limit" value.limit
       , optional "ref" value.ref
       ]
@@ -2169,6 +2254,7 @@ instance FromJSON GitGetRecentCommits where
   parseJSON = withObject "GitGetRecentCommits" $ \object ->
     GitGetRecentCommits
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .:? "limit"
       <*> object .:? "ref"
 
@@ -2177,12 +2263,16 @@ newGitGetRecentCommits :: GitGetRecentCommits
 newGitGetRecentCommits =
   GitGetRecentCommits
     { workingDir = Nothing
+    , container = Nothing
     , limit = Nothing
     , ref = Nothing
     }
 
 instance SetField "workingDir" GitGetRecentCommits (Maybe Text) where
   setField new GitGetRecentCommits {..} = GitGetRecentCommits {workingDir = new, ..}
+
+instance SetField "container" GitGetRecentCommits (Maybe Text) where
+  setField new GitGetRecentCommits {..} = GitGetRecentCommits {container = new, ..}
 
 instance SetField "limit" GitGetRecentCommits (Maybe Word64) where
   setField new GitGetRecentCommits {..} = GitGetRecentCommits {limit = new, ..}
@@ -2193,9 +2283,13 @@ instance SetField "ref" GitGetRecentCommits (Maybe Text) where
 -- | Names the repository and the remote.
 data GitGetRemoteUrl = GitGetRemoteUrl
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , remote :: Maybe Text
     -- ^ The remote's name.
     --
@@ -2207,6 +2301,7 @@ instance ToJSON GitGetRemoteUrl where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , optional "remote" value.remote
       ]
 
@@ -2214,6 +2309,7 @@ instance FromJSON GitGetRemoteUrl where
   parseJSON = withObject "GitGetRemoteUrl" $ \object ->
     GitGetRemoteUrl
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .:? "remote"
 
 -- | With nothing said.
@@ -2221,11 +2317,15 @@ newGitGetRemoteUrl :: GitGetRemoteUrl
 newGitGetRemoteUrl =
   GitGetRemoteUrl
     { workingDir = Nothing
+    , container = Nothing
     , remote = Nothing
     }
 
 instance SetField "workingDir" GitGetRemoteUrl (Maybe Text) where
   setField new GitGetRemoteUrl {..} = GitGetRemoteUrl {workingDir = new, ..}
+
+instance SetField "container" GitGetRemoteUrl (Maybe Text) where
+  setField new GitGetRemoteUrl {..} = GitGetRemoteUrl {container = new, ..}
 
 instance SetField "remote" GitGetRemoteUrl (Maybe Text) where
   setField new GitGetRemoteUrl {..} = GitGetRemoteUrl {remote = new, ..}
@@ -2233,9 +2333,13 @@ instance SetField "remote" GitGetRemoteUrl (Maybe Text) where
 -- | Names the folder whose worktree to tell.
 data GitGetWorktree = GitGetWorktree
   { workingDir :: Maybe Text
-    -- ^ A folder in the worktree.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -2243,22 +2347,28 @@ instance ToJSON GitGetWorktree where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitGetWorktree where
   parseJSON = withObject "GitGetWorktree" $ \object ->
     GitGetWorktree
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitGetWorktree :: GitGetWorktree
 newGitGetWorktree =
   GitGetWorktree
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitGetWorktree (Maybe Text) where
   setField new GitGetWorktree {..} = GitGetWorktree {workingDir = new, ..}
+
+instance SetField "container" GitGetWorktree (Maybe Text) where
+  setField new GitGetWorktree {..} = GitGetWorktree {container = new, ..}
 
 -- | What HEAD is.
 data GitHead
@@ -3895,9 +4005,13 @@ instance SetField "base" GitHubUpdatePr (Maybe Text) where
 -- | Names the repository whose stashes to list.
 data GitListStashes = GitListStashes
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -3905,22 +4019,28 @@ instance ToJSON GitListStashes where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitListStashes where
   parseJSON = withObject "GitListStashes" $ \object ->
     GitListStashes
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitListStashes :: GitListStashes
 newGitListStashes =
   GitListStashes
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitListStashes (Maybe Text) where
   setField new GitListStashes {..} = GitListStashes {workingDir = new, ..}
+
+instance SetField "container" GitListStashes (Maybe Text) where
+  setField new GitListStashes {..} = GitListStashes {container = new, ..}
 
 -- | A branch that was made.
 data GitNewBranch = GitNewBranch
@@ -3977,9 +4097,13 @@ instance FromJSON GitPerson where
 -- | Names the stash to bring back.
 data GitPopStash = GitPopStash
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , index :: Word64
     -- ^ Its place in the list, 0 for the newest.
   }
@@ -3989,6 +4113,7 @@ instance ToJSON GitPopStash where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "index" value.index
       ]
 
@@ -3996,6 +4121,7 @@ instance FromJSON GitPopStash where
   parseJSON = withObject "GitPopStash" $ \object ->
     GitPopStash
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object `orEmpty` "index"
 
 -- | With nothing said.
@@ -4003,11 +4129,15 @@ newGitPopStash :: GitPopStash
 newGitPopStash =
   GitPopStash
     { workingDir = Nothing
+    , container = Nothing
     , index = empty
     }
 
 instance SetField "workingDir" GitPopStash (Maybe Text) where
   setField new GitPopStash {..} = GitPopStash {workingDir = new, ..}
+
+instance SetField "container" GitPopStash (Maybe Text) where
+  setField new GitPopStash {..} = GitPopStash {container = new, ..}
 
 instance SetField "index" GitPopStash Word64 where
   setField new GitPopStash {..} = GitPopStash {index = new, ..}
@@ -4038,9 +4168,13 @@ instance FromJSON GitPoppedStash where
 -- | Names what to push and where.
 data GitPush = GitPush
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , remote :: Maybe Text
     -- ^ The remote's name.
     --
@@ -4063,6 +4197,7 @@ instance ToJSON GitPush where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , optional "remote" value.remote
       , optional "branch" value.branch
       , optional "remoteBranch" value.remoteBranch
@@ -4075,6 +4210,7 @@ instance FromJSON GitPush where
   parseJSON = withObject "GitPush" $ \object ->
     GitPush
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .:? "remote"
       <*> object .:? "branch"
       <*> object .:? "remoteBranch"
@@ -4087,6 +4223,7 @@ newGitPush :: GitPush
 newGitPush =
   GitPush
     { workingDir = Nothing
+    , container = Nothing
     , remote = Nothing
     , branch = Nothing
     , remoteBranch = Nothing
@@ -4097,6 +4234,9 @@ newGitPush =
 
 instance SetField "workingDir" GitPush (Maybe Text) where
   setField new GitPush {..} = GitPush {workingDir = new, ..}
+
+instance SetField "container" GitPush (Maybe Text) where
+  setField new GitPush {..} = GitPush {container = new, ..}
 
 instance SetField "remote" GitPush (Maybe Text) where
   setField new GitPush {..} = GitPush {remote = new, ..}
@@ -4235,9 +4375,13 @@ instance FromJSON GitRemoteUrl where
 -- | Names the worktree to remove.
 data GitRemoveWorktree = GitRemoveWorktree
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , path :: Text
     -- ^ The worktree's folder, absolute or relative to `workingDir`.
   , force :: Bool
@@ -4249,6 +4393,7 @@ instance ToJSON GitRemoveWorktree where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "path" value.path
       , required "force" value.force
       ]
@@ -4257,6 +4402,7 @@ instance FromJSON GitRemoveWorktree where
   parseJSON = withObject "GitRemoveWorktree" $ \object ->
     GitRemoveWorktree
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "path"
       <*> object `orEmpty` "force"
 
@@ -4265,6 +4411,7 @@ newGitRemoveWorktree :: Text -> GitRemoveWorktree
 newGitRemoveWorktree path =
   GitRemoveWorktree
     { workingDir = Nothing
+    , container = Nothing
     , path
     , force = empty
     }
@@ -4272,15 +4419,22 @@ newGitRemoveWorktree path =
 instance SetField "workingDir" GitRemoveWorktree (Maybe Text) where
   setField new GitRemoveWorktree {..} = GitRemoveWorktree {workingDir = new, ..}
 
+instance SetField "container" GitRemoveWorktree (Maybe Text) where
+  setField new GitRemoveWorktree {..} = GitRemoveWorktree {container = new, ..}
+
 instance SetField "force" GitRemoveWorktree Bool where
   setField new GitRemoveWorktree {..} = GitRemoveWorktree {force = new, ..}
 
 -- | Names the repository to describe.
 data GitRepoInfo = GitRepoInfo
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -4288,22 +4442,28 @@ instance ToJSON GitRepoInfo where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitRepoInfo where
   parseJSON = withObject "GitRepoInfo" $ \object ->
     GitRepoInfo
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitRepoInfo :: GitRepoInfo
 newGitRepoInfo =
   GitRepoInfo
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitRepoInfo (Maybe Text) where
   setField new GitRepoInfo {..} = GitRepoInfo {workingDir = new, ..}
+
+instance SetField "container" GitRepoInfo (Maybe Text) where
+  setField new GitRepoInfo {..} = GitRepoInfo {container = new, ..}
 
 -- | A repository.
 data GitRepository = GitRepository
@@ -4362,9 +4522,13 @@ instance FromJSON GitRepository where
 -- | Names the changes to stage: `paths`, or `all` of them.
 data GitStage = GitStage
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , paths :: [Text]
     -- ^ Files and folders, relative to the repository's root, taken literally.
     -- One that is gone is staged as deleted.
@@ -4377,6 +4541,7 @@ instance ToJSON GitStage where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , collection "paths" value.paths
       , required "all" value.all
       ]
@@ -4385,6 +4550,7 @@ instance FromJSON GitStage where
   parseJSON = withObject "GitStage" $ \object ->
     GitStage
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object `orEmpty` "paths"
       <*> object `orEmpty` "all"
 
@@ -4393,12 +4559,16 @@ newGitStage :: GitStage
 newGitStage =
   GitStage
     { workingDir = Nothing
+    , container = Nothing
     , paths = empty
     , all = empty
     }
 
 instance SetField "workingDir" GitStage (Maybe Text) where
   setField new GitStage {..} = GitStage {workingDir = new, ..}
+
+instance SetField "container" GitStage (Maybe Text) where
+  setField new GitStage {..} = GitStage {container = new, ..}
 
 instance SetField "paths" GitStage [Text] where
   setField new GitStage {..} = GitStage {paths = new, ..}
@@ -4427,9 +4597,13 @@ instance FromJSON GitStaged where
 -- | Describes the changes to put aside.
 data GitStash = GitStash
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , message :: Text
     -- ^ What to call them; the last commit when empty.
   , includeUntracked :: Bool
@@ -4441,6 +4615,7 @@ instance ToJSON GitStash where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "message" value.message
       , required "includeUntracked" value.includeUntracked
       ]
@@ -4449,6 +4624,7 @@ instance FromJSON GitStash where
   parseJSON = withObject "GitStash" $ \object ->
     GitStash
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object `orEmpty` "message"
       <*> object `orEmpty` "includeUntracked"
 
@@ -4457,12 +4633,16 @@ newGitStash :: GitStash
 newGitStash =
   GitStash
     { workingDir = Nothing
+    , container = Nothing
     , message = empty
     , includeUntracked = empty
     }
 
 instance SetField "workingDir" GitStash (Maybe Text) where
   setField new GitStash {..} = GitStash {workingDir = new, ..}
+
+instance SetField "container" GitStash (Maybe Text) where
+  setField new GitStash {..} = GitStash {container = new, ..}
 
 instance SetField "message" GitStash Text where
   setField new GitStash {..} = GitStash {message = new, ..}
@@ -4535,9 +4715,13 @@ instance FromJSON GitStashes where
 -- | Names the repository whose status to give.
 data GitStatus = GitStatus
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   }
   deriving stock (Eq, Show)
 
@@ -4545,22 +4729,28 @@ instance ToJSON GitStatus where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       ]
 
 instance FromJSON GitStatus where
   parseJSON = withObject "GitStatus" $ \object ->
     GitStatus
       <$> object .:? "workingDir"
+      <*> object .:? "container"
 
 -- | With nothing said.
 newGitStatus :: GitStatus
 newGitStatus =
   GitStatus
     { workingDir = Nothing
+    , container = Nothing
     }
 
 instance SetField "workingDir" GitStatus (Maybe Text) where
   setField new GitStatus {..} = GitStatus {workingDir = new, ..}
+
+instance SetField "container" GitStatus (Maybe Text) where
+  setField new GitStatus {..} = GitStatus {container = new, ..}
 
 -- | A repository's status.
 data GitStatusReport = GitStatusReport
@@ -4607,9 +4797,13 @@ instance FromJSON GitStatusReport where
 -- | Names the branch to check out.
 data GitSwitchBranch = GitSwitchBranch
   { workingDir :: Maybe Text
-    -- ^ A folder in the repository.
+    -- ^ A folder in the repository: absolute, or relative to the role's first
+    -- allowed path, or to the container's own working directory.
     --
     -- 'Nothing' is @"."@.
+  , container :: Maybe Text
+    -- ^ The container that the repository is in, which has `git` and the role's
+    -- labels; absent for a repository of the host.
   , branch :: Text
     -- ^ The short name of a branch that exists.
   }
@@ -4619,6 +4813,7 @@ instance ToJSON GitSwitchBranch where
   toJSON value =
     record
       [ optional "workingDir" value.workingDir
+      , optional "container" value.container
       , required "branch" value.branch
       ]
 
@@ -4626,6 +4821,7 @@ instance FromJSON GitSwitchBranch where
   parseJSON = withObject "GitSwitchBranch" $ \object ->
     GitSwitchBranch
       <$> object .:? "workingDir"
+      <*> object .:? "container"
       <*> object .: "branch"
 
 -- | With the fields that are required, in this order; the others are absent.
@@ -4633,11 +4829,15 @@ newGitSwitchBranch :: Text -> GitSwitchBranch
 newGitSwitchBranch branch =
   GitSwitchBranch
     { workingDir = Nothing
+    , container = Nothing
     , branch
     }
 
 instance SetField "workingDir" GitSwitchBranch (Maybe Text) where
   setField new GitSwitchBranch {..} = GitSwitchBranch {workingDir = new, ..}
+
+instance SetField "container" GitSwitchBranch (Maybe Text) where
+  setField new GitSwitchBranch {..} = GitSwitchBranch {container = new, ..}
 
 -- | A tag that was made.
 data GitTag = GitTag
