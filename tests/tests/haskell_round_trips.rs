@@ -110,10 +110,13 @@ async fn what_haskell_writes_rust_reads_and_writes_again() {
                     .unwrap_or_else(|problem| panic!("{}: {problem}: {value}", case.name))
             })
             .collect();
-        // Back in Haskell they are what they were: nothing was lost on the way.
+        // Back in Haskell they are what they were, or leave out what Rust leaves out: a field with
+        // its default. To Rust the two are one.
         let arguments = json!({"kind": case.name, "values": ours});
         let back = ask(&host, "round_trip", arguments).await;
-        assert_eq!(back, values, "{}", case.name);
+        let back: Vec<_> = back.iter().map(case.again).collect();
+        let ours: Vec<_> = ours.into_iter().map(Ok).collect();
+        assert_eq!(back, ours, "{}", case.name);
     }
 }
 

@@ -26,7 +26,8 @@ harmful =
   , tool "black_hole" "Asks for itself." (\NoArguments -> pure (let text = text <> "!" in text :: Text))
   ]
 
--- Not inlined, all of them: the compiler must not see what they come to.
+-- Not inlined, all of them, and each with an end that is never reached: the compiler must not see what
+-- they come to. What surely ends in nothing, it would make a loop of.
 
 forever :: Word64 -> Word64
 forever n = if n == 0 then 0 else forever (if n == maxBound then 1 else n + 1)
@@ -37,7 +38,7 @@ spin n = if n == 1 then "ended" else spin (n * 2)
 {-# NOINLINE spin #-}
 
 deep :: Integer -> Integer
-deep n = 1 + deep (n + 1)
+deep n = if n < 0 then 0 else 1 + deep (n + 1)
 {-# NOINLINE deep #-}
 
 hoard :: Integer -> Int
