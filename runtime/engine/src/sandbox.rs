@@ -25,8 +25,8 @@ pub struct Output {
 /// One instance of a plugin.
 ///
 /// [`Plugin::call`] makes one for each call. Keep one only for a plugin that asks to be kept warm: its
-/// memory and its variables then last from call to call. After a call that failed by anything but the
-/// guest's own report, [`is_usable`](Self::is_usable) is false and it must be dropped.
+/// memory and its variables then last from call to call. After a call in which the guest did not come to
+/// its end, [`is_usable`](Self::is_usable) is false and it must be dropped.
 pub struct Sandbox {
     store: Store<State>,
     instance: Instance,
@@ -82,7 +82,8 @@ impl Sandbox {
         })
     }
 
-    /// Whether another call may be made. A trap or a limit leaves the guest in the middle of something.
+    /// Whether another call may be made: the last one returned. A trap, an exit, also one with code 0, or
+    /// a limit leaves the guest in the middle of something.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.usable
@@ -102,19 +103,10 @@ impl Sandbox {
         let state = self.store.data_mut();
         state.host = host;
         state.meter.next_call(limits);
-        // Stays so if the future is dropped in the middle.
+        // Stays so unless the entry point returns.
         self.usable = false;
         let plugin = self.plugin.clone();
-        let (usable, result) = within(&plugin, limits, async {
-            let result = self.run(export, input).await;
-            Ok((
-                matches!(result, Ok(_) | Err(CallError::Guest { .. })),
-                result,
-            ))
-        })
-        .await?;
-        self.usable = usable;
-        result
+        within(&plugin, limits, self.run(export, input)).await
     }
 
     /// Runs the entry point. The input's place and the account are fresh.
@@ -132,7 +124,10 @@ impl Sandbox {
             .set_input(&mut self.store, input)
             .map_err(|OutOfMemory| self.limit(Limit::Memory))?;
         let code = match self.enter(&entry).await {
-            Ok(code) => code,
+            Ok(code) => {
+                self.usable = true;
+                code
+            }
             Err(error) => {
                 wasi::flush_all(self.store.data_mut());
                 match error.downcast_ref::<Stop>() {

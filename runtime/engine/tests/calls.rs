@@ -359,7 +359,7 @@ async fn a_spinning_guest_does_not_starve_its_neighbours() {
 
 #[tokio::test]
 async fn a_kept_sandbox_remembers_and_a_trapped_one_is_done_for() {
-    let plugin = load(&with_abi(
+    let wat = with_abi(
         r#"
   (data (i32.const 0) "n")
   (global $calls (mut i32) (i32.const 0))
@@ -372,9 +372,13 @@ async fn a_kept_sandbox_remembers_and_a_trapped_one_is_done_for() {
     (call $var_set (call $block (i32.const 0) (i32.const 1)) (local.get $new))
     (i32.const 0))
   (func (export "fail") (result i32) (i32.const 1))
-  (func (export "trap") (unreachable))"#,
-    ))
-    .await;
+  (func (export "trap") (unreachable))
+  (func (export "message_and_trap")
+    (call $error_set (call $block (i32.const 0) (i32.const 1))) (unreachable))
+  (func (export "exit") (call $exit (i32.const 0)) (unreachable))"#,
+    );
+    let exit = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#;
+    let plugin = load(&wat.replacen("(module", exit, 1)).await;
     let host = || Arc::new(Recorder::default());
     let mut sandbox = plugin.sandbox(host(), Limits::default()).await.unwrap();
     for expected in 1..=3 {
@@ -389,11 +393,13 @@ async fn a_kept_sandbox_remembers_and_a_trapped_one_is_done_for() {
         .await
         .unwrap_err();
     assert!(sandbox.is_usable());
-    sandbox
-        .call(host(), Limits::default(), "trap", b"")
-        .await
-        .unwrap_err();
-    assert!(!sandbox.is_usable());
+    // What it says before it breaks off makes it no better.
+    for (export, answers) in [("trap", false), ("message_and_trap", false), ("exit", true)] {
+        let mut sandbox = plugin.sandbox(host(), Limits::default()).await.unwrap();
+        let ended = sandbox.call(host(), Limits::default(), export, b"").await;
+        assert_eq!(ended.is_ok(), answers, "{export}: {ended:?}");
+        assert!(!sandbox.is_usable(), "{export}");
+    }
 }
 
 #[tokio::test]

@@ -292,7 +292,15 @@ fn read_rule(schema: &Value) -> Option<String> {
         (Some(min), Some(max)) => Some(format!("{min}–{max} characters")),
         (None, Some(max)) => Some(format!("at most {max} characters")),
         (Some(min), None) => Some(format!("at least {min} characters")),
-        (None, None) => number("minItems").map(|min| format!("at least {min}")),
+        (None, None) => {
+            let count = number("minItems").map(|min| format!("at least {min}"));
+            let each = schema.get("items").and_then(read_rule);
+            match (count, each) {
+                (Some(count), Some(each)) => Some(format!("{count}, each {each}")),
+                (None, Some(each)) => Some(format!("each {each}")),
+                (count, None) => count,
+            }
+        }
     }
 }
 

@@ -176,9 +176,9 @@ codecs =
 instance Arbitrary CallToolResult where
   arbitrary =
     CallToolResult
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary ChangeKind where
   arbitrary = arbitraryBoundedEnum
@@ -195,9 +195,9 @@ instance Arbitrary ClockNow where
 instance Arbitrary ClockTime where
   arbitrary =
     ClockTime
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary CommitState where
   arbitrary = arbitraryBoundedEnum
@@ -208,22 +208,22 @@ instance Arbitrary ContainerState where
 instance Arbitrary ContainerSummary where
   arbitrary =
     ContainerSummary
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary Content where
   arbitrary =
     oneof
-      [ ContentText <$> ruled "None"
-      , ContentImage <$> ruled "None" <*> ruled "None"
-      , ContentAudio <$> ruled "None" <*> ruled "None"
-      , ContentResourceLink <$> ruled "None" <*> ruled "None" <*> absentOr "None" <*> absentOr "None"
-      , ContentResource <$> ruled "None"
+      [ ContentText <$> ruled ""
+      , ContentImage <$> ruled "" <*> ruled ""
+      , ContentAudio <$> ruled "" <*> ruled ""
+      , ContentResourceLink <$> ruled "" <*> ruled "" <*> absentOr "" <*> absentOr ""
+      , ContentResource <$> ruled ""
       ]
 
 instance Arbitrary Context where
@@ -231,8 +231,8 @@ instance Arbitrary Context where
     Context
       <$> ruled "matches `^[a-z0-9][a-z0-9_-]{0,63}$`"
       <*> ruled "matches `^[!-~]{1,128}$`"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary DiffAgainst where
   arbitrary =
@@ -244,18 +244,18 @@ instance Arbitrary DiffBetween where
     DiffBetween
       <$> ruled "1–1024 characters"
       <*> ruled "1–1024 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary DiffFile where
   arbitrary =
     DiffFile
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary DiffSide where
   arbitrary = arbitraryBoundedEnum
@@ -273,57 +273,57 @@ instance Arbitrary DiffTarget where
 instance Arbitrary DockerContainer where
   arbitrary =
     DockerContainer
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary DockerContainers where
   arbitrary =
     DockerContainers
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary DockerExec where
   arbitrary =
     DockerExec
       <$> ruled "1–255 characters"
       <*> ruled "at least 1"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
       <*> absentOr "1–86400000"
       <*> absentOr "0–16777216"
 
 instance Arbitrary DockerExecResult where
   arbitrary =
     DockerExecResult
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary DockerExit where
   arbitrary =
     DockerExit
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary DockerImage where
   arbitrary =
     DockerImage
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary DockerImagePresent where
   arbitrary =
@@ -339,80 +339,80 @@ instance Arbitrary DockerKill where
   arbitrary =
     DockerKill
       <$> ruled "1–255 characters"
-      <*> absentOr "None"
+      <*> absentOr ""
 
 instance Arbitrary DockerList where
   arbitrary =
     DockerList
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
       <*> absentOr "1–1000"
 
 instance Arbitrary DockerLogs where
   arbitrary =
     DockerLogs
       <$> ruled "1–255 characters"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr "0–16777216"
 
 instance Arbitrary DockerOutput where
   arbitrary =
     DockerOutput
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary DockerPull where
   arbitrary =
     DockerPull
       <$> ruled "1–512 characters"
-      <*> absentOr "None"
+      <*> absentOr ""
 
 instance Arbitrary DockerPulled where
   arbitrary =
     DockerPulled
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary DockerRemove where
   arbitrary =
     DockerRemove
       <$> ruled "1–255 characters"
-      <*> ruled "None"
-      <*> ruled "None"
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary DockerSpawn where
   arbitrary =
     DockerSpawn
       <$> ruled "1–512 characters"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> absentOr ""
       <*> absentOr "1–255 characters"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary DockerSpawned where
   arbitrary =
     DockerSpawned
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary DockerStop where
   arbitrary =
@@ -432,23 +432,23 @@ instance Arbitrary Done where
 instance Arbitrary EffectError where
   arbitrary =
     EffectError
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary EmbeddedResource where
   arbitrary =
     EmbeddedResource
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary EmitEvent where
   arbitrary =
     EmitEvent
       <$> ruled "1–128 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary ErrorCode where
   arbitrary = arbitraryBoundedEnum
@@ -460,40 +460,40 @@ instance Arbitrary GitAddWorktree where
       <*> absentOr "1–255 characters"
       <*> ruled "1–4096 characters"
       <*> ruled "1–255 characters"
-      <*> ruled "None"
+      <*> ruled ""
       <*> absentOr "1–1024 characters"
 
 instance Arbitrary GitBranch where
   arbitrary =
     GitBranch
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitChange where
   arbitrary =
     GitChange
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary GitCommit where
   arbitrary =
     GitCommit
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitCommits where
   arbitrary =
     GitCommits
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitCreateBranch where
   arbitrary =
@@ -509,9 +509,9 @@ instance Arbitrary GitCreateCommit where
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
       <*> ruled "1–65536 characters"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitCreateTag where
   arbitrary =
@@ -527,24 +527,24 @@ instance Arbitrary GitDiff where
     GitDiff
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr "0–1000"
       <*> absentOr "0–16777216"
 
 instance Arbitrary GitDiffReport where
   arbitrary =
     GitDiffReport
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitDirtyFiles where
   arbitrary =
     GitDirtyFiles
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitFetch where
   arbitrary =
@@ -552,13 +552,13 @@ instance Arbitrary GitFetch where
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
-      <*> ruled "None"
-      <*> ruled "None"
+      <*> ruled "each 1–255 characters"
+      <*> ruled ""
 
 instance Arbitrary GitFetched where
   arbitrary =
     GitFetched
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitGetBranch where
   arbitrary =
@@ -599,45 +599,45 @@ instance Arbitrary GitHead where
 instance Arbitrary GitHubCheckRun where
   arbitrary =
     GitHubCheckRun
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubCheckRuns where
   arbitrary =
     GitHubCheckRuns
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubCombinedStatus where
   arbitrary =
     GitHubCombinedStatus
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubComment where
   arbitrary =
     GitHubComment
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubCommentIssue where
   arbitrary =
     GitHubCommentIssue
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
       <*> ruled "at most 65536 characters"
 
 instance Arbitrary GitHubCreateIssue where
@@ -646,9 +646,9 @@ instance Arbitrary GitHubCreateIssue where
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
       <*> ruled "1–256 characters"
       <*> absentOr "at most 65536 characters"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubCreatePr where
   arbitrary =
@@ -658,7 +658,7 @@ instance Arbitrary GitHubCreatePr where
       <*> absentOr "at most 65536 characters"
       <*> ruled "1–1024 characters"
       <*> absentOr "1–1024 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitHubGetCombinedStatus where
   arbitrary =
@@ -670,13 +670,13 @@ instance Arbitrary GitHubGetIssue where
   arbitrary =
     GitHubGetIssue
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitHubGetPr where
   arbitrary =
     GitHubGetPr
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitHubGetPrForBranch where
   arbitrary =
@@ -692,39 +692,39 @@ instance Arbitrary GitHubGetRepo where
 instance Arbitrary GitHubIssue where
   arbitrary =
     GitHubIssue
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubIssues where
   arbitrary =
     GitHubIssues
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubLabel where
   arbitrary =
     GitHubLabel
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubLabels where
   arbitrary =
     GitHubLabels
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubListCheckRuns where
   arbitrary =
@@ -738,11 +738,11 @@ instance Arbitrary GitHubListIssues where
   arbitrary =
     GitHubListIssues
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
       <*> absentOr "1–100000"
       <*> absentOr "1–100"
 
@@ -757,7 +757,7 @@ instance Arbitrary GitHubListPrs where
   arbitrary =
     GitHubListPrs
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> absentOr "None"
+      <*> absentOr ""
       <*> absentOr "1–1024 characters"
       <*> absentOr "1–1024 characters"
       <*> absentOr "1–100000"
@@ -767,7 +767,7 @@ instance Arbitrary GitHubListReviewComments where
   arbitrary =
     GitHubListReviewComments
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
       <*> absentOr "1–100000"
       <*> absentOr "1–100"
 
@@ -775,160 +775,160 @@ instance Arbitrary GitHubListReviews where
   arbitrary =
     GitHubListReviews
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
       <*> absentOr "1–100000"
       <*> absentOr "1–100"
 
 instance Arbitrary GitHubMerge where
   arbitrary =
     GitHubMerge
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubMergePr where
   arbitrary =
     GitHubMergePr
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> absentOr ""
       <*> absentOr "1–256 characters"
       <*> absentOr "at most 65536 characters"
-      <*> absentOr "None"
+      <*> absentOr ""
 
 instance Arbitrary GitHubPr where
   arbitrary =
     GitHubPr
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubPrForBranch where
   arbitrary =
     GitHubPrForBranch
-      <$> absentOr "None"
+      <$> absentOr ""
 
 instance Arbitrary GitHubPrs where
   arbitrary =
     GitHubPrs
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubRepo where
   arbitrary =
     GitHubRepo
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubRequestReviewers where
   arbitrary =
     GitHubRequestReviewers
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubReview where
   arbitrary =
     GitHubReview
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary GitHubReviewComment where
   arbitrary =
     GitHubReviewComment
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubReviewComments where
   arbitrary =
     GitHubReviewComments
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubReviewers where
   arbitrary =
     GitHubReviewers
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitHubReviews where
   arbitrary =
     GitHubReviews
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubStatus where
   arbitrary =
     GitHubStatus
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubUpdateIssue where
   arbitrary =
     GitHubUpdateIssue
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
       <*> absentOr "1–256 characters"
       <*> absentOr "at most 65536 characters"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitHubUpdatePr where
   arbitrary =
     GitHubUpdatePr
       <$> ruled "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
-      <*> ruled "None"
+      <*> ruled ""
       <*> absentOr "1–256 characters"
       <*> absentOr "at most 65536 characters"
-      <*> absentOr "None"
+      <*> absentOr ""
       <*> absentOr "1–1024 characters"
 
 instance Arbitrary GitListStashes where
@@ -940,16 +940,16 @@ instance Arbitrary GitListStashes where
 instance Arbitrary GitNewBranch where
   arbitrary =
     GitNewBranch
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitPerson where
   arbitrary =
     GitPerson
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitPopStash where
   arbitrary =
@@ -961,8 +961,8 @@ instance Arbitrary GitPopStash where
 instance Arbitrary GitPoppedStash where
   arbitrary =
     GitPoppedStash
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitPush where
   arbitrary =
@@ -972,14 +972,14 @@ instance Arbitrary GitPush where
       <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
       <*> absentOr "1–255 characters"
-      <*> ruled "None"
+      <*> ruled "each 1–255 characters"
       <*> absentOr "40–40 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitPushed where
   arbitrary =
     GitPushed
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitRefChange where
   arbitrary = arbitraryBoundedEnum
@@ -987,21 +987,21 @@ instance Arbitrary GitRefChange where
 instance Arbitrary GitRefUpdate where
   arbitrary =
     GitRefUpdate
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitRemote where
   arbitrary =
     GitRemote
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitRemoteUrl where
   arbitrary =
     GitRemoteUrl
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitRemoveWorktree where
   arbitrary =
@@ -1009,7 +1009,7 @@ instance Arbitrary GitRemoveWorktree where
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
       <*> ruled "1–4096 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitRepoInfo where
   arbitrary =
@@ -1020,29 +1020,29 @@ instance Arbitrary GitRepoInfo where
 instance Arbitrary GitRepository where
   arbitrary =
     GitRepository
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitStage where
   arbitrary =
     GitStage
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
-      <*> ruled "None"
-      <*> ruled "None"
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitStaged where
   arbitrary =
     GitStaged
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitStash where
   arbitrary =
@@ -1050,24 +1050,24 @@ instance Arbitrary GitStash where
       <$> absentOr "at most 4096 characters"
       <*> absentOr "1–255 characters"
       <*> ruled "at most 1024 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary GitStashEntry where
   arbitrary =
     GitStashEntry
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitStashed where
   arbitrary =
     GitStashed
-      <$> absentOr "None"
+      <$> absentOr ""
 
 instance Arbitrary GitStashes where
   arbitrary =
     GitStashes
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary GitStatus where
   arbitrary =
@@ -1078,13 +1078,13 @@ instance Arbitrary GitStatus where
 instance Arbitrary GitStatusReport where
   arbitrary =
     GitStatusReport
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitSwitchBranch where
   arbitrary =
@@ -1096,25 +1096,25 @@ instance Arbitrary GitSwitchBranch where
 instance Arbitrary GitTag where
   arbitrary =
     GitTag
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary GitUpstream where
   arbitrary =
     GitUpstream
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary GitWorktree where
   arbitrary =
     GitWorktree
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary HookDecision where
   arbitrary = arbitraryBoundedEnum
@@ -1125,16 +1125,16 @@ instance Arbitrary HookEvent where
 instance Arbitrary HookInput where
   arbitrary =
     HookInput
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary HookOutput where
   arbitrary =
     HookOutput
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary HttpMethod where
   arbitrary = arbitraryBoundedEnum
@@ -1142,11 +1142,11 @@ instance Arbitrary HttpMethod where
 instance Arbitrary HttpRequest where
   arbitrary =
     HttpRequest
-      <$> absentOr "None"
+      <$> absentOr ""
       <*> ruled "1–8192 characters"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
       <*> absentOr "0–10"
       <*> absentOr "1–86400000"
       <*> absentOr "0–16777216"
@@ -1155,11 +1155,11 @@ instance Arbitrary HttpResponse where
   arbitrary =
     HttpResponse
       <$> ruled "0–65535"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary IssueCloseReason where
   arbitrary = arbitraryBoundedEnum
@@ -1172,13 +1172,13 @@ instance Arbitrary KvDelete where
 instance Arbitrary KvDeleted where
   arbitrary =
     KvDeleted
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary KvEntry where
   arbitrary =
     KvEntry
-      <$> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary KvGet where
   arbitrary =
@@ -1188,8 +1188,8 @@ instance Arbitrary KvGet where
 instance Arbitrary KvKeys where
   arbitrary =
     KvKeys
-      <$> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary KvList where
   arbitrary =
@@ -1202,24 +1202,24 @@ instance Arbitrary KvSet where
   arbitrary =
     KvSet
       <$> ruled "1–1024 characters"
-      <*> ruled "None"
+      <*> ruled ""
 
 instance Arbitrary ListToolsInput where
   arbitrary =
     ListToolsInput
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary ListToolsResult where
   arbitrary =
     ListToolsResult
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary Log where
   arbitrary =
     Log
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary LogLevel where
   arbitrary = arbitraryBoundedEnum
@@ -1230,10 +1230,10 @@ instance Arbitrary MergeMethod where
 instance Arbitrary Mount where
   arbitrary =
     Mount
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary MountKind where
   arbitrary = arbitraryBoundedEnum
@@ -1244,17 +1244,17 @@ instance Arbitrary OpenState where
 instance Arbitrary PluginDescription where
   arbitrary =
     PluginDescription
-      <$> ruled "None"
-      <*> ruled "None"
-      <*> ruled "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary PortBinding where
   arbitrary =
     PortBinding
       <$> ruled "0–65535"
       <*> absentOr "0–65535"
-      <*> absentOr "None"
+      <*> absentOr ""
 
 instance Arbitrary PortProtocol where
   arbitrary = arbitraryBoundedEnum
@@ -1270,7 +1270,7 @@ instance Arbitrary RandomBytes where
 instance Arbitrary RandomBytesAnswer where
   arbitrary =
     RandomBytesAnswer
-      <$> ruled "None"
+      <$> ruled ""
 
 instance Arbitrary ReviewState where
   arbitrary = arbitraryBoundedEnum
@@ -1286,24 +1286,24 @@ instance Arbitrary StateFilter where
 instance Arbitrary Tool where
   arbitrary =
     Tool
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> ruled "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary ToolAnnotations where
   arbitrary =
     ToolAnnotations
-      <$> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
-      <*> absentOr "None"
+      <$> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary ToolCallInput where
   arbitrary =
     ToolCallInput
-      <$> ruled "None"
-      <*> absentOr "None"
-      <*> ruled "None"
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""

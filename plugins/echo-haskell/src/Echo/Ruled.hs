@@ -25,7 +25,9 @@ absentOr rule = frequency [(1, pure Nothing), (3, Just <$> ruled rule)]
 instance {-# OVERLAPPING #-} (Ruled a) => Ruled [a] where
   ruled rule = do
     more <- scale (min 3) getSize >>= \most -> choose (0, most)
-    vectorOf (fromIntegral (maybe 0 fst (numbers rule)) + more) (ruled "")
+    vectorOf (fromIntegral (maybe 0 fst (numbers least)) + more) (ruled (Text.drop (Text.length "each ") each))
+    where
+      (least, each) = Text.breakOn "each " rule
 
 instance {-# OVERLAPPING #-} (Ruled a) => Ruled (Map Text a) where
   ruled _ = Map.fromList <$> resize 3 (listOf ((,) <$> ruled "" <*> ruled ""))
