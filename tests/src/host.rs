@@ -8,6 +8,7 @@ use std::thread;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::answer::{Answer, ToolResult};
 use crate::{PATIENCE, eventually, program};
@@ -22,12 +23,13 @@ pub struct Host {
     address: SocketAddr,
     client: Client,
     token: Option<String>,
+    _root: Arc<TempDir>,
 }
 
 impl Host {
-    /// Starts a host by this command and waits until it is ready.
-    pub(crate) async fn start(command: Command) -> Self {
-        let host = Self::start_unready(command).await;
+    /// Starts a host by this command, in this folder, and waits until it is ready.
+    pub(crate) async fn start(command: Command, root: Arc<TempDir>) -> Self {
+        let host = Self::start_unready(command, root).await;
         eventually("the host is ready", async || {
             (host.get("/ready").await.status == 200).then_some(())
         })
@@ -36,7 +38,7 @@ impl Host {
     }
 
     /// Starts a host by this command and waits until it listens.
-    async fn start_unready(mut command: Command) -> Self {
+    async fn start_unready(mut command: Command, root: Arc<TempDir>) -> Self {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
@@ -62,6 +64,7 @@ impl Host {
             address: unknown,
             client: client(),
             token: None,
+            _root: root,
         };
         let address = eventually("the host says where it serves", async || {
             assert_eq!(

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -16,7 +17,8 @@ const PLUGINS: &str = ".exomonad/plugins";
 
 /// A temporary folder with a git repository in which the binary runs, and a home beside it.
 pub struct Place {
-    root: TempDir,
+    /// There until the last host in it has ended, too.
+    root: Arc<TempDir>,
     variables: Vec<(String, String)>,
     small_disk: Option<SmallDisk>,
 }
@@ -41,7 +43,7 @@ impl Place {
             fs::create_dir(root.path().join(folder)).expect("a new folder");
         }
         Self {
-            root,
+            root: Arc::new(root),
             variables: Vec::new(),
             small_disk: None,
         }
@@ -171,7 +173,7 @@ impl Place {
     /// Starts `exomonad serve` here, and waits until it is ready.
     pub async fn serve(&self) -> Host {
         self.add_given_plugins();
-        Host::start(self.command()).await
+        Host::start(self.command(), self.root.clone()).await
     }
 
     /// The plugins of `$EXOMONAD_PLUGINS` take the place of the embedded ones, where the test has put none.

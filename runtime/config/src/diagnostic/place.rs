@@ -141,7 +141,7 @@ fn excerpt(line: &str, start: usize, width: usize) -> Excerpt {
         c if c.is_control() => char::REPLACEMENT_CHARACTER,
         c => c,
     };
-    let text: String = line
+    let text: String = without_credentials(line)
         .chars()
         .skip(skipped)
         .take(EXCERPT)
@@ -153,6 +153,23 @@ fn excerpt(line: &str, start: usize, width: usize) -> Excerpt {
         start,
         text,
     }
+}
+
+/// Hides the user and the password of every address in the line, character by character: what stands
+/// behind them keeps its column.
+fn without_credentials(line: &str) -> String {
+    let mut parts = line.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str("://");
+        let end = part
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''))
+            .unwrap_or(part.len());
+        let credentials = part[..end].rfind('@').unwrap_or(0);
+        shown.extend(part[..credentials].chars().map(|_| '*'));
+        shown.push_str(&part[credentials..]);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -197,6 +214,15 @@ mod tests {
                 .excerpt
                 .text
                 .contains('\u{1b}')
+        );
+    }
+
+    #[test]
+    fn who_writes_a_password_into_an_address_does_not_find_it_in_a_log() {
+        let found = place("at = 'http://ä:pass@host/p@th' # see https://x@y", 5..30);
+        assert_eq!(
+            found.excerpt.text,
+            "at = 'http://******@host/p@th' # see https://*@y"
         );
     }
 
