@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exomonad_benches::measure::{Rival, in_turns, micros};
 use exomonad_schema::effects::clock::ClockNow;
