@@ -14,6 +14,7 @@ use tracing::{Instrument, Span};
 use crate::failure::{Failure, Violation};
 use crate::gate::{QueueFull, Turn};
 use crate::guest::CallHost;
+use crate::json::Distinct;
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::Version;
 use crate::role::Role;
@@ -113,7 +114,7 @@ impl<'r> Call<'r> {
         // Checking large arguments is work, too.
         let role = self.role;
         let _turn = turn(role).await?;
-        let values = arguments.parse().map_err(|error| {
+        let Distinct(values) = arguments.parse().map_err(|error| {
             Failure::InvalidRequest(format!("the arguments cannot be read: {error}"))
         })?;
         let violations = match tool.is_long_work(&values) {

@@ -18,6 +18,7 @@ mod failure;
 mod gate;
 mod guest;
 mod house;
+mod json;
 mod plugins;
 mod role;
 mod server;

@@ -194,6 +194,42 @@ async fn deeply_nested_json_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn what_two_readers_of_json_could_read_in_two_ways_reaches_no_guest() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for (arguments, says) in [
+        (
+            r#"{"limit":1,"limit":5000}"#.to_owned(),
+            "`limit` comes twice",
+        ),
+        (
+            format!(r#"{{"limit":0.{}}}"#, "9".repeat(200_000)),
+            "200002 characters",
+        ),
+        (
+            r#"{"limit":1e-4294967297}"#.to_owned(),
+            "exponent of 10 digits",
+        ),
+    ] {
+        let body = format!(r#"{{"name":"recent_work","arguments":{arguments}}}"#);
+        let answer = host.post("/role/tl/mcp/call", body).await;
+        let message = answer.problem(400, "invalid_request");
+        assert!(message.contains(says), "{message}");
+    }
+    // An agent that cuts a text within an emoji sends half of it.
+    let cut = r#"{"tool_name":"Bash","tool_input":{"command":"git push -f \ud83d","description":"\udc00"}}"#;
+    let decided = host.post("/role/tl/hook/pre_tool_use", cut).await;
+    assert_eq!(decided.json()["decision"], "deny", "{decided:?}");
+    let echoed = host.post(
+        "/role/echo/mcp/call",
+        r#"{"name":"echo","arguments":{"text":"a\ud83d"}}"#,
+    );
+    let echoed = echoed.await.tool_result();
+    assert_eq!(echoed.structured()["text"], "a\u{fffd}");
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
 async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
     let place = Place::new().config("[server]\nmax_body = '64KiB'\n");
     let host = place.serve().await;

@@ -34,6 +34,7 @@ use self::observed::Observed;
 use self::routes::ROUTES;
 use crate::failure::Failure;
 use crate::house::House;
+use crate::json;
 use crate::plugins::reload::ReloadHandle;
 use crate::role::Role;
 
@@ -107,6 +108,7 @@ impl App {
             Some(source) if source.is::<LengthLimitError>() => too_large(),
             _ => Failure::InvalidRequest(format!("the body cannot be read: {error}")),
         })?;
+        let bytes = json::readable(bytes).map_err(Failure::InvalidRequest)?;
         serde_json::from_slice(&bytes).map_err(|error| {
             Failure::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
         })
