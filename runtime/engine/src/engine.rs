@@ -66,6 +66,8 @@ pub struct Engine {
 pub(crate) struct Core {
     pub engine: wasmtime::Engine,
     pub ticker: Arc<Ticker>,
+    /// What an engine is made of that compiles for this one.
+    compiler: Config,
 }
 
 impl Core {
@@ -73,18 +75,37 @@ impl Core {
         let prepare = |error: wasmtime::Error| {
             LoadError::Prepare(format!("the engine cannot start: {error:#}"))
         };
-        let engine = wasmtime::Engine::new(&settings(config, inlining)).map_err(prepare)?;
+        let compiler = settings(config, inlining);
+        let mut settings = compiler.clone();
+        if inlining == Inlining::Yes {
+            settings.allocation_strategy(pool(config));
+        }
+        let engine = wasmtime::Engine::new(&settings).map_err(prepare)?;
         let ticker = Ticker::start(&engine)
             .map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
-        Ok(Self { engine, ticker })
+        Ok(Self {
+            engine,
+            ticker,
+            compiler,
+        })
     }
 
     /// Compiles a linked module, on all processors. One at a time in the whole process: several would be no
     /// sooner, and each holds some hundred MiB meanwhile.
+    ///
+    /// In an engine of its own: Wasmtime keeps what its compiler worked with, those hundred MiB, as long as
+    /// the engine lives.
+    #[allow(
+        unsafe_code,
+        reason = "deserialising is unsafe for bytes that wasmtime did not write"
+    )]
     pub fn compile(&self, linked: &[u8]) -> wasmtime::Result<Module> {
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Module::new(&self.engine, linked)
+        let compiled = wasmtime::Engine::new(&self.compiler)?.precompile_module(linked);
+        give_back_memory();
+        // SAFETY: Wasmtime has just compiled this, and nobody has had it since.
+        unsafe { Module::deserialize(&self.engine, compiled?) }
     }
 }
 
@@ -126,8 +147,32 @@ impl Engine {
     }
 }
 
+/// Makes the allocator return what is free to the machine: glibc's keeps it all, in pieces.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "a function of the C library")]
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// What says how code is compiled, and all else but the pool.
 fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut settings = Config::new();
+    settings
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(config.memory)
+        .memory_guard_size(64 << 10)
+        .epoch_interruption(true)
+        .max_wasm_stack(size(config.stack))
+        .async_stack_size(size(config.stack).saturating_add(HOST_STACK))
+        .compiler_inlining(inlining)
+        .wasm_features(crate::link::linked_features(), true);
+    settings
+}
+
+fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(config.sandboxes)
         .total_stacks(config.sandboxes)
@@ -142,20 +187,11 @@ fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
         .table_keep_resident(size(config.keep_resident))
         .pagemap_scan(wasmtime::Enabled::Auto)
         .async_stack_keep_resident(0);
-    let mut settings = Config::new();
-    settings.allocation_strategy(match inlining {
-        Inlining::No => InstanceAllocationStrategy::OnDemand,
-        _ => pool.into(),
-    });
-    settings
-        .memory_reservation(config.memory)
-        .memory_guard_size(64 << 10)
-        .epoch_interruption(true)
-        .max_wasm_stack(size(config.stack))
-        .async_stack_size(size(config.stack).saturating_add(HOST_STACK))
-        .compiler_inlining(inlining)
-        .wasm_features(crate::link::linked_features(), true);
-    settings
+    pool
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Advances the engine's epoch while calls are running, and sleeps while none is.
