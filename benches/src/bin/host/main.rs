@@ -4,6 +4,7 @@
 //! throughput is a plain axum handler that reads and writes the same JSON.
 
 mod effects;
+mod exec;
 mod load;
 mod native;
 mod reload;
@@ -19,6 +20,7 @@ fn main() -> Result<(), String> {
         ("reload", reload::report),
         ("start", start::report),
         ("effects", effects::report),
+        ("exec", exec::report),
         // The rival is this program again, in a process of its own.
         ("native", native::serve),
     ];
@@ -26,7 +28,7 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload, start and effects"
+                "there is no part `{wanted}`; there are throughput, reload, start, effects and exec"
             )),
         },
         None => {
@@ -34,7 +36,8 @@ fn main() -> Result<(), String> {
             throughput::report()?;
             reload::report()?;
             start::report()?;
-            effects::report()
+            effects::report()?;
+            exec::report()
         }
     }
 }
