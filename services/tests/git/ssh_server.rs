@@ -26,6 +26,7 @@ pub enum Manner {
 /// A server; it ends with the test's process, and each connection's `sshd` with the connection.
 pub struct SshServer {
     pub port: u16,
+    pub manner: Manner,
     user: String,
     folder: PathBuf,
     connections: Arc<AtomicUsize>,
@@ -78,6 +79,7 @@ impl SshServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
+            manner,
             user,
             folder: folder.to_owned(),
             connections: Arc::default(),
