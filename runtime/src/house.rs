@@ -167,6 +167,7 @@ fn services_config(
         github_host,
         remote_hosts: git.remote_hosts.clone(),
         plain_http_hosts: git.plain_http_hosts.clone(),
+        known_hosts: git.known_hosts.clone(),
         local_remotes: git.local_remotes,
         time_limit: git.time_limit.get(),
         remote_time_limit: git.remote_time_limit.get(),

@@ -22,6 +22,7 @@ const FILES: &[&str] = &[
     "Cargo.toml",
     "Dockerfile",
     "deploy",
+    "docker-compose.ssh.yml",
     "docker-compose.write.yml",
     "docker-compose.yml",
     "plugins-live",

@@ -41,6 +41,11 @@ pub struct GitConfig {
     /// The hosts that may be reached by plain http besides the machine itself,
     /// written as in `remote_hosts`.
     pub plain_http_hosts: Vec<String>,
+    /// The socket of the agent whose keys ssh shows.
+    pub ssh_agent: Option<PathBuf>,
+    /// The file with the keys of the ssh servers that are known, an absolute path; `None` is for the
+    /// `~/.ssh/known_hosts` of the host's user, and the system's.
+    pub known_hosts: Option<PathBuf>,
     /// Whether a remote may be a folder of this machine, within the role's paths.
     pub local_remotes: bool,
     /// How long one push or fetch may take, not counting the wait for its turn.
@@ -56,7 +61,8 @@ pub struct GitConfig {
 
 impl Default for GitConfig {
     /// 8 at once, 30 s, 20,000 files, 16 MiB a file; no author and no token; any
-    /// remote by https and ssh, for 2 minutes; 64 MiB to and from a container; `git` in `PATH`; the home of `HOME`.
+    /// remote by https and ssh, for 2 minutes; 64 MiB to and from a container; `git` in `PATH`; the agent
+    /// of `SSH_AUTH_SOCK`; the home of `HOME`.
     fn default() -> Self {
         Self {
             max_concurrent: 8,
@@ -70,6 +76,8 @@ impl Default for GitConfig {
             github_host: None,
             remote_hosts: vec!["*".to_owned()],
             plain_http_hosts: Vec::new(),
+            ssh_agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
+            known_hosts: None,
             local_remotes: false,
             remote_time_limit: Duration::from_secs(120),
             max_transfer_bytes: 64 << 20,
@@ -112,6 +120,11 @@ impl GitConfig {
         }
         if let Some(host) = self.token_hosts.iter().find(|host| !is_place(host)) {
             return Err(GitConfigError::Host("token_hosts", host.clone()));
+        }
+        // git and ssh run in another folder.
+        let is_relative = |path: &PathBuf| !path.is_absolute();
+        if let Some(path) = self.known_hosts.clone().filter(is_relative) {
+            return Err(GitConfigError::KnownHosts(path));
         }
         let patterns = [
             ("remote_hosts", &self.remote_hosts),
@@ -158,6 +171,11 @@ pub enum GitConfigError {
         "the git service's `{0}` holds {1:?}, which is no host; write it as `github.com` or `git.example.com:8443`"
     )]
     Host(&'static str, String),
+    /// The file would be looked for in another folder.
+    #[error(
+        "the git service's `known_hosts` is {0:?}, which is no absolute path; write it in full"
+    )]
+    KnownHosts(PathBuf),
     /// libgit2 refused a setting.
     #[error("libgit2 cannot be set up: {0}; this build of exomonad is broken")]
     Library(String),
@@ -198,6 +216,10 @@ mod tests {
             },
             GitConfig {
                 token_hosts: vec!["*".into()],
+                ..GitConfig::default()
+            },
+            GitConfig {
+                known_hosts: Some("known_hosts".into()),
                 ..GitConfig::default()
             },
         ];

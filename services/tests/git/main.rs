@@ -18,6 +18,8 @@ mod push_fetch;
 mod remotes;
 mod server;
 mod service;
+mod ssh;
+mod ssh_server;
 mod stash;
 mod status;
 mod submodules;

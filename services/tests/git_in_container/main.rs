@@ -38,6 +38,10 @@ mod remotes;
 mod server;
 #[path = "../git/service.rs"]
 mod service;
+#[path = "../git/ssh.rs"]
+mod ssh;
+#[path = "../git/ssh_server.rs"]
+mod ssh_server;
 #[path = "../git/stash.rs"]
 mod stash;
 #[path = "../git/status.rs"]

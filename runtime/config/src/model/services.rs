@@ -34,6 +34,10 @@ pub struct GitConfig {
     pub remote_hosts: Vec<String>,
     /// Those that may be reached by plain http, besides this machine.
     pub plain_http_hosts: Vec<String>,
+    /// File with the keys of the servers that ssh may talk to, as `ssh-keyscan` writes it; others are refused.
+    /// By default the `~/.ssh/known_hosts` of the user who runs the host, and the system's.
+    #[schemars(extend("format" = "path"), example = &"/etc/exomonad/known_hosts")]
+    pub known_hosts: Option<PathBuf>,
     /// Whether a remote may be a folder of this machine, within the role's paths.
     pub local_remotes: bool,
     /// How long one effect may work on a repository.
@@ -64,6 +68,7 @@ impl Default for GitConfig {
             token_hosts: vec!["github.com".to_owned()],
             remote_hosts: vec!["*".to_owned()],
             plain_http_hosts: Vec::new(),
+            known_hosts: None,
             local_remotes: false,
             time_limit: TimeSpan::secs(30),
             remote_time_limit: TimeSpan::secs(120),

@@ -1,5 +1,6 @@
 //! What can only be checked against the machine: files, folders, tokens.
 
+use std::fs;
 use std::path::Path;
 
 use super::Surroundings;
@@ -50,6 +51,16 @@ pub(super) fn check(config: &Config, surroundings: &Surroundings<'_>, findings: 
         surroundings,
         findings,
     );
+    if let Some(path) = &git.known_hosts
+        && let Err(error) = fs::read(path)
+    {
+        findings.error(
+            KeyPath::of(["git", "known_hosts"]),
+            Code::Path,
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file with the keys of ssh servers; `ssh-keyscan HOST` prints them",
+        );
+    }
     for (name, secret) in &config.secrets {
         let table = KeyPath::of(["secret", name.as_str()]);
         if secret.source().is_none() && !findings.has_failed(&table) {

@@ -9,15 +9,22 @@ use super::token;
 use crate::git::GitConfig;
 
 /// How ssh is run: with the host's keys and agent, asking nobody anything, and
-/// never with a server that is not known.
+/// never with a server that is not known. A connection shared with others would
+/// outlive the effect, and was begun with who knows what options.
 const SSH: &str = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
-                   -oClearAllForwardings=yes -oPermitLocalCommand=no";
+                   -oClearAllForwardings=yes -oPermitLocalCommand=no -oControlMaster=no \
+                   -oControlPath=none";
 
-/// What of the host's own environment git is given: where programs, the ssh
-/// agent, a proxy and certificates are.
+/// What is added where the host's configuration names the servers' keys. ssh itself
+/// fills in the variable, after it has taken the option apart: neither the shell that
+/// git starts ssh by nor ssh finds anything in the path to obey.
+const KNOWN_HOSTS: &str =
+    " -oUserKnownHostsFile='${EXOMONAD_KNOWN_HOSTS}' -oGlobalKnownHostsFile=/dev/null";
+
+/// What of the host's own environment git is given: where programs, a proxy and
+/// certificates are.
 const PASSED_ON: &[&str] = &[
     "PATH",
-    "SSH_AUTH_SOCK",
     "TMPDIR",
     "HTTPS_PROXY",
     "https_proxy",
@@ -53,7 +60,15 @@ pub(super) fn of(
     set("GIT_ASKPASS", &"false");
     let protocol = address.map_or("none", |address| address.protocol);
     set("GIT_ALLOW_PROTOCOL", &protocol);
-    set("GIT_SSH_COMMAND", &SSH);
+    let mut ssh = SSH.to_owned();
+    if let Some(known_hosts) = &config.known_hosts {
+        ssh.push_str(KNOWN_HOSTS);
+        set("EXOMONAD_KNOWN_HOSTS", known_hosts);
+    }
+    if let Some(socket) = &config.ssh_agent {
+        set("SSH_AUTH_SOCK", socket);
+    }
+    set("GIT_SSH_COMMAND", &ssh);
     set("GIT_SSH_VARIANT", &"ssh");
     let settings = settings(config, address);
     set("GIT_CONFIG_COUNT", &settings.len().to_string());

@@ -51,10 +51,17 @@ fn classify(stderr: &str) -> (ErrorCode, &'static str) {
             "the remote does not accept the host's credentials; check `git.token_file` and `git.token_hosts` \
              in exomonad.toml, or the ssh agent's keys",
         )
+    } else if says(&["remote host identification has changed"]) {
+        (
+            ErrorCode::Unavailable,
+            "the remote's ssh key is not the known one: it has a new key, or somebody plays its part; find out \
+             which before `git.known_hosts`, or the host's `~/.ssh/known_hosts`, is changed",
+        )
     } else if says(&["host key verification failed"]) {
         (
             ErrorCode::Unavailable,
-            "the remote's ssh key is not known; add it to the host's `known_hosts`",
+            "the remote's ssh key is not known; add it to the file that `git.known_hosts` in exomonad.toml names, \
+             or else to the host's `~/.ssh/known_hosts`",
         )
     } else if says(&["couldn't find remote ref", "remote ref does not exist"]) {
         (ErrorCode::NotFound, "the remote has no such branch")

@@ -116,6 +116,24 @@ fn restrict(path: &Path, mode: u32) {
 fn restrict(_: &Path, _: u32) {}
 
 #[test]
+fn a_file_of_known_hosts_that_cannot_be_read_is_refused() {
+    let folder = folder_with(&[("known hosts", b"")]);
+    let load = |name: &str| {
+        let text = format!("[git]\nknown_hosts = '{name}'\n");
+        load_in(folder.path(), &text, &[])
+    };
+    let loaded = load("known hosts").unwrap();
+    assert!(loaded.warnings.is_empty());
+    let path = folder.path().join("known hosts");
+    assert_eq!(loaded.config.git.known_hosts, Some(path));
+    for bad in ["none", "."] {
+        let errors = load(bad).unwrap_err();
+        assert_eq!(errors.diagnostics[0].code, Code::Path, "{bad}");
+        assert!(errors.to_string().contains("known_hosts"), "{errors}");
+    }
+}
+
+#[test]
 fn a_file_where_a_folder_belongs_is_refused() {
     let folder = folder_with(&[("file", b"")]);
     for text in [
