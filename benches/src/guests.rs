@@ -92,12 +92,14 @@ pub fn shipped_echo() -> Option<Vec<u8>> {
     shipped("echo").ok()
 }
 
-/// A plugin of this project as it is shipped.
+/// A plugin of this project as it is shipped; one in Haskell from `$EXOMONAD_HASKELL_PLUGINS`, if that is set.
 ///
 /// # Errors
 /// If it has not been built.
 pub fn shipped(name: &str) -> Result<Vec<u8>, String> {
-    let path = root().join(format!("plugins/dist/{name}.wasm"));
+    let built = std::env::var_os("EXOMONAD_HASKELL_PLUGINS").filter(|_| name.ends_with("-haskell"));
+    let folder = built.map_or_else(|| root().join("plugins/dist"), PathBuf::from);
+    let path = folder.join(format!("{name}.wasm"));
     std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 

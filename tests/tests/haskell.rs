@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use exomonad_tests::{Host, Place, eventually, haskell_plugin};
 use serde_json::{Value, json};
 
+use crate::prism::Prism;
+
 /// The imports of a Haskell program from WASI. The engine answers the clock, writes standard output and
 /// error to the log, and has no file, no socket and no variable to give.
 const WASI: &[&str] = &[
@@ -50,6 +52,54 @@ async fn the_plugin_in_haskell_has_the_tools_and_hooks_of_the_one_in_rust() {
     let (ours, haskells) = (host.role("tl").await, host.role("tl-haskell").await);
     for what in ["tools", "hooks"] {
         assert_eq!(haskells["plugin"][what], ours["plugin"][what]);
+    }
+}
+
+#[tokio::test]
+async fn the_plugin_in_haskell_answers_as_the_one_in_rust() {
+    let Some(prism) = Prism::start().await else {
+        return;
+    };
+    let place = place(&["tl-haskell"]).config(&format!(
+        "[github]\nbase_url = '{}'\n[defaults]\neffects = ['*']\nrepos = ['acme/*']\n",
+        prism.server.url
+    ));
+    place.write("README.md", "# Another project\n");
+    place.write("new.txt", "");
+    let host = place.serve().await;
+    let of_repo = json!({"repo": "acme/web"});
+    for (tool, arguments) in [
+        ("repo_status", json!({})),
+        ("recent_work", json!({"limit": 1})),
+        ("recent_work", json!({"limit": "many"})),
+        ("list_issues", of_repo.clone()),
+        (
+            "list_issues",
+            json!({"repo": "acme/web", "state": "closed"}),
+        ),
+        ("list_issues", json!({"repo": "others/web"})),
+        ("pr_status", of_repo.clone()),
+        ("merge_pr", of_repo),
+        ("file_pr", json!({"title": "", "repo": "acme/web"})),
+        ("file_pr", json!({"title": "Fix it", "repo": "acme/web"})),
+        (
+            "run_in_container",
+            json!({"container": "no-such-one", "command": ["true"]}),
+        ),
+    ] {
+        let mut answers = Vec::new();
+        for role in ["tl", "tl-haskell"] {
+            let answer = host.call(role, tool, arguments.clone()).await;
+            // A call's id is its own.
+            let id = answer.header("x-exomonad-call-id").to_owned();
+            let text = answer
+                .text()
+                .replace(role, "the role")
+                .replace(&id, "the call");
+            let json: Value = serde_json::from_str(&text).unwrap();
+            answers.push((answer.status, json));
+        }
+        assert_eq!(answers[1], answers[0], "{tool} {arguments}");
     }
 }
 
