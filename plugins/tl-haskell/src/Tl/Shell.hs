@@ -6,10 +6,10 @@
 -- @plugins/tl/src/shell.rs@ reads a line in the same way.
 module Tl.Shell (commands, program, hasFlag) where
 
-import Data.Char (isAscii)
 import Data.List (find)
 import Data.Maybe (fromMaybe)
 import Data.Text qualified as Text
+import Data.Text.Unsafe (lengthWord8)
 import Exomonad.Guest (Text)
 
 -- | The commands of a line, each as its words; those in @sh -c '…'@ and in substitutions too. They come
@@ -39,7 +39,13 @@ blank :: Command
 blank = Command [] Nothing
 
 push :: Text -> Command -> Command
-push piece (Command done word) = Command done (Just (piece : fromMaybe [] word))
+push piece (Command done word) = Command done (Just $! joined piece (fromMaybe [] word))
+  where
+    -- Each piece is longer than the next, so that a word of many letters is not a list of as many.
+    joined :: Text -> [Text] -> [Text]
+    joined !new = \case
+      old : older | lengthWord8 old <= lengthWord8 new -> joined (old <> new) older
+      pieces -> new : pieces
 
 endWord :: Command -> Command
 endWord command@(Command done word) = case word of
@@ -87,10 +93,27 @@ split = go Nothing blank []
 -- | Whether a letter means something within this quote.
 isSpecial :: Maybe Char -> Char -> Bool
 isSpecial quote letter =
-  isAscii letter && case quote of
+  case quote of
     Just '\'' -> letter == '\''
-    Just _ -> letter `elem` ("\"\\$`" :: String)
-    Nothing -> letter `elem` ("'\"\\$`<>();&|\n \t#" :: String)
+    Just _ -> letter == '"' || letter == '\\' || letter == '$' || letter == '`'
+    Nothing -> case letter of
+      ' ' -> True
+      '\n' -> True
+      '\t' -> True
+      '\'' -> True
+      '"' -> True
+      '\\' -> True
+      '$' -> True
+      '`' -> True
+      '<' -> True
+      '>' -> True
+      '(' -> True
+      ')' -> True
+      ';' -> True
+      '&' -> True
+      '|' -> True
+      '#' -> True
+      _ -> False
 
 -- | The command without what only changes how it runs, as in @FOO=1 sudo -u root git …@, and whether its
 -- words are a script, as in @eval git …@.
