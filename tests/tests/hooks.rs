@@ -29,6 +29,40 @@ async fn a_command_is_denied_asked_about_or_passed() {
     );
 }
 
+/// The table that the unit tests of `plugins/tl` read: whichever language the plugin is in, it decides so.
+#[tokio::test]
+async fn each_command_of_the_table_is_decided_as_it_says() {
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../../plugins/tl/guard-cases.json")).unwrap();
+    let place = Place::new();
+    let host = place.serve().await;
+    for case in cases {
+        let command = case["command"].as_str().unwrap();
+        let answer = decide(&host, command).await;
+        assert_eq!(answer["decision"], case["decision"], "{command}");
+    }
+    for unreadable in [json!(["rm", "-rf", "x"]), json!(7)] {
+        let event = json!({"tool_name": "Bash", "tool_input": {"command": unreadable}});
+        let answer = host
+            .post("/role/tl/hook/pre_tool_use", event.to_string())
+            .await;
+        assert_eq!(answer.json()["decision"], "ask", "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_command_is_decided_on_within_the_memory_of_a_sandbox() {
+    let place = Place::new();
+    let host = place.serve().await;
+    for part in ["echo ok;", "a word and a ", "'quoted' ", "\\l"] {
+        let long = part.repeat(1_500_000 / part.len());
+        let harmless = decide(&host, &long).await;
+        assert_eq!(harmless["decision"], "pass", "{part}");
+        let forced = decide(&host, &format!("{long}; git push -f")).await;
+        assert_eq!(forced["decision"], "deny", "{part}");
+    }
+}
+
 #[tokio::test]
 async fn a_plugin_may_allow_and_change_what_the_tool_is_given() {
     let output = json!({"decision": "allow", "payload": {"command": "ls -l"}});

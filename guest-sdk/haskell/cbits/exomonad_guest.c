@@ -31,7 +31,6 @@ HOST(input_offset) uint64_t host_input_offset(void);
 HOST(input_length) uint64_t host_input_length(void);
 HOST(output_set) void host_output_set(uint64_t offset, uint64_t length);
 HOST(error_set) void host_error_set(uint64_t offset);
-HOST(config_get) uint64_t host_config_get(uint64_t key);
 
 /* All copies between the module and the kernel go through these two, which exomonad's engine finds by
  * name and replaces by one `memory.copy` each; under any other Extism host they run as they are. */
@@ -87,8 +86,6 @@ void exomonad_error(const uint8_t *bytes, uint32_t length) {
   host_error_set(exomonad_block_new(bytes, length));
 }
 
-uint64_t exomonad_config(uint64_t key) { return host_config_get(key); }
-
 static void fail(const char *message) {
   exomonad_error((const uint8_t *)message, (uint32_t)strlen(message));
   current_status = 1;
@@ -98,7 +95,11 @@ static void fail(const char *message) {
 static void runtime_failed(const char *format, va_list arguments) {
   static char message[512] = "the Haskell runtime gave up: ";
   size_t begin = strlen(message);
-  vsnprintf(message + begin, sizeof message - begin, format, arguments);
+  /* How a thread ends that waits for a value which waits for the thread: nothing could be scheduled. */
+  if (strncmp(format, "schedule: invalid", strlen("schedule: invalid")) == 0)
+    strcpy(message + begin, "a value needs itself (<<loop>>)");
+  else
+    vsnprintf(message + begin, sizeof message - begin, format, arguments);
   fail(message);
   __builtin_trap();
 }
@@ -156,6 +157,5 @@ void exomonad_block_read(uint64_t block, uint8_t *destination, uint32_t length) 
 void exomonad_block_free(uint64_t block) { (void)block; }
 void exomonad_output(const uint8_t *bytes, uint32_t length) { (void)bytes; (void)length; }
 void exomonad_error(const uint8_t *bytes, uint32_t length) { (void)bytes; (void)length; }
-uint64_t exomonad_config(uint64_t key) { (void)key; return 0; }
 
 #endif

@@ -1,10 +1,11 @@
 -- | A plugin for tests: the contract's types both ways, and what goes wrong in Haskell.
 module Main (main) where
 
+import Data.Text qualified as Text
 import Echo.Harmful (harmful)
 import Echo.RoundTrip (makeValues, roundTrip)
-import Echo.ToolTests (toolTests)
 import Exomonad.Guest
+import Tl.Tests (tests)
 
 main :: IO ()
 main =
@@ -22,3 +23,11 @@ newtype EchoArgs = EchoArgs {text :: Text}
 
 echo :: Tool
 echo = tool "echo" "Gives back what it is given." (\EchoArgs {text} -> pure text)
+
+toolTests :: Tool
+toolTests = tool "tool_tests" "Runs the tests of the tools of tl-haskell." run
+  where
+    run :: (Fail :> es) => NoArguments -> Eff es Text
+    run NoArguments = case [name | (name, False) <- tests] of
+      [] -> pure (Text.unlines (map fst tests))
+      failed -> failWith ("failed: " <> Text.intercalate "; " failed)

@@ -2,44 +2,76 @@
 
 use exomonad_guest::prelude::*;
 
-use crate::shell::{commands, program};
+use crate::shell::{each_command, has_flag, program};
 
 /// What an agent says of a tool it is about to use.
 #[derive(Deserialize)]
 struct ToolUse {
     #[serde(default)]
-    tool_input: ToolInput,
+    tool_input: Json,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct ToolInput {
     /// The line of shell, of tools that run one.
-    command: Option<String>,
+    command: Option<Json>,
 }
 
-/// Denies a forced push, asks before a forced removal, and has no opinion on
-/// anything else.
+/// The worst is the greatest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Harmless,
+    ForcedRemoval,
+    ForcedPush,
+}
+
+/// Denies a forced push, asks before a forced removal and before what it cannot
+/// read, and has no opinion on anything else.
 #[hook(pre_tool_use)]
 pub fn guard_commands(input: &HookInput) -> HookOutput {
-    // A tool with an input of another shape is not one that runs commands.
-    let Ok(ToolUse {
-        tool_input: ToolInput {
-            command: Some(line),
-        },
-    }) = input.payload.parse()
-    else {
-        return HookOutput::pass();
-    };
-    let commands = commands(&line);
-    if commands.iter().any(|command| is_forced_push(command)) {
-        return HookOutput::deny(
+    match command_of(&input.payload) {
+        Ok(None) => HookOutput::pass(),
+        Ok(Some(line)) => judge(&line),
+        Err(_) => HookOutput::ask("What it would run is no text that the guard can read."),
+    }
+}
+
+/// The line of shell, of tools that run one. A tool with an input of another
+/// shape is not one; an object that cannot be read may be.
+fn command_of(payload: &Json) -> serde_json::Result<Option<String>> {
+    if !payload.get().starts_with('{') {
+        return Ok(None);
+    }
+    let tool_input = payload.parse::<ToolUse>()?.tool_input;
+    if !tool_input.get().starts_with('{') {
+        return Ok(None);
+    }
+    match tool_input.parse::<ToolInput>()?.command {
+        Some(command) => command.parse(),
+        None => Ok(None),
+    }
+}
+
+fn judge(line: &str) -> HookOutput {
+    let mut worst = Verdict::Harmless;
+    each_command(line, &mut |command| {
+        worst = worst.max(if is_forced_push(command) {
+            Verdict::ForcedPush
+        } else if is_forced_removal(command) {
+            Verdict::ForcedRemoval
+        } else {
+            Verdict::Harmless
+        });
+    });
+    match worst {
+        Verdict::Harmless => HookOutput::pass(),
+        Verdict::ForcedRemoval => {
+            HookOutput::ask("This removes files for good, without asking for each.")
+        }
+        Verdict::ForcedPush => HookOutput::deny(
             "A forced push can destroy the work of others. Push to a new branch, or ask the user to push.",
-        );
+        ),
     }
-    if commands.iter().any(|command| is_forced_removal(command)) {
-        return HookOutput::ask("This removes files for good, without asking for each.");
-    }
-    HookOutput::pass()
 }
 
 /// `git push` with `--force`, `-f`, `--force-with-lease`, `--mirror`, or a `+refspec`.
@@ -68,8 +100,23 @@ fn is_forced_removal(command: &[String]) -> bool {
     program(command) == "rm" && has(&['r', 'R'], "--recursive") && has(&['f'], "--force")
 }
 
-/// Whether a word is a group of short flags with this one among them.
-fn has_flag(word: &str, flag: char) -> bool {
-    word.strip_prefix('-')
-        .is_some_and(|flags| !flags.starts_with('-') && flags.contains(flag))
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_cannot_be_read_may_hold_a_command() {
+        let read = |payload: &str| command_of(&Json::from_text(payload.to_owned()).unwrap());
+        for unreadable in [
+            r#"{"tool_input":{"command":"rm -rf \ud83d"}}"#,
+            r#"{"tool_input":{"command":"ls","command":"rm -rf x"}}"#,
+            r#"{"tool_input":{"command":"rm -rf x"},"tool_input":{}}"#,
+        ] {
+            assert!(read(unreadable).is_err(), "{unreadable}");
+        }
+        let other_text_is_not_read = r#"{"tool_input":{"command":"ls","why":"\ud83d"}}"#;
+        assert_eq!(read(other_text_is_not_read).unwrap().unwrap(), "ls");
+    }
 }

@@ -2,121 +2,257 @@
 //!
 //! Enough to notice what someone wrote; no defence against someone who hides it
 //! (`$(echo r)m`): what must not happen has to be made impossible elsewhere.
+//!
+//! `plugins/tl-haskell/src/Tl/Shell.hs` reads a line in the same way.
 
-/// The commands of a line, each as its words; those in `sh -c '…'` included.
-pub fn commands(line: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    for command in split(line) {
-        let command = without_prefix(&command);
-        if let Some(script) = script_of(command) {
-            found.extend(commands(script));
+use std::mem::take;
+
+/// How deep scripts within scripts are read: `sh -c 'sh -c …'`.
+const DEPTH: u32 = 8;
+
+/// Programs that run the command after them, the short options of theirs that
+/// take a value, and how many operands of their own come first.
+const RUNNERS: &[(&str, &str, usize)] = &[
+    ("builtin", "", 0),
+    ("busybox", "", 0),
+    ("command", "", 0),
+    ("doas", "Cu", 0),
+    ("env", "Cu", 0),
+    ("eval", "", 0),
+    ("exec", "a", 0),
+    ("ionice", "cnp", 0),
+    ("nice", "n", 0),
+    ("nohup", "", 0),
+    ("setsid", "", 0),
+    ("stdbuf", "eio", 0),
+    ("sudo", "CDRTUghprtu", 0),
+    ("time", "fo", 0),
+    ("timeout", "ks", 1),
+    ("xargs", "EILPadns", 0),
+];
+
+/// Their long options that take a value.
+const LONG_WITH_VALUE: &[&str] = &[
+    "--adjustment",
+    "--arg-file",
+    "--chdir",
+    "--chroot",
+    "--class",
+    "--classdata",
+    "--close-from",
+    "--command-timeout",
+    "--delimiter",
+    "--error",
+    "--format",
+    "--group",
+    "--host",
+    "--input",
+    "--kill-after",
+    "--max-args",
+    "--max-chars",
+    "--max-procs",
+    "--other-user",
+    "--output",
+    "--pid",
+    "--process-slot-var",
+    "--prompt",
+    "--role",
+    "--signal",
+    "--type",
+    "--unset",
+    "--user",
+];
+
+/// Words of the shell that a command may follow.
+const KEYWORDS: &[&str] = &[
+    "!", "coproc", "do", "elif", "else", "if", "then", "until", "while", "{",
+];
+
+const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "su", "zsh"];
+
+/// Visits the commands of a line, each as its words; those in `sh -c '…'` and in
+/// substitutions too. One at a time: a long line has many.
+pub fn each_command(line: &str, visit: &mut dyn FnMut(&[String])) {
+    each_within(line, DEPTH, visit);
+}
+
+fn each_within(line: &str, depth: u32, visit: &mut dyn FnMut(&[String])) {
+    split(line, &mut |words| {
+        let (command, is_evaluated) = without_prefix(words);
+        let script = if is_evaluated {
+            Some(command.join(" "))
+        } else {
+            script_of(command).map(str::to_owned)
+        };
+        if let (Some(script), 1..) = (script, depth) {
+            each_within(&script, depth - 1, visit);
         }
         if !command.is_empty() {
-            found.push(command.to_vec());
+            visit(command);
         }
+    });
+}
+
+/// A command so far: its words, and the letters of the last one.
+#[derive(Default)]
+struct Command {
+    words: Vec<String>,
+    word: Option<String>,
+}
+
+impl Command {
+    fn letters(&mut self) -> &mut String {
+        self.word.get_or_insert_default()
     }
-    found
+
+    fn end_word(&mut self) {
+        self.words.extend(self.word.take());
+    }
+
+    fn end(&mut self, visit: &mut dyn FnMut(&[String])) {
+        self.end_word();
+        visit(&take(self).words);
+    }
+}
+
+/// What is open: a parenthesis or a substitution.
+struct Open {
+    closing: char,
+    /// The quote around it.
+    quote: Option<char>,
+    /// The command that a substitution is part of.
+    before: Command,
 }
 
 /// Splits a line at what ends a command, and each command into words.
-fn split(line: &str) -> Vec<Vec<String>> {
-    let mut commands = vec![Vec::new()];
-    let mut word: Option<String> = None;
+fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
+    let mut command = Command::default();
     let mut quote = None;
-    // What each open parenthesis goes back to.
-    let mut around = Vec::new();
+    let mut opened: Vec<Open> = Vec::new();
     let mut letters = line.chars().peekable();
     while let Some(letter) = letters.next() {
+        let innermost = opened.last().map(|open| open.closing);
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
-            (Some('\''), _) => word.get_or_insert_default().push(letter),
+            (Some('\''), _) => command.letters().push(letter),
             // A backslash at a line's end joins it with the next.
             (_, '\\') => {
                 if let Some(next) = letters.next().filter(|next| *next != '\n') {
-                    word.get_or_insert_default().push(next);
+                    command.letters().push(next);
                 }
             }
             (None, '\'' | '"') => {
                 quote = Some(letter);
-                word.get_or_insert_default();
+                command.letters();
             }
-            // A substitution runs even within double quotes.
-            (Some(_), '$') if letters.peek() == Some(&'(') => {
-                letters.next();
-                around.push(quote.take());
-                end_word(&mut commands, &mut word);
-                commands.push(Vec::new());
-            }
-            (None, '(' | ')') => {
-                match letter {
-                    '(' => around.push(None),
-                    _ => quote = around.pop().flatten(),
+            (None, ')') | (_, '`') if innermost == Some(letter) => {
+                command.end(visit);
+                if let Some(open) = opened.pop() {
+                    (command, quote) = (open.before, open.quote);
                 }
-                end_word(&mut commands, &mut word);
-                commands.push(Vec::new());
             }
-            (_, '`') | (None, ';' | '&' | '|' | '\n' | '{' | '}') => {
-                end_word(&mut commands, &mut word);
-                commands.push(Vec::new());
+            // A substitution runs even within double quotes, and its command goes on after it.
+            (_, '`') => opened.push(Open {
+                closing: '`',
+                quote: quote.take(),
+                before: take(&mut command),
+            }),
+            (_, '$') | (None, '<' | '>') if letters.peek() == Some(&'(') => {
+                letters.next();
+                opened.push(Open {
+                    closing: ')',
+                    quote: quote.take(),
+                    before: take(&mut command),
+                });
             }
-            (None, _) if letter.is_whitespace() => end_word(&mut commands, &mut word),
-            _ => word.get_or_insert_default().push(letter),
+            (None, '(') => {
+                command.end(visit);
+                opened.push(Open {
+                    closing: ')',
+                    quote: None,
+                    before: Command::default(),
+                });
+            }
+            (None, ';' | '&' | '|' | '\n' | ')') => command.end(visit),
+            (None, ' ' | '\t') => command.end_word(),
+            // A comment, up to the line's end.
+            (None, '#') if command.word.is_none() => {
+                while letters.next_if(|next| *next != '\n').is_some() {}
+            }
+            _ => command.letters().push(letter),
         }
     }
-    end_word(&mut commands, &mut word);
-    commands
-}
-
-fn end_word(commands: &mut [Vec<String>], word: &mut Option<String>) {
-    if let (Some(command), Some(word)) = (commands.last_mut(), word.take()) {
-        command.push(word);
+    command.end(visit);
+    for open in opened.iter_mut().rev() {
+        open.before.end(visit);
     }
 }
 
-/// The command without what only changes how it runs: `FOO=1 sudo git …`.
-fn without_prefix(words: &[String]) -> &[String] {
-    let prefixes = [
-        "sudo", "doas", "env", "command", "exec", "nohup", "time", "xargs", "then", "do", "else",
-        "!",
-    ];
-    let is_prefix = |word: &String| {
-        prefixes.contains(&word.as_str()) || (word.contains('=') && !word.starts_with('-'))
-    };
-    let start = words
-        .iter()
-        .position(|word| !is_prefix(word))
-        .unwrap_or(words.len());
-    // The options of such a prefix, as in `sudo -n rm`.
-    let options = if start == 0 {
-        0
-    } else {
-        words[start..]
-            .iter()
-            .take_while(|word| word.starts_with('-'))
-            .count()
-    };
-    &words[start + options..]
+/// The command without what only changes how it runs, as in `FOO=1 sudo -u root git …`,
+/// and whether its words are a script, as in `eval git …`.
+fn without_prefix(words: &[String]) -> (&[String], bool) {
+    let mut rest = words;
+    let mut is_evaluated = false;
+    while let Some((word, after)) = rest.split_first() {
+        let name = file_name(word);
+        if KEYWORDS.contains(&word.as_str()) || (word.contains('=') && !word.starts_with('-')) {
+            rest = after;
+        } else if let Some((_, with_value, operands)) = RUNNERS.iter().find(|one| one.0 == name) {
+            is_evaluated |= name == "eval";
+            rest = without_options(after, with_value);
+            rest = &rest[(*operands).min(rest.len())..];
+        } else {
+            break;
+        }
+    }
+    (rest, is_evaluated)
+}
+
+/// The words after the options at their beginning.
+fn without_options<'a>(words: &'a [String], with_value: &str) -> &'a [String] {
+    let mut rest = words;
+    while let Some((option, after)) = rest.split_first() {
+        let Some(flags) = option.strip_prefix('-') else {
+            break;
+        };
+        let takes_next = match flags.strip_prefix('-') {
+            Some("") => return after,
+            Some(_) => LONG_WITH_VALUE.contains(&option.as_str()),
+            // In `-uroot` the value is there; in `-nu root` it is the next word.
+            None => {
+                flags.find(|flag| with_value.contains(flag)) == Some(flags.len().saturating_sub(1))
+            }
+        };
+        rest = &after[usize::from(takes_next && !after.is_empty())..];
+    }
+    rest
 }
 
 /// The program of a command, without its folder.
 pub fn program(command: &[String]) -> &str {
-    command
-        .first()
-        .map_or("", |word| word.rsplit('/').next().unwrap_or(word))
+    command.first().map_or("", |word| file_name(word))
+}
+
+fn file_name(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
 }
 
 /// The script in `sh -c SCRIPT`.
 fn script_of(command: &[String]) -> Option<&str> {
-    if !matches!(
-        program(command),
-        "sh" | "bash" | "zsh" | "dash" | "ash" | "ksh"
-    ) {
+    if !SHELLS.contains(&program(command)) {
         return None;
     }
-    let flag = command
-        .iter()
-        .position(|word| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c'))?;
-    command.get(flag + 1).map(String::as_str)
+    let flag = command.iter().position(|word| has_flag(word, 'c'))?;
+    let mut after = command[flag + 1..].iter();
+    after
+        .find(|word| !word.starts_with('-'))
+        .map(String::as_str)
+}
+
+/// Whether a word is a group of short flags with this one among them.
+pub fn has_flag(word: &str, flag: char) -> bool {
+    word.strip_prefix('-')
+        .is_some_and(|flags| !flags.starts_with('-') && flags.contains(flag))
 }
 
 #[cfg(test)]
@@ -124,10 +260,9 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Vec<String> {
-        commands(line)
-            .iter()
-            .map(|command| command.join("·"))
-            .collect()
+        let mut found = Vec::new();
+        each_command(line, &mut |command| found.push(command.join("·")));
+        found
     }
 
     #[test]
@@ -136,13 +271,27 @@ mod tests {
         assert_eq!(words(r#"a "b && c" \; d"#), ["a·b && c·;·d"]);
         assert_eq!(words("a ''"), ["a·"]);
         assert_eq!(words("a \\\n b"), ["a·b"]);
+        assert_eq!(words("a # it's b\nc#d"), ["a", "c#d"]);
+        assert_eq!(words("a\u{a0}b HEAD@{1}"), ["a\u{a0}b·HEAD@{1}"]);
     }
 
     #[test]
     fn prefixes_and_folders_do_not_hide_a_command() {
-        assert_eq!(words("FOO=1 sudo -n rm -rf x"), ["rm·-rf·x"]);
-        let command = commands("/bin/rm x");
-        assert_eq!(program(&command[0]), "rm");
+        for line in [
+            "FOO=1 sudo -n rm x",
+            "/usr/bin/sudo -nu root -- rm x",
+            "sudo -uroot rm x",
+            "env -u A B=1 rm x",
+            "timeout -s KILL --kill-after 3 5 nice -n 5 rm x",
+            "nice --adjustment=5 rm x",
+            "if ! time -p rm x",
+            "{ rm x",
+        ] {
+            assert_eq!(words(line), ["rm·x"], "{line}");
+        }
+        assert_eq!(words("timeout 5"), Vec::<String>::new());
+        assert_eq!(words("sudo -u"), Vec::<String>::new());
+        assert_eq!(program(&["/bin/rm".to_owned()]), "rm");
     }
 
     #[test]
@@ -151,19 +300,25 @@ mod tests {
             words("bash -lc 'cd x; rm y'"),
             ["cd·x", "rm·y", "bash·-lc·cd x; rm y"]
         );
-        assert_eq!(words("echo $(rm x)"), ["echo·$", "rm·x"]);
-        assert_eq!(words("echo `rm x`"), ["echo", "rm·x"]);
-        assert_eq!(
-            words(r#"echo "a $(rm x) b" c"#),
-            ["echo·a ", "rm·x", " b·c"]
-        );
-        assert_eq!(words(r#"echo "$(a "$(rm x)")""#), ["echo·", "a·", "rm·x"]);
+        assert_eq!(words("eval a 'b;c'"), ["a·b", "c", "a·b;c"]);
+    }
+
+    #[test]
+    fn a_command_goes_on_after_a_substitution() {
+        assert_eq!(words("echo $(rm x) y"), ["rm·x", "echo·y"]);
+        assert_eq!(words("echo `rm x` y"), ["rm·x", "echo·y"]);
+        assert_eq!(words("diff <(a) <(b) c"), ["a", "b", "diff·c"]);
+        assert_eq!(words(r#"echo "a $(rm x) b" c"#), ["rm·x", "echo·a  b·c"]);
+        assert_eq!(words(r#"echo "a `rm x` b" c"#), ["rm·x", "echo·a  b·c"]);
+        assert_eq!(words(r#"echo "$(a "$(rm x)")""#), ["rm·x", "a·", "echo·"]);
+        assert_eq!(words("(cd x) && f() { rm y; }"), ["cd·x", "f", "rm·y", "}"]);
         assert_eq!(words("echo '$(rm x)'"), ["echo·$(rm x)"]);
     }
 
     #[test]
     fn an_unfinished_line_is_read_as_far_as_it_goes() {
         assert_eq!(words("a 'b c"), ["a·b c"]);
+        assert_eq!(words("a $(b `c"), ["c", "b", "a"]);
         assert_eq!(words(""), Vec::<String>::new());
         assert_eq!(words("\\"), Vec::<String>::new());
     }

@@ -19,6 +19,7 @@ harmful =
   , tool "exhaust" "Holds on to ever more." (\NoArguments -> pure (Text.pack (show (hoard 0))))
   , tool "throw" "Throws an exception." (\NoArguments -> pure (throw DivideByZero :: Text))
   , tool "error" "Calls `error`." (\NoArguments -> pure (unfinished "as asked"))
+  , tool "error_in_error" "Calls `error` with a text that cannot be made." (\NoArguments -> pure (userNamed []))
   , tool "undefined_value" "Gives what is not defined." (\NoArguments -> pure (undefined :: Text))
   , tool "pattern" "Matches what does not match." (\NoArguments -> pure (partial (Just "nothing")))
   , tool "pattern_in_do" "Matches, within its effects, what does not match." matching
@@ -50,6 +51,11 @@ hoard n = sum (map fromInteger held) + length held
 unfinished :: (HasCallStack) => Text -> Text
 unfinished why = error (Text.unpack why)
 {-# NOINLINE unfinished #-}
+
+-- Called with an empty list.
+userNamed :: [Text] -> Text
+userNamed users = error ("no user " <> show (users !! 9))
+{-# NOINLINE userNamed #-}
 
 partial :: Maybe Text -> Text
 partial value = case unsafePerformIO (newIORef value >>= readIORef) of

@@ -2,71 +2,222 @@
 --
 -- Enough to notice what someone wrote; no defence against someone who hides it (@$(echo r)m@): what must
 -- not happen has to be made impossible elsewhere.
-module Tl.Shell (commands, program) where
+--
+-- @plugins/tl/src/shell.rs@ reads a line in the same way.
+module Tl.Shell (commands, program, hasFlag) where
 
-import Data.Char (isSpace)
-import Data.List (isPrefixOf, isSuffixOf)
-import Exomonad.Guest (Text)
+import Data.List (find)
+import Data.Maybe (fromMaybe)
 import Data.Text qualified as Text
+import Data.Text.Unsafe (lengthWord8)
+import Exomonad.Guest (Text)
 
--- | The commands of a line, each as its words; those in @sh -c '…'@ included.
-commands :: Text -> [[String]]
-commands = concatMap found . split . Text.unpack
+-- | The commands of a line, each as its words; those in @sh -c '…'@ and in substitutions too. They come
+-- one by one: a long line has many.
+commands :: Text -> [[Text]]
+commands = within 8
   where
-    found words' = maybe [] (commands . Text.pack) (scriptOf command) <> [command | not (null command)]
+    -- How deep scripts within scripts are read: @sh -c 'sh -c …'@.
+    within :: Word -> Text -> [[Text]]
+    within depth = concatMap (found depth) . split
+    found depth words' = maybe [] (within (depth - 1)) script <> [command | not (null command)]
       where
-        command = withoutPrefix words'
+        (command, isEvaluated) = withoutPrefix words'
+        script
+          | depth == 0 = Nothing
+          | isEvaluated = Just (Text.unwords command)
+          | otherwise = scriptOf command
+
+-- | A command so far: its words, and the pieces of the last one, both backwards.
+data Command = Command ![Text] !(Maybe [Text])
+
+-- | What is open, a parenthesis or a substitution: what closes it, the quote around it, and the command
+-- that a substitution is part of.
+data Open = Open !Char !(Maybe Char) !Command
+
+blank :: Command
+blank = Command [] Nothing
+
+push :: Text -> Command -> Command
+push piece (Command done word) = Command done (Just $! joined piece (fromMaybe [] word))
+  where
+    -- Each piece is longer than the next, so that a word of many letters is not a list of as many.
+    joined :: Text -> [Text] -> [Text]
+    joined !new = \case
+      old : older | lengthWord8 old <= lengthWord8 new -> joined (old <> new) older
+      pieces -> new : pieces
+
+endWord :: Command -> Command
+endWord command@(Command done word) = case word of
+  Nothing -> command
+  Just pieces -> let !whole = Text.concat (reverse pieces) in Command (whole : done) Nothing
+
+ended :: Command -> [Text]
+ended command = let Command done _ = endWord command in reverse done
 
 -- | Splits a line at what ends a command, and each command into words.
-split :: String -> [[String]]
-split = go Nothing Nothing []
+split :: Text -> [[Text]]
+split = go Nothing blank []
   where
-    -- The open quote, the word so far and the command so far, both backwards.
-    go :: Maybe Char -> Maybe String -> [String] -> String -> [[String]]
-    go quote word command = \case
-      [] -> [endCommand]
-      letter : rest
-        | quote == Just letter -> go Nothing word command rest
-        | quote == Just '\'' -> push letter rest
-        | letter == '\\' -> case rest of
-            -- A backslash at a line's end joins it with the next.
-            '\n' : more -> go quote word command more
-            next : more -> push next more
-            [] -> [endCommand]
-        | quote == Nothing, letter `elem` ("'\"" :: String) -> go (Just letter) (Just (orNone word)) command rest
-        -- A substitution runs even within double quotes.
-        | letter == '`' || quote == Nothing && letter `elem` (";&|\n(){}" :: String) -> endCommand : go quote Nothing [] rest
-        | quote == Nothing, isSpace letter -> go quote Nothing (endWord command) rest
-        | otherwise -> push letter rest
+    -- The quote that is open, the command so far, and what is open around it.
+    go :: Maybe Char -> Command -> [Open] -> Text -> [[Text]]
+    go quote before opened line = case Text.uncons special of
+      Nothing -> ended command : [ended around | Open _ _ around <- opened]
+      Just (letter, rest)
+        | quote == Just letter -> go Nothing command opened rest
+        -- A backslash at a line's end joins it with the next.
+        | letter == '\\' -> case Text.uncons rest of
+            Just ('\n', more) -> go quote command opened more
+            Just (_, more) -> go quote (push (Text.take 1 rest) command) opened more
+            Nothing -> go quote command opened rest
+        | letter == '"' || letter == '\'' -> go (Just letter) (push "" command) opened rest
+        | Open closing outer around : others <- opened
+        , closing == letter ->
+            ended command : go outer around others rest
+        -- A substitution runs even within double quotes, and its command goes on after it.
+        | letter == '`' -> go Nothing blank (Open '`' quote command : opened) rest
+        | letter `elem` ("$<>" :: String) -> case Text.uncons rest of
+            Just ('(', more) -> go Nothing blank (Open ')' quote command : opened) more
+            _ -> go quote (push (Text.singleton letter) command) opened rest
+        | letter == '(' -> ended command : go Nothing blank (Open ')' Nothing blank : opened) rest
+        | letter == ' ' || letter == '\t' -> go quote (endWord command) opened rest
+        | letter == '#' -> case command of
+            -- A comment, up to the line's end.
+            Command _ Nothing -> go quote command opened (Text.dropWhile (/= '\n') rest)
+            _ -> go quote (push "#" command) opened rest
+        | otherwise -> ended command : go quote blank opened rest
       where
-        push letter = go quote (Just (letter : orNone word)) command
-        endWord before = maybe before (\letters -> reverse letters : before) word
-        endCommand = reverse (endWord command)
-    orNone = maybe "" id
+        (plain, special) = Text.break (isSpecial quote) line
+        command = if Text.null plain then before else push plain before
 
--- | The command without what only changes how it runs: @FOO=1 sudo git …@.
-withoutPrefix :: [String] -> [String]
-withoutPrefix words' = case span isPrefix words' of
-  ([], command) -> command
-  -- The options of such a prefix, as in @sudo -n rm@.
-  (_, command) -> dropWhile ("-" `isPrefixOf`) command
+-- | Whether a letter means something within this quote.
+isSpecial :: Maybe Char -> Char -> Bool
+isSpecial quote letter =
+  case quote of
+    Just '\'' -> letter == '\''
+    Just _ -> letter == '"' || letter == '\\' || letter == '$' || letter == '`'
+    Nothing -> case letter of
+      ' ' -> True
+      '\n' -> True
+      '\t' -> True
+      '\'' -> True
+      '"' -> True
+      '\\' -> True
+      '$' -> True
+      '`' -> True
+      '<' -> True
+      '>' -> True
+      '(' -> True
+      ')' -> True
+      ';' -> True
+      '&' -> True
+      '|' -> True
+      '#' -> True
+      _ -> False
+
+-- | The command without what only changes how it runs, as in @FOO=1 sudo -u root git …@, and whether its
+-- words are a script, as in @eval git …@.
+withoutPrefix :: [Text] -> ([Text], Bool)
+withoutPrefix = go False
   where
-    isPrefix word = word `elem` prefixes || ('=' `elem` word && not ("-" `isPrefixOf` word))
-    prefixes = ["sudo", "doas", "env", "command", "exec", "nohup", "time", "xargs", "then", "do", "else", "!"]
+    go isEvaluated = \case
+      word : after
+        | word `elem` keywords || Text.elem '=' word && not ("-" `Text.isPrefixOf` word) -> go isEvaluated after
+        | Just (_, withValue, operands) <- find (\(name, _, _) -> name == fileName word) runners ->
+            go (isEvaluated || fileName word == "eval") (drop operands (withoutOptions withValue after))
+      rest -> (rest, isEvaluated)
+
+-- | The words after the options at their beginning.
+withoutOptions :: String -> [Text] -> [Text]
+withoutOptions withValue = \case
+  "--" : after -> after
+  option : after
+    | Just flags <- Text.stripPrefix "-" option ->
+        withoutOptions withValue (if takesNext option flags then drop 1 after else after)
+  rest -> rest
+  where
+    takesNext option flags
+      | "-" `Text.isPrefixOf` flags = option `elem` longWithValue
+      -- In @-uroot@ the value is there; in @-nu root@ it is the next word.
+      | otherwise = Text.length (Text.dropWhile (`notElem` withValue) flags) == 1
+
+-- | Words of the shell that a command may follow.
+keywords :: [Text]
+keywords = ["!", "coproc", "do", "elif", "else", "if", "then", "until", "while", "{"]
+
+-- | Programs that run the command after them, the short options of theirs that take a value, and how many
+-- operands of their own come first.
+runners :: [(Text, String, Int)]
+runners =
+  [ ("builtin", "", 0)
+  , ("busybox", "", 0)
+  , ("command", "", 0)
+  , ("doas", "Cu", 0)
+  , ("env", "Cu", 0)
+  , ("eval", "", 0)
+  , ("exec", "a", 0)
+  , ("ionice", "cnp", 0)
+  , ("nice", "n", 0)
+  , ("nohup", "", 0)
+  , ("setsid", "", 0)
+  , ("stdbuf", "eio", 0)
+  , ("sudo", "CDRTUghprtu", 0)
+  , ("time", "fo", 0)
+  , ("timeout", "ks", 1)
+  , ("xargs", "EILPadns", 0)
+  ]
+
+-- | Their long options that take a value.
+longWithValue :: [Text]
+longWithValue =
+  [ "--adjustment"
+  , "--arg-file"
+  , "--chdir"
+  , "--chroot"
+  , "--class"
+  , "--classdata"
+  , "--close-from"
+  , "--command-timeout"
+  , "--delimiter"
+  , "--error"
+  , "--format"
+  , "--group"
+  , "--host"
+  , "--input"
+  , "--kill-after"
+  , "--max-args"
+  , "--max-chars"
+  , "--max-procs"
+  , "--other-user"
+  , "--output"
+  , "--pid"
+  , "--process-slot-var"
+  , "--prompt"
+  , "--role"
+  , "--signal"
+  , "--type"
+  , "--unset"
+  , "--user"
+  ]
 
 -- | The program of a command, without its folder.
-program :: [String] -> String
+program :: [Text] -> Text
 program = \case
   [] -> ""
-  word : _ -> reverse (takeWhile (/= '/') (reverse word))
+  word : _ -> fileName word
+
+fileName :: Text -> Text
+fileName = Text.takeWhileEnd (/= '/')
 
 -- | The script in @sh -c SCRIPT@.
-scriptOf :: [String] -> Maybe String
+scriptOf :: [Text] -> Maybe Text
 scriptOf command
-  | program command `elem` ["sh", "bash", "zsh", "dash", "ash", "ksh"] =
-      case dropWhile (not . isScriptFlag) command of
-        _ : script : _ -> Just script
-        _ -> Nothing
+  | program command `elem` ["ash", "bash", "dash", "ksh", "sh", "su", "zsh"] =
+      find (not . Text.isPrefixOf "-") (drop 1 (dropWhile (not . hasFlag 'c') command))
   | otherwise = Nothing
-  where
-    isScriptFlag word = "-" `isPrefixOf` word && not ("--" `isPrefixOf` word) && "c" `isSuffixOf` word
+
+-- | Whether a word is a group of short flags with this one among them.
+hasFlag :: Char -> Text -> Bool
+hasFlag flag word = case Text.stripPrefix "-" word of
+  Just flags -> not ("-" `Text.isPrefixOf` flags) && Text.elem flag flags
+  Nothing -> False

@@ -6,7 +6,6 @@ module Exomonad.Guest.Abi
     setOutput,
     setError,
     callHost,
-    config,
   )
 where
 
@@ -39,8 +38,6 @@ foreign import ccall unsafe exomonad_output :: Ptr Word8 -> Word32 -> IO ()
 
 foreign import ccall unsafe exomonad_error :: Ptr Word8 -> Word32 -> IO ()
 
-foreign import ccall unsafe exomonad_config :: Word64 -> IO Word64
-
 -- | The entry point that was called; empty while the module is initialised.
 entry :: IO ByteString
 entry = exomonad_entry >>= ByteString.packCString
@@ -69,12 +66,6 @@ callHost function request = do
   bytes <- Internal.create (fromIntegral length) $ \bytes -> exomonad_block_read answer bytes length
   exomonad_block_free answer
   pure bytes
-
--- | The value that the operator has set for a key in the role's configuration; 'Nothing' if there is none.
-config :: ByteString -> IO (Maybe ByteString)
-config key = do
-  value <- callHost exomonad_config key
-  pure $ if ByteString.null value then Nothing else Just value
 
 withBytes :: ByteString -> (Ptr Word8 -> Word32 -> IO a) -> IO a
 withBytes bytes action =

@@ -11,7 +11,7 @@ module Exomonad.Guest.Effect
 where
 
 import Control.Exception (throwIO)
-import Data.Aeson (FromJSON (..), ToJSON, eitherDecodeStrict, withObject, (.:))
+import Data.Aeson (FromJSON (..), ToJSON, withObject, (.:))
 import Data.Aeson.Types (Parser)
 import Data.ByteString (ByteString)
 import Data.Kind (Type)
@@ -20,6 +20,7 @@ import Data.Text qualified as Text
 import Data.Typeable (Typeable)
 import Data.Word (Word64)
 import Exomonad.Guest.Abi (callHost)
+import Exomonad.Guest.Decode (decodeJson)
 import Exomonad.Guest.Eff
 import Exomonad.Guest.Json (encodeStrict)
 import Exomonad.Guest.Types (EffectError (..), ErrorCode (ErrorCodeInternal))
@@ -91,7 +92,7 @@ ask (Call (request :: r)) = do
           }
 
 decodeAnswer :: (FromJSON a) => ByteString -> Either String (Either EffectError a)
-decodeAnswer bytes = (\(Envelope answer) -> answer) <$> eitherDecodeStrict bytes
+decodeAnswer bytes = (\(Envelope answer) -> answer) <$> decodeJson bytes
 
 -- | @{"kind":"Success","payload":…}@ or @{"kind":"Error","payload":…}@.
 newtype Envelope a = Envelope (Either EffectError a)

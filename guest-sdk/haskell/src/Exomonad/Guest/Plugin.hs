@@ -8,15 +8,17 @@ module Exomonad.Guest.Plugin
   )
 where
 
-import Control.Exception (SomeException, displayException, evaluate, fromException, try)
-import Data.Aeson (FromJSON, eitherDecodeStrict, object)
+import Control.Exception (SomeException, displayException, evaluate, fromException, throwIO, try)
+import Data.Aeson (FromJSON, object)
 import Data.ByteString (ByteString)
 import Data.Foldable (find)
+import Data.List (dropWhileEnd)
 import Data.Maybe (fromMaybe)
 import Data.Text (Text)
 import Data.Text qualified as Text
-import Data.Text.Encoding (encodeUtf8)
+import Data.Text.Encoding (decodeUtf8Lenient, encodeUtf8)
 import Exomonad.Guest.Abi (entry, input, setError, setOutput)
+import Exomonad.Guest.Decode (decodeJson)
 import Exomonad.Guest.Eff (Eff, ToolError (..), failWith)
 import Exomonad.Guest.Effect (runOnHost)
 import Exomonad.Guest.Effects (Effects)
@@ -47,42 +49,47 @@ serve :: Plugin -> ByteString -> ByteString -> IO ()
 serve plugin listed described =
   entry >>= \case
     "handle_mcp_call" -> answering $ \bytes -> do
-      call <- decoded bytes
-      result <- try (runOnHost (callTool plugin call) >>= evaluate . encodeStrict)
+      result <- try (decoded bytes >>= runOnHost . callTool plugin >>= evaluate . encodeStrict)
       -- A tool's failure is a result, which is how MCP has it.
-      either (evaluate . encodeStrict . failure . said) pure result
+      either (fmap (encodeStrict . failure) . said) pure result
     "handle_list_tools" -> answering (const (pure listed))
     "describe" -> answering (const (pure described))
     -- The module is initialised: what every call needs is evaluated once.
-    "" -> evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks
+    "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks) >>= either refuse pure
     event -> answering $ \bytes -> do
       hookInput <- decoded bytes
       case find (\one -> "handle_" <> encodeUtf8 (constantName one.event) == event) plugin.hooks of
-        Just one -> runOnHost (one.run hookInput) >>= evaluate . encodeStrict
-        Nothing -> fail ("the plugin has no hook for " <> show event)
+        Just one -> encodeStrict <$> runOnHost (one.run hookInput)
+        Nothing -> throwIO (ToolError ("the plugin has no hook `" <> decodeUtf8Lenient event <> "`"))
 {-# NOINLINE serve #-}
 
 -- | Answers a call. Whatever is thrown is told to the host.
 answering :: (ByteString -> IO ByteString) -> IO ()
 answering answer = do
-  outcome <- try (input >>= answer)
-  either (setError . encodeUtf8 . said) setOutput outcome
+  outcome <- try (input >>= answer >>= evaluate)
+  either refuse setOutput outcome
+
+refuse :: SomeException -> IO ()
+refuse exception = said exception >>= setError . encodeUtf8
 
 decoded :: (FromJSON a) => ByteString -> IO a
-decoded bytes = case eitherDecodeStrict bytes of
+decoded bytes = case decodeJson bytes of
   Right value -> pure value
-  Left problem -> fail ("the input cannot be read: " <> problem)
+  Left problem -> throwIO (ToolError ("the input cannot be read: " <> Text.pack problem))
 
 -- | What an exception says. A tool's own failure is for its caller; anything else is a mistake in the
--- plugin, and says where.
-said :: SomeException -> Text
-said exception = case fromException exception of
-  Just (ToolError message) -> message
-  Nothing -> "the plugin failed: " <> Text.strip (Text.unlines (places (Text.lines (Text.pack (displayException exception)))))
+-- plugin, and says where. What it says may itself fail, or never have been there.
+said :: SomeException -> IO Text
+said exception = either (\(_ :: SomeException) -> silent) id <$> try (evaluate told)
+  where
+    silent = "the plugin failed, and what it has to say of that fails too"
+    told = case fromException exception of
+      Just (ToolError message) -> message
+      Nothing -> "the plugin failed: " <> Text.strip (Text.unlines (places (Text.lines (Text.pack (displayException exception)))))
 
 -- | The lines that tell of the plugin: not the same call stack twice, and none of how GHC collects it.
 places :: [Text] -> [Text]
-places shown = case filter (not . Text.isInfixOf " in ghc-internal:") shown of
+places shown = case dropWhileEnd (Text.null . Text.strip) (filter (not . Text.isInfixOf " in ghc-internal:") shown) of
   told
     | "CallStack (from HasCallStack):" `elem` told || drop (length told - 1) told == [backtrace] -> takeWhile (/= backtrace) told
     | otherwise -> told

@@ -115,7 +115,11 @@ instance (KnownSymbol about, Complete a fields, RecordSchema fields (Rep a)) => 
   schema = objectSchema @about (recordFields @fields @(Rep a)) ["additionalProperties" .= False]
 
 instance (Generic a, RecordParser fields (Rep a)) => FromJSON (Arguments about fields a) where
-  parseJSON = withObject "object" $ \fields -> Arguments . to <$> parseRecord @fields fields
+  parseJSON = withObject "object" $ \fields -> case filter (`notElem` known) (KeyMap.keys fields) of
+    [] -> Arguments . to <$> parseRecord @fields fields
+    unknown : _ -> fail ("there is no field " <> show unknown <> ", only " <> show known)
+    where
+      known = recordKeys @fields @(Rep a)
 
 instance (KnownSymbol about, Complete a fields, RecordSchema fields (Rep a)) => Schema (Result about fields a) where
   schema = objectSchema @about (recordFields @fields @(Rep a)) []
@@ -188,17 +192,24 @@ instance
 class RecordParser (fields :: [Field]) (rep :: Type -> Type) where
   parseRecord :: Object -> Parser (rep x)
 
+  -- | The names of its fields.
+  recordKeys :: [Key]
+
 instance (RecordParser fields rep) => RecordParser fields (D1 meta rep) where
   parseRecord = fmap M1 . parseRecord @fields
+  recordKeys = recordKeys @fields @rep
 
 instance (RecordParser fields rep) => RecordParser fields (C1 meta rep) where
   parseRecord = fmap M1 . parseRecord @fields
+  recordKeys = recordKeys @fields @rep
 
 instance (RecordParser fields a, RecordParser fields b) => RecordParser fields (a :*: b) where
   parseRecord object = (:*:) <$> parseRecord @fields object <*> parseRecord @fields object
+  recordKeys = recordKeys @fields @a <> recordKeys @fields @b
 
 instance RecordParser fields U1 where
   parseRecord _ = pure U1
+  recordKeys = []
 
 instance
   (KnownSymbol name, FromJSON a, Presence (IsOrEmpty (Find name fields)) a) =>
@@ -210,6 +221,7 @@ instance
       _ -> object .: key
     where
       key = Key.fromString (symbolVal (Proxy @name))
+  recordKeys = [Key.fromString (symbolVal (Proxy @name))]
 
 -- | Writes a record; the accumulated rest saves appending.
 class RecordWriter (rep :: Type -> Type) where

@@ -1,8 +1,8 @@
--- | The tools of @plugins/tl-haskell@ by pure interpreters: no host, no git, no GitHub.
+-- | The tools by pure interpreters: no host, no git, no GitHub.
 --
--- They run as a tool because the packed toolchain has no native compiler; with one, nothing in here would
--- be any different.
-module Echo.ToolTests (toolTests) where
+-- @cabal test@ runs them where there is a native compiler, which the packed toolchain has not; the plugin
+-- echo-haskell runs them as a tool.
+module Tl.Tests (tests) where
 
 import Data.Aeson (Value (..), eitherDecodeStrict, object, withObject, (.:), (.=))
 import Data.Aeson.Key qualified as Key
@@ -10,17 +10,11 @@ import Data.Aeson.Types (parseMaybe)
 import Data.Text qualified as Text
 import Data.Text.Encoding (encodeUtf8)
 import Exomonad.Guest
+import Exomonad.Guest.Decode (decodeJson)
 import Exomonad.Guest.Testing
 import Tl (plugin)
 
-toolTests :: Tool
-toolTests = tool "tool_tests" "Runs the tests of the tools." run
-  where
-    run :: (Fail :> es) => NoArguments -> Eff es Text
-    run NoArguments = case [name | (name, False) <- tests] of
-      [] -> pure (Text.unlines (map fst tests))
-      failed -> failWith ("failed: " <> Text.intercalate "; " failed)
-
+-- | What each shows, and whether it does.
 tests :: [(Text, Bool)]
 tests =
   [ ( "repo_status tells what git tells"
@@ -38,13 +32,18 @@ tests =
   , ("file_pr that cannot push says so", failed (file [on onFix, on origin, on refused] plain) == Just "the remote is gone")
   , ("an effect that nobody answers fails the tool", failed (file [on onFix, on origin] plain) == Just "no handler of the test answers git_push")
   , ("an unknown tool names those there are", fmap (Text.isInfixOf "there are repo_status, recent_work") (failed (callToolTest [] plugin "nothing" (object []))) == Just True)
+  , ("arguments that are not there are refused", fmap (Text.isInfixOf "there is no field \"titel\"") (failed (file [] (object ["titel" .= ("Fix it" :: Text)]))) == Just True)
+  , ("a number that nobody can mean is not decoded", either (Text.isInfixOf "a number" . Text.pack) (const False) (decodeJson @Value "[\"1\\\"\",1e4294967297]"))
+  , ("nor is one without end", either (const True) (const False) (decodeJson @Value ("-" <> encodeUtf8 (Text.replicate 401 "1"))))
+  , ("other numbers and texts are", decodeJson "[\"1e4294967297\",-1.5E+300]" == Right [String "1e4294967297", Number (-1.5e300)])
   , ("arguments that do not fit are refused", fmap (Text.isPrefixOf "the arguments do not fit") (failed (file [] (object []))) == Just True)
   ]
     <> [ ("`" <> command <> "` is left to " <> Text.pack (show wanted), decision command == Just wanted)
        | (wanted, commands) <-
-          [ (HookDecisionDeny, ["git push --force", "git push -f origin main", "git push origin +main", "cd x && GIT_TRACE=1 git push --force", "bash -c 'git push -f'", "/usr/bin/git push \"--force\""])
-          , (HookDecisionAsk, ["rm -rf target", "rm -r -f x", "sudo rm --recursive --force /", "ls; rm -Rf x", "echo `rm -rf x`"])
-          , (HookDecisionPass, ["git push", "rm -r build", "rm -f a.o", "echo 'git push --force'", "a 'b", "\\", ""])
+          -- More of them are in plugins/tl/guard-cases.json.
+          [ (HookDecisionDeny, ["git push --force", "echo \"$(git push -f)\""])
+          , (HookDecisionAsk, ["rm -rf target", "sudo -u root rm -rf /"])
+          , (HookDecisionPass, ["git push", "echo 'git push --force'"])
           ]
        , command <- commands
        ]
