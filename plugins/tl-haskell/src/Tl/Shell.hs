@@ -61,7 +61,7 @@ split = go Nothing blank []
   where
     -- The quote that is open, the command so far, and what is open around it.
     go :: Maybe Char -> Command -> [Open] -> Text -> [[Text]]
-    go quote before opened line = case Text.uncons special of
+    go !quote !before !opened line = case Text.uncons special of
       Nothing -> ended command : [ended around | Open _ _ around <- opened]
       Just (letter, rest)
         | quote == Just letter -> go Nothing command opened rest

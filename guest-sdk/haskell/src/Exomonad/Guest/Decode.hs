@@ -18,7 +18,7 @@ hasLongNumber bytes = case ByteString.uncons (ByteString.dropWhile (\byte -> byt
   Nothing -> False
   Just (first, rest)
     | first == quote -> hasLongNumber (afterString rest)
-    | otherwise -> ByteString.length number > 400 || digits (exponentOf number) > 9 || hasLongNumber others
+    | otherwise -> ByteString.length number >= 400 || digits (exponentOf number) > 9 || hasLongNumber others
     where
       -- Without the sign and the first digit.
       (number, others) = ByteString.span (\byte -> isDigit byte || byte `ByteString.elem` "+-.eE") rest
