@@ -15,7 +15,7 @@ use crate::host::LIMITS;
 const CALL: &[u8] =
     br#"{"name":"repo_status","arguments":{},"context":{"role":"tl","callId":"bench"}}"#;
 const STATUS: &[u8] = br#"{"kind":"Success","payload":{"head":{"head":"branch","branch":"fix"},"staged":[],"unstaged":[{"path":"src/lib.rs","change":"modified"}],"untracked":[{"path":"notes.txt","change":"untracked"}],"conflicted":[],"isClean":false}}"#;
-const COMMITS: &[u8] = br#"{"kind":"Success","payload":{"commits":[{"id":"b1946ac92492d2347c6235b4d2611184000000ff","parents":[],"summary":"Fix it","message":"Fix it\n","author":{"name":"Ada","email":"ada@example.com","unixMillis":1767225600000,"offsetMinutes":0},"committer":{"name":"Ada","email":"ada@example.com","unixMillis":1767225600000,"offsetMinutes":0}}],"hasMore":true}}"#;
+const COMMITS: &[u8] = br#"{"kind":"Success","payload":{"commits":[{"id":"b1946ac92492d2347c6235b4d2611184000000ff","parents":[],"summary":"Fix it","body":"","author":{"name":"Ada","email":"ada@example.com","unixMillis":1767225600000,"offsetMinutes":0},"committer":{"name":"Ada","email":"ada@example.com","unixMillis":1767225600000,"offsetMinutes":0}}],"hasMore":true}}"#;
 const LOADS: usize = 15;
 
 /// Answers `repo_status`' two effects without looking.
@@ -134,7 +134,11 @@ async fn time(plugin: &Plugin, host: &Arc<dyn Host>, is_fresh: bool, calls: u32)
                 .await
         };
         match answered {
-            Ok(output) => assert!(output.bytes.windows(6).any(|part| part == b"Fix it")),
+            Ok(output) => assert!(
+                output.bytes.windows(6).any(|part| part == b"Fix it"),
+                "{}",
+                String::from_utf8_lossy(&output.bytes)
+            ),
             Err(error) => panic!("the call failed: {error}"),
         }
     }
