@@ -50,9 +50,10 @@ CMD ["serve"]
 # Last, so that nothing is built anew for a new version's name.
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="exomonad" \
       org.opencontainers.image.description="A host for WASM plugins that serve AI agents: the plugin decides, the host acts." \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.source="https://github.com/exomonad/exomonad" \
+      org.opencontainers.image.source="$SOURCE" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
