@@ -15,7 +15,7 @@
 /// implement each method; an `optional` one answers `not_configured` for the
 /// methods it does not implement.
 macro_rules! effects {
-    ($(
+    (@declare ($dollar:tt) $(
         $(#[doc = $service_doc:literal])*
         $mode:ident $service:ident = $Service:ident: $Trait:ident {
             $(
@@ -229,6 +229,25 @@ macro_rules! effects {
             }
         }
 
+        /// Hands a service's methods to a macro, as `method(Request) -> Answer;` each: for what implements
+        /// them all in one way.
+        ///
+        /// ```
+        /// use exomonad_schema::effects::clock::*;
+        /// use exomonad_schema::effects::Done;
+        ///
+        /// macro_rules! names {
+        ///     ($($method:ident($Request:ident) -> $Answer:ident;)*) => { [$(stringify!($method)),*] };
+        /// }
+        /// assert_eq!(exomonad_schema::methods!(clock names), ["now", "sleep"]);
+        /// ```
+        #[macro_export]
+        macro_rules! methods {
+            $(($service $dollar for_each:ident) => {
+                $dollar for_each! { $($method($Request) -> $Answer;)* }
+            };)*
+        }
+
         /// What [`for_each_effect`] calls, once per effect.
         pub trait EffectVisitor {
             /// Sees one effect as its request type.
@@ -268,6 +287,9 @@ macro_rules! effects {
     (@not_configured optional $Trait:ident) => {
         impl $Trait for NotConfigured {}
     };
+
+    // A macro that writes a macro needs a `$` that is not its own.
+    ($($table:tt)*) => { effects! { @declare ($) $($table)* } };
 }
 
 pub(crate) use effects;

@@ -32,25 +32,4 @@ macro_rules! pass_on {
     };
 }
 
-pass_on! {
-    get_branch(GitGetBranch) -> GitBranch;
-    get_worktree(GitGetWorktree) -> GitWorktree;
-    get_dirty_files(GitGetDirtyFiles) -> GitDirtyFiles;
-    get_recent_commits(GitGetRecentCommits) -> GitCommits;
-    status(GitStatus) -> GitStatusReport;
-    diff(GitDiff) -> GitDiffReport;
-    get_remote_url(GitGetRemoteUrl) -> GitRemoteUrl;
-    repo_info(GitRepoInfo) -> GitRepository;
-    create_branch(GitCreateBranch) -> GitNewBranch;
-    switch_branch(GitSwitchBranch) -> GitBranch;
-    stage(GitStage) -> GitStaged;
-    commit(GitCreateCommit) -> GitCommit;
-    push(GitPush) -> GitPushed;
-    fetch(GitFetch) -> GitFetched;
-    add_worktree(GitAddWorktree) -> GitWorktree;
-    remove_worktree(GitRemoveWorktree) -> Done;
-    stash(GitStash) -> GitStashed;
-    pop_stash(GitPopStash) -> GitPoppedStash;
-    list_stashes(GitListStashes) -> GitStashes;
-    create_tag(GitCreateTag) -> GitTag;
-}
+exomonad_schema::methods!(git pass_on);
