@@ -30,8 +30,6 @@ pub mod kv;
 pub mod log;
 mod open;
 pub mod random;
-mod roots;
-pub mod span;
 #[cfg(test)]
 mod test_call;
 

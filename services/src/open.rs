@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use exomonad_schema::Services;
+use exomonad_core::Services;
 
 use crate::docker::DockerConfigError;
 use crate::git::GitConfigError;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The services of a host. It answers effects by
-/// [`EffectHandler`](exomonad_schema::EffectHandler); events are had from
+/// [`EffectHandler`](exomonad_core::EffectHandler); events are had from
 /// `services.log.subscribe()`.
 pub type HostServices = Services<Log, Git, Kv, Clock, Random, Arc<Http>, GitHub, Docker>;
 
@@ -106,7 +106,8 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
 mod tests {
     use std::fs;
 
-    use exomonad_schema::{Bounds, EffectHandler, EffectKind, ErrorCode};
+    use exomonad_core::{Bounds, EffectHandler};
+    use exomonad_schema::{EffectKind, ErrorCode};
 
     use super::*;
     use crate::test_call::call;

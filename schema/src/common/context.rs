@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallId, RoleName};
+use crate::identity::{CallId, RoleName};
 
 /// What a guest knows of its call; it has no environment to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

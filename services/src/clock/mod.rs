@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exomonad_core::{CallContext, ClockService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::clock::{ClockNow, ClockTime, Sleep};
-use exomonad_schema::{CallContext, ClockService, EffectError};
 use jiff::Timestamp;
 
 /// Where the time comes from: the host, or a test.

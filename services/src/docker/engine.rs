@@ -8,7 +8,8 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use bollard::models::ContainerInspectResponse;
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -17,7 +18,7 @@ use super::config::{DockerConfig, DockerConfigError, Endpoint};
 use super::labels::Labels;
 use super::names;
 use super::task::Task;
-use crate::span;
+use exomonad_core::span;
 
 /// The client has a limit of its own for the head of an answer, in seconds. Ours are shorter or, for
 /// a `stop` with its grace, meant to be longer than what it would choose.

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use exomonad_schema::{CallContext, EffectError, EffectKind};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, EffectKind};
 
 use super::Docker;
 use super::engine::Session;

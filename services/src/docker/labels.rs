@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use exomonad_schema::{Bounds, EffectError};
+use exomonad_core::Bounds;
+use exomonad_schema::EffectError;
 
 use super::task::Task;
 

@@ -7,11 +7,12 @@ use bollard::query_parameters::{
     KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{
     DockerExit, DockerKill, DockerRemove, DockerStop, DockerWait,
 };
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerSummary as Listed, ContainerSummaryStateEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use exomonad_core::CallContext;
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::docker::{
     ContainerState, ContainerSummary, DockerContainers, DockerList,
 };
-use exomonad_schema::{CallContext, EffectError};
 
 use super::engine::Session;
 use super::inspect::{plain_name, sorted};

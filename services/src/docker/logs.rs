@@ -3,8 +3,9 @@
 use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::LogsOptionsBuilder;
+use exomonad_core::CallContext;
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::docker::{DockerLogs, DockerOutput};
-use exomonad_schema::{CallContext, EffectError};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 

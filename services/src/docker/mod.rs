@@ -57,6 +57,8 @@ mod volume;
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, DockerService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{
@@ -64,7 +66,6 @@ use exomonad_schema::effects::docker::{
     DockerImagePresent, DockerInspect, DockerKill, DockerList, DockerLogs, DockerOutput,
     DockerPull, DockerPulled, DockerRemove, DockerSpawn, DockerSpawned, DockerStop, DockerWait,
 };
-use exomonad_schema::{CallContext, DockerService, EffectError};
 
 pub use config::{DockerConfig, DockerConfigError};
 pub(crate) use inside::{Inside, Program};

@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 use bollard::models::{
     Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::docker::{Mount, MountKind};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::config::Endpoint;
 use super::engine::Session;
@@ -30,7 +31,7 @@ use super::labels::Labels;
 use super::owner::Owner;
 use super::task::Task;
 use super::{names, volume};
-use crate::roots::{Place, Roots};
+use exomonad_core::roots::{Place, Roots};
 
 /// Where the engine's sockets commonly are, besides where this one's is.
 const ENGINE_SOCKETS: [&str; 3] = [

@@ -23,10 +23,11 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptions, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::docker::{
     DockerPull, DockerSpawn, DockerSpawned, PortBinding, PortProtocol,
 };
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::engine::Session;

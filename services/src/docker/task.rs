@@ -4,11 +4,12 @@ use std::error::Error as _;
 use std::fmt::{Display, Write as _};
 
 use bollard::errors::Error as EngineError;
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode, RoleName};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::span;
+use exomonad_core::span;
 
 /// How much of the engine's own words a message holds.
 const MAX_WORDS: usize = 400;

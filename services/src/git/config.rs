@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 use super::Author;
 

@@ -9,7 +9,7 @@ use exomonad_schema::{EffectError, ErrorCode};
 use tokio::sync::Semaphore;
 
 use super::task::Task;
-use crate::span;
+use exomonad_core::span;
 
 /// Where jobs run.
 #[derive(Debug)]

@@ -71,9 +71,10 @@ mod write;
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
 pub use config::{GitConfig, GitConfigError};
 pub use write::Author;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::value::WorkingDir;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
 use super::job::{Job, Jobs};
 use super::open::Opened;

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use exomonad_schema::{Bounds, EffectError, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Repository, RepositoryOpenFlags};
 
 use super::admit::{self, Admitted};

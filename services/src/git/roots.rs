@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use exomonad_schema::{Bounds, EffectError, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::task::Task;
-pub(super) use crate::roots::{Place, Roots};
+pub(super) use exomonad_core::roots::{Place, Roots};
 
 /// Finds the folder a task works in.
 ///

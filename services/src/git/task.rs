@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 
+use exomonad_core::CallContext;
 use exomonad_schema::value::WorkingDir;
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode, RoleName};
+use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use git2::{ErrorClass, ErrorCode as Git2Code};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::span;
+use exomonad_core::span;
 
 /// An effect of a role in a folder.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Whether a role may reach a repository.
 
-use exomonad_schema::Bounds;
-use exomonad_schema::names::covers_repo;
+use exomonad_core::Bounds;
+use exomonad_core::patterns::matches_repo;
 use exomonad_schema::value::RepoName;
 
 /// Whether one of the role's patterns fits. Case does not matter, as on GitHub.
@@ -10,7 +10,7 @@ pub(crate) fn allow(bounds: &Bounds, repo: &RepoName) -> bool {
     bounds
         .repos
         .iter()
-        .any(|pattern| covers_repo(pattern, &repo))
+        .any(|pattern| matches_repo(pattern, &repo))
 }
 
 #[cfg(test)]

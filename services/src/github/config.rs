@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::base::{BadBase, Base};
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 /// Settings of the GitHub service.
 #[derive(Clone, Debug, PartialEq, Eq)]

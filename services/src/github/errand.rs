@@ -5,8 +5,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use exomonad_core::CallContext;
 use exomonad_schema::value::RepoName;
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode, RoleName};
+use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use http::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;

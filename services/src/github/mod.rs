@@ -55,6 +55,9 @@ mod wire;
 
 use std::sync::OnceLock;
 
+use exomonad_core::patterns::is_loopback;
+use exomonad_core::{CallContext, GitHubService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::github::{
     GitHubCheckRuns, GitHubCombinedStatus, GitHubComment, GitHubCommentIssue, GitHubCreateIssue,
@@ -64,8 +67,6 @@ use exomonad_schema::effects::github::{
     GitHubMergePr, GitHubPr, GitHubPrForBranch, GitHubPrs, GitHubRepo, GitHubRequestReviewers,
     GitHubReviewComments, GitHubReviewers, GitHubReviews, GitHubUpdateIssue, GitHubUpdatePr,
 };
-use exomonad_schema::names::is_loopback;
-use exomonad_schema::{CallContext, EffectError, GitHubService};
 use octocrab::Octocrab;
 use tokio::sync::Semaphore;
 

@@ -1,6 +1,7 @@
 //! GitHub's refusals, and which code of the contract each one is.
 
-use exomonad_schema::{EffectKind, ErrorCode, Secret};
+use exomonad_core::Secret;
+use exomonad_schema::{EffectKind, ErrorCode};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

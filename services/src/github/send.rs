@@ -1,9 +1,10 @@
 //! The one way from an effect to GitHub and back: bounds, token, time limit;
 //! then the cache, the request, retries and limits; then the answer.
 
+use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::value::RepoName;
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
+use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use octocrab::{OctoBody, Octocrab};
 use tracing::field::Empty;
@@ -16,7 +17,7 @@ use super::cache::{Known, Reply};
 use super::client::{self, Lost, Received};
 use super::errand::{Errand, Failure};
 use super::refusal::{Refusal, redact};
-use crate::span;
+use exomonad_core::span;
 
 /// How many redirects a request follows: a repository that was renamed over and over.
 const MAX_REDIRECTS: usize = 3;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 /// Limits of the HTTP service, and the secrets it fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 
 use super::address::{PrivateOnly, PublicOnly, is_public};
 use super::placeholder::Placeholders;
 use super::{Http, HttpConfig, HttpConfigError, HttpFailure, Incoming, Outgoing};
-use exomonad_schema::names::covers_host;
+use exomonad_core::patterns::matches_host;
 
 /// A client that speaks TLS by rustls with ring, follows no redirects and uses no proxy.
 pub(super) fn client(
@@ -154,7 +155,7 @@ impl Reach {
         if !bounds
             .hosts
             .iter()
-            .any(|pattern| covers_host(pattern, &host))
+            .any(|pattern| matches_host(pattern, &host))
         {
             return Err(HttpFailure::new(
                 ErrorCode::Forbidden,
@@ -174,7 +175,7 @@ impl Reach {
             || bounds
                 .private_hosts
                 .iter()
-                .any(|pattern| covers_host(pattern, &host));
+                .any(|pattern| matches_host(pattern, &host));
         if literal.is_some_and(|address| !is_public(address)) && !is_private {
             return Err(private(&host));
         }

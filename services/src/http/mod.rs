@@ -31,10 +31,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use exomonad_core::{Bounds, CallContext, HttpService};
 use exomonad_schema::effects::http::{HttpMethod, HttpRequest, HttpResponse};
-use exomonad_schema::{
-    Base64, Bounds, CallContext, EffectError, EffectKind, ErrorCode, HttpService,
-};
+use exomonad_schema::{Base64, EffectError, EffectKind, ErrorCode};
 use reqwest::{Client, Method};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -42,7 +41,7 @@ use tracing::{Instrument, Span};
 pub use address::is_public;
 pub use config::{HttpConfig, HttpConfigError, HttpSecret};
 
-use crate::span;
+use exomonad_core::span;
 
 /// Sends guests' requests. Cheap to share behind an `Arc`; connections are kept and shared.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 
 use super::{HttpFailure, HttpSecret};
-use exomonad_schema::names::covers_host;
+use exomonad_core::patterns::matches_host;
 
 const BEGIN: &str = "{{secret:";
 const END: &str = "}}";
@@ -70,7 +71,7 @@ impl<'a> Placeholders<'a> {
         if !secret
             .hosts
             .iter()
-            .any(|pattern| covers_host(pattern, host))
+            .any(|pattern| matches_host(pattern, host))
         {
             return Err(forbidden(format!(
                 "the secret `{name}` is not for {host}; `secret.{name}.hosts` in exomonad.toml lists what it is for"
@@ -155,7 +156,7 @@ impl<'a> Placeholders<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use exomonad_schema::Secret;
+    use exomonad_core::Secret;
 
     fn secrets() -> BTreeMap<String, HttpSecret> {
         let secret = |value: &str, host: &str| HttpSecret {

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 /// A server that notes what it is sent and answers each request with the next of these texts, the last
 /// one for ever. `PORT` in them is its own port.

@@ -34,9 +34,10 @@ mod migrations;
 mod pool;
 mod store;
 
+use exomonad_core::{CallContext, KvService};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvEntry, KvGet, KvKeys, KvList, KvSet};
-use exomonad_schema::{CallContext, EffectError, EffectKind, KvService};
+use exomonad_schema::{EffectError, EffectKind};
 
 pub use config::{FILE_NAME, KvConfig};
 pub use error::{KvOpenError, StoreError};

@@ -14,9 +14,10 @@ mod one_line;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use exomonad_core::{CallContext, LogService};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::log::{EmitEvent, Log as Line, LogLevel};
-use exomonad_schema::{CallContext, EffectError, ErrorCode, LogService, RawJson};
+use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use tokio::sync::broadcast;
 
 pub use event::Event;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use exomonad_schema::CallContext;
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::OnRepository;
 use exomonad_services::{Git, GitConfig};
 

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
-use exomonad_schema::CallContext;
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::OnRepository;
 use exomonad_schema::value::WorkingDir;
 use exomonad_services::{Docker, DockerConfig, Git, GitConfig};

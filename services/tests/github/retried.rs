@@ -1,6 +1,7 @@
 //! What is sent again, and what never is.
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 
 use crate::server::{Answer, Server};
 use crate::service::*;

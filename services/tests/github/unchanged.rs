@@ -1,6 +1,7 @@
 //! Conditional requests, redirects and the headers that go along.
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 
 use crate::server::{Answer, Server};
 use crate::service::*;
@@ -16,7 +17,7 @@ async fn what_is_unchanged_is_asked_for_conditionally_and_told_from_memory() {
     .await;
     let github = github(&server.url);
     let list = || github.list_issues(&CALL, request(r#"{"repo":"acme/web"}"#));
-    static CALL: std::sync::LazyLock<exomonad_schema::CallContext> = std::sync::LazyLock::new(call);
+    static CALL: std::sync::LazyLock<exomonad_core::CallContext> = std::sync::LazyLock::new(call);
     for wanted in [
         "of request 0",
         "of request 0",

@@ -5,8 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use exomonad_benches::measure::{Rival, in_turns, micros};
+use exomonad_core::{Bounds, CallContext, ClockService};
+use exomonad_schema::CallId;
 use exomonad_schema::effects::clock::ClockNow;
-use exomonad_schema::{Bounds, CallContext, CallId, ClockService};
 use exomonad_services::Clock;
 
 use super::served::{Home, Served, request};

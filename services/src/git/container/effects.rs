@@ -1,8 +1,9 @@
 //! The effects, each in its own room.
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
 use super::info::{self, AskedWorktrees};
 use super::place::Place;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::git::OnRepository;
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::InContainer;
 use super::facts::{AskedFacts, Facts};

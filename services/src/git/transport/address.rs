@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use exomonad_schema::names::{covers_host, is_loopback};
+use exomonad_core::patterns::{is_loopback, matches_host};
 use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::git::GitConfig;
@@ -240,7 +240,7 @@ fn check_host(task: &Task, config: &GitConfig, host: &str, place: &str) -> Resul
 
 /// Whether a list names a host.
 fn is_listed(list: &[String], host: &str) -> bool {
-    list.iter().any(|pattern| covers_host(pattern, host))
+    list.iter().any(|pattern| matches_host(pattern, host))
 }
 
 #[cfg(test)]

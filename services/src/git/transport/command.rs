@@ -18,7 +18,7 @@ use super::shadow::Shadow;
 use super::token;
 use crate::git::GitConfig;
 use crate::git::task::Task;
-use crate::span;
+use exomonad_core::span;
 
 /// How much of what git says is kept, of each of its two streams.
 const MAX_OUTPUT: usize = 256 << 10;

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitFetch, GitFetched, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, EffectKind};
+use exomonad_schema::{EffectError, EffectKind};
 use git2::Oid;
 
 use super::address::Address;

@@ -27,8 +27,9 @@ pub(super) mod push;
 pub(super) mod shadow;
 mod token;
 
+use exomonad_core::CallContext;
 use exomonad_schema::value::RepoName;
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 pub(super) use fetch::fetch;
 pub(super) use push::push;

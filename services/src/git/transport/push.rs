@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitPush, GitPushed, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::{ObjectType, Oid};
 
 use super::address::Address;

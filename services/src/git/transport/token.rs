@@ -1,6 +1,7 @@
 //! How the host's token is sent to git servers.
 
-use exomonad_schema::{Base64, Secret};
+use exomonad_core::Secret;
+use exomonad_schema::Base64;
 
 /// The value of an `Authorization` header (RFC 7617).
 pub(super) fn basic(token: &Secret, user: &str) -> String {

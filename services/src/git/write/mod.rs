@@ -40,7 +40,8 @@ mod worktree;
 
 use std::path::{Path, PathBuf};
 
-use exomonad_schema::{Bounds, EffectError};
+use exomonad_core::Bounds;
+use exomonad_schema::EffectError;
 use git2::Repository;
 
 pub use author::Author;

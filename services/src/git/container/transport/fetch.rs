@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitFetch, GitFetched, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
 use super::{AskedRemote, too_large};

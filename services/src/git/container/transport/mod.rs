@@ -21,7 +21,8 @@ mod push;
 pub(super) use fetch::fetch;
 pub(super) use push::push;
 
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::info;
 use super::place::Place;

@@ -1,7 +1,8 @@
 //! Push.
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitPush, GitPushed};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
 use super::{AskedRemote, too_large};

@@ -17,9 +17,10 @@ pub(super) use stage::stage;
 pub(super) use stash::{list as list_stashes, pop as pop_stash, save as stash};
 pub(super) use worktree::{add as add_worktree, remove as remove_worktree};
 
+use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::git::OnRepository;
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::InContainer;
 use super::facts::Facts;

@@ -3,7 +3,7 @@
 use exomonad_schema::EffectKind;
 
 use super::*;
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 fn look(raw: &str) -> Result<Address, ErrorCode> {
     let config = GitConfig {
