@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use exomonad_engine::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::{Bounds, CallContext, EffectHandler, EffectKind, EncodedAnswer, Service};
 use exomonad_services::Http;
-use exomonad_services::http::Outgoing;
+use exomonad_services::http::OutgoingRequest;
 
 use crate::role::RoleSettings;
 
@@ -124,7 +124,7 @@ pub async fn fetch(
 ) -> Result<HttpResponse, HttpError> {
     let failed = |reason: String| HttpError::Failed(reason);
     let method = request.method.as_deref().unwrap_or("GET");
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         method: method
             .to_ascii_uppercase()
             .parse()
