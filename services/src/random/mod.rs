@@ -6,8 +6,8 @@ use exomonad_schema::{Base64, EffectError, ErrorCode};
 
 /// The random service. Bytes come straight from the operating system's
 /// generator, so there is no state that a copy of the process could repeat. At
-/// most 64 KiB are asked for at once, which takes less than handing the work to
-/// another thread would.
+/// most 64 KiB are requested at once, which takes less time than handing the work
+/// to another thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 

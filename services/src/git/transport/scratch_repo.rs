@@ -1,4 +1,4 @@
-//! The repository that git is shown in place of the real one.
+//! A scratch repository, in which git runs in place of the real one.
 //!
 //! `git` obeys the configuration of the repository it runs in: it would rewrite
 //! URLs, go through a proxy, ask a credential helper, run hooks. So it runs in
@@ -14,50 +14,50 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Oid, Repository};
 use tempfile::TempDir;
 
-use crate::git::open::Opened;
-use crate::git::task::Task;
+use crate::git::effect_context::EffectContext;
+use crate::git::open::OpenRepo;
 
 /// References by their full names, which need not be text.
 pub(in crate::git) type References = BTreeMap<Vec<u8>, Oid>;
 
 /// A bare repository in a temporary folder, removed with it.
 #[derive(Debug)]
-pub(in crate::git) struct Shadow {
+pub(in crate::git) struct ScratchRepo {
     folder: TempDir,
     objects: PathBuf,
 }
 
-impl Shadow {
-    /// Makes one that shares the objects of `opened` and has these references.
+impl ScratchRepo {
+    /// Creates one that shares the objects of `opened` and has these references.
     pub(in crate::git) fn new(
-        opened: &Opened,
+        repo: &OpenRepo,
         references: &References,
     ) -> Result<Self, EffectError> {
-        make(references)
-            .and_then(|mut shadow| {
-                shadow.objects = opened.common_dir().join("objects");
-                let shallow = opened.common_dir().join("shallow");
+        create(references)
+            .and_then(|mut scratch| {
+                scratch.objects = repo.common_dir().join("objects");
+                let shallow = repo.common_dir().join("shallow");
                 if shallow.is_file() {
-                    fs::copy(shallow, shadow.git_dir().join("shallow"))?;
+                    fs::copy(shallow, scratch.git_dir().join("shallow"))?;
                 }
-                Ok(shadow)
+                Ok(scratch)
             })
-            .map_err(|error| failed(opened.task(), &error))
+            .map_err(|error| failed(repo.context(), &error))
     }
 
-    /// Makes one with a store of its own, in which there is nothing yet.
-    pub(in crate::git) fn empty(task: &Task) -> Result<Self, EffectError> {
-        make(&References::new()).map_err(|error| failed(task, &error))
+    /// Creates one with an empty object store of its own.
+    pub(in crate::git) fn empty(context: &EffectContext) -> Result<Self, EffectError> {
+        create(&References::new()).map_err(|error| failed(context, &error))
     }
 
-    /// Cuts history off at those of these commits that are in its own store.
+    /// Cuts history off at those of these commits that are in its object store.
     pub(in crate::git) fn cut_off_at(
         &self,
-        task: &Task,
+        context: &EffectContext,
         commits: &[String],
     ) -> Result<(), EffectError> {
-        let repository = self.open(task)?;
-        let objects = repository.odb().map_err(|error| task.git(&error))?;
+        let repository = self.open(context)?;
+        let objects = repository.odb().map_err(|error| context.git(&error))?;
         let is_here = |id: &&String| Oid::from_str(id).is_ok_and(|id| objects.exists(id));
         let mut here: Vec<_> = commits.iter().filter(is_here).collect();
         here.sort();
@@ -69,12 +69,12 @@ impl Shadow {
             .into_iter()
             .flat_map(|id| [id.as_str(), "\n"])
             .collect();
-        fs::write(self.git_dir().join("shallow"), lines).map_err(|error| failed(task, &error))
+        fs::write(self.git_dir().join("shallow"), lines).map_err(|error| failed(context, &error))
     }
 
     /// Opens it.
-    pub(in crate::git) fn open(&self, task: &Task) -> Result<Repository, EffectError> {
-        Repository::open_bare(self.git_dir()).map_err(|error| task.git(&error))
+    pub(in crate::git) fn open(&self, context: &EffectContext) -> Result<Repository, EffectError> {
+        Repository::open_bare(self.git_dir()).map_err(|error| context.git(&error))
     }
 
     pub(in crate::git) fn git_dir(&self) -> &Path {
@@ -90,20 +90,23 @@ impl Shadow {
         fs::read(self.git_dir().join("shallow")).ok()
     }
 
-    /// What git has made of the references.
-    pub(in crate::git) fn references(&self, task: &Task) -> Result<References, EffectError> {
-        all(&self.open(task)?).map_err(|error| task.git(&error))
+    /// The references, as git has left them.
+    pub(in crate::git) fn references(
+        &self,
+        context: &EffectContext,
+    ) -> Result<References, EffectError> {
+        all(&self.open(context)?).map_err(|error| context.git(&error))
     }
 }
 
-fn failed(task: &Task, error: &io::Error) -> EffectError {
-    task.error(
+fn failed(context: &EffectContext, error: &io::Error) -> EffectError {
+    context.error(
         ErrorCode::Unavailable,
         format_args!("a temporary folder cannot be made: {error}; check that the disk has room"),
     )
 }
 
-fn make(references: &References) -> io::Result<Shadow> {
+fn create(references: &References) -> io::Result<ScratchRepo> {
     let folder = tempfile::Builder::new().prefix("exomonad-git-").tempdir()?;
     let path = folder.path();
     fs::create_dir(path.join("objects"))?;
@@ -121,19 +124,19 @@ fn make(references: &References) -> io::Result<Shadow> {
         packed.push(b'\n');
     }
     fs::write(path.join("packed-refs"), packed)?;
-    Ok(Shadow {
+    Ok(ScratchRepo {
         objects: path.join("objects"),
         folder,
     })
 }
 
-/// The references of the repository whose objects are there.
-pub(in crate::git) fn references_of(opened: &Opened) -> Result<References, EffectError> {
-    let repository = opened.repository();
-    let fail = |error: git2::Error| opened.git_error(&error);
+/// The references of a repository whose objects exist.
+pub(in crate::git) fn references_of(repo: &OpenRepo) -> Result<References, EffectError> {
+    let repository = repo.git2();
+    let fail = |error: git2::Error| repo.git_error(&error);
     let objects = repository.odb().map_err(fail)?;
     let mut references = all(repository).map_err(fail)?;
-    // git would stop at one that is broken.
+    // git would stop at a broken one.
     references.retain(|_, id| objects.exists(*id));
     Ok(references)
 }
@@ -141,7 +144,7 @@ pub(in crate::git) fn references_of(opened: &Opened) -> Result<References, Effec
 fn all(repository: &Repository) -> Result<References, git2::Error> {
     let mut references = References::new();
     for reference in repository.references()? {
-        // One that names another is there under that name.
+        // A symbolic one is there under its target's name.
         let Ok(reference) = reference else { continue };
         if let Some(id) = reference.target() {
             references.insert(reference.name_bytes().to_vec(), id);

@@ -1,4 +1,4 @@
-//! Which effect is being performed, for whom, and how its failures are told.
+//! The context of one effect: its kind, its role, its folder, and its errors.
 
 use std::fmt::Display;
 
@@ -13,14 +13,14 @@ use exomonad_core::span;
 
 /// An effect of a role in a folder.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
+pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
     working_dir: String,
     container: Option<String>,
 }
 
-impl Task {
+impl EffectContext {
     pub(super) fn new(kind: EffectKind, call: &CallContext, working_dir: &WorkingDir) -> Self {
         Self {
             kind,
@@ -40,7 +40,7 @@ impl Task {
         self.kind
     }
 
-    /// What a trace shows of the work: by libgit2 in here, or by a program that talks to a remote.
+    /// The trace span of the work: by libgit2 in here, or by a program that talks to a remote.
     pub(super) fn span(&self, by: &str, kind: &str) -> Span {
         tracing::info_span!(
             target: span::TARGET,
@@ -73,8 +73,8 @@ impl Task {
         )
     }
 
-    /// Something lies where the role may not read. Only what the guest itself
-    /// named is told, never where it leads.
+    /// Something is where the role may not read. The message has the guest's own
+    /// path, never its target.
     pub(super) fn forbidden(&self, what: impl Display) -> EffectError {
         self.error(
             ErrorCode::Forbidden,
@@ -102,7 +102,7 @@ impl Task {
         )
     }
 
-    /// What libgit2 could not do, as an error of the contract.
+    /// Maps an error of libgit2 to the contract's.
     pub(super) fn git(&self, error: &git2::Error) -> EffectError {
         let message = error.message();
         match (error.code(), error.class()) {
@@ -165,20 +165,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_a_foreign_configuration_file_does_not_reach_the_guest() {
+    fn a_line_of_a_foreign_configuration_file_is_not_quoted() {
         let raw = git2::Error::new(
             Git2Code::GenericError,
             ErrorClass::Config,
             "failed to parse config file: root:x:0:0 (in /etc/passwd:1)",
         );
-        let error = Task::for_tests(EffectKind::GitStatus).git(&raw);
+        let error = EffectContext::for_tests(EffectKind::GitStatus).git(&raw);
         assert_eq!(error.code, ErrorCode::Unsupported);
         assert!(!error.message.contains("passwd"), "{error}");
     }
 
     #[test]
-    fn a_refusal_names_the_folder_and_the_key_that_would_allow_it() {
-        let error = Task::for_tests(EffectKind::GitDiff).forbidden("this folder is");
+    fn a_forbidden_error_names_the_folder_and_the_key_that_would_allow_it() {
+        let error = EffectContext::for_tests(EffectKind::GitDiff).forbidden("this folder is");
         assert_eq!(error.code, ErrorCode::Forbidden);
         assert_eq!(
             error.message,

@@ -1,16 +1,16 @@
-//! The repository around a folder: where it is, and what is checked out.
+//! The repository around a folder: its folders and its HEAD.
 
 use exomonad_schema::effects::git::{GitBranch, GitHead};
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::failure;
-use super::script::{Answers, Script, Step};
+use super::git_error;
+use super::script::{Script, Step, StepOutputs};
+use crate::git::effect_context::EffectContext;
 use crate::git::head::short_name;
-use crate::git::task::Task;
 
-/// What a repository consists of.
+/// Folders and HEAD of a repository.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct RepoInfo {
     /// The absolute git folder of this worktree.
     pub(super) git_dir: String,
     /// The absolute git folder that all worktrees share.
@@ -23,9 +23,9 @@ pub(super) struct Facts {
     pub(super) commit: Option<String>,
 }
 
-/// The steps that tell.
+/// The steps that read it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AskedFacts {
+pub(super) struct RepoInfoQuery {
     folders: Step,
     format: Step,
     top: Step,
@@ -34,7 +34,7 @@ pub(super) struct AskedFacts {
     is_there: Step,
 }
 
-/// Whether something that should be a repository is here or above.
+/// Succeeds if something that should be a repository is here or above.
 const IS_THERE: &str = r#"d=$PWD
 while :; do
     [ -e "$d/.git" ] && exit 0
@@ -43,8 +43,8 @@ while :; do
     d=${d%/*}
 done"#;
 
-impl AskedFacts {
-    pub(super) fn ask(script: &mut Script) -> Self {
+impl RepoInfoQuery {
+    pub(super) fn add_steps(script: &mut Script) -> Self {
         Self {
             folders: script.git([
                 "rev-parse",
@@ -62,61 +62,64 @@ impl AskedFacts {
 
     /// # Errors
     /// `not_found` without a repository, `unsupported` for one that is damaged.
-    pub(super) fn read(self, task: &Task, answers: &Answers) -> Result<Facts, EffectError> {
-        let said = &answers[self.folders];
-        if !said.is_success() {
-            let is_none = said.stderr.contains("not a git repository");
-            return Err(match (is_none, answers[self.is_there].is_success()) {
-                (true, false) => task.error(
+    pub(super) fn read(
+        self,
+        context: &EffectContext,
+        outputs: &StepOutputs,
+    ) -> Result<RepoInfo, EffectError> {
+        let output = &outputs[self.folders];
+        if !output.is_success() {
+            let is_none = output.stderr.contains("not a git repository");
+            return Err(match (is_none, outputs[self.is_there].is_success()) {
+                (true, false) => context.error(
                     ErrorCode::NotFound,
                     "no git repository here or above, in the container; run `git init`, or name a \
                      folder in a repository",
                 ),
-                (true, true) => {
-                    task.damaged("there is a git folder, but no valid HEAD, objects and refs in it")
-                }
-                _ => failure::of(task, said),
+                (true, true) => context
+                    .damaged("there is a git folder, but no valid HEAD, objects and refs in it"),
+                _ => git_error::from_output(context, output),
             });
         }
-        let folders = said.line();
+        let folders = output.line();
         let (Some((git_dir, common_dir)), true) =
             (folders.split_once('\n'), folders.lines().count() == 2)
         else {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Unsupported,
                 "the path of the repository holds a line's end; move it elsewhere",
             ));
         };
-        let format = answers[self.format].line();
+        let format = outputs[self.format].line();
         if format != "sha1" {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Unsupported,
                 format_args!("git says: the object format is {format:?}; only sha1 is supported"),
             ));
         }
-        let top = &answers[self.top];
+        let top = &outputs[self.top];
         let work_dir = match top.code {
             0 => Some(top.line()),
             _ if top.stderr.contains("must be run in a work tree") => None,
-            _ => return Err(failure::of(task, top)),
+            _ => return Err(git_error::from_output(context, top)),
         };
-        let reference = match &answers[self.reference] {
-            said if said.is_success() => Some(said.stdout.trim_ascii_end().to_vec()),
-            said if said.code == 1 => None,
-            said => return Err(failure::of(task, said)),
+        let reference = match &outputs[self.reference] {
+            output if output.is_success() => Some(output.stdout.trim_ascii_end().to_vec()),
+            output if output.code == 1 => None,
+            output => return Err(git_error::from_output(context, output)),
         };
-        let commit = &answers[self.commit];
+        let commit = &outputs[self.commit];
         let commit = match commit.code {
             0 => Some(commit.line()),
             _ if commit.stderr.contains("broken") => {
-                return Err(task.damaged("the branch that is checked out holds no commit's id"));
+                return Err(context.damaged("the branch that is checked out holds no commit's id"));
             }
             _ => None,
         };
         if reference.is_none() && commit.is_none() {
-            return Err(task.damaged("HEAD is missing"));
+            return Err(context.damaged("HEAD is missing"));
         }
-        Ok(Facts {
+        Ok(RepoInfo {
             git_dir: git_dir.to_owned(),
             common_dir: common_dir.to_owned(),
             work_dir,
@@ -126,8 +129,8 @@ impl AskedFacts {
     }
 }
 
-impl Facts {
-    /// What is checked out.
+impl RepoInfo {
+    /// HEAD, as an answer.
     pub(super) fn head(&self) -> GitBranch {
         GitBranch {
             head: match (&self.reference, &self.commit) {
@@ -144,11 +147,11 @@ impl Facts {
     ///
     /// # Errors
     /// `unsupported` when the repository is bare.
-    pub(super) fn work_dir(&self, task: &Task) -> Result<&str, EffectError> {
-        self.work_dir.as_deref().ok_or_else(|| task.bare())
+    pub(super) fn work_dir(&self, context: &EffectContext) -> Result<&str, EffectError> {
+        self.work_dir.as_deref().ok_or_else(|| context.bare())
     }
 
-    /// Whether this is a worktree made by `git worktree add`.
+    /// True for a worktree made by `git worktree add`.
     pub(super) fn is_linked(&self) -> bool {
         self.git_dir != self.common_dir
     }

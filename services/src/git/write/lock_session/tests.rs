@@ -1,28 +1,28 @@
-//! Locks that are held, lost, left and another's.
+//! Locks that are held, lost, stale and foreign.
 
 use exomonad_schema::EffectKind;
 
 use super::*;
 
-fn task() -> Task {
-    Task::for_tests(EffectKind::GitCreateCommit)
+fn context() -> EffectContext {
+    EffectContext::for_tests(EffectKind::GitCreateCommit)
 }
 
-fn session(common_dir: &Path) -> Session {
-    let mut session = Session::begin(&task(), common_dir).unwrap();
+fn session(common_dir: &Path) -> LockSession {
+    let mut session = LockSession::begin(&context(), common_dir).unwrap();
     session.patience = Duration::from_millis(50);
     session
 }
 
 #[test]
-fn a_lock_is_there_while_it_is_held_and_leaves_nothing() {
+fn a_lock_file_exists_while_the_lock_is_held_and_not_after() {
     let dir = tempfile::tempdir().unwrap();
     let index = dir.path().join("index");
     let session = session(dir.path());
     let job = Job::for_tests();
-    let lock = session.lock(&task(), &job, &index).unwrap();
+    let lock = session.lock(&context(), &job, &index).unwrap();
     assert!(dir.path().join("index.lock").is_file());
-    lock.write(&task(), b"new").unwrap();
+    lock.write(&context(), b"new").unwrap();
     assert_eq!(fs::read(&index).unwrap(), b"new");
     drop(session);
     let left: Vec<_> = fs::read_dir(dir.path().join(FOLDER)).unwrap().collect();
@@ -31,14 +31,14 @@ fn a_lock_is_there_while_it_is_held_and_leaves_nothing() {
 }
 
 #[test]
-fn a_lock_of_somebody_else_stays_whatever_its_age_or_text() {
+fn a_foreign_lock_stays_whatever_its_content() {
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path());
-    for content in [&b""[..], b"DIRC", &[b'x'; MARK.len()]] {
+    for content in [&b""[..], b"DIRC", &[b'x'; LOCK_CONTENT.len()]] {
         let lock = dir.path().join("index.lock");
         fs::write(&lock, content).unwrap();
         let error = session
-            .lock(&task(), &Job::for_tests(), &dir.path().join("index"))
+            .lock(&context(), &Job::for_tests(), &dir.path().join("index"))
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable);
         assert!(error.message.contains("index.lock"), "{error}");
@@ -47,14 +47,14 @@ fn a_lock_of_somebody_else_stays_whatever_its_age_or_text() {
 }
 
 #[test]
-fn a_lock_of_ours_stays_while_its_holder_lives_and_goes_when_it_is_dead() {
+fn a_lock_of_ours_stays_while_its_process_lives_and_is_removed_when_it_is_dead() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("HEAD");
     let job = Job::for_tests();
     let live = session(dir.path());
-    let held = live.lock(&task(), &job, &target).unwrap();
+    let held = live.lock(&context(), &job, &target).unwrap();
     let second = session(dir.path());
-    let error = second.lock(&task(), &job, &target).unwrap_err();
+    let error = second.lock(&context(), &job, &target).unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
 
     // What a killed process leaves: the files, and no kernel lock.
@@ -70,36 +70,38 @@ fn a_lock_of_ours_stays_while_its_holder_lives_and_goes_when_it_is_dead() {
     drop(session(dir.path()));
     assert!(!dir.path().join("HEAD.lock").exists());
     assert!(!dir.path().join("exomonad/session-0").exists());
-    assert!(second.lock(&task(), &job, &target).is_ok());
+    assert!(second.lock(&context(), &job, &target).is_ok());
 }
 
 #[test]
-fn a_lock_that_was_taken_away_is_noticed_and_its_successor_stays() {
+fn a_removed_lock_is_noticed_and_its_successor_stays() {
     let dir = tempfile::tempdir().unwrap();
     let session = session(dir.path());
     let target = dir.path().join("index");
-    let lock = session.lock(&task(), &Job::for_tests(), &target).unwrap();
+    let lock = session
+        .lock(&context(), &Job::for_tests(), &target)
+        .unwrap();
     fs::remove_file(dir.path().join("index.lock")).unwrap();
     fs::write(dir.path().join("index.lock"), "another's").unwrap();
-    let error = lock.write(&task(), b"new").unwrap_err();
+    let error = lock.write(&context(), b"new").unwrap_err();
     assert_eq!(error.code, ErrorCode::Conflict);
     assert!(!target.exists());
     assert!(dir.path().join("index.lock").exists());
 }
 
 #[test]
-fn a_session_that_is_being_made_is_not_taken_for_dead() {
+fn a_session_that_is_being_created_is_not_taken_for_stale() {
     let dir = tempfile::tempdir().unwrap();
     drop(session(dir.path()));
     let sessions = dir.path().join(FOLDER);
-    // Another host in the middle of making one: the folder is there, its owner is not yet.
-    let making = make_alone(&task(), &sessions).unwrap();
+    // Another host is creating one: the folder is there, its owner file is not yet.
+    let sessions_lock = lock_sessions(&context(), &sessions).unwrap();
     let folder = sessions.join("session-1");
     fs::create_dir(&folder).unwrap();
-    let error = Session::begin(&task(), dir.path()).unwrap_err();
+    let error = LockSession::begin(&context(), dir.path()).unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(folder.exists());
-    drop(making);
+    drop(sessions_lock);
     drop(session(dir.path()));
     assert!(!folder.exists());
 }

@@ -1,18 +1,17 @@
-//! Git's lock files, taken in a way that tells afterwards whose they were.
+//! Git's lock files, taken so that stale ones can be recognized.
 //!
-//! Git guards a file by creating `<file>.lock` beside it. When its maker dies,
-//! the lock stays, and nobody can say whether it is still meant. Here every
-//! lock of one write is a hard link to one file, the session's `owner`, on which
+//! Git guards a file by creating `<file>.lock` beside it. When its owner dies,
+//! the lock stays, and looks like one that is held. Here every lock of one write is a hard link to one file, the session's `owner`, on which
 //! the host holds a kernel lock (`flock`). The kernel lets go when the process
-//! dies, however it dies and in whatever container it ran. So a lock is
+//! dies, also in another container. So a lock is
 //!
 //! - **ours** when it holds our text, from its first moment on, since a link
 //!   appears with its content;
-//! - **dead** when the kernel lock on it can be had.
+//! - **stale** when the kernel lock on it can be taken.
 //!
-//! Only a lock that is both is ever removed. A session writes down which locks
-//! it is about to take, so that the next write to the repository can clear all
-//! that a killed one left, not only what is in its own way.
+//! Only a lock that is both is ever removed. A session records the locks that
+//! it is about to take, so that the next write to the repository can remove all
+//! that a killed one left, not only those it needs itself.
 //!
 //! New content never goes into the lock: it is written in the session's folder
 //! and renamed into place while the lock is held. A host killed between two
@@ -26,18 +25,18 @@ use std::time::{Duration, Instant};
 
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::dead;
 pub(super) use super::lock::Lock;
-use crate::git::job::Job;
-use crate::git::task::Task;
+use super::stale_locks;
+use crate::git::blocking::Job;
+use crate::git::effect_context::EffectContext;
 
-/// The content of every lock of ours.
-pub(super) const MARK: &[u8] = b"exomonad holds this lock while its process lives\n";
+/// The content of every lock file of ours.
+pub(super) const LOCK_CONTENT: &[u8] = b"exomonad holds this lock while its process lives\n";
 
-/// How long to wait for a lock of another program.
+/// Time to wait for a lock of another program.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How long until the next look at it.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The folder, in the git folder that all worktrees share, that holds the sessions.
@@ -45,7 +44,7 @@ const FOLDER: &str = "exomonad";
 
 /// One write to one repository, for as long as it holds locks.
 #[derive(Debug)]
-pub(in crate::git) struct Session {
+pub(in crate::git) struct LockSession {
     common_dir: PathBuf,
     folder: PathBuf,
     /// Holds the kernel lock; never read.
@@ -54,35 +53,35 @@ pub(in crate::git) struct Session {
     patience: Duration,
 }
 
-impl Session {
-    /// Begins a write, after clearing up what killed ones left.
+impl LockSession {
+    /// Begins a write, after removing what killed ones left.
     ///
     /// # Errors
     /// `unavailable` when the git folder cannot be written.
-    pub(super) fn begin(task: &Task, common_dir: &Path) -> Result<Self, EffectError> {
+    pub(super) fn begin(context: &EffectContext, common_dir: &Path) -> Result<Self, EffectError> {
         let fail = |error: io::Error| {
-            task.error(
+            context.error(
                 ErrorCode::Unavailable,
                 format_args!("the git folder cannot be written: {error}; check who owns it and that the disk has room"),
             )
         };
         let sessions = common_dir.join(FOLDER);
         if sessions.is_symlink() {
-            return Err(task.forbidden("a link in the git folder leads"));
+            return Err(context.forbidden("a link in the git folder leads"));
         }
         fs::create_dir_all(&sessions).map_err(fail)?;
-        // Another host must not take a session for dead that is only being made.
-        let _making = make_alone(task, &sessions)?;
-        dead::clear(common_dir, &sessions);
+        // Another host must not take a session for stale that is only being created.
+        let _sessions_lock = lock_sessions(context, &sessions)?;
+        stale_locks::clean_up(common_dir, &sessions);
         let name = getrandom::u64().map_err(|error| {
-            EffectError::internal(format!("{}: no randomness: {error}", task.kind()))
+            EffectError::internal(format!("{}: no randomness: {error}", context.kind()))
         })?;
         let folder = sessions.join(format!("session-{name:016x}"));
         fs::create_dir(&folder).map_err(fail)?;
         let begun = (|| {
             let mut owner = File::create_new(folder.join("owner"))?;
             owner.lock()?;
-            owner.write_all(MARK)?;
+            owner.write_all(LOCK_CONTENT)?;
             let identity = identity(&owner.metadata()?);
             Ok((owner, identity))
         })();
@@ -95,7 +94,7 @@ impl Session {
                 patience: PATIENCE,
             }),
             Err(error) => {
-                // What is left behind is an empty folder, harmless to all.
+                // An empty folder that is left behind is harmless.
                 let _ = fs::remove_dir_all(&folder);
                 Err(fail(error))
             }
@@ -107,14 +106,14 @@ impl Session {
         &self.folder
     }
 
-    /// Takes the lock of `target`, a file in the common git folder, waiting a
-    /// little while another program has it.
+    /// Takes the lock of `target`, a file in the common git folder; waits a
+    /// moment while another program has it.
     ///
     /// # Errors
     /// `unavailable` when the other one keeps it.
     pub(super) fn lock(
         &self,
-        task: &Task,
+        context: &EffectContext,
         job: &Job,
         target: &Path,
     ) -> Result<Lock<'_>, EffectError> {
@@ -124,7 +123,7 @@ impl Session {
             .unwrap_or(&path)
             .to_owned();
         let fail = |error: io::Error| {
-            task.error(
+            context.error(
                 ErrorCode::Unavailable,
                 format_args!("{name:?} in the git folder cannot be locked: {error}"),
             )
@@ -132,7 +131,7 @@ impl Session {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
         }
-        self.write_down(&name).map_err(fail)?;
+        self.record_lock(&name).map_err(fail)?;
         let started = Instant::now();
         loop {
             match fs::hard_link(self.folder.join("owner"), &path) {
@@ -142,10 +141,10 @@ impl Session {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(fail(error)),
             }
-            job.check(task)?;
-            if !dead::remove_lock(&path) {
+            job.check(context)?;
+            if !stale_locks::remove_if_stale(&path) {
                 if started.elapsed() > self.patience {
-                    return Err(task.error(
+                    return Err(context.error(
                         ErrorCode::Unavailable,
                         format_args!(
                             "another program has the repository locked ({name:?} in the git folder); \
@@ -158,7 +157,7 @@ impl Session {
         }
     }
 
-    fn write_down(&self, lock: &Path) -> io::Result<()> {
+    fn record_lock(&self, lock: &Path) -> io::Result<()> {
         use std::os::unix::ffi::OsStrExt;
         let mut list = OpenOptions::new()
             .append(true)
@@ -168,18 +167,18 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for LockSession {
     fn drop(&mut self) {
-        // What cannot be removed now the next session will find dead.
+        // The next session will find stale what cannot be removed now.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Waits until no other host clears up or makes a session here; until the file is dropped.
-fn make_alone(task: &Task, sessions: &Path) -> Result<File, EffectError> {
+/// Locks the sessions' folder against other hosts, until the file is dropped.
+fn lock_sessions(context: &EffectContext, sessions: &Path) -> Result<File, EffectError> {
     let started = Instant::now();
     let fail = |what: &dyn std::fmt::Display| {
-        task.error(
+        context.error(
             ErrorCode::Unavailable,
             format_args!("{FOLDER:?} in the git folder cannot be locked: {what}; try again"),
         )

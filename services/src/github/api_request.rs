@@ -1,4 +1,4 @@
-//! What is asked of GitHub: a method, a path, a query, a body.
+//! Requests to GitHub: a method, a path, a query, a body.
 
 use std::fmt::{Display, Write};
 
@@ -8,36 +8,36 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A request of GitHub's API and what its answer means: each effect is one.
+/// Builds a request and reads its response; each effect is one.
 pub(super) trait Endpoint: Sync {
-    /// GitHub's answer, as far as it is read.
+    /// GitHub's response, as far as it is read.
     type Reply: DeserializeOwned;
-    /// What the guest gets.
+    /// The effect's answer.
     type Answer;
 
-    /// What to send.
+    /// The request to send.
     ///
     /// # Errors
-    /// When the request makes no sense, with what is wrong and what to do.
-    fn ask(&self) -> Result<Ask, String>;
+    /// When the effect's request is invalid, with what is wrong and what to do.
+    fn request(&self) -> Result<ApiRequest, String>;
 
-    /// What the answer says. `has_next` is whether GitHub has a page after this one.
+    /// Makes the effect's answer. `has_next` is true if GitHub has a page after this one.
     fn answer(&self, reply: Self::Reply, has_next: bool) -> Self::Answer;
 }
 
-/// What is sent.
+/// A request of GitHub's REST API.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
-    /// Within the API, encoded.
+    /// The path within the API and the query, encoded.
     pub(super) path_and_query: String,
-    /// JSON.
+    /// The body, as JSON.
     pub(super) body: Option<Vec<u8>>,
-    /// What the path names, for errors: "pull request 7".
+    /// The subject of the path, for errors: "pull request 7".
     pub(super) about: String,
 }
 
-impl Ask {
+impl ApiRequest {
     /// Reads `/repos/OWNER/NAME/PARTS…`.
     pub(super) fn get(repo: &RepoName, parts: &[&dyn Display]) -> Self {
         let mut path = format!("/repos/{}/{}", encoded(repo.owner()), encoded(repo.name()));
@@ -68,7 +68,7 @@ impl Ask {
         })
     }
 
-    /// Whether sending it changes nothing.
+    /// True if sending it changes nothing.
     pub(super) fn is_read(&self) -> bool {
         self.method == Method::GET
     }
@@ -104,14 +104,14 @@ impl Ask {
     }
 }
 
-/// The page to ask for after `page`.
+/// The number of the page after `page`.
 pub(super) fn next_page(page: Page, has_next: bool) -> Option<u32> {
     has_next
         .then(|| u32::try_from(page.get().saturating_add(1)).ok())
         .flatten()
 }
 
-/// A branch, tag or commit that may stand in a path.
+/// Checks the name of a branch, tag or commit for use in a path.
 ///
 /// # Errors
 /// When git has no such names: those with `..` or a part that is a dot could
@@ -127,7 +127,7 @@ pub(super) fn checked_ref(name: &str) -> Result<&str, String> {
     }
 }
 
-/// A text as part of a path or value of a query (RFC 3986: all but what is unreserved).
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -146,20 +146,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_a_path_or_a_query_cannot_end_it() {
+    fn values_in_a_path_or_a_query_are_encoded() {
         let repo: RepoName = "acme/web".parse().unwrap();
-        let ask = Ask::get(&repo, &[&"commits", &"feat/ü?x#y", &7])
+        let api_request = ApiRequest::get(&repo, &[&"commits", &"feat/ü?x#y", &7])
             .query("labels", "a b&c=d,e")
             .maybe("creator", None)
             .maybe("assignee", Some("*"));
         assert_eq!(
-            ask.path_and_query,
+            api_request.path_and_query,
             "/repos/acme/web/commits/feat%2F%C3%BC%3Fx%23y/7?labels=a%20b%26c%3Dd%2Ce&assignee=%2A"
         );
     }
 
     #[test]
-    fn a_ref_cannot_climb() {
+    fn a_ref_cannot_traverse_upwards() {
         for good in [
             "main",
             "feat/x.y",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_is_told_only_when_there_is_one() {
+    fn the_next_page_is_given_only_when_there_is_one() {
         let page = Page::try_from(3).unwrap();
         assert_eq!(next_page(page, true), Some(4));
         assert_eq!(next_page(page, false), None);

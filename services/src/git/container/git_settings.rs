@@ -1,14 +1,14 @@
-//! What a container's `git` is told, whatever stands in its repository's configuration.
+//! Configuration and environment of a container's `git`, which its repository's configuration cannot change.
 
 use std::fmt::Write as _;
 
 use super::script::quoted;
 use crate::git::Author;
 
-/// Settings that hold for every command. Most say no to a program that the
-/// configuration may name; the rest make answers the same everywhere. Whoever
-/// works in the container could run these programs himself, so this guards
-/// nobody from them: an effect means the same there as on the host.
+/// Settings for every command. Most disable programs that the configuration may
+/// name; the rest make answers the same everywhere. This is no protection, since
+/// anyone in the container can run these programs: it makes an effect mean the
+/// same there as on the host.
 const SETTINGS: &[(&str, &str)] = &[
     ("safe.directory", "*"),
     ("core.hooksPath", "/dev/null"),
@@ -40,8 +40,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("stash.showIncludeUntracked", "false"),
 ];
 
-/// The whole environment of a `git`, besides where programs are and the mark by
-/// which an exec is killed.
+/// The whole environment of a `git`, besides `PATH` and the marker by which an exec
+/// is killed.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("HOME", "/dev/null"),
     ("LC_ALL", "C"),
@@ -56,19 +56,19 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("GIT_ADVICE", "0"),
 ];
 
-/// What differs from one effect to the other.
+/// Settings that differ from one effect to the other.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    /// Whether the effect only reads: it then takes no lock, not even to note
+pub(super) struct GitSettings {
+    /// True if the effect only reads: it then takes no lock, not even to note
     /// the times of files.
     pub(super) reads: bool,
     /// A larger file is binary in a diff.
     pub(super) max_file_bytes: u64,
-    /// In whose name is written.
+    /// The author of what is written.
     pub(super) author: Option<Author>,
 }
 
-impl Settings {
+impl GitSettings {
     /// Defines `g`, which is `git` with all this.
     pub(super) fn define_git(&self, text: &mut String) {
         text.push_str("g() { env -i \"EXOMONAD_EXEC=$EXOMONAD_EXEC\" \"PATH=$PATH\" ${index:+\"GIT_INDEX_FILE=$index\"}");
@@ -78,7 +78,7 @@ impl Settings {
         if self.reads {
             text.push_str(" GIT_OPTIONAL_LOCKS=0");
         }
-        // Where nobody is named, a reflog still has to say somebody.
+        // A reflog needs an author even where none is known.
         let nobody = Author {
             name: "exomonad".to_owned(),
             email: "exomonad@localhost".to_owned(),

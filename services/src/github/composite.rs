@@ -9,22 +9,22 @@ use serde::Serialize;
 
 use super::GitHub;
 use super::checks::StatusPage;
-use super::errand::Errand;
+use super::effect_context::EffectContext;
 use super::pulls::{NewPull, name_of};
 
-/// The pull request that is in the way of another one.
+/// The open pull request for the branches of a new one.
 #[derive(Serialize)]
-struct InTheWay {
+struct ExistingPull {
     number: u64,
     url: String,
 }
 
 impl GitHub {
-    /// Opens a pull request; into the default branch, which has to be asked
-    /// for, unless the request names one.
+    /// Opens a pull request; into the default branch, which takes a request to
+    /// find, unless one is named.
     pub(super) async fn open_pull(
         &self,
-        errand: &Errand,
+        context: &EffectContext,
         request: &GitHubCreatePr,
     ) -> Result<GitHubPr, EffectError> {
         let default_branch;
@@ -32,16 +32,16 @@ impl GitHub {
             Some(base) => base,
             None => {
                 let repo = request.repo.clone();
-                let repo = self.ask(errand, &GitHubGetRepo { repo }).await?;
+                let repo = self.send(context, &GitHubGetRepo { repo }).await?;
                 default_branch = repo.default_branch;
                 &default_branch
             }
         };
-        let opened = self.ask(errand, &NewPull { request, base }).await;
+        let opened = self.send(context, &NewPull { request, base }).await;
         match opened {
             Err(error) if error.code == ErrorCode::Conflict => {
-                let look = self.in_the_way(errand, request, base);
-                Err(match errand.in_spare_time(look).await {
+                let look = self.existing_pull(context, request, base);
+                Err(match context.in_spare_time(look).await {
                     Some(pull) => EffectError {
                         message: format!("{}: it is {}", error.message, pull.url),
                         ..error
@@ -55,12 +55,12 @@ impl GitHub {
     }
 
     /// The open pull request for the same branches; `None` also when it cannot be found.
-    async fn in_the_way(
+    async fn existing_pull(
         &self,
-        errand: &Errand,
+        context: &EffectContext,
         request: &GitHubCreatePr,
         base: &str,
-    ) -> Option<InTheWay> {
+    ) -> Option<ExistingPull> {
         let list = GitHubListPrs {
             repo: request.repo.clone(),
             state: StateFilter::Open,
@@ -69,10 +69,10 @@ impl GitHub {
             page: Page::constant::<1>(),
             per_page: PageSize::constant::<5>(),
         };
-        let found = self.ask(errand, &list).await.ok()?;
+        let found = self.send(context, &list).await.ok()?;
         let branch = name_of(&request.head);
         let pull = found.prs.into_iter().find(|pull| pull.head_ref == branch)?;
-        Some(InTheWay {
+        Some(ExistingPull {
             number: pull.number,
             url: pull.url,
         })
@@ -81,12 +81,12 @@ impl GitHub {
     /// A commit's combined status with the statuses of all pages.
     pub(super) async fn all_statuses(
         &self,
-        errand: &Errand,
+        context: &EffectContext,
         request: &GitHubGetCombinedStatus,
     ) -> Result<GitHubCombinedStatus, EffectError> {
         let mut combined: Option<GitHubCombinedStatus> = None;
         for page in StatusPage::all(request) {
-            let (read, total) = self.ask(errand, &page).await?;
+            let (read, total) = self.send(context, &page).await?;
             let is_last = read.statuses.is_empty();
             let sum = match combined.take() {
                 None => read,
@@ -100,7 +100,7 @@ impl GitHub {
             }
             combined = Some(sum);
         }
-        Err(errand.error(
+        Err(context.error(
             ErrorCode::LimitExceeded,
             "the commit has more statuses than one answer holds (1000); GitHubListCheckRuns comes in pages",
         ))

@@ -1,4 +1,4 @@
-//! Parts that many of GitHub's answers have.
+//! Parts that many of GitHub's responses have.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! Killing a command from outside its container: on the host, where its processes are ordinary ones.
+//! Kills a command from outside its container: on the host, where its processes are ordinary ones.
 //!
 //! Only processes of the container are ever signalled: each is held by a descriptor first, so that
 //! its number cannot come to mean another process, and then its control group must name the
@@ -10,11 +10,11 @@ use std::fs;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// How often to look for more: a process may start others while it is looked for.
-const TURNS: u32 = 20;
+/// Number of searches: a process may start others while it is looked for.
+const MAX_SEARCHES: u32 = 20;
 
-/// Kills what in the container has the mark or belongs to the session of the command, which has
-/// `leader` as its number on the host, or 0. Whether nothing was left in the end.
+/// Kills processes of the container that have the marker or belong to the session of the command,
+/// whose process id on the host is `leader`, or 0. True if nothing was left in the end.
 ///
 /// Reads all of `/proc`: to be called off the async threads.
 pub(super) fn kill(container: &str, mark: &str, leader: i64) -> bool {
@@ -23,7 +23,7 @@ pub(super) fn kill(container: &str, mark: &str, leader: i64) -> bool {
         .filter(|leader| *leader > 1)
         .collect();
     let mut known = HashSet::new();
-    for _ in 0..TURNS {
+    for _ in 0..MAX_SEARCHES {
         let mut is_left = false;
         for process in processes() {
             // Who may not read an environment may not signal its process either.
@@ -79,7 +79,7 @@ fn process(pid: i32) -> Option<Process> {
     }
 }
 
-/// Kills a process if it is the container's; whether it was.
+/// Kills a process if it is the container's; true if it was.
 fn signal(pid: i32, container: &str) -> bool {
     let Some(process) = Pid::from_raw(pid) else {
         return false;
@@ -90,7 +90,7 @@ fn signal(pid: i32, container: &str) -> bool {
     is_of(pid, container) && pidfd_send_signal(held, Signal::KILL).is_ok()
 }
 
-/// Whether a process's control group is the container's: Docker names it by the full id.
+/// True if a process's control group is the container's: Docker names it by the full id.
 fn is_of(pid: i32, container: &str) -> bool {
     container.len() == 64
         && fs::read_to_string(format!("/proc/{pid}/cgroup"))
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_outside_the_container_is_left_alone_even_with_the_mark() {
+    fn a_process_outside_the_container_survives_even_with_the_marker() {
         let mut child = Command::new("sleep")
             .arg("60")
             .env("EXOMONAD_EXEC", "on-host-test")

@@ -1,5 +1,4 @@
-//! Blocking work off the async threads: so much at once, so long, and not on
-//! when nobody waits for it any more.
+//! Bounded blocking pool with timeout and cancellation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +7,17 @@ use std::time::{Duration, Instant};
 use exomonad_schema::{EffectError, ErrorCode};
 use tokio::sync::Semaphore;
 
-use super::task::Task;
+use super::effect_context::EffectContext;
 use exomonad_core::span;
 
-/// Where jobs run.
+/// A bounded pool of blocking jobs.
 #[derive(Debug)]
-pub(super) struct Jobs {
+pub(super) struct BlockingPool {
     permits: Arc<Semaphore>,
     time_limit: Duration,
 }
 
-/// One piece of blocking work, while it runs.
+/// A running blocking job.
 #[derive(Debug)]
 pub(super) struct Job {
     cancelled: Arc<AtomicBool>,
@@ -26,7 +25,7 @@ pub(super) struct Job {
     time_limit: Duration,
 }
 
-impl Jobs {
+impl BlockingPool {
     pub(super) fn new(max_concurrent: usize, time_limit: Duration) -> Self {
         let permits = max_concurrent.min(Semaphore::MAX_PERMITS);
         Self {
@@ -35,32 +34,31 @@ impl Jobs {
         }
     }
 
-    /// Does `work` on a blocking thread once it is its turn.
+    /// Does `work` on a blocking thread once there is a permit.
     ///
     /// Dropping the future takes the work out of the queue, or has it stop at
-    /// its next [`Job::check`]. Its place stays taken until it really has
-    /// stopped, so that there are never more threads at work than allowed.
+    /// its next [`Job::check`]. It holds its permit until it has stopped, so that
+    /// there are never more threads at work than allowed.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        task: Task,
-        work: impl FnOnce(&Task, &Job) -> Result<T, EffectError> + Send + 'static,
+        context: EffectContext,
+        work: impl FnOnce(&EffectContext, &Job) -> Result<T, EffectError> + Send + 'static,
     ) -> Result<T, EffectError> {
-        let permit =
-            self.permits.clone().acquire_owned().await.map_err(|_| {
-                EffectError::internal(format!("{}: the host is stopping", task.kind()))
-            })?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| {
+            EffectError::internal(format!("{}: the host is stopping", context.kind()))
+        })?;
         let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
         let job = Job {
             cancelled: cancel.0.clone(),
             started: Instant::now(),
             time_limit: self.time_limit,
         };
-        let kind = task.kind();
-        let span = task.span("libgit2", "internal");
+        let kind = context.kind();
+        let span = context.span("libgit2", "internal");
         let inside = span.clone();
         let result = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            inside.in_scope(|| work(&task, &job))
+            inside.in_scope(|| work(&context, &job))
         })
         .await
         .unwrap_or_else(|error| {
@@ -77,13 +75,13 @@ impl Jobs {
 }
 
 impl Job {
-    /// Whether to go on: nobody has cancelled, and there is time left.
-    pub(super) fn check(&self, task: &Task) -> Result<(), EffectError> {
+    /// Fails when the job was cancelled or its time is over.
+    pub(super) fn check(&self, context: &EffectContext) -> Result<(), EffectError> {
         if self.cancelled.load(Ordering::Relaxed) {
-            return Err(task.error(ErrorCode::Cancelled, "the call was cancelled"));
+            return Err(context.error(ErrorCode::Cancelled, "the call was cancelled"));
         }
         if self.started.elapsed() > self.time_limit {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Timeout,
                 format_args!(
                     "working on the repository took longer than {:?}; ask for less, such as fewer paths",
@@ -97,7 +95,7 @@ impl Job {
 
 #[cfg(test)]
 impl Job {
-    /// One that nobody cancels, with a minute's time.
+    /// A job that nobody cancels, with a minute's time.
     pub(super) fn for_tests() -> Self {
         Self {
             cancelled: Arc::default(),
@@ -123,18 +121,18 @@ mod tests {
 
     use super::*;
 
-    fn task() -> Task {
-        Task::for_tests(EffectKind::GitStatus)
+    fn context() -> EffectContext {
+        EffectContext::for_tests(EffectKind::GitStatus)
     }
 
     #[tokio::test]
-    async fn work_nobody_waits_for_any_more_stops_and_gives_its_place_back() {
-        let jobs = Jobs::new(1, Duration::from_secs(60));
+    async fn a_dropped_job_stops_and_returns_its_permit() {
+        let jobs = BlockingPool::new(1, Duration::from_secs(60));
         let (started, has_started) = mpsc::channel();
-        let running = jobs.run(task(), move |task, job| {
+        let running = jobs.run(context(), move |context, job| {
             started.send(()).unwrap();
             loop {
-                job.check(task)?;
+                job.check(context)?;
             }
             #[allow(unreachable_code, reason = "gives the loop its type")]
             Ok(())
@@ -143,17 +141,17 @@ mod tests {
             _ = running => panic!("it ended by itself"),
             _ = tokio::task::spawn_blocking(move || has_started.recv()) => {}
         }
-        // With one place this only runs when the job before has stopped.
-        assert_eq!(jobs.run(task(), |_, _| Ok(7)).await, Ok(7));
+        // With one permit this only runs when the job before has stopped.
+        assert_eq!(jobs.run(context(), |_, _| Ok(7)).await, Ok(7));
     }
 
     #[tokio::test]
-    async fn work_beyond_its_time_is_stopped_with_the_limit_in_the_message() {
-        let jobs = Jobs::new(1, Duration::from_millis(5));
+    async fn a_job_beyond_its_time_limit_is_stopped_with_the_limit_in_the_message() {
+        let jobs = BlockingPool::new(1, Duration::from_millis(5));
         let error = jobs
-            .run(task(), |task, job| -> Result<(), _> {
+            .run(context(), |context, job| -> Result<(), _> {
                 loop {
-                    job.check(task)?;
+                    job.check(context)?;
                 }
             })
             .await
@@ -163,13 +161,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_panics_is_an_error_and_the_next_one_runs() {
-        let jobs = Jobs::new(1, Duration::from_secs(60));
+    async fn a_job_that_panics_is_an_error_and_the_next_one_runs() {
+        let jobs = BlockingPool::new(1, Duration::from_secs(60));
         let error = jobs
-            .run(task(), |_, _| -> Result<(), _> { panic!("a bug") })
+            .run(context(), |_, _| -> Result<(), _> { panic!("a bug") })
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
-        assert_eq!(jobs.run(task(), |_, _| Ok(1)).await, Ok(1));
+        assert_eq!(jobs.run(context(), |_, _| Ok(1)).await, Ok(1));
     }
 }

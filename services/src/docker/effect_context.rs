@@ -1,4 +1,4 @@
-//! Which effect is being performed, for whom, and how its failures are told.
+//! The context of one effect: its kind, its role, its subject, and its errors.
 
 use std::error::Error as _;
 use std::fmt::{Display, Write as _};
@@ -11,18 +11,18 @@ use tracing::field::Empty;
 
 use exomonad_core::span;
 
-/// How much of the engine's own words a message holds.
-const MAX_WORDS: usize = 400;
+/// Longest text of the engine's that a message holds, in characters.
+const MAX_ENGINE_MESSAGE: usize = 400;
 
 /// An effect of a role on something.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
+pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
     subject: String,
 }
 
-impl Task {
+impl EffectContext {
     /// `subject` is what the guest named: a container, an image.
     pub(super) fn new(kind: EffectKind, call: &CallContext, subject: &str) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Task {
         &self.role
     }
 
-    /// What a trace shows of one request to the engine.
+    /// The trace span of one request to the engine.
     pub(super) fn span(&self) -> Span {
         tracing::info_span!(
             target: span::TARGET,
@@ -70,11 +70,11 @@ impl Task {
         self.error(ErrorCode::Forbidden, what_and_remedy)
     }
 
-    /// What the engine could not do, as an error of the contract.
+    /// Maps an error of the engine to the contract's.
     ///
-    /// The engine's words are passed on where they speak of the request. Those of a conflict over
-    /// a name are not: they hold the id of a container that may be another role's.
-    pub(super) fn engine(&self, host: &str, error: &EngineError) -> EffectError {
+    /// The engine's message is passed on, but for that of a conflict over a name: it holds the id of a
+    /// container that may be another role's.
+    pub(super) fn engine_error(&self, host: &str, error: &EngineError) -> EffectError {
         match error {
             EngineError::DockerResponseServerError {
                 status_code,
@@ -82,7 +82,7 @@ impl Task {
             } => self.refused(*status_code, message),
             EngineError::DockerStreamError { error } => self.refused(500, error),
             EngineError::DockerContainerWaitError { error, .. } => self.refused(500, error),
-            EngineError::RequestTimeoutError => self.silent(host),
+            EngineError::RequestTimeoutError => self.no_answer(host),
             EngineError::CertPathError { .. }
             | EngineError::CertParseError { .. }
             | EngineError::CertMultipleKeys { .. }
@@ -124,7 +124,7 @@ impl Task {
     }
 
     /// The engine accepts a request and does not answer it.
-    pub(super) fn silent(&self, host: &str) -> EffectError {
+    pub(super) fn no_answer(&self, host: &str) -> EffectError {
         self.error(
             ErrorCode::Timeout,
             format_args!(
@@ -134,7 +134,7 @@ impl Task {
         )
     }
 
-    /// The engine answered, and it was a no.
+    /// The engine answered with an error.
     fn refused(&self, status: u16, message: &str) -> EffectError {
         let lower = message.to_ascii_lowercase();
         let says = |words: &str| lower.contains(words);
@@ -163,7 +163,7 @@ impl Task {
             _ if says("toomanyrequests") => ErrorCode::RateLimited,
             _ => ErrorCode::Unavailable,
         };
-        let mut words: String = message.trim().chars().take(MAX_WORDS).collect();
+        let mut words: String = message.trim().chars().take(MAX_ENGINE_MESSAGE).collect();
         if words.len() < message.trim().len() {
             words.push('…');
         }
@@ -174,7 +174,7 @@ impl Task {
     }
 }
 
-/// An error and what is behind it, since transport errors only say "client error" themselves.
+/// An error with its causes, since transport errors only say "client error" themselves.
 fn causes(error: &EngineError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -194,8 +194,8 @@ mod tests {
     use super::*;
     use crate::test_call::call;
 
-    fn told(status_code: u16, message: &str) -> EffectError {
-        Task::new(EffectKind::DockerSpawn, &call("tl"), "web").engine(
+    fn error(status_code: u16, message: &str) -> EffectError {
+        EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "web").engine_error(
             "unix:///s",
             &EngineError::DockerResponseServerError {
                 status_code,
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_no_of_the_engine_has_a_code() {
+    fn every_error_of_the_engine_has_a_code() {
         for (status, message, code) in [
             (400, "bad", ErrorCode::InvalidInput),
             (404, "no such image: x", ErrorCode::NotFound),
@@ -234,13 +234,13 @@ mod tests {
             (500, "no space left on device", ErrorCode::Unavailable),
             (503, "", ErrorCode::Unavailable),
         ] {
-            assert_eq!(told(status, message).code, code, "{message}");
+            assert_eq!(error(status, message).code, code, "{message}");
         }
     }
 
     #[test]
-    fn a_name_that_is_taken_is_told_without_whose_it_is() {
-        let error = told(
+    fn a_name_conflict_does_not_reveal_the_other_container() {
+        let error = error(
             409,
             "Conflict. The container name \"/web\" is already in use by container \"5f3a\".",
         );
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_s_words_are_not_repeated_at_any_length() {
-        assert!(told(400, &"x".repeat(10_000)).message.len() < 600);
+    fn long_messages_of_the_engine_are_truncated() {
+        assert!(error(400, &"x".repeat(10_000)).message.len() < 600);
     }
 }

@@ -1,4 +1,4 @@
-//! GitHub's refusals, and which code of the contract each one is.
+//! GitHub's error responses, mapped to the contract's codes.
 
 use exomonad_core::Secret;
 use exomonad_schema::{EffectKind, ErrorCode};
@@ -6,26 +6,26 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::limits::{self, Limit};
+use super::rate_limit::{self, RateLimit};
 
-/// How much of GitHub's own words is passed on, in characters a text and in errors a list.
+/// Limits on GitHub's own words that are passed on: characters of a text, entries of its list of errors.
 const MAX_TEXT: usize = 1_000;
 const MAX_ERRORS: usize = 20;
 
-/// An answer that says no.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     pub(super) status: StatusCode,
-    /// What GitHub says, or what the status is called.
+    /// GitHub's message, or the status's name.
     pub(super) message: String,
     pub(super) errors: Vec<FieldError>,
     pub(super) documentation_url: Option<String>,
-    pub(super) limit: Option<Limit>,
-    /// When to try again, as the answer has it.
+    pub(super) limit: Option<RateLimit>,
+    /// The wait before the next try, as the response has it.
     pub(super) retry_after: Option<std::time::Duration>,
 }
 
-/// What is wrong with one field of what was sent.
+/// GitHub's error about one field of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct FieldError {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,16 +43,16 @@ pub(super) fn redact(token: &Secret, text: &str) -> String {
     text.replace(token.expose(), "[token]")
 }
 
-/// The body of a refusal. Its parts come in more shapes than GitHub documents.
+/// The body of an error response. Its parts come in more shapes than GitHub documents.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct ErrorBody {
     message: Value,
     errors: Value,
     documentation_url: Value,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn read(
         status: StatusCode,
         headers: &HeaderMap,
@@ -62,14 +62,14 @@ impl Refusal {
         let body = String::from_utf8_lossy(body);
         let body = token.map_or_else(|| body.to_string(), |token| redact(token, &body));
         // A page of HTML, as proxies send it, says nothing that the status does not.
-        let told: Told = serde_json::from_str(&body).unwrap_or_default();
-        let message = text(&told.message).unwrap_or_else(|| {
+        let body: ErrorBody = serde_json::from_str(&body).unwrap_or_default();
+        let message = text(&body.message).unwrap_or_else(|| {
             status
                 .canonical_reason()
                 .unwrap_or("no reason given")
                 .to_owned()
         });
-        let errors = match &told.errors {
+        let errors = match &body.errors {
             Value::Array(errors) => errors
                 .iter()
                 .take(MAX_ERRORS)
@@ -79,16 +79,16 @@ impl Refusal {
             other => vec![FieldError::read(other)],
         };
         Self {
-            limit: Limit::told(status, headers, &message),
-            retry_after: limits::retry_after(headers),
-            documentation_url: text(&told.documentation_url),
+            limit: RateLimit::from_response(status, headers, &message),
+            retry_after: rate_limit::retry_after(headers),
+            documentation_url: text(&body.documentation_url),
             status,
             message,
             errors,
         }
     }
 
-    /// The code, and what to do about it. `about` is what the request named.
+    /// The code, and what to do about it. `about` is the request's subject.
     pub(super) fn meaning(&self, kind: EffectKind, about: &str) -> (ErrorCode, String) {
         let merging = kind == EffectKind::GitHubMergePr;
         let (code, remedy) = match self.status.as_u16() {
@@ -209,14 +209,14 @@ fn clipped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, body: &str) -> Refusal {
+    fn api_error(status: u16, body: &str) -> ApiError {
         let status = StatusCode::from_u16(status).unwrap();
         let token = Secret::new("ghp_planted");
-        Refusal::read(status, &HeaderMap::new(), body.as_bytes(), Some(&token))
+        ApiError::read(status, &HeaderMap::new(), body.as_bytes(), Some(&token))
     }
 
     fn code(kind: EffectKind, status: u16, body: &str) -> ErrorCode {
-        refusal(status, body).meaning(kind, "issue 7").0
+        api_error(status, body).meaning(kind, "issue 7").0
     }
 
     #[test]
@@ -245,8 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn field_errors_are_told_in_whatever_shape_they_come() {
-        let documented = refusal(
+    fn field_errors_are_read_in_every_shape() {
+        let documented = api_error(
             422,
             r#"{"message":"Validation Failed","errors":[{"resource":"Issue","field":"title","code":"missing_field"},
                "labels is odd",{"message":"own words"}]}"#,
@@ -256,15 +256,15 @@ mod tests {
             "\"Validation Failed\" (HTTP 422): Issue.title: missing_field, labels is odd, own words"
         );
         assert_eq!(
-            refusal(422, r#"{"errors":"no"}"#).words(),
+            api_error(422, r#"{"errors":"no"}"#).words(),
             "\"Unprocessable Entity\" (HTTP 422): no"
         );
         assert_eq!(
-            refusal(502, "<html>bad</html>").words(),
+            api_error(502, "<html>bad</html>").words(),
             "\"Bad Gateway\" (HTTP 502)"
         );
         assert_eq!(
-            refusal(400, r#"{"message":7,"errors":{"a":1}}"#)
+            api_error(400, r#"{"message":7,"errors":{"a":1}}"#)
                 .errors
                 .len(),
             1
@@ -272,11 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_sent_back_is_not_passed_on() {
-        let told = refusal(
+    fn a_token_in_a_response_is_redacted() {
+        let error = api_error(
             401,
             r#"{"message":"Bearer ghp_planted is bad","errors":["ghp_planted"]}"#,
         );
-        assert!(!format!("{told:?}").contains("planted"), "{told:?}");
+        assert!(!format!("{error:?}").contains("planted"), "{error:?}");
     }
 }

@@ -1,16 +1,16 @@
-//! What a container's `git` says when it fails, as one of the contract's codes.
+//! Errors of a container's `git`, mapped to the contract's codes.
 //!
-//! As for remotes its messages are matched, in English (`LC_ALL=C`).
+//! Its messages are matched, in English (`LC_ALL=C`).
 
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::script::Said;
-use crate::git::task::Task;
+use super::script::StepOutput;
+use crate::git::effect_context::EffectContext;
 
-/// How much of what git says is passed on, in characters.
-const MAX_TOLD: usize = 1000;
+/// Longest text of git's that is passed on, in characters.
+const MAX_MESSAGE: usize = 1000;
 
-/// The first of these whose words git says decides.
+/// Known messages and their codes; the first that matches decides.
 const KNOWN: &[(&[&str], ErrorCode)] = &[
     (
         &[
@@ -69,41 +69,41 @@ const KNOWN: &[(&[&str], ErrorCode)] = &[
     ),
 ];
 
-/// The error for a git that failed.
-pub(super) fn of(task: &Task, said: &Said) -> EffectError {
-    let words = told(&said.stderr);
+/// The error for a step that failed.
+pub(super) fn from_output(context: &EffectContext, output: &StepOutput) -> EffectError {
+    let words = summary(&output.stderr);
     let code = KNOWN
         .iter()
-        .find(|(known, _)| known.iter().any(|known| said.stderr.contains(known)))
+        .find(|(known, _)| known.iter().any(|known| output.stderr.contains(known)))
         .map(|(_, code)| *code);
     match code {
-        // The one that has words of its own.
-        Some(ErrorCode::Internal) if words.contains("bad config") => task.error(
+        // Damage, but for a bad configuration.
+        Some(ErrorCode::Internal) if words.contains("bad config") => context.error(
             ErrorCode::Unsupported,
             "the repository's configuration cannot be read; `git config --list` there says why",
         ),
-        Some(ErrorCode::Internal) => task.damaged(words),
-        Some(ErrorCode::Unavailable) if said.stderr.contains(".lock'") => task.error(
+        Some(ErrorCode::Internal) => context.damaged(words),
+        Some(ErrorCode::Unavailable) if output.stderr.contains(".lock'") => context.error(
             ErrorCode::Unavailable,
             format_args!(
                 "another program has it locked: {words}; try again, and remove that file if no git \
                  program is running"
             ),
         ),
-        Some(code) => task.error(code, format_args!("git says: {words}")),
-        None if said.stderr.contains("must be run in a work tree") => task.bare(),
-        None => task.error(
+        Some(code) => context.error(code, format_args!("git says: {words}")),
+        None if output.stderr.contains("must be run in a work tree") => context.bare(),
+        None => context.error(
             ErrorCode::Unavailable,
             format_args!(
                 "git failed in the container (exit code {}); it says: {words}",
-                said.code
+                output.code
             ),
         ),
     }
 }
 
-/// What git says, in one line and without what it advises.
-pub(super) fn told(stderr: &str) -> String {
+/// Git's messages in one line, without its hints.
+pub(super) fn summary(stderr: &str) -> String {
     let lines: Vec<_> = stderr
         .lines()
         .map(str::trim)
@@ -113,7 +113,7 @@ pub(super) fn told(stderr: &str) -> String {
         .join("; ")
         .chars()
         .filter(|letter| !letter.is_control())
-        .take(MAX_TOLD)
+        .take(MAX_MESSAGE)
         .collect();
     if text.is_empty() {
         "nothing".to_owned()

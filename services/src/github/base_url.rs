@@ -1,20 +1,20 @@
-//! Where GitHub's API is, and which URLs belong to it.
+//! The base URL of GitHub's API.
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-/// The beginning of every URL that is asked for, and of every one a redirect may lead to.
+/// The beginning of every URL that is requested, and of every one a redirect may lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base {
+pub(super) struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
     /// Without a slash at its end.
     path: String,
 }
 
-/// A text that is no base URL.
+/// An error in a base URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadBase {
+pub enum BaseUrlError {
     /// It does not parse.
     #[error("is not a URL")]
     NotAUrl,
@@ -29,20 +29,20 @@ pub enum BadBase {
     Query,
 }
 
-impl Base {
-    pub(super) fn parse(text: &str) -> Result<Self, BadBase> {
-        let uri: Uri = text.parse().map_err(|_| BadBase::NotAUrl)?;
+impl BaseUrl {
+    pub(super) fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        let uri: Uri = text.parse().map_err(|_| BaseUrlError::NotAUrl)?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
-            return Err(BadBase::NotHttp);
+            return Err(BaseUrlError::NotHttp);
         };
         if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) || authority.host().is_empty() {
-            return Err(BadBase::NotHttp);
+            return Err(BaseUrlError::NotHttp);
         }
         if authority.as_str().contains('@') {
-            return Err(BadBase::Credentials);
+            return Err(BaseUrlError::Credentials);
         }
         if uri.query().is_some() {
-            return Err(BadBase::Query);
+            return Err(BaseUrlError::Query);
         }
         Ok(Self {
             scheme: scheme.clone(),
@@ -51,7 +51,7 @@ impl Base {
         })
     }
 
-    /// Whether connections are encrypted.
+    /// True if connections are encrypted.
     pub(super) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
@@ -71,7 +71,7 @@ impl Base {
         self.with_path(&format!("{}{path_and_query}", self.path))
     }
 
-    /// Where a redirect's `Location` leads, if that is still GitHub's API.
+    /// The target of a redirect's `Location`, if that is still GitHub's API.
     pub(super) fn redirect(&self, location: &str) -> Option<Uri> {
         let target: Uri = location.parse().ok()?;
         let same_origin = match (target.scheme(), target.authority()) {
@@ -110,37 +110,37 @@ mod tests {
     #[test]
     fn a_path_of_the_base_url_is_kept() {
         for base in ["https://ghe.example/api/v3", "https://ghe.example/api/v3/"] {
-            let base = Base::parse(base).unwrap();
+            let base = BaseUrl::parse(base).unwrap();
             let url = base.url("/repos/a/b?page=2").unwrap();
             assert_eq!(url, "https://ghe.example/api/v3/repos/a/b?page=2");
         }
-        let github = Base::parse("https://api.github.com").unwrap();
+        let github = BaseUrl::parse("https://api.github.com").unwrap();
         assert_eq!(
             github.url("/repos/a/b").unwrap(),
             "https://api.github.com/repos/a/b"
         );
         assert!(github.is_https());
         assert_eq!(github.host(), "api.github.com");
-        assert_eq!(Base::parse("http://[::1]:4010").unwrap().host(), "[::1]");
+        assert_eq!(BaseUrl::parse("http://[::1]:4010").unwrap().host(), "[::1]");
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused() {
+    fn texts_that_are_no_base_url_are_refused() {
         for (text, why) in [
-            ("", BadBase::NotAUrl),
-            ("/api/v3", BadBase::NotHttp),
-            ("api.github.com", BadBase::NotHttp),
-            ("ftp://api.github.com", BadBase::NotHttp),
-            ("https://token@api.github.com", BadBase::Credentials),
-            ("https://api.github.com?token=x", BadBase::Query),
+            ("", BaseUrlError::NotAUrl),
+            ("/api/v3", BaseUrlError::NotHttp),
+            ("api.github.com", BaseUrlError::NotHttp),
+            ("ftp://api.github.com", BaseUrlError::NotHttp),
+            ("https://token@api.github.com", BaseUrlError::Credentials),
+            ("https://api.github.com?token=x", BaseUrlError::Query),
         ] {
-            assert_eq!(Base::parse(text), Err(why), "{text}");
+            assert_eq!(BaseUrl::parse(text), Err(why), "{text}");
         }
     }
 
     #[test]
     fn a_redirect_stays_on_the_host_and_in_the_api() {
-        let base = Base::parse("https://ghe.example/api/v3").unwrap();
+        let base = BaseUrl::parse("https://ghe.example/api/v3").unwrap();
         for good in [
             "https://ghe.example/api/v3/repositories/7/issues?page=2",
             "https://GHE.example/api/v3/repos/a/new",

@@ -1,4 +1,4 @@
-//! One effect under way: which, for whom, until when, and how its failures are told.
+//! The context of one effect: its kind, its role, its repository, its deadline, and its errors.
 
 use std::fmt::Display;
 use std::io;
@@ -13,62 +13,64 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::ask::Ask;
-use super::client::Lost;
-use super::limits::Limit;
-use super::refusal::{FieldError, Refusal};
+use super::api_error::{ApiError, FieldError};
+use super::api_request::ApiRequest;
+use super::client::TransportError;
+use super::rate_limit::RateLimit;
 
 /// An effect of a role on a repository.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
     repo: RepoName,
     deadline: Instant,
     time_limit: Duration,
     pub(super) traceparent: Option<HeaderValue>,
-    /// Whether a request that changes something has gone out without an answer.
+    /// True while a request that changes something has gone out without an answer.
     is_writing: AtomicBool,
 }
 
-/// Why a request did not get what it wanted.
+/// An error of one request.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// The client could not be prepared.
+pub(super) enum RequestError {
+    /// The client could not be set up.
     Setup(io::Error),
-    /// No answer.
-    Lost(Lost),
-    /// Not now.
-    Limited(Limit),
-    /// No.
-    Refused(Refusal),
-    /// The repository is elsewhere, and the request may not go there by itself.
+    /// No response.
+    Transport(TransportError),
+    /// A rate limit is reached.
+    RateLimited(RateLimit),
+    /// GitHub answered with an error.
+    Api(ApiError),
+    /// The repository has moved, and the request may not follow.
     Moved,
 }
 
-impl Failure {
-    /// How long to wait before sending the same again, if that is of use.
+impl RequestError {
+    /// The wait before sending the same again, if that is of use.
     pub(super) fn retry_wait(&self, delay: Duration) -> Option<Duration> {
         match self {
-            Self::Lost(Lost::Unreachable(_) | Lost::Broken(_)) => Some(delay),
-            Self::Limited(limit) => limit.is_retry_after.then_some(limit.wait),
-            Self::Refused(refusal) => matches!(refusal.status.as_u16(), 502..=504)
-                .then(|| refusal.retry_after.unwrap_or(delay)),
-            Self::Setup(_) | Self::Lost(Lost::TooLarge) | Self::Moved => None,
+            Self::Transport(TransportError::Unreachable(_) | TransportError::Broken(_)) => {
+                Some(delay)
+            }
+            Self::RateLimited(limit) => limit.is_retry_after.then_some(limit.wait),
+            Self::Api(api_error) => matches!(api_error.status.as_u16(), 502..=504)
+                .then(|| api_error.retry_after.unwrap_or(delay)),
+            Self::Setup(_) | Self::Transport(TransportError::TooLarge) | Self::Moved => None,
         }
     }
 
-    /// Whether a request that changes something may have done so.
-    fn leaves_unknown(&self) -> bool {
+    /// True if a request that changes something may have done so.
+    fn may_have_happened(&self) -> bool {
         match self {
-            Self::Lost(Lost::Broken(_) | Lost::TooLarge) => true,
-            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::Transport(TransportError::Broken(_) | TransportError::TooLarge) => true,
+            Self::Api(api_error) => api_error.status.is_server_error(),
             _ => false,
         }
     }
 }
 
-/// What a program may want to know of an error.
+/// Details of an error, for programs.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Details<'a> {
@@ -96,10 +98,10 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// What follows when a change may have happened.
-const LOOK_FIRST: &str = "; it may have happened all the same: look before trying again";
+/// The end of a message when a change may have happened.
+const OUTCOME_UNKNOWN: &str = "; it may have happened all the same: look before trying again";
 
-impl Errand {
+impl EffectContext {
     pub(super) fn new(
         kind: EffectKind,
         call: &CallContext,
@@ -125,7 +127,7 @@ impl Errand {
         self.kind
     }
 
-    /// Does its work until its time is up.
+    /// Runs `work` until the deadline.
     pub(super) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, EffectError>> + Send,
@@ -136,7 +138,7 @@ impl Errand {
         }
     }
 
-    /// Does work that may be left out, and leaves time to answer without it.
+    /// Runs optional work, and leaves time to answer without it.
     pub(super) async fn in_spare_time<T>(
         &self,
         work: impl Future<Output = Option<T>> + Send,
@@ -145,7 +147,7 @@ impl Errand {
         tokio::time::timeout_at(until, work).await.ok().flatten()
     }
 
-    /// Whether something can still be done after waiting.
+    /// True if there is time left after waiting.
     pub(super) fn has_time_for(&self, wait: Duration) -> bool {
         Instant::now()
             .checked_add(wait)
@@ -184,11 +186,11 @@ impl Errand {
         )
     }
 
-    /// Its time is up.
+    /// The deadline has passed.
     fn timed_out(&self) -> EffectError {
         let is_writing = self.is_writing.load(Ordering::Relaxed);
         let after = if is_writing {
-            LOOK_FIRST
+            OUTCOME_UNKNOWN
         } else {
             "; try again later"
         };
@@ -205,35 +207,35 @@ impl Errand {
         })
     }
 
-    /// What a failure of `ask` is to the guest.
-    pub(super) fn failed(&self, ask: &Ask, failure: Failure) -> EffectError {
-        let outcome_unknown = !ask.is_read() && failure.leaves_unknown();
-        let look = if outcome_unknown { LOOK_FIRST } else { "" };
+    /// The guest's error for a failed request.
+    pub(super) fn failed(&self, api_request: &ApiRequest, error: RequestError) -> EffectError {
+        let outcome_unknown = !api_request.is_read() && error.may_have_happened();
+        let look = if outcome_unknown { OUTCOME_UNKNOWN } else { "" };
         let details = Details {
             outcome_unknown,
             ..Details::default()
         };
-        match failure {
+        match error {
             // Which certificates are missing is in the log.
-            Failure::Setup(_) => self.error(
+            RequestError::Setup(_) => self.error(
                 ErrorCode::Unavailable,
                 "the host cannot check who GitHub is; install its CA certificates (Debian: \
                  `ca-certificates`) or name them in SSL_CERT_FILE",
             ),
-            Failure::Lost(Lost::Unreachable(cause)) => self.error(
+            RequestError::Transport(TransportError::Unreachable(cause)) => self.error(
                 ErrorCode::Unavailable,
                 format_args!(
                     "GitHub cannot be reached: {cause}; check the network, `github.base_url` in \
                      exomonad.toml, and try again"
                 ),
             ),
-            Failure::Lost(Lost::Broken(cause)) => self
+            RequestError::Transport(TransportError::Broken(cause)) => self
                 .error(
                     ErrorCode::Unavailable,
                     format_args!("the connection to GitHub broke off: {cause}; try again{look}"),
                 )
                 .with_details(&details),
-            Failure::Lost(Lost::TooLarge) => self
+            RequestError::Transport(TransportError::TooLarge) => self
                 .error(
                     ErrorCode::LimitExceeded,
                     format_args!(
@@ -241,17 +243,17 @@ impl Errand {
                     ),
                 )
                 .with_details(&details),
-            Failure::Limited(limit) => self.limited(limit),
-            Failure::Refused(refusal) => self.refused(ask, &refusal, outcome_unknown),
-            Failure::Moved => self.error(
+            RequestError::RateLimited(limit) => self.limited(limit),
+            RequestError::Api(api_error) => self.refused(api_request, &api_error, outcome_unknown),
+            RequestError::Moved => self.error(
                 ErrorCode::NotFound,
-                "the repository has moved to another name; GitHubGetRepo tells which, if the role may \
+                "the repository has moved to another name; GitHubGetRepo has it, if the role may \
                  reach it: use that one",
             ),
         }
     }
 
-    fn limited(&self, limit: Limit) -> EffectError {
+    fn limited(&self, limit: RateLimit) -> EffectError {
         let millis = u64::try_from(limit.wait.as_millis()).unwrap_or(u64::MAX);
         let reset_at = Timestamp::now()
             .checked_add(limit.wait)
@@ -272,30 +274,43 @@ impl Errand {
         })
     }
 
-    fn refused(&self, ask: &Ask, refusal: &Refusal, outcome_unknown: bool) -> EffectError {
-        let (code, remedy) = refusal.meaning(self.kind, &ask.about);
-        let look = if outcome_unknown { LOOK_FIRST } else { "" };
+    fn refused(
+        &self,
+        api_request: &ApiRequest,
+        api_error: &ApiError,
+        outcome_unknown: bool,
+    ) -> EffectError {
+        let (code, remedy) = api_error.meaning(self.kind, &api_request.about);
+        let look = if outcome_unknown { OUTCOME_UNKNOWN } else { "" };
         let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.error(
             code,
-            format_args!("GitHub says {}; {remedy}{look}", refusal.words()),
+            format_args!("GitHub says {}; {remedy}{look}", api_error.words()),
         )
         .with_details(&Details {
-            status: Some(refusal.status.as_u16()),
-            message: Some(&refusal.message),
-            errors: &refusal.errors,
-            documentation_url: refusal.documentation_url.as_deref(),
-            retry_after_millis: refusal.retry_after.map(millis),
+            status: Some(api_error.status.as_u16()),
+            message: Some(&api_error.message),
+            errors: &api_error.errors,
+            documentation_url: api_error.documentation_url.as_deref(),
+            retry_after_millis: api_error.retry_after.map(millis),
             outcome_unknown,
             ..Details::default()
         })
     }
 
-    /// The answer is not what GitHub's API promises.
-    pub(super) fn unreadable(&self, ask: &Ask, error: &serde_json::Error) -> EffectError {
-        let look = if ask.is_read() { "" } else { LOOK_FIRST };
+    /// The response is not the one GitHub's API documents.
+    pub(super) fn unreadable(
+        &self,
+        api_request: &ApiRequest,
+        error: &serde_json::Error,
+    ) -> EffectError {
+        let look = if api_request.is_read() {
+            ""
+        } else {
+            OUTCOME_UNKNOWN
+        };
         let details = Details {
-            outcome_unknown: !ask.is_read(),
+            outcome_unknown: !api_request.is_read(),
             ..Details::default()
         };
         if error.is_data() {

@@ -1,7 +1,7 @@
-//! Programs that other services of the host run in a role's container.
+//! Runs programs of other services of the host in a role's container.
 //!
 //! The container is looked up as for an effect of this service, with the role's labels, and a
-//! program is run and killed as a guest's is. Only who asks, and for what, is different.
+//! program is run and killed as a guest's is.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use exomonad_core::CallContext;
 use exomonad_schema::{EffectError, EffectKind};
 
 use super::Docker;
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::exec::{self, Command};
 use super::output::{Keep, Output};
 
-/// A container of the role's own.
+/// A container of the role's own, to run programs in.
 #[derive(Debug)]
-pub(crate) struct Inside {
-    session: Session,
+pub(crate) struct ContainerExec {
+    session: EngineSession,
     id: String,
     workdir: String,
 }
 
 /// A program to run.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct ExecRequest {
     /// The program and its arguments.
     pub(crate) words: Vec<String>,
-    /// What it reads; nothing when absent.
+    /// Standard input; empty when absent.
     pub(crate) stdin: Option<Vec<u8>>,
-    /// How long it may take.
+    /// Time limit.
     pub(crate) time_limit: Duration,
-    /// How much of each of its outputs is kept, in bytes.
+    /// Bytes to keep of each of its outputs.
     pub(crate) max_output: u64,
 }
 
-/// What a program did.
+/// The result of a program.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ExecOutput {
     pub(crate) exit_code: i32,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// Whether either was cut off.
-    pub(crate) is_cut: bool,
+    /// True if either output was cut off.
+    pub(crate) is_truncated: bool,
 }
 
 impl Docker {
@@ -49,13 +49,13 @@ impl Docker {
     ///
     /// # Errors
     /// `not_found` for one that is not there or another role's, `forbidden` for a role without labels.
-    pub(crate) async fn inside(
+    pub(crate) async fn container_exec(
         &self,
         kind: EffectKind,
         call: &CallContext,
         container: &str,
-    ) -> Result<Inside, EffectError> {
-        let session = Session::begin(&self.engine, kind, call, container).await?;
+    ) -> Result<ContainerExec, EffectError> {
+        let session = EngineSession::begin(&self.engine, kind, call, container).await?;
         let found = session.container(call, container).await?;
         let workdir = found
             .inspected
@@ -63,7 +63,7 @@ impl Docker {
             .and_then(|config| config.working_dir)
             .filter(|workdir| workdir.starts_with('/'))
             .unwrap_or_else(|| "/".to_owned());
-        Ok(Inside {
+        Ok(ContainerExec {
             session,
             id: found.id,
             workdir,
@@ -71,7 +71,7 @@ impl Docker {
     }
 }
 
-impl Inside {
+impl ContainerExec {
     /// The container's full id.
     pub(crate) fn id(&self) -> &str {
         &self.id
@@ -86,7 +86,7 @@ impl Inside {
     ///
     /// # Errors
     /// As `docker.exec` has them.
-    pub(crate) async fn run(&self, program: Program) -> Result<Ran, EffectError> {
+    pub(crate) async fn run(&self, program: ExecRequest) -> Result<ExecOutput, EffectError> {
         let mut output = Output::new(Keep::Beginning, program.max_output);
         let command = Command {
             words: program.words,
@@ -97,12 +97,12 @@ impl Inside {
             time_limit: Some(program.time_limit),
         };
         let exit_code = exec::perform(&self.session, &self.id, command, &mut output).await?;
-        let (stdout, stderr, is_cut) = output.into_bytes();
-        Ok(Ran {
+        let (stdout, stderr, is_truncated) = output.into_bytes();
+        Ok(ExecOutput {
             exit_code,
             stdout,
             stderr,
-            is_cut,
+            is_truncated,
         })
     }
 }

@@ -1,23 +1,23 @@
-//! What git says when it fails, as one of the contract's codes.
+//! Errors of the host's `git`, mapped to the contract's codes.
 //!
 //! git has no codes of its own for this; its messages are matched, in English
-//! (`LC_ALL=C`), and what is not known is told as it is.
+//! (`LC_ALL=C`), and unknown ones are passed on.
 
 use exomonad_schema::{EffectError, ErrorCode};
 
-use crate::git::task::Task;
+use crate::git::effect_context::EffectContext;
 
-/// How much of what git says is passed on, in characters.
-const MAX_TOLD: usize = 2000;
+/// Longest text of git's that is passed on, in characters.
+const MAX_MESSAGE: usize = 2000;
 
-/// The error for a git that failed with this on its standard error.
-pub(in crate::git) fn of(task: &Task, stderr: &str) -> EffectError {
+/// The error for a git that failed with these messages on its standard error.
+pub(in crate::git) fn from_stderr(context: &EffectContext, stderr: &str) -> EffectError {
     let (code, what) = classify(stderr);
-    task.error(code, format_args!("{what}; git says: {}", told(stderr)))
+    context.error(code, format_args!("{what}; git says: {}", summary(stderr)))
 }
 
-/// What a server's hook, or the server, says to a push it refuses.
-pub(super) fn remote_words(stderr: &str) -> String {
+/// The messages of the server, or of its hook, to a push it refuses.
+pub(super) fn remote_messages(stderr: &str) -> String {
     let words: Vec<_> = stderr
         .lines()
         .filter_map(|line| line.strip_prefix("remote:"))
@@ -144,7 +144,7 @@ fn classify(stderr: &str) -> (ErrorCode, &'static str) {
     }
 }
 
-fn told(stderr: &str) -> String {
+fn summary(stderr: &str) -> String {
     let lines: Vec<_> = stderr
         .lines()
         .map(str::trim)
@@ -157,7 +157,7 @@ fn told(stderr: &str) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_TOLD) {
+    match text.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
