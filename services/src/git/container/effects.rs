@@ -18,7 +18,7 @@ impl InContainer {
         request: &R,
     ) -> Result<(super::facts::Facts, status::Status), EffectError>
     where
-        R: exomonad_schema::effect::EffectRequest + OnRepository,
+        R: exomonad_schema::effect::EffectRequest + RepositoryRequest,
     {
         let place = Place::find(self, call, request).await?;
         let mut script = place.script()?;

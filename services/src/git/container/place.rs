@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::{CallContext, EffectError, ErrorCode};
 
 use super::InContainer;
@@ -30,7 +30,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of the Docker service; `not_configured` when there is none.
-    pub(super) async fn find<R: EffectRequest + OnRepository>(
+    pub(super) async fn find<R: EffectRequest + RepositoryRequest>(
         service: &InContainer,
         call: &CallContext,
         request: &R,

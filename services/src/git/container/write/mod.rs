@@ -18,7 +18,7 @@ pub(super) use stash::{list as list_stashes, pop as pop_stash, save as stash};
 pub(super) use worktree::{add as add_worktree, remove as remove_worktree};
 
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::{CallContext, EffectError, ErrorCode};
 
 use super::InContainer;
@@ -52,7 +52,7 @@ impl InContainer {
         work: impl FnOnce(Writing, R) -> W + Send + 'static,
     ) -> Result<T, EffectError>
     where
-        R: EffectRequest + OnRepository,
+        R: EffectRequest + RepositoryRequest,
         T: Send + 'static,
         W: Future<Output = Result<T, EffectError>> + Send + 'static,
     {
