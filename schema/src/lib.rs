@@ -1,7 +1,7 @@
 //! The contract between the exomonad host and its guests.
 //!
-//! A guest decides; the host acts. Everything a guest may ask of the host is an
-//! *effect*, and [`table`] is the only place where one is declared: its name,
+//! A guest decides; the host acts. Everything that a guest may request from the host is
+//! an *effect*, and [`table`] is the only place where one is declared: its name,
 //! its request, its answer, the service that performs it and whether it
 //! changes anything. From that table come
 //!
@@ -15,11 +15,11 @@
 //! |---|---|
 //! | [`table`] | the effects |
 //! | [`effects`] | their request and answer types, one file per service |
-//! | [`effect`] | what the table's macro implements: [`EffectRequest`], [`Access`] |
+//! | [`effect`] | [`EffectRequest`] and [`Access`], implemented by the table's macro |
 //! | [`error`] | [`ErrorCode`], [`EffectError`], [`Answer`] |
 //! | [`identity`] | the names of roles and calls |
-//! | [`common`] | what tools, hooks and plugins say to the host |
-//! | [`value`] | scalars that carry their rules: bounded numbers and texts, bytes, raw JSON |
+//! | [`common`] | messages of tools and hooks, and the plugin's description |
+//! | [`value`] | scalars with validation: bounded numbers and texts, bytes, raw JSON |
 //!
 //! # JSON conventions
 //!

@@ -1,12 +1,12 @@
-//! Whatever fits an effect's JSON Schema decodes into its type, comes out again
-//! unharmed, and still fits the schema: for every effect, both ways.
+//! Any value that fits an effect's JSON Schema decodes into its type, encodes without
+//! loss, and still fits the schema: for the request and the answer of every effect.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod arbitrary;
 
 use exomonad_schema::generate::model::{Contract, Type};
-use exomonad_schema::generate::{common_document, effects_document, read};
+use exomonad_schema::generate::{common_document, contract_from_json_schema, effects_document};
 use exomonad_schema::table::{EffectVisitor, for_each_effect};
 use exomonad_schema::{Answer, EffectRequest};
 use jsonschema::Validator;
@@ -81,7 +81,7 @@ fn round_trip<T: Serialize + DeserializeOwned>(
     if again != encoded {
         return Err(format!("{encoded} comes back as {again}"));
     }
-    // Raw JSON inside an answer survives the tagged envelope too.
+    // Raw JSON inside an answer also survives the tagged envelope.
     let envelope =
         serde_json::to_string(&Answer::Success(&typed)).map_err(|error| error.to_string())?;
     match serde_json::from_str::<Answer<T>>(&envelope).map_err(|error| error.to_string())? {
@@ -96,8 +96,8 @@ fn fits(validator: &Validator, value: &Value) -> Result<(), String> {
         .map_err(|error| format!("{value} does not fit: {error}"))
 }
 
-/// What of `before` is not in `after`. Nothing is lost when a `null` or an
-/// empty collection, which mean absence, are left out.
+/// The first part of `before` that `after` lacks. Omitting a `null` or an
+/// empty collection, which stand for absence, loses nothing.
 fn lost(before: &Value, after: &Value) -> Option<String> {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -128,16 +128,16 @@ fn is_absence(value: &Value) -> bool {
 }
 
 #[test]
-fn every_request_and_answer_survives_json() {
+fn every_request_and_answer_survives_a_round_trip() {
     let document = effects_document();
-    let contract = read(&document, &common_document()).unwrap();
+    let contract = contract_from_json_schema(&document, &common_document()).unwrap();
     for_each_effect(&mut RoundTrip { document, contract });
 }
 
 #[test]
-fn arbitrary_values_reach_the_ends_of_their_types() {
+fn arbitrary_values_include_the_extremes_of_their_types() {
     let document = effects_document();
-    let contract = read(&document, &common_document()).unwrap();
+    let contract = contract_from_json_schema(&document, &common_document()).unwrap();
     let ty = Type::Named("ClockTime".to_owned());
     let values = arbitrary::value(&contract, &document["$defs"], &ty);
     let mut runner = TestRunner::deterministic();

@@ -6,7 +6,7 @@ mod arbitrary;
 
 use exomonad_schema::EffectRequest;
 use exomonad_schema::generate::model::{Contract, Type};
-use exomonad_schema::generate::{common_document, effects_document, read};
+use exomonad_schema::generate::{common_document, contract_from_json_schema, effects_document};
 use exomonad_schema::table::{EffectVisitor, for_each_effect};
 use exomonad_tests::Host;
 use proptest::strategy::{Strategy, ValueTree};
@@ -55,7 +55,7 @@ impl EffectVisitor for Cases {
 }
 
 fn cases() -> Cases {
-    let contract = read(&effects_document(), &common_document()).unwrap();
+    let contract = contract_from_json_schema(&effects_document(), &common_document()).unwrap();
     let mut cases = Cases {
         contract,
         found: Vec::new(),

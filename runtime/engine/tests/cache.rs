@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::{EFFECTS, call, engine, with_abi};
 use exomonad_engine::{
-    CompileCache, Engine, EngineConfig, LoadOptions, Manifest, Plugin, Snapshot,
+    CompileCache, Engine, EngineConfig, LoadOptions, Manifest, Plugin, SnapshotStatus,
 };
 
 const ECHO: &str =
@@ -75,7 +75,7 @@ async fn a_snapshot_is_kept_with_the_module_it_is_in() {
     for _ in 0..2 {
         assert_eq!(
             *load_with(&engine(), &cache, &wat).await.snapshot(),
-            Snapshot::Taken
+            SnapshotStatus::Taken
         );
     }
     assert_eq!(files(folder.path()).len(), 1);

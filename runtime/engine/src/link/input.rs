@@ -1,4 +1,4 @@
-//! One module, taken apart into what the linker moves.
+//! An input module of the linker, parsed into its sections.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use wasmparser::{
 use crate::LoadError;
 
 /// A validated module, by reference into its bytes.
-pub(super) struct Unit<'a> {
+pub(super) struct InputModule<'a> {
     pub name: String,
     pub groups: Vec<RecGroup>,
     pub types: Vec<SubType>,
@@ -35,7 +35,7 @@ pub(super) struct Unit<'a> {
     export_positions: HashMap<&'a str, usize>,
 }
 
-/// The five kinds of things that have an index space of their own and can be imported.
+/// The kinds of items that have an index space of their own and can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Function,
@@ -77,8 +77,8 @@ impl Kind {
     }
 }
 
-impl<'a> Unit<'a> {
-    /// Validates `wasm` and takes it apart.
+impl<'a> InputModule<'a> {
+    /// Validates and parses `wasm`.
     pub fn parse(name: &str, wasm: &'a [u8], features: WasmFeatures) -> Result<Self, LoadError> {
         if Parser::is_component(wasm) {
             return Err(LoadError::Component {
@@ -92,16 +92,16 @@ impl<'a> Unit<'a> {
         Validator::new_with_features(features)
             .validate_all(wasm)
             .map_err(invalid)?;
-        let mut unit = Self::empty(name);
+        let mut input = Self::empty(name);
         for payload in Parser::new(0).parse_all(wasm) {
-            unit.take(payload.map_err(invalid)?).map_err(invalid)?;
+            input.take(payload.map_err(invalid)?).map_err(invalid)?;
         }
-        for (position, import) in (0..).zip(&unit.imports) {
-            unit.import_positions[Kind::of_import(import.ty) as usize].push(position);
+        for (position, import) in (0..).zip(&input.imports) {
+            input.import_positions[Kind::of_import(import.ty) as usize].push(position);
         }
-        let names = unit.exports.iter().map(|export| export.name);
-        unit.export_positions = names.zip(0..).collect();
-        Ok(unit)
+        let names = input.exports.iter().map(|export| export.name);
+        input.export_positions = names.zip(0..).collect();
+        Ok(input)
     }
 
     fn empty(name: &str) -> Self {
@@ -208,7 +208,7 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// How many of the imports are of this kind: where the module's own indices begin.
+    /// The number of imports of this kind, which is also the first index of the module's own definitions.
     pub fn imported(&self, kind: Kind) -> u32 {
         count(&self.import_positions[kind as usize])
     }
@@ -279,12 +279,12 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Whether the module imports anything from `module`.
+    /// True if the module imports anything from `module`.
     pub fn imports_from(&self, module: &str) -> bool {
         self.imports.iter().any(|import| import.module == module)
     }
 
-    /// The names of the exports that the engine keeps for itself, if the module dares.
+    /// The first export with a reserved name.
     pub fn reserved_export(&self) -> Option<&'a str> {
         self.exports
             .iter()
@@ -292,37 +292,42 @@ impl<'a> Unit<'a> {
             .find(|name| name.starts_with(super::RESERVED))
     }
 
-    /// Modules of the manifest that this one imports from.
+    /// The modules that this one imports from.
     pub fn dependencies(&self) -> HashSet<&'a str> {
         self.imports.iter().map(|import| import.module).collect()
     }
 }
 
-/// The modules' numbers, each after those of the modules it imports from.
-pub(super) fn dependency_order(units: &[Unit<'_>]) -> Vec<usize> {
-    fn visit(units: &[Unit<'_>], number: usize, seen: &mut Vec<bool>, order: &mut Vec<usize>) {
+/// The modules' numbers, each after those of the modules that it imports from.
+pub(super) fn dependency_order(inputs: &[InputModule<'_>]) -> Vec<usize> {
+    fn visit(
+        inputs: &[InputModule<'_>],
+        number: usize,
+        seen: &mut Vec<bool>,
+        order: &mut Vec<usize>,
+    ) {
         if std::mem::replace(&mut seen[number], true) {
             return;
         }
-        for dependency in 0..units.len() {
-            if units[number]
+        for dependency in 0..inputs.len() {
+            if inputs[number]
                 .dependencies()
-                .contains(units[dependency].name.as_str())
+                .contains(inputs[dependency].name.as_str())
             {
-                visit(units, dependency, seen, order);
+                visit(inputs, dependency, seen, order);
             }
         }
         order.push(number);
     }
-    let mut order = Vec::with_capacity(units.len());
-    let mut seen = vec![false; units.len()];
-    for number in 0..units.len() {
-        visit(units, number, &mut seen, &mut order);
+    let mut order = Vec::with_capacity(inputs.len());
+    let mut seen = vec![false; inputs.len()];
+    for number in 0..inputs.len() {
+        visit(inputs, number, &mut seen, &mut order);
     }
     order
 }
 
-/// The length of something a validated module holds, which always fits: wasm counts in u32.
+/// The length of a collection of a validated module, which always fits: wasm counts in u32.
 pub(super) fn count<T>(items: impl IntoIterator<Item = T>) -> u32 {
     u32::try_from(items.into_iter().count()).unwrap_or(u32::MAX)
 }

@@ -1,23 +1,23 @@
-//! Where a git effect works: declared once, for all of them.
+//! The location of a repository: the fields that all git requests share.
 
 use crate::effects::docker::ContainerRef;
 use crate::value::WorkingDir;
 
-/// A request for an effect on a repository, of the host or in a container.
-pub trait OnRepository {
+/// A request about a repository, on the host or in a container.
+pub trait RepositoryRequest {
     /// A folder in the repository.
     fn working_dir(&self) -> &WorkingDir;
 
-    /// The container it is in; the host when absent.
+    /// The container the repository is in; none for the host.
     fn container(&self) -> Option<&ContainerRef>;
 
-    /// The same request for another place.
+    /// The same request for another location.
     #[must_use]
     fn at(self, working_dir: WorkingDir, container: Option<ContainerRef>) -> Self;
 }
 
-/// Declares a request with the two fields that say where.
-macro_rules! on_repository {
+/// Declares a request with the two fields of the location.
+macro_rules! repository_request {
     (
         $(#[$attribute:meta])*
         pub struct $Request:ident { $($fields:tt)* }
@@ -30,14 +30,14 @@ macro_rules! on_repository {
             /// allowed path, or to the container's own working directory.
             #[serde(default)]
             pub working_dir: $crate::value::WorkingDir,
-            /// The container that the repository is in, which has `git` and the role's
-            /// labels; absent for a repository of the host.
+            /// The container that holds the repository, with `git` and the role's
+            /// labels; absent for a repository on the host.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub container: Option<$crate::effects::docker::ContainerRef>,
             $($fields)*
         }
 
-        impl $crate::effects::git::OnRepository for $Request {
+        impl $crate::effects::git::RepositoryRequest for $Request {
             fn working_dir(&self) -> &$crate::value::WorkingDir {
                 &self.working_dir
             }
@@ -59,4 +59,4 @@ macro_rules! on_repository {
     };
 }
 
-pub(super) use on_repository;
+pub(super) use repository_request;

@@ -1,7 +1,7 @@
-//! From JSON Schemas to the model.
+//! Conversion of JSON Schemas to the model.
 //!
-//! Reads what schemars writes for the contract's types and refuses anything
-//! else, so that no generator has to guess.
+//! Accepts the schemas that schemars writes for the contract's types and refuses any
+//! other, so that no generator has to guess.
 
 use std::collections::BTreeMap;
 
@@ -12,41 +12,41 @@ use crate::generate::model::{
     TypeDef, Union, Variant,
 };
 
-/// A JSON Schema that the model has no words for.
+/// A JSON Schema that the model cannot express.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{path}: {problem}; give the type a shape that schema/src/generate/read.rs knows, or teach it"
+    "{path}: {problem}; give the type a shape that schema/src/generate/from_json_schema.rs knows, or extend it"
 )]
-pub struct ReadError {
+pub struct UnsupportedSchemaError {
     path: String,
     problem: String,
 }
 
-type Read<T> = Result<T, ReadError>;
+type Converted<T> = Result<T, UnsupportedSchemaError>;
 
-/// Reads the model from the two documents.
+/// Converts the two documents to the model.
 ///
 /// # Errors
-/// When a schema has a shape the model cannot say.
-pub fn read(effects: &Value, common: &Value) -> Read<Contract> {
+/// If a schema has a structure that the model cannot express.
+pub fn contract_from_json_schema(effects: &Value, common: &Value) -> Converted<Contract> {
     let mut definitions = BTreeMap::new();
     for document in [effects, common] {
         for (name, schema) in object(document.get("$defs"), "$defs")? {
             definitions.insert(name.as_str(), schema);
         }
     }
-    // Generated code has its own words for these two.
+    // Generated code defines these two itself.
     for own in ["Effect", "Answer"] {
         definitions.remove(own);
     }
     let types = definitions
         .into_iter()
-        .map(|(name, schema)| read_type_def(name, schema))
-        .collect::<Read<_>>()?;
+        .map(|(name, schema)| convert_type_def(name, schema))
+        .collect::<Converted<_>>()?;
     let services = array(effects.get("x-services"), "x-services")?
         .iter()
-        .map(|service| read_service(service, effects))
-        .collect::<Read<_>>()?;
+        .map(|service| convert_service(service, effects))
+        .collect::<Converted<_>>()?;
     let error_codes = array(effects.get("x-errorCodes"), "x-errorCodes")?
         .iter()
         .map(|code| Constant {
@@ -61,13 +61,13 @@ pub fn read(effects: &Value, common: &Value) -> Read<Contract> {
     })
 }
 
-fn read_service(service: &Value, effects: &Value) -> Read<Service> {
+fn convert_service(service: &Value, effects: &Value) -> Converted<Service> {
     let name = text(service, "name");
     let effects = array(effects.get("x-effects"), "x-effects")?
         .iter()
         .filter(|effect| text(effect, "service") == name)
-        .map(read_effect)
-        .collect::<Read<_>>()?;
+        .map(convert_effect)
+        .collect::<Converted<_>>()?;
     Ok(Service {
         doc: text(service, "description"),
         optional: service.get("optional") == Some(&Value::Bool(true)),
@@ -76,13 +76,13 @@ fn read_service(service: &Value, effects: &Value) -> Read<Service> {
     })
 }
 
-fn read_effect(effect: &Value) -> Read<Effect> {
+fn convert_effect(effect: &Value) -> Converted<Effect> {
     let name = text(effect, "name");
     let named = |role: &str| {
         effect
             .get(role)
             .and_then(reference)
-            .ok_or_else(|| problem(&format!("{name}.{role}"), "is not a named type"))
+            .ok_or_else(|| unsupported(&format!("{name}.{role}"), "is not a named type"))
     };
     Ok(Effect {
         request: named("request")?,
@@ -96,10 +96,10 @@ fn read_effect(effect: &Value) -> Read<Effect> {
     })
 }
 
-fn read_type_def(name: &str, schema: &Value) -> Read<TypeDef> {
+fn convert_type_def(name: &str, schema: &Value) -> Converted<TypeDef> {
     let shape = match schema.get("oneOf") {
-        Some(alternatives) => read_alternatives(name, array(Some(alternatives), name)?)?,
-        None => Shape::Record(read_record(name, schema)?),
+        Some(alternatives) => convert_alternatives(name, array(Some(alternatives), name)?)?,
+        None => Shape::Record(convert_record(name, schema)?),
     };
     Ok(TypeDef {
         name: name.to_owned(),
@@ -108,17 +108,17 @@ fn read_type_def(name: &str, schema: &Value) -> Read<TypeDef> {
     })
 }
 
-fn read_record(path: &str, schema: &Value) -> Read<Record> {
+fn convert_record(path: &str, schema: &Value) -> Converted<Record> {
     if schema.get("type") != Some(&Value::from("object")) {
-        return Err(problem(path, "is neither an object nor one of several"));
+        return Err(unsupported(path, "is neither an object nor one of several"));
     }
     Ok(Record {
-        fields: read_fields(path, schema, None)?,
+        fields: convert_fields(path, schema, None)?,
         closed: schema.get("additionalProperties") == Some(&Value::Bool(false)),
     })
 }
 
-fn read_fields(path: &str, schema: &Value, except: Option<&str>) -> Read<Vec<Field>> {
+fn convert_fields(path: &str, schema: &Value, except: Option<&str>) -> Converted<Vec<Field>> {
     let Some(properties) = schema.get("properties") else {
         return Ok(Vec::new());
     };
@@ -132,13 +132,13 @@ fn read_fields(path: &str, schema: &Value, except: Option<&str>) -> Read<Vec<Fie
         .filter(|(name, _)| Some(name.as_str()) != except)
         .map(|(name, schema)| {
             let is_required = required.iter().any(|required| required == name.as_str());
-            read_field(&format!("{path}.{name}"), name, schema, is_required)
+            convert_field(&format!("{path}.{name}"), name, schema, is_required)
         })
         .collect()
 }
 
-fn read_field(path: &str, name: &str, schema: &Value, is_required: bool) -> Read<Field> {
-    let (ty, nullable) = read_type(path, schema)?;
+fn convert_field(path: &str, name: &str, schema: &Value, is_required: bool) -> Converted<Field> {
+    let (ty, nullable) = convert_type(path, schema)?;
     let presence = if is_required {
         Presence::Required
     } else if let Some(default) = schema.get("default").filter(|_| !nullable) {
@@ -160,50 +160,50 @@ fn read_field(path: &str, name: &str, schema: &Value, is_required: bool) -> Read
         doc,
         ty,
         presence,
-        rule: read_rule(schema),
+        rule: convert_rule(schema),
     })
 }
 
-/// A field's type, and whether `null` stands for its absence.
-fn read_type(path: &str, schema: &Value) -> Read<(Type, bool)> {
+/// A field's type, and true if `null` stands for its absence.
+fn convert_type(path: &str, schema: &Value) -> Converted<(Type, bool)> {
     if let Some(name) = reference(schema) {
         return Ok((Type::Named(name), false));
     }
     if let Some(alternatives) = schema.get("anyOf") {
         let [one, null] = array(Some(alternatives), path)?.as_slice() else {
-            return Err(problem(path, "is one of several without a tag"));
+            return Err(unsupported(path, "is one of several without a tag"));
         };
         if text(null, "type") != "null" {
-            return Err(problem(path, "is one of two without a tag"));
+            return Err(unsupported(path, "is one of two without a tag"));
         }
-        return Ok((read_type(path, one)?.0, true));
+        return Ok((convert_type(path, one)?.0, true));
     }
     let (name, nullable) = match schema.get("type") {
         None => return Ok((Type::Json, false)),
         Some(Value::String(name)) => (name.as_str(), false),
         Some(Value::Array(names)) => match names.as_slice() {
             [Value::String(name), null] if null == "null" => (name.as_str(), true),
-            _ => return Err(problem(path, "has several types")),
+            _ => return Err(unsupported(path, "has several types")),
         },
-        Some(_) => return Err(problem(path, "has no type")),
+        Some(_) => return Err(unsupported(path, "has no type")),
     };
     let item = |key: &str| match schema.get(key) {
-        Some(item) => read_type(path, item).map(|(ty, _)| Box::new(ty)),
+        Some(item) => convert_type(path, item).map(|(ty, _)| Box::new(ty)),
         None => Ok(Box::new(Type::Json)),
     };
     let ty = match name {
         "boolean" => Type::Bool,
         "string" if schema.get("contentEncoding").is_some() => Type::Bytes,
         "string" => Type::Text,
-        "integer" => read_integer(path, &text(schema, "format"))?,
+        "integer" => convert_integer(path, &text(schema, "format"))?,
         "array" => Type::List(item("items")?),
         "object" => Type::Map(item("additionalProperties")?),
-        other => return Err(problem(path, &format!("has the type `{other}`"))),
+        other => return Err(unsupported(path, &format!("has the type `{other}`"))),
     };
     Ok((ty, nullable))
 }
 
-fn read_integer(path: &str, format: &str) -> Read<Type> {
+fn convert_integer(path: &str, format: &str) -> Converted<Type> {
     let (signed, bits) = match format {
         "uint16" => (false, 16),
         "uint32" => (false, 32),
@@ -211,7 +211,7 @@ fn read_integer(path: &str, format: &str) -> Read<Type> {
         "int32" => (true, 32),
         "int64" => (true, 64),
         other => {
-            return Err(problem(
+            return Err(unsupported(
                 path,
                 &format!("is an integer of the format `{other}`"),
             ));
@@ -220,7 +220,7 @@ fn read_integer(path: &str, format: &str) -> Read<Type> {
     Ok(Type::Integer { signed, bits })
 }
 
-fn read_alternatives(path: &str, alternatives: &[Value]) -> Read<Shape> {
+fn convert_alternatives(path: &str, alternatives: &[Value]) -> Converted<Shape> {
     if alternatives.iter().all(|one| text(one, "type") == "string") {
         let constant = |one: &Value| Constant {
             name: text(one, "const"),
@@ -233,7 +233,7 @@ fn read_alternatives(path: &str, alternatives: &[Value]) -> Read<Shape> {
     let tag = alternatives
         .first()
         .and_then(tag_of)
-        .ok_or_else(|| problem(path, "is one of several without a tag"))?;
+        .ok_or_else(|| unsupported(path, "is one of several without a tag"))?;
     let tagging = if tag == "kind" {
         Tagging::Adjacent
     } else {
@@ -241,21 +241,21 @@ fn read_alternatives(path: &str, alternatives: &[Value]) -> Read<Shape> {
     };
     let variants = alternatives
         .iter()
-        .map(|one| read_variant(path, one, &tag, &tagging))
-        .collect::<Read<_>>()?;
+        .map(|one| convert_variant(path, one, &tag, &tagging))
+        .collect::<Converted<_>>()?;
     Ok(Shape::Union(Union { tagging, variants }))
 }
 
-fn read_variant(path: &str, schema: &Value, tag: &str, tagging: &Tagging) -> Read<Variant> {
+fn convert_variant(path: &str, schema: &Value, tag: &str, tagging: &Tagging) -> Converted<Variant> {
     let name = schema
         .pointer(&format!("/properties/{tag}/const"))
         .and_then(Value::as_str)
-        .ok_or_else(|| problem(path, "has an alternative without a tag"))?;
+        .ok_or_else(|| unsupported(path, "has an alternative without a tag"))?;
     let path = format!("{path}.{name}");
     let content = match tagging {
-        Tagging::Internal { tag } => Content::Fields(read_fields(&path, schema, Some(tag))?),
+        Tagging::Internal { tag } => Content::Fields(convert_fields(&path, schema, Some(tag))?),
         Tagging::Adjacent => match schema.pointer("/properties/payload") {
-            Some(payload) => Content::Payload(read_type(&path, payload)?.0),
+            Some(payload) => Content::Payload(convert_type(&path, payload)?.0),
             None => Content::Nothing,
         },
     };
@@ -266,7 +266,7 @@ fn read_variant(path: &str, schema: &Value, tag: &str, tagging: &Tagging) -> Rea
     })
 }
 
-/// The property with a constant value.
+/// The name of the property with a constant value.
 fn tag_of(schema: &Value) -> Option<String> {
     let properties = schema.get("properties")?.as_object()?;
     let (name, _) = properties
@@ -276,12 +276,12 @@ fn tag_of(schema: &Value) -> Option<String> {
 }
 
 /// A field's limits, for people.
-fn read_rule(schema: &Value) -> Option<String> {
+fn convert_rule(schema: &Value) -> Option<String> {
     let number = |key: &str| schema.get(key).and_then(Value::as_u64);
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
         return Some(format!("matches `{pattern}`"));
     }
-    // Every unsigned integer has a minimum of 0: only a maximum is news.
+    // Every unsigned integer has a minimum of 0, so only a maximum is worth stating.
     if let (Some(min), Some(max)) = (number("minimum"), number("maximum")) {
         return Some(format!("{min}–{max}"));
     }
@@ -294,7 +294,7 @@ fn read_rule(schema: &Value) -> Option<String> {
         (Some(min), None) => Some(format!("at least {min} characters")),
         (None, None) => {
             let count = number("minItems").map(|min| format!("at least {min}"));
-            let each = schema.get("items").and_then(read_rule);
+            let each = schema.get("items").and_then(convert_rule);
             match (count, each) {
                 (Some(count), Some(each)) => Some(format!("{count}, each {each}")),
                 (None, Some(each)) => Some(format!("each {each}")),
@@ -332,20 +332,20 @@ fn text(schema: &Value, key: &str) -> String {
         .to_owned()
 }
 
-fn object<'a>(value: Option<&'a Value>, path: &str) -> Read<&'a Map<String, Value>> {
+fn object<'a>(value: Option<&'a Value>, path: &str) -> Converted<&'a Map<String, Value>> {
     value
         .and_then(Value::as_object)
-        .ok_or_else(|| problem(path, "is not an object"))
+        .ok_or_else(|| unsupported(path, "is not an object"))
 }
 
-fn array<'a>(value: Option<&'a Value>, path: &str) -> Read<&'a Vec<Value>> {
+fn array<'a>(value: Option<&'a Value>, path: &str) -> Converted<&'a Vec<Value>> {
     value
         .and_then(Value::as_array)
-        .ok_or_else(|| problem(path, "is not an array"))
+        .ok_or_else(|| unsupported(path, "is not an array"))
 }
 
-fn problem(path: &str, problem: &str) -> ReadError {
-    ReadError {
+fn unsupported(path: &str, problem: &str) -> UnsupportedSchemaError {
+    UnsupportedSchemaError {
         path: path.to_owned(),
         problem: problem.to_owned(),
     }
