@@ -2,12 +2,11 @@
 //!
 //! Extism's level is that of the process, so all tests here share one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Once;
 
+use exomonad_benches::libextism;
 use exomonad_engine::LogLevel;
-use tracing::field::{Field, Visit};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::ended::Ended;
 use crate::rivals::{self, same_bodies};
@@ -20,46 +19,21 @@ thread_local! {
     /// Each call is made on the thread of its test, by both engines.
     static EXTISMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static OURS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static RECORDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps what guests log under Extism, which is all that reaches `tracing` from `extism::pdk`.
-struct Capture;
-
-impl<S: tracing::Subscriber> Layer<S> for Capture {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Message(String);
-        impl Visit for Message {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "message" {
-                    self.0 = format!("{value:?}");
-                }
-            }
-        }
-        if event.metadata().target() == "extism::pdk" && RECORDING.get() {
-            let mut message = Message(String::new());
-            event.record(&mut message);
-            let line = format!("{} {}", event.metadata().level(), message.0);
-            EXTISMS.with_borrow_mut(|lines| lines.push(line));
-        }
-    }
-}
-
-/// Installs the capture, once for all tests.
+/// Has libextism keep what guests log, once for all tests.
 pub fn capture() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::registry()
-            .with(Capture)
-            .with(tracing_subscriber::filter::LevelFilter::DEBUG);
-        tracing::subscriber::set_global_default(subscriber)
-            .expect("nothing else sets a subscriber");
-    });
+    ONCE.call_once(|| libextism::log_from(c"extism::pdk=debug"));
 }
 
-/// Whether what Extism logs on this thread is kept.
-pub fn recording_as_extism(recording: bool) {
-    RECORDING.set(recording);
+/// Keeps what this plugin has logged under Extism.
+pub fn record_extisms(id: &str) {
+    for line in libextism::log_lines() {
+        eprintln!("{line}");
+        let _ = id;
+        EXTISMS.with_borrow_mut(|lines| lines.push(line));
+    }
 }
 
 /// Keeps what a guest logs under our engine.

@@ -1,9 +1,8 @@
 //! Both engines with the same host behind them.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
+use exomonad_benches::libextism::{CompiledPlugin, HostFunction};
 use exomonad_engine::{
     CompileCache, Engine, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse,
     LoadOptions, LogLevel, Manifest, Plugin,
@@ -74,80 +73,34 @@ pub fn same_bodies(input: &[u8], bodies: &[(&str, &str)]) -> Vec<Ended> {
 pub fn extism(setup: &Setup, calls: &[(&str, &[u8])]) -> Vec<Ended> {
     logs::capture();
     let function = |name: &'static str| {
-        extism::Function::new(
-            name,
-            [extism::PTR],
-            [extism::PTR],
-            extism::UserData::new(()),
-            move |plugin, i, o, _| {
-                let mut bytes: Vec<u8> = plugin.memory_get_val(&i[0])?;
-                if name == "nothing" {
-                    bytes.clear()
-                } else {
-                    bytes.reverse()
-                }
-                plugin.memory_set_val(&mut o[0], bytes)
-            },
-        )
+        let run = move |mut bytes: Vec<u8>| {
+            if name == "nothing" {
+                bytes.clear()
+            } else {
+                bytes.reverse()
+            }
+            bytes
+        };
+        (name.to_owned(), Box::new(run) as HostFunction)
     };
-    let compiled = || {
-        extism::PluginBuilder::new(setup.manifest())
-            .with_functions(EFFECTS.iter().copied().map(function))
-            .with_wasi(setup.wasi)
-            .with_http_response_headers(true)
-            .with_cache_disabled()
-            .compile()
-    };
-    let compiled = match &setup.binary {
-        // The one that takes its time is compiled once for all tests.
-        Some(binary) => compiled_once(binary, compiled),
-        None => compiled(),
-    };
-    let make = || extism::Plugin::new_from_compiled(compiled.as_ref().ok()?).ok();
-    // Each call is made twice, in plugins that have seen the same calls before: once for what `call`
-    // says, once for the return code.
-    let (Some(mut calling), Some(mut coding)) = (make(), make()) else {
+    let functions = EFFECTS.iter().copied().map(function).collect();
+    let Ok(compiled) = CompiledPlugin::new(&setup.manifest(), functions, setup.wasi) else {
         return vec![Ended::NotLoaded; calls.len()];
     };
-    let each = |(export, input): &(&str, &[u8])| {
-        logs::recording_as_extism(true);
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            calling
-                .call::<&[u8], &[u8]>(export, input)
-                .map(<[u8]>::to_vec)
-        }));
-        logs::recording_as_extism(false);
-        let Ok(answered) = answered else {
-            return Ended::Failed(Failure::Panic, Code(None));
-        };
-        let code = coding
-            .call_get_error_code::<&[u8], &[u8]>(export, input)
-            .err()
-            .map(|(_, code)| code);
-        match answered {
-            Ok(bytes) => Ended::Answer(bytes),
-            Err(error) => match extism_failure(&error.root_cause().to_string()) {
-                // Whether Extism sees the interrupt as a trap depends on when it comes.
-                Failure::Timeout => Ended::Failed(Failure::Timeout, Code(None)),
-                failure => Ended::Failed(failure, Code(code)),
-            },
-        }
+    let Ok(mut plugin) = compiled.plugin() else {
+        return vec![Ended::NotLoaded; calls.len()];
     };
-    calls.iter().map(each).collect()
-}
-
-fn compiled_once(
-    binary: &[u8],
-    compile: impl FnOnce() -> Result<extism::CompiledPlugin, extism::Error>,
-) -> Result<extism::CompiledPlugin, extism::Error> {
-    static COMPILED: Mutex<BTreeMap<Vec<u8>, extism::CompiledPlugin>> = Mutex::new(BTreeMap::new());
-    let mut known = COMPILED.lock().expect("compiling does not panic");
-    if let Some(compiled) = known.get(binary) {
-        return Ok(compiled.clone());
-    }
-    let compiled = compile()?;
-    known.insert(binary.to_vec(), compiled.clone());
-    Ok(compiled)
+    let mut each = |(export, input): &(&str, &[u8])| match plugin.call(export, input) {
+        Ok(bytes) => Ended::Answer(bytes.to_vec()),
+        Err(error) => match extism_failure(&error.message) {
+            // Whether Extism sees the interrupt as a trap depends on when it comes.
+            Failure::Timeout => Ended::Failed(Failure::Timeout, Code(None)),
+            failure => Ended::Failed(failure, Code(Some(error.code))),
+        },
+    };
+    let ended = calls.iter().map(&mut each).collect();
+    logs::record_extisms(&plugin.id());
+    ended
 }
 
 /// Makes the calls under our engine, each in a fresh sandbox or all in a kept one.

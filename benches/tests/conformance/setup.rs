@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use exomonad_engine::Limits;
+use extism_manifest as extism;
 
 const PAGE: u64 = 64 << 10;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use exomonad_benches::guests;
+use exomonad_benches::libextism::CompiledPlugin;
 use exomonad_benches::measure::{Rival, in_turns, micros, ratio};
 use exomonad_engine::{EngineConfig, Plugin};
 use tokio::runtime::Runtime;
@@ -46,7 +47,7 @@ struct Times {
 impl Times {
     fn of(
         runtime: &Runtime,
-        compiled: &extism::CompiledPlugin,
+        compiled: &CompiledPlugin,
         plugin: &Plugin,
         export: &'static str,
         input: &[u8],
