@@ -2,7 +2,7 @@
 
 mod wrong;
 
-use exomonad_tests::{BEGUN, Deployment, Guest};
+use exomonad_test_support::{BEGUN, Deployment, Guest};
 use serde_json::json;
 use std::fs;
 

@@ -32,14 +32,3 @@ mod telemetry;
 mod tokens;
 mod traces;
 mod whole_flow;
-
-// Real servers that the tests of the services play against, too.
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/git/server.rs"]
-mod git_server;
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/github/prism.rs"]
-mod prism;
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/github/server.rs"]
-mod server;

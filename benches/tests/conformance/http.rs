@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse};
+use exomonad_test_support::RefusingAddress;
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{call_both, same, same_calls};
+use crate::engines::{call_both, same, same_calls};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 /// Performs a request if its host is allowed, in the way that Extism does.
@@ -176,8 +177,8 @@ fn requests_and_responses_travel_alike() {
     let setup = allowed(&["127.0.0.1"]);
     let request = |rest: &str| format!(r#"{{"url":"{server}{rest}}}"#).into_bytes();
     let nothing = request(r#"/200/nothing","method":"POST""#);
-    let ended = same_calls("the request is the host's", &setup, &[("owned", &nothing)]);
-    assert_eq!(ended.said(), Some(vec![0, 0]));
+    let outcome = same_calls("the request is the host's", &setup, &[("owned", &nothing)]);
+    assert_eq!(outcome.numbers(), Some(vec![0, 0]));
     for rest in [
         r#"/200/plain""#,
         r#"/200/with/path?and=query","method":"GET""#,
@@ -193,10 +194,10 @@ fn requests_and_responses_travel_alike() {
                 continue;
             }
             let input = request(rest);
-            let ended = same_calls(&format!("{export} {rest}"), &setup, &[(export, &input)]);
+            let outcome = same_calls(&format!("{export} {rest}"), &setup, &[(export, &input)]);
             assert!(
-                matches!(ended, Ended::Answer(_)),
-                "{export} {rest}: {ended:?}"
+                matches!(outcome, Outcome::Answer(_)),
+                "{export} {rest}: {outcome:?}"
             );
         }
     }
@@ -208,10 +209,10 @@ fn what_is_not_on_the_allow_list_is_refused_in_the_same_words() {
     let server = serve();
     let input = format!(r#"{{"url":"{server}/200/"}}"#);
     for hosts in [&[][..], &["localhost"], &["example.com", "127.0.0.2"]] {
-        let ended = same("another host", &allowed(hosts), input.as_bytes());
+        let outcome = same("another host", &allowed(hosts), input.as_bytes());
         assert!(
-            matches!(&ended, Ended::Failed(Failure::Message(message), _) if message.ends_with("is not allowed")),
-            "{ended:?}"
+            matches!(&outcome, Outcome::Failed(FailureKind::Message(message), _) if message.ends_with("is not allowed")),
+            "{outcome:?}"
         );
     }
 }
@@ -219,10 +220,8 @@ fn what_is_not_on_the_allow_list_is_refused_in_the_same_words() {
 #[test]
 fn requests_that_are_none_and_servers_that_are_gone_fail_in_both() {
     let setup = allowed(&["127.0.0.1"]);
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port");
-    let unreachable = format!(r#"{{"url":"http://{gone}/"}}"#);
+    let refusing = RefusingAddress::new();
+    let unreachable = format!(r#"{{"url":"http://{}/"}}"#, refusing.address());
     for input in [
         "",
         "not json",
@@ -232,8 +231,8 @@ fn requests_that_are_none_and_servers_that_are_gone_fail_in_both() {
         &unreachable,
     ] {
         let both = call_both(&setup, &[("run", input.as_bytes())]);
-        for ended in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
-            assert!(matches!(ended, Ended::Failed(..)), "{input}: {both:?}");
+        for outcome in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
+            assert!(matches!(outcome, Outcome::Failed(..)), "{input}: {both:?}");
         }
     }
 }

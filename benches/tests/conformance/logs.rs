@@ -8,8 +8,8 @@ use std::sync::Once;
 use exomonad_benches::libextism;
 use exomonad_engine::LogLevel;
 
-use crate::ended::Ended;
-use crate::rivals::{self, same_bodies};
+use crate::engines::{self, same_bodies};
+use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 /// The least level that both hosts record.
@@ -58,9 +58,9 @@ fn messages_and_levels_are_recorded_alike() {
         (call $log_warn (call $greeting)) (call $log_error (call $it_broke)))"#;
     let setup = Setup::with_abi(body);
     taken();
-    let extism = rivals::extism(&setup, &[("run", b"")]);
+    let extism = engines::extism(&setup, &[("run", b"")]);
     let (extisms, _) = taken();
-    let ours = rivals::ours(&setup, &[("run", b"")], false);
+    let ours = engines::ours(&setup, &[("run", b"")], false);
     let (_, recorded) = taken();
     assert_eq!(extism, ours);
     assert_eq!(extisms, recorded);
@@ -87,6 +87,6 @@ fn the_level_and_the_fate_of_messages_are_told_alike() {
         ),
         ("an empty message", "(call $log_info (i64.const 0)) (call $report)"),
     ]);
-    assert_eq!(answers[0].said(), Some(vec![LEVEL as i64]));
-    assert!(matches!(answers[2], Ended::Answer(_)));
+    assert_eq!(answers[0].numbers(), Some(vec![LEVEL as i64]));
+    assert!(matches!(answers[2], Outcome::Answer(_)));
 }

@@ -34,14 +34,10 @@ mod porcelain;
 mod push_fetch;
 #[path = "../git/remotes.rs"]
 mod remotes;
-#[path = "../git/server.rs"]
-mod server;
 #[path = "../git/service.rs"]
 mod service;
 #[path = "../git/ssh.rs"]
 mod ssh;
-#[path = "../git/ssh_server.rs"]
-mod ssh_server;
 #[path = "../git/stash.rs"]
 mod stash;
 #[path = "../git/status.rs"]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use exomonad_schema::table::Service;
 use exomonad_schema::{EffectKind, GitHubService};
 use exomonad_services::{GitHub, GitHubConfig};
+use exomonad_test_support::Prism;
 use serde_json::{Value, json};
 
-use crate::prism::Prism;
 use crate::service::*;
 
 /// Requests of each effect, from the least to all there is to say.

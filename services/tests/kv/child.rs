@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use exomonad_schema::ErrorCode;
+use exomonad_test_support::end_with_parent;
 
 use crate::store::Store;
 
@@ -36,7 +37,7 @@ pub fn shell(script: &str, function: &str, dir: &Path, name: &str) -> Command {
 
 /// Starts a child.
 pub fn start(mut command: Command) -> Child {
-    command.spawn().unwrap()
+    end_with_parent(&mut command).spawn().unwrap()
 }
 
 fn task() -> Option<(PathBuf, String)> {

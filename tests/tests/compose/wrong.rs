@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use exomonad_tests::Deployment;
+use exomonad_test_support::Deployment;
 
 /// Deploys wrongly in every way, and leaves things as they were.
 pub fn says_what_is_wrong(at: &Deployment, config_text: &str) {
