@@ -1,4 +1,4 @@
-# The recipes of the house. `just` lists them.
+# Recipes; `just` lists them.
 
 _default:
     @just --list --unsorted

@@ -16,7 +16,7 @@ async fn misbehave(host: &Host, tool: &str, arguments: Value) -> ToolResult {
 }
 
 #[tokio::test]
-async fn a_guest_that_hits_a_limit_is_told_which() {
+async fn an_error_names_the_limit_that_was_hit() {
     let project = Project::new().config(LIMITS);
     let host = project.serve().await;
     for (tool, arguments, key) in [
@@ -58,7 +58,7 @@ async fn a_guest_that_ends_itself_says_how() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_the_contract_is_told() {
+async fn an_output_that_breaks_the_contract_is_an_error() {
     let project = Project::new().config(LIMITS);
     let host = project.serve().await;
     let message = misbehave(&host, "invalid_json", json!({}))

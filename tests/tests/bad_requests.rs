@@ -372,7 +372,7 @@ async fn arguments_that_break_the_schema_in_many_places_get_a_short_answer() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_harm_nobody() {
+async fn bytes_that_are_no_http_leave_the_host_serving() {
     let project = Project::new();
     let host = project.serve().await;
     let long_header = format!(

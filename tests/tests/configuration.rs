@@ -23,7 +23,7 @@ const PLACES: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn every_mistake_is_told_at_once_with_its_place_and_nothing_starts() {
+async fn every_mistake_is_reported_at_once_with_its_position_and_nothing_starts() {
     let project = Project::new().config(WRONG);
     for command in [
         vec!["serve"],

@@ -19,7 +19,7 @@ async fn repo_status(host: &Host, role: &str) -> ToolResult {
 }
 
 #[tokio::test]
-async fn a_role_without_grants_is_told_which_line_would_grant_the_effect() {
+async fn a_refusal_names_the_line_that_would_grant_the_effect() {
     let project = Project::new().config("[role.tl]\neffects = []\n[role.free]\nplugin = 'tl'\n");
     let host = project.serve().await;
     let denied = repo_status(&host, "tl").await;
@@ -114,7 +114,7 @@ async fn github_without_a_token_answers_what_to_set() {
         .plugin("asker.wat", asking(&["github_get_repo"]));
     let host = project.serve().await;
     let answer = host
-        .effect("asker", "github_get_repo", json!({"repo": "acme/door"}))
+        .effect("asker", "github_get_repo", json!({"repo": "acme/search"}))
         .await;
     assert_eq!(error_code(&answer), "unauthenticated");
     let message = answer["payload"]["message"].as_str().unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Plugins written in Haskell: the same tools as in Rust, the same JSON as the host's, and what goes wrong
-//! in a Haskell program is told and survived.
+//! in a Haskell program is reported and survived.
 
 use std::path::PathBuf;
 
@@ -161,7 +161,7 @@ async fn misbehave(host: &Host, tool: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_in_haskell_is_told_and_the_next_call_works() {
+async fn a_failure_in_haskell_is_reported_and_the_next_call_works() {
     let limits = "wall_time = '2s'\nmemory = '48MiB'\n";
     for instance in ["fresh", "pooled"] {
         let project = project(&["echo-haskell"]).config(&format!(

@@ -10,7 +10,7 @@ fn saying(text: &str) -> Vec<u8> {
     Guest::answering(text).wasm()
 }
 
-/// What the role's tool answers; empty if the role is not there.
+/// The response of the role's tool; empty if the role is not there.
 async fn said(host: &Host, role: &str) -> String {
     let answer = host.call(role, "answer", json!({})).await;
     if answer.status == 200 {

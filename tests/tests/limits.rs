@@ -1,4 +1,4 @@
-//! Limits are always on, and a call that hits one is told which, its value, and the key that sets it.
+//! Limits are always on, and the error names it, its value, and the key that sets it.
 
 use exomonad_test_support::{Guest, Host, Project, WebServer, eventually, shipped_plugin};
 use serde_json::{Value, json};

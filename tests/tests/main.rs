@@ -1,8 +1,9 @@
-//! What the host does for those who use it: the real binary, over HTTP and on the command line.
+//! The host as its users see it: the real binary, over HTTP and on the command line.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod api_description;
+mod architecture;
 mod bad_guests;
 mod bad_requests;
 mod command_line;

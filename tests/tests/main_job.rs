@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// A repository that differs from its last commit in every way `git status` tells apart.
 fn busy_repository() -> Project {
     let project = Project::new();
-    project.git(&["switch", "--quiet", "--create", "feature/door"]);
+    project.git(&["switch", "--quiet", "--create", "feature/search"]);
     for file in ["staged.txt", "changed.txt", "removed.txt"] {
         project.write(file, "one\n");
     }
@@ -65,7 +65,7 @@ async fn repo_status_tells_what_git_tells() {
     assert_is_answer(&result);
     let status = result.structured();
     let porcelain = project.git(&["status", "--porcelain=v1", "-z"]);
-    assert_eq!(status["branch"], "feature/door");
+    assert_eq!(status["branch"], "feature/search");
     assert_eq!(status["head"], "branch");
     assert_eq!(status["isClean"], false);
     assert_eq!(paths(&status["staged"]), ["staged.txt"]);
@@ -153,10 +153,12 @@ async fn file_pr_is_denied_unless_the_role_is_granted_it() {
         "remote",
         "add",
         "origin",
-        "https://github.com/acme/door.git",
+        "https://github.com/acme/search.git",
     ]);
     let host = project.serve().await;
-    let result = host.tool("tl", "file_pr", json!({"title": "A door"})).await;
+    let result = host
+        .tool("tl", "file_pr", json!({"title": "A search"}))
+        .await;
     assert!(result.is_error(), "{result:?}");
     assert!(
         result.text().contains(r#"add "git.push" to"#),

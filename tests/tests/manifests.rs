@@ -89,7 +89,7 @@ async fn a_module_with_another_hash_than_the_manifest_says_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_manifest_is_told() {
+async fn an_error_names_the_mistake_in_a_manifest() {
     let project = oracle(2);
     let host = project.serve().await;
     for (content, words) in [

@@ -213,7 +213,7 @@ fn wasi_is_there_when_it_is_asked_for() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_apart_by_the_exit_code() {
+fn each_failure_has_its_exit_code() {
     let (bench, file) = Bench::with(&Guest::answering("").export("trap", "unreachable"));
     let failed = bench
         .call(&bench.echo(), &["fail_raw", "--input", "as asked"])

@@ -31,7 +31,7 @@ async fn any_export_is_called_with_the_input_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_apart() {
+async fn each_failure_has_its_own_problem_code() {
     let project = Project::new()
         .config("[server]\nraw_calls = true\n")
         .plugin(

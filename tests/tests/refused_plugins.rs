@@ -1,9 +1,9 @@
-//! A bad plugin file loses nothing: the version that serves goes on, and the reason is told.
+//! A bad plugin file: the version that serves goes on, and the reason is reported.
 
 use exomonad_test_support::{Guest, Project, eventually, shipped_plugin, tool_named};
 use serde_json::{Value, json};
 
-/// What is wrong with a file, the file, and the words that have to be in the reason.
+/// Bad files: the mistake, the file, and the words that have to be in the reason.
 fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = || Guest::answering("new");
     let with_schema = |schema: Value| {

@@ -8,7 +8,7 @@ const OPERATOR: &str = "operator-s3cr3t-0123456789";
 const OF_ROLE: &str = "role-s3cr3t-0123456789";
 const IN_URL: &str = "url-s3cr3t-0123456789";
 const WRONG: &str = "wrong-s3cr3t-0123456789";
-/// What all of them hold.
+/// A part of every secret.
 const MARK: &str = "s3cr3t";
 
 fn planted() -> Project {
@@ -21,13 +21,13 @@ fn planted() -> Project {
         "remote",
         "add",
         "origin",
-        &format!("https://ada:{IN_URL}@github.com/acme/door.git"),
+        &format!("https://ada:{IN_URL}@github.com/acme/search.git"),
     ]);
     project.git(&[
         "remote",
         "add",
         "other",
-        &format!("https://{IN_URL}@git.example/acme/door.git?token={IN_URL}"),
+        &format!("https://{IN_URL}@git.example/acme/search.git?token={IN_URL}"),
     ]);
     project
 }
@@ -96,7 +96,7 @@ async fn no_answer_and_no_line_of_the_log_holds_a_secret() {
             )
             .await;
         }
-        let pr = json!({"name": "file_pr", "arguments": {"title": "A door"}}).to_string();
+        let pr = json!({"name": "file_pr", "arguments": {"title": "A search"}}).to_string();
         ask(&host, Method::POST, "/role/tl/mcp/call", &pr, token).await;
         // A tool's answer is the whole input that the guest was given.
         ask(
@@ -139,7 +139,7 @@ async fn the_remote_is_named_without_its_credentials() {
         answer["payload"]["url"]
             .as_str()
             .unwrap()
-            .contains("github.com/acme/door"),
+            .contains("github.com/acme/search"),
         "{answer}"
     );
 }
@@ -157,7 +157,7 @@ async fn no_command_prints_a_secret() {
         &["doctor", "--json", "--url", &url],
         &["roles", "--url", &url],
         &["call", "tl", "repo_status", "--url", &url],
-        &["call", "tl", "file_pr", "title=A door", "--local"],
+        &["call", "tl", "file_pr", "title=A search", "--local"],
         &["plugin", "list", "--local", "--json"],
     ];
     for command in commands {

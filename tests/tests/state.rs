@@ -1,4 +1,4 @@
-//! What roles keep: each its own, and safe from a crash.
+//! State of roles: apart from each other, and safe from a crash.
 
 use exomonad_test_support::{Guest, Host, Project};
 use serde_json::{Value, json};

@@ -11,10 +11,10 @@ const HEADER: &str = "header-s3cr3t-0123456789";
 const OPERATOR: &str = "operator-s3cr3t-0123456789";
 const OF_GITHUB: &str = "ghp_s3cr3t0123456789";
 const IN_URL: &str = "url-s3cr3t-0123456789";
-/// What all of them hold.
+/// A part of every secret.
 const MARK: &str = "s3cr3t";
 
-/// What the log says when the collector is away, and when it is back.
+/// Log lines of an outage: when the collector is away, and when it is back.
 const AWAY: &str = "telemetry cannot be sent";
 const BACK: &str = "telemetry is sent again";
 
@@ -39,7 +39,7 @@ async fn metric(host: &Host, begins: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_away_costs_one_line_and_no_call() {
+async fn an_unreachable_collector_costs_one_line_and_no_call() {
     for protocol in ["grpc", "http/protobuf"] {
         let refusing = RefusingAddress::new();
         let endpoint = format!("http://{}", refusing.address());
@@ -64,7 +64,7 @@ async fn a_receiver_that_is_away_costs_one_line_and_no_call() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_dies_and_comes_back_is_told_what_happens_then() {
+async fn a_collector_that_comes_back_receives_what_happens_then() {
     let Some(collector) = Collector::start() else {
         return;
     };
@@ -107,7 +107,7 @@ async fn a_receiver_that_dies_and_comes_back_is_told_what_happens_then() {
 }
 
 #[tokio::test]
-async fn a_host_ends_in_time_though_the_receiver_never_answers() {
+async fn a_host_ends_in_time_though_the_collector_never_answers() {
     // It takes connections, and that is all.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -154,13 +154,13 @@ async fn nothing_that_is_sent_holds_a_secret() {
             .env("GITHUB_TOKEN", OF_GITHUB)
             .env("KEY", IN_URL)
             .plugin("spy.wat", spy);
-        let remote = format!("https://ada:{IN_URL}@127.0.0.1:9/acme/door.git?token={IN_URL}");
+        let remote = format!("https://ada:{IN_URL}@127.0.0.1:9/acme/search.git?token={IN_URL}");
         project.git(&["remote", "add", "origin", &remote]);
         let host = project.serve().await.with_token(OPERATOR);
         for (effect, request) in [
             ("git_fetch", json!({})),
             ("git_get_remote_url", json!({})),
-            ("github_get_repo", json!({"repo": "acme/door"})),
+            ("github_get_repo", json!({"repo": "acme/search"})),
             (
                 "http_request",
                 json!({"url": format!("http://ada:{IN_URL}@127.0.0.1:9/{IN_URL}?token={IN_URL}")}),
@@ -207,7 +207,7 @@ async fn nothing_that_is_sent_holds_a_secret() {
 }
 
 #[tokio::test]
-async fn what_carries_telemetry_is_not_told_about_by_it() {
+async fn sending_telemetry_makes_no_telemetry() {
     let Some(collector) = Collector::start() else {
         return;
     };

@@ -132,7 +132,7 @@ async fn only_the_operator_sees_and_does_what_concerns_all_roles() {
 }
 
 #[tokio::test]
-async fn every_door_of_a_role_wants_its_token() {
+async fn every_route_of_a_role_requires_its_token() {
     let (_place, host) = guarded().await;
     for (method, path) in [
         (Method::GET, "/role/tl/mcp/tools"),

@@ -1,4 +1,4 @@
-//! Where our engine means to answer otherwise than Extism: one table, with the reasons.
+//! Intended differences between our engine and Extism: one table, with the reasons.
 
 use crate::engines::{Outcomes, call_both};
 use crate::outcome::{FailureKind, Outcome};
@@ -10,7 +10,7 @@ struct Difference {
     why: &'static str,
     /// The functions of the plugin; `run` is called twice in each engine.
     body: &'static str,
-    /// What the second call ends with.
+    /// The outcome of the second call.
     extism: fn(&Outcome) -> bool,
     fresh: fn(&Outcome) -> bool,
     kept: fn(&Outcome) -> bool,

@@ -15,7 +15,7 @@ use crate::{http, logs};
 /// The effects of both hosts: one that reverses its bytes, one that answers with nothing.
 pub const EFFECTS: &[&str] = &["reverse", "nothing"];
 
-/// What both engines make of the same calls, one after the other.
+/// The outcomes of the same calls, one after the other, in both engines.
 #[derive(Debug)]
 pub struct Outcomes {
     pub extism: Vec<Outcome>,

@@ -46,7 +46,7 @@ pub fn record_ours(level: LogLevel, message: &str) {
     }
 }
 
-/// What was logged since the last time: under Extism, and under ours.
+/// The log lines since the last time: under Extism, and under ours.
 pub fn taken() -> (Vec<String>, Vec<String>) {
     (EXTISMS.take(), OURS.take())
 }
@@ -76,7 +76,7 @@ fn messages_and_levels_are_recorded_alike() {
 }
 
 #[test]
-fn the_level_and_the_fate_of_messages_are_told_alike() {
+fn the_level_and_the_fate_of_messages_are_alike() {
     let answers = same_bodies(b"", &[
         ("the level", "(call $say32 (call $get_log_level)) (call $report)"),
         (

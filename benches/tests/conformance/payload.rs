@@ -1,4 +1,4 @@
-//! What goes in and comes out: `input_*` and `output_*`.
+//! Inputs and outputs: `input_*` and `output_*`.
 
 use crate::engines::{same, same_bodies};
 use crate::outcome::Outcome;

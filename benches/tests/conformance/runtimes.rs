@@ -1,4 +1,4 @@
-//! What runs before the first call: start functions, reactors, constructors, Haskell's `hs_init`.
+//! Initialisation before the first call: start functions, reactors, constructors, Haskell's `hs_init`.
 
 use crate::engines::{call_both, same_calls};
 use crate::outcome::Outcome;

@@ -1,4 +1,4 @@
-//! What is checked in is what the contract generates, and says the same as the types.
+//! Generated files: checked in as the contract generates them, and in agreement with the types.
 
 use std::fs;
 use std::path::Path;

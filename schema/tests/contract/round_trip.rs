@@ -93,7 +93,7 @@ fn fits(validator: &Validator, value: &Value) -> Result<(), String> {
         .map_err(|error| format!("{value} does not fit: {error}"))
 }
 
-/// What of `before` is not in `after`. Nothing is lost when a `null` or an
+/// The parts of `before` that are not in `after`. Nothing is lost when a `null` or an
 /// empty collection, which mean absence, are left out.
 fn lost(before: &Value, after: &Value) -> Option<String> {
     match (before, after) {

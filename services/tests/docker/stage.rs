@@ -25,7 +25,7 @@ pub struct Stage {
     pub docker: Docker,
     /// The engine itself.
     pub bare: bollard::Docker,
-    /// What this test's label is: random, and a beginning for names.
+    /// The value of this test's label: random, and a beginning for names.
     pub own: String,
 }
 

@@ -1,7 +1,7 @@
 //! The suite of `git` once more, on repositories in a container: the same tests,
 //! through the container's own `git` on a real Docker engine.
 //!
-//! What only the host has is marked `host_only!` in the tests, with the reason,
+//! Tests of the host alone are marked `host_only!`, with the reason,
 //! and two files are left out whole:
 //!
 //! | file | what it is about | why not here |

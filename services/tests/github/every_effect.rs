@@ -124,7 +124,7 @@ async fn perform(github: &GitHub, kind: EffectKind, request: &Value) -> Value {
     }
 }
 
-/// What GitHub's own example of an answer has to become.
+/// The expected result for GitHub's own example of a response.
 fn expected(kind: EffectKind) -> (&'static str, Value) {
     use EffectKind::*;
     match kind {

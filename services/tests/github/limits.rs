@@ -25,7 +25,7 @@ async fn a_short_retry_after_is_waited_for_when_reading() {
 }
 
 #[tokio::test]
-async fn a_long_retry_after_is_told_at_once_and_nothing_more_is_sent_until_then() {
+async fn a_long_retry_after_is_reported_at_once_and_nothing_more_is_sent_until_then() {
     let server =
         MockServer::start(|_, _| MockResponse::status(429, "slow").with("retry-after", 30)).await;
     let github = github(&server.url);

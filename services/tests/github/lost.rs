@@ -99,7 +99,7 @@ async fn an_answer_that_is_too_long_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_or_no_issue_is_told_apart() {
+async fn a_response_that_is_no_json_or_no_issue_is_an_error() {
     for (body, code) in [
         (
             "<html>Welcome to the captive portal</html>",

@@ -1,4 +1,4 @@
-//! What GitHub refuses, and what the service refuses before GitHub could.
+//! Refusals by GitHub, and by the service before GitHub could.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn refusing(status: u16, body: &'static str) -> MockServer {
 }
 
 #[tokio::test]
-async fn a_wrong_or_revoked_token_is_told_with_what_to_do_and_never_shown() {
+async fn the_error_of_a_wrong_or_revoked_token_says_what_to_do_and_never_shows_it() {
     let server = MockServer::start(|seen, _| {
         // A server that echoes what it was sent, as some debugging proxies do.
         let sent = seen.header("authorization").unwrap();
@@ -89,7 +89,7 @@ async fn a_token_without_permission_is_forbidden_and_no_rate_limit() {
 }
 
 #[tokio::test]
-async fn what_github_finds_wrong_is_told_field_by_field() {
+async fn a_validation_error_names_each_field() {
     let body = r#"{"message":"Validation Failed","documentation_url":"https://docs.github.com/x",
         "errors":[{"resource":"Issue","field":"assignees","code":"invalid","value":"nobody"}]}"#;
     let server = refusing(422, body).await;

@@ -1,4 +1,4 @@
-//! What is sent again, and what never is.
+//! Retries: requests that are sent again, and those that never are.
 
 use exomonad_schema::{ErrorCode, GitHubService};
 use exomonad_test_support::{MockResponse, MockServer};

@@ -6,7 +6,7 @@ use exomonad_test_support::{MockResponse, MockServer};
 use crate::service::*;
 
 #[tokio::test]
-async fn what_is_unchanged_is_asked_for_conditionally_and_told_from_memory() {
+async fn unchanged_resources_are_requested_conditionally_and_served_from_the_cache() {
     let server = MockServer::start(|seen, n| match seen.header("if-none-match") {
         Some("W/\"one\"") if n < 3 => MockResponse::Whole(304, Vec::new(), String::new()),
         _ => MockResponse::ok(format!("[{}]", issue_json(&format!("of request {n}"))))
@@ -39,7 +39,7 @@ async fn what_is_unchanged_is_asked_for_conditionally_and_told_from_memory() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_is_not_told_to_a_token_that_was_revoked() {
+async fn a_revoked_token_gets_nothing_from_the_cache() {
     let server = MockServer::start(|_, n| match n {
         0 => MockResponse::ok(issue_json("secret")).with("etag", "\"1\""),
         _ => MockResponse::status(401, "Bad credentials"),

@@ -1,4 +1,4 @@
-//! What other processes do, and how a test starts them.
+//! The work of other processes, and how a test starts them.
 //!
 //! Each is a test only in form: without [`DIR`] it has nothing to do.
 
@@ -14,7 +14,7 @@ use crate::store::Store;
 /// The folder a child works in.
 const DIR: &str = "EXOMONAD_KV_TEST_DIR";
 
-/// What a child is called in its keys.
+/// A child's name in its keys.
 const NAME: &str = "EXOMONAD_KV_TEST_NAME";
 
 /// This program, to be run for one function of this module.
@@ -51,7 +51,7 @@ fn say(text: &str) {
     out.flush().unwrap();
 }
 
-/// What a line of a child's output says; `None` for what the test harness prints.
+/// The message in a line of a child's output; `None` for a line of the test harness.
 pub fn said(line: &str) -> Option<&str> {
     line.split_once("said ").map(|(_, text)| text)
 }

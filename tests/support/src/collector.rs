@@ -102,7 +102,7 @@ impl Collector {
             .clone()
     }
 
-    /// What is at these keys, one inside the other, each a list, in the requests of a signal.
+    /// The items at these keys, one inside the other, each a list, in the requests of a signal.
     fn items(&self, signal: &str, keys: [&str; 3]) -> Vec<Value> {
         let requests = self.requests().into_iter();
         let messages = requests
@@ -146,7 +146,7 @@ impl Collector {
 }
 
 impl TelemetryItem {
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.text("name")

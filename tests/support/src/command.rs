@@ -35,7 +35,7 @@ fn beside_the_tests() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// What a command that ended has left.
+/// Exit code and output of a command that has ended.
 #[derive(Debug)]
 pub struct CommandOutput {
     /// The exit code; `None` if a signal ended it.

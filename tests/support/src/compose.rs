@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::command::{CommandOutput, binary};
 use crate::{PATIENCE, free_port, installed_by, repository, required_or_skip};
 
-/// What of the repository a deployment takes.
+/// Files of the repository that a deployment takes.
 const FILES: &[&str] = &[
     ".dockerignore",
     ".env.example",

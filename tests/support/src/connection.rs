@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{Host, PATIENCE};
 
-/// A connection that sends what it is told to, HTTP or not.
+/// A connection that sends any bytes, HTTP or not.
 pub struct Connection(TcpStream);
 
 impl Connection {
@@ -39,7 +39,7 @@ impl Connection {
         self.send(head).await
     }
 
-    /// What comes first.
+    /// The first bytes that come.
     ///
     /// # Panics
     /// If nothing does.

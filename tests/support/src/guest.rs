@@ -12,7 +12,7 @@ pub const OWN_TEXT: usize = 60_000;
 /// Where the request of [`Guest::sleeping`] lies.
 const SLEEP_REQUEST: usize = 59_000;
 
-/// What a guest that takes its time logs before: the test then knows that the call runs.
+/// The log line of a guest that is about to take its time: the test then knows that the call runs.
 pub const BEGUN: &str = "the guest has begun";
 
 /// The plugins of `$EXOMONAD_PLUGINS` by name, to serve in place of the embedded ones; none without it.

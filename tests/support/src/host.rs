@@ -14,7 +14,7 @@ use crate::process::{self, ChildGuard};
 use crate::response::{Response, ToolResult};
 use crate::{PATIENCE, eventually};
 
-/// What the log says once the host listens, up to its address.
+/// The log line of a host that listens, up to its address.
 const SERVING: &str = "serving on http://";
 
 /// A running host. It ends when it is dropped; if the test fails, its log is printed.
@@ -142,7 +142,7 @@ impl Host {
         answer.json()
     }
 
-    /// What `/roles` says of a role; `Null` if it is not there.
+    /// The entry of a role in `/roles`; `Null` if it is not there.
     pub async fn role(&self, name: &str) -> Value {
         let roles = self.get("/roles").await.json();
         let mut all = roles["roles"].as_array().into_iter().flatten();
@@ -151,7 +151,7 @@ impl Host {
             .unwrap_or_default()
     }
 
-    /// What `/health` says is wrong with a role; empty if nothing is.
+    /// The problem of a role in `/health`; empty if there is none.
     pub async fn problem(&self, role: &str) -> String {
         let health = self.get("/health").await.json();
         let all = health["problems"].as_array().into_iter().flatten();
@@ -168,7 +168,7 @@ impl Host {
         answer.json()
     }
 
-    /// What it has logged.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log
@@ -196,7 +196,7 @@ impl Host {
         eventually("the host ends", async || process::exit_code(child)).await
     }
 
-    /// Whether it still runs.
+    /// True while it runs.
     pub fn is_running(&mut self) -> bool {
         process::exit_code(&mut self.child).is_none()
     }

@@ -1,4 +1,4 @@
-//! A server on a loopback port that answers as a test wants, and remembers what it was asked.
+//! A server on a loopback port that answers as a test wants, and records the requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     })
 }
 
-/// What the server does with a request.
+/// The treatment of a request.
 pub enum MockResponse {
     /// Answers.
     Whole(u16, Vec<(&'static str, String)>, String),
@@ -72,7 +72,7 @@ impl MockResponse {
     }
 }
 
-/// What was asked, and the head of what another server said to it.
+/// Requests, each with the head of the response that another server gave to it.
 type Exchanges = Arc<Mutex<Vec<(ReceivedRequest, String)>>>;
 
 /// A running server; it ends with the test's runtime.
@@ -99,14 +99,14 @@ impl MockServer {
         Self { url, exchanges }
     }
 
-    /// What was asked so far, in order.
+    /// The requests so far, in order.
     #[must_use]
     pub fn seen(&self) -> Vec<ReceivedRequest> {
         let exchanges = self.exchanges.lock().unwrap();
         exchanges.iter().map(|(seen, _)| seen.clone()).collect()
     }
 
-    /// What was asked since this was last called, and the heads of forwarded answers.
+    /// The requests since this was last called, and the heads of forwarded responses.
     #[must_use]
     pub fn take(&self) -> Vec<(ReceivedRequest, String)> {
         std::mem::take(&mut self.exchanges.lock().unwrap())

@@ -1,11 +1,11 @@
-//! Ports of the loopback interface for programs that have to be told one.
+//! Ports of the loopback interface for programs that take one as an argument.
 
 use std::net::{SocketAddr, TcpListener};
 
 /// Ports that the kernel gives to nobody by itself: below its range for outgoing connections.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
-/// A port that is free, and stays so unless another program is told the same one.
+/// A port that is free, and stays so unless another program is given the same one.
 ///
 /// # Panics
 /// If there is none.

@@ -54,7 +54,7 @@ impl Prism {
         })
     }
 
-    /// What was asked since the last time, with what about it does not fit the description.
+    /// The requests since the last time, with their violations of the description.
     #[must_use]
     pub fn take(&self) -> Vec<(ReceivedRequest, Vec<Value>)> {
         let exchanges = self.server.take().into_iter();

@@ -1,10 +1,10 @@
-//! What came back over HTTP.
+//! Responses over HTTP, with checks.
 
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
-/// An answer with its whole body.
+/// A response with its whole body.
 #[derive(Debug)]
 pub struct Response {
     /// The status.
@@ -106,7 +106,7 @@ impl Response {
 pub struct ToolResult(pub Value);
 
 impl ToolResult {
-    /// Whether the tool failed.
+    /// True if the tool failed.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.0["isError"] == true
@@ -119,7 +119,7 @@ impl ToolResult {
         content.filter_map(|piece| piece["text"].as_str()).collect()
     }
 
-    /// What it holds for programs.
+    /// Its structured content.
     #[must_use]
     pub fn structured(&self) -> &Value {
         &self.0["structuredContent"]

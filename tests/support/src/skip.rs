@@ -6,7 +6,7 @@ use std::io::Write as _;
 /// Gives the tool, or `None` where it cannot be had: the test is then to return. Under `CI=true` nothing is
 /// skipped.
 ///
-/// What is skipped is said on standard error and, for `scripts/test`, in the file `$EXOMONAD_SKIPPED`.
+/// A skipped test is named on standard error and, for `scripts/test`, in the file `$EXOMONAD_SKIPPED`.
 ///
 /// # Panics
 /// Under `CI=true`, if the tool is missing.
@@ -35,7 +35,7 @@ pub fn required_or_skip<T>(tool: &str, found: Result<T, impl Display>) -> Option
 /// Runs a script of this repository that installs a tool, and gives what it prints.
 ///
 /// # Errors
-/// What the script says, if it fails.
+/// The script's error output, if it fails.
 pub fn installed_by(script: &str) -> Result<String, String> {
     let path = crate::repository().join("scripts").join(script);
     let output = std::process::Command::new(&path)

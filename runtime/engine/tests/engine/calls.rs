@@ -356,7 +356,7 @@ async fn a_spinning_guest_does_not_starve_its_neighbours() {
 }
 
 #[tokio::test]
-async fn a_kept_sandbox_remembers_and_a_trapped_one_is_done_for() {
+async fn a_kept_sandbox_keeps_its_state_and_a_trapped_one_is_unusable() {
     let wat = with_abi(
         r#"
   (data (i32.const 0) "n")

@@ -1,4 +1,4 @@
-//! What one call leaves behind must not be there for the next: whole memories are searched.
+//! Isolation of calls: nothing of one is there for the next. Whole memories are searched.
 
 use std::sync::Arc;
 

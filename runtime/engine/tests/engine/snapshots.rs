@@ -74,9 +74,9 @@ async fn without_snapshots_each_sandbox_starts_up_itself() {
     }
 }
 
-/// What each of these does during the start-up is not the same each time, or not the guest's alone.
+/// Start-ups that are not the same each time, or not the guest's alone.
 #[tokio::test]
-async fn start_ups_that_reach_outside_run_in_each_sandbox_and_are_told_why() {
+async fn start_ups_that_reach_outside_run_in_each_sandbox_and_the_reason_is_given() {
     let random = r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#;
     for (what, import, start, word) in [
         (

@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn a_guest_that_forges_the_bookkeeping_harms_its_own_call_at_most(script in script::forging()) {
+    fn a_guest_that_forges_the_bookkeeping_breaks_its_own_call_at_most(script in script::forging()) {
         let limits = Limits { wall_time: std::time::Duration::from_secs(5), ..Limits::default() };
         let ended = RUNTIME.block_on(call_within(&DRIVER, limits, "run", &input(&script)));
         // Whatever it did to itself: an answer, a trap, or a limit. Not a panic, and not another's call.

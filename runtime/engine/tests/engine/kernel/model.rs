@@ -1,4 +1,4 @@
-//! What the kernel promises, in a few maps, and the check of a run against it.
+//! A model of the kernel in a few maps, and the check of a run against it.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const MOST: u64 = 0xFFFF_0000;
 pub struct Model {
     /// Live blocks with their lengths.
     live: BTreeMap<u64, u64>,
-    /// What was stored into live blocks.
+    /// The bytes stored into live blocks.
     bytes: BTreeMap<u64, u8>,
     memory: u64,
     input: (u64, u64),

@@ -7,7 +7,7 @@ const STEPS: usize = 120;
 /// The largest blocks that are stored into; all of them together fit into a sandbox.
 const MOST_LIVE: u64 = 200_000;
 
-/// What a step calls; the numbers are those of `driver.wat`.
+/// The function that a step calls; the numbers are those of `driver.wat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Alloc = 0,
@@ -33,7 +33,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     Number(u64),
-    /// What the step with this number got.
+    /// The result of the step with this number.
     Step(usize),
     MemoryEnd,
 }

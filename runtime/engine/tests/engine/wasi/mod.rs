@@ -33,7 +33,7 @@ fn asking(name: &str, signature: &str, arguments: &str) -> String {
     with_abi(&run).replacen("(module", &import, 1)
 }
 
-/// What such a guest answers: the error number, and two words at 64.
+/// The output of such a guest: the error number, and two words at 64.
 async fn ask(name: &str, parameters: &str, arguments: &str) -> (i32, u64, u64) {
     let plugin = load(&asking(name, parameters, arguments)).await;
     answer(&plugin, Arc::new(Recorder::default())).await
