@@ -1,4 +1,4 @@
-//! The engine's benchmark: `cargo run --release -p exomonad-benches --bin engine` prints markdown.
+//! The engine's benchmark: `cargo run --profile dist -p exomonad-benches --bin engine` prints markdown.
 //!
 //! The columns of a row are measured in turns within one run.
 

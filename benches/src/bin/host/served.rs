@@ -51,7 +51,7 @@ impl Home {
             // The line that each call logs is not what is measured: the candidate has none.
             .env("EXOMONAD_LOG", "warn,exomonad::cli=info");
         start(command)
-            .map_err(|error| format!("{}: {error} (cargo build --release)", binary.display()))
+            .map_err(|error| format!("{}: {error} (`cargo build --profile dist`)", binary.display()))
     }
 }
 
