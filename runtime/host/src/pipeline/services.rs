@@ -9,7 +9,7 @@ use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::effects::log::LogLevel as LineLevel;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use exomonad_services::Http;
-use exomonad_services::http::Outgoing;
+use exomonad_services::http::OutgoingRequest;
 
 use super::Layer;
 
@@ -114,7 +114,7 @@ pub async fn fetch(
 ) -> Result<HttpResponse, HttpError> {
     let failed = |reason: String| HttpError::Failed(reason);
     let method = request.method.as_deref().unwrap_or("GET");
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         method: method
             .to_ascii_uppercase()
             .parse()
