@@ -131,7 +131,7 @@ async fn tools_and_roles_are_listed_for_people_and_for_programs() {
             .find(|line| line.starts_with("recent_work"))
             .unwrap();
         assert!(
-            line.contains("[limit] [workingDir]") && line.contains("Tells what has been worked on"),
+            line.contains("[limit] [workingDir]") && line.contains("Reports recent work"),
             "{line}"
         );
         let json = project

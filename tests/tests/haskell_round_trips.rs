@@ -3,7 +3,7 @@
 
 use exomonad_schema::EffectRequest;
 use exomonad_schema::generate::model::{Contract, Type};
-use exomonad_schema::generate::{common_document, effects_document, read};
+use exomonad_schema::generate::{common_document, contract_from_json_schema, effects_document};
 use exomonad_schema::table::{EffectVisitor, for_each_effect};
 use exomonad_test_support::{Host, arbitrary};
 use proptest::strategy::{Strategy, ValueTree};
@@ -52,7 +52,7 @@ impl EffectVisitor for Cases {
 }
 
 fn cases() -> Cases {
-    let contract = read(&effects_document(), &common_document()).unwrap();
+    let contract = contract_from_json_schema(&effects_document(), &common_document()).unwrap();
     let mut cases = Cases {
         contract,
         found: Vec::new(),

@@ -8,7 +8,7 @@ use exomonad_schema::{EffectKind, ErrorCode};
 use serde_json::{Value, json};
 
 #[test]
-fn every_generated_file_is_checked_in_as_it_would_be_written() {
+fn every_generated_file_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for output in outputs().unwrap() {
         let present = fs::read_to_string(root.join(&output.path)).unwrap_or_default();

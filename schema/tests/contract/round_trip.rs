@@ -1,8 +1,8 @@
-//! Whatever fits an effect's JSON Schema decodes into its type, comes out again
-//! unharmed, and still fits the schema: for every effect, both ways.
+//! Any value that fits an effect's JSON Schema decodes into its type, encodes without
+//! loss, and still fits the schema: for the request and the answer of every effect.
 
 use exomonad_schema::generate::model::{Contract, Type};
-use exomonad_schema::generate::{common_document, effects_document, read};
+use exomonad_schema::generate::{common_document, contract_from_json_schema, effects_document};
 use exomonad_schema::table::{EffectVisitor, for_each_effect};
 use exomonad_schema::{Answer, EffectRequest};
 use exomonad_test_support::arbitrary;
@@ -78,7 +78,7 @@ fn round_trip<T: Serialize + DeserializeOwned>(
     if again != encoded {
         return Err(format!("{encoded} comes back as {again}"));
     }
-    // Raw JSON inside an answer survives the tagged envelope too.
+    // Raw JSON inside an answer also survives the tagged envelope.
     let envelope =
         serde_json::to_string(&Answer::Success(&typed)).map_err(|error| error.to_string())?;
     match serde_json::from_str::<Answer<T>>(&envelope).map_err(|error| error.to_string())? {
@@ -125,16 +125,16 @@ fn is_absence(value: &Value) -> bool {
 }
 
 #[test]
-fn every_request_and_answer_survives_json() {
+fn every_request_and_answer_survives_a_round_trip() {
     let document = effects_document();
-    let contract = read(&document, &common_document()).unwrap();
+    let contract = contract_from_json_schema(&document, &common_document()).unwrap();
     for_each_effect(&mut RoundTrip { document, contract });
 }
 
 #[test]
-fn arbitrary_values_reach_the_ends_of_their_types() {
+fn arbitrary_values_include_the_extremes_of_their_types() {
     let document = effects_document();
-    let contract = read(&document, &common_document()).unwrap();
+    let contract = contract_from_json_schema(&document, &common_document()).unwrap();
     let ty = Type::Named("ClockTime".to_owned());
     let values = arbitrary::value(&contract, &document["$defs"], &ty);
     let mut runner = TestRunner::deterministic();

@@ -1,6 +1,7 @@
 //! Every effect on a container of others, and on one that does not exist: the same answer.
 
-use exomonad_schema::{CallContext, DockerService, EffectError, EffectKind, ErrorCode, Service};
+use exomonad_core::{CallContext, DockerService};
+use exomonad_schema::{EffectError, EffectKind, ErrorCode, Service};
 use serde_json::json;
 
 use crate::stage::{Stage, call_with, request, stage};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use exomonad_schema::{DockerService, ErrorCode};
+use exomonad_core::DockerService;
+use exomonad_schema::ErrorCode;
 use exomonad_services::{Docker, DockerConfig};
 use exomonad_test_support::RefusingAddress;
 use serde_json::json;

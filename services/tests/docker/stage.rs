@@ -8,8 +8,9 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptions,
 };
+use exomonad_core::{Bounds, CallContext, DockerService};
 use exomonad_schema::effects::docker::{DockerExec, DockerExecResult, DockerSpawn, DockerSpawned};
-use exomonad_schema::{Bounds, CallContext, CallId, DockerService, EffectError};
+use exomonad_schema::{CallId, EffectError};
 use exomonad_services::{Docker, DockerConfig};
 use exomonad_test_support::{installed_by, required_or_skip};
 use serde::de::DeserializeOwned;

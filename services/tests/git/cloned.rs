@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 use exomonad_services::GitConfig;
 use exomonad_services::git::Author;
 use exomonad_test_support::{GitServer, GitServerMode};

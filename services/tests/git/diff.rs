@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{Base64, EffectError, ErrorCode, GitService};
+use exomonad_schema::{Base64, EffectError, ErrorCode};
 use exomonad_services::GitConfig;
 
 use crate::area::*;

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{EffectError, ErrorCode, GitService};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
 

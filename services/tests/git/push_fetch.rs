@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use exomonad_schema::Secret;
+use exomonad_core::GitService;
+use exomonad_core::Secret;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 use exomonad_services::GitConfig;
 use exomonad_test_support::GitServerMode;
 

@@ -1,7 +1,8 @@
 //! Remotes.
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
 

@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 use exomonad_services::GitConfig;
 use exomonad_test_support::{GitServerMode, SshAgent, SshServer, SshServerMode, make_key};
 

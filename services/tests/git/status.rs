@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{Base64, ErrorCode, GitService};
+use exomonad_schema::{Base64, ErrorCode};
 use exomonad_services::GitConfig;
 
 use crate::area::*;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use exomonad_schema::CallContext;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_core::CallContext;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_services::{Git, GitConfig};
 
 /// True if the effects work on the host.
@@ -30,6 +30,6 @@ pub fn service(config: GitConfig) -> Git {
 }
 
 /// The request for the same folder there.
-pub fn place<R: OnRepository>(_: &CallContext, request: R) -> R {
+pub fn place<R: RepositoryRequest>(_: &CallContext, request: R) -> R {
     request
 }

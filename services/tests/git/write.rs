@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, ErrorCode, GitService};
 use exomonad_services::GitConfig;
 use exomonad_services::git::Author;
 

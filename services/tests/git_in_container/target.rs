@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
-use exomonad_schema::CallContext;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_core::CallContext;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::value::WorkingDir;
 use exomonad_services::{Docker, DockerConfig, Git, GitConfig};
 use exomonad_test_support::{installed_by, required_or_skip};
@@ -177,7 +177,7 @@ pub fn service(config: GitConfig) -> Git {
 }
 
 /// The request for the same folder in the container.
-pub fn place<R: OnRepository>(call: &CallContext, request: R) -> R {
+pub fn place<R: RepositoryRequest>(call: &CallContext, request: R) -> R {
     let base = call.bounds.paths.first().cloned().unwrap_or_default();
     let folder = base.join(request.working_dir().as_path());
     let folder = WorkingDir(folder.to_str().unwrap().to_owned());

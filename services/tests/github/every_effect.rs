@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use exomonad_core::GitHubService;
+use exomonad_schema::EffectKind;
 use exomonad_schema::table::Service;
-use exomonad_schema::{EffectKind, GitHubService};
 use exomonad_services::{GitHub, GitHubConfig};
 use exomonad_test_support::Prism;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 use exomonad_test_support::{MockResponse, MockServer};
 
 use crate::service::*;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 use exomonad_services::GitHubConfig;
 use exomonad_test_support::{MockResponse, MockServer, RefusingAddress};
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use exomonad_schema::Secret;
-use exomonad_schema::{Bounds, ErrorCode, GitHubService};
+use exomonad_core::Secret;
+use exomonad_core::{Bounds, GitHubService};
+use exomonad_schema::ErrorCode;
 use exomonad_services::GitHubConfig;
 use exomonad_test_support::{MockResponse, MockServer};
 

@@ -1,6 +1,7 @@
 //! Retries: requests that are sent again, and those that never are.
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 use exomonad_test_support::{MockResponse, MockServer};
 
 use crate::service::*;

@@ -1,6 +1,7 @@
 //! Conditional requests, redirects and the headers that go along.
 
-use exomonad_schema::{ErrorCode, GitHubService};
+use exomonad_core::GitHubService;
+use exomonad_schema::ErrorCode;
 use exomonad_test_support::{MockResponse, MockServer};
 
 use crate::service::*;
@@ -16,7 +17,7 @@ async fn unchanged_resources_are_requested_conditionally_and_served_from_the_cac
     .await;
     let github = github(&server.url);
     let list = || github.list_issues(&CALL, request(r#"{"repo":"acme/web"}"#));
-    static CALL: std::sync::LazyLock<exomonad_schema::CallContext> = std::sync::LazyLock::new(call);
+    static CALL: std::sync::LazyLock<exomonad_core::CallContext> = std::sync::LazyLock::new(call);
     for wanted in [
         "of request 0",
         "of request 0",

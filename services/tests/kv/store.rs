@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use exomonad_core::{Bounds, CallContext, KvService};
 use exomonad_schema::effects::kv::*;
-use exomonad_schema::{Bounds, CallContext, CallId, EffectError, KvService, RawJson};
+use exomonad_schema::{CallId, EffectError, RawJson};
 use exomonad_services::{Kv, KvConfig};
 
 /// The service, asked by one role.

@@ -1,7 +1,7 @@
 //! Arbitrary JSON of the contract's types, made from the model.
 //!
 //! Limits are taken from the JSON Schema, so that schema, model and Rust type
-//! are held against each other rather than against themselves.
+//! are compared with each other and not with themselves.
 
 use exomonad_schema::generate::model::{Content, Contract, Field, Presence, Shape, Tagging, Type};
 use proptest::collection::{btree_map, vec};
@@ -113,7 +113,7 @@ fn scalar(
     }
 }
 
-/// An integer, its type's and its schema's ends among them.
+/// An integer, often one of the extremes of its type or its schema.
 fn integer(signed: bool, bits: u8, schema: &Value) -> BoxedStrategy<Value> {
     if signed {
         let (min, max) = (-1_i64 << (bits - 1), ((1_i128 << (bits - 1)) - 1) as i64);
@@ -150,7 +150,7 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// Text in every script, with what JSON has to escape, and none at all.
+/// Text in many scripts, including characters that JSON must escape, and the empty text.
 fn any_text() -> BoxedStrategy<String> {
     prop_oneof![
         Just(String::new()),

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use exomonad_benches::measure::{Candidate, in_turns, micros};
 use exomonad_schema::effects::clock::ClockNow;
-use exomonad_schema::{Bounds, CallContext, CallId, ClockService};
 use exomonad_services::Clock;
 
 use super::served::{Home, Served, request};

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use exomonad_engine::{
-    CompileCache, Engine, EngineConfig, LoadOptions, Manifest, Plugin, Snapshot,
+    CompileCache, Engine, EngineConfig, LoadOptions, Manifest, Plugin, SnapshotStatus,
 };
 
 use crate::recorder::{EFFECTS, call, engine, with_abi};
@@ -73,7 +73,7 @@ async fn a_snapshot_is_kept_with_the_module_it_is_in() {
     for _ in 0..2 {
         assert_eq!(
             *load_with(&engine(), &cache, &wat).await.snapshot(),
-            Snapshot::Taken
+            SnapshotStatus::Taken
         );
     }
     assert_eq!(files(folder.path()).len(), 1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exomonad_engine::{
-    CallError, Host, HostFuture, Limits, LoadOptions, LogLevel, Manifest, Plugin, Snapshot,
+    CallError, Host, HostFuture, Limits, LoadOptions, LogLevel, Manifest, Plugin, SnapshotStatus,
 };
 
 use crate::recorder::{EFFECTS, Recorder, call, engine, try_load, with_abi};
@@ -52,7 +52,7 @@ async fn runs(plugin: &Plugin) -> Vec<i64> {
 #[tokio::test]
 async fn an_initialised_module_is_kept_and_each_call_begins_after_it() {
     let plugin = try_load(&with_abi(EXPENSIVE)).await.unwrap();
-    assert_eq!(*plugin.snapshot(), Snapshot::Taken);
+    assert_eq!(*plugin.snapshot(), SnapshotStatus::Taken);
     for _ in 0..50 {
         // Each call sees one run of the start-up, and nothing of the calls before it.
         assert_eq!(runs(&plugin).await, [1, 0x7265_6b72_616d, 4, 4, 3, 33, 1]);
@@ -68,7 +68,7 @@ async fn without_snapshots_each_sandbox_starts_up_itself() {
     };
     let manifest = Manifest::of_module(with_abi(EXPENSIVE).into_bytes());
     let plugin = engine().load(&manifest, &options).await.unwrap();
-    assert_eq!(*plugin.snapshot(), Snapshot::Off);
+    assert_eq!(*plugin.snapshot(), SnapshotStatus::Off);
     for _ in 0..2 {
         assert_eq!(runs(&plugin).await, [1, 0x7265_6b72_616d, 4, 4, 3, 33, 1]);
     }
@@ -113,7 +113,7 @@ async fn start_ups_that_reach_outside_run_in_each_sandbox_and_the_reason_is_give
             try_load(&with_abi(&body).replacen("(module", &format!("(module {import}"), 1))
                 .await
                 .unwrap();
-        let Snapshot::Refused(reason) = plugin.snapshot() else {
+        let SnapshotStatus::Refused(reason) = plugin.snapshot() else {
             panic!("{what}: {:?}", plugin.snapshot())
         };
         assert!(reason.contains(word), "{what}: {reason}");
@@ -203,5 +203,5 @@ async fn a_guest_without_a_start_up_needs_no_snapshot() {
     let plugin = try_load(&with_abi(r#"(func (export "run"))"#))
         .await
         .unwrap();
-    assert_eq!(*plugin.snapshot(), Snapshot::NotNeeded);
+    assert_eq!(*plugin.snapshot(), SnapshotStatus::NotNeeded);
 }
