@@ -60,6 +60,10 @@ pub async fn open(
     };
     loaded.map_err(|error| match &error {
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
+        LoadError::Manifest(_) => CommandError::Refused(error.to_string()),
+        LoadError::WasiNotAllowed { .. } => {
+            CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
+        }
         _ => CommandError::Refused(format!("{}: {error}", file.display())),
     })
 }
