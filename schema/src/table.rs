@@ -8,9 +8,7 @@
 //! `github.list_issues`. Grants name capabilities, with `*` for any method:
 //! `effects = ["log.*", "git.get_*"]`.
 
-use crate::call::CallContext;
 use crate::declare::effects;
-use crate::dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
 use crate::effect::{Access, EffectRequest};
 use crate::effects::Done;
 use crate::effects::clock::*;
@@ -22,10 +20,6 @@ use crate::effects::kv::*;
 use crate::effects::log::*;
 use crate::effects::random::*;
 use crate::error::EffectError;
-
-/// An optional service that is not configured: answers `not_configured`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NotConfigured;
 
 effects! {
     /// Writes to the host's log and event stream, with the role and the call attached.

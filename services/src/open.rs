@@ -1,9 +1,9 @@
-//! All services of a host, set up.
+//! Sets up all services of a host.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use exomonad_schema::Services;
+use exomonad_core::Services;
 
 use crate::docker::DockerConfigError;
 use crate::git::GitConfigError;
@@ -16,12 +16,11 @@ use crate::{
     KvConfig, Log, LogConfig, Random,
 };
 
-/// The services of a host. It answers effects by
-/// [`EffectHandler`](exomonad_schema::EffectHandler); events are had from
-/// `services.log.subscribe()`.
+/// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
+/// `services.log.subscribe()` is the stream of events.
 pub type HostServices = Services<Log, Git, Kv, Clock, Random, Arc<Http>, GitHub, Docker>;
 
-/// What can be set about the services.
+/// Configuration of all services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServicesConfig {
     /// The log service.
@@ -52,7 +51,7 @@ impl ServicesConfig {
     }
 }
 
-/// Why the services cannot be set up.
+/// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The log service.
@@ -76,10 +75,10 @@ pub enum OpenError {
 }
 
 /// Sets the services up. Blocks for some milliseconds where there is state to
-/// look at, and writes nothing where there is none.
+/// check, and writes nothing where there is none.
 ///
 /// # Errors
-/// When a setting makes no sense, or kept state needs a person to look at it.
+/// When a setting is invalid, or stored state needs an operator.
 pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
     let ServicesConfig {
         log,
@@ -106,7 +105,8 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
 mod tests {
     use std::fs;
 
-    use exomonad_schema::{Bounds, EffectHandler, EffectKind, ErrorCode};
+    use exomonad_core::{Bounds, EffectHandler};
+    use exomonad_schema::{EffectKind, ErrorCode};
 
     use super::*;
     use crate::test_call::call;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use exomonad_schema::{Bounds, CallContext, CallId};
+use exomonad_core::{Bounds, CallContext};
+use exomonad_schema::CallId;
 
 /// A call of `role`, which may touch nothing.
 pub(crate) fn call(role: &str) -> CallContext {

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exomonad_config::HostPattern;
+use exomonad_core::{Bounds, EncodedAnswer};
 use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
 };
-use exomonad_schema::{Bounds, EffectError, EncodedAnswer, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_services::Http;
 
 use super::CommandError;
 use super::args::{Options, PluginCall};
 use super::plugin::{engine, http, open};
-use crate::guest::{effect_functions, fetch};
+use exomonad_host::pipeline::{effect_functions, fetch};
 
 const PAGE: u64 = 64 << 10;
 /// A plugin that is called by hand may use as much as one page of 32 bits addresses; `--memory-max` bounds it.

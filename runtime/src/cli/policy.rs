@@ -321,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("exomonad.toml");
         std::fs::write(&path, file).unwrap();
-        let loaded = Config::load(Some(&path), |_| None, &crate::house::capabilities()).unwrap();
+        let loaded = Config::load(Some(&path), |_| None, &exomonad_host::capabilities()).unwrap();
         decide(&loaded, role, effect, request).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallId, RoleName};
+use crate::identity::{CallId, RoleName};
 
 /// The context of a call: all that a guest knows about its environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

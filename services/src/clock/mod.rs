@@ -1,14 +1,15 @@
-//! The clock service: tells the time and waits.
+//! The clock service: reads the time and sleeps.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exomonad_core::{CallContext, ClockService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::clock::{ClockNow, ClockTime, Sleep};
-use exomonad_schema::{CallContext, ClockService, EffectError};
 use jiff::Timestamp;
 
-/// Where the time comes from: the host, or a test.
+/// A source of time: the host, or a test.
 pub trait TimeSource: Send + Sync {
     /// The time of day.
     fn now(&self) -> SystemTime;
@@ -40,7 +41,7 @@ pub struct Clock<T = HostTime> {
 }
 
 impl<T: TimeSource> Clock<T> {
-    /// A clock that tells the time of `time`.
+    /// A clock with the time of `time`.
     pub fn new(time: T) -> Self {
         Self { time }
     }
@@ -95,7 +96,7 @@ mod tests {
         }
     }
 
-    async fn told(moment: SystemTime) -> ClockTime {
+    async fn time_at(moment: SystemTime) -> ClockTime {
         Clock::new(Fixed(moment))
             .now(&call("tl"), ClockNow {})
             .await
@@ -103,17 +104,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_moment_is_told_as_a_number_and_as_rfc_3339_with_milliseconds() {
-        let time = told(UNIX_EPOCH + Duration::from_millis(1_769_860_800_007)).await;
+    async fn a_moment_is_a_number_and_rfc_3339_text_with_milliseconds() {
+        let time = time_at(UNIX_EPOCH + Duration::from_millis(1_769_860_800_007)).await;
         assert_eq!(time.unix_millis, 1_769_860_800_007);
         assert_eq!(time.iso8601, "2026-01-31T12:00:00.007Z");
         assert_eq!(time.monotonic_nanos, 42);
-        assert_eq!(told(UNIX_EPOCH).await.iso8601, "1970-01-01T00:00:00.000Z");
+        assert_eq!(
+            time_at(UNIX_EPOCH).await.iso8601,
+            "1970-01-01T00:00:00.000Z"
+        );
     }
 
     #[tokio::test]
     async fn a_moment_before_1970_is_negative() {
-        let time = told(UNIX_EPOCH - Duration::from_micros(500)).await;
+        let time = time_at(UNIX_EPOCH - Duration::from_micros(500)).await;
         assert_eq!(time.unix_millis, -1);
         assert_eq!(time.iso8601, "1969-12-31T23:59:59.999Z");
     }

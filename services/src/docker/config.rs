@@ -1,10 +1,10 @@
-//! What can be set about the Docker service.
+//! Configuration of the Docker service.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the engine is, and the limits of the Docker service.
+/// Address of the engine, and the limits of the Docker service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DockerConfig {
     /// Where the engine listens: `unix:///var/run/docker.sock`, `tcp://host:port`
@@ -55,7 +55,7 @@ impl Default for DockerConfig {
     }
 }
 
-/// Where the engine is.
+/// The engine's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// A socket of this machine.
@@ -67,8 +67,8 @@ pub(super) enum Endpoint {
 }
 
 impl DockerConfig {
-    /// Whether the settings make sense. Nothing is looked for on disk or network: an engine that is
-    /// not there is told when it is asked.
+    /// Checks the settings. Nothing is looked for on disk or network: an engine that is
+    /// not there is an error of the first effect.
     ///
     /// # Errors
     /// When a limit is zero or beyond what the engine's API can say, or `host` is none.
@@ -96,7 +96,7 @@ impl DockerConfig {
         self.endpoint().map(|_| ())
     }
 
-    /// Where the engine is.
+    /// The engine's address, parsed.
     pub(super) fn endpoint(&self) -> Result<Endpoint, DockerConfigError> {
         let host = || DockerConfigError::Host(self.host.clone());
         let (scheme, rest) = self.host.split_once("://").ok_or_else(host)?;
@@ -129,7 +129,7 @@ fn is_address(text: &str) -> bool {
     })
 }
 
-/// Why the Docker service cannot be set up.
+/// An error in the Docker service's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerConfigError {
     /// A limit that would let nothing through.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_is_on_a_socket_on_tcp_or_behind_tls() {
+    fn an_engine_listens_on_a_socket_tcp_or_tls() {
         let unix = at("unix:///var/run/docker.sock", None).unwrap();
         assert_eq!(unix, Endpoint::Unix("/var/run/docker.sock".into()));
         assert_eq!(at("tcp://127.0.0.1:2375", None).unwrap(), Endpoint::Tcp);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_the_forms_that_are() {
+    fn an_invalid_address_is_refused_with_the_valid_forms() {
         for bad in [
             "",
             "/var/run/docker.sock",

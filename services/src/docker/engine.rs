@@ -1,4 +1,4 @@
-//! The way to the engine: one connection a request, so many effects at once, so long.
+//! Docker client: one connection per request, bounded concurrency, a timeout.
 
 use std::future::Future;
 use std::path::Path;
@@ -8,28 +8,29 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use bollard::models::ContainerInspectResponse;
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::config::{DockerConfig, DockerConfigError, Endpoint};
-use super::labels::Labels;
+use super::effect_context::EffectContext;
+use super::labels::RoleLabels;
 use super::names;
-use super::task::Task;
-use crate::span;
+use exomonad_core::span;
 
-/// The client has a limit of its own for the head of an answer, in seconds. Ours are shorter or, for
-/// a `stop` with its grace, meant to be longer than what it would choose.
+/// bollard's own time limit for the head of a response, in seconds. Ours are shorter or, for a
+/// `stop` with its grace, meant to be longer than its default.
 const CLIENT_TIME_LIMIT: u64 = 2 * 24 * 60 * 60;
 
-/// The engine, and who is asking it.
+/// The engine's client, shared by all effects.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) config: DockerConfig,
     pub(super) endpoint: Endpoint,
-    /// Made at the first use; given up when the engine could not be reached, so that certificates
-    /// are read anew.
+    /// Made at the first use; dropped when the engine could not be reached, so that certificates
+    /// are read again.
     client: Mutex<Option<Client>>,
     permits: Arc<Semaphore>,
 }
@@ -47,14 +48,14 @@ impl Engine {
         })
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
+    fn cached_client(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
         // A client is whole or not there: nothing is left half done by a panic.
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client. Requests connect for themselves, so that one that is kept outlives the engine.
+    /// The client. Each request opens its own connection, so that a cached client outlives the engine.
     async fn client(&self) -> Result<Client, EngineError> {
-        if let Some(client) = self.kept().clone() {
+        if let Some(client) = self.cached_client().clone() {
             return Ok(client);
         }
         let config = self.config.clone();
@@ -65,13 +66,13 @@ impl Engine {
             .map_err(|error| EngineError::IOError {
                 err: std::io::Error::other(error),
             })??;
-        *self.kept() = Some(client.clone());
+        *self.cached_client() = Some(client.clone());
         Ok(client)
     }
 }
 
 fn connect(host: &str, endpoint: &Endpoint) -> Result<Client, EngineError> {
-    // The client sends no version, whatever it is told: the engine answers by its newest one.
+    // The client sends no version, whatever it is configured with: the engine answers by its newest one.
     let version = API_DEFAULT_VERSION;
     match endpoint {
         Endpoint::Unix(_) => Client::connect_with_unix(host, CLIENT_TIME_LIMIT, version),
@@ -96,34 +97,34 @@ fn connect(host: &str, endpoint: &Endpoint) -> Result<Client, EngineError> {
     }
 }
 
-/// An effect under way: it has its place and its way to the engine.
+/// An effect under way, with its permit and the client.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub(super) task: Task,
+pub(super) struct EngineSession {
+    pub(super) context: EffectContext,
     pub(super) client: Client,
     pub(super) engine: Arc<Engine>,
-    /// The effect's place, kept until the last copy is gone: also while what it left is cleaned up.
+    /// Held until the last clone is gone: also while the effect is cleaned up after.
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// A container of the role's own.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct OwnContainer {
     /// Its full id, used from here on: a name may mean another container the next moment.
     pub(super) id: String,
-    /// What the engine says of it.
+    /// The engine's description of it.
     pub(super) inspected: ContainerInspectResponse,
 }
 
-impl Session {
-    /// Takes a place for an effect on `subject`.
+impl EngineSession {
+    /// Waits for a permit for an effect on `subject`.
     pub(super) async fn begin(
         engine: &Arc<Engine>,
         kind: EffectKind,
         call: &CallContext,
         subject: &str,
     ) -> Result<Self, EffectError> {
-        let task = Task::new(kind, call, subject);
+        let context = EffectContext::new(kind, call, subject);
         let permit = engine
             .permits
             .clone()
@@ -133,36 +134,37 @@ impl Session {
         let client = engine
             .client()
             .await
-            .map_err(|error| task.engine(&engine.config.host, &error))?;
+            .map_err(|error| context.engine_error(&engine.config.host, &error))?;
         Ok(Self {
-            task,
+            context,
             client,
             engine: engine.clone(),
             _permit: Arc::new(permit),
         })
     }
 
-    /// Asks the engine for something it can answer at once.
-    pub(super) async fn ask<T>(
+    /// Awaits a response that the engine can give at once.
+    pub(super) async fn request<T>(
         &self,
         answer: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EffectError> {
-        self.ask_within(self.engine.config.time_limit, answer).await
+        self.request_within(self.engine.config.time_limit, answer)
+            .await
     }
 
-    /// Asks the engine for something that takes up to `limit`.
-    pub(super) async fn ask_within<T>(
+    /// Awaits a response that may take up to `limit`.
+    pub(super) async fn request_within<T>(
         &self,
         limit: Duration,
         answer: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EffectError> {
-        let span = self.task.span();
+        let span = self.context.span();
         let result = match timeout(limit, answer.instrument(span.clone())).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.told(&error)),
+            Ok(Err(error)) => Err(self.effect_error(&error)),
             Err(_) => {
-                *self.engine.kept() = None;
-                Err(self.task.silent(&self.engine.config.host))
+                *self.engine.cached_client() = None;
+                Err(self.context.no_answer(&self.engine.config.host))
             }
         };
         if let Err(error) = &result {
@@ -171,31 +173,33 @@ impl Session {
         result
     }
 
-    /// What the engine could not do, as an error of the contract.
-    pub(super) fn told(&self, error: &EngineError) -> EffectError {
-        let told = self.task.engine(&self.engine.config.host, error);
+    /// Maps an error of the engine to the contract's.
+    pub(super) fn effect_error(&self, error: &EngineError) -> EffectError {
+        let error = self.context.engine_error(&self.engine.config.host, error);
         if matches!(
-            told.code,
+            error.code,
             ErrorCode::Unavailable | ErrorCode::Unauthenticated
         ) {
-            *self.engine.kept() = None;
+            *self.engine.cached_client() = None;
         }
-        told
+        error
     }
 
     /// Finds the container a guest named, if it is the role's own.
     ///
-    /// One that is not is answered exactly as one that does not exist: what else runs on the engine
-    /// is none of the role's business, and a name tells a lot. Nor is it told that a beginning of
-    /// an id fits several.
+    /// Other roles' containers give exactly the error of ones that do not exist, and so does a
+    /// prefix of several ids: what else runs on the engine is not the role's to know.
     pub(super) async fn container(
         &self,
         call: &CallContext,
         name: &str,
-    ) -> Result<Found, EffectError> {
-        let labels = Labels::of(&self.task, &call.bounds)?;
-        names::container(&self.task, name)?;
-        let inspected = match self.ask(self.client.inspect_container(name, None)).await {
+    ) -> Result<OwnContainer, EffectError> {
+        let labels = RoleLabels::of(&self.context, &call.bounds)?;
+        names::container(&self.context, name)?;
+        let inspected = match self
+            .request(self.client.inspect_container(name, None))
+            .await
+        {
             Ok(inspected) => inspected,
             Err(error) if is_about_the_name(&error) => return Err(self.no_container(&labels)),
             Err(error) => return Err(error),
@@ -205,7 +209,7 @@ impl Session {
             .as_ref()
             .and_then(|config| config.labels.as_ref());
         match &inspected.id {
-            Some(id) if labels.are_carried_by(carried) => Ok(Found {
+            Some(id) if labels.matches(carried) => Ok(OwnContainer {
                 id: id.clone(),
                 inspected,
             }),
@@ -213,19 +217,19 @@ impl Session {
         }
     }
 
-    fn no_container(&self, labels: &Labels) -> EffectError {
-        self.task.error(
+    fn no_container(&self, labels: &RoleLabels) -> EffectError {
+        self.context.error(
             ErrorCode::NotFound,
             format_args!(
                 "there is no such container with the labels of role `{}`, which are {labels}; \
                  `docker.list` shows those there are",
-                self.task.role()
+                self.context.role()
             ),
         )
     }
 }
 
-/// Whether the engine found none or several, rather than failing.
+/// True if the engine found none or several, rather than failing.
 fn is_about_the_name(error: &EffectError) -> bool {
     error.code == ErrorCode::NotFound || error.message.contains("provided prefix")
 }

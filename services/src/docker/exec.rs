@@ -1,11 +1,11 @@
-//! Running a command in a container until it has ended.
+//! Runs a command in a container until it has ended.
 //!
 //! The command runs as it is, without a wrapper, so that its exit code, its input and its image's
-//! lack of a shell are nobody's concern. What marks it is an environment variable, by which it and
-//! whatever it has started are found when they are to be [killed](super::kill).
+//! lack of a shell do not matter. It is marked by an environment variable, by which it and everything
+//! it has started are found when they are to be [killed](super::kill).
 //!
-//! **When its outputs end before it does**, it either closed them or the way to the engine was cut;
-//! the two look the same. It is waited for, and its output counts as cut off if that takes more
+//! **When its outputs end before it does**, it either closed them or the connection was lost; the
+//! two look the same. It is waited for, and its output counts as cut off if that takes more
 //! than a moment.
 
 use std::pin::Pin;
@@ -14,60 +14,61 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use exomonad_core::CallContext;
 use exomonad_schema::effects::docker::{DockerExec, DockerExecResult};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::kill::{KillOnDrop, Running};
+use super::mount_owner;
 use super::names;
 use super::output::{Keep, Output};
-use super::owner;
 
 /// The buffer for what the engine sends; it sends up to 32 KiB at once.
 const READ_BUFFER: usize = 32 << 10;
 
-/// How long a command may outlive its outputs before they count as cut off.
-const MOMENT: Duration = Duration::from_secs(1);
+/// Time a command may outlive its outputs before they count as cut off.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
-/// How often to ask, at most, whether a command has ended.
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest interval between two looks at a command that runs.
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long to wait for the code of a command that does not run any more.
-const CODE_LIMIT: Duration = Duration::from_secs(5);
+/// Time to wait for the exit code of a command that does not run any more.
+const EXIT_CODE_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Written = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
-type Input = Pin<Box<dyn AsyncWrite + Send>>;
+type OutputStream = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
+type InputStream = Pin<Box<dyn AsyncWrite + Send>>;
 
-/// What a program is told of a command that did not end well: what it wrote until then.
+/// Error details of a command that did not end well: its output until then.
 #[derive(Serialize)]
-struct SoFar {
+struct PartialOutput {
     output: exomonad_schema::effects::docker::DockerOutput,
 }
 
-/// A command that has been looked at.
+/// A command that was checked.
 #[derive(Debug)]
 pub(super) struct Command {
     /// The program and its arguments.
     pub(super) words: Vec<String>,
     /// `NAME=value`, on top of the container's own environment.
     pub(super) env: Vec<String>,
-    /// Who runs it; the container's own user when absent.
+    /// The user that runs it; the container's own when absent.
     pub(super) user: Option<String>,
-    /// Where it runs; the container's own folder when absent.
+    /// The working directory; the container's own when absent.
     pub(super) workdir: Option<String>,
-    /// What it reads; nothing when absent.
+    /// Standard input; empty when absent.
     pub(super) stdin: Option<Vec<u8>>,
-    /// How long it may take.
+    /// Time limit.
     pub(super) time_limit: Option<Duration>,
 }
 
 /// Runs a guest's command.
 pub(super) async fn run(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerExec,
 ) -> Result<DockerExecResult, EffectError> {
@@ -81,9 +82,9 @@ pub(super) async fn run(
         .config
         .as_ref()
         .and_then(|config| config.labels.as_ref());
-    let only = only.and_then(|labels| labels.get(owner::LABEL));
-    owner::admit(
-        &session.task,
+    let only = only.and_then(|labels| labels.get(mount_owner::LABEL));
+    mount_owner::check_user(
+        &session.context,
         only.map(String::as_str),
         request.user.as_deref(),
     )?;
@@ -94,7 +95,7 @@ pub(super) async fn run(
             exit_code,
             output: output.finish(),
         }),
-        Err(error) => Err(error.with_details(&SoFar {
+        Err(error) => Err(error.with_details(&PartialOutput {
             output: output.finish(),
         })),
     }
@@ -103,7 +104,7 @@ pub(super) async fn run(
 /// Runs a command to its end and gives its exit code. It is killed when it takes longer than its
 /// time, and when this future is dropped.
 pub(super) async fn perform(
-    session: &Session,
+    session: &EngineSession,
     container: &str,
     command: Command,
     output: &mut Output,
@@ -130,10 +131,10 @@ pub(super) async fn perform(
         ..CreateExecOptions::default()
     };
     let exec = session
-        .ask(session.client.create_exec(container, options))
+        .request(session.client.create_exec(container, options))
         .await?
         .id;
-    // From here on it may run, whatever is heard of it.
+    // From here on it may run, whatever the engine answers.
     let running = KillOnDrop::new(Running {
         session: session.clone(),
         container: container.to_owned(),
@@ -164,7 +165,7 @@ pub(super) async fn perform(
             } else {
                 "may still run, since killing it failed (the host's log says more)"
             };
-            Err(session.task.error(
+            Err(session.context.error(
                 ErrorCode::Timeout,
                 format_args!(
                     "the command took longer than its {:?} and {outcome}; give it more time or \
@@ -184,7 +185,7 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Op
     }
 }
 
-/// A text that no other exec has in its environment.
+/// A marker that no other exec has in its environment.
 fn mark() -> Result<String, EffectError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
@@ -192,21 +193,21 @@ fn mark() -> Result<String, EffectError> {
     })?;
     Ok(format!(
         "{}={:032x}",
-        names::MARK,
+        names::EXEC_MARKER,
         u128::from_ne_bytes(bytes)
     ))
 }
 
-/// A guest's request as a command, if it can be one.
-fn command(session: &Session, request: DockerExec) -> Result<Command, EffectError> {
-    let task = &session.task;
+/// Checks a guest's request.
+fn command(session: &EngineSession, request: DockerExec) -> Result<Command, EffectError> {
+    let context = &session.context;
     if request.command.first().is_none_or(String::is_empty) {
-        return Err(task.invalid("`command` is empty; give a program and its arguments"));
+        return Err(context.invalid("`command` is empty; give a program and its arguments"));
     }
-    names::command(task, &request.command)?;
-    names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
+    names::command(context, &request.command)?;
+    names::user_and_workdir(context, request.user.as_deref(), request.workdir.as_deref())?;
     Ok(Command {
-        env: names::environment(task, &request.env)?,
+        env: names::environment(context, &request.env)?,
         words: request.command,
         user: request.user,
         workdir: request.workdir,
@@ -217,13 +218,16 @@ fn command(session: &Session, request: DockerExec) -> Result<Command, EffectErro
     })
 }
 
-async fn start(session: &Session, exec: &str) -> Result<(Written, Input), EffectError> {
+async fn start(
+    session: &EngineSession,
+    exec: &str,
+) -> Result<(OutputStream, InputStream), EffectError> {
     let options = StartExecOptions {
         output_capacity: Some(READ_BUFFER),
         ..StartExecOptions::default()
     };
     match session
-        .ask(session.client.start_exec(exec, Some(options)))
+        .request(session.client.start_exec(exec, Some(options)))
         .await?
     {
         StartExecResults::Attached { output, input } => Ok((output, input)),
@@ -236,15 +240,15 @@ async fn start(session: &Session, exec: &str) -> Result<(Written, Input), Effect
 /// Writes its input while its outputs are read, so that neither waits for the other; until its
 /// outputs end.
 async fn exchange(
-    session: &Session,
-    mut written: Written,
-    mut input: Input,
+    session: &EngineSession,
+    mut written: OutputStream,
+    mut input: InputStream,
     stdin: Option<Vec<u8>>,
     output: &mut Output,
 ) -> Result<(), EffectError> {
     let feed = async {
         if let Some(stdin) = stdin {
-            // A command that does not read all of its input is none of ours to complain about.
+            // A command need not read all of its input.
             let _ = input.write_all(&stdin).await;
             let _ = input.shutdown().await;
         }
@@ -257,14 +261,14 @@ async fn exchange(
         Ok(())
     };
     tokio::select! {
-        drained = drain => drained.map_err(|error| session.told(&error)),
+        drained = drain => drained.map_err(|error| session.effect_error(&error)),
         () = feed => Ok(()),
     }
 }
 
-/// Waits for the exit code. The engine tells it a little after the end of the outputs.
+/// Waits for the exit code. The engine has it a little after the end of the outputs.
 async fn code(
-    session: &Session,
+    session: &EngineSession,
     container: &str,
     exec: &str,
     output: &mut Output,
@@ -272,7 +276,7 @@ async fn code(
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let state = match session.ask(session.client.inspect_exec(exec)).await {
+        let state = match session.request(session.client.inspect_exec(exec)).await {
             Ok(state) => state,
             Err(error) if error.code == ErrorCode::NotFound => {
                 return Err(forgotten(session, container).await);
@@ -283,33 +287,33 @@ async fn code(
         if let (false, Some(code)) = (runs, state.exit_code) {
             return Ok(i32::try_from(code).unwrap_or(i32::MAX));
         }
-        if !runs && began.elapsed() > CODE_LIMIT {
-            return Err(session.task.error(
+        if !runs && began.elapsed() > EXIT_CODE_TIMEOUT {
+            return Err(session.context.error(
                 ErrorCode::Unavailable,
                 "the Docker engine does not tell how the command ended; look at what it was to do",
             ));
         }
-        if runs && began.elapsed() > MOMENT {
-            output.mark_cut();
+        if runs && began.elapsed() > OUTPUT_GRACE {
+            output.mark_truncated();
         }
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_POLL_INTERVAL);
     }
 }
 
-/// The engine knows nothing of the command any more.
-async fn forgotten(session: &Session, container: &str) -> EffectError {
-    let task = &session.task;
+/// The error when the engine does not know the command any more.
+async fn forgotten(session: &EngineSession, container: &str) -> EffectError {
+    let context = &session.context;
     match session
-        .ask(session.client.inspect_container(container, None))
+        .request(session.client.inspect_container(container, None))
         .await
     {
-        Err(error) if error.code == ErrorCode::NotFound => task.error(
+        Err(error) if error.code == ErrorCode::NotFound => context.error(
             ErrorCode::NotFound,
             "the container was removed while the command ran in it",
         ),
         Err(error) => error,
-        Ok(_) => task.error(
+        Ok(_) => context.error(
             ErrorCode::Unavailable,
             "the Docker engine was restarted while the command ran, and does not know how it \
              ended; look at what it was to do",

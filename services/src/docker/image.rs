@@ -1,7 +1,7 @@
-//! Images: whether they are there, and getting them.
+//! Images: looked up and pulled.
 //!
-//! The contract has no bounds for images: who may pull may pull any image that the engine can get
-//! without credentials, and who may spawn may use any, since a spawn pulls what is missing.
+//! The contract has no bounds for images: `docker.pull` pulls any image that the engine can get
+//! without credentials, and `docker.spawn` uses any, since it pulls a missing one.
 
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -9,13 +9,16 @@ use exomonad_schema::effects::docker::{DockerImage, DockerPull, DockerPulled, Pu
 use exomonad_schema::{EffectError, ErrorCode};
 use futures_util::StreamExt;
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::names;
 
-/// Whether the engine has an image.
-pub(super) async fn look(session: &Session, image: &str) -> Result<DockerImage, EffectError> {
-    names::image(&session.task, image)?;
-    match session.ask(session.client.inspect_image(image)).await {
+/// Looks an image up.
+pub(super) async fn inspect(
+    session: &EngineSession,
+    image: &str,
+) -> Result<DockerImage, EffectError> {
+    names::image(&session.context, image)?;
+    match session.request(session.client.inspect_image(image)).await {
         Ok(found) => Ok(DockerImage {
             present: true,
             id: found.id,
@@ -30,13 +33,13 @@ pub(super) async fn look(session: &Session, image: &str) -> Result<DockerImage, 
     }
 }
 
-/// Gets an image from its registry.
+/// Pulls an image from its registry.
 pub(super) async fn pull(
-    session: &Session,
+    session: &EngineSession,
     request: &DockerPull,
 ) -> Result<DockerPulled, EffectError> {
     let image: &str = &request.image;
-    names::image(&session.task, image)?;
+    names::image(&session.context, image)?;
     let (name, tag) = names::name_and_tag(image);
     let mut options = CreateImageOptionsBuilder::new().from_image(name);
     if let Some(tag) = tag {
@@ -55,18 +58,17 @@ pub(super) async fn pull(
         Ok::<_, EngineError>(())
     };
     let limit = session.engine.config.pull_time_limit;
-    session
-        .ask_within(limit, done)
+    session.request_within(limit, done)
         .await
         .map_err(|error| match error.code {
-            ErrorCode::Timeout => session.task.error(
+            ErrorCode::Timeout => session.context.error(
                 ErrorCode::Timeout,
                 format_args!("pulling {image:?} took longer than {limit:?}; try again, the engine keeps what it has"),
             ),
             _ => error,
         })?;
 
-    let found = session.ask(session.client.inspect_image(image)).await?;
+    let found = session.request(session.client.inspect_image(image)).await?;
     let repository = name.split('@').next().unwrap_or(name);
     let digest = found
         .repo_digests
@@ -81,18 +83,18 @@ pub(super) async fn pull(
     })
 }
 
-/// Makes sure that a spawn has its image.
-pub(super) async fn provide(
-    session: &Session,
+/// Pulls the image of a spawn, as its policy has it.
+pub(super) async fn ensure(
+    session: &EngineSession,
     request: &DockerPull,
     policy: PullPolicy,
 ) -> Result<(), EffectError> {
     let image = &request.image;
     match policy {
         PullPolicy::Always => pull(session, request).await.map(|_| ()),
-        PullPolicy::Missing | PullPolicy::Never if look(session, image).await?.present => Ok(()),
+        PullPolicy::Missing | PullPolicy::Never if inspect(session, image).await?.present => Ok(()),
         PullPolicy::Missing => pull(session, request).await.map(|_| ()),
-        PullPolicy::Never => Err(session.task.error(
+        PullPolicy::Never => Err(session.context.error(
             ErrorCode::NotFound,
             format_args!(
                 "the engine does not have the image {image:?}, and `pull` is `never`; pull it first"

@@ -1,4 +1,4 @@
-//! Describing a container, without its environment.
+//! Describes a container, without its environment.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,10 +7,10 @@ use exomonad_schema::effects::docker::{
     ContainerState, DockerContainer, Mount, MountKind, PortBinding, PortProtocol,
 };
 
-/// What the engine has for a moment that has not been.
+/// The engine's time for a moment that has not been.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// A container as the contract has it.
+/// Converts the engine's description to the contract's.
 pub(super) fn describe(inspected: ContainerInspectResponse) -> DockerContainer {
     let config = inspected.config.unwrap_or_default();
     let state = inspected.state.unwrap_or_default();
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ports_that_are_bound_are_told_and_each_once() {
+    fn only_bound_ports_are_listed_and_each_once() {
         let bound = |ip: &str| EnginePort {
             host_ip: Some(ip.to_owned()),
             host_port: Some("8080".to_owned()),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_answer_of_the_engine_is_no_failure() {
+    fn an_answer_of_the_engine_without_any_field_is_accepted() {
         let container = describe(ContainerInspectResponse::default());
         assert_eq!(container.state, ContainerState::Created);
         assert_eq!(container.started_at, None);

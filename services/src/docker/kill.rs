@@ -1,13 +1,13 @@
-//! Killing the command of an exec, with everything it has started.
+//! Kills the command of an exec, with everything it has started.
 //!
-//! Docker's API can start a command in a container and cannot end one. What can be done without
-//! asking anything of the command or its image beyond what is there:
+//! Docker's API can start a command in a container and cannot end one. Two ways need nothing of the
+//! command or its image:
 //!
 //! 1. **Inside the container**, by a second exec of the same user: every process whose environment
-//!    holds the mark that [`exec`](super::exec) gives to each command, and the children and sessions
+//!    holds the marker that [`exec`](super::exec) gives to each command, and the children and sessions
 //!    of these, where those are that dropped their environment. It needs `sh` and `grep`, as Debian,
 //!    Alpine and BusyBox have them, and works wherever the engine is.
-//! 2. **On the host** ([`on_host`](super::on_host)), when the engine is on a socket of this machine
+//! 2. **On the host** ([`kill_on_host`](super::kill_on_host)), when the engine is on a socket of this machine
 //!    and its processes can be seen and signalled: for images without a shell, containers that are
 //!    out of processes, and commands that began by dropping their environment.
 //!
@@ -27,11 +27,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::config::Endpoint;
-use super::engine::Session;
-use super::on_host;
+use super::engine::EngineSession;
+use super::kill_on_host;
 
-/// Kills, in the container it runs in, what has the mark `$1`: 0 when nothing is left. A process
-/// may start others while it is looked for, hence the turns. Of `stat`, the fields after the name
+/// Kills, in the container it runs in, processes with the marker `$1`: 0 when nothing is left. A process
+/// may start others while it is looked for, hence the repetition. Of `stat`, the fields after the name
 /// are state, parent, group and session (proc_pid_stat(5)).
 const SWEEP: &str = r#"
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -63,10 +63,10 @@ while :; do
 done
 "#;
 
-/// How long to wait between two tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often to find that a command has not begun before believing it: its start may still be on
+/// Number of times a command is found not to have begun before that is believed: its start may still be on
 /// its way through the engine.
 const TRIES_BEFORE_BEGINNING: u32 = 10;
 
@@ -77,15 +77,15 @@ pub(super) struct KillOnDrop(Option<Running>);
 /// A command in a container.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Keeps the effect's place until the command is gone.
-    pub(super) session: Session,
+    /// Holds the effect's permit until the command is gone.
+    pub(super) session: EngineSession,
     /// The container's full id.
     pub(super) container: String,
     /// The exec's id.
     pub(super) exec: String,
-    /// What stands in the environment of the command and its children.
+    /// The marker in the environment of the command and its children.
     pub(super) mark: String,
-    /// Who runs it, as the request has it.
+    /// The user that runs it, as the request has it.
     pub(super) user: Option<String>,
 }
 
@@ -124,7 +124,7 @@ fn spawn_kill(running: Running) -> Option<JoinHandle<bool>> {
             tracing::warn!(
                 container = %running.container,
                 exec = %running.exec,
-                role = %running.session.task.role(),
+                role = %running.session.context.role(),
                 limit = ?limit,
                 "the command of a docker.exec could not be killed in time and may still run",
             );
@@ -134,7 +134,7 @@ fn spawn_kill(running: Running) -> Option<JoinHandle<bool>> {
 }
 
 impl Running {
-    /// Returns when nothing of it is left.
+    /// Kills it; returns when nothing of it is left.
     async fn kill(&self) {
         let client = &self.session.client;
         let mut not_begun = 0;
@@ -159,7 +159,7 @@ impl Running {
         }
     }
 
-    /// Kills inside the container, and on the host what that has not reached; whether nothing is
+    /// Kills inside the container, and on the host what that has not reached; true if nothing is
     /// left. `pid` is the command's number on the host.
     async fn is_gone_after_sweeping(&self, pid: i64) -> bool {
         let is_clean = match self.sweep().await {
@@ -177,7 +177,7 @@ impl Running {
         (is_clean && !self.runs().await) || self.has_ended().await
     }
 
-    /// Whether the engine says that the command runs, or cannot say.
+    /// True if the engine says that the command runs, or cannot say.
     async fn runs(&self) -> bool {
         match self.session.client.inspect_exec(&self.exec).await {
             Ok(state) => state.running != Some(false),
@@ -185,7 +185,7 @@ impl Running {
         }
     }
 
-    /// Kills inside the container; whether nothing was left.
+    /// Kills inside the container; true if nothing was left.
     async fn sweep(&self) -> Result<bool, EngineError> {
         let client = &self.session.client;
         let words = ["sh", "-c", SWEEP, "sh", &self.mark];
@@ -215,19 +215,19 @@ impl Running {
         }
     }
 
-    /// Kills on this machine, if the engine is here; whether nothing was left.
+    /// Kills on this machine, if the engine is here; true if nothing was left.
     async fn sweep_on_host(&self, pid: i64) -> bool {
         if !matches!(self.session.engine.endpoint, Endpoint::Unix(_)) {
             return false;
         }
         let container = self.container.clone();
         let mark = self.mark.clone();
-        tokio::task::spawn_blocking(move || on_host::kill(&container, &mark, pid))
+        tokio::task::spawn_blocking(move || kill_on_host::kill(&container, &mark, pid))
             .await
             .unwrap_or(false)
     }
 
-    /// Whether the container runs no more.
+    /// True if the container runs no more.
     async fn has_ended(&self) -> bool {
         let inspected = self.session.client.inspect_container(&self.container, None);
         match inspected.await {
@@ -239,7 +239,7 @@ impl Running {
     }
 }
 
-/// Whether the engine knows no such thing: where the container is gone, no command of it runs.
+/// True if the engine knows no such thing: where the container is gone, no command of it runs.
 fn is_gone(error: &EngineError) -> bool {
     matches!(
         error,

@@ -1,64 +1,65 @@
-//! Which containers a role reaches: those that carry all of its labels.
+//! The labels of a role: it reaches the containers that carry all of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use exomonad_schema::{Bounds, EffectError};
+use exomonad_core::Bounds;
+use exomonad_schema::EffectError;
 
-use super::task::Task;
+use super::effect_context::EffectContext;
 
-/// How the labels begin that the host alone gives.
+/// Prefix of the labels that the host alone gives.
 const HOST_PREFIX: &str = "exomonad.";
 
 /// The labels of a role, at least one.
 #[derive(Clone, Debug)]
-pub(super) struct Labels(Vec<Wanted>);
+pub(super) struct RoleLabels(Vec<LabelMatcher>);
 
-/// One label, of one value or any.
+/// One label, with one value or any.
 #[derive(Clone, Debug)]
-struct Wanted {
+struct LabelMatcher {
     key: String,
     value: Option<String>,
 }
 
-impl Labels {
+impl RoleLabels {
     /// The role's labels.
     ///
     /// # Errors
     /// `forbidden` when it has none: no label means no container.
-    pub(super) fn of(task: &Task, bounds: &Bounds) -> Result<Self, EffectError> {
+    pub(super) fn of(context: &EffectContext, bounds: &Bounds) -> Result<Self, EffectError> {
         if bounds.labels.is_empty() {
-            return Err(task.forbidden(format_args!(
+            return Err(context.forbidden(format_args!(
                 "role `{role}` has no labels, and so reaches no container; set \
                  `role.{role}.labels` in exomonad.toml",
-                role = task.role()
+                role = context.role()
             )));
         }
-        let wanted = bounds.labels.iter().map(|text| match text.split_once('=') {
-            Some((key, value)) => Wanted {
+        let matcher = bounds.labels.iter().map(|text| match text.split_once('=') {
+            Some((key, value)) => LabelMatcher {
                 key: key.to_owned(),
                 value: Some(value.to_owned()),
             },
-            None => Wanted {
+            None => LabelMatcher {
                 key: text.clone(),
                 value: None,
             },
         });
-        Ok(Self(wanted.collect()))
+        Ok(Self(matcher.collect()))
     }
 
-    /// Whether something with these labels is the role's own.
-    pub(super) fn are_carried_by(&self, labels: Option<&HashMap<String, String>>) -> bool {
-        self.0.iter().all(|wanted| {
+    /// True for the labels of something that is the role's own.
+    pub(super) fn matches(&self, labels: Option<&HashMap<String, String>>) -> bool {
+        self.0.iter().all(|matcher| {
             labels
-                .and_then(|labels| labels.get(&wanted.key))
-                .is_some_and(|value| wanted.value.as_ref().is_none_or(|wanted| wanted == value))
+                .and_then(|labels| labels.get(&matcher.key))
+                .is_some_and(|value| matcher.value.as_ref().is_none_or(|wanted| wanted == value))
         })
     }
 
-    /// As the engine's `label` filter has them.
+    /// The labels as the engine's `label` filter has them.
     pub(super) fn filters(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(Wanted::to_string)
+        self.0.iter().map(LabelMatcher::to_string)
     }
 
     /// The labels of something new: those asked for and the role's own. One that may have any
@@ -69,28 +70,28 @@ impl Labels {
     /// would reach it.
     pub(super) fn with(
         &self,
-        task: &Task,
+        context: &EffectContext,
         asked: BTreeMap<String, String>,
         reserved: &BTreeSet<String>,
     ) -> Result<HashMap<String, String>, EffectError> {
         if asked.keys().any(|key| key.is_empty() || key.contains('=')) {
-            return Err(task.invalid("a label's key is empty or holds `=`; give it a name"));
+            return Err(context.invalid("a label's key is empty or holds `=`; give it a name"));
         }
-        let is_own = |key: &str| self.0.iter().any(|wanted| wanted.key == key);
+        let is_own = |key: &str| self.0.iter().any(|matcher| matcher.key == key);
         let is_reserved = |key: &&String| {
             !is_own(key) && (reserved.contains(*key) || key.starts_with(HOST_PREFIX))
         };
         if let Some(key) = asked.keys().find(is_reserved) {
-            return Err(task.forbidden(format_args!(
-                "label `{key}` says whose container it is, and is not this role's to give; leave it out"
+            return Err(context.forbidden(format_args!(
+                "label `{key}` is reserved for another role; leave it out"
             )));
         }
         let mut labels: HashMap<_, _> = asked.into_iter().collect();
-        for Wanted { key, value } in &self.0 {
+        for LabelMatcher { key, value } in &self.0 {
             let own = value.as_deref().unwrap_or_default();
             let given = labels.entry(key.clone()).or_insert_with(|| own.to_owned());
             if value.is_some() && given != own {
-                return Err(task.forbidden(format_args!(
+                return Err(context.forbidden(format_args!(
                     "label `{key}` is the role's own and has the value {own:?}; leave it out"
                 )));
             }
@@ -99,17 +100,17 @@ impl Labels {
     }
 }
 
-impl fmt::Display for Labels {
+impl fmt::Display for RoleLabels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, wanted) in self.0.iter().enumerate() {
+        for (index, matcher) in self.0.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
-            write!(formatter, "{comma}`{wanted}`")?;
+            write!(formatter, "{comma}`{matcher}`")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for LabelMatcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Some(value) => write!(formatter, "{}={value}", self.key),
@@ -125,16 +126,16 @@ mod tests {
     use super::*;
     use crate::test_call::call;
 
-    fn task() -> Task {
-        Task::new(EffectKind::DockerSpawn, &call("tl"), "web")
+    fn context() -> EffectContext {
+        EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "web")
     }
 
-    fn labels(texts: &[&str]) -> Result<Labels, EffectError> {
+    fn labels(texts: &[&str]) -> Result<RoleLabels, EffectError> {
         let bounds = Bounds {
             labels: texts.iter().map(|text| (*text).to_owned()).collect(),
             ..Bounds::default()
         };
-        Labels::of(&task(), &bounds)
+        RoleLabels::of(&context(), &bounds)
     }
 
     fn map<M: FromIterator<(String, String)>>(pairs: &[(&str, &str)]) -> M {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_must_carry_all_of_them() {
+    fn a_container_must_carry_all_labels() {
         let labels = labels(&["team=web", "agent"]).unwrap();
         for (carried, reached) in [
             (vec![("team", "web"), ("agent", "")], true),
@@ -153,53 +154,56 @@ mod tests {
             (vec![("Team", "web"), ("agent", "")], false),
             (vec![], false),
         ] {
-            assert_eq!(
-                labels.are_carried_by(Some(&map(&carried))),
-                reached,
-                "{carried:?}"
-            );
+            assert_eq!(labels.matches(Some(&map(&carried))), reached, "{carried:?}");
         }
-        assert!(!labels.are_carried_by(None));
+        assert!(!labels.matches(None));
     }
 
     #[test]
-    fn a_role_without_labels_reaches_nothing() {
+    fn a_role_without_labels_reaches_no_container() {
         let error = labels(&[]).unwrap_err();
         assert_eq!(error.code, ErrorCode::Forbidden);
         assert!(error.message.contains("role.tl.labels"), "{error}");
     }
 
     #[test]
-    fn what_is_new_gets_them_and_a_request_cannot_change_one() {
+    fn new_containers_get_the_labels_and_a_request_cannot_change_one() {
         let labels = labels(&["team=web", "agent", "none="]).unwrap();
         let none = BTreeSet::new();
         let given = labels
-            .with(&task(), map(&[("agent", "7"), ("x", "y")]), &none)
+            .with(&context(), map(&[("agent", "7"), ("x", "y")]), &none)
             .unwrap();
         let expected: HashMap<_, _> =
             map(&[("team", "web"), ("agent", "7"), ("none", ""), ("x", "y")]);
         assert_eq!(given, expected);
-        assert_eq!(labels.with(&task(), map(&[]), &none).unwrap()["agent"], "");
+        assert_eq!(
+            labels.with(&context(), map(&[]), &none).unwrap()["agent"],
+            ""
+        );
         for wrong in [("team", "ops"), ("none", "some")] {
-            let error = labels.with(&task(), map(&[wrong]), &none).unwrap_err();
+            let error = labels.with(&context(), map(&[wrong]), &none).unwrap_err();
             assert_eq!(error.code, ErrorCode::Forbidden, "{wrong:?}");
         }
-        assert!(labels.with(&task(), map(&[("team", "web")]), &none).is_ok());
+        assert!(
+            labels
+                .with(&context(), map(&[("team", "web")]), &none)
+                .is_ok()
+        );
     }
 
     #[test]
-    fn a_label_that_another_role_goes_by_is_not_given() {
+    fn a_label_of_another_role_is_refused() {
         let labels = labels(&["team=web"]).unwrap();
         let reserved = BTreeSet::from(["team".to_owned(), "ops".to_owned()]);
         for foreign in [("ops", ""), ("exomonad.user", "0:0")] {
             let error = labels
-                .with(&task(), map(&[foreign]), &reserved)
+                .with(&context(), map(&[foreign]), &reserved)
                 .unwrap_err();
             assert_eq!(error.code, ErrorCode::Forbidden, "{foreign:?}");
         }
         assert!(
             labels
-                .with(&task(), map(&[("team", "web"), ("x", "")]), &reserved)
+                .with(&context(), map(&[("team", "web"), ("x", "")]), &reserved)
                 .is_ok()
         );
     }

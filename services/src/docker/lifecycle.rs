@@ -1,4 +1,4 @@
-//! Signals to containers, their end and their removal.
+//! Signals, stops, removes and awaits containers.
 
 use std::time::Duration;
 
@@ -7,34 +7,35 @@ use bollard::query_parameters::{
     KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{
     DockerExit, DockerKill, DockerRemove, DockerStop, DockerWait,
 };
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::names;
 
 pub(super) async fn kill(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerKill,
 ) -> Result<Done, EffectError> {
     let signal = request.signal.as_deref().unwrap_or("SIGKILL");
     let found = session.container(call, &request.container).await?;
-    names::signal(&session.task, signal)?;
+    names::signal(&session.context, signal)?;
     let options = KillContainerOptionsBuilder::new().signal(signal).build();
     session
-        .ask(session.client.kill_container(&found.id, Some(options)))
+        .request(session.client.kill_container(&found.id, Some(options)))
         .await?;
     Ok(Done {})
 }
 
 pub(super) async fn stop(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerStop,
 ) -> Result<Done, EffectError> {
@@ -45,7 +46,7 @@ pub(super) async fn stop(
     // The engine answers when it has stopped.
     let limit = Duration::from_secs(grace).saturating_add(session.engine.config.time_limit);
     session
-        .ask_within(
+        .request_within(
             limit,
             session.client.stop_container(&found.id, Some(options)),
         )
@@ -54,7 +55,7 @@ pub(super) async fn stop(
 }
 
 pub(super) async fn remove(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerRemove,
 ) -> Result<Done, EffectError> {
@@ -64,13 +65,13 @@ pub(super) async fn remove(
         .v(request.volumes)
         .build();
     session
-        .ask(session.client.remove_container(&found.id, Some(options)))
+        .request(session.client.remove_container(&found.id, Some(options)))
         .await?;
     Ok(Done {})
 }
 
 pub(super) async fn wait(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerWait,
 ) -> Result<DockerExit, EffectError> {
@@ -84,7 +85,7 @@ pub(super) async fn wait(
         Some(millis) => {
             let limit = Duration::from_millis(millis.get());
             timeout(limit, answers.next()).await.map_err(|_| {
-                session.task.error(
+                session.context.error(
                     ErrorCode::Timeout,
                     format_args!(
                         "the container still runs after {limit:?}; wait again, or stop it"
@@ -99,9 +100,9 @@ pub(super) async fn wait(
         Some(Err(EngineError::DockerContainerWaitError { error, code })) if error.is_empty() => {
             code
         }
-        Some(Err(error)) => return Err(session.told(&error)),
+        Some(Err(error)) => return Err(session.effect_error(&error)),
         None => {
-            return Err(session.task.unreachable(
+            return Err(session.context.unreachable(
                 &session.engine.config.host,
                 "it closed the connection while the container ran",
             ));

@@ -1,29 +1,30 @@
-//! Listing the containers a role reaches.
+//! Lists the containers a role reaches.
 
 use std::collections::HashMap;
 
 use bollard::models::{ContainerSummary as Listed, ContainerSummaryStateEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use exomonad_core::CallContext;
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::docker::{
     ContainerState, ContainerSummary, DockerContainers, DockerList,
 };
-use exomonad_schema::{CallContext, EffectError};
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::inspect::{plain_name, sorted};
-use super::labels::Labels;
+use super::labels::RoleLabels;
 
 /// Lists containers, newest first.
 ///
-/// The engine filters by labels, to send less; what it sends is looked at again. Its own `limit`
+/// The engine filters by labels, to send less; its answer is checked again. Its own `limit`
 /// would count containers of others and its `name` is a regular expression, so both are applied
 /// here.
 pub(super) async fn list(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerList,
 ) -> Result<DockerContainers, EffectError> {
-    let own = Labels::of(&session.task, &call.bounds)?;
+    let own = RoleLabels::of(&session.context, &call.bounds)?;
     let asked = request
         .labels
         .iter()
@@ -34,7 +35,7 @@ pub(super) async fn list(
         .filters(&HashMap::from([("label", labels)]))
         .build();
     let listed = session
-        .ask(session.client.list_containers(Some(options)))
+        .request(session.client.list_containers(Some(options)))
         .await?;
 
     let carries_asked = |labels: Option<&HashMap<String, String>>| {
@@ -45,7 +46,7 @@ pub(super) async fn list(
     };
     let mut containers: Vec<ContainerSummary> = listed
         .into_iter()
-        .filter(|container| own.are_carried_by(container.labels.as_ref()))
+        .filter(|container| own.matches(container.labels.as_ref()))
         .filter(|container| carries_asked(container.labels.as_ref()))
         .map(summary)
         .filter(|container| {

@@ -1,25 +1,26 @@
-//! What a container has written.
+//! Logs of containers.
 
 use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::LogsOptionsBuilder;
+use exomonad_core::CallContext;
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::docker::{DockerLogs, DockerOutput};
-use exomonad_schema::{CallContext, EffectError};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::output::{Keep, Output};
 
 /// Reads a container's log.
 pub(super) async fn read(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     request: DockerLogs,
 ) -> Result<DockerOutput, EffectError> {
     let found = session.container(call, &request.container).await?;
     let since = request.since_unix_millis.unwrap_or_default().max(0);
-    // The client only knows whole seconds: what is finer is looked at here, by each line's time.
+    // The client only knows whole seconds: milliseconds are compared here, by each line's time.
     let finer = (since % 1000 != 0)
         .then(|| Timestamp::from_millisecond(since).ok())
         .flatten();
@@ -54,12 +55,12 @@ pub(super) async fn read(
         }
         Ok::<_, EngineError>(())
     };
-    session.ask(all).await?;
+    session.request(all).await?;
     Ok(output.finish())
 }
 
 /// The line if it is not older than `since`, with its time or without it. One whose time cannot be
-/// read is taken: better too much than something lost.
+/// read is kept.
 fn not_before(since: Timestamp, line: LogOutput, with_time: bool) -> Option<LogOutput> {
     let bytes: &[u8] = line.as_ref();
     let time = bytes

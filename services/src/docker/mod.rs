@@ -1,14 +1,14 @@
-//! The Docker service: commands in containers, and containers, on one Docker engine.
+//! The Docker service: runs containers, and commands in them, on one Docker engine.
 //!
 //! A role reaches the containers that carry **all** of its labels, and no other:
 //!
 //! * A container is looked up once, its labels are held against the role's, and the id that was
-//!   found is used from there on. A name that is given to another container in between leads
-//!   nowhere.
-//! * A container of others is answered exactly as one that does not exist: `not_found`. A role
-//!   without labels is told `forbidden` before the engine is asked anything. Only a name that is
-//!   taken shows when a new container is to have it, since Docker knows each name once.
-//! * What is spawned carries the role's labels, and sees no more of the host than the role does.
+//!   found is used from there on. A name that is given to another container in between has no
+//!   effect.
+//! * Other roles' containers are reported as `not_found`, exactly like ones that do not exist. A role
+//!   without labels gets `forbidden` before the engine is asked anything. Only a name that is taken
+//!   shows when a new container is to have it, since Docker knows each name once.
+//! * A spawned container carries the role's labels, and sees no more of the host than the role does.
 //!
 //! Images have no bounds in the contract: `docker.pull` and `docker.spawn` are the grants.
 //!
@@ -21,42 +21,44 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `config` | where the engine is, and limits |
-//! | `engine` | the way to the engine, and to a container of the role's own |
-//! | `labels` | which containers those are |
-//! | `names` | what may stand in a request |
-//! | `task` | which effect, for which role, and its errors |
-//! | `exec`, `output` | running a command, and what it writes |
-//! | `inside` | what other services run in a container |
-//! | `kill`, `on_host` | ending a command with everything it has started |
-//! | `spawn`, `mounts`, `owner`, `volume`, `resources` | starting a container |
+//! | `config` | the engine's address, and limits |
+//! | `engine` | the engine's client, and looking a role's container up |
+//! | `labels` | the labels of a role |
+//! | `names` | validation of names and texts |
+//! | `effect_context` | one effect, and its errors |
+//! | `exec`, `output` | running a command, and its output |
+//! | `container_exec` | programs that other services run in a container |
+//! | `kill`, `kill_on_host` | killing a command with everything it has started |
+//! | `spawn`, `mounts`, `mount_owner`, `volume`, `resources` | starting a container |
 //! | `lifecycle` | signals, stopping, removing, waiting |
-//! | `logs`, `inspect`, `list` | looking at containers |
+//! | `logs`, `inspect`, `list` | reading about containers |
 //! | `image` | images |
 
 mod config;
+mod container_exec;
+mod effect_context;
 mod engine;
 mod exec;
 mod image;
-mod inside;
 mod inspect;
 mod kill;
+mod kill_on_host;
 mod labels;
 mod lifecycle;
 mod list;
 mod logs;
+mod mount_owner;
 mod mounts;
 mod names;
-mod on_host;
 mod output;
-mod owner;
 mod resources;
 mod spawn;
-mod task;
 mod volume;
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, DockerService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{
@@ -64,12 +66,11 @@ use exomonad_schema::effects::docker::{
     DockerImagePresent, DockerInspect, DockerKill, DockerList, DockerLogs, DockerOutput,
     DockerPull, DockerPulled, DockerRemove, DockerSpawn, DockerSpawned, DockerStop, DockerWait,
 };
-use exomonad_schema::{CallContext, DockerService, EffectError};
 
 pub use config::{DockerConfig, DockerConfigError};
-pub(crate) use inside::{Inside, Program};
+pub(crate) use container_exec::{ContainerExec, ExecRequest};
 
-use engine::{Engine, Session};
+use engine::{Engine, EngineSession};
 
 /// The Docker service. Cheap to clone; keeps no connection open between effects.
 #[derive(Clone, Debug)]
@@ -81,20 +82,20 @@ impl Docker {
     /// Prepares the service. The engine is not asked anything yet, and need not be there.
     ///
     /// # Errors
-    /// When a limit makes no sense, or `host` is no engine's address.
+    /// When a limit is invalid, or `host` is no engine's address.
     pub fn new(config: DockerConfig) -> Result<Self, DockerConfigError> {
         Ok(Self {
             engine: Arc::new(Engine::new(config)?),
         })
     }
 
-    /// Takes a place for an effect on what the guest named.
+    /// Begins an effect on the subject the guest named.
     async fn begin<R: EffectRequest>(
         &self,
         call: &CallContext,
         subject: &str,
-    ) -> Result<Session, EffectError> {
-        Session::begin(&self.engine, R::KIND, call, subject).await
+    ) -> Result<EngineSession, EffectError> {
+        EngineSession::begin(&self.engine, R::KIND, call, subject).await
     }
 }
 
@@ -179,7 +180,7 @@ impl DockerService for Docker {
         let session = self
             .begin::<DockerImagePresent>(call, &request.image)
             .await?;
-        image::look(&session, &request.image).await
+        image::inspect(&session, &request.image).await
     }
 
     async fn pull(

@@ -1,11 +1,10 @@
-//! What of outside a spawned container sees: folders of the host within the role's paths, volumes
+//! Mounts of a spawned container: folders of the host within the role's paths, volumes
 //! of the role's own, memory.
 //!
-//! A folder is judged by where it leads, without links and `..`, and it is that place which is
-//! mounted. The paths are this host's: the engine must see the same file system, so on an engine
+//! A folder is checked, and mounted, by its canonical path, without links and `..`. The paths are this host's: the engine must see the same file system, so on an engine
 //! that is not on a socket of this machine no folder can be mounted at all.
 //!
-//! **Sockets** are doors, not data, and the engine's own opens the whole machine. A socket, or a
+//! **Sockets** give access to programs, and the engine's own to the whole machine. A socket, or a
 //! folder with the engine's in it, is only mounted when the role's paths name that socket itself;
 //! that they name a folder around it is not enough. Devices and pipes are held to the same.
 //!
@@ -21,54 +20,55 @@ use std::path::{Path, PathBuf};
 use bollard::models::{
     Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::docker::{Mount, MountKind};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::config::Endpoint;
-use super::engine::Session;
-use super::labels::Labels;
-use super::owner::Owner;
-use super::task::Task;
+use super::effect_context::EffectContext;
+use super::engine::EngineSession;
+use super::labels::RoleLabels;
+use super::mount_owner::MountOwner;
 use super::{names, volume};
-use crate::roots::{Place, Roots};
+use exomonad_core::roots::{Place, Roots};
 
-/// Where the engine's sockets commonly are, besides where this one's is.
+/// Common places of engines' sockets, besides the configured one.
 const ENGINE_SOCKETS: [&str; 3] = [
     "/var/run/docker.sock",
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
 ];
 
-/// What the engine is to be told.
+/// Mounts that were checked, for the engine.
 #[derive(Default)]
-pub(super) struct Prepared {
+pub(super) struct PreparedMounts {
     pub(super) mounts: Vec<EngineMount>,
-    /// Who owns what of the host may be written to.
-    pub(super) owner: Option<Owner>,
+    /// The owner of the host's folders that may be written to.
+    pub(super) mount_owner: Option<MountOwner>,
 }
 
-/// Checks every mount and makes the volumes.
+/// Checks every mount and creates the volumes.
 pub(super) async fn prepare(
-    session: &Session,
+    session: &EngineSession,
     call: &CallContext,
-    labels: &Labels,
+    labels: &RoleLabels,
     mounts: Vec<Mount>,
-) -> Result<Prepared, EffectError> {
+) -> Result<PreparedMounts, EffectError> {
     if mounts.is_empty() {
-        return Ok(Prepared::default());
+        return Ok(PreparedMounts::default());
     }
-    let task = session.task.clone();
+    let context = session.context.clone();
     let endpoint = session.engine.endpoint.clone();
     let paths = call.bounds.paths.clone();
     // Links are followed on the disk.
     let prepared = tokio::task::spawn_blocking(move || {
-        let gate = Gate::new(&task, &endpoint, &paths);
+        let policy = MountPolicy::new(&context, &endpoint, &paths);
         let mounts = mounts
             .into_iter()
-            .map(|mount| gate.check(mount))
+            .map(|mount| policy.check(mount))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Prepared {
-            owner: Owner::of(&task, &mounts)?,
+        Ok(PreparedMounts {
+            mount_owner: MountOwner::of(&context, &mounts)?,
             mounts,
         })
     })
@@ -81,24 +81,24 @@ pub(super) async fn prepare(
     })??;
     for mount in &prepared.mounts {
         if let (Some(MountType::VOLUME), Some(name)) = (mount.typ, &mount.source) {
-            volume::provide(session, labels, name).await?;
+            volume::ensure(session, labels, name).await?;
         }
     }
     Ok(prepared)
 }
 
-/// What may be mounted.
-struct Gate<'a> {
-    task: &'a Task,
+/// The mounts that a role may make.
+struct MountPolicy<'a> {
+    context: &'a EffectContext,
     roots: Roots,
-    /// The places the role's paths name, without links.
+    /// The role's paths, canonical.
     named: Vec<PathBuf>,
-    /// The engine's sockets, without links; none when the engine is elsewhere.
+    /// The engine's sockets, canonical; `None` when the engine is elsewhere.
     sockets: Option<Vec<PathBuf>>,
 }
 
-impl<'a> Gate<'a> {
-    fn new(task: &'a Task, endpoint: &Endpoint, paths: &[PathBuf]) -> Self {
+impl<'a> MountPolicy<'a> {
+    fn new(context: &'a EffectContext, endpoint: &Endpoint, paths: &[PathBuf]) -> Self {
         let sockets = match endpoint {
             Endpoint::Unix(socket) => Some(
                 ENGINE_SOCKETS
@@ -111,7 +111,7 @@ impl<'a> Gate<'a> {
             Endpoint::Tcp | Endpoint::Tls(_) => None,
         };
         Self {
-            task,
+            context,
             roots: Roots::new(paths),
             named: paths
                 .iter()
@@ -132,7 +132,7 @@ impl<'a> Gate<'a> {
             .components()
             .any(|part| part == std::path::Component::ParentDir);
         if !target.starts_with('/') || target.contains('\0') || has_parents {
-            return Err(self.task.invalid(format_args!(
+            return Err(self.context.invalid(format_args!(
                 "the mount's `target` {target:?} is no absolute path without `..`"
             )));
         }
@@ -144,7 +144,7 @@ impl<'a> Gate<'a> {
         match (kind, source) {
             (MountKind::Tmpfs, None) => checked.typ = Some(MountType::TMPFS),
             (MountKind::Volume, Some(name)) => {
-                names::container(self.task, &name)?;
+                names::container(self.context, &name)?;
                 checked.typ = Some(MountType::VOLUME);
                 checked.source = Some(name);
             }
@@ -157,10 +157,10 @@ impl<'a> Gate<'a> {
                 });
             }
             (MountKind::Tmpfs, Some(_)) => {
-                return Err(self.task.invalid("a `tmpfs` mount has no `source`"));
+                return Err(self.context.invalid("a `tmpfs` mount has no `source`"));
             }
             (MountKind::Volume | MountKind::Bind, None) => {
-                return Err(self.task.invalid(
+                return Err(self.context.invalid(
                     "a mount needs a `source`: the host's absolute path, or the volume's name",
                 ));
             }
@@ -168,71 +168,71 @@ impl<'a> Gate<'a> {
         Ok(checked)
     }
 
-    /// Where a folder or file of the host really is, if it may be mounted.
+    /// The canonical path of a folder or file of the host, if it may be mounted.
     fn bind(&self, source: &str) -> Result<String, EffectError> {
         let Some(sockets) = &self.sockets else {
-            return Err(self.task.error(
+            return Err(self.context.error(
                 ErrorCode::Unsupported,
                 "the engine is not on a socket of this machine, so that the host's folders are not \
                  its own; use a volume",
             ));
         };
         if !source.starts_with('/') || source.contains('\0') {
-            return Err(self.task.invalid(format_args!(
+            return Err(self.context.invalid(format_args!(
                 "the mount's `source` {source:?} is no absolute path"
             )));
         }
-        let place = match self.roots.place(Path::new(source)) {
-            Place::Inside(place) => place,
+        let source_path = match self.roots.place(Path::new(source)) {
+            Place::Inside(path) => path,
             Place::Missing => {
-                return Err(self.task.error(
+                return Err(self.context.error(
                     ErrorCode::NotFound,
                     format_args!("there is no {source:?} to mount; create it first"),
                 ));
             }
             Place::Outside => {
-                return Err(self.task.forbidden(format_args!(
+                return Err(self.context.forbidden(format_args!(
                     "{source:?} is outside the folders role `{role}` may reach; if it is meant to, \
                      add the folder to `role.{role}.paths` in exomonad.toml",
-                    role = self.task.role()
+                    role = self.context.role()
                 )));
             }
         };
-        if let Some(door) = self.door(&place, sockets) {
-            return Err(self.task.forbidden(format_args!(
-                "{source:?} {door}; it is mounted only when `role.{}.paths` names it itself",
-                self.task.role()
+        if let Some(reason) = self.guarded(&source_path, sockets) {
+            return Err(self.context.forbidden(format_args!(
+                "{source:?} {reason}; it is mounted only when `role.{}.paths` names it itself",
+                self.context.role()
             )));
         }
-        // The engine's API is JSON: there is no way to name such a path to it.
-        place.into_os_string().into_string().map_err(|_| {
-            self.task
+        // The engine's API is JSON, which cannot hold such a path.
+        source_path.into_os_string().into_string().map_err(|_| {
+            self.context
                 .error(ErrorCode::Unsupported, "the path is not UTF-8; rename it")
         })
     }
 
-    /// What a place opens that the role's paths do not name.
-    fn door(&self, place: &Path, sockets: &[PathBuf]) -> Option<&'static str> {
+    /// The reason why a path within the role's paths is not mounted unless they name it itself.
+    fn guarded(&self, path: &Path, sockets: &[PathBuf]) -> Option<&'static str> {
         let is_named = |path: &Path| self.named.iter().any(|named| named == path);
         if sockets
             .iter()
-            .any(|socket| socket != place && socket.starts_with(place) && !is_named(socket))
+            .any(|socket| socket != path && socket.starts_with(path) && !is_named(socket))
         {
             return Some("holds the socket of a container engine");
         }
-        let metadata = fs::metadata(place).ok()?;
+        let metadata = fs::metadata(path).ok()?;
         let kind = metadata.file_type();
         // The same socket by another name: a hard link, or a mount of its own.
         let is_engine = sockets.iter().any(|socket| {
             fs::metadata(socket)
                 .is_ok_and(|other| (other.dev(), other.ino()) == (metadata.dev(), metadata.ino()))
         });
-        let is_door = is_engine
+        let is_guarded = is_engine
             || kind.is_socket()
             || kind.is_fifo()
             || kind.is_block_device()
             || kind.is_char_device();
-        (is_door && !is_named(place)).then_some("is a socket, a pipe or a device")
+        (is_guarded && !is_named(path)).then_some("is a socket, a pipe or a device")
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
         let socket = root.join("in/run/docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         symlink(area.join("other"), root.join("out")).unwrap();
-        symlink(&socket, root.join("door")).unwrap();
+        symlink(&socket, root.join("guarded")).unwrap();
         fs::hard_link(&socket, root.join("hard")).unwrap();
         symlink("/", root.join("everything")).unwrap();
         Area {
@@ -276,14 +276,15 @@ mod tests {
     }
 
     fn bind(area: &Area, paths: &[PathBuf], source: &Path) -> Result<String, ErrorCode> {
-        let task = Task::new(EffectKind::DockerSpawn, &call("tl"), "web");
-        let gate = Gate::new(&task, &Endpoint::Unix(area.socket.clone()), paths);
-        gate.bind(source.to_str().unwrap())
+        let context = EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "web");
+        let policy = MountPolicy::new(&context, &Endpoint::Unix(area.socket.clone()), paths);
+        policy
+            .bind(source.to_str().unwrap())
             .map_err(|error| error.code)
     }
 
     #[test]
-    fn a_folder_is_mounted_by_where_it_leads_and_only_within_the_paths() {
+    fn a_folder_is_mounted_by_its_canonical_path_and_only_within_the_paths() {
         let area = area();
         let paths = [area.root.clone()];
         let file = area.root.join("file");
@@ -313,42 +314,45 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_s_socket_is_mounted_only_by_its_name() {
+    fn the_engine_s_socket_is_mounted_only_when_paths_name_it() {
         let area = area();
         let around = [area.root.clone()];
-        for door in ["in/run/docker.sock", "in/run", "in", ".", "door", "hard"] {
+        for guarded in ["in/run/docker.sock", "in/run", "in", ".", "guarded", "hard"] {
             assert_eq!(
-                bind(&area, &around, &area.root.join(door)),
+                bind(&area, &around, &area.root.join(guarded)),
                 Err(ErrorCode::Forbidden),
-                "{door}"
+                "{guarded}"
             );
         }
         let named = [area.root.clone(), area.socket.clone()];
-        for door in ["in/run/docker.sock", "in/run", "door"] {
-            assert!(bind(&area, &named, &area.root.join(door)).is_ok(), "{door}");
+        for guarded in ["in/run/docker.sock", "in/run", "guarded"] {
+            assert!(
+                bind(&area, &named, &area.root.join(guarded)).is_ok(),
+                "{guarded}"
+            );
         }
     }
 
     #[test]
-    fn an_engine_elsewhere_is_given_no_folder_of_this_host() {
+    fn a_remote_engine_gets_no_folder_of_this_host() {
         let area = area();
-        let task = Task::new(EffectKind::DockerSpawn, &call("tl"), "web");
-        let gate = Gate::new(&task, &Endpoint::Tcp, std::slice::from_ref(&area.root));
-        let error = gate.bind(area.root.to_str().unwrap()).unwrap_err();
+        let context = EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "web");
+        let policy = MountPolicy::new(&context, &Endpoint::Tcp, std::slice::from_ref(&area.root));
+        let error = policy.bind(area.root.to_str().unwrap()).unwrap_err();
         assert_eq!(error.code, ErrorCode::Unsupported);
     }
 
     #[test]
-    fn a_mount_says_what_it_is_and_where() {
-        let task = Task::new(EffectKind::DockerSpawn, &call("tl"), "web");
-        let gate = Gate::new(&task, &Endpoint::Tcp, &[]);
+    fn a_mount_needs_a_source_and_a_target_that_fit_its_kind() {
+        let context = EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "web");
+        let policy = MountPolicy::new(&context, &Endpoint::Tcp, &[]);
         let mount = |kind, source: Option<&str>, target: &str| Mount {
             kind,
             source: source.map(str::to_owned),
             target: target.to_owned(),
             read_only: false,
         };
-        assert!(gate.check(mount(MountKind::Tmpfs, None, "/tmp")).is_ok());
+        assert!(policy.check(mount(MountKind::Tmpfs, None, "/tmp")).is_ok());
         for wrong in [
             mount(MountKind::Tmpfs, Some("x"), "/tmp"),
             mount(MountKind::Volume, None, "/data"),
@@ -357,7 +361,7 @@ mod tests {
             mount(MountKind::Tmpfs, None, "tmp"),
             mount(MountKind::Tmpfs, None, "/a/../b"),
         ] {
-            let error = gate.check(wrong.clone()).unwrap_err();
+            let error = policy.check(wrong.clone()).unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidInput, "{wrong:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Names and texts of requests, held to what the engine's API can take.
+//! Validates names and texts of requests, as the engine's API needs them.
 //!
 //! Names go into the path of a request, where `../` or `?` would lead to another one. The alphabets
 //! are Docker's own.
@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use exomonad_schema::EffectError;
 
-use super::task::Task;
+use super::effect_context::EffectContext;
 
 /// The environment variable that marks the processes of an exec.
-pub(super) const MARK: &str = "EXOMONAD_EXEC";
+pub(super) const EXEC_MARKER: &str = "EXOMONAD_EXEC";
 
-/// A container's name or id, and so a volume's or a network's.
-pub(super) fn container(task: &Task, name: &str) -> Result<(), EffectError> {
+/// Checks a container's name or id, or a volume's or a network's.
+pub(super) fn container(context: &EffectContext, name: &str) -> Result<(), EffectError> {
     if is_name(name) {
         return Ok(());
     }
-    Err(task.invalid(format_args!(
+    Err(context.invalid(format_args!(
         "{name:?} is no name or id; use letters, digits, `_`, `.` and `-`, beginning with a letter \
          or digit"
     )))
@@ -30,8 +30,8 @@ fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// An image's name, with registry, tag or digest, or its id.
-pub(super) fn image(task: &Task, name: &str) -> Result<(), EffectError> {
+/// Checks an image's name, with registry, tag or digest, or its id.
+pub(super) fn image(context: &EffectContext, name: &str) -> Result<(), EffectError> {
     let is_part = |part: &str| {
         part.starts_with(|first: char| first.is_ascii_alphanumeric())
             && part.bytes().all(|byte| {
@@ -41,12 +41,12 @@ pub(super) fn image(task: &Task, name: &str) -> Result<(), EffectError> {
     if name.split('/').all(is_part) {
         return Ok(());
     }
-    Err(task.invalid(
+    Err(context.invalid(
         "this is no image; write it as `debian:bookworm-slim` or `registry.example/team/name:tag`",
     ))
 }
 
-/// An image's name in what a pull asks for: the name, and the tag if it is not in the name.
+/// Splits an image's name for a pull: the name, and the tag if it is not in the name.
 pub(super) fn name_and_tag(image: &str) -> (&str, Option<&str>) {
     if image.contains('@') {
         return (image, None);
@@ -59,8 +59,8 @@ pub(super) fn name_and_tag(image: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A signal, such as `SIGTERM`, `TERM` or `15`.
-pub(super) fn signal(task: &Task, name: &str) -> Result<(), EffectError> {
+/// Checks a signal, such as `SIGTERM`, `TERM` or `15`.
+pub(super) fn signal(context: &EffectContext, name: &str) -> Result<(), EffectError> {
     let fits = (1..=16).contains(&name.len())
         && name
             .bytes()
@@ -68,54 +68,54 @@ pub(super) fn signal(task: &Task, name: &str) -> Result<(), EffectError> {
     if fits {
         return Ok(());
     }
-    Err(task.invalid(format_args!(
+    Err(context.invalid(format_args!(
         "{name:?} is no signal; write its name, such as `SIGTERM`"
     )))
 }
 
-/// A program and its arguments.
+/// Checks a program and its arguments.
 pub(super) fn command<'a>(
-    task: &Task,
+    context: &EffectContext,
     words: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), EffectError> {
     if words.into_iter().any(|word| word.contains('\0')) {
         return Err(
-            task.invalid("the command holds a NUL character, which no program can be given")
+            context.invalid("the command holds a NUL character, which no program can be given")
         );
     }
     Ok(())
 }
 
-/// Who runs a program, and where.
+/// Checks the user and the working directory of a program.
 pub(super) fn user_and_workdir(
-    task: &Task,
+    context: &EffectContext,
     user: Option<&str>,
     workdir: Option<&str>,
 ) -> Result<(), EffectError> {
     if user.is_some_and(|user| user.is_empty() || user.contains(['\0', '/'])) {
-        return Err(task.invalid("`user` is a name or an id, with a group after `:`"));
+        return Err(context.invalid("`user` is a name or an id, with a group after `:`"));
     }
     if workdir.is_some_and(|workdir| !workdir.starts_with('/') || workdir.contains('\0')) {
-        return Err(task.invalid("`workdir` is an absolute path in the container"));
+        return Err(context.invalid("`workdir` is an absolute path in the container"));
     }
     Ok(())
 }
 
-/// Environment variables as the engine takes them. No error holds a value.
+/// Checks environment variables and joins them as the engine takes them. No error holds a value.
 pub(super) fn environment(
-    task: &Task,
+    context: &EffectContext,
     variables: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, EffectError> {
     for (name, value) in variables {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(task.invalid(format_args!(
+            return Err(context.invalid(format_args!(
                 "{name:?} is no environment variable; its name is not empty and holds no `=`, and \
                  neither name nor value holds a NUL character"
             )));
         }
-        if name == MARK {
-            return Err(task.invalid(format_args!(
-                "the environment variable {MARK} is the host's own; choose another name"
+        if name == EXEC_MARKER {
+            return Err(context.invalid(format_args!(
+                "the environment variable {EXEC_MARKER} is the host's own; choose another name"
             )));
         }
     }
@@ -130,19 +130,19 @@ mod tests {
     use super::*;
     use crate::test_call::call;
 
-    fn task() -> Task {
-        Task::new(EffectKind::DockerExec, &call("tl"), "web")
+    fn context() -> EffectContext {
+        EffectContext::new(EffectKind::DockerExec, &call("tl"), "web")
     }
 
     #[test]
-    fn a_name_cannot_lead_to_another_request() {
+    fn a_name_cannot_change_the_request_s_path() {
         for good in ["web", "0a1b", "a_b.c-d"] {
-            assert!(container(&task(), good).is_ok(), "{good}");
+            assert!(container(&context(), good).is_ok(), "{good}");
         }
         for bad in [
             "", ".", "..", "../x", "a/b", "a?b", "a#b", "a%2fb", "a b", "é", "/web",
         ] {
-            assert!(container(&task(), bad).is_err(), "{bad}");
+            assert!(container(&context(), bad).is_err(), "{bad}");
         }
         for good in [
             "debian:bookworm-slim",
@@ -151,7 +151,7 @@ mod tests {
             "a@sha256:00ff",
             "sha256:00ff",
         ] {
-            assert!(image(&task(), good).is_ok(), "{good}");
+            assert!(image(&context(), good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -164,7 +164,7 @@ mod tests {
             "a b",
             "a%2fb",
         ] {
-            assert!(image(&task(), bad).is_err(), "{bad}");
+            assert!(image(&context(), bad).is_err(), "{bad}");
         }
     }
 
@@ -178,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_s_value_is_in_no_error() {
+    fn no_error_holds_a_variable_s_value() {
         let variables = |name: &str, value: &str| {
             let map = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-            environment(&task(), &map)
+            environment(&context(), &map)
         };
         assert_eq!(variables("A", "b=c").unwrap(), ["A=b=c"]);
         for (name, value) in [
             ("", "s3cret"),
             ("A=B", "s3cret"),
             ("A", "s3cret\0"),
-            (MARK, "s3cret"),
+            (EXEC_MARKER, "s3cret"),
         ] {
             let error = variables(name, value).unwrap_err();
             assert!(!error.message.contains("s3cret"), "{error}");

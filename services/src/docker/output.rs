@@ -1,10 +1,10 @@
-//! What was written, as much of it as may be kept.
+//! Output of commands and logs, kept up to a limit.
 
 use bollard::container::LogOutput;
 use exomonad_schema::effects::docker::DockerOutput;
 use exomonad_schema::value::Base64;
 
-/// Which end of an output is kept when it is too long.
+/// The end of an output that is kept when it is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
     /// The beginning, as of a command.
@@ -16,28 +16,28 @@ pub(super) enum Keep {
 /// Standard output and standard error, each up to a limit.
 #[derive(Debug)]
 pub(super) struct Output {
-    stdout: Kept,
-    stderr: Kept,
+    stdout: BoundedStream,
+    stderr: BoundedStream,
 }
 
 /// One stream, up to a limit.
 #[derive(Debug)]
-struct Kept {
+struct BoundedStream {
     keep: Keep,
     limit: usize,
     bytes: Vec<u8>,
-    is_cut: bool,
+    is_truncated: bool,
 }
 
 impl Output {
     /// Keeps up to `limit` bytes of each stream.
     pub(super) fn new(keep: Keep, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let kept = || Kept {
+        let kept = || BoundedStream {
             keep,
             limit,
             bytes: Vec::new(),
-            is_cut: false,
+            is_truncated: false,
         };
         Self {
             stdout: kept(),
@@ -45,7 +45,7 @@ impl Output {
         }
     }
 
-    /// Takes what was written next. A terminal has one stream, which counts as standard output.
+    /// Appends output. A terminal has one stream, which counts as standard output.
     pub(super) fn push(&mut self, written: &LogOutput) {
         match written {
             LogOutput::StdErr { message } => self.stderr.push(message),
@@ -56,36 +56,36 @@ impl Output {
         }
     }
 
-    /// Says that something was or may have been written that is not here.
-    pub(super) fn mark_cut(&mut self) {
-        self.stdout.is_cut = true;
+    /// Notes that output is or may be missing.
+    pub(super) fn mark_truncated(&mut self) {
+        self.stdout.is_truncated = true;
     }
 
-    /// As bytes: standard output, standard error, and whether either was cut off.
+    /// Standard output, standard error, and whether either was truncated.
     pub(super) fn into_bytes(self) -> (Vec<u8>, Vec<u8>, bool) {
-        let is_cut = self.stdout.is_cut || self.stderr.is_cut;
-        (self.stdout.bytes, self.stderr.bytes, is_cut)
+        let is_truncated = self.stdout.is_truncated || self.stderr.is_truncated;
+        (self.stdout.bytes, self.stderr.bytes, is_truncated)
     }
 
     pub(super) fn finish(self) -> DockerOutput {
-        let (stdout, stdout_bytes, stdout_is_cut) = self.stdout.text();
-        let (stderr, stderr_bytes, stderr_is_cut) = self.stderr.text();
+        let (stdout, stdout_bytes, stdout_is_truncated) = self.stdout.text();
+        let (stderr, stderr_bytes, stderr_is_truncated) = self.stderr.text();
         DockerOutput {
             stdout,
             stdout_bytes,
             stderr,
             stderr_bytes,
-            truncated: stdout_is_cut || stderr_is_cut,
+            truncated: stdout_is_truncated || stderr_is_truncated,
         }
     }
 }
 
-impl Kept {
+impl BoundedStream {
     fn push(&mut self, bytes: &[u8]) {
         match self.keep {
             Keep::Beginning => {
                 let room = self.limit - self.bytes.len();
-                self.is_cut |= bytes.len() > room;
+                self.is_truncated |= bytes.len() > room;
                 self.bytes
                     .extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
@@ -104,23 +104,23 @@ impl Kept {
             && excess > 0
         {
             self.bytes.drain(..excess);
-            self.is_cut = true;
+            self.is_truncated = true;
         }
     }
 
-    /// As text, as bytes when it is none, and whether it was cut.
+    /// The stream as text, as bytes when it is none, and whether it was truncated.
     fn text(mut self) -> (String, Option<Base64>, bool) {
         if self.keep == Keep::End {
             self.cut_beginning();
         }
-        if self.is_cut {
+        if self.is_truncated {
             self.drop_half_a_character();
         }
         let (text, bytes) = Base64::lossy_text(&self.bytes);
-        (text, bytes, self.is_cut)
+        (text, bytes, self.is_truncated)
     }
 
-    /// A text that was cut in the middle of a character is still a text.
+    /// Drops half a character at the cut, so that the rest is text.
     fn drop_half_a_character(&mut self) {
         match self.keep {
             Keep::Beginning => {

@@ -1,4 +1,4 @@
-//! How much a spawned container may use: what it asks for, up to the configured ceilings, and the
+//! Resource limits of a spawned container: what it asks for, up to the configured ceilings, and the
 //! ceilings when it asks for nothing.
 
 use bollard::models::HostConfig;
@@ -6,34 +6,34 @@ use exomonad_schema::effects::docker::DockerSpawn;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::config::{DockerConfig, MIN_CPU_MILLIS, MIN_MEMORY_BYTES};
-use super::task::Task;
+use super::effect_context::EffectContext;
 
 /// The period over which the kernel counts processor time, in microseconds.
 const CPU_PERIOD_MICROS: i64 = 100_000;
 
 /// Sets the limits. To Docker zero means "no limit", which is never what is set here.
 pub(super) fn limit(
-    task: &Task,
+    context: &EffectContext,
     config: &DockerConfig,
     request: &DockerSpawn,
     host: &mut HostConfig,
 ) -> Result<(), EffectError> {
     let memory = within(
-        task,
+        context,
         "memoryBytes",
         request.memory_bytes,
         MIN_MEMORY_BYTES,
         ("docker.max_memory", config.max_memory_bytes),
     )?;
     let cpu_millis = within(
-        task,
+        context,
         "cpuMillis",
         request.cpu_millis.map(u64::from),
         MIN_CPU_MILLIS.into(),
         ("docker.max_cpu_millis", config.max_cpu_millis.into()),
     )?;
     let processes = within(
-        task,
+        context,
         "maxProcesses",
         request.max_processes.map(u64::from),
         1,
@@ -50,7 +50,7 @@ pub(super) fn limit(
 }
 
 fn within(
-    task: &Task,
+    context: &EffectContext,
     field: &str,
     asked: Option<u64>,
     least: u64,
@@ -58,12 +58,12 @@ fn within(
 ) -> Result<i64, EffectError> {
     let amount = asked.unwrap_or(ceiling);
     if amount < least {
-        return Err(task.invalid(format_args!(
+        return Err(context.invalid(format_args!(
             "`{field}` is {amount}; ask for {least} or more"
         )));
     }
     if amount > ceiling {
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::LimitExceeded,
             format_args!(
                 "`{field}` is {amount}, and the limit is {ceiling} (`{key}`); ask for less"
@@ -84,9 +84,9 @@ mod tests {
     fn limited(fields: &str) -> Result<HostConfig, EffectError> {
         let request: DockerSpawn =
             serde_json::from_str(&format!(r#"{{"image":"debian"{fields}}}"#)).unwrap();
-        let task = Task::new(EffectKind::DockerSpawn, &call("tl"), "debian");
+        let context = EffectContext::new(EffectKind::DockerSpawn, &call("tl"), "debian");
         let mut host = HostConfig::default();
-        limit(&task, &DockerConfig::default(), &request, &mut host)?;
+        limit(&context, &DockerConfig::default(), &request, &mut host)?;
         Ok(host)
     }
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn less_may_be_asked_for_but_not_more_and_not_nothing() {
+    fn less_may_be_requested_but_not_more_and_not_zero() {
         let host = limited(r#","cpuMillis":500,"maxProcesses":7"#).unwrap();
         assert_eq!((host.cpu_quota, host.pids_limit), (Some(50_000), Some(7)));
         for zero in [

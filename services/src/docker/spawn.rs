@@ -1,16 +1,15 @@
-//! Starting a container that cannot reach further than its role.
+//! Starts a container that cannot reach further than its role.
 //!
 //! Whatever a request says: no privileged mode, no added capabilities, no device nodes, no new
 //! privileges by setuid programs, no namespace of the host's, ports on the loopback address alone,
 //! the role's labels, and limits on memory, processor time and processes. [`mounts`](super::mounts)
 //! has the rest.
 //!
-//! **Networks.** `none` is anyone's, and what a container gets that asks for nothing. Any other is
-//! named in the role's `networks`, or carries the role's labels and is then used by its id. Another
-//! container's never is.
+//! **Networks.** `none` is the default, and open to all. Any other is named in the role's `networks`,
+//! or carries the role's labels and is then used by its id. Another container's never is.
 //!
 //! A call that is cancelled on the way leaves no container behind, nor does one that does not start.
-//! An image that was pulled and a volume that was made stay.
+//! An image that was pulled and a volume that was created stay.
 
 use std::collections::HashMap;
 
@@ -23,41 +22,42 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptions, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
+use exomonad_core::CallContext;
 use exomonad_schema::effects::docker::{
     DockerPull, DockerSpawn, DockerSpawned, PortBinding, PortProtocol,
 };
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::engine::Session;
+use super::engine::EngineSession;
 use super::inspect::plain_name;
-use super::labels::Labels;
+use super::labels::RoleLabels;
 use super::{image, mounts, names, resources};
 
 /// Creates and starts a container.
 pub(super) async fn run(
-    session: Session,
+    session: EngineSession,
     call: &CallContext,
     mut request: DockerSpawn,
 ) -> Result<DockerSpawned, EffectError> {
-    let task = &session.task;
-    let labels = Labels::of(task, &call.bounds)?;
+    let context = &session.context;
+    let labels = RoleLabels::of(context, &call.bounds)?;
     let name = request.name.take();
     if let Some(name) = &name {
-        names::container(task, name)?;
+        names::container(context, name)?;
     }
-    names::image(task, &request.image)?;
+    names::image(context, &request.image)?;
     names::command(
-        task,
+        context,
         request
             .command
             .iter()
             .chain(request.entrypoint.iter().flatten()),
     )?;
-    names::user_and_workdir(task, request.user.as_deref(), request.workdir.as_deref())?;
-    let env = names::environment(task, &request.env)?;
+    names::user_and_workdir(context, request.user.as_deref(), request.workdir.as_deref())?;
+    let env = names::environment(context, &request.env)?;
     let asked = std::mem::take(&mut request.labels);
-    let mut own_labels = labels.with(task, asked, &session.engine.config.reserved_labels)?;
+    let mut own_labels = labels.with(context, asked, &session.engine.config.reserved_labels)?;
     let (exposed, bindings) = ports(&session, &request.ports)?;
     let mut host = HostConfig {
         port_bindings: Some(bindings),
@@ -74,22 +74,24 @@ pub(super) async fn run(
         }),
         ..HostConfig::default()
     };
-    resources::limit(task, &session.engine.config, &request, &mut host)?;
+    resources::limit(context, &session.engine.config, &request, &mut host)?;
     let network = network(&session, call, &labels, request.network.as_deref()).await?;
     if network == NO_NETWORK && !request.ports.is_empty() {
-        return Err(task.invalid("there are `ports` and no network; name one in `network`"));
+        return Err(context.invalid("there are `ports` and no network; name one in `network`"));
     }
     host.network_mode = Some(network);
-    let wanted = DockerPull {
+    let pull = DockerPull {
         image: request.image.clone(),
         platform: None,
     };
     // Mounts come after the pull: the less time between looking and mounting, the better.
-    image::provide(&session, &wanted, request.pull).await?;
+    image::ensure(&session, &pull, request.pull).await?;
     let prepared = mounts::prepare(&session, call, &labels, request.mounts).await?;
     host.mounts = Some(prepared.mounts);
-    let user = match prepared.owner {
-        Some(owner) => Some(owner.runs(task, request.user.as_deref(), &mut own_labels)?),
+    let user = match prepared.mount_owner {
+        Some(mount_owner) => {
+            Some(mount_owner.run_as(context, request.user.as_deref(), &mut own_labels)?)
+        }
         None => request.user,
     };
 
@@ -109,15 +111,15 @@ pub(super) async fn run(
     start(session, options, body).await
 }
 
-/// Creates and starts in a task of its own, so that whoever waits may go: the container then goes
-/// too, however far it has come.
+/// Creates and starts the container in a task of its own: when the caller is dropped, the container
+/// is removed, however far it has come.
 async fn start(
-    session: Session,
+    session: EngineSession,
     options: Option<CreateContainerOptions>,
     body: ContainerCreateBody,
 ) -> Result<DockerSpawned, EffectError> {
     let (answer, answered) = oneshot::channel();
-    let kind = session.task.kind();
+    let kind = session.context.kind();
     tokio::spawn(async move {
         let mut id = None;
         let started = create_and_start(&session, options, body, &mut id).await;
@@ -137,17 +139,19 @@ async fn start(
 }
 
 async fn create_and_start(
-    session: &Session,
+    session: &EngineSession,
     options: Option<CreateContainerOptions>,
     body: ContainerCreateBody,
     id: &mut Option<String>,
 ) -> Result<DockerSpawned, EffectError> {
     let client = &session.client;
-    let created = session.ask(client.create_container(options, body)).await?;
+    let created = session
+        .request(client.create_container(options, body))
+        .await?;
     let id = &*id.insert(created.id);
-    session.ask(client.start_container(id, None)).await?;
+    session.request(client.start_container(id, None)).await?;
     // Its name, where Docker has made it up. One that removes itself may be gone already.
-    let name = match session.ask(client.inspect_container(id, None)).await {
+    let name = match session.request(client.inspect_container(id, None)).await {
         Ok(inspected) => plain_name(inspected.name.as_deref().unwrap_or_default()),
         Err(error) if error.code == ErrorCode::NotFound => String::new(),
         Err(error) => return Err(error),
@@ -182,14 +186,14 @@ async fn discard(client: &Client, id: &str) {
 /// Docker's name for no network at all.
 const NO_NETWORK: &str = "none";
 
-/// The network as the engine is told it.
+/// Checks the network; returns its name or id for the engine.
 async fn network(
-    session: &Session,
+    session: &EngineSession,
     call: &CallContext,
-    labels: &Labels,
+    labels: &RoleLabels,
     name: Option<&str>,
 ) -> Result<String, EffectError> {
-    let task = &session.task;
+    let context = &session.context;
     let name = match name {
         None => NO_NETWORK,
         Some("default") => "bridge",
@@ -197,38 +201,38 @@ async fn network(
     };
     // The network of a container, `container:web`, is none of these.
     if !name.contains(':') {
-        names::container(task, name)?;
+        names::container(context, name)?;
         if name == NO_NETWORK || call.bounds.networks.iter().any(|granted| granted == name) {
             return Ok(name.to_owned());
         }
     }
     if matches!(name, "bridge" | "host") || name.contains(':') {
-        return Err(task.forbidden(format_args!(
+        return Err(context.forbidden(format_args!(
             "role `{role}` is not granted the network {name:?}; leave it out for none at all, use one \
              with the role's labels, or add a network to `role.{role}.networks` in exomonad.toml",
-            role = task.role()
+            role = context.role()
         )));
     }
     let found = match session
-        .ask(session.client.inspect_network(name, None))
+        .request(session.client.inspect_network(name, None))
         .await
     {
         Ok(found) => Some(found),
         Err(error) if error.code == ErrorCode::NotFound => None,
         Err(error) => return Err(error),
     };
-    // Whether there is another role's network of the name is not told.
+    // Another role's network looks like one that does not exist.
     found
-        .filter(|network| labels.are_carried_by(network.labels.as_ref()))
+        .filter(|network| labels.matches(network.labels.as_ref()))
         .filter(|network| network.driver.as_deref() != Some("host"))
         .and_then(|network| network.id)
         .ok_or_else(|| {
-            task.error(
+            context.error(
                 ErrorCode::NotFound,
                 format_args!(
                     "there is no network {name:?} with the role's labels, which are {labels}, and \
                      `role.{}.networks` does not name it",
-                    task.role()
+                    context.role()
                 ),
             )
         })
@@ -237,12 +241,15 @@ async fn network(
 type Bindings = HashMap<String, Option<Vec<EnginePort>>>;
 
 /// Ports on the host's loopback address.
-fn ports(session: &Session, ports: &[PortBinding]) -> Result<(Vec<String>, Bindings), EffectError> {
+fn ports(
+    session: &EngineSession,
+    ports: &[PortBinding],
+) -> Result<(Vec<String>, Bindings), EffectError> {
     let mut bindings = Bindings::new();
     for port in ports {
         if port.container == 0 || port.host == Some(0) {
             return Err(session
-                .task
+                .context
                 .invalid("0 is no port; leave `host` out to get any free one"));
         }
         let protocol = match port.protocol {

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bollard::models::VolumeCreateRequest;
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::engine::Session;
-use super::labels::Labels;
+use super::engine::EngineSession;
+use super::labels::RoleLabels;
 
-/// Makes a volume with the role's labels, or makes sure that one there is has them. The engine does
-/// both in one step, so that no other can come in between.
-pub(super) async fn provide(
-    session: &Session,
-    labels: &Labels,
+/// Creates a volume with the role's labels, or checks that an existing one has them. The engine does
+/// both in one step, so that there is no race.
+pub(super) async fn ensure(
+    session: &EngineSession,
+    labels: &RoleLabels,
     name: &str,
 ) -> Result<(), EffectError> {
-    let own = labels.with(&session.task, BTreeMap::new(), &BTreeSet::new())?;
+    let own = labels.with(&session.context, BTreeMap::new(), &BTreeSet::new())?;
     let request = VolumeCreateRequest {
         name: Some(name.to_owned()),
         driver: Some("local".to_owned()),
@@ -23,16 +23,16 @@ pub(super) async fn provide(
         ..VolumeCreateRequest::default()
     };
     let carried: Option<HashMap<String, String>> =
-        match session.ask(session.client.create_volume(request)).await {
+        match session.request(session.client.create_volume(request)).await {
             Ok(volume) => Some(volume.labels),
             // There is one of another driver.
             Err(error) if error.code == ErrorCode::Conflict => None,
             Err(error) => return Err(error),
         };
-    if labels.are_carried_by(carried.as_ref()) {
+    if labels.matches(carried.as_ref()) {
         return Ok(());
     }
-    Err(session.task.forbidden(format_args!(
+    Err(session.context.forbidden(format_args!(
         "the volume {name:?} does not carry the role's labels, which are {labels}; use another name"
     )))
 }

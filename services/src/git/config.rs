@@ -1,13 +1,13 @@
-//! What can be set about the git service.
+//! Configuration of the git service.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 use super::Author;
 
-/// What the git service may do, in whose name, and how much.
+/// Limits, author and remotes of the git service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitConfig {
     /// How many git effects run at once; the rest wait, holding no thread.
@@ -118,7 +118,7 @@ impl GitConfig {
         if self.token_user.is_empty() || !self.token_user.bytes().all(is_user) {
             return Err(GitConfigError::TokenUser);
         }
-        if let Some(host) = self.token_hosts.iter().find(|host| !is_place(host)) {
+        if let Some(host) = self.token_hosts.iter().find(|host| !is_host(host)) {
             return Err(GitConfigError::Host("token_hosts", host.clone()));
         }
         // git and ssh run in another folder.
@@ -132,7 +132,7 @@ impl GitConfig {
         ];
         for (name, hosts) in patterns {
             let is_pattern =
-                |host: &str| host == "*" || is_place(host.strip_prefix("*.").unwrap_or(host));
+                |host: &str| host == "*" || is_host(host.strip_prefix("*.").unwrap_or(host));
             if let Some(host) = hosts.iter().find(|host| !is_pattern(host)) {
                 return Err(GitConfigError::Host(name, host.clone()));
             }
@@ -142,12 +142,12 @@ impl GitConfig {
 }
 
 /// A host, with a port or without; an IPv6 address stands in brackets.
-fn is_place(host: &str) -> bool {
+fn is_host(host: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     !host.is_empty() && host.bytes().all(is_part)
 }
 
-/// Why the git service cannot be set up.
+/// An error in the git service's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum GitConfigError {
     /// A limit that would let nothing through.
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_or_sent_is_refused_without_the_token() {
+    fn values_that_cannot_be_written_or_sent_are_refused_and_the_token_is_not_shown() {
         let refusals = [
             GitConfig {
                 author: Some(Author {

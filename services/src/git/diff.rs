@@ -1,4 +1,4 @@
-//! How files differ.
+//! Diffs.
 
 use exomonad_schema::effects::git::{
     ChangeKind, DiffAgainst, DiffBetween, DiffFile, DiffTarget, GitDiff, GitDiffReport,
@@ -6,40 +6,40 @@ use exomonad_schema::effects::git::{
 use exomonad_schema::{Base64, EffectError, ErrorCode};
 use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, Patch};
 
-use super::job::Job;
-use super::open::Opened;
+use super::blocking::Job;
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
 use super::patch::PatchReport;
-use super::task::Task;
 use super::{head, revision, status, submodule};
 
-/// Beyond this many candidates renames are not looked for: the work grows with their square.
+/// Largest number of candidates among which renames are detected: the work grows with its square.
 pub(super) const RENAME_LIMIT: usize = 400;
 
-/// What a diff may cost.
+/// Limits of a diff.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DiffLimits {
-    /// How many files may differ.
+    /// Number of files that may differ.
     pub(super) max_files: usize,
     /// A larger file is treated as binary, and keeps renames from being looked for.
     pub(super) max_file_bytes: u64,
 }
 
-/// Gives the diff a request asks for.
+/// Makes the diff of a request.
 pub(super) fn report(
-    opened: &Opened,
+    repo: &OpenRepo,
     job: &Job,
     request: &GitDiff,
     limits: DiffLimits,
 ) -> Result<GitDiffReport, EffectError> {
     let fail = |error: git2::Error| match error.code() {
-        git2::ErrorCode::NotFound => opened.task().damaged(format_args!(
+        git2::ErrorCode::NotFound => repo.context().damaged(format_args!(
             "an object or the content of a file is missing ({})",
             error.message()
         )),
-        _ => opened.git_error(&error),
+        _ => repo.git_error(&error),
     };
-    let mut diff = compare(opened, &request.target, &mut options(request, limits))?;
-    job.check(opened.task())?;
+    let mut diff = compare(repo, &request.target, &mut options(request, limits))?;
+    job.check(repo.context())?;
     // Looking for renames reads the candidates whole, however large they are.
     let has_large_file = diff
         .deltas()
@@ -52,20 +52,20 @@ pub(super) fn report(
         ))
         .map_err(fail)?;
     }
-    let wanted = wanted_files(opened, &diff, request, limits)?;
+    let wanted = wanted_files(repo, &diff, request, limits)?;
 
     let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);
     let mut report = PatchReport::new(max_bytes);
     // File by file, so that there is never more than one file's content in memory.
     for (position, file) in wanted {
-        job.check(opened.task())?;
+        job.check(repo.context())?;
         report.begin(file);
         let Some(mut patch) = Patch::from_diff(&diff, position).map_err(fail)? else {
             continue;
         };
         let mut stopped = Ok(());
         let printed = patch.print(&mut |_, _, line| {
-            stopped = job.check(opened.task());
+            stopped = job.check(repo.context());
             report.take(&line);
             stopped.is_ok()
         });
@@ -85,60 +85,60 @@ fn options(request: &GitDiff, limits: DiffLimits) -> DiffOptions {
 }
 
 fn compare<'r>(
-    opened: &'r Opened,
+    repo: &'r OpenRepo,
     target: &DiffTarget,
     options: &mut DiffOptions,
 ) -> Result<Diff<'r>, EffectError> {
-    let repository = opened.repository();
+    let repository = repo.git2();
     if reads_work_dir(target) {
-        opened.work_dir()?;
-        submodule::admit_all(opened)?;
+        repo.work_dir()?;
+        submodule::authorize_all(repo)?;
     }
     let diff = match target {
         DiffTarget::Unstaged => repository.diff_index_to_workdir(None, Some(options)),
         DiffTarget::Staged => {
-            let head = head::tree(opened)?;
+            let head = head::tree(repo)?;
             repository.diff_tree_to_index(head.as_ref(), None, Some(options))
         }
         DiffTarget::WorkingTree => {
-            let head = head::tree(opened)?;
+            let head = head::tree(repo)?;
             repository.diff_tree_to_workdir_with_index(head.as_ref(), Some(options))
         }
         DiffTarget::Against(DiffAgainst { reference }) => {
-            let tree = revision::tree(opened, reference)?;
+            let tree = revision::tree(repo, reference)?;
             repository.diff_tree_to_workdir_with_index(Some(&tree), Some(options))
         }
         DiffTarget::Between(between) => {
-            let from = older_tree(opened, between)?;
-            let to = revision::tree(opened, &between.to)?;
+            let from = older_tree(repo, between)?;
+            let to = revision::tree(repo, &between.to)?;
             repository.diff_tree_to_tree(Some(&from), Some(&to), Some(options))
         }
     };
     diff.map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => opened
-            .task()
+        git2::ErrorCode::NotFound => repo
+            .context()
             .damaged(format_args!("an object is missing ({})", error.message())),
-        _ => opened.git_error(&error),
+        _ => repo.git_error(&error),
     })
 }
 
 fn older_tree<'r>(
-    opened: &'r Opened,
+    repo: &'r OpenRepo,
     between: &DiffBetween,
 ) -> Result<git2::Tree<'r>, EffectError> {
     if !between.merge_base {
-        return revision::tree(opened, &between.from);
+        return revision::tree(repo, &between.from);
     }
-    let from = revision::commit(opened, &between.from)?.id();
-    let to = revision::commit(opened, &between.to)?.id();
-    let base = opened
+    let from = revision::commit(repo, &between.from)?.id();
+    let to = revision::commit(repo, &between.to)?.id();
+    let base = repo
         .history()
         .merge_base(from, to)
         .map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => no_common(opened.task(), between),
-            _ => opened.git_error(&error),
+            git2::ErrorCode::NotFound => no_common(repo.context(), between),
+            _ => repo.git_error(&error),
         })?;
-    revision::tree(opened, &base.to_string())
+    revision::tree(repo, &base.to_string())
 }
 
 pub(super) fn reads_work_dir(target: &DiffTarget) -> bool {
@@ -148,20 +148,20 @@ pub(super) fn reads_work_dir(target: &DiffTarget) -> bool {
     )
 }
 
-/// The files to tell of, with their positions in the diff.
+/// The files to report, with their positions in the diff.
 ///
 /// Paths are chosen here: to libgit2 they would be patterns, in which a blank
 /// at the end, a `!` or a `#` has a meaning that cannot be turned off.
 fn wanted_files(
-    opened: &Opened,
+    repo: &OpenRepo,
     diff: &Diff<'_>,
     request: &GitDiff,
     limits: DiffLimits,
 ) -> Result<Vec<(usize, DiffFile)>, EffectError> {
-    let index = opened
-        .repository()
+    let index = repo
+        .git2()
         .index()
-        .map_err(|error| opened.git_error(&error))?;
+        .map_err(|error| repo.git_error(&error))?;
     let in_work_dir = reads_work_dir(&request.target);
     let is_wanted = |path: &[u8]| {
         request.paths.is_empty()
@@ -183,14 +183,14 @@ fn wanted_files(
         .filter_map(|(position, delta)| Some((position, file_of(&delta)?)))
         .collect();
     if wanted.len() > limits.max_files {
-        return Err(too_many(opened.task(), wanted.len(), limits.max_files));
+        return Err(too_many(repo.context(), wanted.len(), limits.max_files));
     }
     Ok(wanted)
 }
 
 /// More files differ than an answer may list.
-pub(super) fn too_many(task: &Task, count: usize, max_files: usize) -> EffectError {
-    task.error(
+pub(super) fn too_many(context: &EffectContext, count: usize, max_files: usize) -> EffectError {
+    context.error(
         ErrorCode::LimitExceeded,
         format_args!(
             "{count} files differ, and an answer lists {max_files} at most (`max_files` of the host's \
@@ -200,8 +200,8 @@ pub(super) fn too_many(task: &Task, count: usize, max_files: usize) -> EffectErr
 }
 
 /// Two commits have no history in common.
-pub(super) fn no_common(task: &Task, between: &DiffBetween) -> EffectError {
-    task.error(
+pub(super) fn no_common(context: &EffectContext, between: &DiffBetween) -> EffectError {
+    context.error(
         ErrorCode::NotFound,
         format_args!(
             "{:?} and {:?} have no commit in common; compare them without `mergeBase`",
@@ -210,7 +210,7 @@ pub(super) fn no_common(task: &Task, between: &DiffBetween) -> EffectError {
     )
 }
 
-/// Whether a path is the wanted one or below it; a `/` at its end changes nothing.
+/// True if a path is the wanted one or below it; a `/` at its end changes nothing.
 pub(super) fn is_at_or_below(path: &[u8], wanted: &str) -> bool {
     let wanted = wanted.trim_end_matches('/').as_bytes();
     path.strip_prefix(wanted)
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_below_a_folder_not_beside_one_that_begins_alike() {
+    fn a_path_is_below_a_folder_and_not_below_one_with_the_same_prefix() {
         for (path, wanted, is_below) in [
             ("dir/a", "dir", true),
             ("dir/a", "dir/", true),

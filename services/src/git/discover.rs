@@ -1,15 +1,15 @@
-//! Finding the repository around a folder.
+//! Finds the repository around a folder.
 //!
 //! libgit2 would search by itself, but it also opens what it finds. Here nothing
-//! is opened before [`admit`](super::admit) has looked at it.
+//! is opened before [`authorize`](super::authorize) has checked it.
 
 use std::path::{Path, PathBuf};
 
-use super::roots::Roots;
+use exomonad_core::roots::Roots;
 
-/// Where a repository was found.
+/// A repository that was found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Discovered {
     /// The folder holds a `.git`: a folder, a file or a link.
     DotGit(PathBuf),
     /// The folder is itself a git folder: a bare repository, or a `.git`.
@@ -17,15 +17,15 @@ pub(super) enum Found {
 }
 
 /// Looks in `folder` and above, as long as the roots contain it.
-pub(super) fn repository(folder: &Path, roots: &Roots) -> Option<Found> {
+pub(super) fn repository(folder: &Path, roots: &Roots) -> Option<Discovered> {
     folder
         .ancestors()
         .take_while(|ancestor| roots.contain(ancestor))
         .find_map(|ancestor| {
             if ancestor.join(".git").symlink_metadata().is_ok() {
-                Some(Found::DotGit(ancestor.to_owned()))
+                Some(Discovered::DotGit(ancestor.to_owned()))
             } else if looks_like_a_git_dir(ancestor) {
-                Some(Found::GitDir(ancestor.to_owned()))
+                Some(Discovered::GitDir(ancestor.to_owned()))
             } else {
                 None
             }
@@ -57,6 +57,6 @@ mod tests {
         assert_eq!(repository(&deep, &roots), None);
 
         fs::create_dir(root.join(".git")).unwrap();
-        assert_eq!(repository(&deep, &roots), Some(Found::DotGit(root)));
+        assert_eq!(repository(&deep, &roots), Some(Discovered::DotGit(root)));
     }
 }

@@ -1,12 +1,12 @@
-//! What is checked out.
+//! HEAD: the branch or commit that is checked out.
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitBranch, GitHead};
 use git2::{Oid, Repository};
 
-use super::open::Opened;
+use super::open::OpenRepo;
 
-/// What HEAD is.
+/// The value of HEAD.
 pub(super) struct Head {
     /// The branch's full name, such as `refs/heads/main`; `None` when detached.
     pub(super) reference: Option<Vec<u8>>,
@@ -14,16 +14,16 @@ pub(super) struct Head {
     pub(super) commit: Option<Oid>,
 }
 
-/// Tells what is checked out.
-pub(super) fn read(opened: &Opened) -> Result<GitBranch, EffectError> {
-    find(opened).map(Head::into_answer)
+/// Reads HEAD as an answer.
+pub(super) fn read(repo: &OpenRepo) -> Result<GitBranch, EffectError> {
+    find(repo).map(Head::into_answer)
 }
 
-/// Finds what is checked out in the worktree that was asked for.
-pub(super) fn find(opened: &Opened) -> Result<Head, EffectError> {
-    find_in(opened.repository()).map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => opened.task().damaged("HEAD is missing"),
-        _ => opened.git_error(&error),
+/// Reads HEAD of the requested worktree.
+pub(super) fn find(repo: &OpenRepo) -> Result<Head, EffectError> {
+    find_in(repo.git2()).map_err(|error| match error.code() {
+        git2::ErrorCode::NotFound => repo.context().damaged("HEAD is missing"),
+        _ => repo.git_error(&error),
     })
 }
 
@@ -62,19 +62,18 @@ pub(super) fn short_name(reference: &[u8]) -> String {
 }
 
 /// The tree of the commit that is checked out; `None` when there is none yet.
-pub(super) fn tree(opened: &Opened) -> Result<Option<git2::Tree<'_>>, EffectError> {
-    let Some(commit) = find(opened)?.commit else {
+pub(super) fn tree(repo: &OpenRepo) -> Result<Option<git2::Tree<'_>>, EffectError> {
+    let Some(commit) = find(repo)?.commit else {
         return Ok(None);
     };
-    opened
-        .repository()
+    repo.git2()
         .find_commit(commit)
         .and_then(|commit| commit.tree())
         .map(Some)
         .map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => opened
-                .task()
+            git2::ErrorCode::NotFound => repo
+                .context()
                 .damaged(format_args!("the commit {commit} or its tree is missing")),
-            _ => opened.git_error(&error),
+            _ => repo.git_error(&error),
         })
 }

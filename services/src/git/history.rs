@@ -4,37 +4,37 @@ use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
 use git2::{Commit, Signature, Sort};
 
+use super::blocking::Job;
 use super::head;
-use super::job::Job;
-use super::open::Opened;
+use super::open::OpenRepo;
 use super::revision;
 
 /// Lists the commits reachable from `reference`, in the order of `git log`.
 pub(super) fn recent(
-    opened: &Opened,
+    repo: &OpenRepo,
     job: &Job,
     reference: &str,
     limit: u64,
 ) -> Result<GitCommits, EffectError> {
-    if reference == "HEAD" && head::find(opened)?.commit.is_none() {
+    if reference == "HEAD" && head::find(repo)?.commit.is_none() {
         return Ok(GitCommits::default());
     }
-    let start = revision::commit(opened, reference)?.id();
+    let start = revision::commit(repo, reference)?.id();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut found = GitCommits::default();
-    let history = opened.history();
+    let history = repo.history();
     let fail = |error: git2::Error| match error.code() {
-        git2::ErrorCode::NotFound => opened.task().damaged(format_args!(
+        git2::ErrorCode::NotFound => repo.context().damaged(format_args!(
             "a commit that others build on is missing ({})",
             error.message()
         )),
-        _ => opened.git_error(&error),
+        _ => repo.git_error(&error),
     };
     let mut walk = history.revwalk().map_err(fail)?;
     walk.set_sorting(Sort::TIME).map_err(fail)?;
     walk.push(start).map_err(fail)?;
     for id in walk {
-        job.check(opened.task())?;
+        job.check(repo.context())?;
         if found.commits.len() == limit {
             found.has_more = true;
             break;

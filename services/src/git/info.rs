@@ -1,31 +1,31 @@
-//! The repository as a whole.
+//! Description of a repository.
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::GitRepository;
 use git2::Repository;
 
-use super::open::Opened;
+use super::open::OpenRepo;
 use super::{head, remote, small_file, submodule, worktree};
 
 /// Describes the repository.
-pub(super) fn read(opened: &Opened) -> Result<GitRepository, EffectError> {
-    let main = opened.open_main()?;
+pub(super) fn read(repo: &OpenRepo) -> Result<GitRepository, EffectError> {
+    let main = repo.open_main()?;
     let main_path = main
         .workdir()
         .map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     Ok(GitRepository {
-        git_dir: text(opened.common_dir()),
+        git_dir: text(repo.common_dir()),
         work_dir: main_path.as_deref().map(text),
         is_bare: main.is_bare(),
-        is_empty: is_empty(opened)?,
-        is_shallow: small_file::read(&opened.common_dir().join("shallow"))
+        is_empty: is_empty(repo)?,
+        is_shallow: small_file::read(&repo.common_dir().join("shallow"))
             .is_some_and(|commits| !commits.is_empty()),
-        head: head::read(opened)?,
+        head: head::read(repo)?,
         default_branch: default_branch(&main),
-        remotes: remote::all(opened)?,
-        worktrees: worktree::all(opened, main_path.as_deref()),
-        submodules: submodule::paths(opened)?
+        remotes: remote::all(repo)?,
+        worktrees: worktree::all(repo, main_path.as_deref()),
+        submodules: submodule::paths(repo)?
             .iter()
             .map(|path| String::from_utf8_lossy(path).into_owned())
             .collect(),
@@ -34,14 +34,14 @@ pub(super) fn read(opened: &Opened) -> Result<GitRepository, EffectError> {
 
 /// No branch, no tag, nothing: libgit2's own answer depends on what a first
 /// branch is called by default.
-fn is_empty(opened: &Opened) -> Result<bool, EffectError> {
-    if head::find(opened)?.commit.is_some() {
+fn is_empty(repo: &OpenRepo) -> Result<bool, EffectError> {
+    if head::find(repo)?.commit.is_some() {
         return Ok(false);
     }
-    let mut references = opened
-        .repository()
+    let mut references = repo
+        .git2()
         .references()
-        .map_err(|error| opened.git_error(&error))?;
+        .map_err(|error| repo.git_error(&error))?;
     Ok(references.next().is_none())
 }
 

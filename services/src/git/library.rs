@@ -1,4 +1,4 @@
-//! Settings of libgit2 for the whole process.
+//! Process-wide settings of libgit2.
 
 use std::sync::OnceLock;
 
@@ -6,10 +6,10 @@ use git2::ConfigLevel;
 
 use super::GitConfigError;
 
-/// Sets libgit2 up, once however often it is called.
+/// Sets libgit2 up; only the first call does.
 ///
 /// - **Only a repository's own configuration counts.** The files of the machine
-///   and of whoever runs the host are not read, so that an answer depends on the
+///   and of the user who runs the host are not read, so that an answer depends on the
 ///   repository alone and no secret in `~/.gitconfig` can surface. What they
 ///   ignore (`core.excludesFile`) is therefore not ignored here.
 /// - **The owner of a repository does not matter.** In a container a mounted

@@ -7,73 +7,74 @@
 //! of the code that would start one. Only push and fetch run the host's `git`,
 //! kept away from that configuration: see `transport`.
 //!
-//! A guest names a folder; between that and the first byte read stand
+//! A guest names a folder. Before the first byte is read:
 //!
-//! 1. `roots`: the folder, without its links and `..`, lies in an allowed path;
+//! 1. `working_dir`: the folder, without its links and `..`, has to be in an allowed path;
 //! 2. `discover`: the repository is looked for there and above, up to the
 //!    allowed path and no further;
-//! 3. `admit`: its git folder, the one it shares with other worktrees, its
-//!    object stores and its working tree are allowed too, so that a planted
+//! 3. `authorize`: its git folder, the one it shares with other worktrees, its
+//!    object stores and its working tree have to be allowed too, so that a planted
 //!    `.git` file, link or `alternates` leads nowhere.
 //!
 //! A repository's configuration may name further files for libgit2 to read, by
-//! `include.path` or `core.excludesFile`. Of these a guest learns what they say
-//! about remotes (without credentials) and upstream branches, and which files
-//! are ignored; no error quotes them.
+//! `include.path` or `core.excludesFile`. A guest learns what these say
+//! about remotes (without credentials), upstream branches and ignored files; no
+//! error quotes them.
 //!
-//! The checks look at paths before libgit2 opens them. Whoever can swap folders
-//! on the host's own file system between the two moments is not held by them;
-//! a guest cannot: it has no file access at all.
+//! The checks look at paths before libgit2 opens them. They do not hold
+//! programs of the host that can swap folders between the two moments; a guest
+//! cannot: it has no file access at all.
 //!
-//! **In a container** its own `git` does, started as a `docker.exec` is: see
+//! **In a container** its own `git` does the work, started as a `docker.exec` is: see
 //! [`container`]. Requests and answers are the same.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `on_host`, `container` | the effects, by where they work |
-//! | `config` | what can be set |
-//! | `library` | settings of libgit2 for the whole process |
-//! | `job` | blocking work: how much at once, how long, until when |
-//! | `task` | which effect, for which role, and its errors |
-//! | `open` | from a request to an opened repository |
+//! | `on_host`, `container` | the effects, on the host and in containers |
+//! | `config` | configuration |
+//! | `library` | process-wide settings of libgit2 |
+//! | `blocking` | bounded blocking pool with timeout and cancellation |
+//! | `effect_context` | one effect, and its errors |
+//! | `open`, `discover`, `authorize`, `working_dir` | opening the repository of a request |
 //! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
-//! | `status`, `submodule` | what has changed |
-//! | `diff`, `patch` | how it has changed |
+//! | `status`, `submodule` | changed files |
+//! | `diff`, `patch` | their differences |
 //! | `history`, `revision` | commits and their names |
-//! | `write` | whatever changes a repository |
-//! | `transport`, `programs` | push and fetch |
+//! | `write` | changes to repositories |
+//! | `transport`, `process_limit` | push and fetch |
 
-mod admit;
+mod authorize;
+mod blocking;
 mod config;
 mod container;
 mod diff;
 mod discover;
+mod effect_context;
 mod head;
 mod history;
 mod info;
-mod job;
 mod library;
 mod on_host;
 mod open;
 mod patch;
-mod programs;
+mod process_limit;
 mod remote;
 mod revision;
-mod roots;
 mod small_file;
 mod status;
 mod submodule;
-mod task;
 mod transport;
 mod url;
+mod working_dir;
 mod worktree;
 mod write;
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
 pub use config::{GitConfig, GitConfigError};
 pub use write::Author;
@@ -81,10 +82,10 @@ pub use write::Author;
 use crate::docker::Docker;
 use container::InContainer;
 use on_host::OnHost;
-use programs::Programs;
+use process_limit::ProcessLimit;
 
 /// The git service. Cheap to share behind an `Arc`; keeps no repository open
-/// between effects, so that what it tells is what is on disk now.
+/// between effects, so that answers show what is on disk now.
 #[derive(Debug)]
 pub struct Git {
     on_host: OnHost,
@@ -100,10 +101,10 @@ impl Git {
         config.check()?;
         library::prepare()?;
         let config = Arc::new(config);
-        let programs = Programs::new(config.max_concurrent);
+        let process_limit = ProcessLimit::new(config.max_concurrent);
         Ok(Self {
-            on_host: OnHost::new(config.clone(), programs.clone()),
-            in_container: InContainer::new(config, programs),
+            on_host: OnHost::new(config.clone(), process_limit.clone()),
+            in_container: InContainer::new(config, process_limit),
         })
     }
 
@@ -115,8 +116,8 @@ impl Git {
     }
 }
 
-/// Hands each effect to the one that works where it is to be performed.
-macro_rules! by_place {
+/// Dispatches each effect to the host or to a container.
+macro_rules! by_location {
     ($($method:ident($Request:ident) -> $Answer:ident;)*) => {
         impl GitService for Git {
             $(async fn $method(
@@ -126,7 +127,7 @@ macro_rules! by_place {
             ) -> Result<$Answer, EffectError> {
                 match request.container {
                     None => self.on_host.$method(call, request).await,
-                    // In a box, so that the other way stays as small as it is.
+                    // Boxed, so that the future of the other arm stays small.
                     Some(_) => Box::pin(self.in_container.$method(call, request)).await,
                 }
             })*
@@ -134,4 +135,4 @@ macro_rules! by_place {
     };
 }
 
-exomonad_schema::methods!(git by_place);
+exomonad_schema::methods!(git by_location);

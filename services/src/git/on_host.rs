@@ -2,35 +2,36 @@
 
 use std::sync::Arc;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::value::WorkingDir;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
-use super::job::{Job, Jobs};
-use super::open::Opened;
-use super::programs::Programs;
-use super::task::Task;
-use super::write::Writing;
-use super::write::turns::Turns;
+use super::blocking::{BlockingPool, Job};
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
+use super::process_limit::ProcessLimit;
+use super::write::RepoWriter;
+use super::write::repo_locks::RepoLocks;
 use super::{GitConfig, diff, head, history, info, remote, status, transport, worktree, write};
 
 /// Effects on repositories of the host.
 #[derive(Debug)]
 pub(super) struct OnHost {
     pub(super) config: Arc<GitConfig>,
-    pub(super) programs: Programs,
-    jobs: Jobs,
-    turns: Turns,
+    pub(super) process_limit: ProcessLimit,
+    jobs: BlockingPool,
+    repo_locks: RepoLocks,
 }
 
 impl OnHost {
-    pub(super) fn new(config: Arc<GitConfig>, programs: Programs) -> Self {
+    pub(super) fn new(config: Arc<GitConfig>, process_limit: ProcessLimit) -> Self {
         Self {
-            jobs: Jobs::new(config.max_concurrent, config.time_limit),
-            turns: Turns::default(),
-            programs,
+            jobs: BlockingPool::new(config.max_concurrent, config.time_limit),
+            repo_locks: RepoLocks::default(),
+            process_limit,
             config,
         }
     }
@@ -40,48 +41,48 @@ impl OnHost {
         &self,
         call: &CallContext,
         working_dir: &WorkingDir,
-        work: impl FnOnce(&Opened, &Job) -> Result<T, EffectError> + Send + 'static,
+        work: impl FnOnce(&OpenRepo, &Job) -> Result<T, EffectError> + Send + 'static,
     ) -> Result<T, EffectError>
     where
         R: EffectRequest,
         T: Send + 'static,
     {
-        let task = Task::new(R::KIND, call, working_dir);
+        let context = EffectContext::new(R::KIND, call, working_dir);
         let bounds = call.bounds.clone();
         self.jobs
-            .run(task, move |task, job| {
-                work(&Opened::open(task, &bounds)?, job)
+            .run(context, move |context, job| {
+                work(&OpenRepo::open(context, &bounds)?, job)
             })
             .await
     }
 
-    /// Opens the repository around `working_dir` to write to it, when it is this
-    /// effect's turn, on a blocking thread.
+    /// Opens the repository around `working_dir` to write to it, under its lock, on
+    /// a blocking thread.
     ///
-    /// Dropping the future leaves work that has begun to end by itself; the next
+    /// Dropping the future lets work that has begun run to its end; the next
     /// writer waits for it.
     pub(super) async fn write<R, T>(
         &self,
         call: &CallContext,
         working_dir: &WorkingDir,
-        work: impl FnOnce(&Writing<'_>) -> Result<T, EffectError> + Send + 'static,
+        work: impl FnOnce(&RepoWriter<'_>) -> Result<T, EffectError> + Send + 'static,
     ) -> Result<T, EffectError>
     where
         R: EffectRequest,
         T: Send + 'static,
     {
         let common_dir = self
-            .read::<R, _>(call, working_dir, |opened, _| {
-                Ok(opened.common_dir().to_owned())
+            .read::<R, _>(call, working_dir, |repo, _| {
+                Ok(repo.common_dir().to_owned())
             })
             .await?;
-        let turn = self.turns.take(common_dir).await;
-        let task = Task::new(R::KIND, call, working_dir);
+        let guard = self.repo_locks.lock(common_dir).await;
+        let context = EffectContext::new(R::KIND, call, working_dir);
         let (bounds, config) = (call.bounds.clone(), self.config.clone());
         self.jobs
-            .run(task, move |task, job| {
-                let _turn = turn;
-                work(&Writing::begin(task, &bounds, job, &config)?)
+            .run(context, move |context, job| {
+                let _guard = guard;
+                work(&RepoWriter::begin(context, &bounds, job, &config)?)
             })
             .await
     }
@@ -93,7 +94,7 @@ impl GitService for OnHost {
         call: &CallContext,
         request: GitGetBranch,
     ) -> Result<GitBranch, EffectError> {
-        self.read::<GitGetBranch, _>(call, &request.working_dir, |opened, _| head::read(opened))
+        self.read::<GitGetBranch, _>(call, &request.working_dir, |repo, _| head::read(repo))
             .await
     }
 
@@ -102,8 +103,8 @@ impl GitService for OnHost {
         call: &CallContext,
         request: GitGetWorktree,
     ) -> Result<GitWorktree, EffectError> {
-        self.read::<GitGetWorktree, _>(call, &request.working_dir, |opened, _| {
-            worktree::current(opened)
+        self.read::<GitGetWorktree, _>(call, &request.working_dir, |repo, _| {
+            worktree::current(repo)
         })
         .await
     }
@@ -114,8 +115,8 @@ impl GitService for OnHost {
         request: GitGetDirtyFiles,
     ) -> Result<GitDirtyFiles, EffectError> {
         let max_files = self.config.max_files;
-        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |opened, _| {
-            status::dirty_files(opened, max_files)
+        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |repo, _| {
+            status::dirty_files(repo, max_files)
         })
         .await
     }
@@ -131,8 +132,8 @@ impl GitService for OnHost {
             reference,
             ..
         } = request;
-        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |opened, job| {
-            history::recent(opened, job, &reference, limit.get())
+        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |repo, job| {
+            history::recent(repo, job, &reference, limit.get())
         })
         .await
     }
@@ -143,8 +144,8 @@ impl GitService for OnHost {
         request: GitStatus,
     ) -> Result<GitStatusReport, EffectError> {
         let max_files = self.config.max_files;
-        self.read::<GitStatus, _>(call, &request.working_dir, move |opened, _| {
-            status::report(opened, max_files)
+        self.read::<GitStatus, _>(call, &request.working_dir, move |repo, _| {
+            status::report(repo, max_files)
         })
         .await
     }
@@ -159,8 +160,8 @@ impl GitService for OnHost {
             max_file_bytes: self.config.max_file_bytes,
         };
         let working_dir = request.working_dir.clone();
-        self.read::<GitDiff, _>(call, &working_dir, move |opened, job| {
-            diff::report(opened, job, &request, limits)
+        self.read::<GitDiff, _>(call, &working_dir, move |repo, job| {
+            diff::report(repo, job, &request, limits)
         })
         .await
     }
@@ -175,8 +176,8 @@ impl GitService for OnHost {
             remote,
             ..
         } = request;
-        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |opened, _| {
-            remote::url_of(opened, &remote)
+        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |repo, _| {
+            remote::url_of(repo, &remote)
         })
         .await
     }
@@ -186,7 +187,7 @@ impl GitService for OnHost {
         call: &CallContext,
         request: GitRepoInfo,
     ) -> Result<GitRepository, EffectError> {
-        self.read::<GitRepoInfo, _>(call, &request.working_dir, |opened, _| info::read(opened))
+        self.read::<GitRepoInfo, _>(call, &request.working_dir, |repo, _| info::read(repo))
             .await
     }
 
@@ -196,8 +197,8 @@ impl GitService for OnHost {
         request: GitCreateBranch,
     ) -> Result<GitNewBranch, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitCreateBranch, _>(call, &working_dir, move |writing| {
-            write::create_branch(writing, &request.branch, request.reference.as_deref())
+        self.write::<GitCreateBranch, _>(call, &working_dir, move |writer| {
+            write::create_branch(writer, &request.branch, request.reference.as_deref())
         })
         .await
     }
@@ -208,16 +209,16 @@ impl GitService for OnHost {
         request: GitSwitchBranch,
     ) -> Result<GitBranch, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writing| {
-            write::switch_branch(writing, &request.branch)
+        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writer| {
+            write::switch_branch(writer, &request.branch)
         })
         .await
     }
 
     async fn stage(&self, call: &CallContext, request: GitStage) -> Result<GitStaged, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitStage, _>(call, &working_dir, move |writing| {
-            write::stage(writing, &request.paths, request.all)
+        self.write::<GitStage, _>(call, &working_dir, move |writer| {
+            write::stage(writer, &request.paths, request.all)
         })
         .await
     }
@@ -228,8 +229,8 @@ impl GitService for OnHost {
         request: GitCreateCommit,
     ) -> Result<GitCommit, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitCreateCommit, _>(call, &working_dir, move |writing| {
-            write::create_commit(writing, &request)
+        self.write::<GitCreateCommit, _>(call, &working_dir, move |writer| {
+            write::create_commit(writer, &request)
         })
         .await
     }
@@ -252,8 +253,8 @@ impl GitService for OnHost {
         request: GitAddWorktree,
     ) -> Result<GitWorktree, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitAddWorktree, _>(call, &working_dir, move |writing| {
-            write::add_worktree(writing, &request)
+        self.write::<GitAddWorktree, _>(call, &working_dir, move |writer| {
+            write::add_worktree(writer, &request)
         })
         .await
     }
@@ -264,8 +265,8 @@ impl GitService for OnHost {
         request: GitRemoveWorktree,
     ) -> Result<Done, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writing| {
-            write::remove_worktree(writing, &request).map(|()| Done {})
+        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writer| {
+            write::remove_worktree(writer, &request).map(|()| Done {})
         })
         .await
     }
@@ -276,8 +277,8 @@ impl GitService for OnHost {
         request: GitStash,
     ) -> Result<GitStashed, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitStash, _>(call, &working_dir, move |writing| {
-            write::stash(writing, &request.message, request.include_untracked)
+        self.write::<GitStash, _>(call, &working_dir, move |writer| {
+            write::stash(writer, &request.message, request.include_untracked)
         })
         .await
     }
@@ -288,8 +289,8 @@ impl GitService for OnHost {
         request: GitPopStash,
     ) -> Result<GitPoppedStash, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitPopStash, _>(call, &working_dir, move |writing| {
-            write::pop_stash(writing, request.index.get())
+        self.write::<GitPopStash, _>(call, &working_dir, move |writer| {
+            write::pop_stash(writer, request.index.get())
         })
         .await
     }
@@ -299,8 +300,8 @@ impl GitService for OnHost {
         call: &CallContext,
         request: GitListStashes,
     ) -> Result<GitStashes, EffectError> {
-        self.read::<GitListStashes, _>(call, &request.working_dir, |opened, _| {
-            write::list_stashes(opened)
+        self.read::<GitListStashes, _>(call, &request.working_dir, |repo, _| {
+            write::list_stashes(repo)
         })
         .await
     }
@@ -311,9 +312,9 @@ impl GitService for OnHost {
         request: GitCreateTag,
     ) -> Result<GitTag, EffectError> {
         let working_dir = request.working_dir.clone();
-        self.write::<GitCreateTag, _>(call, &working_dir, move |writing| {
+        self.write::<GitCreateTag, _>(call, &working_dir, move |writer| {
             write::create_tag(
-                writing,
+                writer,
                 &request.tag,
                 request.reference.as_deref(),
                 request.message.as_deref(),

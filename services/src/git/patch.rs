@@ -1,9 +1,9 @@
-//! A patch as it is printed: kept as far as there is room, counted to its end.
+//! A patch, collected up to a size limit, its lines counted to the end.
 
 use exomonad_schema::effects::git::{ChangeKind, DiffFile, GitDiffReport};
 use git2::{DiffLine, DiffLineType};
 
-/// Takes a diff file by file and line by line.
+/// Collects a diff file by file and line by line.
 pub(super) struct PatchReport {
     files: Vec<DiffFile>,
     text: BoundedLines,
@@ -18,7 +18,7 @@ impl PatchReport {
         }
     }
 
-    /// The lines from here on are of this file.
+    /// Begins a file.
     ///
     /// A file that became a link, or the other way round, is printed as git does:
     /// all of it goes, then all of the other comes. It is one file even so.
@@ -36,7 +36,7 @@ impl PatchReport {
         }
     }
 
-    /// Takes what is printed next.
+    /// Adds a line.
     pub(super) fn take(&mut self, line: &DiffLine<'_>) {
         let Some(file) = self.files.last_mut() else {
             return;
@@ -60,7 +60,7 @@ impl PatchReport {
         self.text.push(prefix, line.content());
     }
 
-    /// The whole of it.
+    /// The report.
     pub(super) fn finish(mut self) -> GitDiffReport {
         self.files.sort_by(|one, other| one.path.cmp(&other.path));
         GitDiffReport {
@@ -73,7 +73,7 @@ impl PatchReport {
     }
 }
 
-/// Whole lines of text, as many as fit.
+/// Whole lines of text up to a size limit.
 pub(super) struct BoundedLines {
     pub(super) text: String,
     max_bytes: usize,

@@ -4,60 +4,60 @@ use exomonad_schema::effects::git::{GitRemote, GitRemoteUrl};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Repository;
 
-use super::open::Opened;
-use super::task::Task;
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
 use super::url::without_credentials;
 
 /// The URL of one remote.
 ///
 /// # Errors
 /// `not_found` when there is no such remote, or it has no URL.
-pub(super) fn url_of(opened: &Opened, name: &str) -> Result<GitRemoteUrl, EffectError> {
+pub(super) fn url_of(repo: &OpenRepo, name: &str) -> Result<GitRemoteUrl, EffectError> {
     // libgit2's own error would quote what stands in the configuration.
-    match url(opened.repository(), name) {
+    match url(repo.git2(), name) {
         Some(url) => Ok(GitRemoteUrl { url }),
-        None => Err(unknown(opened, name)),
+        None => Err(unknown(repo, name)),
     }
 }
 
-/// There is no such remote; which there are.
-pub(super) fn unknown(opened: &Opened, name: &str) -> EffectError {
-    let known = match names(opened) {
+/// The error for an unknown remote, which names the others.
+pub(super) fn unknown(repo: &OpenRepo, name: &str) -> EffectError {
+    let known = match names(repo) {
         Ok(known) => known,
         Err(error) => return error,
     };
-    unknown_among(opened.task(), name, &known)
+    unknown_among(repo.context(), name, &known)
 }
 
 /// As [`unknown`], where the others are known.
-pub(super) fn unknown_among(task: &Task, name: &str, known: &[String]) -> EffectError {
+pub(super) fn unknown_among(context: &EffectContext, name: &str, known: &[String]) -> EffectError {
     let known = if known.is_empty() {
         "there is none".to_owned()
     } else {
         format!("there are: {}", known.join(", "))
     };
-    task.error(
+    context.error(
         ErrorCode::NotFound,
         format_args!("no remote {name:?} with a URL; {known}"),
     )
 }
 
 /// All remotes, by name.
-pub(super) fn all(opened: &Opened) -> Result<Vec<GitRemote>, EffectError> {
-    Ok(names(opened)?
+pub(super) fn all(repo: &OpenRepo) -> Result<Vec<GitRemote>, EffectError> {
+    Ok(names(repo)?
         .into_iter()
         .map(|name| GitRemote {
-            url: url(opened.repository(), &name).unwrap_or_default(),
+            url: url(repo.git2(), &name).unwrap_or_default(),
             name,
         })
         .collect())
 }
 
-fn names(opened: &Opened) -> Result<Vec<String>, EffectError> {
-    let remotes = opened
-        .repository()
+fn names(repo: &OpenRepo) -> Result<Vec<String>, EffectError> {
+    let remotes = repo
+        .git2()
         .remotes()
-        .map_err(|error| opened.git_error(&error))?;
+        .map_err(|error| repo.git_error(&error))?;
     let mut names: Vec<String> = remotes
         .iter_bytes()
         .map(|name| String::from_utf8_lossy(name).into_owned())

@@ -1,4 +1,4 @@
-//! What has changed, as `git status` has it.
+//! Changed files, as `git status` has them.
 //!
 //! As there, a folder git knows nothing of is one entry ending in `/`, however
 //! much is in it, and renames are looked for between HEAD and the index only.
@@ -11,11 +11,11 @@ use exomonad_schema::effects::git::{
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{DiffDelta, Index, Status, StatusEntry, StatusOptions};
 
+use super::effect_context::EffectContext;
 use super::head;
-use super::open::Opened;
+use super::open::OpenRepo;
 use super::small_file::path_from;
 use super::submodule;
-use super::task::Task;
 
 const STAGED: Status = Status::INDEX_NEW
     .union(Status::INDEX_MODIFIED)
@@ -29,16 +29,16 @@ const UNSTAGED: Status = Status::WT_MODIFIED
     .union(Status::WT_RENAMED)
     .union(Status::WT_UNREADABLE);
 
-/// A file that has changed, in each of the ways in which it has.
+/// A changed file, with all of its changes.
 struct Changed {
     path: Vec<u8>,
     old_path: Option<Vec<u8>>,
     status: Status,
 }
 
-/// Gives branch, upstream and all changes.
-pub(super) fn report(opened: &Opened, max_files: usize) -> Result<GitStatusReport, EffectError> {
-    let changed = changes(opened, max_files)?;
+/// Reports branch, upstream and all changes.
+pub(super) fn report(repo: &OpenRepo, max_files: usize) -> Result<GitStatusReport, EffectError> {
+    let changed = changes(repo, max_files)?;
     let list = |kind_of: fn(Status) -> Option<ChangeKind>| -> Vec<GitChange> {
         changed
             .iter()
@@ -46,8 +46,8 @@ pub(super) fn report(opened: &Opened, max_files: usize) -> Result<GitStatusRepor
             .collect()
     };
     Ok(GitStatusReport {
-        head: head::read(opened)?,
-        upstream: upstream(opened)?,
+        head: head::read(repo)?,
+        upstream: upstream(repo)?,
         staged: list(staged_kind),
         unstaged: list(unstaged_kind),
         untracked: list(untracked_kind),
@@ -56,11 +56,11 @@ pub(super) fn report(opened: &Opened, max_files: usize) -> Result<GitStatusRepor
     })
 }
 
-/// Lists the files that differ from HEAD, each once: by what happened to it
-/// between HEAD and the index, or else since.
-pub(super) fn dirty_files(opened: &Opened, max_files: usize) -> Result<GitDirtyFiles, EffectError> {
+/// Lists the files that differ from HEAD, each once: by its change between HEAD
+/// and the index, or else the one since.
+pub(super) fn dirty_files(repo: &OpenRepo, max_files: usize) -> Result<GitDirtyFiles, EffectError> {
     let kinds = [conflicted_kind, staged_kind, unstaged_kind, untracked_kind];
-    let files = changes(opened, max_files)?
+    let files = changes(repo, max_files)?
         .iter()
         .filter_map(|file| {
             let kind = kinds.iter().find_map(|kind_of| kind_of(file.status))?;
@@ -110,12 +110,12 @@ fn untracked_kind(status: Status) -> Option<ChangeKind> {
     status.is_wt_new().then_some(ChangeKind::Untracked)
 }
 
-fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectError> {
-    opened.work_dir()?;
-    submodule::admit_all(opened)?;
+fn changes(repo: &OpenRepo, max_files: usize) -> Result<Vec<Changed>, EffectError> {
+    repo.work_dir()?;
+    submodule::authorize_all(repo)?;
     // libgit2 takes a missing commit or tree for a branch without commits, and
     // would call every file added.
-    head::tree(opened)?;
+    head::tree(repo)?;
     let mut options = StatusOptions::new();
     options
         .include_untracked(true)
@@ -126,15 +126,12 @@ fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectErro
         // Reading changes nothing on disk, not even the index's cached times,
         // so a lock held by another git is no obstacle.
         .update_index(false);
-    let fail = |error: git2::Error| opened.git_error(&error);
-    let statuses = opened
-        .repository()
-        .statuses(Some(&mut options))
-        .map_err(fail)?;
+    let fail = |error: git2::Error| repo.git_error(&error);
+    let statuses = repo.git2().statuses(Some(&mut options)).map_err(fail)?;
     if statuses.len() > max_files {
-        return Err(too_many(opened.task(), statuses.len(), max_files));
+        return Err(too_many(repo.context(), statuses.len(), max_files));
     }
-    let index = opened.repository().index().map_err(fail)?;
+    let index = repo.git2().index().map_err(fail)?;
     let mut changed: Vec<_> = statuses
         .iter()
         .filter_map(|entry| read_entry(&entry, &index))
@@ -144,8 +141,8 @@ fn changes(opened: &Opened, max_files: usize) -> Result<Vec<Changed>, EffectErro
 }
 
 /// More files have changed than an answer may list.
-pub(super) fn too_many(task: &Task, count: usize, max_files: usize) -> EffectError {
-    task.error(
+pub(super) fn too_many(context: &EffectContext, count: usize, max_files: usize) -> EffectError {
+    context.error(
         ErrorCode::LimitExceeded,
         format_args!(
             "{count} files have changed, and an answer lists {max_files} at most (`max_files` of the \
@@ -164,8 +161,8 @@ fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {
     if status.is_wt_deleted() && is_left_out(index, path) {
         status.remove(Status::WT_DELETED);
     }
-    let told = STAGED | UNSTAGED | Status::WT_NEW | Status::CONFLICTED;
-    status.intersects(told).then(|| Changed {
+    let reported = STAGED | UNSTAGED | Status::WT_NEW | Status::CONFLICTED;
+    status.intersects(reported).then(|| Changed {
         path: path.to_vec(),
         old_path: staged.as_ref().and_then(old_path),
         status,
@@ -176,8 +173,8 @@ fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
     delta.old_file().path_bytes().map(<[u8]>::to_vec)
 }
 
-/// Whether a file is missing on purpose: left out by a sparse checkout, or one
-/// that git was told to take for unchanged. libgit2 reports those as deleted.
+/// True for a file that is missing on purpose: left out by a sparse checkout, or one
+/// that is marked as unchanged. libgit2 reports those as deleted.
 pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
     const ASSUME_UNCHANGED: u16 = 1 << 15;
     const SKIP_WORKTREE: u16 = 1 << 14;
@@ -187,13 +184,13 @@ pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
 }
 
 /// The branch the current one follows, by `branch.<name>.remote` and `.merge`.
-fn upstream(opened: &Opened) -> Result<Option<GitUpstream>, EffectError> {
-    let head = head::find(opened)?;
+fn upstream(repo: &OpenRepo) -> Result<Option<GitUpstream>, EffectError> {
+    let head = head::find(repo)?;
     // libgit2 takes the name as text; a branch whose name is none follows nothing.
     let Some(Ok(branch)) = head.reference.as_deref().map(std::str::from_utf8) else {
         return Ok(None);
     };
-    let repository = opened.repository();
+    let repository = repo.git2();
     let Ok(upstream) = repository.branch_upstream_name(branch) else {
         return Ok(None);
     };
@@ -203,10 +200,10 @@ fn upstream(opened: &Opened) -> Result<Option<GitUpstream>, EffectError> {
         .and_then(|upstream| repository.refname_to_id(upstream).ok());
     let (ahead, behind) = match (head.commit, there) {
         (Some(here), Some(there)) => {
-            let (ahead, behind) = opened
+            let (ahead, behind) = repo
                 .history()
                 .graph_ahead_behind(here, there)
-                .map_err(|error| opened.git_error(&error))?;
+                .map_err(|error| repo.git_error(&error))?;
             (Some(saturate(ahead)), Some(saturate(behind)))
         }
         _ => (None, None),

@@ -2,27 +2,27 @@
 //!
 //! A submodule's state is part of its repository's status, so libgit2 opens the
 //! submodule too, and the ones in it, wherever their `.git` files lead. Before
-//! it does, each goes through the same admission as the repository itself.
+//! it does, each is authorized as the repository itself is.
 
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::open::Opened;
-use super::roots::Place;
+use super::open::OpenRepo;
 use super::small_file::path_from;
+use exomonad_core::roots::Place;
 
-/// The mode of an index entry that stands for a submodule.
+/// The mode of a submodule's index entry.
 const GITLINK: u32 = 0o160_000;
 
-/// Submodules in submodules; more is a circle.
+/// Depth of submodules in submodules; more is a cycle.
 const MAX_DEPTH: usize = 16;
 
-/// The paths of the submodules: what the index records as one, whether or not
-/// `.gitmodules` describes it. A bare repository has no index.
-pub(super) fn paths(opened: &Opened) -> Result<Vec<Vec<u8>>, EffectError> {
-    let index = opened
-        .repository()
+/// The paths of the submodules that the index records, also those that
+/// `.gitmodules` does not describe. A bare repository has no index.
+pub(super) fn paths(repo: &OpenRepo) -> Result<Vec<Vec<u8>>, EffectError> {
+    let index = repo
+        .git2()
         .index()
-        .map_err(|error| opened.git_error(&error))?;
+        .map_err(|error| repo.git_error(&error))?;
     Ok(index
         .iter()
         .filter(|entry| entry.mode == GITLINK)
@@ -30,24 +30,24 @@ pub(super) fn paths(opened: &Opened) -> Result<Vec<Vec<u8>>, EffectError> {
         .collect())
 }
 
-/// Makes sure that every submodule that is checked out may be read.
+/// Authorizes every submodule that is checked out.
 ///
 /// # Errors
 /// `forbidden` when one leads outside, naming it.
-pub(super) fn admit_all(opened: &Opened) -> Result<(), EffectError> {
-    admit_below(opened, 0)
+pub(super) fn authorize_all(repo: &OpenRepo) -> Result<(), EffectError> {
+    authorize_below(repo, 0)
 }
 
-fn admit_below(opened: &Opened, depth: usize) -> Result<(), EffectError> {
-    let work_dir = opened.work_dir()?;
-    for path in paths(opened)? {
+fn authorize_below(repo: &OpenRepo, depth: usize) -> Result<(), EffectError> {
+    let work_dir = repo.work_dir()?;
+    for path in paths(repo)? {
         let name = String::from_utf8_lossy(&path);
-        let folder = match opened.roots().place(&work_dir.join(path_from(&path))) {
+        let folder = match repo.roots().place(&work_dir.join(path_from(&path))) {
             Place::Inside(folder) => folder,
             Place::Missing => continue,
             Place::Outside => {
-                return Err(opened
-                    .task()
+                return Err(repo
+                    .context()
                     .forbidden(format_args!("the submodule {name:?} is")));
             }
         };
@@ -56,16 +56,16 @@ fn admit_below(opened: &Opened, depth: usize) -> Result<(), EffectError> {
             continue;
         }
         if depth == MAX_DEPTH {
-            return Err(opened.task().error(
+            return Err(repo.context().error(
                 ErrorCode::Unsupported,
                 format_args!("submodules are nested more than {MAX_DEPTH} deep, at {name:?}"),
             ));
         }
-        let submodule = opened.open_submodule(folder).map_err(|error| EffectError {
+        let submodule = repo.open_submodule(folder).map_err(|error| EffectError {
             message: format!("{} (in its submodule {name:?})", error.message),
             ..error
         })?;
-        admit_below(&submodule, depth + 1)?;
+        authorize_below(&submodule, depth + 1)?;
     }
     Ok(())
 }

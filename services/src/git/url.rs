@@ -1,9 +1,9 @@
-//! URLs without what must not be told.
+//! Removes credentials from URLs.
 
 /// A remote's URL without user, password, query and fragment.
 ///
 /// All four can hold a token (`https://ghp_…@github.com/…`, `?private_token=…`).
-/// What git takes for a path stays as it is.
+/// Text that git takes for a path stays as it is.
 pub(super) fn without_credentials(url: &str) -> String {
     if let Some((scheme, rest)) = url.split_once("://") {
         let end = rest.find(['?', '#']).unwrap_or(rest.len());
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn no_user_password_or_token_is_left_in_a_url() {
-        for (url, told) in [
+        for (url, summary) in [
             ("https://github.com/o/r.git", "https://github.com/o/r.git"),
             (
                 "https://user:secret@github.com/o/r",
@@ -70,7 +70,7 @@ mod tests {
             ("file:///srv/r", "file:///srv/r"),
             ("", ""),
         ] {
-            assert_eq!(without_credentials(url), told, "{url}");
+            assert_eq!(without_credentials(url), summary, "{url}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Worktrees: the main one and those made by `git worktree add`.
 //!
-//! What git keeps about them is a few one-line files, which are read here: that
-//! opens no repository, and tells of worktrees whose folder is gone.
+//! Git keeps a few one-line files about each, which are read here: that
+//! opens no repository, and finds worktrees whose folder is gone.
 
 use std::fs;
 use std::path::Path;
@@ -10,39 +10,39 @@ use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::GitWorktree;
 
 use super::head;
-use super::open::Opened;
+use super::open::OpenRepo;
 use super::small_file;
 
 /// The worktree the working directory belongs to.
 ///
 /// # Errors
 /// `unsupported` when the repository is bare.
-pub(super) fn current(opened: &Opened) -> Result<GitWorktree, EffectError> {
-    let path = opened.work_dir()?;
-    Ok(if opened.is_linked() {
+pub(super) fn current(repo: &OpenRepo) -> Result<GitWorktree, EffectError> {
+    let path = repo.work_dir()?;
+    Ok(if repo.is_linked() {
         GitWorktree {
             path: text(path),
-            ..linked(opened.git_dir())
+            ..linked(repo.git_dir())
         }
     } else {
-        main(path, opened.common_dir())
+        main(path, repo.common_dir())
     })
 }
 
 /// All worktrees of the repository: the main one, when there is one, then the
 /// linked ones by name.
-pub(super) fn all(opened: &Opened, main_path: Option<&Path>) -> Vec<GitWorktree> {
-    let mut registered: Vec<_> = fs::read_dir(opened.common_dir().join("worktrees"))
+pub(super) fn all(repo: &OpenRepo, main_path: Option<&Path>) -> Vec<GitWorktree> {
+    let mut registered: Vec<_> = fs::read_dir(repo.common_dir().join("worktrees"))
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        // What libgit2 and git take for one; the rest is litter.
+        // As libgit2 and git have it; the rest is litter.
         .filter(|git_dir| git_dir.join("gitdir").is_file() && git_dir.join("HEAD").is_file())
         .collect();
     registered.sort();
     main_path
-        .map(|path| main(path, opened.common_dir()))
+        .map(|path| main(path, repo.common_dir()))
         .into_iter()
         .chain(registered.iter().map(|git_dir| linked(git_dir)))
         .collect()

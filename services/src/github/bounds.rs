@@ -1,16 +1,16 @@
-//! Whether a role may reach a repository.
+//! The repositories that a role may reach.
 
-use exomonad_schema::Bounds;
-use exomonad_schema::names::covers_repo;
+use exomonad_core::Bounds;
+use exomonad_core::patterns::matches_repo;
 use exomonad_schema::value::RepoName;
 
-/// Whether one of the role's patterns fits. Case does not matter, as on GitHub.
+/// True if one of the role's patterns fits. Case does not matter, as on GitHub.
 pub(crate) fn allow(bounds: &Bounds, repo: &RepoName) -> bool {
     let repo = repo.to_string();
     bounds
         .repos
         .iter()
-        .any(|pattern| covers_repo(pattern, &repo))
+        .any(|pattern| matches_repo(pattern, &repo))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Answers that are asked for again with their `ETag`: GitHub says 304 when they
-//! still hold, which costs nothing of the rate limit.
+//! A cache of responses, which are requested again with their `ETag`: GitHub says 304
+//! when they still hold, which costs nothing of the rate limit.
 //!
-//! Nothing is answered from here without GitHub having said so just now, so a
-//! token that was revoked opens nothing.
+//! Nothing is answered from here without GitHub confirming it first, so a token
+//! that was revoked reads nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -11,29 +11,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::HeaderValue;
 
-/// A successful answer, as far as it is needed.
+/// A successful response, as far as it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) body: Bytes,
-    /// Whether GitHub has a page after this one.
+    /// True if GitHub has a page after this one.
     pub(super) has_next: bool,
 }
 
-/// A kept answer and what it is asked for again with.
+/// A cached response and its `ETag`.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct CachedReply {
     pub(super) etag: HeaderValue,
     pub(super) reply: Reply,
 }
 
-/// Answers by URL, up to a number of bytes; what was not used for longest goes first.
+/// Responses by URL, up to a number of bytes; the least recently used goes first.
 pub(super) struct Cache {
     max_bytes: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<Entries>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Entries {
     by_url: HashMap<String, Entry>,
     /// The URLs in the order of their last use.
     by_use: BTreeMap<u64, String>,
@@ -42,12 +42,12 @@ struct Kept {
 }
 
 struct Entry {
-    known: Known,
+    cached: CachedReply,
     bytes: usize,
     used: u64,
 }
 
-/// What an entry takes beside its texts, roughly.
+/// Bytes an entry takes beside its texts, roughly.
 const OVERHEAD: usize = 256;
 
 impl Cache {
@@ -58,9 +58,9 @@ impl Cache {
         }
     }
 
-    pub(super) fn get(&self, url: &str) -> Option<Known> {
+    pub(super) fn get(&self, url: &str) -> Option<CachedReply> {
         let mut kept = self.lock();
-        let Kept {
+        let Entries {
             by_url,
             by_use,
             uses,
@@ -72,11 +72,11 @@ impl Cache {
             entry.used = *uses;
             by_use.insert(entry.used, url);
         }
-        Some(entry.known.clone())
+        Some(entry.cached.clone())
     }
 
-    pub(super) fn put(&self, url: String, known: Known) {
-        let bytes = OVERHEAD + 2 * url.len() + known.etag.len() + known.reply.body.len();
+    pub(super) fn put(&self, url: String, cached: CachedReply) {
+        let bytes = OVERHEAD + 2 * url.len() + cached.etag.len() + cached.reply.body.len();
         let mut kept = self.lock();
         kept.remove(&url);
         // One large answer shall not push out all others.
@@ -88,15 +88,22 @@ impl Cache {
         let used = kept.uses;
         kept.bytes += bytes;
         kept.by_use.insert(used, url.clone());
-        kept.by_url.insert(url, Entry { known, bytes, used });
+        kept.by_url.insert(
+            url,
+            Entry {
+                cached,
+                bytes,
+                used,
+            },
+        );
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl Entries {
     fn remove(&mut self, url: &str) {
         if let Some(entry) = self.by_url.remove(url) {
             self.by_use.remove(&entry.used);
@@ -131,8 +138,8 @@ impl fmt::Debug for Cache {
 mod tests {
     use super::*;
 
-    fn known(length: usize) -> Known {
-        Known {
+    fn cached(length: usize) -> CachedReply {
+        CachedReply {
             etag: HeaderValue::from_static("\"1\""),
             reply: Reply {
                 body: Bytes::from(vec![b'x'; length]),
@@ -142,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_for_longest_goes_first_and_the_bound_holds() {
+    fn the_least_recently_used_goes_first_and_the_bound_holds() {
         let cache = Cache::new(8_000);
         for url in ["a", "b", "c", "d"] {
-            cache.put(url.to_owned(), known(1_500));
+            cache.put(url.to_owned(), cached(1_500));
         }
         assert!(cache.get("a").is_some());
-        cache.put("e".to_owned(), known(1_500));
+        cache.put("e".to_owned(), cached(1_500));
         assert!(cache.get("b").is_none(), "the oldest stayed");
         assert!(cache.get("a").is_some() && cache.get("e").is_some());
         assert!(cache.lock().bytes <= 8_000);
@@ -157,15 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_too_large_to_keep_pushes_nothing_out_but_what_it_replaces() {
+    fn a_response_too_large_to_cache_evicts_only_the_one_it_replaces() {
         let cache = Cache::new(8_000);
-        cache.put("a".to_owned(), known(100));
-        cache.put("b".to_owned(), known(100));
-        cache.put("a".to_owned(), known(7_000));
+        cache.put("a".to_owned(), cached(100));
+        cache.put("b".to_owned(), cached(100));
+        cache.put("a".to_owned(), cached(7_000));
         assert!(cache.get("a").is_none());
         assert!(cache.get("b").is_some());
         let none = Cache::new(0);
-        none.put("a".to_owned(), known(0));
+        none.put("a".to_owned(), cached(0));
         assert!(none.get("a").is_none());
     }
 }

@@ -6,7 +6,7 @@ use exomonad_schema::effects::github::{
 };
 use serde::Deserialize;
 
-use super::ask::{Ask, Endpoint, checked_ref, next_page};
+use super::api_request::{ApiRequest, Endpoint, checked_ref, next_page};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct CheckRuns {
@@ -74,10 +74,10 @@ impl Endpoint for GitHubListCheckRuns {
     type Reply = CheckRuns;
     type Answer = GitHubCheckRuns;
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         let reference = checked_ref(&self.reference)?;
         Ok(
-            Ask::get(&self.repo, &[&"commits", &reference, &"check-runs"])
+            ApiRequest::get(&self.repo, &[&"commits", &reference, &"check-runs"])
                 .page(self.page, self.per_page)
                 .about(format_args!("commit {reference:?}")),
         )
@@ -96,10 +96,10 @@ impl Endpoint for GitHubListCheckRuns {
     }
 }
 
-/// How many statuses a page of a combined status has: the most GitHub gives.
+/// Statuses a page of a combined status has: the most GitHub gives.
 const STATUSES_A_PAGE: u64 = 100;
 
-/// How many pages of statuses are read: 1000 statuses in all.
+/// Pages of statuses that are read: 1000 statuses in all.
 const MAX_STATUS_PAGES: u64 = 10;
 
 /// One page of a combined status, from 1.
@@ -137,10 +137,10 @@ impl Endpoint for StatusPage<'_> {
     /// With how many statuses there are on all pages.
     type Answer = (GitHubCombinedStatus, u64);
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         let reference = checked_ref(&self.request.reference)?;
         Ok(
-            Ask::get(&self.request.repo, &[&"commits", &reference, &"status"])
+            ApiRequest::get(&self.request.repo, &[&"commits", &reference, &"status"])
                 .query("per_page", &STATUSES_A_PAGE.to_string())
                 .query("page", &self.page.to_string())
                 .about(format_args!("commit {reference:?}")),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_waits_for_whatever_reason_is_queued() {
+    fn a_check_that_waits_for_any_reason_is_queued() {
         for waiting in ["queued", "waiting", "requested", "pending", "new"] {
             assert_eq!(
                 run(waiting, "null").status,
@@ -192,20 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn a_conclusion_is_told_by_its_name_or_as_unknown() {
-        let told = |name: &str| run("completed", name).conclusion;
-        assert_eq!(told("\"timed_out\""), Some(CheckConclusion::TimedOut));
-        assert_eq!(told("\"exploded\""), Some(CheckConclusion::Unknown));
-        assert_eq!(told("null"), None);
+    fn an_unknown_conclusion_is_unknown() {
+        let read = |name: &str| run("completed", name).conclusion;
+        assert_eq!(read("\"timed_out\""), Some(CheckConclusion::TimedOut));
+        assert_eq!(read("\"exploded\""), Some(CheckConclusion::Unknown));
+        assert_eq!(read("null"), None);
     }
 
     #[test]
     fn a_branch_with_a_slash_is_one_part_of_the_path() {
         let request: GitHubListCheckRuns =
             serde_json::from_str(r#"{"repo":"a/b","ref":"feat/x"}"#).unwrap();
-        let ask = request.ask().unwrap();
+        let api_request = request.request().unwrap();
         assert!(
-            ask.path_and_query
+            api_request
+                .path_and_query
                 .starts_with("/repos/a/b/commits/feat%2Fx/check-runs?")
         );
     }

@@ -1,4 +1,4 @@
-//! The octocrab client: one request, one answer of bounded size.
+//! The octocrab client: one request, one response of bounded size.
 
 use std::error::Error;
 use std::io;
@@ -17,37 +17,37 @@ use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::base::Base;
+use super::base_url::BaseUrl;
 use super::config::GitHubConfig;
 
-/// GitHub drops idle connections after a minute or so. A request that goes out
-/// on one just then fails, so ours are given up before.
+/// Idle time after which a connection is closed. GitHub drops idle connections after a
+/// minute or so, and a request that goes out on one just then fails.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// The version of the API that the requests are written for.
 const API_VERSION: &str = "2022-11-28";
 
-/// What came back.
+/// A response, read to its end.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct RawResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-/// Why nothing came back.
+/// An error in place of a response.
 #[derive(Debug)]
-pub(super) enum Lost {
-    /// No connection came about: GitHub has not seen the request.
+pub(super) enum TransportError {
+    /// No connection could be opened: GitHub has not seen the request.
     Unreachable(String),
     /// The connection ended before the whole answer was there.
     Broken(String),
-    /// The answer is longer than may be.
+    /// The response is larger than the limit.
     TooLarge,
 }
 
-impl Lost {
-    /// In a word, for traces.
+impl TransportError {
+    /// Its name in traces.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
@@ -62,7 +62,7 @@ impl Lost {
 ///
 /// # Errors
 /// When this machine has no certificates to know GitHub by.
-pub(super) fn prepare(config: &GitHubConfig, base: &Base) -> io::Result<Octocrab> {
+pub(super) fn prepare(config: &GitHubConfig, base: &BaseUrl) -> io::Result<Octocrab> {
     let tls =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -119,18 +119,18 @@ pub(super) fn prepare(config: &GitHubConfig, base: &Base) -> io::Result<Octocrab
     }
 }
 
-/// Sends `request` once, and reads the answer up to `max_bytes`.
+/// Sends `request` once, and reads the response up to `max_bytes`.
 pub(super) async fn exchange(
     octocrab: &Octocrab,
     request: Request<OctoBody>,
     max_bytes: usize,
-) -> Result<Received, Lost> {
+) -> Result<RawResponse, TransportError> {
     let response = octocrab.send(request).await.map_err(|error| {
         let cause = root_cause(&error);
         if is_connect(&error) {
-            Lost::Unreachable(cause)
+            TransportError::Unreachable(cause)
         } else {
-            Lost::Broken(cause)
+            TransportError::Broken(cause)
         }
     })?;
     let (parts, body) = response.into_parts();
@@ -139,12 +139,12 @@ pub(super) async fn exchange(
         .await
         .map_err(|error| {
             if error.is::<LengthLimitError>() {
-                Lost::TooLarge
+                TransportError::TooLarge
             } else {
-                Lost::Broken(root_cause(&*error))
+                TransportError::Broken(root_cause(&*error))
             }
         })?;
-    Ok(Received {
+    Ok(RawResponse {
         status: parts.status,
         headers: parts.headers,
         body: body.to_bytes(),
@@ -159,7 +159,7 @@ fn is_connect(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// What lies at the bottom of an error: "Connection refused (os error 111)".
+/// The innermost cause of an error: "Connection refused (os error 111)".
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()

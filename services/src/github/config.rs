@@ -1,17 +1,17 @@
-//! What can be set about the GitHub service.
+//! Configuration of the GitHub service.
 
 use std::time::Duration;
 
-use super::base::{BadBase, Base};
-use exomonad_schema::Secret;
+use super::base_url::{BaseUrl, BaseUrlError};
+use exomonad_core::Secret;
 
-/// Settings of the GitHub service.
+/// Address of GitHub's API, token and limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitHubConfig {
     /// Where GitHub's REST API begins: `https://api.github.com`, or
     /// `https://HOST/api/v3` of a GitHub Enterprise Server.
     pub base_url: String,
-    /// What the host proves itself with. Without it every effect answers
+    /// The host's token. Without it every effect answers
     /// `unauthenticated` and says what to set.
     pub token: Option<Secret>,
     /// How long one effect may take, with its retries and all waiting.
@@ -59,7 +59,7 @@ impl GitHubConfig {
         self.checked().map(drop)
     }
 
-    pub(super) fn checked(&self) -> Result<Base, GitHubConfigError> {
+    pub(super) fn checked(&self) -> Result<BaseUrl, GitHubConfigError> {
         let zero = [
             ("time_limit", self.time_limit.is_zero()),
             ("connect_timeout", self.connect_timeout.is_zero()),
@@ -75,12 +75,12 @@ impl GitHubConfig {
             {
                 Err(GitHubConfigError::Token)
             }
-            None => Ok(Base::parse(&self.base_url)?),
+            None => Ok(BaseUrl::parse(&self.base_url)?),
         }
     }
 }
 
-/// Why the GitHub service cannot be set up.
+/// An error in the GitHub service's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubConfigError {
     /// A limit that would let nothing through.
@@ -98,7 +98,7 @@ pub enum GitHubConfigError {
     #[error(
         "`github.base_url` {0}; write `https://api.github.com`, or `https://HOST/api/v3` for GitHub Enterprise Server"
     )]
-    BaseUrl(#[from] BadBase),
+    BaseUrl(#[from] BaseUrlError),
 }
 
 #[cfg(test)]
@@ -124,9 +124,9 @@ mod tests {
                 ..GitHubConfig::default()
             };
             let error = config.check().unwrap_err();
-            let told = format!("{error} {error:?} {config:?}");
-            assert!(told.contains("`github.token_file`"), "{told}");
-            assert!(!told.contains("planted"), "{told}");
+            let shown = format!("{error} {error:?} {config:?}");
+            assert!(shown.contains("`github.token_file`"), "{shown}");
+            assert!(!shown.contains("planted"), "{shown}");
         }
     }
 

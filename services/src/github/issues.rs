@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ask::{Ask, Endpoint, next_page};
-use super::wire::{Account, Label, label_names, login, logins};
+use super::api_request::{ApiRequest, Endpoint, next_page};
+use super::dto::{Account, Label, label_names, login, logins};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Issue {
@@ -47,7 +47,7 @@ impl From<Issue> for GitHubIssue {
             title: issue.title,
             body: issue.body,
             state: issue.state,
-            // A reason GitHub has come up with since is none that could be told.
+            // A reason newer than this host is left out.
             state_reason: issue
                 .state_reason
                 .and_then(|reason| serde_json::from_value(reason).ok()),
@@ -64,9 +64,9 @@ impl From<Issue> for GitHubIssue {
     }
 }
 
-/// What to open or to change; what is absent is not sent.
+/// An issue's fields to set; absent ones are not sent.
 #[derive(Default, Serialize)]
-struct Content<'a> {
+struct IssueBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ impl Endpoint for GitHubListIssues {
     type Reply = Vec<Issue>;
     type Answer = GitHubIssues;
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         if let Some(label) = self.labels.iter().find(|label| label.contains(',')) {
             return Err(format!(
                 "{label:?} has a comma, which GitHub takes for the end of a label; name labels without"
@@ -100,7 +100,7 @@ impl Endpoint for GitHubListIssues {
             None => None,
         };
         let labels = (!self.labels.is_empty()).then(|| self.labels.join(","));
-        Ok(Ask::get(&self.repo, &[&"issues"])
+        Ok(ApiRequest::get(&self.repo, &[&"issues"])
             .query("state", filter(self.state))
             .query("sort", "created")
             .query("direction", "desc")
@@ -136,8 +136,8 @@ impl Endpoint for GitHubGetIssue {
     type Reply = Issue;
     type Answer = GitHubIssue;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"issues", &self.number])
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(ApiRequest::get(&self.repo, &[&"issues", &self.number])
             .about(format_args!("issue {}", self.number)))
     }
 
@@ -150,16 +150,16 @@ impl Endpoint for GitHubCreateIssue {
     type Reply = Issue;
     type Answer = GitHubIssue;
 
-    fn ask(&self) -> Result<Ask, String> {
-        let content = Content {
+    fn request(&self) -> Result<ApiRequest, String> {
+        let content = IssueBody {
             title: Some(&self.title),
             body: self.body.as_deref(),
             labels: filled(&self.labels),
             assignees: filled(&self.assignees),
             milestone: self.milestone,
-            ..Content::default()
+            ..IssueBody::default()
         };
-        Ask::change(Method::POST, &self.repo, &[&"issues"], &content)
+        ApiRequest::change(Method::POST, &self.repo, &[&"issues"], &content)
     }
 
     fn answer(&self, issue: Issue, _: bool) -> GitHubIssue {
@@ -175,8 +175,8 @@ impl Endpoint for GitHubUpdateIssue {
     type Reply = Issue;
     type Answer = GitHubIssue;
 
-    fn ask(&self) -> Result<Ask, String> {
-        let content = Content {
+    fn request(&self) -> Result<ApiRequest, String> {
+        let content = IssueBody {
             title: self.title.as_deref(),
             body: self.body.as_deref(),
             state: self.state,
@@ -186,8 +186,10 @@ impl Endpoint for GitHubUpdateIssue {
             milestone: None,
         };
         let parts: [&dyn Display; 2] = [&"issues", &self.number];
-        Ok(Ask::change(Method::PATCH, &self.repo, &parts, &content)?
-            .about(format_args!("issue {}", self.number)))
+        Ok(
+            ApiRequest::change(Method::PATCH, &self.repo, &parts, &content)?
+                .about(format_args!("issue {}", self.number)),
+        )
     }
 
     fn answer(&self, issue: Issue, _: bool) -> GitHubIssue {
@@ -209,14 +211,16 @@ impl Endpoint for GitHubCommentIssue {
     type Reply = Comment;
     type Answer = GitHubComment;
 
-    fn ask(&self) -> Result<Ask, String> {
-        let content = Content {
+    fn request(&self) -> Result<ApiRequest, String> {
+        let content = IssueBody {
             body: Some(&self.body),
-            ..Content::default()
+            ..IssueBody::default()
         };
         let parts: [&dyn Display; 3] = [&"issues", &self.number, &"comments"];
-        Ok(Ask::change(Method::POST, &self.repo, &parts, &content)?
-            .about(format_args!("issue or pull request {}", self.number)))
+        Ok(
+            ApiRequest::change(Method::POST, &self.repo, &parts, &content)?
+                .about(format_args!("issue or pull request {}", self.number)),
+        )
     }
 
     fn answer(&self, comment: Comment, _: bool) -> GitHubComment {
@@ -244,7 +248,7 @@ mod tests {
         "milestone":null,"html_url":"u","created_at":"c","updated_at":"d","closed_at":null}"#;
 
     #[test]
-    fn an_issue_is_read_whatever_is_missing_or_new() {
+    fn an_issue_is_read_with_missing_and_unknown_fields() {
         let issue = issue(BARE);
         assert_eq!(issue.labels, ["bug", "ui"]);
         assert_eq!(issue.assignees, ["a"]);
@@ -262,34 +266,34 @@ mod tests {
             "\"pull_request\":{\"url\":\"x\"},\"number\":8",
         );
         let both = serde_json::from_str(&format!("[{BARE},{pull}]")).unwrap();
-        let told = request.answer(both, true);
-        assert_eq!(told.issues.len(), 1);
-        assert_eq!(told.next_page, Some(3));
+        let answer = request.answer(both, true);
+        assert_eq!(answer.issues.len(), 1);
+        assert_eq!(answer.next_page, Some(3));
     }
 
     #[test]
-    fn what_github_would_take_for_something_else_is_refused() {
+    fn labels_and_times_that_github_would_misread_are_refused() {
         let bad = [
             r#"{"repo":"a/b","labels":["x,y"]}"#,
             r#"{"repo":"a/b","since":"yesterday"}"#,
         ];
         for json in bad {
             let request: GitHubListIssues = serde_json::from_str(json).unwrap();
-            assert!(request.ask().is_err(), "{json}");
+            assert!(request.request().is_err(), "{json}");
         }
         let since = r#"{"repo":"a/b","since":"2026-01-31T14:00:00+02:00","labels":["x","y z"]}"#;
         let request: GitHubListIssues = serde_json::from_str(since).unwrap();
-        let sent = request.ask().unwrap().path_and_query;
+        let sent = request.request().unwrap().path_and_query;
         assert!(sent.contains("&since=2026-01-31T12%3A00%3A00Z&"), "{sent}");
         assert!(sent.contains("&labels=x%2Cy%20z&"), "{sent}");
     }
 
     #[test]
-    fn what_is_absent_is_not_sent_and_an_empty_list_is() {
+    fn absent_fields_are_not_sent_and_empty_lists_are() {
         let json =
             r#"{"repo":"a/b","number":7,"labels":[],"state":"closed","stateReason":"not_planned"}"#;
         let request: GitHubUpdateIssue = serde_json::from_str(json).unwrap();
-        let body = request.ask().unwrap().body.unwrap();
+        let body = request.request().unwrap().body.unwrap();
         assert_eq!(
             String::from_utf8(body).unwrap(),
             r#"{"state":"closed","state_reason":"not_planned","labels":[]}"#

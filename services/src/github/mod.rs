@@ -1,60 +1,62 @@
-//! The GitHub service: issues, pull requests, reviews and checks of the
-//! repositories a role may reach, with the host's token.
+//! The GitHub service: reads and writes issues, pull requests, reviews and checks of
+//! the repositories a role may reach, with the host's token.
 //!
 //! An effect is a request of GitHub's REST API (<https://docs.github.com/rest>).
-//! Each says what to send and what the answer means, and nothing else
-//! (`ask::Endpoint`); how it gets there is the same for all:
+//! Each builds its request and reads its response (`api_request::Endpoint`); the
+//! steps in between are the same for all:
 //!
 //! 1. the repository is one of the role's (`role.NAME.repos`), and the host has a token;
-//! 2. what is known is asked for conditionally, which costs nothing of the rate limit;
+//! 2. a cached response is requested conditionally, which costs nothing of the rate limit;
 //! 3. nothing is sent while GitHub has asked for a pause;
-//! 4. what only reads is sent again after a passing failure, and follows
-//!    GitHub's redirects of renamed repositories, on the same host. What writes
-//!    is sent once, whatever comes of it, and an error says when it may have
-//!    happened all the same;
-//! 5. all of it within one time limit, and no answer larger than may be.
+//! 4. a read is retried after a transient failure, and follows GitHub's redirects of
+//!    renamed repositories, on the same host. A write is sent once, and its error says
+//!    when it may have happened all the same;
+//! 5. all of it within one time limit, and with a limit on the response's size.
 //!
 //! A repository that was renamed or transferred is still reached under the name
 //! the role was granted, as GitHub has it.
 //!
 //! The token goes to the base URL's host alone, no error, log line or `Debug`
-//! shows it, and where a server sends it back it is cut out of errors.
+//! shows it, and errors that repeat it are redacted.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `config`, `base`, `token` | what can be set |
-//! | `bounds` | which repositories a role reaches |
-//! | `errand` | one effect under way, and its errors |
-//! | `ask` | what is sent |
-//! | `send` | the one way there and back |
-//! | `cache` | answers kept to be asked for conditionally |
-//! | `limits` | rate limits |
-//! | `refusal` | what GitHub refuses, in the contract's codes |
-//! | `client` | octocrab, and the connection below it |
+//! | `config`, `base_url` | configuration |
+//! | `bounds` | the repositories a role reaches |
+//! | `effect_context` | one effect under way, and its errors |
+//! | `api_request` | requests |
+//! | `send` | the steps above |
+//! | `cache` | responses cached for conditional requests |
+//! | `rate_limit` | rate limits |
+//! | `api_error` | GitHub's errors, mapped to the contract's codes |
+//! | `client` | the HTTP client |
 //! | `repos`, `issues`, `pulls`, `reviews`, `checks` | the effects |
-//! | `several` | those that take several requests |
-//! | `wire` | parts that answers share |
+//! | `composite` | effects that take several requests |
+//! | `dto` | parts that responses share |
 
-mod ask;
-mod base;
+mod api_error;
+mod api_request;
+mod base_url;
 mod bounds;
 mod cache;
 mod checks;
 mod client;
+mod composite;
 mod config;
-mod errand;
+mod dto;
+mod effect_context;
 mod issues;
-mod limits;
 mod pulls;
-mod refusal;
+mod rate_limit;
 mod repos;
 mod reviews;
 mod send;
-mod several;
-mod wire;
 
 use std::sync::OnceLock;
 
+use exomonad_core::patterns::is_loopback;
+use exomonad_core::{CallContext, GitHubService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::github::{
     GitHubCheckRuns, GitHubCombinedStatus, GitHubComment, GitHubCommentIssue, GitHubCreateIssue,
@@ -64,37 +66,35 @@ use exomonad_schema::effects::github::{
     GitHubMergePr, GitHubPr, GitHubPrForBranch, GitHubPrs, GitHubRepo, GitHubRequestReviewers,
     GitHubReviewComments, GitHubReviewers, GitHubReviews, GitHubUpdateIssue, GitHubUpdatePr,
 };
-use exomonad_schema::names::is_loopback;
-use exomonad_schema::{CallContext, EffectError, GitHubService};
 use octocrab::Octocrab;
 use tokio::sync::Semaphore;
 
-pub use base::BadBase;
+pub use base_url::BaseUrlError;
 pub(crate) use bounds::allow;
 pub use config::{GitHubConfig, GitHubConfigError};
 
-use base::Base;
+use base_url::BaseUrl;
 use cache::Cache;
-use limits::Pause;
+use rate_limit::RateLimitPause;
 
 /// The GitHub service. Cheap to share behind an `Arc`. Its connections belong
 /// to the tokio runtime of its first request, and end with that.
 #[derive(Debug)]
 pub struct GitHub {
     config: GitHubConfig,
-    base: Base,
+    base: BaseUrl,
     octocrab: OnceLock<Octocrab>,
-    turns: Semaphore,
+    permits: Semaphore,
     cache: Cache,
-    pause: Pause,
+    pause: RateLimitPause,
 }
 
 impl GitHub {
-    /// Prepares the service. Asks nobody: whether the token is any good shows
-    /// with the first effect.
+    /// Prepares the service. Nothing is sent: an invalid token shows with the first
+    /// effect.
     ///
     /// # Errors
-    /// When a setting makes no sense.
+    /// When a setting is invalid.
     pub fn new(config: GitHubConfig) -> Result<Self, GitHubConfigError> {
         let base = config.checked()?;
         if config.token.is_some() && !base.is_https() && !is_loopback(base.host()) {
@@ -105,9 +105,9 @@ impl GitHub {
         }
         Ok(Self {
             octocrab: OnceLock::new(),
-            turns: Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS)),
+            permits: Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS)),
             cache: Cache::new(config.cache_bytes),
-            pause: Pause::default(),
+            pause: RateLimitPause::default(),
             base,
             config,
         })
@@ -200,8 +200,8 @@ impl GitHubService for GitHub {
         call: &CallContext,
         request: GitHubCreatePr,
     ) -> Result<GitHubPr, EffectError> {
-        let errand = self.admit(GitHubCreatePr::KIND, call, &request.repo)?;
-        errand.in_time(self.open_pull(&errand, &request)).await
+        let context = self.authorize(GitHubCreatePr::KIND, call, &request.repo)?;
+        context.in_time(self.open_pull(&context, &request)).await
     }
 
     async fn update_pr(
@@ -257,7 +257,7 @@ impl GitHubService for GitHub {
         call: &CallContext,
         request: GitHubGetCombinedStatus,
     ) -> Result<GitHubCombinedStatus, EffectError> {
-        let errand = self.admit(GitHubGetCombinedStatus::KIND, call, &request.repo)?;
-        errand.in_time(self.all_statuses(&errand, &request)).await
+        let context = self.authorize(GitHubGetCombinedStatus::KIND, call, &request.repo)?;
+        context.in_time(self.all_statuses(&context, &request)).await
     }
 }

@@ -8,9 +8,9 @@ use exomonad_schema::value::RepoName;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Ask, Endpoint, next_page};
+use super::api_request::{ApiRequest, Endpoint, next_page};
+use super::dto::{Account, Label, Team, label_names, login, logins, slugs};
 use super::issues::filter;
-use super::wire::{Account, Label, Team, label_names, login, logins, slugs};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Pull {
@@ -106,12 +106,12 @@ impl Endpoint for GitHubListPrs {
     type Reply = Vec<Pull>;
     type Answer = GitHubPrs;
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         let head = match &self.head {
             Some(branch) => Some(with_owner(&self.repo, branch)?),
             None => None,
         };
-        Ok(Ask::get(&self.repo, &[&"pulls"])
+        Ok(ApiRequest::get(&self.repo, &[&"pulls"])
             .query("state", filter(self.state))
             .query("sort", "created")
             .query("direction", "desc")
@@ -132,8 +132,8 @@ impl Endpoint for GitHubGetPrForBranch {
     type Reply = Vec<Pull>;
     type Answer = GitHubPrForBranch;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"pulls"])
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(ApiRequest::get(&self.repo, &[&"pulls"])
             .query("state", "open")
             .query("sort", "created")
             .query("direction", "desc")
@@ -156,8 +156,8 @@ impl Endpoint for GitHubGetPr {
     type Reply = Pull;
     type Answer = GitHubPr;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"pulls", &self.number])
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(ApiRequest::get(&self.repo, &[&"pulls", &self.number])
             .about(format_args!("pull request {}", self.number)))
     }
 
@@ -166,9 +166,9 @@ impl Endpoint for GitHubGetPr {
     }
 }
 
-/// What to open or to change; what is absent is not sent.
+/// A pull request's fields to set; absent ones are not sent.
 #[derive(Default, Serialize)]
-struct Content<'a> {
+struct PullBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +183,7 @@ struct Content<'a> {
     state: Option<OpenState>,
 }
 
-/// A pull request to open, and into which branch: GitHub wants to be told.
+/// A pull request to open, and its base branch, which GitHub requires.
 pub(super) struct NewPull<'a> {
     pub(super) request: &'a GitHubCreatePr,
     pub(super) base: &'a str,
@@ -193,9 +193,9 @@ impl Endpoint for NewPull<'_> {
     type Reply = Pull;
     type Answer = GitHubPr;
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         let request = self.request;
-        let content = Content {
+        let content = PullBody {
             title: Some(&request.title),
             body: request.body.as_deref(),
             head: Some(&request.head),
@@ -203,7 +203,7 @@ impl Endpoint for NewPull<'_> {
             draft: Some(request.draft),
             state: None,
         };
-        Ask::change(Method::POST, &request.repo, &[&"pulls"], &content)
+        ApiRequest::change(Method::POST, &request.repo, &[&"pulls"], &content)
     }
 
     fn answer(&self, pull: Pull, _: bool) -> GitHubPr {
@@ -215,21 +215,21 @@ impl Endpoint for GitHubUpdatePr {
     type Reply = Pull;
     type Answer = GitHubPr;
 
-    fn ask(&self) -> Result<Ask, String> {
-        let content = Content {
+    fn request(&self) -> Result<ApiRequest, String> {
+        let content = PullBody {
             title: self.title.as_deref(),
             body: self.body.as_deref(),
             base: self.base.as_deref(),
             state: self.state,
-            ..Content::default()
+            ..PullBody::default()
         };
-        let ask = Ask::change(
+        let api_request = ApiRequest::change(
             Method::PATCH,
             &self.repo,
             &[&"pulls", &self.number],
             &content,
         )?;
-        Ok(ask.about(format_args!("pull request {}", self.number)))
+        Ok(api_request.about(format_args!("pull request {}", self.number)))
     }
 
     fn answer(&self, pull: Pull, _: bool) -> GitHubPr {
@@ -238,7 +238,7 @@ impl Endpoint for GitHubUpdatePr {
 }
 
 #[derive(Serialize)]
-struct HowToMerge<'a> {
+struct MergeBody<'a> {
     merge_method: MergeMethod,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit_title: Option<&'a str>,
@@ -258,20 +258,20 @@ impl Endpoint for GitHubMergePr {
     type Reply = Merge;
     type Answer = GitHubMerge;
 
-    fn ask(&self) -> Result<Ask, String> {
-        let how = HowToMerge {
+    fn request(&self) -> Result<ApiRequest, String> {
+        let how = MergeBody {
             merge_method: self.method,
             commit_title: self.commit_title.as_deref(),
             commit_message: self.commit_message.as_deref(),
             sha: self.expected_head_sha.as_deref(),
         };
-        let ask = Ask::change(
+        let api_request = ApiRequest::change(
             Method::PUT,
             &self.repo,
             &[&"pulls", &self.number, &"merge"],
             &how,
         )?;
-        Ok(ask.about(format_args!("pull request {}", self.number)))
+        Ok(api_request.about(format_args!("pull request {}", self.number)))
     }
 
     fn answer(&self, merge: Merge, _: bool) -> GitHubMerge {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_of_a_merge_that_was_only_tried_is_not_told() {
+    fn a_test_merge_s_commit_is_left_out() {
         let read = |json: &str| GitHubPr::from(serde_json::from_str::<Pull>(json).unwrap());
         let open = read(&pull("x", "null"));
         assert_eq!((open.is_merged, open.merge_commit_sha), (false, None));
@@ -307,16 +307,16 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_asked_for_with_its_owner_and_no_other_is_taken() {
+    fn a_branch_is_queried_with_its_owner_and_no_other_is_taken() {
         let request = |branch: &str| GitHubGetPrForBranch {
             repo: "acme/web".parse().unwrap(),
             branch: branch.try_into().unwrap(),
         };
         for (branch, sent) in [("x/y", "head=acme%3Ax%2Fy"), ("me:x", "head=me%3Ax")] {
-            let ask = request(branch).ask().unwrap();
-            assert!(ask.path_and_query.contains(sent), "{ask:?}");
+            let api_request = request(branch).request().unwrap();
+            assert!(api_request.path_and_query.contains(sent), "{api_request:?}");
         }
-        assert!(request(":x").ask().is_err());
+        assert!(request(":x").request().is_err());
         let pulls =
             || serde_json::from_str(&format!("[{},{}]", pull("z", "null"), pull("x", "null")));
         assert_eq!(

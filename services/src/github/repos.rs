@@ -5,7 +5,7 @@ use exomonad_schema::effects::github::{
 };
 use serde::Deserialize;
 
-use super::ask::{Ask, Endpoint, next_page};
+use super::api_request::{ApiRequest, Endpoint, next_page};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Repo {
@@ -24,8 +24,8 @@ impl Endpoint for GitHubGetRepo {
     type Reply = Repo;
     type Answer = GitHubRepo;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[]))
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(ApiRequest::get(&self.repo, &[]))
     }
 
     fn answer(&self, repo: Repo, _: bool) -> GitHubRepo {
@@ -53,8 +53,8 @@ impl Endpoint for GitHubListLabels {
     type Reply = Vec<Label>;
     type Answer = GitHubLabels;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"labels"]).page(self.page, self.per_page))
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(ApiRequest::get(&self.repo, &[&"labels"]).page(self.page, self.per_page))
     }
 
     fn answer(&self, labels: Vec<Label>, has_next: bool) -> GitHubLabels {

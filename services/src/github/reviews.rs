@@ -7,8 +7,8 @@ use exomonad_schema::effects::github::{
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Ask, Endpoint, next_page};
-use super::wire::{Account, Team, login, logins, slugs};
+use super::api_request::{ApiRequest, Endpoint, next_page};
+use super::dto::{Account, Team, login, logins, slugs};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Comment {
@@ -32,10 +32,12 @@ impl Endpoint for GitHubListReviewComments {
     type Reply = Vec<Comment>;
     type Answer = GitHubReviewComments;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"pulls", &self.number, &"comments"])
-            .page(self.page, self.per_page)
-            .about(format_args!("pull request {}", self.number)))
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(
+            ApiRequest::get(&self.repo, &[&"pulls", &self.number, &"comments"])
+                .page(self.page, self.per_page)
+                .about(format_args!("pull request {}", self.number)),
+        )
     }
 
     fn answer(&self, comments: Vec<Comment>, has_next: bool) -> GitHubReviewComments {
@@ -94,10 +96,12 @@ impl Endpoint for GitHubListReviews {
     type Reply = Vec<Review>;
     type Answer = GitHubReviews;
 
-    fn ask(&self) -> Result<Ask, String> {
-        Ok(Ask::get(&self.repo, &[&"pulls", &self.number, &"reviews"])
-            .page(self.page, self.per_page)
-            .about(format_args!("pull request {}", self.number)))
+    fn request(&self) -> Result<ApiRequest, String> {
+        Ok(
+            ApiRequest::get(&self.repo, &[&"pulls", &self.number, &"reviews"])
+                .page(self.page, self.per_page)
+                .about(format_args!("pull request {}", self.number)),
+        )
     }
 
     fn answer(&self, reviews: Vec<Review>, has_next: bool) -> GitHubReviews {
@@ -120,7 +124,7 @@ impl Endpoint for GitHubListReviews {
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct ReviewersBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reviewers: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -129,36 +133,36 @@ struct Asked<'a> {
 
 /// The pull request, of which only this is wanted.
 #[derive(Debug, Deserialize)]
-pub(super) struct Awaited {
+pub(super) struct RequestedReviewers {
     requested_reviewers: Option<Vec<Option<Account>>>,
     requested_teams: Option<Vec<Team>>,
 }
 
 impl Endpoint for GitHubRequestReviewers {
-    type Reply = Awaited;
+    type Reply = RequestedReviewers;
     type Answer = GitHubReviewers;
 
-    fn ask(&self) -> Result<Ask, String> {
+    fn request(&self) -> Result<ApiRequest, String> {
         if self.reviewers.is_empty() && self.team_reviewers.is_empty() {
             return Err(
                 "nobody is named; name logins in `reviewers` or slugs in `teamReviewers`"
                     .to_owned(),
             );
         }
-        let asked = Asked {
+        let asked = ReviewersBody {
             reviewers: &self.reviewers,
             team_reviewers: &self.team_reviewers,
         };
-        let ask = Ask::change(
+        let api_request = ApiRequest::change(
             Method::POST,
             &self.repo,
             &[&"pulls", &self.number, &"requested_reviewers"],
             &asked,
         )?;
-        Ok(ask.about(format_args!("pull request {}", self.number)))
+        Ok(api_request.about(format_args!("pull request {}", self.number)))
     }
 
-    fn answer(&self, awaited: Awaited, _: bool) -> GitHubReviewers {
+    fn answer(&self, awaited: RequestedReviewers, _: bool) -> GitHubReviewers {
         GitHubReviewers {
             reviewers: logins(awaited.requested_reviewers),
             team_reviewers: slugs(awaited.requested_teams),
@@ -171,14 +175,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_comment_on_a_line_that_is_gone_has_no_line() {
+    fn a_comment_on_a_removed_line_has_no_line() {
         let request: GitHubListReviewComments =
             serde_json::from_str(r#"{"repo":"a/b","number":7}"#).unwrap();
         let json = r#"[{"id":1,"body":"b","user":null,"path":"p","line":null,"side":"LEFT","diff_hunk":"@@",
             "commit_id":"c","html_url":"u","created_at":"c","updated_at":"d","original_line":3}]"#;
-        let told = request.answer(serde_json::from_str(json).unwrap(), false);
-        assert_eq!(told.comments[0].line, None);
-        assert_eq!(told.comments[0].side, Some(DiffSide::Left));
+        let answer = request.answer(serde_json::from_str(json).unwrap(), false);
+        assert_eq!(answer.comments[0].line, None);
+        assert_eq!(answer.comments[0].side, Some(DiffSide::Left));
     }
 
     #[test]
@@ -188,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn someone_has_to_be_asked() {
+    fn a_request_without_reviewers_is_refused() {
         let nobody: GitHubRequestReviewers =
             serde_json::from_str(r#"{"repo":"a/b","number":7}"#).unwrap();
-        assert!(nobody.ask().is_err());
+        assert!(nobody.request().is_err());
     }
 }

@@ -1,24 +1,25 @@
-//! The one way from an effect to GitHub and back: bounds, token, time limit;
-//! then the cache, the request, retries and limits; then the answer.
+//! Sends the requests of all effects: bounds, token, time limit; then the cache, the
+//! request, retries and limits; then the answer.
 
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::value::RepoName;
-use exomonad_schema::{CallContext, EffectError, EffectKind, ErrorCode};
+use exomonad_core::CallContext;
+use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use octocrab::{OctoBody, Octocrab};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::GitHub;
-use super::ask::{Ask, Endpoint};
+use super::api_error::{ApiError, redact};
+use super::api_request::{ApiRequest, Endpoint};
 use super::bounds;
-use super::cache::{Known, Reply};
-use super::client::{self, Lost, Received};
-use super::errand::{Errand, Failure};
-use super::refusal::{Refusal, redact};
-use crate::span;
+use super::cache::{CachedReply, Reply};
+use super::client::{self, RawResponse, TransportError};
+use super::effect_context::{EffectContext, RequestError};
+use exomonad_core::span;
 
-/// How many redirects a request follows: a repository that was renamed over and over.
+/// Redirects a request follows: a repository may be renamed over and over.
 const MAX_REDIRECTS: usize = 3;
 
 impl GitHub {
@@ -32,86 +33,87 @@ impl GitHub {
     where
         R: EffectRequest + Endpoint<Answer = <R as EffectRequest>::Answer>,
     {
-        let errand = self.admit(R::KIND, call, repo)?;
-        errand.in_time(self.ask(&errand, request)).await
+        let context = self.authorize(R::KIND, call, repo)?;
+        context.in_time(self.send(&context, request)).await
     }
 
-    /// Begins an effect, if the role may reach the repository and the host can.
-    pub(super) fn admit(
+    /// Checks that the role may reach the repository and the host has a token.
+    pub(super) fn authorize(
         &self,
         kind: EffectKind,
         call: &CallContext,
         repo: &RepoName,
-    ) -> Result<Errand, EffectError> {
-        let errand = Errand::new(kind, call, repo, self.config.time_limit);
+    ) -> Result<EffectContext, EffectError> {
+        let context = EffectContext::new(kind, call, repo, self.config.time_limit);
         if !bounds::allow(&call.bounds, repo) {
-            return Err(errand.out_of_bounds());
+            return Err(context.out_of_bounds());
         }
         if self.config.token.is_none() {
-            return Err(errand.without_token());
+            return Err(context.without_token());
         }
-        Ok(errand)
+        Ok(context)
     }
 
     /// Sends one request of an effect and reads its answer.
-    pub(super) async fn ask<E: Endpoint>(
+    pub(super) async fn send<E: Endpoint>(
         &self,
-        errand: &Errand,
+        context: &EffectContext,
         endpoint: &E,
     ) -> Result<E::Answer, EffectError> {
-        let invalid = |what| errand.error(ErrorCode::InvalidInput, what);
-        let ask = endpoint.ask().map_err(invalid)?;
-        let url = self.base.url(&ask.path_and_query).ok_or_else(|| {
+        let invalid = |what| context.error(ErrorCode::InvalidInput, what);
+        let api_request = endpoint.request().map_err(invalid)?;
+        let url = self.base.url(&api_request.path_and_query).ok_or_else(|| {
             invalid("the request is too long for a URL; name fewer labels".to_owned())
         })?;
-        let sent = if ask.is_read() {
-            self.read(errand, &url).await
+        let sent = if api_request.is_read() {
+            self.read(context, &url).await
         } else {
-            self.write(errand, &ask, url).await
+            self.write(context, &api_request, url).await
         };
-        let reply = sent.map_err(|failure| errand.failed(&ask, self.logged(errand, failure)))?;
-        let decoded =
-            serde_json::from_slice(&reply.body).map_err(|error| errand.unreadable(&ask, &error))?;
+        let reply =
+            sent.map_err(|error| context.failed(&api_request, self.logged(context, error)))?;
+        let decoded = serde_json::from_slice(&reply.body)
+            .map_err(|error| context.unreadable(&api_request, &error))?;
         Ok(endpoint.answer(decoded, reply.has_next))
     }
 
-    /// Reads, again and again where that may help.
-    async fn read(&self, errand: &Errand, url: &Uri) -> Result<Reply, Failure> {
+    /// Reads, with retries.
+    async fn read(&self, context: &EffectContext, url: &Uri) -> Result<Reply, RequestError> {
         let mut delay = self.config.retry_delay;
         let mut retries_left = self.config.max_retries;
         loop {
-            let failure = match self.get(errand, url).await {
+            let error = match self.get(context, url).await {
                 Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            match failure.retry_wait(delay) {
-                Some(wait) if retries_left > 0 && errand.has_time_for(wait) => {
-                    tracing::debug!(effect = %errand.kind(), ?failure, ?wait, "trying again");
+            match error.retry_wait(delay) {
+                Some(wait) if retries_left > 0 && context.has_time_for(wait) => {
+                    tracing::debug!(effect = %context.kind(), ?error, ?wait, "trying again");
                     tokio::time::sleep(wait).await;
                     retries_left -= 1;
                     delay = delay.saturating_mul(2);
                 }
-                _ => return Err(failure),
+                _ => return Err(error),
             }
         }
     }
 
-    /// Reads once: conditionally if the answer is known, and where redirects lead.
-    async fn get(&self, errand: &Errand, url: &Uri) -> Result<Reply, Failure> {
+    /// Reads once: conditionally if the response is cached, and following redirects.
+    async fn get(&self, context: &EffectContext, url: &Uri) -> Result<Reply, RequestError> {
         let mut target = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let key = target.to_string();
-            let known = self.cache.get(&key);
+            let cached = self.cache.get(&key);
             let mut request = Request::new(OctoBody::empty());
             *request.uri_mut() = target;
-            if let Some(known) = &known {
+            if let Some(cached) = &cached {
                 request
                     .headers_mut()
-                    .insert(header::IF_NONE_MATCH, known.etag.clone());
+                    .insert(header::IF_NONE_MATCH, cached.etag.clone());
             }
-            let received = self.exchange(errand, request).await?;
-            match (received.status, known) {
-                (StatusCode::NOT_MODIFIED, Some(known)) => return Ok(known.reply),
+            let received = self.exchange(context, request).await?;
+            match (received.status, cached) {
+                (StatusCode::NOT_MODIFIED, Some(cached)) => return Ok(cached.reply),
                 (
                     StatusCode::MOVED_PERMANENTLY
                     | StatusCode::FOUND
@@ -119,61 +121,69 @@ impl GitHub {
                     | StatusCode::PERMANENT_REDIRECT,
                     _,
                 ) => {
-                    target = self.redirect(&received.headers).ok_or(Failure::Moved)?;
+                    target = self
+                        .redirect(&received.headers)
+                        .ok_or(RequestError::Moved)?;
                 }
                 _ => {
                     let etag = received.headers.get(header::ETAG).cloned();
                     let reply = self.accept(received)?;
                     if let Some(etag) = etag {
                         let reply = reply.clone();
-                        self.cache.put(key, Known { etag, reply });
+                        self.cache.put(key, CachedReply { etag, reply });
                     }
                     return Ok(reply);
                 }
             }
         }
-        Err(Failure::Moved)
+        Err(RequestError::Moved)
     }
 
-    /// Changes something: sent once, whatever comes of it.
-    async fn write(&self, errand: &Errand, ask: &Ask, url: Uri) -> Result<Reply, Failure> {
-        let mut request = Request::new(OctoBody::from(ask.body.clone().unwrap_or_default()));
-        *request.method_mut() = ask.method.clone();
+    /// Writes: sent once, whatever comes of it.
+    async fn write(
+        &self,
+        context: &EffectContext,
+        api_request: &ApiRequest,
+        url: Uri,
+    ) -> Result<Reply, RequestError> {
+        let mut request =
+            Request::new(OctoBody::from(api_request.body.clone().unwrap_or_default()));
+        *request.method_mut() = api_request.method.clone();
         *request.uri_mut() = url;
         request.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        let received = self.exchange(errand, request).await?;
+        let received = self.exchange(context, request).await?;
         if received.status.is_redirection() {
-            return Err(Failure::Moved);
+            return Err(RequestError::Moved);
         }
         self.accept(received)
     }
 
-    /// One request to GitHub, once no limit forbids it and its turn has come.
+    /// Sends one request to GitHub, after any pause and for a permit.
     async fn exchange(
         &self,
-        errand: &Errand,
+        context: &EffectContext,
         mut request: Request<OctoBody>,
-    ) -> Result<Received, Failure> {
-        let octocrab = self.octocrab().map_err(Failure::Setup)?;
-        let _turn = self.turns.acquire().await;
+    ) -> Result<RawResponse, RequestError> {
+        let octocrab = self.octocrab().map_err(RequestError::Setup)?;
+        let _permit = self.permits.acquire().await;
         while let Some(wait) = self.pause.remaining() {
-            if !errand.has_time_for(wait) {
-                return Err(Failure::Limited(super::limits::Limit {
+            if !context.has_time_for(wait) {
+                return Err(RequestError::RateLimited(super::rate_limit::RateLimit {
                     wait,
                     is_retry_after: false,
                 }));
             }
             tokio::time::sleep(wait).await;
         }
-        if let Some(traceparent) = &errand.traceparent {
+        if let Some(traceparent) = &context.traceparent {
             request
                 .headers_mut()
                 .insert(HeaderName::from_static("traceparent"), traceparent.clone());
         }
-        let span = self.span(errand, &request);
+        let span = self.span(context, &request);
         span::propagate(&span, |name, value| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 request
@@ -182,11 +192,11 @@ impl GitHub {
             }
         });
         let is_write = request.method() != Method::GET;
-        errand.set_writing(is_write);
+        context.set_writing(is_write);
         let received = client::exchange(octocrab, request, self.config.max_response_bytes)
             .instrument(span.clone())
             .await;
-        errand.set_writing(false);
+        context.set_writing(false);
         match &received {
             Ok(received) => {
                 let status = i64::from(received.status.as_u16());
@@ -195,13 +205,13 @@ impl GitHub {
                     span::failed(&span, received.status.as_str());
                 }
             }
-            Err(lost) => span::failed(&span, lost.name()),
+            Err(error) => span::failed(&span, error.name()),
         }
-        received.map_err(|lost| Failure::Lost(self.redacted(lost)))
+        received.map_err(|error| RequestError::Transport(self.redacted(error)))
     }
 
-    /// What a trace shows of one request: where it goes, without its query.
-    fn span(&self, errand: &Errand, request: &Request<OctoBody>) -> Span {
+    /// The trace span of one request, without its query.
+    fn span(&self, context: &EffectContext, request: &Request<OctoBody>) -> Span {
         let (method, uri) = (request.method().as_str(), request.uri());
         tracing::info_span!(
             target: span::TARGET,
@@ -212,14 +222,14 @@ impl GitHub {
             server.address = uri.host(),
             server.port = uri.port_u16().map(i64::from),
             url.path = uri.path(),
-            exomonad.effect = errand.kind().function(),
+            exomonad.effect = context.kind().function(),
             http.response.status_code = Empty,
             error.type = Empty,
             otel.status_code = Empty,
         )
     }
 
-    /// The client, prepared by the first request: octocrab needs a runtime for that.
+    /// The client, made by the first request: octocrab needs a runtime for that.
     fn octocrab(&self) -> std::io::Result<&Octocrab> {
         if let Some(octocrab) = self.octocrab.get() {
             return Ok(octocrab);
@@ -228,8 +238,8 @@ impl GitHub {
         Ok(self.octocrab.get_or_init(|| octocrab))
     }
 
-    fn accept(&self, received: Received) -> Result<Reply, Failure> {
-        let Received {
+    fn accept(&self, received: RawResponse) -> Result<Reply, RequestError> {
+        let RawResponse {
             status,
             headers,
             body,
@@ -240,13 +250,13 @@ impl GitHub {
                 body,
             });
         }
-        let refusal = Refusal::read(status, &headers, &body, self.config.token.as_ref());
-        Err(match refusal.limit {
+        let api_error = ApiError::read(status, &headers, &body, self.config.token.as_ref());
+        Err(match api_error.limit {
             Some(limit) => {
                 self.pause.begin(limit.wait);
-                Failure::Limited(limit)
+                RequestError::RateLimited(limit)
             }
-            None => Failure::Refused(refusal),
+            None => RequestError::Api(api_error),
         })
     }
 
@@ -255,40 +265,40 @@ impl GitHub {
             .redirect(headers.get(header::LOCATION)?.to_str().ok()?)
     }
 
-    /// Transport errors quote what was received, which may be anything.
-    fn redacted(&self, lost: Lost) -> Lost {
+    /// Removes the token from transport errors, which quote what was received.
+    fn redacted(&self, error: TransportError) -> TransportError {
         let redact = |text: String| match &self.config.token {
             Some(token) => redact(token, &text),
             None => text,
         };
-        match lost {
-            Lost::Unreachable(cause) => Lost::Unreachable(redact(cause)),
-            Lost::Broken(cause) => Lost::Broken(redact(cause)),
-            Lost::TooLarge => Lost::TooLarge,
+        match error {
+            TransportError::Unreachable(cause) => TransportError::Unreachable(redact(cause)),
+            TransportError::Broken(cause) => TransportError::Broken(redact(cause)),
+            TransportError::TooLarge => TransportError::TooLarge,
         }
     }
 
-    /// What an operator wants to see goes to the log.
-    fn logged(&self, errand: &Errand, failure: Failure) -> Failure {
-        let is_operators = match &failure {
-            Failure::Setup(error) => {
+    /// Logs the errors that are the operator's concern.
+    fn logged(&self, context: &EffectContext, error: RequestError) -> RequestError {
+        let is_operators = match &error {
+            RequestError::Setup(error) => {
                 tracing::error!(%error, "there are no certificates to know GitHub by");
                 false
             }
-            Failure::Lost(_) | Failure::Limited(_) => true,
-            Failure::Refused(refusal) => {
-                refusal.status == StatusCode::UNAUTHORIZED || refusal.status.is_server_error()
+            RequestError::Transport(_) | RequestError::RateLimited(_) => true,
+            RequestError::Api(api_error) => {
+                api_error.status == StatusCode::UNAUTHORIZED || api_error.status.is_server_error()
             }
-            Failure::Moved => false,
+            RequestError::Moved => false,
         };
         if is_operators {
-            tracing::warn!(effect = %errand.kind(), github = self.base.origin(), ?failure, "GitHub did not answer as wished");
+            tracing::warn!(effect = %context.kind(), github = self.base.origin(), ?error, "GitHub did not answer as wished");
         }
-        failure
+        error
     }
 }
 
-/// Whether a `Link` header (RFC 8288) names a next page.
+/// True if a `Link` header (RFC 8288) names a next page.
 fn has_next(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::LINK)

@@ -1,4 +1,4 @@
-//! Which addresses are on the public internet.
+//! Public and private addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,29 +6,29 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Resolves names to public addresses only.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PublicOnly;
+pub(super) struct PublicResolver;
 
-/// A name has no address that may be reached.
+/// A name has private addresses only.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{0} has private addresses only; if it is meant, add it to `private_hosts` of this role in exomonad.toml"
 )]
-pub(super) struct PrivateOnly(String);
+pub(super) struct PrivateAddressError(String);
 
-impl Resolve for PublicOnly {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
             if public.is_empty() {
-                return Err(PrivateOnly(name.as_str().to_owned()).into());
+                return Err(PrivateAddressError(name.as_str().to_owned()).into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })
     }
 }
 
-/// Whether an address is on the public internet, by IANA's registries of special-purpose addresses. An
+/// True for an address on the public internet, by IANA's registries of special-purpose addresses. An
 /// IPv6 address that stands for an IPv4 one is as public as that.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_ones_own_networks_are_not_public_however_they_are_written() {
+    fn private_addresses_are_recognized_in_every_notation() {
         for address in [
             "127.0.0.1",
             "127.9.9.9",

@@ -1,18 +1,18 @@
-//! What can be set about the HTTP service.
+//! Configuration of the HTTP service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
 /// Limits of the HTTP service, and the secrets it fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// How long a connection may take to come about.
+    /// Time limit for opening a connection.
     pub connect_timeout: Duration,
-    /// How long one request may take, redirects and the body included.
+    /// Time limit of one request, redirects and the body included.
     pub time_limit: Duration,
-    /// How many bytes of a response's body are kept at most, whatever a request says.
+    /// Largest body of a response that is kept, in bytes, whatever a request says.
     pub max_response_bytes: u64,
     /// The secrets by name.
     pub secrets: BTreeMap<String, HttpSecret>,
@@ -21,7 +21,7 @@ pub struct HttpConfig {
 /// A secret that requests may use by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSecret {
-    /// The text.
+    /// Its text.
     pub value: Secret,
     /// The hosts that it may be sent to; `*` matches any text.
     pub hosts: Vec<String>,
@@ -58,7 +58,7 @@ impl HttpConfig {
     }
 }
 
-/// Why the HTTP service cannot be set up.
+/// An error in the HTTP service's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpConfigError {
     /// A limit that would let nothing through.

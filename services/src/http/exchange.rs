@@ -5,18 +5,19 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 
-use super::address::{PrivateOnly, PublicOnly, is_public};
+use super::address::{PrivateAddressError, PublicResolver, is_public};
 use super::placeholder::Placeholders;
-use super::{Http, HttpConfig, HttpConfigError, HttpFailure, Incoming, Outgoing};
-use exomonad_schema::names::covers_host;
+use super::{Http, HttpConfig, HttpConfigError, HttpError, IncomingResponse, OutgoingRequest};
+use exomonad_core::patterns::matches_host;
 
 /// A client that speaks TLS by rustls with ring, follows no redirects and uses no proxy.
 pub(super) fn client(
     config: &HttpConfig,
-    resolver: Option<PublicOnly>,
+    resolver: Option<PublicResolver>,
 ) -> Result<Client, HttpConfigError> {
     // A second installation is refused; the first one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -37,10 +38,10 @@ pub(super) fn client(
 pub(super) async fn run(
     http: &Http,
     bounds: &Bounds,
-    request: Outgoing,
-) -> Result<Incoming, HttpFailure> {
+    request: OutgoingRequest,
+) -> Result<IncomingResponse, HttpError> {
     let placeholders = Placeholders::new(&http.config.secrets, bounds);
-    let Outgoing {
+    let OutgoingRequest {
         mut method,
         url,
         mut headers,
@@ -50,20 +51,20 @@ pub(super) async fn run(
         ..
     } = request;
     let max_response = max_response.min(http.config.max_response_bytes);
-    let carries_secret = Placeholders::stands_in(&url)
-        || headers.values().any(|value| Placeholders::stands_in(value))
-        || std::str::from_utf8(&body).is_ok_and(Placeholders::stands_in);
-    if carries_secret {
-        // What hides a secret from the search that takes it out again.
-        headers.retain(|name, _| !hides(name));
+    let uses_secret = Placeholders::occurs_in(&url)
+        || headers.values().any(|value| Placeholders::occurs_in(value))
+        || std::str::from_utf8(&body).is_ok_and(Placeholders::occurs_in);
+    if uses_secret {
+        // These would hide a secret from the search that redacts it.
+        headers.retain(|name, _| !alters_body(name));
     }
-    // As the guest knows it: filled in, a secret in it could be spelled in other ways.
+    // As the guest knows it: inserted, a secret in it could be spelled in other ways.
     let mut shown = url.clone();
     let mut url = parse(&url, bounds, &placeholders)?;
     let mut redirects = 0;
     loop {
-        let reach = Reach::of(&url, bounds)?;
-        let client = if reach.is_private {
+        let allowed = AllowedHost::of(&url, bounds)?;
+        let client = if allowed.is_private {
             &http.any
         } else {
             &http.public
@@ -74,53 +75,53 @@ pub(super) async fn run(
             &url,
             &headers,
             &body,
-            &reach,
+            &allowed,
             &placeholders,
         )?;
         let response = sent
             .send()
             .await
-            .map_err(|error| failure(error, &reach.host))?;
+            .map_err(|error| transport_error(error, &allowed.host))?;
         let next = next_hop(&response, &url);
         let Some(next) = next.filter(|_| max_redirects > 0) else {
-            return read(response, shown, max_response, &reach.host, &placeholders).await;
+            return read(response, shown, max_response, &allowed.host, &placeholders).await;
         };
         if redirects == max_redirects {
-            return Err(HttpFailure::new(
+            return Err(HttpError::new(
                 ErrorCode::Unavailable,
-                format!("{} redirects more than {max_redirects} times", reach.host),
+                format!("{} redirects more than {max_redirects} times", allowed.host),
             ));
         }
         redirects += 1;
-        // As browsers do: what was posted is not posted again elsewhere.
+        // As browsers do: a body is not posted again elsewhere.
         if matches!(response.status().as_u16(), 301..=303) && method != Method::HEAD {
             method = Method::GET;
             body.clear();
             headers.retain(|name, _| !name.to_ascii_lowercase().starts_with("content-"));
         }
         if next.origin() != url.origin() {
-            headers.retain(|name, value| !is_credential(name) && !Placeholders::stands_in(value));
+            headers.retain(|name, value| !is_credential(name) && !Placeholders::occurs_in(value));
         }
-        shown = placeholders.take_out_of_text(next.to_string());
+        shown = placeholders.redact_text(next.to_string());
         url = next;
     }
 }
 
-/// The address, its secrets filled in.
-fn parse(text: &str, bounds: &Bounds, placeholders: &Placeholders<'_>) -> Result<Url, HttpFailure> {
+/// Parses the address and inserts its secrets.
+fn parse(text: &str, bounds: &Bounds, placeholders: &Placeholders<'_>) -> Result<Url, HttpError> {
     let invalid = |what: &dyn std::fmt::Display| {
-        HttpFailure::new(
+        HttpError::new(
             ErrorCode::InvalidInput,
             format!("the URL is not one: {what}"),
         )
     };
     let parsed = Url::parse(text).map_err(|error| invalid(&error))?;
-    if !Placeholders::stands_in(text) {
+    if !Placeholders::occurs_in(text) {
         return Ok(parsed);
     }
-    // Filled in as text, so that a secret could change what the text means: the host has to stay.
-    let reach = Reach::of(&parsed, bounds)?;
-    let filled = placeholders.fill(text, &reach.host, reach.is_safe())?;
+    // Inserted as text, so that a secret could change what the text means: the host has to stay.
+    let allowed = AllowedHost::of(&parsed, bounds)?;
+    let filled = placeholders.fill(text, &allowed.host, allowed.is_protected())?;
     let filled = Url::parse(&filled).map_err(|error| invalid(&error))?;
     if filled.origin() != parsed.origin() {
         return Err(invalid(&"a secret in it would change its host"));
@@ -129,16 +130,16 @@ fn parse(text: &str, bounds: &Bounds, placeholders: &Placeholders<'_>) -> Result
 }
 
 /// A host that the role may reach.
-struct Reach {
+struct AllowedHost {
     host: String,
     is_private: bool,
     is_encrypted: bool,
 }
 
-impl Reach {
-    fn of(url: &Url, bounds: &Bounds) -> Result<Self, HttpFailure> {
+impl AllowedHost {
+    fn of(url: &Url, bounds: &Bounds) -> Result<Self, HttpError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(HttpFailure::new(
+            return Err(HttpError::new(
                 ErrorCode::InvalidInput,
                 format!(
                     "the scheme `{}` is not allowed: use http or https",
@@ -154,9 +155,9 @@ impl Reach {
         if !bounds
             .hosts
             .iter()
-            .any(|pattern| covers_host(pattern, &host))
+            .any(|pattern| matches_host(pattern, &host))
         {
-            return Err(HttpFailure::new(
+            return Err(HttpError::new(
                 ErrorCode::Forbidden,
                 format!(
                     "HTTP request to {host} is not allowed; add \"{host}\" to `hosts` of this role in exomonad.toml"
@@ -174,9 +175,9 @@ impl Reach {
             || bounds
                 .private_hosts
                 .iter()
-                .any(|pattern| covers_host(pattern, &host));
+                .any(|pattern| matches_host(pattern, &host));
         if literal.is_some_and(|address| !is_public(address)) && !is_private {
-            return Err(private(&host));
+            return Err(private_address(&host));
         }
         Ok(Self {
             is_private,
@@ -185,14 +186,14 @@ impl Reach {
         })
     }
 
-    /// Whether a secret may go there: encrypted, or within networks that the operator named.
-    fn is_safe(&self) -> bool {
+    /// True if a secret may go there: encrypted, or within networks that the operator named.
+    fn is_protected(&self) -> bool {
         self.is_encrypted || self.is_private
     }
 }
 
-fn private(host: &str) -> HttpFailure {
-    HttpFailure::new(
+fn private_address(host: &str) -> HttpError {
+    HttpError::new(
         ErrorCode::Forbidden,
         format!(
             "{host} is no public address; if it is meant, add \"{host}\" to `private_hosts` of this role in exomonad.toml"
@@ -206,23 +207,23 @@ fn compose(
     url: &Url,
     headers: &BTreeMap<String, String>,
     body: &[u8],
-    reach: &Reach,
+    allowed: &AllowedHost,
     placeholders: &Placeholders<'_>,
-) -> Result<RequestBuilder, HttpFailure> {
+) -> Result<RequestBuilder, HttpError> {
     let mut request = client.request(method.clone(), url.clone());
     for (name, value) in headers {
-        if is_the_hosts_own(name) {
-            return Err(HttpFailure::new(
+        if is_reserved_header(name) {
+            return Err(HttpError::new(
                 ErrorCode::InvalidInput,
                 format!("the header `{name}` is set by the host: leave it out"),
             ));
         }
-        let value = placeholders.fill(value, &reach.host, reach.is_safe())?;
+        let value = placeholders.fill(value, &allowed.host, allowed.is_protected())?;
         let parsed = header::HeaderName::from_bytes(name.as_bytes())
             .ok()
             .zip(header::HeaderValue::from_str(&value).ok());
         let Some((name, mut value)) = parsed else {
-            return Err(HttpFailure::new(
+            return Err(HttpError::new(
                 ErrorCode::InvalidInput,
                 format!(
                     "the header `{}` has a name or a value that cannot be sent",
@@ -239,7 +240,7 @@ fn compose(
     // Bytes that are no text are sent as they are.
     let filled = match std::str::from_utf8(body) {
         Ok(text) => placeholders
-            .fill(text, &reach.host, reach.is_safe())?
+            .fill(text, &allowed.host, allowed.is_protected())?
             .into_owned()
             .into_bytes(),
         Err(_) => body.to_vec(),
@@ -247,7 +248,7 @@ fn compose(
     Ok(request.body(filled))
 }
 
-/// Where a response sends its reader.
+/// The target of a redirect; `None` for any other response.
 fn next_hop(response: &Response, url: &Url) -> Option<Url> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -256,9 +257,9 @@ fn next_hop(response: &Response, url: &Url) -> Option<Url> {
     url.join(location.to_str().ok()?).ok()
 }
 
-/// Whether a header says where a message goes or where it ends: of one that a guest chose, the next request
+/// True for headers that route or frame a message. With one that a guest chose, the next request
 /// on the same connection could be taken for a part.
-fn is_the_hosts_own(header: &str) -> bool {
+fn is_reserved_header(header: &str) -> bool {
     let header = header.to_ascii_lowercase();
     header.starts_with("proxy-")
         || [
@@ -275,14 +276,14 @@ fn is_the_hosts_own(header: &str) -> bool {
         .contains(&header.as_str())
 }
 
-/// Whether a header asks for the answer in another form than as it is.
-fn hides(header: &str) -> bool {
+/// True for headers that ask for the body in another form than as it is, in which a secret would not be found.
+fn alters_body(header: &str) -> bool {
     ["accept-encoding", "range", "if-range"]
         .iter()
         .any(|name| header.eq_ignore_ascii_case(name))
 }
 
-/// Whether a header is for the server it was sent to alone.
+/// True for headers that are for the first server alone.
 fn is_credential(header: &str) -> bool {
     ["authorization", "cookie"]
         .iter()
@@ -295,11 +296,11 @@ async fn read(
     limit: u64,
     host: &str,
     placeholders: &Placeholders<'_>,
-) -> Result<Incoming, HttpFailure> {
+) -> Result<IncomingResponse, HttpError> {
     let mut headers = BTreeMap::<String, String>::new();
     for (name, value) in response.headers() {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let value = placeholders.take_out_of_text(value);
+        let value = placeholders.redact_text(value);
         headers
             .entry(name.as_str().to_owned())
             .and_modify(|known| {
@@ -315,7 +316,7 @@ async fn read(
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| failure(error, host))?
+        .map_err(|error| transport_error(error, host))?
     {
         let room = whole - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -325,22 +326,22 @@ async fn read(
             break;
         }
     }
-    Ok(Incoming {
+    Ok(IncomingResponse {
         status,
         url,
         headers,
-        body: placeholders.take_out(body, limit),
+        body: placeholders.redact(body, limit),
         truncated,
     })
 }
 
-/// What reqwest could not do. Of the address only the host is named: the rest may hold secrets.
-fn failure(error: reqwest::Error, host: &str) -> HttpFailure {
+/// An error of reqwest. Of the address only the host is named: the rest may hold secrets.
+fn transport_error(error: reqwest::Error, host: &str) -> HttpError {
     let error = error.without_url();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(next) = cause {
-        if next.is::<PrivateOnly>() {
-            return private(host);
+        if next.is::<PrivateAddressError>() {
+            return private_address(host);
         }
         cause = next.source();
     }
@@ -351,7 +352,7 @@ fn failure(error: reqwest::Error, host: &str) -> HttpFailure {
     } else {
         ErrorCode::Unavailable
     };
-    HttpFailure::new(
+    HttpError::new(
         code,
         format!("HTTP request to {host} failed: {}", chain(&error)),
     )

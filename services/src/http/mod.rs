@@ -1,24 +1,23 @@
-//! The HTTP service: requests of guests, to the hosts that their role is granted.
+//! The HTTP service: sends guests' requests to the hosts that their role is granted.
 //!
-//! Between a guest's request and the first byte on the wire stand
+//! Checks between a guest's request and the first byte on the wire:
 //!
 //! 1. the role's list of hosts, held against the URL's host, and again at each redirect, which is
 //!    followed by hand;
 //! 2. the address that the name has at that moment: loopback, private and other addresses that are not
 //!    on the public internet are refused unless the role is granted them by name (`private_hosts`). The
-//!    name is resolved once, and what was checked is what is connected to;
+//!    name is resolved once, and the connection goes to the address that was checked;
 //! 3. secrets: `{{secret:NAME}}` is filled in here, only for a role that is granted the secret, only
-//!    towards the hosts the secret is for, only over TLS (or to a granted private host). Whatever
-//!    comes back is searched for the secret's text, so that a server that repeats it tells the guest
-//!    nothing.
+//!    towards the hosts the secret is for, only over TLS (or to a granted private host). The
+//!    response is searched for the secret's text, so that a server that repeats it reveals nothing.
 //!
 //! The environment's proxies are not used: a proxy would resolve names by itself.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `config` | what can be set |
-//! | `address` | which addresses are public; resolving names |
-//! | `placeholder` | secrets, filled in and taken out |
+//! | `config` | configuration |
+//! | `address` | public addresses; name resolution |
+//! | `placeholder` | secrets, inserted and redacted |
 //! | `exchange` | one request with its redirects |
 
 mod address;
@@ -31,10 +30,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use exomonad_core::{Bounds, CallContext, HttpService};
 use exomonad_schema::effects::http::{HttpMethod, HttpRequest, HttpResponse};
-use exomonad_schema::{
-    Base64, Bounds, CallContext, EffectError, EffectKind, ErrorCode, HttpService,
-};
+use exomonad_schema::{Base64, EffectError, EffectKind, ErrorCode};
 use reqwest::{Client, Method};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -42,7 +40,7 @@ use tracing::{Instrument, Span};
 pub use address::is_public;
 pub use config::{HttpConfig, HttpConfigError, HttpSecret};
 
-use crate::span;
+use exomonad_core::span;
 
 /// Sends guests' requests. Cheap to share behind an `Arc`; connections are kept and shared.
 #[derive(Debug)]
@@ -54,9 +52,9 @@ pub struct Http {
     any: Client,
 }
 
-/// A request as the service takes it.
+/// A request to send.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct OutgoingRequest {
     /// The method.
     pub method: Method,
     /// The address.
@@ -65,17 +63,17 @@ pub struct Outgoing {
     pub headers: BTreeMap<String, String>,
     /// The body, empty for none.
     pub body: Vec<u8>,
-    /// Redirects to follow.
+    /// Number of redirects to follow.
     pub max_redirects: u64,
-    /// How long it may take, the reading of the body included; at most what is configured.
+    /// Time limit, the reading of the body included; at most the configured one.
     pub time_limit: Option<Duration>,
     /// Bytes of the response's body to keep.
     pub max_response: u64,
 }
 
-/// A response as the service gives it.
+/// A response, its secrets redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
+pub struct IncomingResponse {
     /// The status code.
     pub status: u16,
     /// The address that answered.
@@ -84,21 +82,21 @@ pub struct Incoming {
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: Vec<u8>,
-    /// Whether the body was cut off at the limit.
+    /// True if the body was cut off at the limit.
     pub truncated: bool,
 }
 
-/// Why a request got no response.
+/// An error in place of a response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct HttpFailure {
+pub struct HttpError {
     /// The contract's code for it.
     pub code: ErrorCode,
-    /// What was tried, what went wrong and what to do; of the address it names the host alone.
+    /// The message for the guest; of the address it names the host alone.
     pub message: String,
 }
 
-impl HttpFailure {
+impl HttpError {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -111,11 +109,11 @@ impl Http {
     /// Prepares the service. Nothing is sent yet.
     ///
     /// # Errors
-    /// When a setting makes no sense, or TLS cannot be set up.
+    /// When a setting is invalid, or TLS cannot be set up.
     pub fn new(config: HttpConfig) -> Result<Self, HttpConfigError> {
         config.check()?;
         Ok(Self {
-            public: exchange::client(&config, Some(address::PublicOnly))?,
+            public: exchange::client(&config, Some(address::PublicResolver))?,
             any: exchange::client(&config, None)?,
             config,
         })
@@ -129,17 +127,17 @@ impl Http {
         &self,
         bounds: &Bounds,
         traceparent: Option<&str>,
-        mut request: Outgoing,
-    ) -> Result<Incoming, HttpFailure> {
+        mut request: OutgoingRequest,
+    ) -> Result<IncomingResponse, HttpError> {
         let limit = self.config.time_limit;
         let limit = request.time_limit.map_or(limit, |own| own.min(limit));
         let host = host_of(&request.url);
         let span = client_span(&request.method, &host);
-        let sets_its_own = request
+        let has_own_trace = request
             .headers
             .keys()
             .any(|name| name.eq_ignore_ascii_case("traceparent"));
-        if !sets_its_own {
+        if !has_own_trace {
             let mut set =
                 |name: &str, value: String| request.headers.insert(name.to_owned(), value);
             if let Some(traceparent) = traceparent {
@@ -152,7 +150,7 @@ impl Http {
         let exchange = exchange::run(self, bounds, request).instrument(span.clone());
         let result = match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(HttpFailure::new(
+            Err(_) => Err(HttpError::new(
                 ErrorCode::Timeout,
                 format!("HTTP request to {host}: no whole answer within {limit:?}"),
             )),
@@ -164,7 +162,7 @@ impl Http {
                     span::failed(&span, &incoming.status.to_string());
                 }
             }
-            Err(failure) => span::failed(&span, failure.code.name()),
+            Err(error) => span::failed(&span, error.code.name()),
         }
         result
     }
@@ -178,7 +176,7 @@ pub fn client() -> Result<Client, HttpConfigError> {
     exchange::client(&HttpConfig::default(), None)
 }
 
-/// What a trace shows of a request. Of the address that is the host alone: the rest may hold secrets.
+/// The trace span of a request. Of the address it has the host alone: the rest may hold secrets.
 fn client_span(method: &Method, host: &str) -> Span {
     let is_known = [
         Method::GET,
@@ -229,7 +227,7 @@ impl HttpService for Http {
             (None, Some(bytes)) => bytes.0,
             (None, None) => Vec::new(),
         };
-        let outgoing = Outgoing {
+        let outgoing = OutgoingRequest {
             method: match request.method {
                 HttpMethod::Get => Method::GET,
                 HttpMethod::Head => Method::HEAD,
@@ -251,7 +249,7 @@ impl HttpService for Http {
         let incoming = self
             .send(&call.bounds, call.traceparent.as_deref(), outgoing)
             .await
-            .map_err(|failure| EffectError::new(failure.code, failure.message))?;
+            .map_err(|error| EffectError::new(error.code, error.message))?;
         let (body, body_bytes) = Base64::lossy_text(&incoming.body);
         Ok(HttpResponse {
             status: incoming.status,

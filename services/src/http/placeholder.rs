@@ -1,17 +1,18 @@
-//! Secrets: filled in on the way out, taken out on the way back.
+//! Secrets: inserted in requests, redacted in responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 
-use super::{HttpFailure, HttpSecret};
-use exomonad_schema::names::covers_host;
+use super::{HttpError, HttpSecret};
+use exomonad_core::patterns::matches_host;
 
 const BEGIN: &str = "{{secret:";
 const END: &str = "}}";
 
-/// The secrets of one request, as far as its role may use them.
+/// The secrets that the role of a request may use.
 pub(super) struct Placeholders<'a> {
     secrets: &'a BTreeMap<String, HttpSecret>,
     bounds: &'a Bounds,
@@ -22,12 +23,12 @@ impl<'a> Placeholders<'a> {
         Self { secrets, bounds }
     }
 
-    /// Whether a text asks for a secret.
-    pub fn stands_in(text: &str) -> bool {
+    /// True if a text asks for a secret.
+    pub fn occurs_in(text: &str) -> bool {
         text.contains(BEGIN)
     }
 
-    /// The text with its secrets, for this host.
+    /// Replaces placeholders by their secrets, for this host.
     ///
     /// # Errors
     /// If a secret is not granted, is not for this host, or would be sent in the open.
@@ -35,31 +36,31 @@ impl<'a> Placeholders<'a> {
         &self,
         text: &'t str,
         host: &str,
-        is_safe: bool,
-    ) -> Result<Cow<'t, str>, HttpFailure> {
-        if !Self::stands_in(text) {
+        is_protected: bool,
+    ) -> Result<Cow<'t, str>, HttpError> {
+        if !Self::occurs_in(text) {
             return Ok(Cow::Borrowed(text));
         }
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once(BEGIN) {
             let Some((name, after)) = after.split_once(END) else {
-                return Err(HttpFailure::new(
+                return Err(HttpError::new(
                     ErrorCode::InvalidInput,
                     format!("`{BEGIN}` without `{END}` after the secret's name"),
                 ));
             };
             filled.push_str(before);
-            filled.push_str(self.value(name, host, is_safe)?);
+            filled.push_str(self.value(name, host, is_protected)?);
             rest = after;
         }
         filled.push_str(rest);
         Ok(Cow::Owned(filled))
     }
 
-    fn value(&self, name: &str, host: &str, is_safe: bool) -> Result<&'a str, HttpFailure> {
-        let forbidden = |what: String| HttpFailure::new(ErrorCode::Forbidden, what);
-        // A secret that does not exist is told like one that is not granted.
+    fn value(&self, name: &str, host: &str, is_protected: bool) -> Result<&'a str, HttpError> {
+        let forbidden = |what: String| HttpError::new(ErrorCode::Forbidden, what);
+        // A secret that does not exist gives the same error as one that is not granted.
         let granted = self.bounds.secrets.iter().any(|granted| granted == name);
         let Some(secret) = self.secrets.get(name).filter(|_| granted) else {
             return Err(forbidden(format!(
@@ -70,13 +71,13 @@ impl<'a> Placeholders<'a> {
         if !secret
             .hosts
             .iter()
-            .any(|pattern| covers_host(pattern, host))
+            .any(|pattern| matches_host(pattern, host))
         {
             return Err(forbidden(format!(
                 "the secret `{name}` is not for {host}; `secret.{name}.hosts` in exomonad.toml lists what it is for"
             )));
         }
-        if !is_safe {
+        if !is_protected {
             return Err(forbidden(format!(
                 "the secret `{name}` would go to {host} in the open: use https"
             )));
@@ -84,8 +85,8 @@ impl<'a> Placeholders<'a> {
         Ok(secret.value.expose())
     }
 
-    /// The text without the secrets that the role may use, each replaced by its placeholder.
-    pub fn take_out_of_text(&self, text: String) -> String {
+    /// Replaces the secrets that the role may use by their placeholders.
+    pub fn redact_text(&self, text: String) -> String {
         self.by_length()
             .into_iter()
             .fold(text, |text, (name, value)| {
@@ -97,7 +98,7 @@ impl<'a> Placeholders<'a> {
             })
     }
 
-    /// How many bytes beyond a limit have to be read to know whether a secret lies across it.
+    /// Bytes beyond a limit that have to be read to find a secret that lies across it.
     pub fn overhang(&self) -> usize {
         self.granted()
             .map(|(_, value)| value.len() - 1)
@@ -105,9 +106,9 @@ impl<'a> Placeholders<'a> {
             .unwrap_or(0)
     }
 
-    /// The first `limit` bytes without secrets, each replaced by its placeholder. One that lies across the
-    /// limit is left out as a whole: half of it would tell the guest that half.
-    pub fn take_out(&self, mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
+    /// The first `limit` bytes, secrets replaced by their placeholders. One that lies across the
+    /// limit is left out as a whole: half of it would reveal that half.
+    pub fn redact(&self, mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
         let end = bytes.len().min(limit);
         let secrets = self.by_length();
         if secrets.is_empty() {
@@ -136,7 +137,7 @@ impl<'a> Placeholders<'a> {
         kept
     }
 
-    /// The longest first: one may begin with another.
+    /// Secrets, the longest first: one may begin with another.
     fn by_length(&self) -> Vec<(&'a str, &'a str)> {
         let mut secrets: Vec<_> = self.granted().collect();
         secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
@@ -155,7 +156,7 @@ impl<'a> Placeholders<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use exomonad_schema::Secret;
+    use exomonad_core::Secret;
 
     fn secrets() -> BTreeMap<String, HttpSecret> {
         let secret = |value: &str, host: &str| HttpSecret {
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_where_it_is_for_and_nowhere_else() {
+    fn a_secret_is_inserted_for_its_own_hosts_only() {
         let (secrets, bounds) = (
             secrets(),
             Bounds {
@@ -182,7 +183,7 @@ mod tests {
             placeholders
                 .fill(text, host, safe)
                 .map(Cow::into_owned)
-                .map_err(|failure| (failure.code, failure.message))
+                .map_err(|error| (error.code, error.message))
         };
         let text = "Bearer {{secret:API}} and {{secret:API}}.";
         assert_eq!(
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_a_secret_has_it_taken_out() {
+    fn a_repeated_secret_is_redacted() {
         let (secrets, bounds) = (
             secrets(),
             Bounds {
@@ -224,19 +225,19 @@ mod tests {
         let placeholders = Placeholders::new(&secrets, &bounds);
         let body = b"hunter2\xffhunter2hunter swordfish";
         assert_eq!(
-            placeholders.take_out(body.to_vec(), 1000),
+            placeholders.redact(body.to_vec(), 1000),
             b"{{secret:API}}\xff{{secret:API}}hunter swordfish"
         );
         assert_eq!(placeholders.overhang(), 6);
         // However the limit is chosen, no part of the secret is seen.
         for limit in 0..body.len() {
-            let kept = placeholders.take_out(body[..(limit + 6).min(body.len())].to_vec(), limit);
+            let kept = placeholders.redact(body[..(limit + 6).min(body.len())].to_vec(), limit);
             let kept = String::from_utf8_lossy(&kept).replace("{{secret:API}}", "");
             let end = kept.trim_end_matches("hunter swordfish");
             assert!(!end.contains("hun") || limit > 15, "{limit}: {kept}");
         }
         assert_eq!(
-            placeholders.take_out_of_text("x=hunter2".to_owned()),
+            placeholders.redact_text("x=hunter2".to_owned()),
             "x={{secret:API}}"
         );
     }

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use exomonad_schema::{Bounds, ErrorCode};
+use exomonad_core::Bounds;
+use exomonad_schema::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
-/// A server that notes what it is sent and answers each request with the next of these texts, the last
-/// one for ever. `PORT` in them is its own port.
+/// A server that records its requests and answers each with the next of these texts, the last one for
+/// ever. `PORT` in them is its own port.
 struct Server {
     port: u16,
     seen: Arc<Mutex<Vec<String>>>,
@@ -85,8 +86,8 @@ fn hosts(hosts: &[&str]) -> Bounds {
     }
 }
 
-fn get(url: impl Into<String>) -> Outgoing {
-    Outgoing {
+fn get(url: impl Into<String>) -> OutgoingRequest {
+    OutgoingRequest {
         method: Method::GET,
         url: url.into(),
         headers: BTreeMap::new(),
@@ -97,13 +98,13 @@ fn get(url: impl Into<String>) -> Outgoing {
     }
 }
 
-async fn code(bounds: &Bounds, request: Outgoing) -> (ErrorCode, String) {
-    let failure = http(&[]).send(bounds, None, request).await.unwrap_err();
-    (failure.code, failure.message)
+async fn code(bounds: &Bounds, request: OutgoingRequest) -> (ErrorCode, String) {
+    let error = http(&[]).send(bounds, None, request).await.unwrap_err();
+    (error.code, error.message)
 }
 
 #[tokio::test]
-async fn a_granted_host_answers_and_the_trace_goes_with_the_request() {
+async fn a_granted_host_is_reached_and_gets_the_trace_context() {
     let server = Server::answering(&[OK]).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let bounds = hosts(&["127.0.0.1"]);
@@ -119,7 +120,7 @@ async fn a_granted_host_answers_and_the_trace_goes_with_the_request() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_what_is_not_granted() {
+async fn nothing_is_sent_to_hosts_that_are_not_granted() {
     let server = Server::answering(&[OK]).await;
     for (granted, host, says) in [
         (&["example.com"][..], "127.0.0.1", "`hosts`"),
@@ -156,7 +157,7 @@ async fn nothing_is_sent_to_what_is_not_granted() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere_that_is_not_granted() {
+async fn a_redirect_to_a_host_that_is_not_granted_is_refused() {
     let redirect = "HTTP/1.1 302 Found\r\nlocation: http://localhost:PORT/next\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let server = Server::answering(&[redirect, OK]).await;
     let (code, message) = code(&hosts(&["127.0.0.1"]), get(server.url("127.0.0.1"))).await;
@@ -199,7 +200,7 @@ async fn a_redirect_leads_nowhere_that_is_not_granted() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_as_often_as_the_request_says() {
+async fn redirects_are_followed_up_to_the_requested_number() {
     let redirect =
         "HTTP/1.1 307 Again\r\nlocation: /path\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let server = Server::answering(&[redirect]).await;
@@ -215,7 +216,7 @@ async fn redirects_are_followed_as_often_as_the_request_says() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_a_secret_tells_the_guest_nothing() {
+async fn a_secret_that_the_server_repeats_does_not_reach_the_guest() {
     let echo = "HTTP/1.1 200 OK\r\nx-echo: got hunter2\r\nconnection: close\r\n\r\nyou said hunter2, hunter2";
     let server = Server::answering(&[echo]).await;
     let http = http(&[("KEY", "hunter2", "127.0.0.1")]);
@@ -242,7 +243,7 @@ async fn a_server_that_repeats_a_secret_tells_the_guest_nothing() {
 }
 
 #[tokio::test]
-async fn a_guest_does_not_say_where_a_message_goes_or_ends() {
+async fn routing_and_framing_headers_of_a_guest_are_refused() {
     let server = Server::answering(&[OK]).await;
     for name in [
         "Host",
@@ -261,7 +262,7 @@ async fn a_guest_does_not_say_where_a_message_goes_or_ends() {
 }
 
 #[tokio::test]
-async fn a_secret_with_blanks_in_an_address_is_not_told_encoded() {
+async fn a_secret_in_an_address_does_not_come_back_encoded() {
     let server = Server::answering(&[OK]).await;
     let http = http(&[("KEY", "correct horse", "127.0.0.1")]);
     let mut bounds = hosts(&["127.0.0.1"]);
@@ -285,7 +286,7 @@ async fn a_secret_with_blanks_in_an_address_is_not_told_encoded() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_has_its_code_and_names_the_host_alone() {
+async fn errors_have_codes_and_name_only_the_host() {
     let bounds = hosts(&["127.0.0.1", "nowhere.invalid"]);
     let silent = Server::answering(&["nothing"]).await;
     let cut_off = Server::answering(&["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"]).await;

@@ -1,4 +1,4 @@
-//! Where the file is, and how much may be in it.
+//! Location and quotas of the key-value store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::KvOpenError;
 /// while it is open, `-wal` and `-shm`; all three belong together.
 pub const FILE_NAME: &str = "state.sqlite3";
 
-/// What can be set about the key-value service.
+/// Configuration of the key-value service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KvConfig {
-    /// The state folder. It is made by the first write.
+    /// The state folder. The first write creates it.
     pub dir: PathBuf,
-    /// How long one value's JSON may be, in bytes.
+    /// Longest JSON of one value, in bytes.
     pub max_value_bytes: u64,
-    /// How many keys one role may have.
+    /// Number of keys one role may have.
     pub max_keys_per_role: u64,
-    /// How many bytes of keys and values one role may have.
+    /// Bytes of keys and values one role may have.
     pub max_bytes_per_role: u64,
-    /// How many connections, and so threads, work at once.
+    /// Number of connections, and so threads, that work at once.
     pub max_connections: usize,
-    /// How long to wait for another process that is writing to the file.
+    /// Time to wait for another process that is writing to the file.
     pub busy_timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Opening the file.
+//! Opens the file.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,10 +10,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::error::StoreError;
 use super::{KvConfig, KvOpenError, migrations};
 
-/// Looks at the file, when there is one, and brings its tables up to date.
+/// Checks the file, when there is one, and migrates its tables.
 ///
 /// # Errors
-/// When a person has to look at it.
+/// When it needs an operator.
 pub(super) fn inspect(config: &KvConfig) -> Result<(), KvOpenError> {
     let opened = open_existing(config).and_then(|connection| match connection {
         // The root pages of all tables are read by this.
@@ -24,7 +24,7 @@ pub(super) fn inspect(config: &KvConfig) -> Result<(), KvOpenError> {
     });
     match opened {
         Ok(()) => Ok(()),
-        Err(error) if error.needs_a_person() => Err(KvOpenError::Unusable {
+        Err(error) if error.needs_operator() => Err(KvOpenError::Unusable {
             file: config.file(),
             reason: error,
         }),
@@ -53,7 +53,7 @@ pub(super) fn open_existing(config: &KvConfig) -> Result<Option<Connection>, Sto
 pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
     DirBuilder::new()
         .recursive(true)
-        // What roles keep is nobody's business but the host's.
+        // Roles' values are private to the host.
         .mode(0o700)
         .create(&config.dir)
         .map_err(StoreError::Folder)?;
@@ -64,7 +64,7 @@ fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, S
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let mut connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(config.busy_timeout)?;
-    keep_a_log(&connection, config.busy_timeout)?;
+    enable_wal(&connection, config.busy_timeout)?;
     // Sync at every commit. NORMAL would be faster and could lose the last
     // answered writes in a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -79,11 +79,11 @@ fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, S
 /// Sets the file to write-ahead logging: readers do not wait for the writer,
 /// nor it for them.
 ///
-/// A new file is changed to it once, and whoever comes to that while another
-/// process does it gets SQLITE_BUSY at once: SQLite does not wait there, since
-/// two that both hold a read lock would wait for each other. Here it is held
-/// no more, so trying again ends.
-fn keep_a_log(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+/// A new file is changed to it once, and a process that tries while another
+/// does it gets SQLITE_BUSY at once: SQLite does not wait there, since two that
+/// both hold a read lock would wait for each other. None is held here, so trying
+/// again succeeds.
+fn enable_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     const PAUSE: Duration = Duration::from_millis(2);
     let begun = Instant::now();
     loop {

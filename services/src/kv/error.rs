@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is told.
+//! Errors of the key-value service.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use rusqlite::ErrorCode as SqliteCode;
 
-/// Why the key-value service cannot be set up.
+/// An error in setting the key-value service up.
 #[derive(Debug, thiserror::Error)]
 pub enum KvOpenError {
     /// A limit that would let nothing through.
@@ -14,7 +14,7 @@ pub enum KvOpenError {
         "the key-value service's `{0}` is zero, which lets nothing be kept; set it to 1 or more"
     )]
     Zero(&'static str),
-    /// The file is there, and starting anew would lose what is in it.
+    /// The file cannot be used, and starting with a new one would lose its data.
     #[error(
         "the key-value store {file} cannot be used: {reason}; restore it from a backup, or move it \
          and its `-wal` and `-shm` files away to begin with an empty one (exomonad deletes nothing)",
@@ -23,12 +23,12 @@ pub enum KvOpenError {
     Unusable {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Its cause.
         reason: StoreError,
     },
 }
 
-/// What went wrong while working with the file.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite could not do it.
@@ -45,7 +45,7 @@ pub enum StoreError {
         /// The newest version this host knows.
         known: usize,
     },
-    /// What stands under a key is not JSON: not written by exomonad.
+    /// The value under a key is not JSON: not written by exomonad.
     #[error("the value under {key:?} of role {role} is not JSON")]
     NotJson {
         /// The role.
@@ -53,16 +53,16 @@ pub enum StoreError {
         /// The key.
         key: String,
     },
-    /// A role has used up what it may.
+    /// A role's quota would be exceeded.
     #[error(
         "{what} would be {would_be}, and the limit is {limit} (`{name}` of the host's key-value store)"
     )]
     Quota {
-        /// What is counted.
+        /// The quantity.
         what: &'static str,
-        /// What it would come to.
+        /// Its amount after the write.
         would_be: u64,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
         /// The limit's name.
         name: &'static str,
@@ -70,13 +70,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the host is at fault, rather than the request.
-    pub(super) fn is_of_the_host(&self) -> bool {
+    /// True if the host is at fault, rather than the request.
+    pub(super) fn is_host_fault(&self) -> bool {
         !matches!(self, Self::Quota { .. })
     }
 
-    /// Whether it stays wrong until someone does something about the file.
-    pub(super) fn needs_a_person(&self) -> bool {
+    /// True if it stays wrong until someone does something about the file.
+    pub(super) fn needs_operator(&self) -> bool {
         match self {
             Self::TooNew { .. } | Self::NotJson { .. } => true,
             Self::Sqlite(error) => matches!(
@@ -87,7 +87,7 @@ impl StoreError {
         }
     }
 
-    /// As the guest is told: without the host's paths, which the log has.
+    /// The guest's error: without the host's paths, which the log has.
     pub(super) fn into_effect_error(self, kind: EffectKind) -> EffectError {
         if let Self::Quota { .. } = self {
             return EffectError::new(

@@ -1,4 +1,4 @@
-//! The file's tables, version by version.
+//! Migrations of the file's tables.
 //!
 //! The version is SQLite's `user_version`: the number of entries of
 //! [`MIGRATIONS`] that have been applied. An entry that has been released is
@@ -8,9 +8,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
 
-/// Keys are blobs, so that they order by their bytes and may hold NUL.
+/// The migrations. Keys are blobs, so that they order by their bytes and may hold NUL.
 ///
-/// `usage` has what a role's entries add up to, so that a quota is checked by
+/// `usage` has the sums of a role's entries, so that a quota is checked by
 /// reading one row; [`store`](super::store) writes both in one transaction.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE entry (
@@ -26,13 +26,13 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
-/// Brings the file to the newest version, all of the way or not at all.
+/// Migrates the file to the newest version in one transaction.
 pub(super) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
     if version(connection)? == MIGRATIONS.len() {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster while this one waited for the lock.
+    // Another process may have done it while this one waited for the lock.
     let applied = version(&transaction)?;
     let missing = MIGRATIONS.get(applied..).ok_or(StoreError::TooNew {
         found: applied,

@@ -1,31 +1,31 @@
-//! The key-value service: JSON values under keys, separately for each role.
+//! The key-value service: stores JSON values under keys, separately for each role.
 //!
 //! One SQLite file, `state.sqlite3`, in the state folder. It is made by the
 //! first write; until then every key is absent.
 //!
-//! **What an answer promises.** When a write has been answered it is on disk:
+//! **Durability.** When a write has been answered it is on disk:
 //! the file is in WAL mode with `synchronous=FULL`, so each commit is synced and
 //! survives a killed host as well as a power cut. A write that fails changes
 //! nothing. A call dropped while its write is under way may or may not have
 //! written, but never half.
 //!
-//! **Where the work happens.** On blocking threads, over a few connections kept
+//! **Threads.** The work is done on blocking threads, over a few connections kept
 //! open; reads go on while one write is under way. Other processes may use the
 //! file at the same time.
 //!
-//! **When something is wrong with the file** (disk full, read-only, damaged) the
+//! **Faults.** When something is wrong with the file (disk full, read-only, damaged) the
 //! effect is `unavailable`, the host's log says which file and why, the
-//! connection is given up and the next effect tries anew. Nothing is ever
-//! deleted or rebuilt by itself.
+//! connection is closed and the next effect opens another. Nothing is ever
+//! deleted or rebuilt automatically.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `config` | where the file is, and quotas |
+//! | `config` | location and quotas |
 //! | `pool` | connections and threads |
 //! | `connection` | opening the file |
 //! | `migrations` | its tables, version by version |
-//! | `store` | what is asked of it |
-//! | `error` | what can go wrong, and how it is told |
+//! | `store` | queries and changes |
+//! | `error` | errors |
 
 mod config;
 mod connection;
@@ -34,9 +34,10 @@ mod migrations;
 mod pool;
 mod store;
 
+use exomonad_core::{CallContext, KvService};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvEntry, KvGet, KvKeys, KvList, KvSet};
-use exomonad_schema::{CallContext, EffectError, EffectKind, KvService};
+use exomonad_schema::{EffectError, EffectKind};
 
 pub use config::{FILE_NAME, KvConfig};
 pub use error::{KvOpenError, StoreError};
@@ -50,15 +51,14 @@ pub struct Kv {
 }
 
 impl Kv {
-    /// Prepares the service, and looks at the file when there is one. Blocks
-    /// for as long as that takes, which is milliseconds.
+    /// Prepares the service, and checks the file when there is one. Blocks
+    /// for some milliseconds.
     ///
-    /// A file that cannot be opened for a passing reason, such as a full disk or
-    /// missing permissions, is no obstacle: effects are `unavailable` until it
-    /// can be.
+    /// A file that cannot be opened for now, because of a full disk or missing
+    /// permissions, is no error here: effects are `unavailable` until it can be.
     ///
     /// # Errors
-    /// When a limit is zero, or the file needs a person to look at it: it is
+    /// When a limit is zero, or the file needs an operator: it is
     /// damaged, no SQLite database, or written by a newer exomonad.
     pub fn open(config: KvConfig) -> Result<Self, KvOpenError> {
         config.check()?;

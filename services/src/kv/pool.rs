@@ -1,4 +1,4 @@
-//! Connections and the threads that use them.
+//! A pool of connections, and the threads that use them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,7 +39,7 @@ impl Pool {
         }
     }
 
-    /// Reads; where there is no file yet, the answer is the empty one.
+    /// Reads; without a file the result is the empty one.
     pub(super) async fn read<T: Default + Send + 'static>(
         &self,
         kind: EffectKind,
@@ -60,14 +60,14 @@ impl Pool {
         .await
     }
 
-    /// Writes: all that `work` does, or nothing.
+    /// Writes in one transaction.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         kind: EffectKind,
         work: impl FnOnce(&Transaction<'_>, &KvConfig) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, EffectError> {
-        let turn = acquire(&self.writer, kind).await?;
-        self.run(kind, Some(turn), |shared| {
+        let writer_permit = acquire(&self.writer, kind).await?;
+        self.run(kind, Some(writer_permit), |shared| {
             let mut connection = match shared.take_idle() {
                 Some(connection) => connection,
                 None => connection::open_or_create(&shared.config)?,
@@ -86,15 +86,15 @@ impl Pool {
     async fn run<T: Send + 'static>(
         &self,
         kind: EffectKind,
-        turn: Option<OwnedSemaphorePermit>,
+        writer_permit: Option<OwnedSemaphorePermit>,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, EffectError> {
         let permit = acquire(&self.connections, kind).await?;
         let shared = self.shared.clone();
         tokio::task::spawn_blocking(move || {
-            let _held = (permit, turn);
+            let _held = (permit, writer_permit);
             work(&shared).map_err(|error| {
-                if error.is_of_the_host() {
+                if error.is_host_fault() {
                     let file = shared.config.file();
                     tracing::error!(%kind, file = %file.display(), %error, "the key-value store failed");
                 }
@@ -116,12 +116,12 @@ impl Shared {
         self.lock_idle().pop()
     }
 
-    /// Keeps a connection, unless what it last did makes it doubtful.
+    /// Returns a connection to the pool, unless its last error makes it doubtful.
     fn give_back<T>(&self, connection: Connection, result: &Result<T, StoreError>) {
         if result
             .as_ref()
             .err()
-            .is_none_or(|error| !error.is_of_the_host())
+            .is_none_or(|error| !error.is_host_fault())
         {
             self.lock_idle().push(connection);
         }

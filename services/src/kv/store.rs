@@ -1,4 +1,4 @@
-//! What is asked of the file.
+//! Queries and changes of the store.
 
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::kv::{KvDeleted, KvEntry, KvKeys};
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::KvConfig;
 use super::error::StoreError;
 
-/// What a role's entries add up to.
+/// Sums over a role's entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Usage {
     keys: u64,
@@ -121,7 +121,7 @@ pub(super) fn list(
             from.as_bytes(),
             end_of_prefix(prefix),
             after.unwrap_or_default().as_bytes(),
-            // One more tells whether there is another page.
+            // One more shows if there is another page.
             limit.saturating_add(1),
         ],
         |row| row.get::<_, Vec<u8>>(0),
@@ -209,7 +209,7 @@ mod tests {
     use crate::kv::migrations;
 
     #[test]
-    fn usage_is_what_the_entries_add_up_to_after_any_change() {
+    fn usage_is_the_sum_of_the_entries_after_any_change() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrations::apply(&mut connection).unwrap();
         let config = KvConfig::in_dir("unused");

@@ -1,4 +1,4 @@
-//! What subscribers receive.
+//! Events, as subscribers receive them.
 
 use std::time::SystemTime;
 
@@ -11,9 +11,9 @@ pub struct Event {
     pub role: RoleName,
     /// The call during which it did.
     pub call_id: CallId,
-    /// What kind of event; text of the guest's, to be escaped where it is shown.
+    /// The event's name; text of the guest's, to be escaped where it is shown.
     pub name: String,
-    /// What is to be known about it.
+    /// The event's data.
     pub payload: RawJson,
     /// When the host received it.
     pub at: SystemTime,

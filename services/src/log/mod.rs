@@ -1,12 +1,12 @@
 //! The log service: lines and events, with the role and the call attached.
 //!
-//! Both are fire and forget. A line is a `tracing` event with the target
+//! Neither waits for anyone. A line is a `tracing` event with the target
 //! [`TARGET`] and the fields `role`, `call_id` and `fields` (the guest's own, as
 //! JSON). An event is such a line too, with `event` and `payload`, and goes to
-//! whoever has [subscribed](Log::subscribe).
+//! everyone who has [subscribed](Log::subscribe).
 //!
-//! What a guest says is untrusted text on its way to a terminal or a file of
-//! lines: see `one_line`.
+//! Text of a guest's is untrusted, on its way to a terminal or a file of lines:
+//! see `one_line`.
 
 mod event;
 mod one_line;
@@ -14,25 +14,26 @@ mod one_line;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use exomonad_core::{CallContext, LogService};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::log::{EmitEvent, Log as Line, LogLevel};
-use exomonad_schema::{CallContext, EffectError, ErrorCode, LogService, RawJson};
+use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use tokio::sync::broadcast;
 
 pub use event::Event;
 
-/// The `tracing` target of everything a guest says, for filters:
+/// The `tracing` target of everything a guest logs, for filters:
 /// `exomonad::guest=debug`.
 pub const TARGET: &str = "exomonad::guest";
 
-/// What can be set about the log service.
+/// Configuration of the log service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// How many events are kept for a subscriber that lags behind; it loses
-    /// older ones and is told how many.
+    /// Number of events kept for a subscriber that lags behind; it loses
+    /// older ones and learns how many.
     pub event_backlog: usize,
-    /// How long an event's payload may be, in bytes of JSON. With the backlog it
-    /// bounds what a subscriber that lags behind can cost.
+    /// Longest payload of an event, in bytes of JSON. With the backlog it bounds
+    /// the memory that a subscriber that lags behind takes.
     pub max_event_bytes: usize,
 }
 
@@ -46,7 +47,7 @@ impl Default for LogConfig {
     }
 }
 
-/// Why the log service cannot be set up.
+/// An error in the log service's configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LogConfigError {
     /// No backlog, or more than there can be.

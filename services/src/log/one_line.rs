@@ -1,4 +1,4 @@
-//! Text of a guest's that stays on its line.
+//! Escapes text of a guest's so that it stays on one line.
 //!
 //! A newline in a message would forge a log line, an escape sequence would
 //! repaint the terminal, a bidirectional override would show a line in another
@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Display, Write};
 
-/// A text with what is not printable escaped: `\n`, `\u{1b}`.
+/// Escapes unprintable characters: `\n`, `\u{1b}`.
 ///
 /// A backslash stays as it is: doubling it would make Windows paths and regular
 /// expressions unreadable, and an escape the guest wrote itself does no harm.
@@ -17,7 +17,7 @@ pub(super) fn text(text: &str) -> impl Display {
     }
 }
 
-/// JSON text that stays JSON: white space between values becomes a blank,
+/// Escapes JSON text so that it stays JSON: white space between values becomes a blank,
 /// unprintable characters in strings become JSON's own escapes.
 pub(super) fn json(json: &str) -> impl Display {
     OneLine {
@@ -72,22 +72,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_forge_a_line_or_paint_the_terminal_is_escaped() {
-        for (said, shown) in [
+    fn characters_that_forge_lines_or_control_terminals_are_escaped() {
+        for (raw, shown) in [
             ("ok\nERROR all is lost", "ok\\nERROR all is lost"),
             ("\r\x1b[2Jgone\x07", "\\r\\u{1b}[2Jgone\\u{7}"),
             ("a\u{2028}b\u{85}c", "a\\u{2028}b\\u{85}c"),
             ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
             ("naïve 日本語 C:\\dir", "naïve 日本語 C:\\dir"),
         ] {
-            assert_eq!(text(said).to_string(), shown);
+            assert_eq!(text(raw).to_string(), shown);
         }
     }
 
     #[test]
     fn json_on_one_line_still_means_the_same() {
-        let said = "{\n\t\"a\": \"x\u{85}\u{202e}\u{7f}y\",\r\n \"b\": 1e400 }";
-        let shown = json(said).to_string();
+        let raw = "{\n\t\"a\": \"x\u{85}\u{202e}\u{7f}y\",\r\n \"b\": 1e400 }";
+        let shown = json(raw).to_string();
         assert_eq!(shown, r#"{  "a": "x\u0085\u202e\u007fy",   "b": 1e400 }"#);
     }
 }

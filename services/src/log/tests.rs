@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::*;
 use crate::test_call::call;
 
-/// What a subscriber of tracing has written.
+/// The lines that a `tracing` subscriber has written.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -121,7 +121,7 @@ async fn a_guest_cannot_forge_a_line() {
 }
 
 #[tokio::test]
-async fn an_event_reaches_every_subscriber_as_the_guest_said_it() {
+async fn an_event_reaches_every_subscriber_unchanged() {
     let log = service();
     let (mut one, mut other) = (log.subscribe(), log.subscribe());
     let event = EmitEvent {
@@ -137,7 +137,7 @@ async fn an_event_reaches_every_subscriber_as_the_guest_said_it() {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_does_not_read_loses_events_and_holds_nobody_up() {
+async fn a_subscriber_that_does_not_read_loses_events_and_blocks_nobody() {
     let log = Log::new(&LogConfig {
         event_backlog: 2,
         ..LogConfig::default()
@@ -159,7 +159,7 @@ async fn a_subscriber_that_does_not_read_loses_events_and_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn an_event_too_large_to_be_kept_is_refused_with_the_limit() {
+async fn an_event_that_is_too_large_is_refused_with_the_limit() {
     let log = service();
     let mut subscriber = log.subscribe();
     let event = EmitEvent {
@@ -174,7 +174,7 @@ async fn an_event_too_large_to_be_kept_is_refused_with_the_limit() {
 }
 
 #[test]
-fn a_backlog_of_none_is_refused() {
+fn a_backlog_of_zero_is_refused() {
     let error = Log::new(&LogConfig {
         event_backlog: 0,
         ..LogConfig::default()

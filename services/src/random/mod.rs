@@ -1,12 +1,13 @@
 //! The random service: bytes from the operating system.
 
+use exomonad_core::{CallContext, RandomService};
 use exomonad_schema::effects::random::{RandomBytes, RandomBytesAnswer};
-use exomonad_schema::{Base64, CallContext, EffectError, ErrorCode, RandomService};
+use exomonad_schema::{Base64, EffectError, ErrorCode};
 
 /// The random service. Bytes come straight from the operating system's
 /// generator, so there is no state that a copy of the process could repeat. At
-/// most 64 KiB are asked for at once, which takes less than handing the work to
-/// another thread would.
+/// most 64 KiB are requested at once, which takes less time than handing the work
+/// to another thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 

@@ -1,6 +1,7 @@
 //! Signals, stopping, removing, waiting.
 
-use exomonad_schema::{DockerService, ErrorCode};
+use exomonad_core::DockerService;
+use exomonad_schema::ErrorCode;
 use serde_json::json;
 
 use crate::stage::{request, stage};

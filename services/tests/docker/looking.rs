@@ -1,7 +1,8 @@
 //! Logs, descriptions, lists, images.
 
+use exomonad_core::DockerService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::docker::ContainerState;
-use exomonad_schema::{DockerService, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::stage::{IMAGE, Stage, request, stage};

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exomonad_schema::{DockerService, ErrorCode};
+use exomonad_core::DockerService;
+use exomonad_schema::ErrorCode;
 use exomonad_services::{Docker, DockerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

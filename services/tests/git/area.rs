@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use exomonad_core::{Bounds, CallContext};
+use exomonad_schema::CallId;
 use exomonad_schema::value::WorkingDir;
-use exomonad_schema::{Bounds, CallContext, CallId};
 use tempfile::TempDir;
 
 pub use crate::service::{Service, service, service_with};

@@ -1,11 +1,12 @@
-//! What a role may reach, and how a refusal is told.
+//! Bounds of a role, and the errors beyond them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use exomonad_core::{CallContext, GitService};
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, ErrorCode, GitService};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
 

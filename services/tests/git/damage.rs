@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{EffectError, ErrorCode, GitService};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
 use crate::target::host_only;

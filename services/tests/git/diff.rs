@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{Base64, EffectError, ErrorCode, GitService};
+use exomonad_schema::{Base64, EffectError, ErrorCode};
 use exomonad_services::GitConfig;
 
 use crate::area::*;
@@ -36,7 +37,7 @@ fn against(reference: &str) -> DiffTarget {
     })
 }
 
-/// What `git diff` prints; this one ends with a newline, as the contract's does.
+/// The output of `git diff`; this one ends with a newline, as the contract's does.
 fn git_diff(area: &Area, arguments: &[&str]) -> String {
     let output = try_git(
         &area.root,

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use exomonad_core::GitService;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{EffectError, ErrorCode, GitService};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
 

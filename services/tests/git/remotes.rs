@@ -1,12 +1,13 @@
 //! Remotes.
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
 
 #[tokio::test]
-async fn no_credential_of_a_remote_is_told_anywhere() {
+async fn no_credential_of_a_remote_is_shown_anywhere() {
     let area = Area::with_repository();
     let root = &area.root;
     git(

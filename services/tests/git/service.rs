@@ -1,8 +1,9 @@
 //! The service under test, for the place this suite is about.
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 use exomonad_services::{Git, GitConfig};
 
 use crate::target;

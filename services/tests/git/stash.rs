@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
 use crate::write::{assert_sound, writer};

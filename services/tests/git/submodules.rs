@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
 use crate::porcelain::{self, Lists};

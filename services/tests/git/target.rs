@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use exomonad_schema::CallContext;
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_services::{Git, GitConfig};
 
-/// Whether the effects work on the host.
+/// True if the effects work on the host.
 pub const IS_HOST: bool = true;
 
 /// A test of what only the host has, and why a container has not.

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, ErrorCode, GitService};
 
 use crate::area::*;
 use crate::target::host_only;

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, ErrorCode, GitService};
 use exomonad_services::GitConfig;
 use exomonad_services::git::Author;
 
@@ -67,7 +68,7 @@ async fn stage_code(call: &CallContext, paths: &[&str]) -> ErrorCode {
     writer().stage(call, stage(paths)).await.unwrap_err().code
 }
 
-/// What must hold after every write.
+/// The invariants after every write.
 pub fn assert_sound(folder: &Path) {
     git(folder, ["fsck", "--strict", "--no-dangling"]);
     let common = git(

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exomonad_core::GitService;
+use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{ErrorCode, GitService};
 
 use crate::area::*;
 use crate::target::host_only;

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use exomonad_core::{CallContext, GitService};
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, ErrorCode, GitService};
+use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_services::{Git, GitConfig};
 
 use crate::area::*;

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
+use exomonad_core::{Bounds, CallContext};
 use exomonad_schema::effects::github::*;
-use exomonad_schema::{Bounds, CallContext, CallId, EffectError, ErrorCode};
+use exomonad_schema::{CallId, EffectError, ErrorCode};
 use exomonad_services::{GitHub, GitHubConfig};
 use serde_json::Value;
 
@@ -91,7 +92,7 @@ pub fn failed<T: Debug>(outcome: Result<T, EffectError>, code: ErrorCode) -> Eff
     error
 }
 
-/// What an error tells a program.
+/// The details of an error, for programs.
 pub fn details(error: &EffectError) -> Value {
     let details = error.details.as_ref();
     details.map_or(Value::Null, |details| details.parse().unwrap())

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{HostPattern, TimeSpan};
-use crate::tokens::TokenSource;
+use exomonad_core::SecretSource;
+use exomonad_core::values::{HostPattern, TimeSpan};
 
 /// HTTP requests of guests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub struct SecretConfig {
 
 impl SecretConfig {
     /// Where the secret is.
-    pub fn source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.file.as_deref(), self.env.as_deref())
+    pub fn source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.file.as_deref(), self.env.as_deref())
     }
 }

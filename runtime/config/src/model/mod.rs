@@ -17,7 +17,7 @@ mod telemetry;
 
 pub use engine::EngineConfig;
 pub use http::{HttpConfig, SecretConfig};
-pub use limits::{Limit, Limits};
+pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, Role, SERVICE_BOUNDS, ServiceBound};
@@ -27,11 +27,12 @@ pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::RoleName;
+use exomonad_core::values::RoleName;
 
 /// The effective configuration: file, environment and defaults merged, paths absolute.
 ///
@@ -74,6 +75,9 @@ pub struct Config {
     // A name's own pattern would hide what the keys are: the reader explains names by their format.
     #[schemars(with = "BTreeMap<String, Role>", extend("x-key-format" = "role-name"))]
     pub roles: BTreeMap<RoleName, Role>,
+    /// The file that was read, or that would be if it were there: for messages that say what to write.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 impl Config {
@@ -98,14 +102,29 @@ impl Config {
         }
     }
 
-    /// The full key that sets a limit of a role, for messages: `role.tl.limits.memory`.
-    pub fn limit_key(&self, name: &RoleName, limit: Limit) -> String {
-        self.role_key(name, &format!("limits.{}", limit.field()))
+    /// How to grant one more effect to a role: a block for the configuration file that can be pasted and
+    /// keeps what the role is granted now. `{capability}` stands where the effect's capability goes.
+    pub fn grant_hint(&self, name: &RoleName) -> String {
+        let granted = self.role(name).map_or(&[][..], |role| &role.effects);
+        let mut effects: Vec<String> = granted
+            .iter()
+            .map(|pattern| format!("{:?}", pattern.as_str()))
+            .collect();
+        effects.push("\"{capability}\"".to_owned());
+        let key = self.role_key(name, "effects");
+        let table = key.strip_suffix(".effects").unwrap_or(&key);
+        format!(
+            "to grant it, write in {} (the list replaces the one that holds now):\n\n[{table}]\neffects = [{}]\n",
+            self.file.display(),
+            effects.join(", ")
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use exomonad_core::values::EffectPattern;
+
     use super::*;
 
     #[test]
@@ -116,18 +135,43 @@ mod tests {
         config.roles.insert(tl.clone(), Role::default());
 
         config.plugins.unlisted_roles = true;
-        assert_eq!(
-            config.limit_key(&tl, Limit::Memory),
-            "role.tl.limits.memory"
-        );
-        assert_eq!(
-            config.limit_key(&dev, Limit::Memory),
-            "defaults.limits.memory"
-        );
+        assert_eq!(config.role_key(&tl, "effects"), "role.tl.effects");
+        assert_eq!(config.role_key(&dev, "effects"), "defaults.effects");
         assert!(config.role(&dev).is_some());
 
         config.plugins.unlisted_roles = false;
         assert_eq!(config.role_key(&dev, "effects"), "role.dev.effects");
         assert!(config.role(&dev).is_none());
+    }
+
+    #[test]
+    fn a_grant_hint_can_be_pasted_and_keeps_what_is_granted() {
+        let mut config = Config {
+            file: PathBuf::from("p.toml"),
+            ..Config::default()
+        };
+        config.plugins.unlisted_roles = true;
+        let tl: RoleName = "tl".parse().unwrap();
+        let hint = config.grant_hint(&tl).replace("{capability}", "kv.set");
+        let (before, block) = hint.split_once("\n\n").unwrap();
+        assert!(before.contains(" p.toml "), "{before}");
+        let pasted: toml::Table = toml::from_str(block).unwrap();
+        let effects: Vec<&str> = pasted["defaults"]["effects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|effect| effect.as_str().unwrap())
+            .collect();
+        let mut expected: Vec<&str> = config
+            .defaults
+            .effects
+            .iter()
+            .map(EffectPattern::as_str)
+            .collect();
+        expected.push("kv.set");
+        assert_eq!(effects, expected);
+
+        config.roles.insert(tl.clone(), Role::default());
+        assert!(config.grant_hint(&tl).contains("\n[role.tl]\n"));
     }
 }

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
-use crate::text::{EffectPattern, HostPattern, Label, PluginRef, RepoPattern, RoleName};
-use crate::tokens::TokenSource;
+use exomonad_core::SecretSource;
+use exomonad_core::values::{EffectPattern, HostPattern, Label, PluginRef, RepoPattern, RoleName};
 
 /// What a role runs, may do and may use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,8 +153,8 @@ impl Role {
     }
 
     /// Where the role's token is, if one is asked for.
-    pub fn token_source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.token_file.as_deref(), self.token_env.as_deref())
+    pub fn token_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.token_file.as_deref(), self.token_env.as_deref())
     }
 }
 

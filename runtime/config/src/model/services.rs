@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{ByteSize, TimeSpan};
-use crate::tokens::TokenSource;
+use exomonad_core::SecretSource;
+use exomonad_core::values::{ByteSize, TimeSpan};
 
 /// Git repositories: who commits, where pushes and fetches may go, how much one answer may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,8 +81,8 @@ impl Default for GitConfig {
 
 impl GitConfig {
     /// Where the token is, if one is named.
-    pub fn token_source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.token_file.as_deref(), self.token_env.as_deref())
+    pub fn token_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.token_file.as_deref(), self.token_env.as_deref())
     }
 }
 
@@ -117,8 +117,8 @@ impl Default for GitHubConfig {
 
 impl GitHubConfig {
     /// Where the token is, if one is named.
-    pub fn token_source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.token_file.as_deref(), self.token_env.as_deref())
+    pub fn token_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.token_file.as_deref(), self.token_env.as_deref())
     }
 }
 

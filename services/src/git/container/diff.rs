@@ -1,4 +1,4 @@
-//! How files differ: `git diff --raw --numstat -z`, and the patch.
+//! Diffs: `git diff --raw --numstat -z`, and the patch.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use exomonad_schema::effects::git::{
 };
 use exomonad_schema::{Base64, EffectError};
 
-use super::facts::Facts;
-use super::failure;
-use super::place::Place;
-use super::revision::{AskedRevision, Wanted};
-use super::script::Said;
+use super::git_error;
+use super::repo_info::RepoInfo;
+use super::revision::{RevisionQuery, Wanted};
+use super::script::StepOutput;
+use super::shell::ContainerShell;
 use crate::git::diff::{RENAME_LIMIT, is_at_or_below, no_common, reads_work_dir, too_many};
 use crate::git::patch::BoundedLines;
 
 /// The tree with nothing in it, which git knows without storing it.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
-/// What git may say before the first line of a patch that it has nothing to do with.
-const ROOM: u64 = 4096;
+/// Bytes that git may write before the first line of a patch.
+const PREAMBLE_BYTES: u64 = 4096;
 
 /// A file that differs, by the path it has now.
 #[derive(Debug, Default)]
@@ -29,10 +29,13 @@ struct Entry {
     counts: Option<(u64, u64)>,
 }
 
-pub(super) async fn report(place: &Place, request: &GitDiff) -> Result<GitDiffReport, EffectError> {
-    let compared = compared(place, request).await?;
+pub(super) async fn report(
+    shell: &ContainerShell,
+    request: &GitDiff,
+) -> Result<GitDiffReport, EffectError> {
+    let compared = compared(shell, request).await?;
     let options = options(&compared);
-    let mut files = entries(place, &options, &[]).await?;
+    let mut files = entries(shell, &options, &[]).await?;
     let mut limited = Vec::new();
     if !request.paths.is_empty() {
         // Paths are chosen here: were git to choose, it would see no rename into them.
@@ -47,9 +50,9 @@ pub(super) async fn report(place: &Place, request: &GitDiff) -> Result<GitDiffRe
         });
         limited = pathspecs(&files);
     }
-    let max_files = place.config.max_files;
+    let max_files = shell.config.max_files;
     if files.len() > max_files {
-        return Err(too_many(&place.task, files.len(), max_files));
+        return Err(too_many(&shell.context, files.len(), max_files));
     }
     let mut report = GitDiffReport {
         files: files
@@ -62,26 +65,26 @@ pub(super) async fn report(place: &Place, request: &GitDiff) -> Result<GitDiffRe
     report.additions = report.files.iter().map(|file| file.additions).sum();
     report.deletions = report.files.iter().map(|file| file.deletions).sum();
     if !report.files.is_empty() {
-        let said = patch(place, request, &options, &limited).await?;
+        let output = patch(shell, request, &options, &limited).await?;
         let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);
         let mut lines = BoundedLines::new(max_bytes);
-        lines.push("", &said);
+        lines.push("", &output);
         report.patch = lines.text;
         report.truncated = lines.is_cut;
     }
     Ok(report)
 }
 
-/// What git is to compare, as arguments.
-async fn compared(place: &Place, request: &GitDiff) -> Result<Vec<String>, EffectError> {
-    let task = &place.task;
-    let mut script = place.script()?;
-    let asked = place.ask_facts(&mut script);
+/// The arguments of `git diff` for the compared revisions.
+async fn compared(shell: &ContainerShell, request: &GitDiff) -> Result<Vec<String>, EffectError> {
+    let context = &shell.context;
+    let mut script = shell.script()?;
+    let query = shell.query_repo_info(&mut script);
     let mut names = Vec::new();
     match &request.target {
         DiffTarget::Against(DiffAgainst { reference }) => {
-            names.push(AskedRevision::ask(
-                task,
+            names.push(RevisionQuery::add_steps(
+                context,
                 &mut script,
                 reference,
                 Wanted::Tree,
@@ -93,13 +96,18 @@ async fn compared(place: &Place, request: &GitDiff) -> Result<Vec<String>, Effec
             } else {
                 Wanted::Tree
             };
-            names.push(AskedRevision::ask(
-                task,
+            names.push(RevisionQuery::add_steps(
+                context,
                 &mut script,
                 &between.from,
                 wanted,
             )?);
-            names.push(AskedRevision::ask(task, &mut script, &between.to, wanted)?);
+            names.push(RevisionQuery::add_steps(
+                context,
+                &mut script,
+                &between.to,
+                wanted,
+            )?);
         }
         DiffTarget::Unstaged | DiffTarget::Staged | DiffTarget::WorkingTree => {}
     }
@@ -110,31 +118,31 @@ async fn compared(place: &Place, request: &GitDiff) -> Result<Vec<String>, Effec
         )),
         _ => None,
     };
-    let answers = place.run(script).await?;
-    let facts = asked.read(task, &answers)?;
+    let outputs = shell.run(script).await?;
+    let repo_info = query.read(context, &outputs)?;
     let mut ids = names
         .iter()
-        .map(|name| name.read(task, &answers))
+        .map(|name| name.read(context, &outputs))
         .collect::<Result<Vec<_>, _>>()?;
     if let Some((step, between)) = base {
-        let said = &answers[step];
-        match said.code {
-            0 => ids[0] = super::revision::id(task, &said.line())?,
-            1 => return Err(no_common(task, between)),
-            _ => return Err(failure::of(task, said)),
+        let output = &outputs[step];
+        match output.code {
+            0 => ids[0] = super::revision::id(context, &output.line())?,
+            1 => return Err(no_common(context, between)),
+            _ => return Err(git_error::from_output(context, output)),
         }
     }
     if reads_work_dir(&request.target) {
-        facts.work_dir(task)?;
+        repo_info.work_dir(context)?;
     }
-    let head = |facts: &Facts| match facts.commit {
+    let head = |repo_info: &RepoInfo| match repo_info.commit {
         Some(_) => "HEAD".to_owned(),
         None => EMPTY_TREE.to_owned(),
     };
     Ok(match &request.target {
         DiffTarget::Unstaged => Vec::new(),
-        DiffTarget::Staged => vec!["--cached".to_owned(), head(&facts)],
-        DiffTarget::WorkingTree => vec![head(&facts)],
+        DiffTarget::Staged => vec!["--cached".to_owned(), head(&repo_info)],
+        DiffTarget::WorkingTree => vec![head(&repo_info)],
         DiffTarget::Against(_) | DiffTarget::Between(_) => ids,
     })
 }
@@ -170,33 +178,33 @@ fn command<'a>(options: &'a [String], more: &'a [&str], paths: &'a [String]) -> 
 }
 
 async fn entries(
-    place: &Place,
+    shell: &ContainerShell,
     options: &[String],
     paths: &[String],
 ) -> Result<BTreeMap<Vec<u8>, Entry>, EffectError> {
-    let mut script = place.script()?;
+    let mut script = shell.script()?;
     let step = script.git(command(
         options,
         &["--raw", "--numstat", "-z", "--abbrev=40"],
         paths,
     ));
-    let answers = place.run(script).await?;
-    let said = &answers[step];
-    if !said.is_success() {
-        return Err(failure::of(&place.task, said));
+    let outputs = shell.run(script).await?;
+    let output = &outputs[step];
+    if !output.is_success() {
+        return Err(git_error::from_output(&shell.context, output));
     }
-    parse(said).ok_or_else(|| {
-        place
-            .task
+    parse(output).ok_or_else(|| {
+        shell
+            .context
             .damaged("`git diff` answers with what it should not")
     })
 }
 
 /// `:<modes> <ids> <letter>\0<path>\0[<path>\0]`, then `<added>\t<removed>\t<path>\0`,
 /// where a renamed one has an empty path and two after it. `None` for anything else.
-fn parse(said: &Said) -> Option<BTreeMap<Vec<u8>, Entry>> {
+fn parse(output: &StepOutput) -> Option<BTreeMap<Vec<u8>, Entry>> {
     let mut entries = BTreeMap::<Vec<u8>, Entry>::new();
-    let mut records = said.records();
+    let mut records = output.records();
     while let Some(record) = records.next() {
         if record.starts_with(b":") {
             let letter = *record.rsplit(|byte| *byte == b' ').next()?.first()?;
@@ -207,7 +215,7 @@ fn parse(said: &Said) -> Option<BTreeMap<Vec<u8>, Entry>> {
                 _ => (first, None),
             };
             let entry = entries.entry(path).or_default();
-            // A file that a merge could not decide is told of twice.
+            // A file with a merge conflict is listed twice.
             if entry.change != Some(ChangeKind::Conflicted) {
                 entry.change = Some(change);
                 entry.old_path = old_path;
@@ -276,23 +284,23 @@ fn pathspecs(files: &BTreeMap<Vec<u8>, Entry>) -> Vec<String> {
 }
 
 async fn patch(
-    place: &Place,
+    shell: &ContainerShell,
     request: &GitDiff,
     options: &[String],
     paths: &[String],
 ) -> Result<Vec<u8>, EffectError> {
-    let max_bytes = request.max_bytes.get() + ROOM;
-    let mut script = place.script()?;
+    let max_bytes = request.max_bytes.get() + PREAMBLE_BYTES;
+    let mut script = shell.script()?;
     script.max_output += max_bytes;
     let context = format!("--unified={}", request.context_lines.get());
     let step = script.git_up_to(max_bytes, command(options, &["--patch", &context], paths));
-    let answers = place.run(script).await?;
-    let said = &answers[step];
+    let outputs = shell.run(script).await?;
+    let output = &outputs[step];
     // Ended by a pipe that nobody reads any more, git says nothing.
-    if !said.is_success() && !said.stderr.trim().is_empty() {
-        return Err(failure::of(&place.task, said));
+    if !output.is_success() && !output.stderr.trim().is_empty() {
+        return Err(git_error::from_output(&shell.context, output));
     }
-    Ok(said.stdout.clone())
+    Ok(output.stdout.clone())
 }
 
 #[cfg(test)]
@@ -300,14 +308,14 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<BTreeMap<Vec<u8>, Entry>> {
-        parse(&Said {
+        parse(&StepOutput {
             stdout: text.replace('|', "\0").into_bytes(),
-            ..Said::default()
+            ..StepOutput::default()
         })
     }
 
     #[test]
-    fn a_list_of_files_is_read_or_refused_never_guessed() {
+    fn a_list_of_files_is_read_completely_or_refused() {
         let files = parsed(
             ":100644 100644 a b M|file|:100644 100644 a b R090|old|new|:000000 000000 0 0 U|both|\
              :100644 100644 a b M|both|1\t2\tfile|-\t-\t|old|new|0\t0\tboth|",

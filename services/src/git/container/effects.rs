@@ -1,13 +1,14 @@
-//! The effects, each in its own room.
+//! Effects in containers.
 
+use exomonad_core::{CallContext, GitService};
+use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_schema::{CallContext, EffectError, GitService};
 
-use super::info::{self, AskedWorktrees};
-use super::place::Place;
-use super::revision::{AskedRevision, Wanted};
-use super::script::Said;
+use super::info::{self, WorktreeQuery};
+use super::revision::{RevisionQuery, Wanted};
+use super::script::StepOutput;
+use super::shell::ContainerShell;
 use super::{InContainer, diff, history, status, transport, write};
 use crate::git::remote::unknown_among;
 
@@ -16,18 +17,23 @@ impl InContainer {
         &self,
         call: &CallContext,
         request: &R,
-    ) -> Result<(super::facts::Facts, status::Status), EffectError>
+    ) -> Result<(super::repo_info::RepoInfo, status::Status), EffectError>
     where
         R: exomonad_schema::effect::EffectRequest + RepositoryRequest,
     {
-        let place = Place::find(self, call, request).await?;
-        let mut script = place.script()?;
-        let facts = place.ask_facts(&mut script);
-        let step = status::ask(&mut script);
-        let answers = place.run(script).await?;
-        let facts = facts.read(&place.task, &answers)?;
-        let status = status::read(&place.task, &facts, &answers[step], self.config.max_files)?;
-        Ok((facts, status))
+        let shell = ContainerShell::find(self, call, request).await?;
+        let mut script = shell.script()?;
+        let repo_info = shell.query_repo_info(&mut script);
+        let step = status::add_steps(&mut script);
+        let outputs = shell.run(script).await?;
+        let repo_info = repo_info.read(&shell.context, &outputs)?;
+        let status = status::read(
+            &shell.context,
+            &repo_info,
+            &outputs[step],
+            self.config.max_files,
+        )?;
+        Ok((repo_info, status))
     }
 }
 
@@ -37,8 +43,8 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetBranch,
     ) -> Result<GitBranch, EffectError> {
-        let place = Place::find(self, call, &request).await?;
-        Ok(place.facts().await?.head())
+        let shell = ContainerShell::find(self, call, &request).await?;
+        Ok(shell.repo_info().await?.head())
     }
 
     async fn get_worktree(
@@ -46,15 +52,15 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetWorktree,
     ) -> Result<GitWorktree, EffectError> {
-        let place = Place::find(self, call, &request).await?;
-        let mut script = place.script()?;
-        let facts = place.ask_facts(&mut script);
-        let worktrees = AskedWorktrees::ask(&mut script);
-        let answers = place.run(script).await?;
-        let facts = facts.read(&place.task, &answers)?;
+        let shell = ContainerShell::find(self, call, &request).await?;
+        let mut script = shell.script()?;
+        let repo_info = shell.query_repo_info(&mut script);
+        let worktrees = WorktreeQuery::add_steps(&mut script);
+        let outputs = shell.run(script).await?;
+        let repo_info = repo_info.read(&shell.context, &outputs)?;
         worktrees
-            .read(&place.task, &answers)?
-            .current(&place.task, &facts)
+            .read(&shell.context, &outputs)?
+            .current(&shell.context, &repo_info)
     }
 
     async fn get_dirty_files(
@@ -71,23 +77,28 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetRecentCommits,
     ) -> Result<GitCommits, EffectError> {
-        let place = Place::find(self, call, &request).await?;
-        let task = &place.task;
+        let shell = ContainerShell::find(self, call, &request).await?;
+        let context = &shell.context;
         let limit = request.limit.get();
-        let mut script = place.script()?;
-        let facts = place.ask_facts(&mut script);
-        let name = AskedRevision::ask(task, &mut script, &request.reference, Wanted::Commit);
+        let mut script = shell.script()?;
+        let repo_info = shell.query_repo_info(&mut script);
+        let name =
+            RevisionQuery::add_steps(context, &mut script, &request.reference, Wanted::Commit);
         let step = name
             .is_ok()
-            .then(|| history::ask(&mut script, &request.reference, limit + 1));
-        let answers = place.run(script).await?;
-        let facts = facts.read(task, &answers)?;
-        if &*request.reference == "HEAD" && facts.commit.is_none() {
+            .then(|| history::add_steps(&mut script, &request.reference, limit + 1));
+        let outputs = shell.run(script).await?;
+        let repo_info = repo_info.read(context, &outputs)?;
+        if &*request.reference == "HEAD" && repo_info.commit.is_none() {
             return Ok(GitCommits::default());
         }
-        name?.read(task, &answers)?;
-        let said = step.map_or_else(Said::default, |step| answers[step].clone());
-        history::read(task, &said, usize::try_from(limit).unwrap_or(usize::MAX))
+        name?.read(context, &outputs)?;
+        let output = step.map_or_else(StepOutput::default, |step| outputs[step].clone());
+        history::read(
+            context,
+            &output,
+            usize::try_from(limit).unwrap_or(usize::MAX),
+        )
     }
 
     async fn status(
@@ -95,8 +106,8 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitStatus,
     ) -> Result<GitStatusReport, EffectError> {
-        let (facts, status) = self.read_status(call, &request).await?;
-        Ok(status.report(&facts))
+        let (repo_info, status) = self.read_status(call, &request).await?;
+        Ok(status.report(&repo_info))
     }
 
     async fn diff(
@@ -104,8 +115,8 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitDiff,
     ) -> Result<GitDiffReport, EffectError> {
-        let place = Place::find(self, call, &request).await?;
-        diff::report(&place, &request).await
+        let shell = ContainerShell::find(self, call, &request).await?;
+        diff::report(&shell, &request).await
     }
 
     async fn get_remote_url(
@@ -113,13 +124,13 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetRemoteUrl,
     ) -> Result<GitRemoteUrl, EffectError> {
-        let place = Place::find(self, call, &request).await?;
-        let mut script = place.script()?;
-        let facts = place.ask_facts(&mut script);
-        let step = info::ask_remotes(&mut script);
-        let answers = place.run(script).await?;
-        facts.read(&place.task, &answers)?;
-        let remotes = info::remotes(&place.task, &answers, step)?;
+        let shell = ContainerShell::find(self, call, &request).await?;
+        let mut script = shell.script()?;
+        let repo_info = shell.query_repo_info(&mut script);
+        let step = info::add_remotes_step(&mut script);
+        let outputs = shell.run(script).await?;
+        repo_info.read(&shell.context, &outputs)?;
+        let remotes = info::remotes(&shell.context, &outputs, step)?;
         let is_it = |remote: &&GitRemote| remote.name == *request.remote && !remote.url.is_empty();
         match remotes.iter().find(is_it) {
             Some(remote) => Ok(GitRemoteUrl {
@@ -127,7 +138,7 @@ impl GitService for InContainer {
             }),
             None => {
                 let known: Vec<_> = remotes.into_iter().map(|remote| remote.name).collect();
-                Err(unknown_among(&place.task, &request.remote, &known))
+                Err(unknown_among(&shell.context, &request.remote, &known))
             }
         }
     }
@@ -137,7 +148,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitRepoInfo,
     ) -> Result<GitRepository, EffectError> {
-        info::read(&Place::find(self, call, &request).await?).await
+        info::read(&ContainerShell::find(self, call, &request).await?).await
     }
 
     async fn create_branch(
@@ -217,7 +228,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitListStashes,
     ) -> Result<GitStashes, EffectError> {
-        write::list_stashes(&Place::find(self, call, &request).await?).await
+        write::list_stashes(&ContainerShell::find(self, call, &request).await?).await
     }
 
     async fn create_tag(

@@ -1,15 +1,15 @@
-//! Commits: `git cat-file --batch`, which gives them as they are stored.
+//! Reads commits: `git cat-file --batch`, which prints them as they are stored.
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
 
-use super::failure;
-use super::script::{Said, Script, Step, git};
+use super::git_error;
+use super::script::{Script, Step, StepOutput, git};
+use crate::git::effect_context::EffectContext;
 use crate::git::history;
-use crate::git::task::Task;
 
-/// Asks for commits from `id` on, newest first.
-pub(super) fn ask(script: &mut Script, id: &str, limit: u64) -> Step {
+/// Adds the step that reads commits from `id` on, newest first.
+pub(super) fn add_steps(script: &mut Script, id: &str, limit: u64) -> Step {
     let list = git(["rev-list", &format!("--max-count={limit}"), id, "--"]);
     let read = git(["cat-file", "--batch"]);
     // The code of a pipe is that of its end, which never sees what the beginning misses.
@@ -18,14 +18,20 @@ pub(super) fn ask(script: &mut Script, id: &str, limit: u64) -> Step {
     ))
 }
 
+/// Reads the step's output.
+///
 /// # Errors
 /// `unsupported` when a commit is missing or none.
-pub(super) fn read(task: &Task, said: &Said, limit: usize) -> Result<GitCommits, EffectError> {
-    if !said.is_success() {
-        return Err(failure::of(task, said));
+pub(super) fn read(
+    context: &EffectContext,
+    output: &StepOutput,
+    limit: usize,
+) -> Result<GitCommits, EffectError> {
+    if !output.is_success() {
+        return Err(git_error::from_output(context, output));
     }
-    let mut commits = parse(&said.stdout)
-        .ok_or_else(|| task.damaged("a commit that others build on is missing or none"))?;
+    let mut commits = parse(&output.stdout)
+        .ok_or_else(|| context.damaged("a commit that others build on is missing or none"))?;
     let has_more = commits.len() > limit;
     commits.truncate(limit);
     Ok(GitCommits { commits, has_more })
@@ -99,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_read_to_its_last_byte_or_not_at_all() {
+    fn a_batch_is_read_completely_or_refused() {
         let one = "tree t\nparent p\nauthor A <a@b> 1 -0130\ncommitter C <c@d> 2 +0000\n\nS\n\nB\n";
         let batch = format!("id commit {}\n{one}\n", one.len());
         let commits = parse(format!("{batch}{batch}").as_bytes()).unwrap();

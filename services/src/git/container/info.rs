@@ -1,19 +1,19 @@
-//! The repository as a whole, its worktrees and remotes.
+//! Description of a repository, its worktrees and remotes.
 
 use std::path::Path;
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitRemote, GitRepository, GitWorktree};
 
-use super::facts::Facts;
-use super::failure;
-use super::place::Place;
-use super::script::{Answers, Script, Step, git};
+use super::git_error;
+use super::repo_info::RepoInfo;
+use super::script::{Script, Step, StepOutputs, git};
+use super::shell::ContainerShell;
+use crate::git::effect_context::EffectContext;
 use crate::git::head::short_name;
-use crate::git::task::Task;
 use crate::git::url::without_credentials;
 
-/// Remotes and their URLs, each with a NUL after it.
+/// Prints remotes and their URLs, each with a NUL after it.
 fn remotes_text() -> String {
     format!(
         "{} | while IFS= read -r name; do printf '%s\\0' \"$name\"; \
@@ -23,8 +23,8 @@ fn remotes_text() -> String {
     )
 }
 
-/// Of each worktree git folder: its name, whether it is locked and why, the
-/// worktree's folder, HEAD. As git does, one without `gitdir` and HEAD is litter.
+/// Prints for each worktree's git folder its name, the reason if it is locked, the
+/// worktree's folder, and HEAD. As git does, one without `gitdir` and HEAD is litter.
 const WORKTREES: &str = r#"common=$(g rev-parse --path-format=absolute --git-common-dir) || exit $?
 for d in "$common"/worktrees/*/; do
     d=${d%/}
@@ -36,7 +36,8 @@ for d in "$common"/worktrees/*/; do
     printf '%s\0%s\0%s\0%s\0' "${d##*/}" "$locked" "$folder" "$(head -c 8192 "$d/HEAD")"
 done"#;
 
-/// Bare or not, and where the main worktree is, as the shared configuration has it.
+/// Prints whether the repository is bare, and the main worktree's folder, as the
+/// shared configuration has it.
 const MAIN: &str = r#"common=$(g rev-parse --path-format=absolute --git-common-dir) || exit $?
 printf '%s\0' "$(g --git-dir="$common" rev-parse --is-bare-repository)"
 top=$(g --git-dir="$common" config --get core.worktree) || { case $common in */.git) top=${common%/.git} ;; *) top=$common ;; esac; }
@@ -44,13 +45,13 @@ case $top in /*) ;; *) top=$common/$top ;; esac
 (cd -P "$top" 2>/dev/null && pwd -P) || printf '%s\n' "$top"
 printf '\0%s\0' "$(head -c 8192 "$common/HEAD")""#;
 
-/// Index entries of submodules: their mode tells them from files.
+/// Prints the index entries of submodules, which have a mode of their own.
 const SUBMODULES: &str =
     r#"g ls-files --stage -z | tr '\0\n' '\n\0' | grep '^160000 ' | tr '\n\0' '\0\n'"#;
 
-/// The steps that tell of worktrees.
+/// The steps that read the worktrees.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AskedWorktrees {
+pub(super) struct WorktreeQuery {
     main: Step,
     linked: Step,
 }
@@ -64,17 +65,21 @@ pub(super) struct Worktrees {
     pub(super) linked: Vec<GitWorktree>,
 }
 
-impl AskedWorktrees {
-    pub(super) fn ask(script: &mut Script) -> Self {
+impl WorktreeQuery {
+    pub(super) fn add_steps(script: &mut Script) -> Self {
         Self {
             main: script.shell(MAIN),
             linked: script.shell(WORKTREES),
         }
     }
 
-    pub(super) fn read(self, task: &Task, answers: &Answers) -> Result<Worktrees, EffectError> {
-        let odd = || task.damaged("what git keeps about its worktrees cannot be read");
-        let main = &answers[self.main];
+    pub(super) fn read(
+        self,
+        context: &EffectContext,
+        outputs: &StepOutputs,
+    ) -> Result<Worktrees, EffectError> {
+        let odd = || context.damaged("what git keeps about its worktrees cannot be read");
+        let main = &outputs[self.main];
         let main: Vec<_> = main.records().collect();
         let [is_bare, top, head] = main[..] else {
             return Err(odd());
@@ -86,7 +91,7 @@ impl AskedWorktrees {
             locked: None,
             branch: branch_in(head),
         });
-        let linked: Vec<_> = answers[self.linked].records().collect();
+        let linked: Vec<_> = outputs[self.linked].records().collect();
         let linked = linked
             .chunks(4)
             .map(|fields| match *fields {
@@ -107,11 +112,15 @@ impl AskedWorktrees {
 }
 
 impl Worktrees {
-    /// The one that a git folder belongs to.
-    pub(super) fn current(&self, task: &Task, facts: &Facts) -> Result<GitWorktree, EffectError> {
-        let path = facts.work_dir(task)?;
-        let found = if facts.is_linked() {
-            let name = Path::new(&facts.git_dir)
+    /// The worktree that a git folder belongs to.
+    pub(super) fn current(
+        &self,
+        context: &EffectContext,
+        repo_info: &RepoInfo,
+    ) -> Result<GitWorktree, EffectError> {
+        let path = repo_info.work_dir(context)?;
+        let found = if repo_info.is_linked() {
+            let name = Path::new(&repo_info.git_dir)
                 .file_name()
                 .map(|name| name.to_string_lossy());
             self.linked
@@ -120,7 +129,7 @@ impl Worktrees {
         } else {
             self.main.as_ref()
         };
-        let found = found.ok_or_else(|| task.damaged("git knows nothing of this worktree"))?;
+        let found = found.ok_or_else(|| context.damaged("git knows nothing of this worktree"))?;
         Ok(GitWorktree {
             path: path.to_owned(),
             ..found.clone()
@@ -128,22 +137,22 @@ impl Worktrees {
     }
 }
 
-/// Asks for the remotes.
-pub(super) fn ask_remotes(script: &mut Script) -> Step {
+/// Adds the step that reads the remotes.
+pub(super) fn add_remotes_step(script: &mut Script) -> Step {
     script.shell(&remotes_text())
 }
 
 /// All remotes, by name; one without a URL has an empty one.
 pub(super) fn remotes(
-    task: &Task,
-    answers: &Answers,
+    context: &EffectContext,
+    outputs: &StepOutputs,
     step: Step,
 ) -> Result<Vec<GitRemote>, EffectError> {
-    let said = &answers[step];
-    if !said.is_success() {
-        return Err(failure::of(task, said));
+    let output = &outputs[step];
+    if !output.is_success() {
+        return Err(git_error::from_output(context, output));
     }
-    let fields: Vec<_> = said.records().collect();
+    let fields: Vec<_> = output.records().collect();
     let mut remotes = fields
         .chunks(2)
         .map(|pair| match *pair {
@@ -151,42 +160,42 @@ pub(super) fn remotes(
                 name: text(name),
                 url: without_credentials(text(url).trim_end()),
             }),
-            _ => Err(task.damaged("its remotes cannot be read")),
+            _ => Err(context.damaged("its remotes cannot be read")),
         })
         .collect::<Result<Vec<_>, _>>()?;
     remotes.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(remotes)
 }
 
-pub(super) async fn read(place: &Place) -> Result<GitRepository, EffectError> {
-    let task = &place.task;
-    let mut script = place.script()?;
-    let facts = place.ask_facts(&mut script);
-    let worktrees = AskedWorktrees::ask(&mut script);
+pub(super) async fn read(shell: &ContainerShell) -> Result<GitRepository, EffectError> {
+    let context = &shell.context;
+    let mut script = shell.script()?;
+    let repo_info = shell.query_repo_info(&mut script);
+    let worktrees = WorktreeQuery::add_steps(&mut script);
     let any_reference = script.git(["for-each-ref", "--count=1"]);
     let is_shallow =
         script.shell("[ -s \"$(g rev-parse --path-format=absolute --git-common-dir)/shallow\" ]");
     let default = script.git(["symbolic-ref", "-q", "refs/remotes/origin/HEAD"]);
-    let remotes_step = ask_remotes(&mut script);
+    let remotes_step = add_remotes_step(&mut script);
     let submodules = script.shell(SUBMODULES);
-    let answers = place.run(script).await?;
-    let facts = facts.read(task, &answers)?;
-    let Worktrees { main, linked } = worktrees.read(task, &answers)?;
-    let default = &answers[default].stdout;
+    let outputs = shell.run(script).await?;
+    let repo_info = repo_info.read(context, &outputs)?;
+    let Worktrees { main, linked } = worktrees.read(context, &outputs)?;
+    let default = &outputs[default].stdout;
     Ok(GitRepository {
-        git_dir: facts.common_dir.clone(),
+        git_dir: repo_info.common_dir.clone(),
         work_dir: main.as_ref().map(|main| main.path.clone()),
         is_bare: main.is_none(),
-        is_empty: facts.commit.is_none() && answers[any_reference].stdout.is_empty(),
-        is_shallow: answers[is_shallow].is_success(),
-        head: facts.head(),
+        is_empty: repo_info.commit.is_none() && outputs[any_reference].stdout.is_empty(),
+        is_shallow: outputs[is_shallow].is_success(),
+        head: repo_info.head(),
         default_branch: default
             .trim_ascii_end()
             .strip_prefix(b"refs/remotes/origin/")
             .map(text),
-        remotes: remotes(task, &answers, remotes_step)?,
+        remotes: remotes(context, &outputs, remotes_step)?,
         worktrees: main.into_iter().chain(linked).collect(),
-        submodules: answers[submodules]
+        submodules: outputs[submodules]
             .records()
             .filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1))
             .map(text)

@@ -3,36 +3,36 @@
 //! A role reaches the containers that carry its labels, by the Docker service's
 //! own check. In one of them any folder may be named: the role's `paths` are
 //! about the host's file system, which is not touched here, and the container is
-//! the boundary. `git` runs as the container's own user by way of the Docker
-//! service's exec, with its limits, marks and kills.
+//! the boundary. `git` runs as the container's own user, by the Docker service's
+//! exec, with its limits and its killing.
 //!
-//! What comes out of a container is whatever its inhabitants want it to be. It
-//! is read strictly, up to a limit, and only told to the guest that asked; where
-//! the host itself acts on it, in `transport`, it is checked like anything from
-//! the network. Nothing of the host goes in but the request, the author's name
+//! Anything that comes out of a container may be a lie of its inhabitants. It
+//! is read strictly, up to a limit, and goes only to the guest that asked; where
+//! the host itself acts on it, in `transport`, it is checked like data from the
+//! network. Nothing of the host goes in but the request, the author's name
 //! and, in a fetch, what was fetched: no token, no URL with one.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `place` | the container, the folder, and running there |
-//! | `script`, `settings` | several commands in one exec, hardened |
-//! | `failure` | what `git` says, as codes |
-//! | `facts` | the repository around a folder |
+//! | `shell` | a shell in a folder of the container |
+//! | `script`, `git_settings` | several commands in one exec, with fixed settings |
+//! | `git_error` | git's messages, mapped to codes |
+//! | `repo_info` | the repository around a folder |
 //! | `effects` | the effects |
-//! | `status`, `diff`, `history`, `revision`, `info` | what is read |
-//! | `write` | what is changed |
+//! | `status`, `diff`, `history`, `revision`, `info` | reading |
+//! | `write` | writing |
 //! | `transport` | push and fetch |
 
 mod diff;
 mod effects;
-mod facts;
-mod failure;
+mod git_error;
+mod git_settings;
 mod history;
 mod info;
-mod place;
+mod repo_info;
 mod revision;
 mod script;
-mod settings;
+mod shell;
 mod status;
 mod transport;
 mod write;
@@ -40,11 +40,11 @@ mod write;
 use std::sync::Arc;
 
 use super::GitConfig;
-use super::programs::Programs;
-use super::write::turns::Turns;
+use super::process_limit::ProcessLimit;
+use super::write::repo_locks::RepoLocks;
 use crate::docker::Docker;
 
-/// How much an answer may hold besides a patch or a pack, in bytes.
+/// Bytes an answer may hold besides a patch or a pack.
 const MAX_OUTPUT: u64 = 32 << 20;
 
 /// Effects on repositories in containers.
@@ -52,17 +52,17 @@ const MAX_OUTPUT: u64 = 32 << 20;
 pub(super) struct InContainer {
     pub(super) docker: Option<Docker>,
     config: Arc<GitConfig>,
-    programs: Programs,
-    turns: Turns,
+    process_limit: ProcessLimit,
+    repo_locks: RepoLocks,
 }
 
 impl InContainer {
-    pub(super) fn new(config: Arc<GitConfig>, programs: Programs) -> Self {
+    pub(super) fn new(config: Arc<GitConfig>, process_limit: ProcessLimit) -> Self {
         Self {
             docker: None,
             config,
-            programs,
-            turns: Turns::default(),
+            process_limit,
+            repo_locks: RepoLocks::default(),
         }
     }
 }

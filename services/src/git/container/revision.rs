@@ -1,22 +1,22 @@
-//! Names of commits.
+//! Revisions: names of commits.
 
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Reference;
 
-use super::script::{Answers, Script, Step};
+use super::script::{Script, Step, StepOutputs};
+use crate::git::effect_context::EffectContext;
 use crate::git::revision::{ambiguous, check, is_no, malformed, unknown};
-use crate::git::task::Task;
 
-/// What a name is to lead to.
+/// The kind of object a name has to lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Commit,
     Tree,
 }
 
-/// The steps that look a name up.
+/// The steps that resolve a name.
 #[derive(Clone, Debug)]
-pub(super) struct AskedRevision {
+pub(super) struct RevisionQuery {
     name: String,
     wanted: Wanted,
     plain: Step,
@@ -33,19 +33,19 @@ impl Wanted {
     }
 }
 
-impl AskedRevision {
+impl RevisionQuery {
     /// # Errors
-    /// `invalid_input` and `unsupported` for what git is not asked at all.
-    pub(super) fn ask(
-        task: &Task,
+    /// `invalid_input` and `unsupported` for names that git is not asked about.
+    pub(super) fn add_steps(
+        context: &EffectContext,
         script: &mut Script,
         name: &str,
         wanted: Wanted,
     ) -> Result<Self, EffectError> {
-        check(task, name)?;
+        check(context, name)?;
         // A range, or no name at all; a `-` would make it an option.
         if name.contains('\0') || name.contains("..") || name.starts_with(['-', '^']) {
-            return Err(malformed(task, name));
+            return Err(malformed(context, name));
         }
         let peeled = format!("{name}^{{{}}}", wanted.name());
         Ok(Self {
@@ -57,49 +57,53 @@ impl AskedRevision {
         })
     }
 
-    /// The full id of what it leads to.
-    pub(super) fn read(&self, task: &Task, answers: &Answers) -> Result<String, EffectError> {
-        let (plain, peeled) = (&answers[self.plain], &answers[self.peeled]);
+    /// The full id of the object.
+    pub(super) fn read(
+        &self,
+        context: &EffectContext,
+        outputs: &StepOutputs,
+    ) -> Result<String, EffectError> {
+        let (plain, peeled) = (&outputs[self.plain], &outputs[self.peeled]);
         if peeled.is_success() {
-            return id(task, &peeled.line());
+            return id(context, &peeled.line());
         }
         if plain.stderr.contains("ambiguous") && plain.stderr.contains("short object ID") {
-            return Err(ambiguous(task, &self.name));
+            return Err(ambiguous(context, &self.name));
         }
         if !plain.is_success() {
             return Err(if is_well_formed(&self.name) {
-                unknown(task, &self.name)
+                unknown(context, &self.name)
             } else {
-                malformed(task, &self.name)
+                malformed(context, &self.name)
             });
         }
-        let kind = answers[self.kind].line();
-        Err(match (answers[self.kind].is_success(), kind.as_str()) {
-            (true, "blob" | "tree") => is_no(task, &self.name, self.wanted.name()),
+        let kind = outputs[self.kind].line();
+        Err(match (outputs[self.kind].is_success(), kind.as_str()) {
+            (true, "blob" | "tree") => is_no(context, &self.name, self.wanted.name()),
             // A tag of something else.
             (true, "tag") if !peeled.stderr.contains("missing") => {
-                is_no(task, &self.name, self.wanted.name())
+                is_no(context, &self.name, self.wanted.name())
             }
             (false, _) if self.name.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                unknown(task, &self.name)
+                unknown(context, &self.name)
             }
-            _ => task.damaged(format_args!("what {:?} leads to is missing", self.name)),
+            _ => context.damaged(format_args!("what {:?} leads to is missing", self.name)),
         })
     }
 }
 
-/// A full id as git writes it.
-pub(super) fn id(task: &Task, text: &str) -> Result<String, EffectError> {
+/// Checks a full id.
+pub(super) fn id(context: &EffectContext, text: &str) -> Result<String, EffectError> {
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(text.to_owned());
     }
-    Err(task.error(
+    Err(context.error(
         ErrorCode::Unsupported,
         "git in the container names an object by what is no SHA-1 id; other formats are not supported",
     ))
 }
 
-/// Whether this could name something: a name git allows, then `~`, `^`, `@{…}` or a path.
+/// True if this could name something: a name git allows, then `~`, `^`, `@{…}` or a path.
 fn is_well_formed(name: &str) -> bool {
     let end = name
         .find(['~', '^', ':'])
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_could_be_there_is_told_from_one_that_cannot() {
+    fn well_formed_names_are_recognized() {
         for (name, is_good) in [
             ("main", true),
             ("topic/a~3", true),

@@ -1,64 +1,67 @@
-//! Several `git` commands as one script for a container's `sh`, and what each said.
+//! Several `git` commands as one script for a container's `sh`, and their outputs.
 //!
-//! An exec costs some 60 ms, a `git` 2, so what belongs together goes in one.
-//! The text holds only words of ours and quoted ones of the guest's. After each
-//! step both outputs get a line with a random word that nobody in the container
-//! could know before, which tells the outputs of the steps apart. Whoever lives
-//! in the container may read it and forge an answer; so may whoever replaces the
-//! container's `git`. A container can lie about itself, and about nothing else.
+//! An exec costs some 60 ms, a `git` 2, so related commands share one. The text
+//! holds only words of ours and quoted ones of the guest's. After each step both
+//! outputs get a line with a random word that nobody in the container could know
+//! before, which separates the outputs of the steps. A process in the container may
+//! read it and forge an answer, as may a replaced `git`: a container can lie about
+//! itself, and about nothing else.
 
 use std::fmt::Write as _;
 
 use exomonad_schema::EffectError;
 
-use super::settings;
+use super::git_settings;
 
-/// The folder is not there.
+/// Exit code: the folder is not there.
 pub(super) const NO_FOLDER: i32 = 121;
-/// The folder is a file.
+/// Exit code: the folder is a file.
 pub(super) const NOT_A_FOLDER: i32 = 122;
-/// There is no `git`.
+/// Exit code: there is no `git`.
 pub(super) const NO_GIT: i32 = 120;
 
-/// A script under construction.
+/// A script that is being built.
 #[derive(Debug)]
 pub(super) struct Script {
     text: String,
     word: String,
     steps: usize,
-    /// What the steps read, one after the other.
+    /// The input of the one step that reads any.
     pub(super) stdin: Option<Vec<u8>>,
-    /// How much all steps together may write.
+    /// Bytes that all steps together may write.
     pub(super) max_output: u64,
 }
 
-/// A step's place in its script.
+/// A step's index in its script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step(usize);
 
-/// What one step said.
+/// The output of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct StepOutput {
     pub(super) code: i32,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
 }
 
-/// What the steps said.
+/// The outputs of all steps.
 #[derive(Debug)]
-pub(super) struct Answers(Vec<Said>);
+pub(super) struct StepOutputs(Vec<StepOutput>);
 
-impl std::ops::Index<Step> for Answers {
-    type Output = Said;
+impl std::ops::Index<Step> for StepOutputs {
+    type Output = StepOutput;
 
-    fn index(&self, step: Step) -> &Said {
+    fn index(&self, step: Step) -> &StepOutput {
         &self.0[step.0]
     }
 }
 
 impl Script {
     /// A script that works in `folder`, an absolute path.
-    pub(super) fn new(folder: &str, settings: &settings::Settings) -> Result<Self, EffectError> {
+    pub(super) fn new(
+        folder: &str,
+        settings: &git_settings::GitSettings,
+    ) -> Result<Self, EffectError> {
         let word = format!("{:016x}{:016x}", random()?, random()?);
         let mut text = format!(
             "command -v git >/dev/null 2>&1 || exit {NO_GIT}\n\
@@ -104,8 +107,8 @@ impl Script {
         self.next()
     }
 
-    /// Runs a piece of shell, in which `g` is `git`. Of the guest's words it
-    /// holds [`quoted`] ones only.
+    /// Runs a piece of shell, in which `g` is `git`. The guest's words in it have
+    /// to be [`quoted`].
     pub(super) fn shell(&mut self, text: &str) -> Step {
         let _ = writeln!(self.text, "( {text}\n) </dev/null; e $?");
         self.next()
@@ -118,12 +121,12 @@ impl Script {
         self.next()
     }
 
-    /// A line of shell between steps, which says nothing.
+    /// A line of shell between steps, without output.
     pub(super) fn line(&mut self, text: &str) {
         let _ = writeln!(self.text, "{text}");
     }
 
-    /// What the shell is given.
+    /// The text for the shell.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -133,9 +136,9 @@ impl Script {
         Step(self.steps - 1)
     }
 
-    /// Takes the outputs apart; `None` when they are not those of this script.
-    pub(super) fn read(&self, stdout: &[u8], stderr: &[u8]) -> Option<Answers> {
-        let mut answers = Vec::with_capacity(self.steps);
+    /// Splits the outputs by steps; `None` when they are not those of this script.
+    pub(super) fn read(&self, stdout: &[u8], stderr: &[u8]) -> Option<StepOutputs> {
+        let mut outputs = Vec::with_capacity(self.steps);
         let end_of_stdout = format!("\n{}\n", self.word);
         let end_of_stderr = format!("\n{} ", self.word);
         let (mut stdout, mut stderr) = (stdout, stderr);
@@ -145,17 +148,17 @@ impl Script {
             let (err, rest) = split(stderr, end_of_stderr.as_bytes())?;
             let (code, rest) = split(rest, b"\n")?;
             stderr = rest;
-            answers.push(Said {
+            outputs.push(StepOutput {
                 code: std::str::from_utf8(code).ok()?.parse().ok()?,
                 stdout: out.to_vec(),
                 stderr: String::from_utf8_lossy(err).into_owned(),
             });
         }
-        stdout.is_empty().then_some(Answers(answers))
+        stdout.is_empty().then_some(StepOutputs(outputs))
     }
 }
 
-impl Said {
+impl StepOutput {
     pub(super) fn is_success(&self) -> bool {
         self.code == 0
     }
@@ -165,7 +168,7 @@ impl Said {
         String::from_utf8_lossy(self.stdout.trim_ascii_end()).into_owned()
     }
 
-    /// What stands between NULs, of which the last ends the last.
+    /// The output, split at NULs; one at its end ends the last record.
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
         let records = self.stdout.strip_suffix(b"\0").unwrap_or(&self.stdout);
         records
@@ -195,7 +198,7 @@ pub(super) fn git<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Stri
     command
 }
 
-/// A word that the shell takes as it is.
+/// Quotes a word for the shell.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
@@ -215,25 +218,25 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_takes_a_quoted_word_as_it_is() {
+    fn the_shell_takes_a_quoted_word_literally() {
         for word in ["a b", "it's", "$(id)", "`id`", "a\nb", "\\", "", "-x", "*"] {
-            let said = std::process::Command::new("sh")
+            let output = std::process::Command::new("sh")
                 .args(["-c", &format!("printf %s {}", quoted(word))])
                 .output()
                 .unwrap();
-            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
         }
     }
 
     #[test]
-    fn what_each_step_said_is_told_apart_and_anything_else_is_none() {
+    fn outputs_are_split_by_steps_and_anything_else_is_refused() {
         let script = script(2);
-        let answers = script
+        let outputs = script
             .read(b"one\n\nw0rd\n\nw0rd\n", b"\nw0rd 0\noh\n\nw0rd 128\n")
             .unwrap();
-        assert_eq!(answers[Step(0)].stdout, b"one\n");
-        assert_eq!(answers[Step(1)].code, 128);
-        assert_eq!(answers[Step(1)].stderr, "oh\n");
+        assert_eq!(outputs[Step(0)].stdout, b"one\n");
+        assert_eq!(outputs[Step(1)].code, 128);
+        assert_eq!(outputs[Step(1)].stderr, "oh\n");
         for (stdout, stderr) in [
             (&b"one\n\nw0rd\n"[..], &b"\nw0rd 0\n\nw0rd 0\n"[..]),
             (b"\nw0rd\n\nw0rd\n", b"\nw0rd 0\n"),

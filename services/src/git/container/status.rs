@@ -1,24 +1,24 @@
-//! What has changed: `git status --porcelain=v2 -z`.
+//! Changed files: `git status --porcelain=v2 -z`.
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{
     ChangeKind, GitChange, GitDirtyFiles, GitStatusReport, GitUpstream,
 };
 
-use super::facts::Facts;
-use super::failure;
-use super::script::{Said, Script, Step};
+use super::git_error;
+use super::repo_info::RepoInfo;
+use super::script::{Script, Step, StepOutput};
+use crate::git::effect_context::EffectContext;
 use crate::git::status::too_many;
-use crate::git::task::Task;
 
-/// Everything `git status` tells.
+/// The output of `git status`.
 #[derive(Debug, Default)]
 pub(super) struct Status {
     upstream: Option<GitUpstream>,
     changed: Vec<Changed>,
 }
 
-/// A file that has changed, in each of the ways in which it has.
+/// A changed file, with all of its changes.
 #[derive(Debug, Default)]
 struct Changed {
     path: Vec<u8>,
@@ -29,7 +29,7 @@ struct Changed {
     untracked: Option<ChangeKind>,
 }
 
-pub(super) fn ask(script: &mut Script) -> Step {
+pub(super) fn add_steps(script: &mut Script) -> Step {
     script.git([
         "status",
         "--porcelain=v2",
@@ -41,25 +41,27 @@ pub(super) fn ask(script: &mut Script) -> Step {
     ])
 }
 
+/// Reads the step's output.
+///
 /// # Errors
 /// `limit_exceeded` for too many files, `unsupported` when the repository is
 /// bare or damaged.
 pub(super) fn read(
-    task: &Task,
-    facts: &Facts,
-    said: &Said,
+    context: &EffectContext,
+    repo_info: &RepoInfo,
+    output: &StepOutput,
     max_files: usize,
 ) -> Result<Status, EffectError> {
-    facts.work_dir(task)?;
-    if !said.is_success() {
-        return Err(failure::of(task, said));
+    repo_info.work_dir(context)?;
+    if !output.is_success() {
+        return Err(git_error::from_output(context, output));
     }
-    let mut status =
-        parse(said).ok_or_else(|| task.damaged("`git status` answers with what it should not"))?;
+    let mut status = parse(output)
+        .ok_or_else(|| context.damaged("`git status` answers with what it should not"))?;
     status
         .changed
         .sort_by(|one, other| one.path.cmp(&other.path));
-    // A file that was removed from the index alone is told of as gone and as unknown.
+    // A file that was removed from the index alone is listed as deleted and as untracked.
     status.changed.dedup_by(|later, file| {
         let is_same = later.path == file.path;
         if is_same {
@@ -70,16 +72,16 @@ pub(super) fn read(
         is_same
     });
     if status.changed.len() > max_files {
-        return Err(too_many(task, status.changed.len(), max_files));
+        return Err(too_many(context, status.changed.len(), max_files));
     }
     Ok(status)
 }
 
 /// `None` for anything unexpected.
-fn parse(said: &Said) -> Option<Status> {
+fn parse(output: &StepOutput) -> Option<Status> {
     let mut status = Status::default();
     let (mut upstream, mut distance) = (None, None);
-    let mut records = said.records();
+    let mut records = output.records();
     while let Some(record) = records.next() {
         let (kind, rest) = (record.first()?, record.get(2..)?);
         // The fields never hold a blank; the last of them, the path, may.
@@ -107,7 +109,7 @@ fn parse(said: &Said) -> Option<Status> {
                 let is_renamed = *kind == b'2';
                 changed.path = last_of(if is_renamed { 9 } else { 8 })?.to_vec();
                 changed.staged = kind_of(*rest.first()?)?;
-                // Renames are told between HEAD and the index only.
+                // Renames are reported between HEAD and the index only.
                 changed.unstaged = match kind_of(*rest.get(1)?)? {
                     Some(ChangeKind::Renamed | ChangeKind::Copied) => Some(ChangeKind::Modified),
                     other => other,
@@ -153,7 +155,7 @@ fn kind_of(letter: u8) -> Option<Option<ChangeKind>> {
 }
 
 impl Status {
-    pub(super) fn report(self, facts: &Facts) -> GitStatusReport {
+    pub(super) fn report(self, repo_info: &RepoInfo) -> GitStatusReport {
         let list = |kind_of: fn(&Changed) -> Option<ChangeKind>| -> Vec<GitChange> {
             self.changed
                 .iter()
@@ -161,7 +163,7 @@ impl Status {
                 .collect()
         };
         GitStatusReport {
-            head: facts.head(),
+            head: repo_info.head(),
             staged: list(|file| file.staged),
             unstaged: list(|file| file.unstaged),
             untracked: list(|file| file.untracked),
@@ -171,7 +173,7 @@ impl Status {
         }
     }
 
-    /// Each file once: by what happened to it between HEAD and the index, or else since.
+    /// Each file once: by its change between HEAD and the index, or else the one since.
     pub(super) fn dirty_files(&self) -> GitDirtyFiles {
         let files = self
             .changed
@@ -202,14 +204,14 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<Status> {
-        parse(&Said {
+        parse(&StepOutput {
             stdout: text.replace('|', "\0").into_bytes(),
-            ..Said::default()
+            ..StepOutput::default()
         })
     }
 
     #[test]
-    fn a_status_is_read_or_refused_never_guessed() {
+    fn a_status_is_read_completely_or_refused() {
         let status = parsed(
             "# branch.oid x|# branch.upstream origin/main|# branch.ab +2 -1|\
              1 .M N... 100644 100644 100644 a b a file|2 R. N... 1 1 1 a b R100 new|old|? x/|",

@@ -1,24 +1,23 @@
-//! Where a remote is, and whether git may go there.
+//! Addresses of remotes, parsed and checked.
 //!
-//! The URL stands in the repository's configuration, which whoever works in the
-//! repository can write. So it is taken apart here and put together again from
-//! parts that were looked at; user and password in it are left out, since only
-//! the host's own credentials are used.
+//! The URL is in the repository's configuration, which an agent can write. So it is
+//! parsed here and built again from parts that were checked; user and password in it
+//! are left out, since only the host's own credentials are used.
 
 use std::path::PathBuf;
 
-use exomonad_schema::names::{covers_host, is_loopback};
+use exomonad_core::patterns::{is_loopback, matches_host};
 use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::git::GitConfig;
-use crate::git::roots::{Place, Roots};
-use crate::git::task::Task;
+use crate::git::effect_context::EffectContext;
 use crate::git::url::without_credentials;
+use exomonad_core::roots::{Place, Roots};
 
-/// A place that git may go to.
+/// The address of a remote that git may reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::git) struct Address {
-    /// What git is given.
+pub(in crate::git) struct RemoteAddress {
+    /// The URL that git is given.
     pub(in crate::git) url: String,
     /// The one protocol it may use.
     pub(in crate::git) protocol: &'static str,
@@ -26,20 +25,20 @@ pub(in crate::git) struct Address {
     pub(in crate::git) token_for: Option<String>,
 }
 
-/// Looks at a remote's URL.
+/// Parses and checks a remote's URL.
 ///
 /// # Errors
-/// `unsupported` for a protocol that is not spoken, `forbidden` for a place the
-/// host may not go to, `invalid_input` for what is no URL.
+/// `unsupported` for a protocol that is not spoken, `forbidden` for a host
+/// that may not be reached, `invalid_input` for what is no URL.
 pub(in crate::git) fn parse(
-    task: &Task,
+    context: &EffectContext,
     raw: &str,
     config: &GitConfig,
     roots: &Roots,
-) -> Result<Address, EffectError> {
+) -> Result<RemoteAddress, EffectError> {
     let shown = without_credentials(raw);
     let malformed = || {
-        task.error(
+        context.error(
             ErrorCode::InvalidInput,
             format_args!("the remote's URL {shown:?} is none that git can be given; correct it with `git remote set-url`"),
         )
@@ -54,11 +53,11 @@ pub(in crate::git) fn parse(
     }
     if let Some((scheme, rest)) = raw.split_once("://") {
         return match scheme.to_ascii_lowercase().as_str() {
-            "https" => http(task, "https", rest, config).ok_or_else(malformed)?,
-            "http" => http(task, "http", rest, config).ok_or_else(malformed)?,
-            "ssh" | "git+ssh" | "ssh+git" => ssh(task, rest, config).ok_or_else(malformed)?,
-            "file" => local(task, rest, config, roots),
-            _ => Err(task.error(
+            "https" => http(context, "https", rest, config).ok_or_else(malformed)?,
+            "http" => http(context, "http", rest, config).ok_or_else(malformed)?,
+            "ssh" | "git+ssh" | "ssh+git" => ssh(context, rest, config).ok_or_else(malformed)?,
+            "file" => local(context, rest, config, roots),
+            _ => Err(context.error(
                 ErrorCode::Unsupported,
                 format_args!("the remote {shown:?} is reached by neither https nor ssh; correct it with `git remote set-url`"),
             )),
@@ -66,62 +65,66 @@ pub(in crate::git) fn parse(
     }
     // `ext::sh -c …` has git run a program.
     if raw.contains("::") && !raw.starts_with(['/', '.', '[']) {
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::Unsupported,
             "the remote's URL names a program (`helper::…`), which the host does not run",
         ));
     }
     match raw.split_once(':') {
         Some((host, path)) if !host.contains('/') => {
-            short_ssh(task, host, path, config).ok_or_else(malformed)?
+            short_ssh(context, host, path, config).ok_or_else(malformed)?
         }
-        _ => local(task, raw, config, roots),
+        _ => local(context, raw, config, roots),
     }
 }
 
 /// `None` when it is malformed.
 fn http(
-    task: &Task,
+    context: &EffectContext,
     scheme: &'static str,
     rest: &str,
     config: &GitConfig,
-) -> Option<Result<Address, EffectError>> {
+) -> Option<Result<RemoteAddress, EffectError>> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = authority.rsplit('@').next()?;
     let (host, port) = host_and_port(authority)?;
     let path = path.split(['?', '#']).next()?;
     let default_port = if scheme == "https" { 443 } else { 80 };
-    let place = match port {
+    let host_port = match port {
         Some(port) if port != default_port => format!("{host}:{port}"),
         _ => host.clone(),
     };
     let is_local = is_loopback(&host);
-    if scheme == "http" && !is_local && !is_listed(&config.plain_http_hosts, &place) {
-        return Some(Err(task.error(
+    if scheme == "http" && !is_local && !is_listed(&config.plain_http_hosts, &host_port) {
+        return Some(Err(context.error(
             ErrorCode::Forbidden,
             format_args!(
-                "the remote's host {place:?} is reached by plain http, which anybody on the way can read; \
+                "the remote's host {host_port:?} is reached by plain http, which anybody on the way can read; \
                  use https, or name the host in `git.plain_http_hosts` in exomonad.toml"
             ),
         )));
     }
-    if let Err(error) = check_host(task, config, &host, &place) {
+    if let Err(error) = check_host(context, config, &host, &host_port) {
         return Some(Err(error));
     }
-    let base = format!("{scheme}://{place}");
+    let base = format!("{scheme}://{host_port}");
     let has_token = config
         .token_hosts
         .iter()
-        .any(|allowed| allowed.eq_ignore_ascii_case(&place));
-    Some(Ok(Address {
+        .any(|allowed| allowed.eq_ignore_ascii_case(&host_port));
+    Some(Ok(RemoteAddress {
         url: format!("{base}{path}"),
         protocol: scheme,
         token_for: (has_token && config.token.is_some()).then(|| format!("{base}/")),
     }))
 }
 
-fn ssh(task: &Task, rest: &str, config: &GitConfig) -> Option<Result<Address, EffectError>> {
+fn ssh(
+    context: &EffectContext,
+    rest: &str,
+    config: &GitConfig,
+) -> Option<Result<RemoteAddress, EffectError>> {
     let (authority, path) = rest.split_at(rest.find('/')?);
     let (user, authority) = match authority.rsplit_once('@') {
         Some((user, authority)) => (Some(user_name(user)?), authority),
@@ -130,20 +133,22 @@ fn ssh(task: &Task, rest: &str, config: &GitConfig) -> Option<Result<Address, Ef
     let (host, port) = host_and_port(authority)?;
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    Some(check_host(task, config, &host, &host).map(|()| Address {
-        url: format!("ssh://{user}{host}{port}{path}"),
-        protocol: "ssh",
-        token_for: None,
-    }))
+    Some(
+        check_host(context, config, &host, &host).map(|()| RemoteAddress {
+            url: format!("ssh://{user}{host}{port}{path}"),
+            protocol: "ssh",
+            token_for: None,
+        }),
+    )
 }
 
 /// `git@github.com:owner/name`: the path begins at the user's home.
 fn short_ssh(
-    task: &Task,
+    context: &EffectContext,
     host: &str,
     path: &str,
     config: &GitConfig,
-) -> Option<Result<Address, EffectError>> {
+) -> Option<Result<RemoteAddress, EffectError>> {
     let (user, host) = match host.rsplit_once('@') {
         Some((user, host)) => (format!("{}@", user_name(user)?), host),
         None => (String::new(), host),
@@ -152,21 +157,23 @@ fn short_ssh(
     if path.is_empty() || path.starts_with('-') {
         return None;
     }
-    Some(check_host(task, config, &host, &host).map(|()| Address {
-        url: format!("{user}{host}:{path}"),
-        protocol: "ssh",
-        token_for: None,
-    }))
+    Some(
+        check_host(context, config, &host, &host).map(|()| RemoteAddress {
+            url: format!("{user}{host}:{path}"),
+            protocol: "ssh",
+            token_for: None,
+        }),
+    )
 }
 
 fn local(
-    task: &Task,
+    context: &EffectContext,
     path: &str,
     config: &GitConfig,
     roots: &Roots,
-) -> Result<Address, EffectError> {
+) -> Result<RemoteAddress, EffectError> {
     if !config.local_remotes {
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::Forbidden,
             "the remote is a folder of this machine; set `git.local_remotes` in exomonad.toml to allow that",
         ));
@@ -174,22 +181,24 @@ fn local(
     let path = PathBuf::from(path);
     match roots.place(&path) {
         Place::Inside(folder) if path.is_absolute() => match folder.to_str() {
-            Some(folder) => Ok(Address {
+            Some(folder) => Ok(RemoteAddress {
                 url: format!("file://{folder}"),
                 protocol: "file",
                 token_for: None,
             }),
-            None => Err(task.error(ErrorCode::Unsupported, "the remote's path is no UTF-8 text")),
+            None => {
+                Err(context.error(ErrorCode::Unsupported, "the remote's path is no UTF-8 text"))
+            }
         },
-        Place::Missing if path.is_absolute() => Err(task.error(
+        Place::Missing if path.is_absolute() => Err(context.error(
             ErrorCode::NotFound,
             "the folder the remote names is not there",
         )),
-        _ if !path.is_absolute() => Err(task.error(
+        _ if !path.is_absolute() => Err(context.error(
             ErrorCode::Unsupported,
             "the remote is a relative path; make it absolute with `git remote set-url`",
         )),
-        _ => Err(task.forbidden("the folder the remote names is")),
+        _ => Err(context.forbidden("the folder the remote names is")),
     }
 }
 
@@ -225,22 +234,27 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     Some((host, port))
 }
 
-fn check_host(task: &Task, config: &GitConfig, host: &str, place: &str) -> Result<(), EffectError> {
-    if is_listed(&config.remote_hosts, host) || is_listed(&config.remote_hosts, place) {
+fn check_host(
+    context: &EffectContext,
+    config: &GitConfig,
+    host: &str,
+    host_port: &str,
+) -> Result<(), EffectError> {
+    if is_listed(&config.remote_hosts, host) || is_listed(&config.remote_hosts, host_port) {
         return Ok(());
     }
-    Err(task.error(
+    Err(context.error(
         ErrorCode::Forbidden,
         format_args!(
-            "the remote's host {place:?} is not among those git may reach; if it is meant to, \
+            "the remote's host {host_port:?} is not among those git may reach; if it is meant to, \
              add it to `git.remote_hosts` in exomonad.toml"
         ),
     ))
 }
 
-/// Whether a list names a host.
+/// True if a list names a host.
 fn is_listed(list: &[String], host: &str) -> bool {
-    list.iter().any(|pattern| covers_host(pattern, host))
+    list.iter().any(|pattern| matches_host(pattern, host))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Running git.
+//! Runs the host's `git`.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,57 +12,57 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tracing::Instrument;
 
-use super::address::Address;
+use super::address::RemoteAddress;
 use super::environment;
-use super::shadow::Shadow;
+use super::scratch_repo::ScratchRepo;
 use super::token;
 use crate::git::GitConfig;
-use crate::git::task::Task;
-use crate::span;
+use crate::git::effect_context::EffectContext;
+use exomonad_core::span;
 
-/// How much of what git says is kept, of each of its two streams.
+/// Bytes kept of each of git's two outputs.
 const MAX_OUTPUT: usize = 256 << 10;
 
-/// How long git has to clean up after itself when it is asked to stop.
+/// Time git has to clean up after itself when it is asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What git said.
+/// The output of git, as text without secrets.
 #[derive(Debug)]
-pub(in crate::git) struct Said {
+pub(in crate::git) struct CommandOutput {
     pub(in crate::git) is_success: bool,
     pub(in crate::git) stdout: String,
     /// Without secrets and control characters.
     pub(in crate::git) stderr: String,
 }
 
-/// What git wrote, as it wrote it.
+/// The output of git, as bytes.
 #[derive(Debug)]
-pub(in crate::git) struct Wrote {
+pub(in crate::git) struct RawOutput {
     pub(in crate::git) is_success: bool,
     pub(in crate::git) stdout: Vec<u8>,
-    /// Whether there was more of it than asked for.
+    /// True if there was more of it than asked for.
     pub(in crate::git) is_cut: bool,
     pub(in crate::git) stderr: Vec<u8>,
 }
 
-/// Runs `git` in a shadow, for `address`.
+/// Runs `git` in a scratch repository, for `address`.
 ///
 /// Dropping the future kills git and what it has started.
 ///
 /// # Errors
 /// `unavailable` when git cannot be started, `timeout` when it takes too long.
 pub(in crate::git) async fn run(
-    task: &Task,
+    context: &EffectContext,
     config: &GitConfig,
-    shadow: &Shadow,
-    address: &Address,
+    scratch: &ScratchRepo,
+    address: &RemoteAddress,
     arguments: Vec<OsString>,
-) -> Result<Said, EffectError> {
-    let span = task.span("git", "client");
-    let wrote = perform(
-        task,
+) -> Result<CommandOutput, EffectError> {
+    let span = context.span("git", "client");
+    let output = perform(
+        context,
         config,
-        shadow,
+        scratch,
         Some(address),
         arguments,
         None,
@@ -70,39 +70,39 @@ pub(in crate::git) async fn run(
     )
     .instrument(span.clone())
     .await;
-    match &wrote {
-        Ok(wrote) if wrote.is_success => {}
+    match &output {
+        Ok(output) if output.is_success => {}
         Ok(_) => span::failed(&span, "git_failed"),
         Err(error) => span::failed(&span, error.code.name()),
     }
-    let wrote = wrote?;
+    let output = output?;
     let secrets = match &config.token {
         Some(token) => token::traces(token, &config.token_user),
         None => Vec::new(),
     };
-    Ok(Said {
-        is_success: wrote.is_success,
-        stdout: scrub(&wrote.stdout, &secrets),
-        stderr: scrub(&wrote.stderr, &secrets),
+    Ok(CommandOutput {
+        is_success: output.is_success,
+        stdout: redact(&output.stdout, &secrets),
+        stderr: redact(&output.stderr, &secrets),
     })
 }
 
-/// Runs `git` in a shadow, with bytes in and out, without a remote or the token.
+/// Runs `git` in a scratch repository, with bytes in and out, without a remote or the token.
 ///
 /// # Errors
 /// As [`run`].
 pub(in crate::git) async fn run_offline(
-    task: &Task,
+    context: &EffectContext,
     config: &GitConfig,
-    shadow: &Shadow,
+    scratch: &ScratchRepo,
     arguments: Vec<OsString>,
     stdin: Vec<u8>,
     max_stdout: usize,
-) -> Result<Wrote, EffectError> {
+) -> Result<RawOutput, EffectError> {
     perform(
-        task,
+        context,
         config,
-        shadow,
+        scratch,
         None,
         arguments,
         Some(stdin),
@@ -112,20 +112,20 @@ pub(in crate::git) async fn run_offline(
 }
 
 async fn perform(
-    task: &Task,
+    context: &EffectContext,
     config: &GitConfig,
-    shadow: &Shadow,
-    address: Option<&Address>,
+    scratch: &ScratchRepo,
+    address: Option<&RemoteAddress>,
     arguments: Vec<OsString>,
     stdin: Option<Vec<u8>>,
     max_stdout: usize,
-) -> Result<Wrote, EffectError> {
+) -> Result<RawOutput, EffectError> {
     let mut command = Command::new(&config.program);
     command
         .args(arguments)
-        .current_dir(shadow.git_dir())
+        .current_dir(scratch.git_dir())
         .env_clear()
-        .envs(environment::of(config, shadow, address))
+        .envs(environment::of(config, scratch, address))
         .stdin(match stdin {
             Some(_) => Stdio::piped(),
             None => Stdio::null(),
@@ -136,13 +136,13 @@ async fn perform(
         .kill_on_drop(true);
     let mut child = command
         .spawn()
-        .map_err(|error| cannot_start(task, config, &error))?;
+        .map_err(|error| cannot_start(context, config, &error))?;
     let group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let input = child.stdin.take();
     let feed = async {
         if let (Some(mut input), Some(bytes)) = (input, stdin) {
-            // One that does not read all of it says why.
+            // Git says why when it does not read all of it.
             let _ = input.write_all(&bytes).await;
         }
     };
@@ -162,7 +162,7 @@ async fn perform(
             // Asked politely, git removes the files it has begun.
             group.signal(Signal::TERM);
             let _ = tokio::time::timeout(GRACE, &mut talk).await;
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Timeout,
                 format_args!(
                     "the remote did not answer in {:?} (`git.remote_time_limit`); try again",
@@ -172,10 +172,10 @@ async fn perform(
         }
     };
     let (status, (stdout, is_cut), (stderr, _)) = outcome.map_err(|error| {
-        EffectError::internal(format!("{}: git was lost: {error}", task.kind()))
+        EffectError::internal(format!("{}: git was lost: {error}", context.kind()))
     })?;
     group.has_ended();
-    Ok(Wrote {
+    Ok(RawOutput {
         is_success: status.success(),
         stdout,
         is_cut,
@@ -183,7 +183,7 @@ async fn perform(
     })
 }
 
-/// Reads to the end and keeps the beginning; whether there was more.
+/// Reads to the end and keeps the beginning; true if there was more.
 async fn read(stream: Option<impl AsyncRead + Unpin>, max: usize) -> (Vec<u8>, bool) {
     let (mut kept, mut is_cut) = (Vec::new(), false);
     let Some(mut stream) = stream else {
@@ -198,8 +198,8 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, max: usize) -> (Vec<u8>, b
     (kept, is_cut)
 }
 
-/// Text for people: no secrets, and nothing that would move a terminal's cursor.
-fn scrub(output: &[u8], secrets: &[String]) -> String {
+/// Removes secrets and control characters.
+fn redact(output: &[u8], secrets: &[String]) -> String {
     let mut text = String::from_utf8_lossy(output).into_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
@@ -210,21 +210,21 @@ fn scrub(output: &[u8], secrets: &[String]) -> String {
         .collect()
 }
 
-fn cannot_start(task: &Task, config: &GitConfig, error: &io::Error) -> EffectError {
+fn cannot_start(context: &EffectContext, config: &GitConfig, error: &io::Error) -> EffectError {
     let program = config.program.display();
     match error.kind() {
-        io::ErrorKind::NotFound => task.error(
+        io::ErrorKind::NotFound => context.error(
             ErrorCode::Unavailable,
             format_args!("the program `{program}` is not installed on the host, which push and fetch need; install git"),
         ),
-        _ => task.error(
+        _ => context.error(
             ErrorCode::Unavailable,
             format_args!("the program `{program}` cannot be started: {error}"),
         ),
     }
 }
 
-/// git and all it has started; killed when nobody waits for it any more.
+/// The process group of git and all it has started; killed when dropped.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -240,7 +240,7 @@ impl Group {
         }
     }
 
-    /// All have ended: the number may soon be another's.
+    /// All have ended: the group's id may soon be another's.
     fn has_ended(mut self) {
         self.0 = None;
     }
@@ -252,13 +252,13 @@ impl Drop for Group {
     }
 }
 
-/// An argument list.
+/// A list of arguments.
 pub(in crate::git) fn arguments<const N: usize>(fixed: [&str; N]) -> Vec<OsString> {
     fixed.into_iter().map(OsString::from).collect()
 }
 
-/// The two programs a local remote is reached by, with what its configuration
-/// could have them run switched off.
+/// The program that serves a local remote, with everything switched off that its
+/// configuration could have it run.
 pub(super) fn local_program(program: &Path, service: &str) -> OsString {
     let quoted = program.to_string_lossy().replace('\'', r"'\''");
     format!(
@@ -274,11 +274,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_a_secret_nor_a_control_character_is_left_in_what_git_said() {
-        let said = scrub(
+    fn secrets_and_control_characters_are_removed_from_git_s_output() {
+        let text = redact(
             b"bad hunter2\x1b[31m aHVudGVyMg==\rnext\n",
             &["hunter2".into(), "aHVudGVyMg==".into(), String::new()],
         );
-        assert_eq!(said, "bad ***[31m ***\nnext\n");
+        assert_eq!(text, "bad ***[31m ***\nnext\n");
     }
 }

@@ -1,27 +1,27 @@
-//! What the host's `git` is told, and nothing else: its environment, and in it
-//! the only configuration it has.
+//! The environment of the host's `git`, and in it the
+//! only configuration it has.
 
 use std::ffi::OsString;
 
-use super::address::Address;
-use super::shadow::Shadow;
+use super::address::RemoteAddress;
+use super::scratch_repo::ScratchRepo;
 use super::token;
 use crate::git::GitConfig;
 
-/// How ssh is run: with the host's keys and agent, asking nobody anything, and
-/// never with a server that is not known. A connection shared with others would
-/// outlive the effect, and was begun with who knows what options.
+/// The ssh command: with the host's keys and agent, without prompts, for known
+/// servers only. A connection shared with others would outlive the effect, and may
+/// have been opened with other options.
 const SSH: &str = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
                    -oClearAllForwardings=yes -oPermitLocalCommand=no -oControlMaster=no \
                    -oControlPath=none";
 
-/// What is added where the host's configuration names the servers' keys. ssh itself
+/// Options added where the host's configuration names the servers' keys. ssh itself
 /// fills in the variable, after it has taken the option apart: neither the shell that
 /// git starts ssh by nor ssh finds anything in the path to obey.
 const KNOWN_HOSTS: &str =
     " -oUserKnownHostsFile='${EXOMONAD_KNOWN_HOSTS}' -oGlobalKnownHostsFile=/dev/null";
 
-/// What of the host's own environment git is given: where programs, a proxy and
+/// Variables of the host's own environment that git is given: where programs, a proxy and
 /// certificates are.
 const PASSED_ON: &[&str] = &[
     "PATH",
@@ -34,11 +34,11 @@ const PASSED_ON: &[&str] = &[
     "SSL_CERT_DIR",
 ];
 
-/// All that a `git` in a shadow is told; without an address it goes nowhere.
+/// The environment of a `git` in a scratch repository; without an address it connects to nothing.
 pub(super) fn of(
     config: &GitConfig,
-    shadow: &Shadow,
-    address: Option<&Address>,
+    scratch: &ScratchRepo,
+    address: Option<&RemoteAddress>,
 ) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> = PASSED_ON
         .iter()
@@ -49,10 +49,10 @@ pub(super) fn of(
     };
     // The user's home has a `.netrc`, whose passwords curl would send; ssh does
     // not look at this variable.
-    set("HOME", &shadow.git_dir());
+    set("HOME", &scratch.git_dir());
     set("LC_ALL", &"C");
-    set("GIT_DIR", &shadow.git_dir());
-    set("GIT_OBJECT_DIRECTORY", &shadow.objects());
+    set("GIT_DIR", &scratch.git_dir());
+    set("GIT_OBJECT_DIRECTORY", &scratch.objects());
     set("GIT_CONFIG_NOSYSTEM", &"1");
     set("GIT_CONFIG_GLOBAL", &"/dev/null");
     set("GIT_ATTR_NOSYSTEM", &"1");
@@ -81,7 +81,7 @@ pub(super) fn of(
 
 /// The only configuration git has, handed over in its environment: a command
 /// line could be read by anyone on the machine.
-fn settings(config: &GitConfig, address: Option<&Address>) -> Vec<(String, String)> {
+fn settings(config: &GitConfig, address: Option<&RemoteAddress>) -> Vec<(String, String)> {
     let mut settings: Vec<(String, String)> = [
         // A redirect could lead the token, or the host's reach, elsewhere.
         ("http.followRedirects", "false"),

@@ -1,30 +1,31 @@
-//! Fetch.
+//! Fetches into a repository of the host.
 
 use std::ffi::OsString;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitFetch, GitFetched, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, EffectKind};
+use exomonad_schema::{EffectError, EffectKind};
 use git2::Oid;
 
-use super::address::Address;
-use super::shadow::{References, Shadow};
-use super::{Direction, command, failure, shadow};
+use super::address::RemoteAddress;
+use super::scratch_repo::{References, ScratchRepo};
+use super::{Direction, command, git_error, scratch_repo};
 use crate::git::GitConfig;
+use crate::git::effect_context::EffectContext;
 use crate::git::on_host::OnHost;
-use crate::git::open::Opened;
-use crate::git::roots::Roots;
-use crate::git::task::Task;
-use crate::git::write::refs::{self, Before};
-use crate::git::write::{self, Writing};
+use crate::git::open::OpenRepo;
+use crate::git::write::refs::{self, ExpectedOld};
+use crate::git::write::{self, RepoWriter};
+use exomonad_core::roots::Roots;
 
-/// What will be fetched.
+/// A fetch that was checked.
 #[derive(Debug)]
-struct Plan {
-    address: Address,
-    shadow: Shadow,
+struct FetchPlan {
+    address: RemoteAddress,
+    scratch: ScratchRepo,
     /// The references before.
     before: References,
-    /// Where history was cut off before.
+    /// The commits at which history was cut off before.
     shallow_before: Option<Vec<u8>>,
     arguments: Vec<OsString>,
 }
@@ -38,41 +39,41 @@ pub(in crate::git) async fn fetch(
     let working_dir = request.working_dir.clone();
     let (config, bounds) = (git.config.clone(), call.bounds.clone());
     let plan = git
-        .read::<GitFetch, _>(call, &working_dir, move |opened, _| {
-            plan(opened, &config, &Roots::new(&bounds.paths), &request)
+        .read::<GitFetch, _>(call, &working_dir, move |repo, _| {
+            plan(repo, &config, &Roots::new(&bounds.paths), &request)
         })
         .await?;
-    let task = Task::new(EffectKind::GitFetch, call, &working_dir);
-    super::check_repo(&task, &git.config, call, &plan.address)?;
-    let said = {
-        let _place = git.programs.place(&task).await?;
+    let context = EffectContext::new(EffectKind::GitFetch, call, &working_dir);
+    super::check_repo(&context, &git.config, call, &plan.address)?;
+    let output = {
+        let _permit = git.process_limit.acquire(&context).await?;
         command::run(
-            &task,
+            &context,
             &git.config,
-            &plan.shadow,
+            &plan.scratch,
             &plan.address,
             plan.arguments.clone(),
         )
         .await?
     };
-    if !said.is_success {
-        return Err(failure::of(&task, &said.stderr));
+    if !output.is_success {
+        return Err(git_error::from_stderr(&context, &output.stderr));
     }
-    git.write::<GitFetch, _>(call, &working_dir, move |writing| record(writing, &plan))
+    git.write::<GitFetch, _>(call, &working_dir, move |writer| record(writer, &plan))
         .await
 }
 
 fn plan(
-    opened: &Opened,
+    repo: &OpenRepo,
     config: &GitConfig,
     roots: &Roots,
     request: &GitFetch,
-) -> Result<Plan, EffectError> {
-    let address = super::address_of(opened, config, roots, &request.remote, Direction::Fetch)?;
+) -> Result<FetchPlan, EffectError> {
+    let address = super::address_of(repo, config, roots, &request.remote, Direction::Fetch)?;
     let refuse = |what: String| {
         Err(EffectError::invalid_input(format!(
             "{}: {what}",
-            opened.task().kind()
+            repo.context().kind()
         )))
     };
     if request.prune && !request.branches.is_empty() {
@@ -99,32 +100,32 @@ fn plan(
         };
         arguments.push(format!("+{name}:refs/remotes/{remote}/{}", &**branch).into());
     }
-    let before = shadow::references_of(opened)?;
-    let shadow = Shadow::new(opened, &before)?;
-    Ok(Plan {
+    let before = scratch_repo::references_of(repo)?;
+    let scratch = ScratchRepo::new(repo, &before)?;
+    Ok(FetchPlan {
         address,
-        shallow_before: shadow.shallow(),
-        shadow,
+        shallow_before: scratch.shallow(),
+        scratch,
         before,
         arguments,
     })
 }
 
-/// Takes over what git has made of the references.
-fn record(writing: &Writing<'_>, plan: &Plan) -> Result<GitFetched, EffectError> {
-    let after = plan.shadow.references(writing.task())?;
-    let shallow = plan.shadow.shallow();
-    write::set_shallow(writing, plan.shallow_before.as_deref(), shallow.as_deref())?;
+/// Writes the references that git has fetched to the repository.
+fn record(writer: &RepoWriter<'_>, plan: &FetchPlan) -> Result<GitFetched, EffectError> {
+    let after = plan.scratch.references(writer.context())?;
+    let shallow = plan.scratch.shallow();
+    write::set_shallow(writer, plan.shallow_before.as_deref(), shallow.as_deref())?;
     let mut updates = Vec::new();
-    // First what is gone: it may stand in the way of what is new.
+    // Deletions first: they may be in the way of new names.
     for (name, old) in plan
         .before
         .iter()
         .filter(|(name, _)| !after.contains_key(*name))
     {
         let Some(name) = text(name) else { continue };
-        if refs::current(writing, name)? == Some(*old) {
-            refs::remove(writing, name, *old)?;
+        if refs::current(writer, name)? == Some(*old) {
+            refs::remove(writer, name, *old)?;
             updates.push(update(name, GitRefChange::Deleted, Some(*old), None));
         }
     }
@@ -134,19 +135,19 @@ fn record(writing: &Writing<'_>, plan: &Plan) -> Result<GitFetched, EffectError>
             continue;
         };
         let before = if name.starts_with("refs/tags/") {
-            Before::Absent
+            ExpectedOld::Absent
         } else {
-            Before::Anything
+            ExpectedOld::Anything
         };
-        writing.job.check(writing.task())?;
-        refs::put(writing, name, before, *new, "fetch")?;
-        updates.push(update(name, change(writing, old, *new), old, Some(*new)));
+        writer.job.check(writer.context())?;
+        refs::put(writer, name, before, *new, "fetch")?;
+        updates.push(update(name, change(writer, old, *new), old, Some(*new)));
     }
     updates.sort_by(|one, other| one.reference.cmp(&other.reference));
     Ok(GitFetched { updates })
 }
 
-/// A name as text; what is none cannot be named in an answer, and stays as it is.
+/// A name as text; others cannot be in an answer, and stay as they are.
 fn text(name: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(name).ok();
     if text.is_none() {
@@ -155,11 +156,11 @@ fn text(name: &[u8]) -> Option<&str> {
     text
 }
 
-fn change(writing: &Writing<'_>, old: Option<Oid>, new: Oid) -> GitRefChange {
+fn change(writer: &RepoWriter<'_>, old: Option<Oid>, new: Oid) -> GitRefChange {
     let Some(old) = old else {
         return GitRefChange::Created;
     };
-    match writing.opened.history().graph_descendant_of(new, old) {
+    match writer.repo.history().graph_descendant_of(new, old) {
         Ok(false) => GitRefChange::Forced,
         _ => GitRefChange::Updated,
     }

@@ -1,16 +1,16 @@
 //! Push and fetch.
 //!
-//! libgit2 as built here speaks neither TLS nor ssh, so the host's `git` does
-//! the talking, and nothing else: what is sent where is decided here, and what
-//! becomes of it in the repository is done by [`write`](super::write).
+//! libgit2 as built here speaks neither TLS nor ssh, so the host's `git` talks to
+//! the remote, and does nothing else: the refs and the address are decided here,
+//! and [`write`](super::write) changes the repository.
 //!
 //! 1. `address`: the remote's URL, taken from the repository's configuration as
-//!    it stands there (no `insteadOf`), looked at part by part;
-//! 2. `shadow`: git runs in an empty repository that shares only the objects,
-//!    so that nothing in the real one's configuration or hooks has a say;
+//!    it stands there (no `insteadOf`), checked part by part;
+//! 2. `scratch_repo`: git runs in an empty repository that shares only the objects,
+//!    so that the real one's configuration and hooks have no effect;
 //! 3. `command`: with a cleared environment, one allowed protocol, no redirects,
 //!    a time limit, and the host's token where the host's configuration says so;
-//! 4. `failure`: what git says, scrubbed and with a code.
+//! 4. `git_error`: git's messages, redacted and with a code.
 //!
 //! The token is in the environment of the `git` process while it runs, where the
 //! host's own user and root can see it, as they can see the host's memory.
@@ -21,62 +21,61 @@
 pub(super) mod address;
 pub(super) mod command;
 mod environment;
-pub(super) mod failure;
 mod fetch;
+pub(super) mod git_error;
 pub(super) mod push;
-pub(super) mod shadow;
+pub(super) mod scratch_repo;
 mod token;
 
+use exomonad_core::CallContext;
 use exomonad_schema::value::RepoName;
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 pub(super) use fetch::fetch;
 pub(super) use push::push;
 
 use super::GitConfig;
-use super::open::Opened;
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
 use super::remote;
-use super::roots::Roots;
-use super::task::Task;
 use super::write::refs;
 use crate::github;
-use address::Address;
+use exomonad_core::roots::Roots;
+use address::RemoteAddress;
 
-/// Which of a remote's URLs is meant.
+/// The use of a remote's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
     Fetch,
     Push,
 }
 
-/// Where a remote is, checked.
+/// The address of a remote, checked.
 fn address_of(
-    opened: &Opened,
+    repo: &OpenRepo,
     config: &GitConfig,
     roots: &Roots,
     remote: &str,
     direction: Direction,
-) -> Result<Address, EffectError> {
+) -> Result<RemoteAddress, EffectError> {
     let url = match direction {
-        Direction::Push => {
-            value(opened, remote, "pushurl").or_else(|| value(opened, remote, "url"))
-        }
-        Direction::Fetch => value(opened, remote, "url"),
+        Direction::Push => value(repo, remote, "pushurl").or_else(|| value(repo, remote, "url")),
+        Direction::Fetch => value(repo, remote, "url"),
     };
     let is_name = refs::valid_name("refs/remotes/", remote).is_some();
     match url.filter(|_| is_name) {
-        Some(url) => address::parse(opened.task(), &url, config, roots),
-        None => Err(remote::unknown(opened, remote)),
+        Some(url) => address::parse(repo.context(), &url, config, roots),
+        None => Err(remote::unknown(repo, remote)),
     }
 }
 
-/// On GitHub a role reaches the repositories it is granted, by git as by the API: what the host's
-/// credentials open is no measure of what a role may.
+/// On GitHub a role reaches the repositories it is granted, by git as by the API, whatever the host's
+/// credentials would open.
 pub(super) fn check_repo(
-    task: &Task,
+    context: &EffectContext,
     config: &GitConfig,
     call: &CallContext,
-    address: &Address,
+    address: &RemoteAddress,
 ) -> Result<(), EffectError> {
     // `ssh://host/path`, or `host:path` as ssh has it in short; a folder has neither.
     let remote = match address.url.split_once("://") {
@@ -99,7 +98,7 @@ pub(super) fn check_repo(
     if repo.is_some_and(|repo| github::allow(&call.bounds, &repo)) {
         return Ok(());
     }
-    Err(task.error(
+    Err(context.error(
         ErrorCode::Forbidden,
         format_args!(
             "the remote is {path:?} on {github}, which is not among the repositories that role `{role}` may \
@@ -111,8 +110,8 @@ pub(super) fn check_repo(
 
 /// The first value of a remote's setting, as it stands in the repository's
 /// configuration; `Repository::find_remote` would rewrite it.
-fn value(opened: &Opened, remote: &str, key: &str) -> Option<String> {
-    let config = opened.repository().config().ok()?;
+fn value(repo: &OpenRepo, remote: &str, key: &str) -> Option<String> {
+    let config = repo.git2().config().ok()?;
     let mut values = config
         .multivar(&format!("remote.{remote}.{key}"), None)
         .ok()?;

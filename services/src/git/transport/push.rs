@@ -1,32 +1,33 @@
-//! Push.
+//! Pushes from a repository of the host.
 
 use std::ffi::OsString;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitPush, GitPushed, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::{ObjectType, Oid};
 
-use super::address::Address;
-use super::command::{self, Said};
-use super::shadow::{References, Shadow};
-use super::{Direction, failure};
+use super::address::RemoteAddress;
+use super::command::{self, CommandOutput};
+use super::scratch_repo::{References, ScratchRepo};
+use super::{Direction, git_error};
+use crate::git::effect_context::EffectContext;
 use crate::git::on_host::OnHost;
-use crate::git::open::Opened;
-use crate::git::roots::Roots;
-use crate::git::task::Task;
-use crate::git::write::refs::{self, Before};
-use crate::git::write::{self, Writing};
+use crate::git::open::OpenRepo;
+use crate::git::write::refs::{self, ExpectedOld};
+use crate::git::write::{self, RepoWriter};
 use crate::git::{GitConfig, head};
+use exomonad_core::roots::Roots;
 
-/// What will be pushed.
+/// A push that was checked.
 #[derive(Debug)]
-struct Plan {
-    address: Address,
-    shadow: Shadow,
+struct PushPlan {
+    address: RemoteAddress,
+    scratch: ScratchRepo,
     remote: String,
     /// The local branch's short name.
     branch: String,
-    /// The remote's branch, short, and what it is to be.
+    /// The remote's branch, short, and its new commit.
     remote_branch: String,
     commit: Oid,
     arguments: Vec<OsString>,
@@ -44,25 +45,25 @@ pub(in crate::git) async fn push(
     let working_dir = request.working_dir.clone();
     let (config, bounds) = (git.config.clone(), call.bounds.clone());
     let plan = git
-        .read::<GitPush, _>(call, &working_dir, move |opened, _| {
-            plan(opened, &config, &Roots::new(&bounds.paths), &request)
+        .read::<GitPush, _>(call, &working_dir, move |repo, _| {
+            plan(repo, &config, &Roots::new(&bounds.paths), &request)
         })
         .await?;
-    let task = Task::new(exomonad_schema::EffectKind::GitPush, call, &working_dir);
-    super::check_repo(&task, &git.config, call, &plan.address)?;
-    let said = {
-        let _place = git.programs.place(&task).await?;
+    let context = EffectContext::new(exomonad_schema::EffectKind::GitPush, call, &working_dir);
+    super::check_repo(&context, &git.config, call, &plan.address)?;
+    let output = {
+        let _permit = git.process_limit.acquire(&context).await?;
         command::run(
-            &task,
+            &context,
             &git.config,
-            &plan.shadow,
+            &plan.scratch,
             &plan.address,
             plan.arguments.clone(),
         )
         .await?
     };
-    let updates = read_updates(&task, &said, &plan.targets)?;
-    git.write::<GitPush, _>(call, &working_dir, move |writing| record(writing, &plan))
+    let updates = read_updates(&context, &output, &plan.targets)?;
+    git.write::<GitPush, _>(call, &working_dir, move |writer| record(writer, &plan))
         .await
         .map_err(|error| EffectError {
             message: format!("{} (the push itself has succeeded)", error.message),
@@ -72,30 +73,33 @@ pub(in crate::git) async fn push(
 }
 
 fn plan(
-    opened: &Opened,
+    repo: &OpenRepo,
     config: &GitConfig,
     roots: &Roots,
     request: &GitPush,
-) -> Result<Plan, EffectError> {
-    let address = super::address_of(opened, config, roots, &request.remote, Direction::Push)?;
+) -> Result<PushPlan, EffectError> {
+    let address = super::address_of(repo, config, roots, &request.remote, Direction::Push)?;
     let branch = match &request.branch {
         Some(branch) => branch.to_string(),
-        None => current_branch(opened)?,
+        None => current_branch(repo)?,
     };
     let remote_branch = request
         .remote_branch
         .as_ref()
         .map_or_else(|| branch.clone(), |branch| branch.to_string());
-    let commit = id_of(opened, "refs/heads/", &branch, Some(ObjectType::Commit))?;
-    let mut targets = vec![(valid(opened.task(), "refs/heads/", &remote_branch)?, commit)];
+    let commit = id_of(repo, "refs/heads/", &branch, Some(ObjectType::Commit))?;
+    let mut targets = vec![(
+        valid(repo.context(), "refs/heads/", &remote_branch)?,
+        commit,
+    )];
     for tag in &request.tags {
-        let id = id_of(opened, "refs/tags/", tag, None)?;
-        targets.push((valid(opened.task(), "refs/tags/", tag)?, id));
+        let id = id_of(repo, "refs/tags/", tag, None)?;
+        targets.push((valid(repo.context(), "refs/tags/", tag)?, id));
     }
 
-    let arguments = arguments(opened.task(), config, &address, request, &targets)?;
-    Ok(Plan {
-        shadow: Shadow::new(opened, &References::new())?,
+    let arguments = arguments(repo.context(), config, &address, request, &targets)?;
+    Ok(PushPlan {
+        scratch: ScratchRepo::new(repo, &References::new())?,
         address,
         remote: request.remote.to_string(),
         branch,
@@ -107,11 +111,11 @@ fn plan(
     })
 }
 
-/// What git is told to push, and how.
+/// The arguments of `git push`.
 pub(in crate::git) fn arguments(
-    task: &Task,
+    context: &EffectContext,
     config: &GitConfig,
-    address: &Address,
+    address: &RemoteAddress,
     request: &GitPush,
     targets: &[(String, Oid)],
 ) -> Result<Vec<OsString>, EffectError> {
@@ -120,7 +124,7 @@ pub(in crate::git) fn arguments(
         if !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(EffectError::invalid_input(format!(
                 "{}: forceWithLease {:?} is no full commit id",
-                task.kind(),
+                context.kind(),
                 &**expected
             )));
         }
@@ -145,77 +149,81 @@ pub(in crate::git) fn arguments(
     Ok(arguments)
 }
 
-fn current_branch(opened: &Opened) -> Result<String, EffectError> {
-    let reference = head::find(opened)?.reference;
+fn current_branch(repo: &OpenRepo) -> Result<String, EffectError> {
+    let reference = head::find(repo)?.reference;
     reference
         .as_deref()
         .and_then(|name| std::str::from_utf8(name).ok()?.strip_prefix("refs/heads/"))
         .map(str::to_owned)
-        .ok_or_else(|| no_branch(opened.task()))
+        .ok_or_else(|| no_branch(repo.context()))
 }
 
-/// No branch is named, and none is checked out.
-pub(in crate::git) fn no_branch(task: &Task) -> EffectError {
-    task.error(
+/// The error when no branch is named, and none is checked out.
+pub(in crate::git) fn no_branch(context: &EffectContext) -> EffectError {
+    context.error(
         ErrorCode::InvalidInput,
         "no branch is checked out, or its name is no UTF-8 text; name the `branch` to push",
     )
 }
 
-/// There is nothing of this name to push.
-pub(in crate::git) fn nothing_named(task: &Task, name: &str) -> EffectError {
-    task.error(
+/// The error when there is nothing of this name to push.
+pub(in crate::git) fn nothing_named(context: &EffectContext, name: &str) -> EffectError {
+    context.error(
         ErrorCode::NotFound,
         format_args!("there is no {name:?} here to push; commit something first, or name another"),
     )
 }
 
-/// The full name.
-pub(in crate::git) fn valid(task: &Task, folder: &str, short: &str) -> Result<String, EffectError> {
+/// Checks a name; returns the full one.
+pub(in crate::git) fn valid(
+    context: &EffectContext,
+    folder: &str,
+    short: &str,
+) -> Result<String, EffectError> {
     refs::valid_name(folder, short).ok_or_else(|| {
         EffectError::invalid_input(format!(
             "{}: git allows no name such as {short:?}",
-            task.kind()
+            context.kind()
         ))
     })
 }
 
 fn id_of(
-    opened: &Opened,
+    repo: &OpenRepo,
     folder: &str,
     short: &str,
     kind: Option<ObjectType>,
 ) -> Result<Oid, EffectError> {
-    let name = valid(opened.task(), folder, short)?;
-    let reference = opened
-        .repository()
+    let name = valid(repo.context(), folder, short)?;
+    let reference = repo
+        .git2()
         .find_reference(&name)
         .and_then(|reference| reference.resolve())
         .map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => nothing_named(opened.task(), &name),
-            _ => opened.git_error(&error),
+            git2::ErrorCode::NotFound => nothing_named(repo.context(), &name),
+            _ => repo.git_error(&error),
         })?;
     let id = match kind {
         Some(kind) => reference.peel(kind).map(|object| object.id()),
         None => Ok(reference.target().unwrap_or(Oid::ZERO_SHA1)),
     };
     id.map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => opened
-            .task()
+        git2::ErrorCode::NotFound => repo
+            .context()
             .damaged(format_args!("what {name:?} leads to is missing")),
-        _ => opened.git_error(&error),
+        _ => repo.git_error(&error),
     })
 }
 
 /// Reads `git push --porcelain`: `<flag>\t<from>:<to>\t<summary> (<reason>)`.
 pub(in crate::git) fn read_updates(
-    task: &Task,
-    said: &Said,
+    context: &EffectContext,
+    output: &CommandOutput,
     targets: &[(String, Oid)],
 ) -> Result<Vec<GitRefUpdate>, EffectError> {
     let mut updates = Vec::new();
-    let mut refusals = Vec::new();
-    for line in said.stdout.lines() {
+    let mut rejections = Vec::new();
+    for line in output.stdout.lines() {
         let mut fields = line.split('\t');
         let (Some(flag), Some(names), Some(summary)) =
             (fields.next(), fields.next(), fields.next())
@@ -231,7 +239,7 @@ pub(in crate::git) fn read_updates(
             "+" => GitRefChange::Forced,
             "=" => GitRefChange::UpToDate,
             _ => {
-                refusals.push((name, summary));
+                rejections.push((name, summary));
                 continue;
             }
         };
@@ -250,80 +258,84 @@ pub(in crate::git) fn read_updates(
             new: Some(new),
         });
     }
-    if let Some(error) = refusal(task, &refusals, &said.stderr) {
+    if let Some(error) = rejection(context, &rejections, &output.stderr) {
         return Err(error);
     }
-    if !said.is_success || updates.len() != targets.len() {
-        return Err(failure::of(task, &said.stderr));
+    if !output.is_success || updates.len() != targets.len() {
+        return Err(git_error::from_stderr(context, &output.stderr));
     }
-    let place = |update: &GitRefUpdate| {
+    let position = |update: &GitRefUpdate| {
         targets
             .iter()
             .position(|(name, _)| *name == update.reference)
     };
-    updates.sort_by_key(place);
+    updates.sort_by_key(position);
     Ok(updates)
 }
 
-fn refusal(task: &Task, refusals: &[(&str, &str)], stderr: &str) -> Option<EffectError> {
-    // Where all go or none, those that only share another's fate say nothing.
-    let (name, summary) = refusals
+fn rejection(
+    context: &EffectContext,
+    rejections: &[(&str, &str)],
+    stderr: &str,
+) -> Option<EffectError> {
+    // Of an atomic push, those that are rejected with another say nothing.
+    let (name, summary) = rejections
         .iter()
         .find(|(_, summary)| !summary.contains("atomic"))
-        .or(refusals.first())?;
+        .or(rejections.first())?;
     let says = |any: &[&str]| any.iter().any(|words| summary.contains(words));
     Some(if says(&["stale info"]) {
-        task.error(
+        context.error(
             ErrorCode::Conflict,
             format_args!(
                 "{name:?} is not where `forceWithLease` has it; fetch, look at it, and try again"
             ),
         )
     } else if says(&["fetch first", "non-fast-forward", "needs force"]) {
-        task.error(
+        context.error(
             ErrorCode::Conflict,
             format_args!("{name:?} has commits that are not here; fetch and build on them first"),
         )
     } else if says(&["already exists"]) {
-        task.error(
+        context.error(
             ErrorCode::Conflict,
             format_args!("{name:?} exists there already"),
         )
     } else if says(&["lock", "failed to update ref"]) {
-        task.error(
+        context.error(
             ErrorCode::Conflict,
             format_args!(
                 "somebody else is changing {name:?}, or a name in its way is taken: {summary}"
             ),
         )
     } else if says(&["remote failure", "unpack"]) {
-        task.error(
+        context.error(
             ErrorCode::Unavailable,
             format_args!("the remote failed to take {name:?}: {summary}"),
         )
     } else {
-        let words = failure::remote_words(stderr);
-        task.error(
+        let words = git_error::remote_messages(stderr);
+        context.error(
             ErrorCode::Validation,
             format_args!("the remote refuses {name:?}: {summary}; it says: {words}"),
         )
     })
 }
 
-/// Writes down where the remote's branch is now.
-fn record(writing: &Writing<'_>, plan: &Plan) -> Result<(), EffectError> {
+/// Updates the remote-tracking branch.
+fn record(writer: &RepoWriter<'_>, plan: &PushPlan) -> Result<(), EffectError> {
     let tracking = format!("{}/{}", plan.remote, plan.remote_branch);
-    let tracking = refs::full_name(writing, "refs/remotes/", &tracking)?;
+    let tracking = refs::full_name(writer, "refs/remotes/", &tracking)?;
     refs::set(
-        writing,
+        writer,
         &tracking,
-        Before::Anything,
+        ExpectedOld::Anything,
         plan.commit,
         "update by push",
     )?;
     if plan.set_upstream {
         let merge = format!("refs/heads/{}", plan.remote_branch);
-        write::set_upstream(writing, &plan.branch, &plan.remote, &merge)?;
+        write::set_upstream(writer, &plan.branch, &plan.remote, &merge)?;
     }
     Ok(())
 }

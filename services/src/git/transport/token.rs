@@ -1,13 +1,14 @@
-//! How the host's token is sent to git servers.
+//! The host's token, as git servers are sent it.
 
-use exomonad_schema::{Base64, Secret};
+use exomonad_core::Secret;
+use exomonad_schema::Base64;
 
 /// The value of an `Authorization` header (RFC 7617).
 pub(super) fn basic(token: &Secret, user: &str) -> String {
     format!("Basic {}", base64(&format!("{user}:{}", token.expose())))
 }
 
-/// Every text that must not be told: the token as it is and as it is sent.
+/// Every text to redact: the token as it is and as it is sent.
 pub(super) fn traces(token: &Secret, user: &str) -> Vec<String> {
     let sent = basic(token, user).trim_start_matches("Basic ").to_owned();
     vec![token.expose().to_owned(), base64(token.expose()), sent]

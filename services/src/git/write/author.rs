@@ -1,16 +1,16 @@
-//! In whose name is committed.
+//! Authors of commits.
 
 use std::path::Path;
 
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Config, Signature};
 
-use super::Writing;
+use super::RepoWriter;
 use crate::git::GitConfig;
-use crate::git::open::Opened;
-use crate::git::task::Task;
+use crate::git::effect_context::EffectContext;
+use crate::git::open::OpenRepo;
 
-/// In whose name the host commits.
+/// The author of the host's commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     /// The name.
@@ -20,7 +20,7 @@ pub struct Author {
 }
 
 impl Author {
-    /// Whether git can write it down: a line, not empty, without `<` and `>`.
+    /// True if git can store it: a line, not empty, without `<` and `>`.
     pub(in crate::git) fn is_valid(&self) -> bool {
         [&self.name, &self.email]
             .iter()
@@ -35,43 +35,43 @@ impl Author {
     }
 }
 
-/// The author of what is written now: the host's, or else the one in the
+/// The author of a commit: the host's, or else the one in the
 /// repository's configuration, or else in that of the user who runs the host.
 ///
 /// # Errors
 /// `not_configured` when there is none.
-pub(super) fn signature(writing: &Writing<'_>) -> Result<Signature<'static>, EffectError> {
-    find(writing)
+pub(super) fn signature(writer: &RepoWriter<'_>) -> Result<Signature<'static>, EffectError> {
+    find(writer)
         .and_then(|author| author.signature())
-        .ok_or_else(|| nobody(writing.task()))
+        .ok_or_else(|| no_author(writer.context()))
 }
 
-/// Nobody is known to commit as.
-pub(in crate::git) fn nobody(task: &Task) -> EffectError {
-    task.error(
+/// The error when no author is known.
+pub(in crate::git) fn no_author(context: &EffectContext) -> EffectError {
+    context.error(
         ErrorCode::NotConfigured,
         "nobody is set up to commit as; set `git.author_name` and `git.author_email` in \
          exomonad.toml, or `user.name` and `user.email` in git's configuration",
     )
 }
 
-/// The same for a reflog, which is written even where there is no author.
-pub(super) fn for_reflog(writing: &Writing<'_>) -> Result<Signature<'static>, EffectError> {
-    match find(writing).and_then(|author| author.signature()) {
+/// The author of a reflog line, which is written even where none is known.
+pub(super) fn for_reflog(writer: &RepoWriter<'_>) -> Result<Signature<'static>, EffectError> {
+    match find(writer).and_then(|author| author.signature()) {
         Some(signature) => Ok(signature),
         None => Signature::now("exomonad", "exomonad@localhost")
-            .map_err(|error| writing.git_error(&error)),
+            .map_err(|error| writer.git_error(&error)),
     }
 }
 
-fn find(writing: &Writing<'_>) -> Option<Author> {
-    if writing.config.author.is_some() {
-        return writing.config.author.clone();
+fn find(writer: &RepoWriter<'_>) -> Option<Author> {
+    if writer.config.author.is_some() {
+        return writer.config.author.clone();
     }
-    in_repository(&writing.opened).or_else(|| of_home(writing.config))
+    in_repository(&writer.repo).or_else(|| of_home(writer.config))
 }
 
-/// The one in the configuration of the user who runs the host.
+/// The author in the configuration of the user who runs the host.
 pub(in crate::git) fn of_home(config: &GitConfig) -> Option<Author> {
     let home = config.home.as_deref()?;
     [home.join(".gitconfig"), home.join(".config/git/config")]
@@ -79,8 +79,8 @@ pub(in crate::git) fn of_home(config: &GitConfig) -> Option<Author> {
         .find_map(|file| in_file(file))
 }
 
-fn in_repository(opened: &Opened) -> Option<Author> {
-    in_config(&opened.repository().config().ok()?)
+fn in_repository(repo: &OpenRepo) -> Option<Author> {
+    in_config(&repo.git2().config().ok()?)
 }
 
 fn in_file(file: &Path) -> Option<Author> {

@@ -1,28 +1,28 @@
-//! New branches.
+//! Creates branches.
 
 use exomonad_schema::effects::git::GitNewBranch;
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
-use super::Writing;
-use super::refs::{self, Before};
-use crate::git::task::Task;
+use super::RepoWriter;
+use super::refs::{self, ExpectedOld};
+use crate::git::effect_context::EffectContext;
 use crate::git::{head, revision};
 
-/// Makes a branch.
+/// Creates a branch.
 ///
 /// # Errors
 /// `conflict` when it exists already.
 pub(in crate::git) fn create(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     branch: &str,
     start: Option<&str>,
 ) -> Result<GitNewBranch, EffectError> {
-    let name = refs::full_name(writing, "refs/heads/", branch)?;
-    let commit = start_commit(writing, start)?;
+    let name = refs::full_name(writer, "refs/heads/", branch)?;
+    let commit = start_commit(writer, start)?;
     let from = start.unwrap_or("HEAD");
     let message = format!("branch: Created from {from}");
-    refs::set(writing, &name, Before::Absent, commit, &message)?;
+    refs::set(writer, &name, ExpectedOld::Absent, commit, &message)?;
     Ok(GitNewBranch {
         branch: branch.to_owned(),
         commit: commit.to_string(),
@@ -30,18 +30,21 @@ pub(in crate::git) fn create(
 }
 
 /// The commit a guest names, or the one that is checked out.
-pub(super) fn start_commit(writing: &Writing<'_>, start: Option<&str>) -> Result<Oid, EffectError> {
+pub(super) fn start_commit(
+    writer: &RepoWriter<'_>,
+    start: Option<&str>,
+) -> Result<Oid, EffectError> {
     match start {
-        Some(start) => Ok(revision::commit(&writing.opened, start)?.id()),
-        None => head::find(&writing.opened)?
+        Some(start) => Ok(revision::commit(&writer.repo, start)?.id()),
+        None => head::find(&writer.repo)?
             .commit
-            .ok_or_else(|| no_commit(writing.task())),
+            .ok_or_else(|| no_commit(writer.context())),
     }
 }
 
-/// There is no commit yet to work from.
-pub(in crate::git) fn no_commit(task: &Task) -> EffectError {
-    task.error(
+/// The error when there is no commit yet.
+pub(in crate::git) fn no_commit(context: &EffectContext) -> EffectError {
+    context.error(
         ErrorCode::NotFound,
         "the branch that is checked out has no commit yet; commit something first",
     )

@@ -1,4 +1,4 @@
-//! Commits.
+//! Creates commits.
 
 use exomonad_schema::effects::git::{GitCommit, GitCreateCommit};
 use exomonad_schema::{EffectError, ErrorCode};
@@ -6,9 +6,9 @@ use git2::{Commit, Oid, RepositoryState};
 
 use super::head_file::{self, Head};
 use super::index::LockedIndex;
-use super::refs::{self, Before};
-use super::{Writing, author, stage};
-use crate::git::task::Task;
+use super::refs::{self, ExpectedOld};
+use super::{RepoWriter, author, stage};
+use crate::git::effect_context::EffectContext;
 use crate::git::{head, history, small_file};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
@@ -18,28 +18,28 @@ use crate::git::{head, history, small_file};
 /// `conflict` when nothing is staged or a merge is undecided, `not_configured`
 /// without an author.
 pub(in crate::git) fn create(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     request: &GitCreateCommit,
 ) -> Result<GitCommit, EffectError> {
-    writing.opened.work_dir()?;
-    let message = message(writing.task(), &request.message)?;
-    let who = author::signature(writing)?;
-    let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), writing.repository())?;
-    locked.check_no_conflicts(writing)?;
+    writer.repo.work_dir()?;
+    let message = message(writer.context(), &request.message)?;
+    let who = author::signature(writer)?;
+    let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
+    locked.check_no_conflicts(writer)?;
     if request.all || !request.paths.is_empty() {
         let wanted = stage::Wanted {
             paths: &request.paths,
             rest: stage::Rest::of(request.all),
         };
-        stage::into(writing, &mut locked, &wanted)?;
+        stage::into(writer, &mut locked, &wanted)?;
     }
-    let repository = writing.repository();
-    let fail = |error: git2::Error| writing.git_error(&error);
-    let head = head::find(&writing.opened)?;
+    let repository = writer.git2();
+    let fail = |error: git2::Error| writer.git_error(&error);
+    let head = head::find(&writer.repo)?;
     let state = repository.state();
     let mut parents: Vec<_> = head.commit.into_iter().collect();
     if state == RepositoryState::Merge {
-        parents.extend(merged(writing)?);
+        parents.extend(merged(writer)?);
     }
     let parents = parents
         .into_iter()
@@ -47,7 +47,7 @@ pub(in crate::git) fn create(
         .collect::<Result<Vec<_>, _>>()
         .map_err(fail)?;
     let tree = locked.index.write_tree_to(repository).map_err(fail)?;
-    check_not_empty(writing, request, &parents, tree)?;
+    check_not_empty(writer, request, &parents, tree)?;
     let tree = repository.find_tree(tree).map_err(fail)?;
     let id = repository
         .commit(
@@ -60,13 +60,13 @@ pub(in crate::git) fn create(
         )
         .map_err(fail)?;
     // In this order a host killed in between leaves changes staged, not undone.
-    locked.finish(writing)?;
-    move_head(writing, &head, id, &message, parents.len())?;
+    locked.finish(writer)?;
+    move_head(writer, &head, id, &message, parents.len())?;
     if matches!(
         state,
         RepositoryState::Merge | RepositoryState::CherryPick | RepositoryState::Revert
     ) {
-        // The commit is made; a note that a merge is under way would be wrong.
+        // The merge is complete with this commit.
         repository.cleanup_state().map_err(fail)?;
     }
     repository
@@ -75,9 +75,9 @@ pub(in crate::git) fn create(
         .map_err(fail)
 }
 
-/// The branch that is checked out moves on, or HEAD where there is none.
+/// Moves the branch that is checked out, or HEAD where there is none.
 fn move_head(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     head: &head::Head,
     id: Oid,
     message: &str,
@@ -90,67 +90,73 @@ fn move_head(
     };
     let log = format!("{what}: {}", message.lines().next().unwrap_or_default());
     match &head.reference {
-        None => head_file::set(writing, Head::Detached, head.commit, id, &log),
+        None => head_file::set(writer, Head::Detached, head.commit, id, &log),
         Some(branch) => {
             let branch = std::str::from_utf8(branch).map_err(|_| {
-                writing.task().error(
+                writer.context().error(
                     ErrorCode::Unsupported,
                     "the name of the branch that is checked out is no UTF-8 text; rename it with `git branch -m`",
                 )
             })?;
-            let before = head.commit.map_or(Before::Absent, Before::At);
-            refs::set(writing, branch, before, id, &log)?;
-            head_file::log(writing, head.commit, id, &log)
+            let before = head.commit.map_or(ExpectedOld::Absent, ExpectedOld::At);
+            refs::set(writer, branch, before, id, &log)?;
+            head_file::log(writer, head.commit, id, &log)
         }
     }
 }
 
-/// The commits a merge that is under way brings in.
-fn merged(writing: &Writing<'_>) -> Result<Vec<Oid>, EffectError> {
-    let heads = small_file::read(&writing.opened.git_dir().join("MERGE_HEAD")).unwrap_or_default();
+/// The other parents of a merge that is under way.
+fn merged(writer: &RepoWriter<'_>) -> Result<Vec<Oid>, EffectError> {
+    let heads = small_file::read(&writer.repo.git_dir().join("MERGE_HEAD")).unwrap_or_default();
     String::from_utf8_lossy(&heads)
         .lines()
         .map(|line| {
-            Oid::from_str(line.trim())
-                .map_err(|_| writing.task().damaged("`MERGE_HEAD` holds no commit's id"))
+            Oid::from_str(line.trim()).map_err(|_| {
+                writer
+                    .context()
+                    .damaged("`MERGE_HEAD` holds no commit's id")
+            })
         })
         .collect()
 }
 
 fn check_not_empty(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     request: &GitCreateCommit,
     parents: &[Commit<'_>],
     tree: Oid,
 ) -> Result<(), EffectError> {
     let is_empty = match parents {
-        [] => writing
-            .repository()
+        [] => writer
+            .git2()
             .find_tree(tree)
             .is_ok_and(|tree| tree.is_empty()),
         [parent] => parent.tree_id() == tree,
-        // A merge says something even when it changes nothing.
+        // A merge commit records its parents even when it changes nothing.
         _ => false,
     };
     if is_empty && !request.allow_empty {
-        return Err(nothing_staged(writing.task()));
+        return Err(nothing_staged(writer.context()));
     }
     Ok(())
 }
 
-/// A commit would change nothing.
-pub(in crate::git) fn nothing_staged(task: &Task) -> EffectError {
-    task.error(
+/// The error for a commit that would change nothing.
+pub(in crate::git) fn nothing_staged(context: &EffectContext) -> EffectError {
+    context.error(
         ErrorCode::Conflict,
         "nothing is staged; name `paths`, or set `all` to commit every change, or \
          `allowEmpty` for a commit without one",
     )
 }
 
-/// A message as git keeps it: no white space at the ends of lines, one newline at the end.
-pub(in crate::git) fn message(task: &Task, message: &str) -> Result<String, EffectError> {
+/// Checks a message and formats it as git does: no white space at the ends of lines, one newline at the end.
+pub(in crate::git) fn message(
+    context: &EffectContext,
+    message: &str,
+) -> Result<String, EffectError> {
     let refuse =
-        |what: &str| EffectError::invalid_input(format!("{}: the message {what}", task.kind()));
+        |what: &str| EffectError::invalid_input(format!("{}: the message {what}", context.kind()));
     if message.contains('\0') {
         return Err(refuse("holds a NUL character"));
     }

@@ -1,4 +1,4 @@
-//! What git keeps beside references: the configuration, and where history was cut off.
+//! Writes git's configuration and its list of shallow commits.
 
 use std::fs;
 use std::io;
@@ -6,30 +6,30 @@ use std::io;
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Config;
 
-use super::Writing;
+use super::RepoWriter;
 
-/// Has a local branch follow a remote's.
+/// Sets the upstream of a local branch.
 pub(in crate::git) fn set_upstream(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     branch: &str,
     remote: &str,
     merge: &str,
 ) -> Result<(), EffectError> {
-    let target = writing.opened.common_dir().join("config");
+    let target = writer.repo.common_dir().join("config");
     if target.is_symlink() {
-        return Err(writing
-            .task()
+        return Err(writer
+            .context()
             .forbidden("`config` in the git folder is a link, which may lead"));
     }
-    let lock = writing.lock(&target)?;
+    let lock = writer.lock(&target)?;
     // libgit2 would lock and write the file itself; it gets a copy.
-    let copy = writing.session().folder().join("config");
+    let copy = writer.session().folder().join("config");
     let copied = match fs::copy(&target, &copy) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::write(&copy, ""),
         other => other.map(|_| ()),
     };
     copied.map_err(|error| {
-        writing.task().error(
+        writer.context().error(
             ErrorCode::Unavailable,
             format_args!("the repository's configuration cannot be copied: {error}"),
         )
@@ -39,38 +39,38 @@ pub(in crate::git) fn set_upstream(
             config.set_str(&format!("branch.{branch}.remote"), remote)?;
             config.set_str(&format!("branch.{branch}.merge"), merge)
         })
-        .map_err(|error| writing.git_error(&error))?;
-    lock.replace_by(writing.task(), &copy)
+        .map_err(|error| writer.git_error(&error))?;
+    lock.replace_by(writer.context(), &copy)
 }
 
-/// Writes down at which commits history is cut off, when that has changed.
+/// Writes the commits at which history is cut off, if they have changed.
 ///
 /// # Errors
-/// `conflict` when it is not as it was `before`: commits that were got for one
-/// end of history do not reach to another.
+/// `conflict` when they are not as they were `before`: the fetched commits fit
+/// only that end of history.
 pub(in crate::git) fn set_shallow(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     before: Option<&[u8]>,
     commits: Option<&[u8]>,
 ) -> Result<(), EffectError> {
     if before == commits {
         return Ok(());
     }
-    let target = writing.opened.common_dir().join("shallow");
+    let target = writer.repo.common_dir().join("shallow");
     if target.is_symlink() {
-        return Err(writing
-            .task()
+        return Err(writer
+            .context()
             .forbidden("`shallow` in the git folder is a link, which may lead"));
     }
-    let lock = writing.lock(&target)?;
+    let lock = writer.lock(&target)?;
     if fs::read(&target).ok().as_deref() != before {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             "where history is cut off has changed during the fetch; fetch once more",
         ));
     }
     match commits {
-        Some(commits) => lock.write(writing.task(), commits),
-        None => lock.remove(writing.task()),
+        Some(commits) => lock.write(writer.context(), commits),
+        None => lock.remove(writer.context()),
     }
 }

@@ -1,34 +1,34 @@
-//! HEAD, of this worktree and of the others.
+//! Writes HEAD of this worktree, and reads those of the others.
 
 use std::fs;
 
 use exomonad_schema::EffectError;
 use git2::Oid;
 
-use super::refs::check_way;
-use super::{Writing, author, reflog};
+use super::refs::check_path;
+use super::{RepoWriter, author, reflog};
 use crate::git::small_file;
 
-/// Has HEAD of this worktree stand for a branch, or a commit, with a line in its reflog.
+/// Sets HEAD of this worktree to a branch or a commit, with a line in its reflog.
 pub(super) fn set(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     head: Head<'_>,
     old: Option<Oid>,
     new: Oid,
     message: &str,
 ) -> Result<(), EffectError> {
-    let git_dir = writing.opened.git_dir();
-    check_way(&writing.opened, git_dir, "HEAD")?;
-    let lock = writing.lock(&git_dir.join("HEAD"))?;
-    log(writing, old, new, message)?;
+    let git_dir = writer.repo.git_dir();
+    check_path(&writer.repo, git_dir, "HEAD")?;
+    let lock = writer.lock(&git_dir.join("HEAD"))?;
+    log(writer, old, new, message)?;
     let content = match head {
         Head::Branch(name) => format!("ref: {name}\n"),
         Head::Detached => format!("{new}\n"),
     };
-    lock.write(writing.task(), content.as_bytes())
+    lock.write(writer.context(), content.as_bytes())
 }
 
-/// What HEAD is to be.
+/// The new value of HEAD.
 pub(super) enum Head<'n> {
     /// A branch, by its full name.
     Branch(&'n str),
@@ -36,28 +36,28 @@ pub(super) enum Head<'n> {
     Detached,
 }
 
-/// Adds a line to HEAD's reflog, as when the branch it stands for moves.
+/// Adds a line to HEAD's reflog, as when its branch moves.
 pub(super) fn log(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     old: Option<Oid>,
     new: Oid,
     message: &str,
 ) -> Result<(), EffectError> {
-    let git_dir = writing.opened.git_dir();
-    check_way(&writing.opened, git_dir, "HEAD")?;
-    let who = author::for_reflog(writing)?;
+    let git_dir = writer.repo.git_dir();
+    check_path(&writer.repo, git_dir, "HEAD")?;
+    let who = author::for_reflog(writer)?;
     let entry = reflog::Entry {
         old,
         new,
         who: &who,
         message,
     };
-    reflog::append(writing, &reflog::path(git_dir, "HEAD"), false, &entry)
+    reflog::append(writer, &reflog::path(git_dir, "HEAD"), false, &entry)
 }
 
-/// Whether a branch is checked out in some worktree of the repository; where.
-pub(super) fn worktree_of(writing: &Writing<'_>, branch: &str) -> Option<String> {
-    let common_dir = writing.opened.common_dir();
+/// The name of another worktree of the repository in which a branch is checked out.
+pub(super) fn worktree_of(writer: &RepoWriter<'_>, branch: &str) -> Option<String> {
+    let common_dir = writer.repo.common_dir();
     let linked = fs::read_dir(common_dir.join("worktrees"))
         .into_iter()
         .flatten()
@@ -65,9 +65,9 @@ pub(super) fn worktree_of(writing: &Writing<'_>, branch: &str) -> Option<String>
         .map(|entry| entry.path());
     std::iter::once(common_dir.to_owned())
         .chain(linked)
-        .filter(|git_dir| git_dir != writing.opened.git_dir())
+        .filter(|git_dir| git_dir != writer.repo.git_dir())
         // HEAD of a bare repository only says which branch is the default.
-        .filter(|git_dir| git_dir != common_dir || !is_bare(writing))
+        .filter(|git_dir| git_dir != common_dir || !is_bare(writer))
         .find(|git_dir| {
             small_file::read(&git_dir.join("HEAD"))
                 .and_then(|head| {
@@ -85,9 +85,9 @@ pub(super) fn worktree_of(writing: &Writing<'_>, branch: &str) -> Option<String>
         })
 }
 
-fn is_bare(writing: &Writing<'_>) -> bool {
-    writing
-        .repository()
+fn is_bare(writer: &RepoWriter<'_>) -> bool {
+    writer
+        .git2()
         .config()
         .and_then(|config| config.get_bool("core.bare"))
         .unwrap_or(false)

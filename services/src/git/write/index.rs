@@ -1,4 +1,4 @@
-//! The index, while it is being changed.
+//! The index, locked for a change.
 //!
 //! libgit2 locks the index when it writes it, not when it reads it. So here the
 //! lock is taken first, libgit2 works on a copy, and the copy is renamed into
@@ -12,12 +12,12 @@ use exomonad_schema::effects::git::{ChangeKind, GitChange};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Delta, Index, Repository, Tree};
 
-use super::Writing;
-use super::session::Lock;
+use super::RepoWriter;
+use super::lock_session::Lock;
+use crate::git::effect_context::EffectContext;
 use crate::git::status::is_left_out;
-use crate::git::task::Task;
 
-/// How many names an error lists.
+/// Number of names an error lists.
 const MAX_NAMES: usize = 20;
 
 /// The index of one worktree, locked.
@@ -30,48 +30,48 @@ pub(super) struct LockedIndex<'w> {
 impl<'w> LockedIndex<'w> {
     /// Locks the index and has `repository` use a copy of it.
     pub(super) fn take(
-        writing: &'w Writing<'_>,
+        writer: &'w RepoWriter<'_>,
         git_dir: &Path,
         repository: &Repository,
     ) -> Result<Self, EffectError> {
-        let lock = writing.lock(&git_dir.join("index"))?;
-        let copy = writing.session().folder().join("index");
+        let lock = writer.lock(&git_dir.join("index"))?;
+        let copy = writer.session().folder().join("index");
         copy_with_time(lock.target(), &copy).map_err(|error| {
-            writing.task().error(
+            writer.context().error(
                 ErrorCode::Unavailable,
                 format_args!("the index cannot be copied: {error}; check that the disk has room"),
             )
         })?;
-        let mut index = Index::open(&copy).map_err(|error| writing.git_error(&error))?;
+        let mut index = Index::open(&copy).map_err(|error| writer.git_error(&error))?;
         repository
             .set_index(&mut index)
-            .map_err(|error| writing.git_error(&error))?;
+            .map_err(|error| writer.git_error(&error))?;
         Ok(Self { lock, copy, index })
     }
 
-    /// Puts the changed index in the place of the old one. It stays locked.
-    pub(super) fn finish(&mut self, writing: &Writing<'_>) -> Result<(), EffectError> {
+    /// Replaces the index. It stays locked.
+    pub(super) fn finish(&mut self, writer: &RepoWriter<'_>) -> Result<(), EffectError> {
         self.index
             .write()
-            .map_err(|error| writing.git_error(&error))?;
-        self.lock.replace_by(writing.task(), &self.copy)
+            .map_err(|error| writer.git_error(&error))?;
+        self.lock.replace_by(writer.context(), &self.copy)
     }
 
-    /// Refuses while a merge has left files undecided.
-    pub(super) fn check_no_conflicts(&self, writing: &Writing<'_>) -> Result<(), EffectError> {
-        let conflicts = conflicts(&self.index).map_err(|error| writing.git_error(&error))?;
+    /// Refuses while there are merge conflicts.
+    pub(super) fn check_no_conflicts(&self, writer: &RepoWriter<'_>) -> Result<(), EffectError> {
+        let conflicts = conflicts(&self.index).map_err(|error| writer.git_error(&error))?;
         if conflicts.is_empty() {
             return Ok(());
         }
-        Err(undecided(writing.task(), &conflicts))
+        Err(undecided(writer.context(), &conflicts))
     }
 
     /// Refuses a sparse checkout: libgit2 takes what is left out for deleted.
-    pub(super) fn check_not_sparse(&self, writing: &Writing<'_>) -> Result<(), EffectError> {
+    pub(super) fn check_not_sparse(&self, writer: &RepoWriter<'_>) -> Result<(), EffectError> {
         if self.left_out().is_empty() {
             return Ok(());
         }
-        Err(writing.task().error(
+        Err(writer.context().error(
             ErrorCode::Unsupported,
             "files are left out of the working tree on purpose (a sparse checkout, or \
              `git update-index --assume-unchanged`), which would be lost; use git itself here",
@@ -108,7 +108,7 @@ fn copy_with_time(index: &Path, copy: &Path) -> io::Result<()> {
         .set_times(FileTimes::new().set_modified(time))
 }
 
-/// The paths a merge could not decide, each once.
+/// The paths with merge conflicts, each once.
 pub(super) fn conflicts(index: &Index) -> Result<Vec<String>, git2::Error> {
     let mut paths = Vec::new();
     if !index.has_conflicts() {
@@ -126,16 +126,16 @@ pub(super) fn conflicts(index: &Index) -> Result<Vec<String>, git2::Error> {
     Ok(paths)
 }
 
-/// What the next commit would change.
+/// The changes the next commit would make.
 pub(super) fn staged(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     head: Option<&Tree<'_>>,
     index: &Index,
 ) -> Result<Vec<GitChange>, EffectError> {
-    let diff = writing
-        .repository()
+    let diff = writer
+        .git2()
         .diff_tree_to_index(head, Some(index), None)
-        .map_err(|error| writing.git_error(&error))?;
+        .map_err(|error| writer.git_error(&error))?;
     let mut changes: Vec<_> = diff
         .deltas()
         .filter_map(|delta| {
@@ -159,9 +159,9 @@ pub(super) fn staged(
     Ok(changes)
 }
 
-/// A merge has left files undecided.
-pub(in crate::git) fn undecided(task: &Task, conflicts: &[String]) -> EffectError {
-    task.error(
+/// The error for merge conflicts.
+pub(in crate::git) fn undecided(context: &EffectContext, conflicts: &[String]) -> EffectError {
+    context.error(
         ErrorCode::Conflict,
         format_args!(
             "a merge has left files undecided: {}; resolve them and stage each by its path",

@@ -1,4 +1,4 @@
-//! A lock file while it is held: see [`session`](super::session).
+//! A lock file that is held: see [`lock_session`](super::lock_session).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::session::{Session, identity};
-use crate::git::task::Task;
+use super::lock_session::{LockSession, identity};
+use crate::git::effect_context::EffectContext;
 
 /// A lock that is held.
 #[derive(Debug)]
 pub(super) struct Lock<'s> {
-    session: &'s Session,
+    session: &'s LockSession,
     target: PathBuf,
     path: PathBuf,
 }
 
 impl<'s> Lock<'s> {
-    pub(super) fn new(session: &'s Session, target: &Path, path: PathBuf) -> Self {
+    pub(super) fn new(session: &'s LockSession, target: &Path, path: PathBuf) -> Self {
         Self {
             session,
             target: target.to_owned(),
@@ -31,22 +31,26 @@ impl<'s> Lock<'s> {
         &self.target
     }
 
-    /// Puts `content`, a file in the session's folder, in the place of the
-    /// locked file. The lock stays until it is dropped.
+    /// Replaces the locked file by `content`, a file in the session's folder. The
+    /// lock stays until it is dropped.
     ///
     /// # Errors
-    /// When it cannot be renamed, or somebody has taken the lock away.
-    pub(super) fn replace_by(&self, task: &Task, content: &Path) -> Result<(), EffectError> {
-        self.finish(task, |target| fs::rename(content, target))
+    /// When it cannot be renamed, or somebody has removed the lock.
+    pub(super) fn replace_by(
+        &self,
+        context: &EffectContext,
+        content: &Path,
+    ) -> Result<(), EffectError> {
+        self.finish(context, |target| fs::rename(content, target))
     }
 
-    /// Replaces the locked file by one with these bytes, and gives the lock back.
+    /// Writes these bytes to the locked file, and releases the lock.
     ///
     /// # Errors
     /// As for [`Self::replace_by`].
-    pub(super) fn write(self, task: &Task, bytes: &[u8]) -> Result<(), EffectError> {
+    pub(super) fn write(self, context: &EffectContext, bytes: &[u8]) -> Result<(), EffectError> {
         let content = self.session.folder().join("content");
-        self.finish(task, |target| {
+        self.finish(context, |target| {
             let mut file = File::create(&content)?;
             file.write_all(bytes)?;
             file.sync_data()?;
@@ -54,12 +58,12 @@ impl<'s> Lock<'s> {
         })
     }
 
-    /// Removes the locked file, and gives the lock back.
+    /// Removes the locked file, and releases the lock.
     ///
     /// # Errors
     /// As for [`Self::replace_by`].
-    pub(super) fn remove(self, task: &Task) -> Result<(), EffectError> {
-        self.finish(task, |target| match fs::remove_file(target) {
+    pub(super) fn remove(self, context: &EffectContext) -> Result<(), EffectError> {
+        self.finish(context, |target| match fs::remove_file(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         })
@@ -67,11 +71,11 @@ impl<'s> Lock<'s> {
 
     fn finish(
         &self,
-        task: &Task,
+        context: &EffectContext,
         change: impl FnOnce(&Path) -> io::Result<()>,
     ) -> Result<(), EffectError> {
         if !self.is_held() {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Conflict,
                 format_args!(
                     "somebody removed the lock {:?} while it was held; nothing was written",
@@ -80,7 +84,7 @@ impl<'s> Lock<'s> {
             ));
         }
         change(&self.target).map_err(|error| {
-            task.error(
+            context.error(
                 ErrorCode::Unavailable,
                 format_args!(
                     "{:?} in the git folder cannot be written: {error}; check that the disk has room",
@@ -99,7 +103,7 @@ impl<'s> Lock<'s> {
 impl Drop for Lock<'_> {
     fn drop(&mut self) {
         if self.is_held() {
-            // What cannot be removed now is dead when this process is.
+            // A lock that cannot be removed now is stale when this process ends.
             let _ = fs::remove_file(&self.path);
         }
     }

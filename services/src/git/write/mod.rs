@@ -1,46 +1,46 @@
-//! Writing to a repository.
+//! Writes to repositories of the host.
 //!
 //! libgit2 makes the objects and changes the working tree; it runs no hook,
-//! filter or program. What moves — the index, HEAD, branches, the configuration
-//! — is written here, each file under git's own lock for it, taken *before* the
-//! file is read, so that no change of another program in between is lost.
-//! (libgit2 by itself locks the index only to write it.)
+//! filter or program. The index, HEAD, branches and the configuration are written
+//! here, each file under git's own lock for it, taken *before* the file is read, so
+//! that no change of another program in between is lost. (libgit2 by itself locks
+//! the index only to write it.)
 //!
-//! Between the request and the first byte written stand, beyond what stands
-//! before reading:
+//! Before the first byte is written, beyond the checks before reading:
 //!
-//! 1. `turns`: one writer a repository in this host;
-//! 2. `session`: git's lock files, so that other programs wait too, and a
-//!    killed host's are cleared up;
-//! 3. `refs`, `paths`: no link in the git folder or the working tree leads a
+//! 1. `repo_locks`: one writer per repository in this host;
+//! 2. `lock_session`: git's lock files, so that other programs wait too, and those
+//!    of a killed host are removed;
+//! 3. `refs`, `paths`: no link in the git folder or the working tree may lead a
 //!    write outside.
 //!
-//! What `.gitattributes` would have a program do (`filter=`, as Git LFS) is
+//! A program that `.gitattributes` names (`filter=`, as Git LFS) never runs: it is
 //! refused when staging, since the unfiltered content would be stored in its
-//! place, and left undone when checking out.
+//! place, and skipped when checking out.
 
 pub(super) mod author;
 pub(super) mod branch;
 pub(super) mod commit;
 mod config_file;
-mod dead;
 mod head_file;
 pub(super) mod index;
 mod lock;
+pub(super) mod lock_session;
 pub(super) mod paths;
 mod reflog;
 pub(super) mod refs;
-pub(super) mod session;
+pub(super) mod repo_locks;
 mod stage;
+mod stale_locks;
 mod stash;
 mod switch;
 mod tag;
-pub(super) mod turns;
 mod worktree;
 
 use std::path::{Path, PathBuf};
 
-use exomonad_schema::{Bounds, EffectError};
+use exomonad_core::Bounds;
+use exomonad_schema::EffectError;
 use git2::Repository;
 
 pub use author::Author;
@@ -54,38 +54,39 @@ pub(in crate::git) use tag::create as create_tag;
 pub(in crate::git) use worktree::{add as add_worktree, remove as remove_worktree};
 
 use super::GitConfig;
-use super::job::Job;
-use super::open::Opened;
-use super::roots::{self, Roots};
-use super::task::Task;
-use session::Session;
+use super::blocking::Job;
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
+use super::working_dir;
+use exomonad_core::roots::Roots;
+use lock_session::LockSession;
 
 /// A repository that is being written to.
-pub(in crate::git) struct Writing<'w> {
-    pub(in crate::git) opened: Opened,
+pub(in crate::git) struct RepoWriter<'w> {
+    pub(in crate::git) repo: OpenRepo,
     pub(in crate::git) job: &'w Job,
     pub(in crate::git) config: &'w GitConfig,
-    /// The role's own folders; [`Opened::roots`] may have a common git folder more.
+    /// The role's own folders; [`OpenRepo::roots`] may have a common git folder as well.
     pub(in crate::git) role_roots: Roots,
     /// The folder the guest named, canonical.
     folder: PathBuf,
-    session: Session,
+    session: LockSession,
 }
 
-impl<'w> Writing<'w> {
-    /// Opens the repository around a task's folder, to write to it.
+impl<'w> RepoWriter<'w> {
+    /// Opens the repository around an effect's folder, to write to it.
     pub(in crate::git) fn begin(
-        task: &Task,
+        context: &EffectContext,
         bounds: &Bounds,
         job: &'w Job,
         config: &'w GitConfig,
     ) -> Result<Self, EffectError> {
-        let opened = Opened::open(task, bounds)?;
+        let repo = OpenRepo::open(context, bounds)?;
         let role_roots = Roots::new(&bounds.paths);
-        let folder = roots::working_dir(task, bounds, &role_roots)?;
-        let session = Session::begin(task, opened.common_dir())?;
+        let folder = working_dir::resolve(context, bounds, &role_roots)?;
+        let session = LockSession::begin(context, repo.common_dir())?;
         Ok(Self {
-            opened,
+            repo,
             job,
             config,
             role_roots,
@@ -94,23 +95,23 @@ impl<'w> Writing<'w> {
         })
     }
 
-    pub(in crate::git) fn task(&self) -> &Task {
-        self.opened.task()
+    pub(in crate::git) fn context(&self) -> &EffectContext {
+        self.repo.context()
     }
 
-    pub(in crate::git) fn repository(&self) -> &Repository {
-        self.opened.repository()
+    pub(in crate::git) fn git2(&self) -> &Repository {
+        self.repo.git2()
     }
 
-    fn session(&self) -> &Session {
+    fn session(&self) -> &LockSession {
         &self.session
     }
 
-    fn lock(&self, target: &Path) -> Result<session::Lock<'_>, EffectError> {
-        self.session.lock(self.task(), self.job, target)
+    fn lock(&self, target: &Path) -> Result<lock_session::Lock<'_>, EffectError> {
+        self.session.lock(self.context(), self.job, target)
     }
 
     fn git_error(&self, error: &git2::Error) -> EffectError {
-        self.opened.git_error(error)
+        self.repo.git_error(error)
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Component, Path};
 
 use exomonad_schema::EffectError;
 
-use super::Writing;
-use crate::git::task::Task;
+use super::RepoWriter;
+use crate::git::effect_context::EffectContext;
 
 /// A path relative to the working tree's root, without `.` and a `/` at its end.
 /// Empty for the root itself.
@@ -13,32 +13,32 @@ use crate::git::task::Task;
 /// # Errors
 /// `invalid_input` when it is none, `forbidden` when a link on its way would
 /// lead elsewhere.
-pub(super) fn in_work_dir(writing: &Writing<'_>, path: &str) -> Result<String, EffectError> {
-    let plain = plain(writing.task(), path)?;
-    let mut on_the_way = writing.opened.work_dir()?.to_owned();
+pub(super) fn in_work_dir(writer: &RepoWriter<'_>, path: &str) -> Result<String, EffectError> {
+    let plain = plain(writer.context(), path)?;
+    let mut on_the_way = writer.repo.work_dir()?.to_owned();
     let parts: Vec<_> = plain.split('/').collect();
     for part in parts.iter().take(parts.len().saturating_sub(1)) {
         on_the_way.push(part);
         if on_the_way.is_symlink() {
-            return Err(through_a_link(writing.task(), path));
+            return Err(through_a_link(writer.context(), path));
         }
     }
     Ok(plain)
 }
 
-/// A link on a path's way may lead elsewhere.
-pub(in crate::git) fn through_a_link(task: &Task, path: &str) -> EffectError {
-    task.forbidden(format_args!(
+/// The error for a path that leads through a link.
+pub(in crate::git) fn through_a_link(context: &EffectContext, path: &str) -> EffectError {
+    context.forbidden(format_args!(
         "{path:?} leads through a link, which may lead"
     ))
 }
 
 /// As [`in_work_dir`], by the text alone.
-pub(in crate::git) fn plain(task: &Task, path: &str) -> Result<String, EffectError> {
+pub(in crate::git) fn plain(context: &EffectContext, path: &str) -> Result<String, EffectError> {
     let refuse = |what: &str| {
         EffectError::invalid_input(format!(
             "{}: the path {path:?} {what}; give it relative to the repository's root",
-            task.kind()
+            context.kind()
         ))
     };
     if path.is_empty() || path.contains('\0') {

@@ -1,4 +1,4 @@
-//! Reflogs: what a branch, HEAD or the stash was before.
+//! Reflogs: the earlier values of a branch, HEAD or the stash.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Oid, Signature};
 
-use super::Writing;
-use crate::git::open::Opened;
+use super::RepoWriter;
+use crate::git::open::OpenRepo;
 
-/// A line of a reflog.
+/// A line to add to a reflog.
 pub(super) struct Entry<'e> {
     pub(super) old: Option<Oid>,
     pub(super) new: Oid,
     pub(super) who: &'e Signature<'e>,
-    /// What was done, in one line.
+    /// The operation, in one line.
     pub(super) message: &'e str,
 }
 
@@ -24,15 +24,15 @@ pub(super) fn path(git_dir: &Path, reference: &str) -> PathBuf {
     git_dir.join("logs").join(reference)
 }
 
-/// Adds a line to a reflog, as far as the repository keeps one. The reference's
+/// Adds a line to a reflog, if the repository keeps one. The reference's
 /// lock is held, which guards its log too.
 pub(super) fn append(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     log: &Path,
     is_always_kept: bool,
     entry: &Entry<'_>,
 ) -> Result<(), EffectError> {
-    if !log.exists() && !is_always_kept && !keeps_logs(writing) {
+    if !log.exists() && !is_always_kept && !keeps_logs(writer) {
         return Ok(());
     }
     let line = line(entry);
@@ -48,7 +48,7 @@ pub(super) fn append(
             .write_all(&line)
     })()
     .map_err(|error: io::Error| {
-        writing.task().error(
+        writer.context().error(
             ErrorCode::Unavailable,
             format_args!("the reflog cannot be written: {error}; check that the disk has room"),
         )
@@ -87,31 +87,31 @@ pub(super) fn line(entry: &Entry<'_>) -> Vec<u8> {
 }
 
 /// `core.logAllRefUpdates`, which is on except in bare repositories.
-fn keeps_logs(writing: &Writing<'_>) -> bool {
-    let set = writing
-        .repository()
+fn keeps_logs(writer: &RepoWriter<'_>) -> bool {
+    let set = writer
+        .git2()
         .config()
         .and_then(|config| config.get_string("core.logAllRefUpdates"));
     match set.as_deref() {
         Ok("false" | "no" | "off" | "0") => false,
         Ok(_) => true,
-        Err(_) => !writing.repository().is_bare(),
+        Err(_) => !writer.git2().is_bare(),
     }
 }
 
 /// A line of a reflog that was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Logged {
+pub(super) struct LoggedEntry {
     pub(super) old: Oid,
     pub(super) new: Oid,
     /// Seconds since 1970.
     pub(super) seconds: i64,
     pub(super) message: String,
-    /// What follows the two ids, as it stands there.
+    /// The rest of the line after the two ids, as it stands there.
     rest: Vec<u8>,
 }
 
-impl Logged {
+impl LoggedEntry {
     /// The line as it is written, with another old id.
     pub(super) fn with_old(&self, old: Oid) -> Vec<u8> {
         let mut line = format!("{old} {}", self.new).into_bytes();
@@ -123,13 +123,13 @@ impl Logged {
 /// Reads a reflog, oldest line first; none when there is no such file.
 ///
 /// libgit2 would make the file when it is missing, which reading must not.
-pub(super) fn read(opened: &Opened, log: &Path) -> Result<Vec<Logged>, EffectError> {
+pub(super) fn read(repo: &OpenRepo, log: &Path) -> Result<Vec<LoggedEntry>, EffectError> {
     /// A line is some 200 bytes, so that is more than 100,000 of them.
     const MAX_BYTES: u64 = 32 << 20;
     let mut content = Vec::new();
     match File::open(log).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > MAX_BYTES => {
-            return Err(opened.task().error(
+            return Err(repo.context().error(
                 ErrorCode::LimitExceeded,
                 "the reflog is larger than 32 MiB; shorten it with `git reflog expire`",
             ));
@@ -137,7 +137,7 @@ pub(super) fn read(opened: &Opened, log: &Path) -> Result<Vec<Logged>, EffectErr
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            return Err(opened.task().error(
+            return Err(repo.context().error(
                 ErrorCode::Unavailable,
                 format_args!("the reflog cannot be read: {error}"),
             ));
@@ -145,11 +145,11 @@ pub(super) fn read(opened: &Opened, log: &Path) -> Result<Vec<Logged>, EffectErr
     }
     content
         .split_inclusive(|byte| *byte == b'\n')
-        .map(|line| parse(line).ok_or_else(|| opened.task().damaged("a line of a reflog is none")))
+        .map(|line| parse(line).ok_or_else(|| repo.context().damaged("a line of a reflog is none")))
         .collect()
 }
 
-fn parse(line: &[u8]) -> Option<Logged> {
+fn parse(line: &[u8]) -> Option<LoggedEntry> {
     let id = |range| {
         let text = std::str::from_utf8(line.get(range)?).ok()?;
         Oid::from_str(text).ok()
@@ -168,7 +168,7 @@ fn parse(line: &[u8]) -> Option<Logged> {
         .next()?
         .parse()
         .ok()?;
-    Some(Logged {
+    Some(LoggedEntry {
         old,
         new,
         seconds,

@@ -1,4 +1,4 @@
-//! Branches, tags, HEAD: names of commits, set and removed.
+//! Sets and removes references: branches, tags, the stash.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::path::Path;
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Oid, Reference, ReferenceType};
 
-use super::{Writing, author, reflog};
-use crate::git::open::Opened;
-use crate::git::task::Task;
+use super::{RepoWriter, author, reflog};
+use crate::git::effect_context::EffectContext;
+use crate::git::open::OpenRepo;
 
-/// What a reference has to be before it is set.
+/// The value a reference has to have before it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::git) enum Before {
+pub(in crate::git) enum ExpectedOld {
     /// Not there yet.
     Absent,
     /// At this id.
     At(Oid),
-    /// Whatever it is.
+    /// Any.
     Anything,
 }
 
@@ -26,23 +26,23 @@ pub(in crate::git) enum Before {
 /// # Errors
 /// `invalid_input` when git does not allow such a name.
 pub(in crate::git) fn full_name(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     folder: &str,
     short: &str,
 ) -> Result<String, EffectError> {
-    name_for(writing.task(), folder, short)
+    name_for(writer.context(), folder, short)
 }
 
-/// As [`full_name`], where nothing is written yet.
+/// As [`full_name`], without a writer.
 pub(in crate::git) fn name_for(
-    task: &Task,
+    context: &EffectContext,
     folder: &str,
     short: &str,
 ) -> Result<String, EffectError> {
     valid_name(folder, short).ok_or_else(|| {
         EffectError::invalid_input(format!(
             "{}: git allows no name such as {short:?}; see `git help check-ref-format`",
-            task.kind()
+            context.kind()
         ))
     })
 }
@@ -56,64 +56,66 @@ pub(in crate::git) fn valid_name(folder: &str, short: &str) -> Option<String> {
     (!is_misleading && Reference::is_valid_name(&name)).then_some(name)
 }
 
-/// The id a reference has, when it is there.
+/// The id of a reference, if it exists.
 ///
 /// # Errors
-/// `unsupported` for one that names another reference.
+/// `unsupported` for a symbolic one.
 pub(in crate::git) fn current(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     name: &str,
 ) -> Result<Option<Oid>, EffectError> {
-    match writing.repository().find_reference(name) {
-        Ok(found) if found.kind() == Some(ReferenceType::Symbolic) => Err(writing.task().error(
+    match writer.git2().find_reference(name) {
+        Ok(found) if found.kind() == Some(ReferenceType::Symbolic) => Err(writer.context().error(
             ErrorCode::Unsupported,
             format_args!("{name:?} stands for another reference; name that one"),
         )),
         Ok(found) => Ok(found.target()),
         Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(writing.git_error(&error)),
+        Err(error) => Err(writer.git_error(&error)),
     }
 }
 
 /// Sets a reference, with a line in its reflog.
 ///
 /// # Errors
-/// `conflict` when it is not as `before` has it, or a name in its way is taken.
+/// `conflict` when it is not as `before` has it, or its name conflicts with another.
 pub(in crate::git) fn set(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     name: &str,
-    before: Before,
+    before: ExpectedOld,
     new: Oid,
     message: &str,
 ) -> Result<Option<Oid>, EffectError> {
-    check_names_around(writing, name)?;
-    put(writing, name, before, new, message)
+    check_name_conflicts(writer, name)?;
+    put(writer, name, before, new, message)
 }
 
-/// As [`set`], for one of many references of which git has seen already that
-/// none stands in another's way.
+/// As [`set`], for one of many references that git has checked for conflicting
+/// names.
 pub(in crate::git) fn put(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     name: &str,
-    before: Before,
+    before: ExpectedOld,
     new: Oid,
     message: &str,
 ) -> Result<Option<Oid>, EffectError> {
-    let git_dir = writing.opened.common_dir();
-    check_way(&writing.opened, git_dir, name)?;
+    let git_dir = writer.repo.common_dir();
+    check_path(&writer.repo, git_dir, name)?;
     let target = git_dir.join(name);
-    let lock = writing.lock(&target)?;
-    let old = current(writing, name)?;
+    let lock = writer.lock(&target)?;
+    let old = current(writer, name)?;
     let is_as_expected = match before {
-        Before::Absent => old.is_none(),
-        Before::At(expected) => old == Some(expected),
-        Before::Anything => true,
+        ExpectedOld::Absent => old.is_none(),
+        ExpectedOld::At(expected) => old == Some(expected),
+        ExpectedOld::Anything => true,
     };
     if !is_as_expected {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             match old {
-                Some(id) if before == Before::Absent => format!("{name:?} exists already, at {id}"),
+                Some(id) if before == ExpectedOld::Absent => {
+                    format!("{name:?} exists already, at {id}")
+                }
                 Some(id) => format!("{name:?} is at {id} by now; look at it and try again"),
                 None => format!("{name:?} is gone by now; look at it and try again"),
             },
@@ -124,7 +126,7 @@ pub(in crate::git) fn put(
     }
     // Where branches below this name were, empty folders may be left.
     remove_empty_folders(&target);
-    let who = author::for_reflog(writing)?;
+    let who = author::for_reflog(writer)?;
     let entry = reflog::Entry {
         old,
         new,
@@ -137,9 +139,9 @@ pub(in crate::git) fn put(
     if is_logged {
         let log = reflog::path(git_dir, name);
         remove_empty_folders(&log);
-        reflog::append(writing, &log, name == "refs/stash", &entry)?;
+        reflog::append(writer, &log, name == "refs/stash", &entry)?;
     }
-    lock.write(writing.task(), format!("{new}\n").as_bytes())?;
+    lock.write(writer.context(), format!("{new}\n").as_bytes())?;
     Ok(old)
 }
 
@@ -148,37 +150,37 @@ pub(in crate::git) fn put(
 /// # Errors
 /// `conflict` when it is not at `expected`.
 pub(in crate::git) fn remove(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     name: &str,
     expected: Oid,
 ) -> Result<(), EffectError> {
-    let git_dir = writing.opened.common_dir();
-    check_way(&writing.opened, git_dir, name)?;
-    let lock = writing.lock(&git_dir.join(name))?;
-    if current(writing, name)? != Some(expected) {
-        return Err(writing.task().error(
+    let git_dir = writer.repo.common_dir();
+    check_path(&writer.repo, git_dir, name)?;
+    let lock = writer.lock(&git_dir.join(name))?;
+    if current(writer, name)? != Some(expected) {
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             format_args!("{name:?} has changed by now; look at it and try again"),
         ));
     }
     // First the packed one: the other way round an old value would show again.
-    remove_packed(writing, name)?;
+    remove_packed(writer, name)?;
     let log = reflog::path(git_dir, name);
     if log.is_file() {
         // Without its reference a log is litter; that it stays is no failure.
         let _ = fs::remove_file(log);
     }
-    lock.remove(writing.task())
+    lock.remove(writer.context())
 }
 
-fn remove_packed(writing: &Writing<'_>, name: &str) -> Result<(), EffectError> {
-    let path = writing.opened.common_dir().join("packed-refs");
+fn remove_packed(writer: &RepoWriter<'_>, name: &str) -> Result<(), EffectError> {
+    let path = writer.repo.common_dir().join("packed-refs");
     if !path.is_file() {
         return Ok(());
     }
-    let lock = writing.lock(&path)?;
+    let lock = writer.lock(&path)?;
     let packed = fs::read(&path).map_err(|error| {
-        writing.task().error(
+        writer.context().error(
             ErrorCode::Unavailable,
             format_args!("`packed-refs` cannot be read: {error}"),
         )
@@ -201,20 +203,20 @@ fn remove_packed(writing: &Writing<'_>, name: &str) -> Result<(), EffectError> {
         }
     }
     if is_removed {
-        lock.write(writing.task(), &kept)?;
+        lock.write(writer.context(), &kept)?;
     }
     Ok(())
 }
 
-/// `a` and `a/b` cannot both be there: one would be a file, the other a folder.
-fn check_names_around(writing: &Writing<'_>, name: &str) -> Result<(), EffectError> {
+/// Checks for conflicting names: of `a` and `a/b` one would be a file, the other a folder.
+fn check_name_conflicts(writer: &RepoWriter<'_>, name: &str) -> Result<(), EffectError> {
     let taken = |other: &str| {
-        writing.task().error(
+        writer.context().error(
             ErrorCode::Conflict,
             format_args!("{name:?} cannot be made while there is {other:?}; choose another name"),
         )
     };
-    let repository = writing.repository();
+    let repository = writer.git2();
     let parents = name.match_indices('/').map(|(end, _)| &name[..end]);
     // `refs` and `refs/heads` are no references.
     for parent in parents.skip(2) {
@@ -224,7 +226,7 @@ fn check_names_around(writing: &Writing<'_>, name: &str) -> Result<(), EffectErr
     }
     let mut references = repository
         .references()
-        .map_err(|error| writing.git_error(&error))?;
+        .map_err(|error| writer.git_error(&error))?;
     let below = format!("{name}/");
     for other in references.names() {
         match other {
@@ -236,32 +238,32 @@ fn check_names_around(writing: &Writing<'_>, name: &str) -> Result<(), EffectErr
     Ok(())
 }
 
-/// No link or pipe stands on the way to a reference or its reflog: git makes
-/// none, and a write would follow it.
-pub(super) fn check_way(opened: &Opened, git_dir: &Path, name: &str) -> Result<(), EffectError> {
+/// Checks that no link or pipe is in the path of a reference or its reflog: git
+/// creates none, and a write would follow it.
+pub(super) fn check_path(repo: &OpenRepo, git_dir: &Path, name: &str) -> Result<(), EffectError> {
     for start in [git_dir.to_owned(), git_dir.join("logs")] {
         let mut path = start;
-        check_kind(opened, &path, name)?;
+        check_kind(repo, &path, name)?;
         for part in name.split('/') {
             path.push(part);
-            check_kind(opened, &path, name)?;
+            check_kind(repo, &path, name)?;
         }
     }
     Ok(())
 }
 
-fn check_kind(opened: &Opened, path: &Path, name: &str) -> Result<(), EffectError> {
+fn check_kind(repo: &OpenRepo, path: &Path, name: &str) -> Result<(), EffectError> {
     let Ok(kind) = path.symlink_metadata().map(|found| found.file_type()) else {
         return Ok(());
     };
     let part = path.file_name().unwrap_or_default();
     if kind.is_symlink() {
-        return Err(opened.task().forbidden(format_args!(
+        return Err(repo.context().forbidden(format_args!(
             "the link {part:?} on the way to {name:?} in the git folder may lead"
         )));
     }
     if !kind.is_file() && !kind.is_dir() {
-        return Err(opened.task().error(
+        return Err(repo.context().error(
             ErrorCode::Unsupported,
             format_args!("{part:?} in the git folder is a pipe or a device; remove it"),
         ));

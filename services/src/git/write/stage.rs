@@ -1,4 +1,4 @@
-//! Staging.
+//! Stages files.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -9,11 +9,11 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::{AttrCheckFlags, AttrValue, IndexAddOption, Repository};
 
 use super::index::{self, LockedIndex};
-use super::{Writing, paths};
+use super::{RepoWriter, paths};
 use crate::git::small_file::path_from;
 use crate::git::{head, submodule};
 
-/// The mode of an index entry that stands for a submodule.
+/// The mode of a submodule's index entry.
 const GITLINK: u32 = 0o160_000;
 
 /// Stages changes of files below `paths`, or all of them.
@@ -22,52 +22,52 @@ const GITLINK: u32 = 0o160_000;
 /// `not_found` for a path that is neither there nor tracked, `invalid_input` for
 /// one that is ignored, `unsupported` for a file that a filter would change.
 pub(in crate::git) fn stage(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     paths: &[String],
     all: bool,
 ) -> Result<GitStaged, EffectError> {
     if paths.is_empty() && !all {
         return Err(EffectError::invalid_input(format!(
             "{}: nothing to stage is named; give `paths`, or `all`",
-            writing.task().kind()
+            writer.context().kind()
         )));
     }
-    writing.opened.work_dir()?;
-    let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), writing.repository())?;
+    writer.repo.work_dir()?;
+    let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
     into(
-        writing,
+        writer,
         &mut locked,
         &Wanted {
             paths,
             rest: Rest::of(all),
         },
     )?;
-    let head = head::tree(&writing.opened)?;
-    let staged = index::staged(writing, head.as_ref(), &locked.index)?;
-    if staged.len() > writing.config.max_files {
-        return Err(writing.task().error(
+    let head = head::tree(&writer.repo)?;
+    let staged = index::staged(writer, head.as_ref(), &locked.index)?;
+    if staged.len() > writer.config.max_files {
+        return Err(writer.context().error(
             ErrorCode::LimitExceeded,
             format_args!(
                 "{} files would be staged, and an answer lists {} at most (`max_files` of the host's \
                  git service); nothing was staged; name fewer paths",
                 staged.len(),
-                writing.config.max_files
+                writer.config.max_files
             ),
         ));
     }
-    locked.finish(writing)?;
+    locked.finish(writer)?;
     Ok(GitStaged { staged })
 }
 
-/// What to stage.
+/// Files to stage.
 pub(super) struct Wanted<'p> {
     /// Files and folders, as a guest names them.
     pub(super) paths: &'p [String],
-    /// What else.
+    /// Further files.
     pub(super) rest: Rest,
 }
 
-/// What to stage beyond the paths that are named.
+/// Files to stage beyond the paths that are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     Nothing,
@@ -83,22 +83,22 @@ impl Rest {
     }
 }
 
-/// Stages in an index that is locked already.
+/// Stages files in a locked index.
 pub(super) fn into(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     locked: &mut LockedIndex<'_>,
     what: &Wanted<'_>,
 ) -> Result<(), EffectError> {
     let mut wanted = Vec::new();
     for path in what.paths {
-        let path = paths::in_work_dir(writing, path)?;
-        check_there(writing, locked, &path)?;
+        let path = paths::in_work_dir(writer, path)?;
+        check_there(writer, locked, &path)?;
         wanted.push(path);
     }
     if what.rest != Rest::Nothing {
         wanted.push(String::new());
     }
-    submodule::admit_all(&writing.opened)?;
+    submodule::authorize_all(&writer.repo)?;
     let left_out: HashSet<_> = locked.left_out().into_iter().collect();
     let gitlinks: HashSet<_> = locked
         .index
@@ -108,8 +108,8 @@ pub(super) fn into(
         .collect();
     let tracked: Option<HashSet<_>> =
         (what.rest == Rest::Tracked).then(|| locked.index.iter().map(|entry| entry.path).collect());
-    let modes = modes_to_keep(writing, locked);
-    let work_dir = writing.opened.work_dir()?;
+    let modes = modes_to_keep(writer, locked);
+    let work_dir = writer.repo.work_dir()?;
     let refusal = RefCell::new(None);
     // libgit2 would read patterns into the paths, so it is given none: this
     // decides on each file that differs.
@@ -124,12 +124,12 @@ pub(super) fn into(
         {
             return 1;
         }
-        let checked = writing.job.check(writing.task()).and_then(|()| {
+        let checked = writer.job.check(writer.context()).and_then(|()| {
             if gitlinks.contains(path) {
                 return Ok(());
             }
-            check_no_repository(writing, &work_dir.join(path_from(path)), path)?;
-            check_no_filter(writing, writing.repository(), path)
+            check_no_repository(writer, &work_dir.join(path_from(path)), path)?;
+            check_no_filter(writer, writer.git2(), path)
         });
         match checked {
             Ok(()) => 0,
@@ -145,9 +145,9 @@ pub(super) fn into(
     if let Some(error) = refusal.into_inner() {
         return Err(error);
     }
-    added.map_err(|error| writing.git_error(&error))?;
+    added.map_err(|error| writer.git_error(&error))?;
     if let Some(modes) = modes {
-        restore_modes(writing, locked, &modes)?;
+        restore_modes(writer, locked, &modes)?;
     }
     Ok(())
 }
@@ -159,9 +159,9 @@ pub(super) fn is_at_or_below(path: &[u8], wanted: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// A path has to be there, or to have been, and not to be ignored.
+/// Checks that a path exists, or is tracked, and is not ignored.
 fn check_there(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     locked: &LockedIndex<'_>,
     path: &str,
 ) -> Result<(), EffectError> {
@@ -173,33 +173,37 @@ fn check_there(
     if is_tracked {
         return Ok(());
     }
-    if writing
-        .opened
+    if writer
+        .repo
         .work_dir()?
         .join(path)
         .symlink_metadata()
         .is_err()
     {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::NotFound,
             format_args!("there is no file {path:?}, and git knows of none; paths are relative to the repository's root"),
         ));
     }
-    match writing.repository().status_should_ignore(Path::new(path)) {
+    match writer.git2().status_should_ignore(Path::new(path)) {
         Ok(true) => Err(EffectError::invalid_input(format!(
             "{}: {path:?} is ignored by a `.gitignore`; it cannot be staged",
-            writing.task().kind()
+            writer.context().kind()
         ))),
         Ok(false) => Ok(()),
-        Err(error) => Err(writing.git_error(&error)),
+        Err(error) => Err(writer.git_error(&error)),
     }
 }
 
-/// A repository in the working tree would be recorded as a submodule without a
+/// Refuses a repository in the working tree: it would be recorded as a submodule without a
 /// description, and libgit2 would open it wherever it leads.
-fn check_no_repository(writing: &Writing<'_>, full: &Path, path: &[u8]) -> Result<(), EffectError> {
+fn check_no_repository(
+    writer: &RepoWriter<'_>,
+    full: &Path,
+    path: &[u8],
+) -> Result<(), EffectError> {
     if !full.is_symlink() && full.join(".git").symlink_metadata().is_ok() {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::Unsupported,
             format_args!(
                 "{:?} is a repository of its own; add it with `git submodule add`, or have `.gitignore` name it",
@@ -210,17 +214,17 @@ fn check_no_repository(writing: &Writing<'_>, full: &Path, path: &[u8]) -> Resul
     Ok(())
 }
 
-/// A file that a program would change on its way into the repository.
+/// Refuses a file that a filter would change.
 pub(super) fn check_no_filter(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     repository: &Repository,
     path: &[u8],
 ) -> Result<(), EffectError> {
     let filter = repository
         .get_attr_bytes(path_from(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)
-        .map_err(|error| writing.git_error(&error))?;
+        .map_err(|error| writer.git_error(&error))?;
     match AttrValue::from_bytes(filter) {
-        AttrValue::String(_) | AttrValue::Bytes(_) => Err(writing.task().error(
+        AttrValue::String(_) | AttrValue::Bytes(_) => Err(writer.context().error(
             ErrorCode::Unsupported,
             format_args!(
                 "{:?} goes through a filter (`filter=` in `.gitattributes`, as Git LFS has it), which \
@@ -232,14 +236,14 @@ pub(super) fn check_no_filter(
     }
 }
 
-/// With `core.fileMode` off, what the file system says about execution counts
-/// for nothing; the copy of the index does not know of that setting.
+/// The file modes to restore with `core.fileMode` off, when those of the file system
+/// are ignored; the copy of the index does not know of that setting.
 fn modes_to_keep(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     locked: &LockedIndex<'_>,
 ) -> Option<std::collections::HashMap<Vec<u8>, u32>> {
-    let is_on = writing
-        .repository()
+    let is_on = writer
+        .git2()
         .config()
         .and_then(|config| config.get_bool("core.fileMode"))
         .unwrap_or(true);
@@ -253,7 +257,7 @@ fn modes_to_keep(
 }
 
 fn restore_modes(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     locked: &mut LockedIndex<'_>,
     modes: &std::collections::HashMap<Vec<u8>, u32>,
 ) -> Result<(), EffectError> {
@@ -271,7 +275,7 @@ fn restore_modes(
             locked
                 .index
                 .add(&entry)
-                .map_err(|error| writing.git_error(&error))?;
+                .map_err(|error| writer.git_error(&error))?;
         }
     }
     Ok(())

@@ -10,18 +10,18 @@ use git2::build::CheckoutBuilder;
 use git2::{CheckoutNotificationType, Commit, Index, Oid, StashApplyOptions};
 
 use super::index::{self, LockedIndex};
-use super::refs::{self, Before};
+use super::refs::{self, ExpectedOld};
 use super::stage::{self, Rest, Wanted};
-use super::{Writing, author, branch, reflog};
-use crate::git::open::Opened;
+use super::{RepoWriter, author, branch, reflog};
+use crate::git::open::OpenRepo;
 use crate::git::{head, submodule};
 
 const STASH: &str = "refs/stash";
 
 /// Lists the stashes, newest first.
-pub(in crate::git) fn list(opened: &Opened) -> Result<GitStashes, EffectError> {
-    refs::check_way(opened, opened.common_dir(), STASH)?;
-    let lines = reflog::read(opened, &reflog::path(opened.common_dir(), STASH))?;
+pub(in crate::git) fn list(repo: &OpenRepo) -> Result<GitStashes, EffectError> {
+    refs::check_path(repo, repo.common_dir(), STASH)?;
+    let lines = reflog::read(repo, &reflog::path(repo.common_dir(), STASH))?;
     Ok(GitStashes {
         stashes: lines
             .into_iter()
@@ -35,36 +35,36 @@ pub(in crate::git) fn list(opened: &Opened) -> Result<GitStashes, EffectError> {
     })
 }
 
-/// Puts changes aside: the index as one commit, untracked files as another when
-/// asked, and the working tree as a merge of them with HEAD, as `git stash` does.
+/// Stashes changes: the index as one commit, untracked files as another on
+/// request, and the working tree as a merge of them with HEAD, as `git stash` does.
 pub(in crate::git) fn save(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     message: &str,
     include_untracked: bool,
 ) -> Result<GitStashed, EffectError> {
-    writing.opened.work_dir()?;
-    let who = author::signature(writing)?;
-    let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), writing.repository())?;
-    locked.check_no_conflicts(writing)?;
-    locked.check_not_sparse(writing)?;
-    let repository = writing.repository();
-    let fail = |error: git2::Error| writing.git_error(&error);
-    let head = head::find(&writing.opened)?;
+    writer.repo.work_dir()?;
+    let who = author::signature(writer)?;
+    let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
+    locked.check_no_conflicts(writer)?;
+    locked.check_not_sparse(writer)?;
+    let repository = writer.git2();
+    let fail = |error: git2::Error| writer.git_error(&error);
+    let head = head::find(&writer.repo)?;
     let id = head
         .commit
-        .ok_or_else(|| branch::no_commit(writing.task()))?;
+        .ok_or_else(|| branch::no_commit(writer.context()))?;
     let commit = repository.find_commit(id).map_err(fail)?;
 
     let staged = locked.index.write_tree_to(repository).map_err(fail)?;
     let take = |locked: &mut LockedIndex<'_>, rest| {
-        stage::into(writing, locked, &Wanted { paths: &[], rest })
+        stage::into(writer, locked, &Wanted { paths: &[], rest })
     };
     take(&mut locked, Rest::Tracked)?;
     let changed = locked.index.write_tree_to(repository).map_err(fail)?;
     let untracked = if include_untracked {
         let tracked: HashSet<_> = locked.index.iter().map(|entry| entry.path).collect();
         take(&mut locked, Rest::All)?;
-        untracked_tree(writing, &locked.index, &tracked)?
+        untracked_tree(writer, &locked.index, &tracked)?
     } else {
         None
     };
@@ -104,13 +104,13 @@ pub(in crate::git) fn save(
     .flatten()
     .collect();
     let stash = make(&format!("{called}\n"), changed, &parents)?;
-    // Only when it can be had back does the working tree change.
-    refs::set(writing, STASH, Before::Anything, stash.id(), &called)?;
+    // The working tree changes only when the stash can be restored.
+    refs::set(writer, STASH, ExpectedOld::Anything, stash.id(), &called)?;
     locked.index.write().map_err(fail)?;
     repository
         .checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force()))
         .map_err(fail)?;
-    locked.finish(writing)?;
+    locked.finish(writer)?;
     Ok(GitStashed {
         commit: Some(stash.id().to_string()),
     })
@@ -123,11 +123,11 @@ fn summary(commit: &Commit<'_>) -> String {
 
 /// A tree of the files that are in the index only now.
 fn untracked_tree(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     index: &Index,
     tracked: &HashSet<Vec<u8>>,
 ) -> Result<Option<Oid>, EffectError> {
-    let fail = |error: git2::Error| writing.git_error(&error);
+    let fail = |error: git2::Error| writer.git_error(&error);
     let mut only = Index::new().map_err(fail)?;
     for entry in index.iter().filter(|entry| !tracked.contains(&entry.path)) {
         only.add(&entry).map_err(fail)?;
@@ -135,37 +135,35 @@ fn untracked_tree(
     if only.is_empty() {
         return Ok(None);
     }
-    only.write_tree_to(writing.repository())
-        .map(Some)
-        .map_err(fail)
+    only.write_tree_to(writer.git2()).map(Some).map_err(fail)
 }
 
-/// Brings a stash back, and takes it off the list unless files are left undecided.
+/// Restores a stash, and removes it from the list unless there are conflicts.
 ///
 /// # Errors
-/// `not_found` when there is no such stash, `conflict` when it meets changes
-/// that have not been committed.
+/// `not_found` when there is no such stash, `conflict` when changes that are not
+/// committed are in its way.
 pub(in crate::git) fn pop(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     number: u64,
 ) -> Result<GitPoppedStash, EffectError> {
-    writing.opened.work_dir()?;
-    let stashes = list(&writing.opened)?.stashes;
+    writer.repo.work_dir()?;
+    let stashes = list(&writer.repo)?.stashes;
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     let commit = match stashes.get(number) {
         Some(stash) => stash.commit.clone(),
         None => {
-            return Err(writing.task().error(
+            return Err(writer.context().error(
                 ErrorCode::NotFound,
                 format_args!("there is no stash {number}; there are {}", stashes.len()),
             ));
         }
     };
-    submodule::admit_all(&writing.opened)?;
-    let mut repository = writing.opened.reopen()?;
-    let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), &repository)?;
-    locked.check_no_conflicts(writing)?;
-    locked.check_not_sparse(writing)?;
+    submodule::authorize_all(&writer.repo)?;
+    let mut repository = writer.repo.reopen()?;
+    let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), &repository)?;
+    locked.check_no_conflicts(writer)?;
+    locked.check_not_sparse(writer)?;
     let mut in_the_way = Vec::new();
     let applied = {
         let mut checkout = CheckoutBuilder::new();
@@ -186,7 +184,7 @@ pub(in crate::git) fn pop(
                 files if files.is_empty() => "staged changes".to_owned(),
                 files => files,
             };
-            writing.task().error(
+            writer.context().error(
                 ErrorCode::Conflict,
                 format_args!(
                     "the stash meets what is not committed: {files}; commit or stash that first; \
@@ -194,56 +192,56 @@ pub(in crate::git) fn pop(
                 ),
             )
         }
-        _ => writing.git_error(&error),
+        _ => writer.git_error(&error),
     })?;
-    let conflicts = index::conflicts(&locked.index).map_err(|error| writing.git_error(&error))?;
-    locked.finish(writing)?;
+    let conflicts = index::conflicts(&locked.index).map_err(|error| writer.git_error(&error))?;
+    locked.finish(writer)?;
     if conflicts.is_empty() {
-        drop_from_list(writing, number, &commit)?;
+        drop_from_list(writer, number, &commit)?;
     }
     Ok(GitPoppedStash { commit, conflicts })
 }
 
-/// Takes a stash off the list, in which it is still the one with this commit.
-fn drop_from_list(writing: &Writing<'_>, number: usize, commit: &str) -> Result<(), EffectError> {
-    let git_dir = writing.opened.common_dir();
+/// Removes a stash from the list, if it is still the one with this commit.
+fn drop_from_list(writer: &RepoWriter<'_>, number: usize, commit: &str) -> Result<(), EffectError> {
+    let git_dir = writer.repo.common_dir();
     let log = reflog::path(git_dir, STASH);
-    let lock = writing.lock(&git_dir.join(STASH))?;
-    let lines = reflog::read(&writing.opened, &log)?;
+    let lock = writer.lock(&git_dir.join(STASH))?;
+    let lines = reflog::read(&writer.repo, &log)?;
     let found = lines
         .len()
         .checked_sub(number + 1)
-        .filter(|place| lines[*place].new.to_string() == commit);
-    let Some(place) = found else {
-        return Err(writing.task().error(
+        .filter(|at| lines[*at].new.to_string() == commit);
+    let Some(dropped) = found else {
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             "the stash is back, but the list changed meanwhile, so that it is still there",
         ));
     };
     if lines.len() == 1 {
         drop(lock);
-        return refs::remove(writing, STASH, lines[place].new);
+        return refs::remove(writer, STASH, lines[dropped].new);
     }
     let mut kept = Vec::new();
     let mut old = Oid::ZERO_SHA1;
     let mut last = old;
     for (at, line) in lines.iter().enumerate() {
-        if at != place {
+        if at != dropped {
             // Each line names the one before it, so the gap is closed.
-            let before = if at == place + 1 { old } else { line.old };
+            let before = if at == dropped + 1 { old } else { line.old };
             kept.extend(line.with_old(before));
             last = line.new;
         }
         old = line.old;
     }
-    let content = writing.session().folder().join("log");
+    let content = writer.session().folder().join("log");
     fs::write(&content, kept)
         .and_then(|()| fs::rename(&content, &log))
         .map_err(|error| {
-            writing.task().error(
+            writer.context().error(
                 ErrorCode::Unavailable,
                 format_args!("the list of stashes cannot be written: {error}; the stash is back and still in it"),
             )
         })?;
-    lock.write(writing.task(), format!("{last}\n").as_bytes())
+    lock.write(writer.context(), format!("{last}\n").as_bytes())
 }

@@ -1,11 +1,11 @@
-//! Checking a branch out.
+//! Checks branches out.
 
 use exomonad_schema::effects::git::GitBranch;
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::CheckoutNotificationType;
 use git2::build::CheckoutBuilder;
 
-use super::Writing;
+use super::RepoWriter;
 use super::head_file::{self, Head};
 use super::index::{self, LockedIndex};
 use super::refs;
@@ -17,45 +17,45 @@ use crate::git::{head, submodule};
 /// `conflict`, naming the files, when changes would be lost, and when another
 /// worktree has the branch; `not_found` when there is no such branch.
 pub(in crate::git) fn switch(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     branch: &str,
 ) -> Result<GitBranch, EffectError> {
-    writing.opened.work_dir()?;
-    let name = refs::full_name(writing, "refs/heads/", branch)?;
-    let id = refs::current(writing, &name)?.ok_or_else(|| {
-        writing.task().error(
+    writer.repo.work_dir()?;
+    let name = refs::full_name(writer, "refs/heads/", branch)?;
+    let id = refs::current(writer, &name)?.ok_or_else(|| {
+        writer.context().error(
             ErrorCode::NotFound,
             format_args!("there is no branch {branch:?}; make it first, from `ref` when it is to follow another"),
         )
     })?;
-    if let Some(place) = head_file::worktree_of(writing, &name) {
-        return Err(writing.task().error(
+    if let Some(other) = head_file::worktree_of(writer, &name) {
+        return Err(writer.context().error(
             ErrorCode::Conflict,
-            format_args!("the branch {branch:?} is checked out in {place}"),
+            format_args!("the branch {branch:?} is checked out in {other}"),
         ));
     }
-    submodule::admit_all(&writing.opened)?;
-    let mut locked = LockedIndex::take(writing, writing.opened.git_dir(), writing.repository())?;
-    locked.check_no_conflicts(writing)?;
-    locked.check_not_sparse(writing)?;
-    let before = head::find(&writing.opened)?;
-    let commit = writing
-        .repository()
+    submodule::authorize_all(&writer.repo)?;
+    let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
+    locked.check_no_conflicts(writer)?;
+    locked.check_not_sparse(writer)?;
+    let before = head::find(&writer.repo)?;
+    let commit = writer
+        .git2()
         .find_commit(id)
-        .map_err(|error| writing.git_error(&error))?;
-    check_out(writing, commit.as_object())?;
-    locked.finish(writing)?;
+        .map_err(|error| writer.git_error(&error))?;
+    check_out(writer, commit.as_object())?;
+    locked.finish(writer)?;
     let from = match &before.reference {
         Some(reference) => head::short_name(reference),
         None => before.commit.map(|id| id.to_string()).unwrap_or_default(),
     };
     let message = format!("checkout: moving from {from} to {branch}");
-    head_file::set(writing, Head::Branch(&name), before.commit, id, &message)?;
-    head::read(&writing.opened)
+    head_file::set(writer, Head::Branch(&name), before.commit, id, &message)?;
+    head::read(&writer.repo)
 }
 
-/// Brings the working tree from HEAD to a commit, when no change gets lost.
-fn check_out(writing: &Writing<'_>, commit: &git2::Object<'_>) -> Result<(), EffectError> {
+/// Updates the working tree from HEAD to a commit, if no change gets lost.
+fn check_out(writer: &RepoWriter<'_>, commit: &git2::Object<'_>) -> Result<(), EffectError> {
     let mut in_the_way = Vec::new();
     let result = {
         let mut builder = CheckoutBuilder::new();
@@ -67,16 +67,14 @@ fn check_out(writing: &Writing<'_>, commit: &git2::Object<'_>) -> Result<(), Eff
                 in_the_way.extend(path.map(|path| path.to_string_lossy().into_owned()));
                 true
             });
-        writing
-            .repository()
-            .checkout_tree(commit, Some(&mut builder))
+        writer.git2().checkout_tree(commit, Some(&mut builder))
     };
     result.map_err(|error| {
         if in_the_way.is_empty() && error.code() != git2::ErrorCode::Conflict {
-            return writing.git_error(&error);
+            return writer.git_error(&error);
         }
         in_the_way.sort();
-        writing.task().error(
+        writer.context().error(
             ErrorCode::Conflict,
             format_args!(
                 "changes would be lost in {}; commit or stash them first",

@@ -1,4 +1,4 @@
-//! Worktrees, made and removed.
+//! Adds and removes worktrees.
 
 use std::fs;
 use std::io;
@@ -11,35 +11,35 @@ use git2::Oid;
 use git2::build::CheckoutBuilder;
 
 use super::index::{self, LockedIndex};
-use super::refs::{self, Before};
-use super::{Writing, branch, head_file};
-use crate::git::open::{self, Opened};
-use crate::git::roots::Place;
+use super::refs::{self, ExpectedOld};
+use super::{RepoWriter, branch, head_file};
+use crate::git::open::{self, OpenRepo};
 use crate::git::{small_file, status, worktree};
+use exomonad_core::roots::Place;
 
-/// Makes a worktree.
+/// Adds a worktree.
 ///
 /// # Errors
 /// `conflict` when the folder or the branch is there already, or the branch is
 /// checked out elsewhere; `forbidden` outside the role's paths.
 pub(in crate::git) fn add(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     request: &GitAddWorktree,
 ) -> Result<GitWorktree, EffectError> {
-    let name = refs::full_name(writing, "refs/heads/", &request.branch)?;
-    let folder = new_folder(writing, &request.path)?;
-    let there = refs::current(writing, &name)?;
+    let name = refs::full_name(writer, "refs/heads/", &request.branch)?;
+    let folder = new_folder(writer, &request.path)?;
+    let there = refs::current(writer, &name)?;
     let commit = match (there, request.create_branch) {
         (Some(id), false) => id,
-        (None, true) => branch::start_commit(writing, request.reference.as_deref())?,
+        (None, true) => branch::start_commit(writer, request.reference.as_deref())?,
         (Some(id), true) => {
-            return Err(writing.task().error(
+            return Err(writer.context().error(
                 ErrorCode::Conflict,
                 format_args!("the branch {:?} exists already, at {id}", &*request.branch),
             ));
         }
         (None, false) => {
-            return Err(writing.task().error(
+            return Err(writer.context().error(
                 ErrorCode::NotFound,
                 format_args!(
                     "there is no branch {:?}; set `createBranch` to make it",
@@ -48,34 +48,34 @@ pub(in crate::git) fn add(
             ));
         }
     };
-    let elsewhere = head_file::worktree_of(writing, &name).or_else(|| {
-        let head = small_file::read(&writing.opened.git_dir().join("HEAD"))?;
+    let elsewhere = head_file::worktree_of(writer, &name).or_else(|| {
+        let head = small_file::read(&writer.repo.git_dir().join("HEAD"))?;
         let is_here = head.strip_prefix(b"ref:")?.trim_ascii() == name.as_bytes();
-        (is_here && writing.opened.work_dir().is_ok()).then(|| "this worktree".to_owned())
+        (is_here && writer.repo.work_dir().is_ok()).then(|| "this worktree".to_owned())
     });
-    if let Some(place) = elsewhere.filter(|_| there.is_some()) {
-        return Err(writing.task().error(
+    if let Some(other) = elsewhere.filter(|_| there.is_some()) {
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             format_args!(
-                "the branch {:?} is checked out in {place}",
+                "the branch {:?} is checked out in {other}",
                 &*request.branch
             ),
         ));
     }
-    let git_dir = new_git_dir(writing, &folder)?;
+    let git_dir = new_git_dir(writer, &folder)?;
     let made = fs::create_dir(&folder)
-        .map_err(|error| failed(writing, &error))
-        .and_then(|()| fill(writing, &folder, &git_dir, &name, commit))
+        .map_err(|error| failed(writer, &error))
+        .and_then(|()| fill(writer, &folder, &git_dir, &name, commit))
         .and_then(|()| {
             if there.is_none() {
                 let from = request.reference.as_deref().unwrap_or("HEAD");
                 let message = format!("branch: Created from {from}");
-                refs::set(writing, &name, Before::Absent, commit, &message)?;
+                refs::set(writer, &name, ExpectedOld::Absent, commit, &message)?;
             }
             Ok(())
         });
     if let Err(error) = made {
-        // Both were made just now, and nobody has been told of them.
+        // Both were made just now, and nobody knows of them yet.
         let _ = fs::remove_dir_all(&folder);
         let _ = fs::remove_dir_all(&git_dir);
         return Err(error);
@@ -83,11 +83,11 @@ pub(in crate::git) fn add(
     Ok(worktree::linked(&git_dir))
 }
 
-/// The folder to make: in an allowed one, and not there yet.
-fn new_folder(writing: &Writing<'_>, path: &str) -> Result<PathBuf, EffectError> {
-    let (parent, name) = split(writing, path)?;
+/// Checks the folder to create: in an allowed one, and not there yet.
+fn new_folder(writer: &RepoWriter<'_>, path: &str) -> Result<PathBuf, EffectError> {
+    let (parent, name) = split(writer, path)?;
     let folder = parent.join(name);
-    let git_dir = writing.opened.common_dir();
+    let git_dir = writer.repo.common_dir();
     let is_in_git_dir = parent.starts_with(git_dir)
         || parent
             .components()
@@ -95,11 +95,11 @@ fn new_folder(writing: &Writing<'_>, path: &str) -> Result<PathBuf, EffectError>
     if is_in_git_dir {
         return Err(EffectError::invalid_input(format!(
             "{}: {path:?} lies in a git folder; choose another place",
-            writing.task().kind()
+            writer.context().kind()
         )));
     }
     if folder.symlink_metadata().is_ok() {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             format_args!("{path:?} exists already; name a folder that does not"),
         ));
@@ -109,13 +109,13 @@ fn new_folder(writing: &Writing<'_>, path: &str) -> Result<PathBuf, EffectError>
 
 /// The canonical parent of a path, which the role may reach, and the path's last part.
 fn split<'p>(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     path: &'p str,
 ) -> Result<(PathBuf, &'p std::ffi::OsStr), EffectError> {
     let refuse = || {
         EffectError::invalid_input(format!(
             "{}: {path:?} is no path of a folder that can be made or removed",
-            writing.task().kind()
+            writer.context().kind()
         ))
     };
     let named = Path::new(path);
@@ -125,28 +125,28 @@ fn split<'p>(
         return Err(refuse());
     }
     let parent = match named.parent() {
-        Some(parent) => writing.folder.join(parent),
-        None => writing.folder.clone(),
+        Some(parent) => writer.folder.join(parent),
+        None => writer.folder.clone(),
     };
-    match writing.role_roots.place(&parent) {
+    match writer.role_roots.place(&parent) {
         Place::Inside(parent) if parent.is_dir() => Ok((parent, name)),
-        Place::Inside(_) | Place::Missing => Err(writing.task().error(
+        Place::Inside(_) | Place::Missing => Err(writer.context().error(
             ErrorCode::NotFound,
             format_args!("the folder that {path:?} is to be in does not exist"),
         )),
-        Place::Outside => Err(writing.task().forbidden(format_args!("{path:?} is"))),
+        Place::Outside => Err(writer.context().forbidden(format_args!("{path:?} is"))),
     }
 }
 
-/// Makes the worktree's own git folder, under a name that is free.
-fn new_git_dir(writing: &Writing<'_>, folder: &Path) -> Result<PathBuf, EffectError> {
-    let worktrees = writing.opened.common_dir().join("worktrees");
+/// Creates the worktree's own git folder, under a free name.
+fn new_git_dir(writer: &RepoWriter<'_>, folder: &Path) -> Result<PathBuf, EffectError> {
+    let worktrees = writer.repo.common_dir().join("worktrees");
     if worktrees.is_symlink() {
-        return Err(writing
-            .task()
+        return Err(writer
+            .context()
             .forbidden("`worktrees` in the git folder is a link, which may lead"));
     }
-    fs::create_dir_all(&worktrees).map_err(|error| failed(writing, &error))?;
+    fs::create_dir_all(&worktrees).map_err(|error| failed(writer, &error))?;
     let name: String = folder
         .file_name()
         .unwrap_or_default()
@@ -165,10 +165,10 @@ fn new_git_dir(writing: &Writing<'_>, folder: &Path) -> Result<PathBuf, EffectEr
         match fs::create_dir(&git_dir) {
             Ok(()) => return Ok(git_dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(writing, &error)),
+            Err(error) => return Err(failed(writer, &error)),
         }
     }
-    Err(writing.task().error(
+    Err(writer.context().error(
         ErrorCode::LimitExceeded,
         format_args!("there are 10,000 worktrees called {name:?}; run `git worktree prune`"),
     ))
@@ -176,29 +176,29 @@ fn new_git_dir(writing: &Writing<'_>, folder: &Path) -> Result<PathBuf, EffectEr
 
 /// Writes git's one-line files and checks the commit out.
 fn fill(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     folder: &Path,
     git_dir: &Path,
     branch: &str,
     commit: Oid,
 ) -> Result<(), EffectError> {
     let write = |path: PathBuf, before: &[u8], content: &[u8]| {
-        fs::write(path, [before, content, b"\n"].concat()).map_err(|error| failed(writing, &error))
+        fs::write(path, [before, content, b"\n"].concat()).map_err(|error| failed(writer, &error))
     };
     let dot_git = folder.join(".git");
     write(git_dir.join("commondir"), b"", b"../..")?;
     write(git_dir.join("gitdir"), b"", dot_git.as_os_str().as_bytes())?;
     write(git_dir.join("HEAD"), b"ref: ", branch.as_bytes())?;
     write(dot_git, b"gitdir: ", git_dir.as_os_str().as_bytes())?;
-    let repository = open::exactly(writing.task(), folder)?;
-    let mut locked = LockedIndex::take(writing, git_dir, &repository)?;
-    let fail = |error: git2::Error| writing.git_error(&error);
+    let repository = open::exactly(writer.context(), folder)?;
+    let mut locked = LockedIndex::take(writer, git_dir, &repository)?;
+    let fail = |error: git2::Error| writer.git_error(&error);
     let found = repository.find_commit(commit).map_err(fail)?;
     // An empty folder has nothing to lose.
     repository
         .checkout_tree(found.as_object(), Some(CheckoutBuilder::new().force()))
         .map_err(fail)?;
-    locked.finish(writing)
+    locked.finish(writer)
 }
 
 /// Removes a worktree and its folder.
@@ -207,13 +207,13 @@ fn fill(
 /// `conflict` when it has changes and they are not to be lost, or is locked;
 /// `not_found` when the path is no worktree of the repository.
 pub(in crate::git) fn remove(
-    writing: &Writing<'_>,
+    writer: &RepoWriter<'_>,
     request: &GitRemoveWorktree,
 ) -> Result<(), EffectError> {
-    let (parent, name) = split(writing, &request.path)?;
+    let (parent, name) = split(writer, &request.path)?;
     let folder = parent.join(name);
-    let git_dir = git_dir_of(writing, &folder).ok_or_else(|| {
-        writing.task().error(
+    let git_dir = git_dir_of(writer, &folder).ok_or_else(|| {
+        writer.context().error(
             ErrorCode::NotFound,
             format_args!(
                 "{:?} is no worktree made by `git worktree add`",
@@ -222,7 +222,7 @@ pub(in crate::git) fn remove(
         )
     })?;
     if let Some(reason) = small_file::read(&git_dir.join("locked")) {
-        return Err(writing.task().error(
+        return Err(writer.context().error(
             ErrorCode::Conflict,
             format_args!(
                 "the worktree is locked ({:?}); unlock it with `git worktree unlock`",
@@ -231,36 +231,36 @@ pub(in crate::git) fn remove(
         ));
     }
     // Held to the end, so that nobody commits in it meanwhile.
-    let lock = writing.lock(&git_dir.join("index"))?;
+    let lock = writer.lock(&git_dir.join("index"))?;
     let is_there = folder.symlink_metadata().is_ok();
     if is_there && !request.force {
-        check_clean(writing, &folder)?;
+        check_clean(writer, &folder)?;
     }
     if is_there {
         if folder.is_symlink() {
-            return Err(writing
-                .task()
+            return Err(writer
+                .context()
                 .forbidden("the worktree's folder is a link, which may lead"));
         }
-        if !leads_back(&folder, &git_dir) {
-            return Err(writing.task().error(
+        if !is_worktree_of(&folder, &git_dir) {
+            return Err(writer.context().error(
                 ErrorCode::Conflict,
                 "the folder's own `.git` does not say that it is this worktree, so nothing was removed; \
                  look at it, and run `git worktree repair` or `git worktree prune`",
             ));
         }
-        fs::remove_dir_all(&folder).map_err(|error| failed(writing, &error))?;
+        fs::remove_dir_all(&folder).map_err(|error| failed(writer, &error))?;
     }
     drop(lock);
-    fs::remove_dir_all(&git_dir).map_err(|error| failed(writing, &error))?;
+    fs::remove_dir_all(&git_dir).map_err(|error| failed(writer, &error))?;
     // Gone when this was the last one, as git leaves it.
-    let _ = fs::remove_dir(writing.opened.common_dir().join("worktrees"));
+    let _ = fs::remove_dir(writer.repo.common_dir().join("worktrees"));
     Ok(())
 }
 
-/// Whether a folder says by its own `.git` that it is the worktree of a git
+/// True if a folder's own `.git` says that it is the worktree of a git
 /// folder. What is registered there alone could name any folder.
-fn leads_back(folder: &Path, git_dir: &Path) -> bool {
+fn is_worktree_of(folder: &Path, git_dir: &Path) -> bool {
     let dot_git = folder.join(".git");
     let named = small_file::read(&dot_git).filter(|_| !dot_git.is_symlink());
     named
@@ -272,8 +272,8 @@ fn leads_back(folder: &Path, git_dir: &Path) -> bool {
 }
 
 /// The git folder of the worktree registered at `folder`.
-fn git_dir_of(writing: &Writing<'_>, folder: &Path) -> Option<PathBuf> {
-    fs::read_dir(writing.opened.common_dir().join("worktrees"))
+fn git_dir_of(writer: &RepoWriter<'_>, folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(writer.repo.common_dir().join("worktrees"))
         .ok()?
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -287,19 +287,19 @@ fn git_dir_of(writing: &Writing<'_>, folder: &Path) -> Option<PathBuf> {
         })
 }
 
-fn check_clean(writing: &Writing<'_>, folder: &Path) -> Result<(), EffectError> {
-    let there = Opened::open_worktree(writing.task(), folder, &writing.role_roots)?;
-    if there.common_dir() != writing.opened.common_dir() {
-        return Err(writing
-            .task()
+fn check_clean(writer: &RepoWriter<'_>, folder: &Path) -> Result<(), EffectError> {
+    let there = OpenRepo::open_worktree(writer.context(), folder, &writer.role_roots)?;
+    if there.common_dir() != writer.repo.common_dir() {
+        return Err(writer
+            .context()
             .forbidden("the worktree's `.git` leads to another repository, which may lie"));
     }
-    let files = status::dirty_files(&there, writing.config.max_files)?.files;
+    let files = status::dirty_files(&there, writer.config.max_files)?.files;
     if files.is_empty() {
         return Ok(());
     }
     let names: Vec<_> = files.into_iter().map(|file| file.path).collect();
-    Err(writing.task().error(
+    Err(writer.context().error(
         ErrorCode::Conflict,
         format_args!(
             "the worktree has changes, which would be lost: {}; commit them, or set `force`",
@@ -308,8 +308,8 @@ fn check_clean(writing: &Writing<'_>, folder: &Path) -> Result<(), EffectError> 
     ))
 }
 
-fn failed(writing: &Writing<'_>, error: &io::Error) -> EffectError {
-    writing.task().error(
+fn failed(writer: &RepoWriter<'_>, error: &io::Error) -> EffectError {
+    writer.context().error(
         ErrorCode::Unavailable,
         format_args!("the worktree's folders cannot be written: {error}; check who owns them and that the disk has room"),
     )

@@ -1,28 +1,29 @@
-//! Fetch.
+//! Fetches into a repository in a container.
 
 use std::collections::BTreeMap;
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitFetch, GitFetched, GitRefChange, GitRefUpdate};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
-use super::{AskedRemote, too_large};
+use super::{RemoteQuery, too_large};
 use crate::git::container::InContainer;
-use crate::git::container::failure;
-use crate::git::container::place::Place;
-use crate::git::container::script::{Said, git};
-use crate::git::container::write::{ABSENT, Writing};
-use crate::git::transport::address::Address;
-use crate::git::transport::shadow::Shadow;
-use crate::git::transport::{command, failure as remote_failure};
+use crate::git::container::git_error;
+use crate::git::container::script::{StepOutput, git};
+use crate::git::container::shell::ContainerShell;
+use crate::git::container::write::{ABSENT, ContainerWriter};
+use crate::git::transport::address::RemoteAddress;
+use crate::git::transport::scratch_repo::ScratchRepo;
+use crate::git::transport::{command, git_error as remote_error};
 use crate::git::write::refs::valid_name;
 
 /// References of the container by their full names.
 type References = BTreeMap<String, Oid>;
 
-/// What a fetch will do to the container's repository.
+/// The changes a fetch makes to the container's repository.
 #[derive(Debug)]
-struct Brought {
+struct FetchPlan {
     updates: Vec<GitRefUpdate>,
     pack: Vec<u8>,
 }
@@ -33,12 +34,12 @@ pub(in crate::git::container) async fn fetch(
     call: &CallContext,
     request: GitFetch,
 ) -> Result<GitFetched, EffectError> {
-    let place = Place::find(service, call, &request).await?;
-    let task = &place.task;
+    let shell = ContainerShell::find(service, call, &request).await?;
+    let context = &shell.context;
     let refuse = |what: String| {
         Err(EffectError::invalid_input(format!(
             "{}: {what}",
-            task.kind()
+            context.kind()
         )))
     };
     if request.prune && !request.branches.is_empty() {
@@ -49,38 +50,38 @@ pub(in crate::git::container) async fn fetch(
             return refuse(format!("git allows no name such as {:?}", &**branch));
         }
     }
-    let mut script = place.script()?;
-    let facts = place.ask_facts(&mut script);
-    let remote = AskedRemote::ask(&mut script, &request.remote, &["url"]);
+    let mut script = shell.script()?;
+    let repo_info = shell.query_repo_info(&mut script);
+    let remote = RemoteQuery::add_steps(&mut script, &request.remote, &["url"]);
     let step = script.git([
         "for-each-ref",
         "--format=%(objectname) %(refname) %(symref)",
     ]);
-    let answers = place.run(script).await?;
-    facts.read(task, &answers)?;
-    let address = remote.read(&place, call, &answers)?;
-    let before = references(&place, &answers[step])?;
-    let brought = {
-        let _place = service.programs.place(task).await?;
-        bring(&place, &address, &request, &before).await?
+    let outputs = shell.run(script).await?;
+    repo_info.read(context, &outputs)?;
+    let address = remote.read(&shell, call, &outputs)?;
+    let before = references(&shell, &outputs[step])?;
+    let plan = {
+        let _permit = service.process_limit.acquire(context).await?;
+        plan_fetch(&shell, &address, &request, &before).await?
     };
-    if brought.updates.is_empty() {
+    if plan.updates.is_empty() {
         return Ok(GitFetched::default());
     }
     service
-        .write(call, request, move |writing, _| async move {
-            record(&writing, brought).await
+        .write(call, request, move |writer, _| async move {
+            record(&writer, plan).await
         })
         .await
 }
 
 /// `<id> <name> <name of what it stands for, or nothing>`
-fn references(place: &Place, said: &Said) -> Result<References, EffectError> {
-    if !said.is_success() {
-        return Err(failure::of(&place.task, said));
+fn references(shell: &ContainerShell, output: &StepOutput) -> Result<References, EffectError> {
+    if !output.is_success() {
+        return Err(git_error::from_output(&shell.context, output));
     }
     let mut references = References::new();
-    for line in said.stdout.split(|byte| *byte == b'\n') {
+    for line in output.stdout.split(|byte| *byte == b'\n') {
         // One whose name is no text can be in no answer, and stays as it is.
         let Ok(line) = std::str::from_utf8(line) else {
             continue;
@@ -95,15 +96,15 @@ fn references(place: &Place, said: &Said) -> Result<References, EffectError> {
     Ok(references)
 }
 
-/// Gets what has changed on the remote, and what of it the container lacks.
-async fn bring(
-    place: &Place,
-    address: &Address,
+/// Fetches the changes of the remote, and packs what the container lacks.
+async fn plan_fetch(
+    shell: &ContainerShell,
+    address: &RemoteAddress,
     request: &GitFetch,
     before: &References,
-) -> Result<Brought, EffectError> {
-    let (task, config) = (&place.task, &place.config);
-    let shadow = Shadow::empty(task)?;
+) -> Result<FetchPlan, EffectError> {
+    let (context, config) = (&shell.context, &shell.config);
+    let scratch = ScratchRepo::empty(context)?;
     let mut arguments = command::arguments(["fetch", "--quiet", "--"]);
     arguments.push(address.url.clone().into());
     let remote = &*request.remote;
@@ -114,24 +115,24 @@ async fn bring(
         let branch = &**branch;
         arguments.push(format!("+refs/heads/{branch}:refs/remotes/{remote}/{branch}").into());
     }
-    let said = command::run(task, config, &shadow, address, arguments).await?;
-    if !said.is_success {
-        return Err(remote_failure::of(task, &said.stderr));
+    let output = command::run(context, config, &scratch, address, arguments).await?;
+    if !output.is_success {
+        return Err(remote_error::from_stderr(context, &output.stderr));
     }
-    let updates = updates(place, &shadow, request, before)?;
+    let updates = updates(shell, &scratch, request, before)?;
     let new: Vec<_> = updates
         .iter()
         .filter_map(|update| update.new.as_deref())
         .collect();
     if new.is_empty() {
-        return Ok(Brought {
+        return Ok(FetchPlan {
             updates,
             pack: Vec::new(),
         });
     }
     // What the container has already is left out, as far as the remote has it too.
-    let objects = shadow.open(task)?;
-    let objects = objects.odb().map_err(|error| task.git(&error))?;
+    let objects = scratch.open(context)?;
+    let objects = objects.odb().map_err(|error| context.git(&error))?;
     let mut input = String::new();
     for id in new {
         input += &format!("{id}\n");
@@ -149,40 +150,40 @@ async fn bring(
         "--delta-base-offset",
     ]);
     let max_bytes = usize::try_from(config.max_transfer_bytes).unwrap_or(usize::MAX);
-    let wrote = command::run_offline(
-        task,
+    let output = command::run_offline(
+        context,
         config,
-        &shadow,
+        &scratch,
         arguments,
         input.into_bytes(),
         max_bytes,
     )
     .await?;
-    if wrote.is_cut {
-        return Err(too_large(place));
+    if output.is_cut {
+        return Err(too_large(shell));
     }
-    if !wrote.is_success {
-        return Err(remote_failure::of(
-            task,
-            &String::from_utf8_lossy(&wrote.stderr),
+    if !output.is_success {
+        return Err(remote_error::from_stderr(
+            context,
+            &String::from_utf8_lossy(&output.stderr),
         ));
     }
-    Ok(Brought {
+    Ok(FetchPlan {
         updates,
-        pack: wrote.stdout,
+        pack: output.stdout,
     })
 }
 
-/// What has changed, by name.
+/// The references that have changed, by name.
 fn updates(
-    place: &Place,
-    shadow: &Shadow,
+    shell: &ContainerShell,
+    scratch: &ScratchRepo,
     request: &GitFetch,
     before: &References,
 ) -> Result<Vec<GitRefUpdate>, EffectError> {
-    let task = &place.task;
-    let after = shadow.references(task)?;
-    let repository = shadow.open(task)?;
+    let context = &shell.context;
+    let after = scratch.references(context)?;
+    let repository = scratch.open(context)?;
     let mut updates = Vec::new();
     let mut add = |name: &str, change, old: Option<&Oid>, new: Option<Oid>| {
         updates.push(GitRefUpdate {
@@ -223,23 +224,23 @@ fn updates(
     Ok(updates)
 }
 
-/// Takes the objects and the references over.
-async fn record(writing: &Writing, brought: Brought) -> Result<GitFetched, EffectError> {
-    let task = writing.task();
-    let Brought { updates, pack } = brought;
+/// Writes the objects and the references to the container.
+async fn record(writer: &ContainerWriter, plan: FetchPlan) -> Result<GitFetched, EffectError> {
+    let context = writer.context();
+    let FetchPlan { updates, pack } = plan;
     if !pack.is_empty() {
-        let mut script = writing.script()?;
+        let mut script = writer.script()?;
         let step = script.shell_with_input(&git(["index-pack", "--stdin", "--fix-thin"]), pack);
-        let answers = writing
-            .place
-            .run_within(script, writing.place.config.remote_time_limit)
+        let outputs = writer
+            .shell
+            .run_within(script, writer.shell.config.remote_time_limit)
             .await?;
-        if !answers[step].is_success() {
-            return Err(failure::of(task, &answers[step]));
+        if !outputs[step].is_success() {
+            return Err(git_error::from_output(context, &outputs[step]));
         }
-        check_whole(writing, &updates).await?;
+        check_complete(writer, &updates).await?;
     }
-    // First what is gone: it may stand in the way of what is new.
+    // Deletions first: they may be in the way of new names.
     for is_gone in [true, false] {
         let mut input = String::new();
         for update in updates
@@ -258,14 +259,14 @@ async fn record(writing: &Writing, brought: Brought) -> Result<GitFetched, Effec
         if input.is_empty() {
             continue;
         }
-        let mut script = writing.script()?;
+        let mut script = writer.script()?;
         let step = script.shell_with_input(
             &git(["update-ref", "-m", "fetch", "--stdin"]),
             input.into_bytes(),
         );
-        let answers = writing.run(script).await?;
-        let said = &answers[step];
-        if !said.is_success() {
+        let outputs = writer.run(script).await?;
+        let output = &outputs[step];
+        if !output.is_success() {
             let is_conflict = [
                 "but expected",
                 "reference already exists",
@@ -273,29 +274,32 @@ async fn record(writing: &Writing, brought: Brought) -> Result<GitFetched, Effec
                 "cannot process",
             ]
             .iter()
-            .any(|words| said.stderr.contains(words));
+            .any(|words| output.stderr.contains(words));
             return Err(if is_conflict {
-                task.error(
+                context.error(
                     ErrorCode::Conflict,
                     format_args!(
                         "a branch stands in the way of another, or has changed by now; fetch with \
                          `prune`, or try again; git says: {}",
-                        failure::told(&said.stderr)
+                        git_error::summary(&output.stderr)
                     ),
                 )
             } else {
-                failure::of(task, said)
+                git_error::from_output(context, output)
             });
         }
     }
     Ok(GitFetched { updates })
 }
 
-/// Sees that with what came in nothing is missing.
-async fn check_whole(writing: &Writing, updates: &[GitRefUpdate]) -> Result<(), EffectError> {
+/// Checks that no object is missing.
+async fn check_complete(
+    writer: &ContainerWriter,
+    updates: &[GitRefUpdate],
+) -> Result<(), EffectError> {
     let new = updates.iter().filter_map(|update| update.new.as_deref());
     let input: String = new.flat_map(|id| [id, "\n"]).collect();
-    let mut script = writing.script()?;
+    let mut script = writer.script()?;
     let walk = git([
         "rev-list",
         "--objects",
@@ -305,11 +309,11 @@ async fn check_whole(writing: &Writing, updates: &[GitRefUpdate]) -> Result<(), 
         "--quiet",
     ]);
     let step = script.shell_with_input(&walk, input.into_bytes());
-    let answers = writing.run(script).await?;
-    if answers[step].is_success() {
+    let outputs = writer.run(script).await?;
+    if outputs[step].is_success() {
         return Ok(());
     }
-    Err(writing.task().error(
+    Err(writer.context().error(
         ErrorCode::Unsupported,
         "what the remote has does not fit what is in the container, as when history was cut off (a \
          shallow or partial clone) below where branches part; clone it whole",

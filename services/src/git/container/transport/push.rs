@@ -1,35 +1,36 @@
-//! Push.
+//! Pushes from a repository in a container.
 
+use exomonad_core::CallContext;
 use exomonad_schema::effects::git::{GitPush, GitPushed};
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
-use super::{AskedRemote, too_large};
+use super::{RemoteQuery, too_large};
 use crate::git::container::InContainer;
-use crate::git::container::facts::Facts;
-use crate::git::container::failure;
-use crate::git::container::place::Place;
+use crate::git::container::git_error;
+use crate::git::container::repo_info::RepoInfo;
 use crate::git::container::script::{Script, Step, git, quoted};
-use crate::git::container::write::Writing;
-use crate::git::transport::address::Address;
+use crate::git::container::shell::ContainerShell;
+use crate::git::container::write::ContainerWriter;
+use crate::git::transport::address::RemoteAddress;
 use crate::git::transport::push::{arguments, no_branch, nothing_named, read_updates, valid};
-use crate::git::transport::shadow::Shadow;
-use crate::git::transport::{command, failure as remote_failure};
+use crate::git::transport::scratch_repo::ScratchRepo;
+use crate::git::transport::{command, git_error as remote_error};
 use crate::git::write::refs::name_for;
 
-/// What will be pushed.
+/// A push that was checked.
 #[derive(Debug)]
-struct Plan {
-    facts: Facts,
-    address: Address,
+struct PushPlan {
+    repo_info: RepoInfo,
+    address: RemoteAddress,
     branch: String,
     remote_branch: String,
     /// The remote's references in the order of the answer.
     targets: Vec<(String, Oid)>,
 }
 
-impl Plan {
-    /// The id that the remote's branch has before; empty when it is new.
+impl PushPlan {
+    /// The old id of the remote's branch; empty when it is new.
     fn replaced(&self, known: &[(String, Oid)]) -> String {
         let target = self.targets.first().map(|(name, _)| name);
         let before = known.iter().find(|(name, _)| Some(name) == target);
@@ -43,23 +44,23 @@ pub(in crate::git::container) async fn push(
     call: &CallContext,
     request: GitPush,
 ) -> Result<GitPushed, EffectError> {
-    let place = Place::find(service, call, &request).await?;
-    let plan = plan(&place, call, &request).await?;
-    let (task, config) = (&place.task, &place.config);
-    let mut arguments = arguments(task, config, &plan.address, &request, &plan.targets)?;
-    // Else git would look for objects that moved, and are not in the shadow, at their new place only.
+    let shell = ContainerShell::find(service, call, &request).await?;
+    let plan = plan(&shell, call, &request).await?;
+    let (context, config) = (&shell.context, &shell.config);
+    let mut arguments = arguments(context, config, &plan.address, &request, &plan.targets)?;
+    // Else git would look for objects that moved, and are not in the scratch repository, at their new path only.
     arguments.splice(0..0, ["-c".into(), "pack.useSparse=false".into()]);
     let updates = {
-        let _place = service.programs.place(task).await?;
-        let shadow = Shadow::empty(task)?;
-        let known = known_there(&place, &shadow, &plan.address).await?;
-        fill(&place, &shadow, &plan, &known).await?;
-        let said = command::run(task, config, &shadow, &plan.address, arguments).await?;
-        read_updates(task, &said, &plan.targets)?
+        let _permit = service.process_limit.acquire(context).await?;
+        let scratch = ScratchRepo::empty(context)?;
+        let known = known_there(&shell, &scratch, &plan.address).await?;
+        fill(&shell, &scratch, &plan, &known).await?;
+        let output = command::run(context, config, &scratch, &plan.address, arguments).await?;
+        read_updates(context, &output, &plan.targets)?
     };
     service
-        .write(call, request, move |writing, request| async move {
-            record(&writing, &request, &plan).await
+        .write(call, request, move |writer, request| async move {
+            record(&writer, &request, &plan).await
         })
         .await
         .map_err(|error| EffectError {
@@ -69,48 +70,54 @@ pub(in crate::git::container) async fn push(
     Ok(GitPushed { updates })
 }
 
-async fn plan(place: &Place, call: &CallContext, request: &GitPush) -> Result<Plan, EffectError> {
-    let task = &place.task;
+async fn plan(
+    shell: &ContainerShell,
+    call: &CallContext,
+    request: &GitPush,
+) -> Result<PushPlan, EffectError> {
+    let context = &shell.context;
     // Which branch that is decides what is asked; one exec more where none is named.
     let branch = match &request.branch {
         Some(branch) => branch.to_string(),
         None => {
-            let reference = place.facts().await?.reference;
+            let reference = shell.repo_info().await?.reference;
             reference
                 .and_then(|name| String::from_utf8(name).ok())
                 .and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned))
-                .ok_or_else(|| no_branch(task))?
+                .ok_or_else(|| no_branch(context))?
         }
     };
     let remote_branch = match &request.remote_branch {
         Some(branch) => branch.to_string(),
         None => branch.clone(),
     };
-    let mut script = place.script()?;
-    let facts = place.ask_facts(&mut script);
-    let remote = AskedRemote::ask(&mut script, &request.remote, &["pushurl", "url"]);
-    let mut ask = |name: String, peel: &str| {
+    let mut script = shell.script()?;
+    let repo_info = shell.query_repo_info(&mut script);
+    let remote = RemoteQuery::add_steps(&mut script, &request.remote, &["pushurl", "url"]);
+    let mut rev_parse = |name: String, peel: &str| {
         let step = script.git(["rev-parse", "--verify", "-q", &format!("{name}{peel}")]);
         (name, step)
     };
-    let mut wanted: Vec<(String, Step)> =
-        vec![ask(valid(task, "refs/heads/", &branch)?, "^{commit}")];
-    let mut names = vec![valid(task, "refs/heads/", &remote_branch)?];
+    let mut wanted: Vec<(String, Step)> = vec![rev_parse(
+        valid(context, "refs/heads/", &branch)?,
+        "^{commit}",
+    )];
+    let mut names = vec![valid(context, "refs/heads/", &remote_branch)?];
     for tag in &request.tags {
-        let name = valid(task, "refs/tags/", tag)?;
-        wanted.push(ask(name.clone(), ""));
+        let name = valid(context, "refs/tags/", tag)?;
+        wanted.push(rev_parse(name.clone(), ""));
         names.push(name);
     }
-    let answers = place.run(script).await?;
-    let facts = facts.read(task, &answers)?;
-    let address = remote.read(place, call, &answers)?;
+    let outputs = shell.run(script).await?;
+    let repo_info = repo_info.read(context, &outputs)?;
+    let address = remote.read(shell, call, &outputs)?;
     let mut targets = Vec::new();
     for ((name, step), target) in wanted.into_iter().zip(names) {
-        let id = Oid::from_str(&answers[step].line()).map_err(|_| nothing_named(task, &name))?;
+        let id = Oid::from_str(&outputs[step].line()).map_err(|_| nothing_named(context, &name))?;
         targets.push((target, id));
     }
-    Ok(Plan {
-        facts,
+    Ok(PushPlan {
+        repo_info,
         address,
         branch,
         remote_branch,
@@ -120,67 +127,67 @@ async fn plan(place: &Place, call: &CallContext, request: &GitPush) -> Result<Pl
 
 /// The remote's branches, as many as fit.
 async fn known_there(
-    place: &Place,
-    shadow: &Shadow,
-    address: &Address,
+    shell: &ContainerShell,
+    scratch: &ScratchRepo,
+    address: &RemoteAddress,
 ) -> Result<Vec<(String, Oid)>, EffectError> {
     let mut arguments = command::arguments(["ls-remote", "--quiet", "--heads", "--"]);
     arguments.push(address.url.clone().into());
-    let said = command::run(&place.task, &place.config, shadow, address, arguments).await?;
-    if !said.is_success {
-        return Err(remote_failure::of(&place.task, &said.stderr));
+    let output = command::run(&shell.context, &shell.config, scratch, address, arguments).await?;
+    if !output.is_success {
+        return Err(remote_error::from_stderr(&shell.context, &output.stderr));
     }
     // The last line may be cut off in the middle of its name; then it names nothing of ours.
     let branch = |line: &str| {
         let (id, name) = line.split_once('\t')?;
         Some((name.to_owned(), Oid::from_str(id).ok()?))
     };
-    Ok(said.stdout.lines().filter_map(branch).collect())
+    Ok(output.stdout.lines().filter_map(branch).collect())
 }
 
-/// Brings what the remote lacks from the container to the shadow.
+/// Copies the objects that the remote lacks from the container to the scratch repository.
 async fn fill(
-    place: &Place,
-    shadow: &Shadow,
-    plan: &Plan,
+    shell: &ContainerShell,
+    scratch: &ScratchRepo,
+    plan: &PushPlan,
     known: &[(String, Oid)],
 ) -> Result<(), EffectError> {
-    let (task, config) = (&place.task, &place.config);
-    let mut script = place.script()?;
+    let (context, config) = (&shell.context, &shell.config);
+    let mut script = shell.script()?;
     script.max_output += config.max_transfer_bytes;
-    let (edge, pack) = ask_pack(&mut script, plan, known, config.max_transfer_bytes);
-    let answers = place.run_within(script, config.remote_time_limit).await?;
-    for said in [&answers[edge], &answers[pack]] {
-        if !said.is_success() && !said.stderr.trim().is_empty() {
-            return Err(failure::of(task, said));
+    let (edge, pack) = add_pack_steps(&mut script, plan, known, config.max_transfer_bytes);
+    let outputs = shell.run_within(script, config.remote_time_limit).await?;
+    for output in [&outputs[edge], &outputs[pack]] {
+        if !output.is_success() && !output.stderr.trim().is_empty() {
+            return Err(git_error::from_output(context, output));
         }
     }
-    let pack = answers[pack].stdout.clone();
+    let pack = outputs[pack].stdout.clone();
     if pack.len() as u64 > config.max_transfer_bytes {
-        return Err(too_large(place));
+        return Err(too_large(shell));
     }
     let limit = format!("--max-input-size={}", config.max_transfer_bytes);
     let mut arguments = command::arguments(["index-pack", "--stdin", "--fsck-objects"]);
     arguments.push(limit.into());
-    let wrote = command::run_offline(task, config, shadow, arguments, pack, 4096).await?;
-    if !wrote.is_success {
-        return Err(task.error(
+    let output = command::run_offline(context, config, scratch, arguments, pack, 4096).await?;
+    if !output.is_success {
+        return Err(context.error(
             ErrorCode::Unsupported,
             "what the container sends are no sound objects; run `git fsck` there",
         ));
     }
-    let edge: Vec<_> = answers[edge].line().lines().map(str::to_owned).collect();
-    shadow.cut_off_at(task, &edge)
+    let edge: Vec<_> = outputs[edge].line().lines().map(str::to_owned).collect();
+    scratch.cut_off_at(context, &edge)
 }
 
-/// The commits at which the objects end, and the objects.
+/// Adds the steps that list the commits at which the objects end, and that pack the objects.
 ///
-/// The host's git has to find out by itself that the remote has the rest: so
-/// with the new objects come the commits that these build on (the edge), their
-/// trees, and the commits that lead from there to the tips the remote tells of.
-fn ask_pack(
+/// The host's git has to see that the remote has the rest: so with the new
+/// objects come the commits that these build on (the edge), their
+/// trees, and the commits that lead from there to the tips the remote lists.
+fn add_pack_steps(
     script: &mut Script,
-    plan: &Plan,
+    plan: &PushPlan,
     known: &[(String, Oid)],
     max_bytes: u64,
 ) -> (Step, Step) {
@@ -208,7 +215,7 @@ fn ask_pack(
     script.line(&format!(
         "edge=$({{ line {wanted}; without $have; }} | g rev-list --boundary --stdin | sed -n 's/^-//p')"
     ));
-    let shallow = quoted(&format!("{}/shallow", plan.facts.common_dir));
+    let shallow = quoted(&format!("{}/shallow", plan.repo_info.common_dir));
     let edge = script.shell(&format!(
         "line $edge; [ ! -f {shallow} ] || head -c 1048576 {shallow}"
     ));
@@ -227,17 +234,21 @@ fn ask_pack(
     (edge, pack)
 }
 
-/// Writes down where the remote's branch is now.
-async fn record(writing: &Writing, request: &GitPush, plan: &Plan) -> Result<(), EffectError> {
-    let task = writing.task();
+/// Updates the remote-tracking branch.
+async fn record(
+    writer: &ContainerWriter,
+    request: &GitPush,
+    plan: &PushPlan,
+) -> Result<(), EffectError> {
+    let context = writer.context();
     let tracking = format!("{}/{}", &*request.remote, plan.remote_branch);
-    let tracking = name_for(task, "refs/remotes/", &tracking)?;
+    let tracking = name_for(context, "refs/remotes/", &tracking)?;
     let commit = plan
         .targets
         .first()
         .map(|(_, id)| id.to_string())
         .unwrap_or_default();
-    let mut script = writing.script()?;
+    let mut script = writer.script()?;
     let mut steps = vec![script.git(["update-ref", "-m", "update by push", &tracking, &commit])];
     if request.set_upstream {
         let merge = format!("refs/heads/{}", plan.remote_branch);
@@ -246,9 +257,9 @@ async fn record(writing: &Writing, request: &GitPush, plan: &Plan) -> Result<(),
             steps.push(script.git(["config", "--local", "--replace-all", &key, value]));
         }
     }
-    let answers = writing.run(script).await?;
-    match steps.into_iter().find(|step| !answers[*step].is_success()) {
-        Some(step) => Err(failure::of(task, &answers[step])),
+    let outputs = writer.run(script).await?;
+    match steps.into_iter().find(|step| !outputs[*step].is_success()) {
+        Some(step) => Err(git_error::from_output(context, &outputs[step])),
         None => Ok(()),
     }
 }

@@ -1,28 +1,28 @@
-//! Branches and tags, made and checked out.
+//! Creates branches and tags, and checks branches out.
 
 use exomonad_schema::effects::git::{
     GitBranch, GitCreateBranch, GitCreateTag, GitNewBranch, GitSwitchBranch, GitTag,
 };
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::{ABSENT, Writing, conflict, listed_files};
-use crate::git::container::failure;
-use crate::git::container::revision::{AskedRevision, Wanted, id};
-use crate::git::container::script::{Said, git};
+use super::{ABSENT, ContainerWriter, conflict, listed_files};
+use crate::git::container::git_error;
+use crate::git::container::revision::{RevisionQuery, Wanted, id};
+use crate::git::container::script::{StepOutput, git};
 use crate::git::write::branch::no_commit;
 use crate::git::write::commit::message;
 use crate::git::write::index::listed;
 use crate::git::write::refs::name_for;
 
 pub(in crate::git::container) async fn create(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitCreateBranch,
 ) -> Result<GitNewBranch, EffectError> {
-    let name = name_for(writing.task(), "refs/heads/", &request.branch)?;
-    let commit = writing.start(request.reference.as_deref()).await?;
+    let name = name_for(writer.context(), "refs/heads/", &request.branch)?;
+    let commit = writer.start(request.reference.as_deref()).await?;
     let from = request.reference.as_deref().unwrap_or("HEAD");
-    writing
-        .make_reference(&name, &commit, &format!("branch: Created from {from}"))
+    writer
+        .create_reference(&name, &commit, &format!("branch: Created from {from}"))
         .await?;
     Ok(GitNewBranch {
         branch: request.branch.to_string(),
@@ -31,17 +31,17 @@ pub(in crate::git::container) async fn create(
 }
 
 pub(in crate::git::container) async fn tag(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitCreateTag,
 ) -> Result<GitTag, EffectError> {
-    let task = writing.task().clone();
-    let name = name_for(&task, "refs/tags/", &request.tag)?;
-    let commit = writing.start(request.reference.as_deref()).await?;
+    let context = writer.context().clone();
+    let name = name_for(&context, "refs/tags/", &request.tag)?;
+    let commit = writer.start(request.reference.as_deref()).await?;
     let tagged = match &request.message {
         None => commit.clone(),
         Some(text) => {
-            let text = message(&task, text)?;
-            let who = writing.check_author()?;
+            let text = message(&context, text)?;
+            let who = writer.check_author()?;
             let content = format!(
                 "object {commit}\ntype commit\ntag {}\ntagger {} <{}> {} +0000\n\n{text}",
                 &*request.tag,
@@ -49,18 +49,18 @@ pub(in crate::git::container) async fn tag(
                 who.email,
                 jiff::Timestamp::now().as_second()
             );
-            let mut script = writing.script()?;
+            let mut script = writer.script()?;
             let step = script.shell_with_input(&git(["mktag"]), content.into_bytes());
-            let answers = writing.run(script).await?;
-            let said = &answers[step];
-            if !said.is_success() {
-                return Err(failure::of(&task, said));
+            let outputs = writer.run(script).await?;
+            let output = &outputs[step];
+            if !output.is_success() {
+                return Err(git_error::from_output(&context, output));
             }
-            id(&task, &said.line())?
+            id(&context, &output.line())?
         }
     };
-    writing
-        .make_reference(&name, &tagged, "tag: Created")
+    writer
+        .create_reference(&name, &tagged, "tag: Created")
         .await?;
     Ok(GitTag {
         tag: request.tag.to_string(),
@@ -70,24 +70,24 @@ pub(in crate::git::container) async fn tag(
 }
 
 pub(in crate::git::container) async fn switch(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitSwitchBranch,
 ) -> Result<GitBranch, EffectError> {
-    let task = writing.task().clone();
+    let context = writer.context().clone();
     let branch = &*request.branch;
-    writing.facts.work_dir(&task)?;
-    let name = name_for(&task, "refs/heads/", branch)?;
-    let mut script = writing.script()?;
+    writer.repo_info.work_dir(&context)?;
+    let name = name_for(&context, "refs/heads/", branch)?;
+    let mut script = writer.script()?;
     let there = script.git(["rev-parse", "--verify", "-q", &name]);
-    let answers = writing.run(script).await?;
-    if !answers[there].is_success() {
-        return Err(task.error(
+    let outputs = writer.run(script).await?;
+    if !outputs[there].is_success() {
+        return Err(context.error(
             ErrorCode::NotFound,
             format_args!("there is no branch {branch:?}; make it first, from `ref` when it is to follow another"),
         ));
     }
-    writing.check_no_conflicts().await?;
-    let mut script = writing.script()?;
+    writer.check_no_conflicts().await?;
+    let mut script = writer.script()?;
     let step = script.git([
         "checkout",
         "--quiet",
@@ -97,20 +97,20 @@ pub(in crate::git::container) async fn switch(
         branch,
         "--",
     ]);
-    let answers = writing.run(script).await?;
-    let said = &answers[step];
-    if !said.is_success() {
-        return Err(refused(&writing, branch, said));
+    let outputs = writer.run(script).await?;
+    let output = &outputs[step];
+    if !output.is_success() {
+        return Err(refused(&writer, branch, output));
     }
-    Ok(writing.place.facts().await?.head())
+    Ok(writer.shell.repo_info().await?.head())
 }
 
-fn refused(writing: &Writing, branch: &str, said: &Said) -> EffectError {
-    let task = writing.task();
-    let files = listed_files(&said.stderr);
-    let says = |words: &str| said.stderr.contains(words);
+fn refused(writer: &ContainerWriter, branch: &str, output: &StepOutput) -> EffectError {
+    let context = writer.context();
+    let files = listed_files(&output.stderr);
+    let says = |words: &str| output.stderr.contains(words);
     if !files.is_empty() {
-        return task.error(
+        return context.error(
             ErrorCode::Conflict,
             format_args!(
                 "changes would be lost in {}; commit or stash them first",
@@ -119,66 +119,72 @@ fn refused(writing: &Writing, branch: &str, said: &Said) -> EffectError {
         );
     }
     if says("already checked out at") || says("already used by worktree at") {
-        let place = said.stderr.split(" at ").last().unwrap_or_default().trim();
-        return task.error(
+        let other = output
+            .stderr
+            .split(" at ")
+            .last()
+            .unwrap_or_default()
+            .trim();
+        return context.error(
             ErrorCode::Conflict,
-            format_args!("the branch {branch:?} is checked out in the worktree {place}"),
+            format_args!("the branch {branch:?} is checked out in the worktree {other}"),
         );
     }
     if says("would be overwritten") || says("needs merge") {
-        return conflict(task, said);
+        return conflict(context, output);
     }
-    failure::of(task, said)
+    git_error::from_output(context, output)
 }
 
-impl Writing {
+impl ContainerWriter {
     /// The commit a guest names, or the one that is checked out.
     pub(super) async fn start(&self, reference: Option<&str>) -> Result<String, EffectError> {
         let Some(reference) = reference else {
-            let commit = self.facts.commit.clone();
-            return commit.ok_or_else(|| no_commit(self.task()));
+            let commit = self.repo_info.commit.clone();
+            return commit.ok_or_else(|| no_commit(self.context()));
         };
         let mut script = self.script()?;
-        let asked = AskedRevision::ask(self.task(), &mut script, reference, Wanted::Commit)?;
-        let answers = self.run(script).await?;
-        asked.read(self.task(), &answers)
+        let query =
+            RevisionQuery::add_steps(self.context(), &mut script, reference, Wanted::Commit)?;
+        let outputs = self.run(script).await?;
+        query.read(self.context(), &outputs)
     }
 
-    /// Makes a reference that is not there yet.
+    /// Creates a reference.
     ///
     /// # Errors
-    /// `conflict` when it is, or a name in its way is taken.
-    async fn make_reference(&self, name: &str, id: &str, log: &str) -> Result<(), EffectError> {
-        let task = self.task();
+    /// `conflict` when it exists, or its name conflicts with another.
+    async fn create_reference(&self, name: &str, id: &str, log: &str) -> Result<(), EffectError> {
+        let context = self.context();
         let mut script = self.script()?;
         let before = script.git(["rev-parse", "--verify", "-q", name]);
         let step = script.git(["update-ref", "-m", log, name, id, ABSENT]);
-        let answers = self.run(script).await?;
-        let said = &answers[step];
-        if said.is_success() {
+        let outputs = self.run(script).await?;
+        let output = &outputs[step];
+        if output.is_success() {
             return Ok(());
         }
-        let says = |words: &str| said.stderr.contains(words);
+        let says = |words: &str| output.stderr.contains(words);
         Err(if says("reference already exists") {
-            task.error(
+            context.error(
                 ErrorCode::Conflict,
-                format_args!("{name:?} exists already, at {}", answers[before].line()),
+                format_args!("{name:?} exists already, at {}", outputs[before].line()),
             )
         } else if says("cannot create") || says("cannot process") {
-            let other = said
+            let other = output
                 .stderr
                 .rsplit(": ")
                 .next()
                 .and_then(|words| words.split('\'').nth(1))
                 .unwrap_or_default();
-            task.error(
+            context.error(
                 ErrorCode::Conflict,
                 format_args!(
                     "{name:?} cannot be made while there is {other:?}; choose another name"
                 ),
             )
         } else {
-            failure::of(task, said)
+            git_error::from_output(context, output)
         })
     }
 }

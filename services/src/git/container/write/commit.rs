@@ -1,27 +1,27 @@
-//! Commits.
+//! Creates commits.
 
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitCommit, GitCreateCommit};
 
-use super::{Writing, stage};
+use super::{ContainerWriter, stage};
 use crate::git::container::script::git;
-use crate::git::container::{failure, history};
+use crate::git::container::{git_error, history};
 use crate::git::write::commit::{message, nothing_staged};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
 /// run, and nothing is signed.
 pub(in crate::git::container) async fn create(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitCreateCommit,
 ) -> Result<GitCommit, EffectError> {
-    let task = writing.task().clone();
-    writing.facts.work_dir(&task)?;
-    let message = message(&task, &request.message)?;
-    let who = writing.check_author()?;
+    let context = writer.context().clone();
+    writer.repo_info.work_dir(&context)?;
+    let message = message(&context, &request.message)?;
+    let who = writer.check_author()?;
     let author = format!("--author={} <{}>", who.name, who.email);
-    writing.check_no_conflicts().await?;
+    writer.check_no_conflicts().await?;
     if request.all || !request.paths.is_empty() {
-        stage::into(&writing, &request.paths, request.all).await?;
+        stage::into(&writer, &request.paths, request.all).await?;
     }
     let mut arguments = vec![
         "commit",
@@ -36,13 +36,13 @@ pub(in crate::git::container) async fn create(
     if request.allow_empty {
         arguments.push("--allow-empty");
     }
-    let mut script = writing.script()?;
+    let mut script = writer.script()?;
     let made = script.shell_with_input(&git(arguments), message.into_bytes());
-    let told = history::ask(&mut script, "HEAD", 1);
-    let answers = writing.run(script).await?;
-    let said = &answers[made];
-    if !said.is_success() {
-        let words = said.line();
+    let commit_step = history::add_steps(&mut script, "HEAD", 1);
+    let outputs = writer.run(script).await?;
+    let output = &outputs[made];
+    if !output.is_success() {
+        let words = output.line();
         let is_empty = [
             "nothing to commit",
             "no changes added",
@@ -50,14 +50,14 @@ pub(in crate::git::container) async fn create(
         ]
         .iter()
         .any(|known| words.contains(known));
-        return Err(if said.code == 1 && is_empty {
-            nothing_staged(&task)
+        return Err(if output.code == 1 && is_empty {
+            nothing_staged(&context)
         } else {
-            failure::of(&task, said)
+            git_error::from_output(&context, output)
         });
     }
-    let mut commits = history::read(&task, &answers[told], 1)?.commits;
+    let mut commits = history::read(&context, &outputs[commit_step], 1)?.commits;
     commits
         .pop()
-        .ok_or_else(|| task.damaged("the commit that was made is missing"))
+        .ok_or_else(|| context.damaged("the commit that was made is missing"))
 }

@@ -1,9 +1,9 @@
 //! Writing to a repository in a container.
 //!
 //! Its `git` takes its own locks, as any other program in the container does,
-//! and waits for theirs a moment. In this host writers take turns by container
-//! and git folder. Nobody who stops waiting stops a write that has begun: a
-//! killed `git` would leave its lock behind.
+//! and waits a moment for theirs. In this host there is a lock for each container
+//! and git folder. A cancelled call does not stop a write that has begun: a killed
+//! `git` would leave its lock behind.
 
 mod branch;
 mod commit;
@@ -17,52 +17,53 @@ pub(super) use stage::stage;
 pub(super) use stash::{list as list_stashes, pop as pop_stash, save as stash};
 pub(super) use worktree::{add as add_worktree, remove as remove_worktree};
 
+use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::git::RepositoryRequest;
-use exomonad_schema::{CallContext, EffectError, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::InContainer;
-use super::facts::Facts;
-use super::failure::told;
-use super::place::Place;
-use super::script::{Answers, Said, Script, Step, quoted};
+use super::git_error::summary;
+use super::repo_info::RepoInfo;
+use super::script::{Script, Step, StepOutput, StepOutputs, quoted};
+use super::shell::ContainerShell;
 use crate::git::Author;
-use crate::git::task::Task;
+use crate::git::effect_context::EffectContext;
 use crate::git::write::author;
 use crate::git::write::index::undecided;
 
 /// A null id: a reference that is not there.
 pub(super) const ABSENT: &str = "0000000000000000000000000000000000000000";
 
-/// A repository whose turn it is.
+/// A repository in a container, locked for writing.
 #[derive(Debug)]
-pub(super) struct Writing {
-    pub(super) place: Place,
-    pub(super) facts: Facts,
-    /// In whose name is committed, where somebody is known.
+pub(super) struct ContainerWriter {
+    pub(super) shell: ContainerShell,
+    pub(super) repo_info: RepoInfo,
+    /// The author of commits, where one is known.
     pub(super) author: Option<Author>,
 }
 
 impl InContainer {
-    /// Works on a repository when it is this effect's turn, to the end.
+    /// Works on a repository under its lock, to the end.
     pub(super) async fn write<R, T, W>(
         &self,
         call: &CallContext,
         request: R,
-        work: impl FnOnce(Writing, R) -> W + Send + 'static,
+        work: impl FnOnce(ContainerWriter, R) -> W + Send + 'static,
     ) -> Result<T, EffectError>
     where
         R: EffectRequest + RepositoryRequest,
         T: Send + 'static,
         W: Future<Output = Result<T, EffectError>> + Send + 'static,
     {
-        let place = Place::find(self, call, &request).await?;
-        let facts = place.facts().await?;
-        let turn = self.turns.take(place.key(&facts)).await;
-        let kind = place.task.kind();
+        let shell = ContainerShell::find(self, call, &request).await?;
+        let repo_info = shell.repo_info().await?;
+        let guard = self.repo_locks.lock(shell.key(&repo_info)).await;
+        let kind = shell.context.kind();
         let written = tokio::spawn(async move {
-            let _turn = turn;
-            work(Writing::begin(place).await?, request).await
+            let _guard = guard;
+            work(ContainerWriter::begin(shell).await?, request).await
         });
         written.await.unwrap_or_else(|error| {
             tracing::error!(%kind, %error, "a git effect failed in the host");
@@ -73,34 +74,34 @@ impl InContainer {
     }
 }
 
-impl Writing {
-    /// Looks at the repository once more, since it was another's turn before.
-    async fn begin(place: Place) -> Result<Self, EffectError> {
-        let mut script = place.script()?;
-        let asked = place.ask_facts(&mut script);
+impl ContainerWriter {
+    /// Reads the repository once more, since another effect had the lock before.
+    async fn begin(shell: ContainerShell) -> Result<Self, EffectError> {
+        let mut script = shell.script()?;
+        let query = shell.query_repo_info(&mut script);
         let [name, email] =
             ["user.name", "user.email"].map(|key| script.git(["config", "--get", key]));
-        let answers = place.run(script).await?;
-        let facts = asked.read(&place.task, &answers)?;
+        let outputs = shell.run(script).await?;
+        let repo_info = query.read(&shell.context, &outputs)?;
         let in_repository = Author {
-            name: answers[name].line(),
-            email: answers[email].line(),
+            name: outputs[name].line(),
+            email: outputs[email].line(),
         };
-        let author = place
+        let author = shell
             .config
             .author
             .clone()
             .or_else(|| Some(in_repository).filter(Author::is_valid))
-            .or_else(|| author::of_home(&place.config));
+            .or_else(|| author::of_home(&shell.config));
         Ok(Self {
-            place: place.to_write(author.clone()),
-            facts,
+            shell: shell.to_write(author.clone()),
+            repo_info,
             author,
         })
     }
 
-    pub(super) fn task(&self) -> &Task {
-        &self.place.task
+    pub(super) fn context(&self) -> &EffectContext {
+        &self.shell.context
     }
 
     /// # Errors
@@ -108,32 +109,32 @@ impl Writing {
     fn check_author(&self) -> Result<&Author, EffectError> {
         self.author
             .as_ref()
-            .ok_or_else(|| author::nobody(self.task()))
+            .ok_or_else(|| author::no_author(self.context()))
     }
 
     /// A script that begins at the root of the working tree, or the git folder,
     /// once nobody else holds the index or a moment has passed.
     pub(super) fn script(&self) -> Result<Script, EffectError> {
         let folder = self
-            .facts
+            .repo_info
             .work_dir
             .as_deref()
-            .unwrap_or(&self.facts.git_dir);
-        let mut script = self.place.in_folder(folder).script()?;
-        let lock = quoted(&format!("{}/index.lock", self.facts.git_dir));
+            .unwrap_or(&self.repo_info.git_dir);
+        let mut script = self.shell.in_folder(folder).script()?;
+        let lock = quoted(&format!("{}/index.lock", self.repo_info.git_dir));
         script.line(&format!(
             "n=0; while [ -e {lock} ] && [ \"$n\" -lt 30 ]; do sleep 0.05; n=$((n + 1)); done"
         ));
         Ok(script)
     }
 
-    pub(super) async fn run(&self, script: Script) -> Result<Answers, EffectError> {
-        self.place.run(script).await
+    pub(super) async fn run(&self, script: Script) -> Result<StepOutputs, EffectError> {
+        self.shell.run(script).await
     }
 
-    /// The paths a merge could not decide, each once.
-    fn conflicts(said: &Said) -> Vec<String> {
-        let mut paths: Vec<_> = said
+    /// The paths with merge conflicts, each once.
+    fn conflicts(output: &StepOutput) -> Vec<String> {
+        let mut paths: Vec<_> = output
             .records()
             .filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1))
             .map(|path| String::from_utf8_lossy(path).into_owned())
@@ -142,19 +143,19 @@ impl Writing {
         paths
     }
 
-    /// Refuses while a merge has left files undecided.
+    /// Refuses while there are merge conflicts.
     async fn check_no_conflicts(&self) -> Result<(), EffectError> {
         let mut script = self.script()?;
-        let step = ask_conflicts(&mut script);
-        let answers = self.run(script).await?;
-        match Self::conflicts(&answers[step]) {
+        let step = add_conflicts_step(&mut script);
+        let outputs = self.run(script).await?;
+        match Self::conflicts(&outputs[step]) {
             paths if paths.is_empty() => Ok(()),
-            paths => Err(undecided(self.task(), &paths)),
+            paths => Err(undecided(self.context(), &paths)),
         }
     }
 }
 
-fn ask_conflicts(script: &mut Script) -> Step {
+fn add_conflicts_step(script: &mut Script) -> Step {
     script.git(["ls-files", "--unmerged", "-z"])
 }
 
@@ -169,10 +170,10 @@ fn listed_files(stderr: &str) -> Vec<String> {
     files
 }
 
-/// What git refuses for a reason of its own.
-fn conflict(task: &Task, said: &Said) -> EffectError {
-    task.error(
+/// The error for what git refuses for a reason of its own.
+fn conflict(context: &EffectContext, output: &StepOutput) -> EffectError {
+    context.error(
         ErrorCode::Conflict,
-        format_args!("git says: {}", told(&said.stderr)),
+        format_args!("git says: {}", summary(&output.stderr)),
     )
 }

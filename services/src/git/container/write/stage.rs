@@ -1,46 +1,46 @@
-//! Staging.
+//! Stages files.
 //!
-//! What a request names is staged in a copy of the index first, where it can be
-//! looked at and left.
+//! The paths of a request are staged in a copy of the index first, where they can be
+//! checked.
 
 use std::collections::HashSet;
 
 use exomonad_schema::effects::git::{ChangeKind, GitChange, GitStage, GitStaged};
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::Writing;
-use crate::git::container::failure;
-use crate::git::container::script::{Said, Script, Step, git, quoted};
+use super::ContainerWriter;
+use crate::git::container::git_error;
+use crate::git::container::script::{Script, Step, StepOutput, git, quoted};
 use crate::git::write::paths;
 
-/// The mode of an index entry that stands for a submodule.
+/// The mode of a submodule's index entry.
 const GITLINK: &[u8] = b"160000";
 
 pub(in crate::git::container) async fn stage(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitStage,
 ) -> Result<GitStaged, EffectError> {
     if request.paths.is_empty() && !request.all {
         return Err(EffectError::invalid_input(format!(
             "{}: nothing to stage is named; give `paths`, or `all`",
-            writing.task().kind()
+            writer.context().kind()
         )));
     }
-    let staged = into(&writing, &request.paths, request.all).await?;
+    let staged = into(&writer, &request.paths, request.all).await?;
     Ok(GitStaged { staged })
 }
 
-/// Stages; the changes that are staged then.
+/// Stages files; returns the staged changes.
 pub(super) async fn into(
-    writing: &Writing,
+    writer: &ContainerWriter,
     paths: &[String],
     all: bool,
 ) -> Result<Vec<GitChange>, EffectError> {
-    let task = writing.task();
-    writing.facts.work_dir(task)?;
+    let context = writer.context();
+    writer.repo_info.work_dir(context)?;
     let mut named = Vec::new();
     for path in paths {
-        let plain = paths::plain(task, path)?;
+        let plain = paths::plain(context, path)?;
         named.push(if plain.is_empty() {
             ".".to_owned()
         } else {
@@ -51,16 +51,16 @@ pub(super) async fn into(
         named.push(".".to_owned());
     }
     let input = named.join("\0").into_bytes();
-    try_out(writing, paths, &input).await?;
-    let mut script = writing.script()?;
+    dry_run(writer, paths, &input).await?;
+    let mut script = writer.script()?;
     let add = script.shell_with_input(&add(), input);
-    let staged = ask_staged(&mut script, writing);
-    let answers = writing.run(script).await?;
-    if !answers[add].is_success() {
-        return Err(refused(writing, paths, &answers[add]));
+    let staged = add_staged_step(&mut script, writer);
+    let outputs = writer.run(script).await?;
+    if !outputs[add].is_success() {
+        return Err(refused(writer, paths, &outputs[add]));
     }
     let mut changes = Vec::new();
-    for entry in read(writing, &answers[staged])? {
+    for entry in read(writer, &outputs[staged])? {
         changes.push(GitChange::new(&entry.path, entry.kind));
     }
     changes.sort_by(|one, other| one.path.cmp(&other.path));
@@ -77,8 +77,8 @@ fn add() -> String {
     ])
 }
 
-/// What the next commit would change.
-fn ask_staged(script: &mut Script, writing: &Writing) -> Step {
+/// Adds the step that lists the changes the next commit would make.
+fn add_staged_step(script: &mut Script, writer: &ContainerWriter) -> Step {
     let mut arguments = vec![
         "diff",
         "--cached",
@@ -88,7 +88,7 @@ fn ask_staged(script: &mut Script, writing: &Writing) -> Step {
         "--abbrev=40",
     ];
     // Without a commit git compares with nothing by itself.
-    if writing.facts.commit.is_some() {
+    if writer.repo_info.commit.is_some() {
         arguments.push("HEAD");
     }
     arguments.push("--");
@@ -105,12 +105,12 @@ struct Entry {
 }
 
 /// `:<mode> <mode> <id> <id> <letter>\0<path>\0`
-fn read(writing: &Writing, said: &Said) -> Result<Vec<Entry>, EffectError> {
-    let task = writing.task();
-    if !said.is_success() {
-        return Err(failure::of(task, said));
+fn read(writer: &ContainerWriter, output: &StepOutput) -> Result<Vec<Entry>, EffectError> {
+    let context = writer.context();
+    if !output.is_success() {
+        return Err(git_error::from_output(context, output));
     }
-    let records: Vec<_> = said.records().collect();
+    let records: Vec<_> = output.records().collect();
     let entry = |pair: &[&[u8]]| {
         let [head, path] = pair else { return None };
         let fields: Vec<_> = head.split(|byte| *byte == b' ').collect();
@@ -133,35 +133,39 @@ fn read(writing: &Writing, said: &Said) -> Result<Vec<Entry>, EffectError> {
     };
     let entries: Option<Vec<_>> = records.chunks(2).map(entry).collect();
     let mut entries =
-        entries.ok_or_else(|| task.damaged("`git diff` answers with what it should not"))?;
+        entries.ok_or_else(|| context.damaged("`git diff` answers with what it should not"))?;
     entries.dedup();
     Ok(entries)
 }
 
 /// Stages in a copy of the index, and refuses what is not to be staged.
-async fn try_out(writing: &Writing, paths: &[String], input: &[u8]) -> Result<(), EffectError> {
-    let task = writing.task();
-    let mut script = writing.script()?;
-    let before = ask_staged(&mut script, writing);
-    let index = quoted(&format!("{}/index", writing.facts.git_dir));
+async fn dry_run(
+    writer: &ContainerWriter,
+    paths: &[String],
+    input: &[u8],
+) -> Result<(), EffectError> {
+    let context = writer.context();
+    let mut script = writer.script()?;
+    let before = add_staged_step(&mut script, writer);
+    let index = quoted(&format!("{}/index", writer.repo_info.git_dir));
     script.line(&format!(
         "index={index}.exomonad-$w; [ ! -e {index} ] || cp -p {index} \"$index\""
     ));
     let add = script.shell_with_input(&add(), input.to_vec());
-    let after = ask_staged(&mut script, writing);
+    let after = add_staged_step(&mut script, writer);
     let names = git(["diff", "--cached", "--name-only", "-z", "--no-renames"]);
     let attributes = git(["check-attr", "--stdin", "-z", "filter"]);
     let filters = script.shell(&format!("{names} | {attributes}"));
     script.line("rm -f \"$index\" \"$index.lock\"; index=");
-    let answers = writing.run(script).await?;
-    if !answers[add].is_success() {
-        return Err(refused(writing, paths, &answers[add]));
+    let outputs = writer.run(script).await?;
+    if !outputs[add].is_success() {
+        return Err(refused(writer, paths, &outputs[add]));
     }
-    let known: HashSet<_> = read(writing, &answers[before])?.into_iter().collect();
-    let after = read(writing, &answers[after])?;
-    let max_files = writing.place.config.max_files;
+    let known: HashSet<_> = read(writer, &outputs[before])?.into_iter().collect();
+    let after = read(writer, &outputs[after])?;
+    let max_files = writer.shell.config.max_files;
     if after.len() > max_files {
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::LimitExceeded,
             format_args!(
                 "{} files would be staged, and an answer lists {max_files} at most (`max_files` of the \
@@ -176,7 +180,7 @@ async fn try_out(writing: &Writing, paths: &[String], input: &[u8]) -> Result<()
         .collect();
     for entry in &new {
         if entry.mode == GITLINK && entry.kind == ChangeKind::Added {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Unsupported,
                 format_args!(
                     "{:?} is a repository of its own; add it with `git submodule add`, or have `.gitignore` name it",
@@ -186,14 +190,14 @@ async fn try_out(writing: &Writing, paths: &[String], input: &[u8]) -> Result<()
         }
     }
     // `<path>\0filter\0<value>\0`
-    let fields: Vec<_> = answers[filters].records().collect();
+    let fields: Vec<_> = outputs[filters].records().collect();
     for attribute in fields.chunks(3) {
         let [path, _, value] = attribute else {
             continue;
         };
         let is_filtered = !matches!(*value, b"unspecified" | b"unset" | b"set");
         if is_filtered && new.iter().any(|entry| entry.path == *path) {
-            return Err(task.error(
+            return Err(context.error(
                 ErrorCode::Unsupported,
                 format_args!(
                     "{:?} goes through a filter (`filter=` in `.gitattributes`, as Git LFS has it), which \
@@ -206,32 +210,32 @@ async fn try_out(writing: &Writing, paths: &[String], input: &[u8]) -> Result<()
     Ok(())
 }
 
-fn refused(writing: &Writing, paths: &[String], said: &Said) -> EffectError {
-    let task = writing.task();
-    let says = |words: &str| said.stderr.contains(words);
+fn refused(writer: &ContainerWriter, paths: &[String], output: &StepOutput) -> EffectError {
+    let context = writer.context();
+    let says = |words: &str| output.stderr.contains(words);
     let named = paths
         .iter()
-        .find(|path| says(&format!("'{path}'")) || said.stderr.lines().any(|line| line == **path))
+        .find(|path| says(&format!("'{path}'")) || output.stderr.lines().any(|line| line == **path))
         .cloned()
         .unwrap_or_default();
     if says("did not match any file") {
-        task.error(
+        context.error(
             ErrorCode::NotFound,
             format_args!("there is no file {named:?}, and git knows of none; paths are relative to the repository's root"),
         )
     } else if says("are ignored by one of your") {
         EffectError::invalid_input(format!(
             "{}: {named:?} is ignored by a `.gitignore`; it cannot be staged",
-            task.kind()
+            context.kind()
         ))
     } else if says("beyond a symbolic link") {
-        paths::through_a_link(task, &named)
+        paths::through_a_link(context, &named)
     } else if says("is in submodule") || says("does not have a commit checked out") {
-        task.error(
+        context.error(
             ErrorCode::Unsupported,
             format_args!("{named:?} is in a repository of its own, in which it can be staged"),
         )
     } else {
-        failure::of(task, said)
+        git_error::from_output(context, output)
     }
 }

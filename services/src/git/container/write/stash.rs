@@ -5,12 +5,12 @@ use exomonad_schema::effects::git::{
 };
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::{Writing, ask_conflicts, listed_files};
-use crate::git::container::failure;
-use crate::git::container::place::Place;
+use super::{ContainerWriter, add_conflicts_step, listed_files};
+use crate::git::container::git_error;
 use crate::git::container::revision::id;
-use crate::git::container::script::{Answers, Script, Step};
-use crate::git::task::Task;
+use crate::git::container::script::{Script, Step, StepOutputs};
+use crate::git::container::shell::ContainerShell;
+use crate::git::effect_context::EffectContext;
 use crate::git::write::branch::no_commit;
 use crate::git::write::index::listed;
 
@@ -18,13 +18,13 @@ const STASH: &str = "refs/stash";
 
 /// The steps that list stashes.
 #[derive(Clone, Copy, Debug)]
-struct AskedStashes {
+struct StashQuery {
     is_there: Step,
     entries: Step,
 }
 
-impl AskedStashes {
-    fn ask(script: &mut Script) -> Self {
+impl StashQuery {
+    fn add_steps(script: &mut Script) -> Self {
         Self {
             is_there: script.git(["rev-parse", "--verify", "-q", STASH]),
             entries: script.git([
@@ -39,23 +39,27 @@ impl AskedStashes {
         }
     }
 
-    fn read(self, task: &Task, answers: &Answers) -> Result<GitStashes, EffectError> {
-        if !answers[self.is_there].is_success() {
+    fn read(
+        self,
+        context: &EffectContext,
+        outputs: &StepOutputs,
+    ) -> Result<GitStashes, EffectError> {
+        if !outputs[self.is_there].is_success() {
             return Ok(GitStashes::default());
         }
-        let said = &answers[self.entries];
-        if !said.is_success() {
-            return Err(failure::of(task, said));
+        let output = &outputs[self.entries];
+        if !output.is_success() {
+            return Err(git_error::from_output(context, output));
         }
-        let fields: Vec<_> = said.records().map(String::from_utf8_lossy).collect();
+        let fields: Vec<_> = output.records().map(String::from_utf8_lossy).collect();
         let stashes: Option<Vec<_>> = fields
             .chunks(3)
             .map(|fields| {
-                let [commit, message, place] = fields else {
+                let [commit, message, selector] = fields else {
                     return None;
                 };
                 // `stash@{1700000000}`
-                let seconds = place.split_once("@{")?.1.strip_suffix('}')?;
+                let seconds = selector.split_once("@{")?.1.strip_suffix('}')?;
                 let seconds: i64 = seconds.parse().ok()?;
                 Some(GitStashEntry {
                     commit: commit.clone().into_owned(),
@@ -66,32 +70,34 @@ impl AskedStashes {
             .collect();
         match stashes {
             Some(stashes) => Ok(GitStashes { stashes }),
-            None => Err(task.damaged("a line of a reflog is none")),
+            None => Err(context.damaged("a line of a reflog is none")),
         }
     }
 }
 
 /// Lists the stashes, newest first.
-pub(in crate::git::container) async fn list(place: &Place) -> Result<GitStashes, EffectError> {
-    let mut script = place.script()?;
-    let facts = place.ask_facts(&mut script);
-    let asked = AskedStashes::ask(&mut script);
-    let answers = place.run(script).await?;
-    facts.read(&place.task, &answers)?;
-    asked.read(&place.task, &answers)
+pub(in crate::git::container) async fn list(
+    shell: &ContainerShell,
+) -> Result<GitStashes, EffectError> {
+    let mut script = shell.script()?;
+    let repo_info = shell.query_repo_info(&mut script);
+    let query = StashQuery::add_steps(&mut script);
+    let outputs = shell.run(script).await?;
+    repo_info.read(&shell.context, &outputs)?;
+    query.read(&shell.context, &outputs)
 }
 
 pub(in crate::git::container) async fn save(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitStash,
 ) -> Result<GitStashed, EffectError> {
-    let task = writing.task();
-    writing.facts.work_dir(task)?;
-    writing.check_author()?;
-    if writing.facts.commit.is_none() {
-        return Err(no_commit(task));
+    let context = writer.context();
+    writer.repo_info.work_dir(context)?;
+    writer.check_author()?;
+    if writer.repo_info.commit.is_none() {
+        return Err(no_commit(context));
     }
-    writing.check_no_conflicts().await?;
+    writer.check_no_conflicts().await?;
     let mut arguments = vec!["stash", "push", "--quiet"];
     if request.include_untracked {
         arguments.push("--include-untracked");
@@ -100,66 +106,66 @@ pub(in crate::git::container) async fn save(
     if !message.is_empty() {
         arguments.extend(["--message", &message]);
     }
-    let mut script = writing.script()?;
+    let mut script = writer.script()?;
     let before = script.git(["rev-parse", "--verify", "-q", STASH]);
     let step = script.git(arguments);
     let after = script.git(["rev-parse", "--verify", "-q", STASH]);
-    let answers = writing.run(script).await?;
-    let said = &answers[step];
-    if !said.is_success() {
-        return Err(failure::of(task, said));
+    let outputs = writer.run(script).await?;
+    let output = &outputs[step];
+    if !output.is_success() {
+        return Err(git_error::from_output(context, output));
     }
-    let after = answers[after].line();
+    let after = outputs[after].line();
     Ok(GitStashed {
-        commit: match after != answers[before].line() {
-            true => Some(id(task, &after)?),
+        commit: match after != outputs[before].line() {
+            true => Some(id(context, &after)?),
             false => None,
         },
     })
 }
 
 pub(in crate::git::container) async fn pop(
-    writing: Writing,
+    writer: ContainerWriter,
     request: GitPopStash,
 ) -> Result<GitPoppedStash, EffectError> {
-    let task = writing.task();
-    writing.facts.work_dir(task)?;
-    let mut script = writing.script()?;
-    let asked = AskedStashes::ask(&mut script);
-    let answers = writing.run(script).await?;
-    let stashes = asked.read(task, &answers)?.stashes;
+    let context = writer.context();
+    writer.repo_info.work_dir(context)?;
+    let mut script = writer.script()?;
+    let query = StashQuery::add_steps(&mut script);
+    let outputs = writer.run(script).await?;
+    let stashes = query.read(context, &outputs)?.stashes;
     let number = request.index.get();
     let found = usize::try_from(number)
         .ok()
         .and_then(|number| stashes.get(number));
     let Some(stash) = found else {
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::NotFound,
             format_args!("there is no stash {number}; there are {}", stashes.len()),
         ));
     };
-    writing.check_no_conflicts().await?;
-    let mut script = writing.script()?;
+    writer.check_no_conflicts().await?;
+    let mut script = writer.script()?;
     let step = script.git(["stash", "pop", "--quiet", &format!("stash@{{{number}}}")]);
-    let conflicts = ask_conflicts(&mut script);
-    let answers = writing.run(script).await?;
-    let said = &answers[step];
-    let conflicts = Writing::conflicts(&answers[conflicts]);
-    if !said.is_success() && conflicts.is_empty() {
-        let says = |words: &str| said.stderr.contains(words);
+    let conflicts = add_conflicts_step(&mut script);
+    let outputs = writer.run(script).await?;
+    let output = &outputs[step];
+    let conflicts = ContainerWriter::conflicts(&outputs[conflicts]);
+    if !output.is_success() && conflicts.is_empty() {
+        let says = |words: &str| output.stderr.contains(words);
         let meets = [
             "would be overwritten",
             "already exists, no checkout",
             "Cannot apply a stash",
         ];
         if !meets.into_iter().any(says) {
-            return Err(failure::of(task, said));
+            return Err(git_error::from_output(context, output));
         }
-        let files = match listed(&listed_files(&said.stderr)) {
+        let files = match listed(&listed_files(&output.stderr)) {
             files if files.is_empty() => "staged changes or untracked files".to_owned(),
             files => files,
         };
-        return Err(task.error(
+        return Err(context.error(
             ErrorCode::Conflict,
             format_args!(
                 "the stash meets what is not committed: {files}; commit or stash that first; \

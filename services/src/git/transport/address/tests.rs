@@ -1,25 +1,25 @@
-//! Addresses that are good, and that are not.
+//! Valid and invalid addresses.
 
 use exomonad_schema::EffectKind;
 
 use super::*;
-use exomonad_schema::Secret;
+use exomonad_core::Secret;
 
-fn look(raw: &str) -> Result<Address, ErrorCode> {
+fn checked(raw: &str) -> Result<RemoteAddress, ErrorCode> {
     let config = GitConfig {
         token: Some(Secret::new("hunter2")),
         token_hosts: vec!["github.com".into(), "127.0.0.1:8080".into()],
         ..GitConfig::default()
     };
-    let task = Task::for_tests(EffectKind::GitPush);
-    parse(&task, raw, &config, &Roots::new(&[])).map_err(|error| {
+    let context = EffectContext::for_tests(EffectKind::GitPush);
+    parse(&context, raw, &config, &Roots::new(&[])).map_err(|error| {
         assert!(!error.message.contains("hunter2"), "{error}");
         error.code
     })
 }
 
 #[test]
-fn the_token_is_for_exactly_the_hosts_it_was_given_for() {
+fn the_token_goes_to_exactly_its_hosts() {
     for (raw, url, token_for) in [
         (
             "https://github.com/o/r.git",
@@ -58,7 +58,7 @@ fn the_token_is_for_exactly_the_hosts_it_was_given_for() {
         ),
         ("http://[::1]:8080/o", "http://[::1]:8080/o", None),
     ] {
-        let address = look(raw).unwrap();
+        let address = checked(raw).unwrap();
         assert_eq!(address.url, url);
         assert_eq!(address.token_for.as_deref(), token_for, "{raw}");
     }
@@ -75,14 +75,14 @@ fn ssh_addresses_keep_their_user_and_lose_a_password() {
         ),
         ("ssh://github.com/~a/r", "ssh://github.com/~a/r"),
     ] {
-        let address = look(raw).unwrap();
+        let address = checked(raw).unwrap();
         assert_eq!((address.url.as_str(), address.protocol), (url, "ssh"));
         assert_eq!(address.token_for, None);
     }
 }
 
 #[test]
-fn what_could_run_a_program_or_be_taken_for_an_option_is_refused() {
+fn addresses_that_run_programs_or_look_like_options_are_refused() {
     for (raw, code) in [
         ("ext::sh -c id", ErrorCode::InvalidInput),
         ("ext::sh%20-c", ErrorCode::Unsupported),
@@ -104,26 +104,26 @@ fn what_could_run_a_program_or_be_taken_for_an_option_is_refused() {
         ("../r", ErrorCode::Forbidden),
         ("file:///srv/git/r", ErrorCode::Forbidden),
     ] {
-        assert_eq!(look(raw), Err(code), "{raw:?}");
+        assert_eq!(checked(raw), Err(code), "{raw:?}");
     }
 }
 
 #[test]
-fn a_host_beyond_the_listed_ones_is_refused_with_the_key() {
+fn a_host_that_is_not_listed_is_refused_with_the_key() {
     let config = GitConfig {
         remote_hosts: vec!["*.example.com".into(), "github.com".into()],
         ..GitConfig::default()
     };
-    let task = Task::for_tests(EffectKind::GitPush);
-    let look = |raw| parse(&task, raw, &config, &Roots::new(&[]));
-    assert!(look("https://git.example.com/r").is_ok());
-    assert!(look("git@github.com:o/r").is_ok());
+    let context = EffectContext::for_tests(EffectKind::GitPush);
+    let checked = |raw| parse(&context, raw, &config, &Roots::new(&[]));
+    assert!(checked("https://git.example.com/r").is_ok());
+    assert!(checked("git@github.com:o/r").is_ok());
     for raw in [
         "https://example.org/r",
         "https://badexample.com/r",
         "git@evil:r",
     ] {
-        let error = look(raw).unwrap_err();
+        let error = checked(raw).unwrap_err();
         assert_eq!(error.code, ErrorCode::Forbidden);
         assert!(error.message.contains("`git.remote_hosts`"), "{error}");
     }
