@@ -173,7 +173,9 @@ fn http_requests_are_effects_like_those_of_other_services() {
         })
     });
     let request = HttpRequest::new("https://example.com/ping");
-    let response = host.run(|| exomonad_guest::http::request(&request)).unwrap();
+    let response = host
+        .run(|| exomonad_guest::http::request(&request))
+        .unwrap();
     assert_eq!((response.status, response.body.as_str()), (200, "pong"));
     assert_eq!(host.requests::<HttpRequest>(), [request]);
 }

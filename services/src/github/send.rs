@@ -1,9 +1,9 @@
 //! Sends the requests of all effects: bounds, token, time limit; then the cache, the
 //! request, retries and limits; then the answer.
 
+use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::value::RepoName;
-use exomonad_core::CallContext;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use octocrab::{OctoBody, Octocrab};

@@ -50,8 +50,12 @@ impl Home {
             .env("EXOMONAD_STATE_DIR", self.0.path().join("state"))
             // The line that each call logs is not what is measured: the candidate has none.
             .env("EXOMONAD_LOG", "warn,exomonad::cli=info");
-        start(command)
-            .map_err(|error| format!("{}: {error} (`cargo build --profile dist`)", binary.display()))
+        start(command).map_err(|error| {
+            format!(
+                "{}: {error} (`cargo build --profile dist`)",
+                binary.display()
+            )
+        })
     }
 }
 

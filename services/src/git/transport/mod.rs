@@ -40,8 +40,8 @@ use super::open::OpenRepo;
 use super::remote;
 use super::write::refs;
 use crate::github;
-use exomonad_core::roots::Roots;
 use address::RemoteAddress;
+use exomonad_core::roots::Roots;
 
 /// The use of a remote's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
