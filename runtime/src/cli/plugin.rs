@@ -61,6 +61,10 @@ pub async fn open(
     loaded.map_err(|error| match &error {
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
         // The argument names something that is no plugin.
+        LoadError::Manifest(_) => CommandError::Usage(error.to_string()),
+        LoadError::WasiNotAllowed { .. } => {
+            CommandError::Usage(format!("{}: {error}; `--wasi` allows it", file.display()))
+        }
         _ => CommandError::Usage(format!("{}: {error}", file.display())),
     })
 }
