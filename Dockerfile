@@ -15,8 +15,8 @@ COPY . .
 # The caches outlive the build, so that the next one compiles what has changed.
 RUN --mount=type=cache,id=exomonad-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=exomonad-target,target=/src/target \
-    cargo build --release --locked --bin exomonad && \
-    strip --strip-debug -o /exomonad target/release/exomonad
+    cargo build --profile dist --locked --bin exomonad && \
+    strip --strip-debug -o /exomonad target/dist/exomonad
 
 FROM scratch AS prebuilt
 COPY deploy/bin/exomonad /exomonad

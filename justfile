@@ -1,4 +1,4 @@
-# The recipes of the house. `just` lists them.
+# Recipes; `just` lists them.
 
 _default:
     @just --list --unsorted
@@ -11,10 +11,15 @@ serve *ARGS:
 test *STEPS:
     scripts/test {{STEPS}}
 
+# Run the tests of some crates, or all, in the profile for editing: `just t -p exomonad-engine`.
+t *ARGS:
+    cargo build --bin exomonad
+    cargo nextest run {{ARGS}}
+
 # Write what is generated from the effect table: JSON Schemas, the reference, the guests' bindings.
 gen-types:
-    cargo run --release --quiet -p exomonad-schema --features generate --bin gen-types
-    cargo run --release --quiet -p exomonad-config --example default-file > runtime/config/exomonad.default.toml
+    cargo run --quiet -p exomonad-schema --features generate --bin gen-types
+    cargo run --quiet -p exomonad-config --example default-file > runtime/config/exomonad.default.toml
 
 # Build the plugins that ship into plugins/dist, all or one.
 plugins *NAMES:
@@ -23,8 +28,8 @@ plugins *NAMES:
 # Build the SDK and the plugins in Haskell, and test them.
 haskell:
     scripts/build-plugins tl-haskell echo-haskell
-    cargo build --release
-    cargo test --release -p exomonad-tests -- haskell
+    cargo build
+    cargo nextest run -p exomonad-tests -E 'test(/haskell/)'
 
 # Format and lint.
 lint:

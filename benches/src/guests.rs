@@ -11,7 +11,7 @@ pub const COPYING: &str = include_str!("copying.wat");
 
 /// A guest to measure.
 pub struct Guest {
-    /// What it was made with.
+    /// The tools it was made with.
     pub name: &'static str,
     /// The module.
     pub wasm: Vec<u8>,
@@ -73,7 +73,7 @@ pub fn effects_of(wasm: &[u8]) -> Result<Vec<String>, String> {
 /// The plugin in `pdk-plugin`, built from its source with Extism's Rust PDK.
 ///
 /// # Errors
-/// What the build said, if there is no toolchain or it failed.
+/// The build's error output, if there is no toolchain or it failed.
 pub fn pdk_plugin() -> Result<Vec<u8>, String> {
     let build = root().join("benches/pdk-plugin/build");
     let output = Command::new(&build)

@@ -1,9 +1,9 @@
 //! The engine beside Extism's own.
 //!
 //! `tests/conformance` runs the same plugins under both and compares what comes back; `src/bin/engine`
-//! times both, in turns, in one run. What the two need in common is here. Nothing else depends on this
-//! crate, so that no ordinary build compiles a second wasmtime.
+//! times both, in turns, in one run. What the two need in common is here.
 
 pub mod guests;
+pub mod libextism;
 pub mod machine;
 pub mod measure;

@@ -1,4 +1,4 @@
-//! What the numbers were measured on, and what the operating system counted.
+//! The machine that the numbers are of, and the operating system's counters.
 
 use std::fs;
 use std::process::Command;

@@ -1,42 +1,42 @@
-//! Timing rivals in turns, so that whatever the machine does meanwhile happens to all of them.
+//! Timing candidates in turns, so that whatever the machine does meanwhile happens to all of them.
 
 use std::time::Duration;
 
-/// How long one turn of a rival takes, about.
+/// How long one turn of a candidate takes, about.
 const TURN: Duration = Duration::from_millis(25);
-/// Turns that each rival gets.
+/// Turns that each candidate gets.
 const ROUNDS: usize = 21;
 /// The calls that find out how many fit into a turn.
 const TRIAL: u32 = 3;
 
 /// One way of doing the same thing.
-pub struct Rival<'a> {
+pub struct Candidate<'a> {
     run: Box<dyn FnMut(u32) -> Duration + 'a>,
 }
 
-impl<'a> Rival<'a> {
-    /// `run` makes as many calls as it is told and says how long that took.
+impl<'a> Candidate<'a> {
+    /// `run` makes as many calls as asked for, and says how long that took.
     pub fn new(run: impl FnMut(u32) -> Duration + 'a) -> Self {
         Self { run: Box::new(run) }
     }
 }
 
-/// The median over all rounds of the time for one call, for each rival.
-pub fn in_turns(rivals: &mut [Rival<'_>]) -> Vec<Duration> {
-    let calls: Vec<u32> = rivals
+/// The median over all rounds of the time for one call, for each candidate.
+pub fn in_turns(candidates: &mut [Candidate<'_>]) -> Vec<Duration> {
+    let calls: Vec<u32> = candidates
         .iter_mut()
-        .map(|rival| {
-            (rival.run)(TRIAL);
-            let each = (rival.run)(TRIAL) / TRIAL;
+        .map(|candidate| {
+            (candidate.run)(TRIAL);
+            let each = (candidate.run)(TRIAL) / TRIAL;
             u32::try_from(TURN.as_nanos() / each.as_nanos().max(1))
                 .unwrap_or(u32::MAX)
                 .clamp(1, 200_000)
         })
         .collect();
-    let mut times = vec![Vec::with_capacity(ROUNDS); rivals.len()];
+    let mut times = vec![Vec::with_capacity(ROUNDS); candidates.len()];
     for _ in 0..ROUNDS {
-        for ((rival, calls), times) in rivals.iter_mut().zip(&calls).zip(&mut times) {
-            times.push((rival.run)(*calls) / *calls);
+        for ((candidate, calls), times) in candidates.iter_mut().zip(&calls).zip(&mut times) {
+            times.push((candidate.run)(*calls) / *calls);
         }
     }
     times

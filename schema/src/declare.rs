@@ -1,5 +1,5 @@
-//! The macro behind [`table`](crate::table): from one declaration per effect to
-//! the enums, the service traits and the dispatcher.
+//! The macro behind [`table`](crate::table): from one declaration per effect to the enums, and to macros
+//! by which other crates make something of every effect.
 
 /// Declares every effect. The grammar, one block per service:
 ///
@@ -11,9 +11,8 @@
 /// }
 /// ```
 ///
-/// The request type's name is the effect's name. A `live` service has to
-/// implement each method; an `optional` one answers `not_configured` for the
-/// methods it does not implement.
+/// The request type's name is the effect's name. An `optional` service does nothing before it is
+/// configured.
 macro_rules! effects {
     (@declare ($dollar:tt) $(
         $(#[doc = $service_doc:literal])*
@@ -104,7 +103,7 @@ macro_rules! effects {
             pub fn decode(kind: EffectKind, request: &[u8]) -> Result<Self, EffectError> {
                 match kind {
                     $($(EffectKind::$Request => {
-                        $crate::dispatch::decode::<$Request>(request).map(Self::$Request)
+                        $crate::decode::decode::<$Request>(request).map(Self::$Request)
                     })*)*
                 }
             }
@@ -153,82 +152,6 @@ macro_rules! effects {
             }
         }
 
-        $(
-            $(#[doc = $service_doc])*
-            ///
-            /// Write the methods as `async fn`; their futures have to be `Send`.
-            pub trait $Trait: Send + Sync {
-                $(effects! {
-                    @method $mode
-                    $(#[doc = $doc])*
-                    $method($Request) -> $Answer
-                })*
-            }
-
-            impl<Inner: $Trait> $Trait for std::sync::Arc<Inner> {
-                $(
-                    fn $method(
-                        &self,
-                        call: &CallContext,
-                        request: $Request,
-                    ) -> impl Future<Output = Result<$Answer, EffectError>> + Send {
-                        Inner::$method(self, call, request)
-                    }
-                )*
-            }
-
-            effects! { @not_configured $mode $Trait }
-        )*
-
-        /// One of each service: what performs the effects.
-        ///
-        /// An optional service that is not there is [`NotConfigured`].
-        #[derive(Clone, Debug)]
-        pub struct Services<$($Service,)*> {
-            $($(#[doc = $service_doc])* pub $service: $Service,)*
-        }
-
-        impl<$($Service: $Trait,)*> Services<$($Service,)*> {
-            /// Performs one effect: request JSON in, answer JSON out.
-            ///
-            /// Never fails: a request that does not decode and an effect that
-            /// fails are both an `Error` answer.
-            pub async fn dispatch(
-                &self,
-                call: &CallContext,
-                kind: EffectKind,
-                request: &[u8],
-            ) -> EncodedAnswer {
-                match kind {
-                    $($(EffectKind::$Request => {
-                        $crate::dispatch::answer(request, |request| {
-                            self.$service.$method(call, request)
-                        })
-                        .await
-                    })*)*
-                }
-            }
-        }
-
-        impl<$($Service: $Trait,)*> EffectHandler for Services<$($Service,)*> {
-            fn handle<'a>(
-                &'a self,
-                call: &'a CallContext,
-                kind: EffectKind,
-                request: &'a [u8],
-            ) -> BoxFuture<'a, EncodedAnswer> {
-                // Boxed per effect: the box is as large as this effect's future,
-                // not as the largest of all.
-                match kind {
-                    $($(EffectKind::$Request => {
-                        Box::pin($crate::dispatch::answer(request, move |request| {
-                            self.$service.$method(call, request)
-                        }))
-                    })*)*
-                }
-            }
-        }
-
         /// Hands a service's methods to a macro, as `method(Request) -> Answer;` each: for what implements
         /// them all in one way.
         ///
@@ -248,7 +171,24 @@ macro_rules! effects {
             };)*
         }
 
-        /// What [`for_each_effect`] calls, once per effect.
+        /// Hands the whole table to a macro, one block a service, each of the form
+        /// `git = Git: GitService { get_branch(GitGetBranch) -> GitBranch; }` with its doc comments: the
+        /// host makes its service traits and the dispatch of it.
+        #[macro_export]
+        macro_rules! services {
+            ($dollar declare:ident) => {
+                $dollar declare! {
+                    $(
+                        $(#[doc = $service_doc])*
+                        $service = $Service: $Trait {
+                            $($(#[doc = $doc])* $method($Request) -> $Answer;)*
+                        }
+                    )*
+                }
+            };
+        }
+
+        /// Called by [`for_each_effect`], once per effect.
         pub trait EffectVisitor {
             /// Sees one effect as its request type.
             fn visit<R: EffectRequest>(&mut self);
@@ -262,31 +202,6 @@ macro_rules! effects {
 
     (@optional live) => { false };
     (@optional optional) => { true };
-
-    (@method live $(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident) => {
-        $(#[doc = $doc])*
-        fn $method(
-            &self,
-            call: &CallContext,
-            request: $Request,
-        ) -> impl Future<Output = Result<$Answer, EffectError>> + Send;
-    };
-    (@method optional $(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident) => {
-        $(#[doc = $doc])*
-        fn $method(
-            &self,
-            call: &CallContext,
-            request: $Request,
-        ) -> impl Future<Output = Result<$Answer, EffectError>> + Send {
-            let _ = (call, request);
-            std::future::ready(Err(EffectError::not_configured(EffectKind::$Request)))
-        }
-    };
-
-    (@not_configured live $Trait:ident) => {};
-    (@not_configured optional $Trait:ident) => {
-        impl $Trait for NotConfigured {}
-    };
 
     // A macro that writes a macro needs a `$` that is not its own.
     ($($table:tt)*) => { effects! { @declare ($) $($table)* } };

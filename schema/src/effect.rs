@@ -1,4 +1,4 @@
-//! What every effect has, and what can be asked of an [`EffectKind`].
+//! The traits and properties of effects.
 
 use std::fmt;
 
@@ -14,68 +14,38 @@ pub trait EffectRequest: Serialize + DeserializeOwned + JsonSchema + Send + 'sta
     /// The effect it asks for.
     const KIND: EffectKind;
 
-    /// What a successful answer carries.
+    /// The result of a successful effect.
     type Answer: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
 }
 
-/// Whether an effect changes anything.
+/// The access that an effect needs: reading or writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Changes nothing but the host's own record of what happened: reading,
-    /// waiting, and also logging.
+    /// Changes nothing but the host's own records: reading, waiting and logging.
     Read,
-    /// Changes something that outlives the call or that others see.
+    /// Changes something that outlives the call or is visible to others.
     Write,
 }
 
 impl EffectKind {
-    /// Its place in [`EffectKind::ALL`], for tables indexed by effect.
+    /// Its position in [`EffectKind::ALL`], for tables indexed by effect.
     pub const fn index(self) -> usize {
         self as usize
     }
 
     /// The effect with this host function, such as `git_get_branch`.
     pub fn from_function(function: &str) -> Option<Self> {
-        Self::find(|kind| kind.function() == function)
-    }
-
-    /// The effect with this name, such as `GitGetBranch`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::find(|kind| kind.name() == name)
-    }
-
-    /// The effect with this capability, such as `git.get_branch`.
-    pub fn from_capability(capability: &str) -> Option<Self> {
-        Self::find(|kind| kind.capability() == capability)
-    }
-
-    /// Whether a role has it without a configuration file: what reads, of the
-    /// services that need no setting up.
-    pub const fn in_default_grant(self) -> bool {
-        matches!(self.access(), Access::Read) && !self.service().is_optional()
-    }
-
-    /// The effect whose function, name or capability is spelled most like
-    /// `misspelled`: for "did you mean". `None` when nothing is near.
-    pub fn closest(misspelled: &str) -> Option<Self> {
-        const NEAR: f64 = 0.75;
-        let likeness = |kind: &Self| {
-            [kind.function(), kind.name(), kind.capability()]
-                .into_iter()
-                .map(|known| strsim::normalized_damerau_levenshtein(known, misspelled))
-                .fold(0.0, f64::max)
-        };
         Self::ALL
             .iter()
-            .map(|kind| (likeness(kind), *kind))
-            .filter(|(likeness, _)| *likeness >= NEAR)
-            .max_by(|(one, _), (other, _)| one.total_cmp(other))
-            .map(|(_, kind)| kind)
+            .copied()
+            .find(|kind| kind.function() == function)
     }
 
-    fn find(wanted: impl Fn(Self) -> bool) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| wanted(*kind))
+    /// True if a role has it without a configuration file: all that read, of the
+    /// services that need no configuration.
+    pub const fn in_default_grant(self) -> bool {
+        matches!(self.access(), Access::Read) && !self.service().is_optional()
     }
 }
 
@@ -91,8 +61,8 @@ impl fmt::Display for Service {
     }
 }
 
-// By hand rather than derived: a derived adjacently tagged enum buffers a payload
-// that stands before its kind, and raw JSON does not survive the buffer.
+// Written by hand: a derived adjacently tagged enum buffers a payload that
+// precedes its kind, and raw JSON does not survive the buffer.
 impl<'de> Deserialize<'de> for Effect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -130,36 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn every_effect_is_found_by_each_of_its_spellings_and_by_index() {
+    fn every_effect_is_found_by_its_host_function_and_by_its_index() {
         for (index, kind) in EffectKind::ALL.iter().enumerate() {
             assert_eq!(kind.index(), index);
             assert_eq!(EffectKind::from_function(kind.function()), Some(*kind));
-            assert_eq!(EffectKind::from_name(kind.name()), Some(*kind));
-            assert_eq!(EffectKind::from_capability(kind.capability()), Some(*kind));
         }
+        assert_eq!(EffectKind::from_function("launch_rocket"), None);
     }
 
     #[test]
-    fn a_misspelling_finds_its_effect_and_nonsense_finds_none() {
-        assert_eq!(
-            EffectKind::closest("git_get_brnach"),
-            Some(EffectKind::GitGetBranch)
-        );
-        assert_eq!(
-            EffectKind::closest("GitGetBranches"),
-            Some(EffectKind::GitGetBranch)
-        );
-        assert_eq!(
-            EffectKind::closest("github.list_isues"),
-            Some(EffectKind::GitHubListIssues)
-        );
-        assert_eq!(EffectKind::closest("launch_rocket"), None);
-    }
-
-    #[test]
-    fn nothing_that_writes_and_nothing_that_needs_setting_up_is_granted_by_default() {
+    fn effects_that_write_or_need_configuration_are_not_granted_by_default() {
         let granted = |capability: &str| {
-            EffectKind::from_capability(capability).is_some_and(EffectKind::in_default_grant)
+            EffectKind::ALL
+                .iter()
+                .find(|kind| kind.capability() == capability)
+                .is_some_and(|kind| kind.in_default_grant())
         };
         for yes in [
             "log.write",
@@ -183,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_is_read_whichever_of_kind_and_payload_comes_first() {
+    fn an_effect_decodes_with_kind_and_payload_in_either_order() {
         let written = r#"{"kind":"KvSet","payload":{"key":"k","value":[1,{"b":2,"a":1e400}]}}"#;
         let swapped = r#"{"payload":{"key":"k","value":[1,{"b":2,"a":1e400}]},"kind":"KvSet"}"#;
         let one: Effect = serde_json::from_str(written).unwrap();

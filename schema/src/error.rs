@@ -1,4 +1,4 @@
-//! How an effect fails: a closed list of codes, and the answer that carries one.
+//! The errors of effects: a closed list of codes, and the answer that carries one.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::value::RawJson;
 
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])* $Code:ident = $name:literal,)*) => {
-        /// Why an effect failed. Closed and stable: a code keeps its meaning, and
+        /// The reason why an effect failed. Closed and stable: a code keeps its meaning, and
         /// a new one comes with a new version of the contract.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
@@ -29,7 +29,7 @@ macro_rules! error_codes {
                 match self { $(Self::$Code => $name,)* }
             }
 
-            /// What the code means.
+            /// The code's meaning.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$Code => concat!($($doc, "\n",)*),)* }
             }
@@ -38,43 +38,36 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The request does not fit its schema, or a field has a value that makes no sense.
+    /// The request does not match its schema, or a field has a value that makes no sense.
     InvalidInput = "invalid_input",
     /// The role's grants do not include this effect.
     EffectDenied = "effect_denied",
     /// The effect is granted, but not on this path, repository, container or host.
     Forbidden = "forbidden",
-    /// What was asked for does not exist.
+    /// The requested object does not exist.
     NotFound = "not_found",
-    /// It exists already, or has changed since it was read.
+    /// The object exists already, or has changed since it was read.
     Conflict = "conflict",
     /// The service is not set up on this host.
     NotConfigured = "not_configured",
-    /// A limit of the role was reached; the message names the limit, its value and its key.
+    /// A limit of the role was exceeded; the message names the limit, its value and its key.
     LimitExceeded = "limit_exceeded",
-    /// It took longer than was allowed.
+    /// The time limit was exceeded.
     Timeout = "timeout",
-    /// The call was cancelled while the effect was under way.
+    /// The call was cancelled while the effect was running.
     Cancelled = "cancelled",
-    /// The remote service asks to slow down; `details.retryAfterMillis` says for how long when known.
+    /// The remote service asks to slow down; `details.retryAfterMillis` says for how long, if known.
     RateLimited = "rate_limited",
     /// The host's credentials are missing, wrong or expired.
     Unauthenticated = "unauthenticated",
     /// The remote service understood the request and refused its content.
     Validation = "validation",
-    /// The service cannot be reached just now; trying again may help.
+    /// The service is unreachable at the moment; trying again may help.
     Unavailable = "unavailable",
-    /// The service cannot do this, or not on what it was given.
+    /// The service does not support this operation, or not on this object.
     Unsupported = "unsupported",
     /// Something failed in the host; its log says more.
     Internal = "internal",
-}
-
-impl ErrorCode {
-    /// Whether the same request may succeed later without anyone changing anything.
-    pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Timeout | Self::RateLimited | Self::Unavailable)
-    }
 }
 
 impl fmt::Display for ErrorCode {
@@ -88,11 +81,11 @@ impl fmt::Display for ErrorCode {
 #[serde(rename_all = "camelCase")]
 #[error("{code}: {message}")]
 pub struct EffectError {
-    /// What kind of failure it is; decide on this, not on the message.
+    /// The kind of failure: decide on this, not on the message.
     pub code: ErrorCode,
-    /// What was tried, on what, what went wrong and what to do, for a person.
+    /// The message for a person: the attempt, its object, the failure, and the remedy.
     pub message: String,
-    /// More for a program, of a shape that depends on the code.
+    /// Details for a program; their shape depends on the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<RawJson>,
 }
@@ -110,7 +103,7 @@ impl EffectError {
     /// The same error with details for a program.
     #[must_use]
     pub fn with_details(mut self, details: &impl Serialize) -> Self {
-        // Details that do not serialise are worth less than the error itself.
+        // An error without its details is better than none.
         self.details = RawJson::new(details).ok();
         self
     }
@@ -126,12 +119,12 @@ impl EffectError {
         )
     }
 
-    /// Something went wrong in the host, which is not the guest's fault.
+    /// A failure of the host, which is not the guest's fault.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Internal, message)
     }
 
-    /// A request that does not fit.
+    /// A request that does not match its schema.
     pub fn invalid_input(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidInput, message)
     }
@@ -143,9 +136,9 @@ impl EffectError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "payload")]
 pub enum Answer<T> {
-    /// The effect happened; what it gave.
+    /// The result of a successful effect.
     Success(T),
-    /// It did not; why.
+    /// The error of a failed effect.
     Error(EffectError),
 }
 
@@ -179,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn details_that_are_absent_are_left_out() {
+    fn absent_details_are_left_out() {
         let answer = Answer::<()>::Error(EffectError::new(ErrorCode::NotFound, "no key `k`"));
         assert_eq!(
             serde_json::to_string(&answer).unwrap(),

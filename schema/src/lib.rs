@@ -1,14 +1,13 @@
 //! The contract between the exomonad host and its guests.
 //!
-//! A guest decides; the host acts. Everything a guest may ask of the host is an
-//! *effect*, and [`table`] is the only place where one is declared: its name,
+//! A guest decides; the host acts. Everything that a guest may request from the host is
+//! an *effect*, and [`table`] is the only place where one is declared: its name,
 //! its request, its answer, the service that performs it and whether it
 //! changes anything. From that table come
 //!
 //! - [`EffectKind`] and [`Effect`], the effects as names and as values;
-//! - one trait per service ([`GitService`], [`KvService`], …), so that an effect
-//!   added to the table does not compile until its service has the method;
-//! - [`Services::dispatch`], from request JSON to answer JSON;
+//! - the macros [`services!`] and [`methods!`], of which the host makes one trait per service, so that an
+//!   effect added to the table does not compile until its service has the method;
 //! - JSON Schemas, the reference and every guest language's bindings
 //!   (`gen-types`, feature `generate`).
 //!
@@ -16,13 +15,11 @@
 //! |---|---|
 //! | [`table`] | the effects |
 //! | [`effects`] | their request and answer types, one file per service |
-//! | [`effect`] | what the table's macro implements: [`EffectRequest`], [`Access`] |
+//! | [`effect`] | [`EffectRequest`] and [`Access`], implemented by the table's macro |
 //! | [`error`] | [`ErrorCode`], [`EffectError`], [`Answer`] |
-//! | [`dispatch`] | decoding, performing, encoding; [`EffectHandler`], the seam for layers |
-//! | [`call`] | who is calling and within which bounds |
-//! | [`names`] | patterns of grants, and hosts that are this machine |
-//! | [`common`] | what tools, hooks and plugins say to the host |
-//! | [`value`] | scalars that carry their rules: bounded numbers and texts, bytes, raw JSON |
+//! | [`identity`] | the names of roles and calls |
+//! | [`common`] | messages of tools and hooks, and the plugin's description |
+//! | [`value`] | scalars with validation: bounded numbers and texts, bytes, raw JSON |
 //!
 //! # JSON conventions
 //!
@@ -33,27 +30,21 @@
 
 mod declare;
 
-pub mod call;
 pub mod common;
-pub mod dispatch;
+mod decode;
 pub mod effect;
 pub mod effects;
 pub mod error;
 #[cfg(feature = "generate")]
 pub mod generate;
-pub mod names;
-mod secret;
+pub mod identity;
 pub mod table;
 pub mod value;
 
-pub use call::{Bounds, CallContext, CallId, RoleName};
 pub use common::{Context, HookEvent};
-pub use dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
+pub use decode::decode;
 pub use effect::{Access, EffectRequest};
 pub use error::{Answer, EffectError, ErrorCode};
-pub use secret::Secret;
-pub use table::{
-    ClockService, DockerService, Effect, EffectKind, GitHubService, GitService, HttpService,
-    KvService, LogService, RandomService, Service, Services,
-};
+pub use identity::{CallId, RoleName};
+pub use table::{Effect, EffectKind, Service};
 pub use value::{Base64, BoundedInt, BoundedText, RawJson, RepoName};

@@ -1,16 +1,14 @@
 //! The effects: the one place where an effect is declared.
 //!
 //! To add one: write its request and answer types in [`effects`](crate::effects),
-//! add its line here, run `just gen-types`, and write the method the compiler
-//! then asks of the service. `declare.rs` has the grammar.
+//! add its line here, run `just gen-types`, and write the method that the compiler
+//! then demands of the service. `declare.rs` has the grammar.
 //!
 //! A capability is `service.method`: `log.write`, `git.get_branch`,
 //! `github.list_issues`. Grants name capabilities, with `*` for any method:
 //! `effects = ["log.*", "git.get_*"]`.
 
-use crate::call::CallContext;
 use crate::declare::effects;
-use crate::dispatch::{BoxFuture, EffectHandler, EncodedAnswer};
 use crate::effect::{Access, EffectRequest};
 use crate::effects::Done;
 use crate::effects::clock::*;
@@ -23,68 +21,64 @@ use crate::effects::log::*;
 use crate::effects::random::*;
 use crate::error::EffectError;
 
-/// An optional service that has not been set up: answers `not_configured`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NotConfigured;
-
 effects! {
     /// Writes to the host's log and event stream, with the role and the call attached.
     live log = Log: LogService {
         /// Writes one line to the host's log.
         Read write(Log) -> Done as "log";
-        /// Publishes an event to whoever watches the host.
+        /// Publishes an event to the subscribers of the host's event stream.
         Read emit_event(EmitEvent) -> Done as "emit_event";
     }
 
     /// Reads and writes git repositories within the role's allowed paths; remotes are reached with the host's credentials.
     live git = Git: GitService {
-        /// Tells which branch is checked out, also when HEAD is detached or has no commit yet.
+        /// Reports the current branch, also if HEAD is detached or has no commit yet.
         Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
-        /// Tells which worktree the working directory belongs to.
+        /// Reports the worktree that the working directory belongs to.
         Read get_worktree(GitGetWorktree) -> GitWorktree as "git_get_worktree";
         /// Lists files that differ from HEAD, untracked ones included, ignored ones not.
         Read get_dirty_files(GitGetDirtyFiles) -> GitDirtyFiles as "git_get_dirty_files";
         /// Lists commits from newest to oldest.
         Read get_recent_commits(GitGetRecentCommits) -> GitCommits as "git_get_recent_commits";
-        /// Gives the branch, its distance from upstream and every change, as `git status` has it.
+        /// Reports the branch, its distance from upstream and every change, as `git status` does.
         Read status(GitStatus) -> GitStatusReport as "git_status";
-        /// Gives a unified diff of the working tree, the index or two commits.
+        /// Returns a unified diff of the working tree, the index or two commits.
         Read diff(GitDiff) -> GitDiffReport as "git_diff";
-        /// Gives a remote's URL, without any credentials it may hold.
+        /// Returns a remote's URL, without any credentials in it.
         Read get_remote_url(GitGetRemoteUrl) -> GitRemoteUrl as "git_get_remote_url";
-        /// Describes the repository: where it is, bare or not, its remotes and worktrees.
+        /// Describes the repository: location, bare or not, remotes, worktrees.
         Read repo_info(GitRepoInfo) -> GitRepository as "git_repo_info";
-        /// Makes a branch, without checking it out.
+        /// Creates a branch, without checking it out.
         Write create_branch(GitCreateBranch) -> GitNewBranch as "git_create_branch";
         /// Checks a branch out, unless changes would be lost.
         Write switch_branch(GitSwitchBranch) -> GitBranch as "git_switch_branch";
         /// Stages changes for the next commit.
         Write stage(GitStage) -> GitStaged as "git_stage";
-        /// Commits what is staged, as the host's author. Hooks do not run.
+        /// Commits the staged changes, as the host's author. Hooks do not run.
         Write commit(GitCreateCommit) -> GitCommit as "git_create_commit";
         /// Pushes a branch to a remote, with the host's credentials.
         Write push(GitPush) -> GitPushed as "git_push";
-        /// Fetches a remote's branches, with the host's credentials; nothing is merged.
+        /// Fetches a remote's branches, with the host's credentials; merges nothing.
         Write fetch(GitFetch) -> GitFetched as "git_fetch";
-        /// Makes a worktree with a branch checked out in it.
+        /// Adds a worktree with a branch checked out in it.
         Write add_worktree(GitAddWorktree) -> GitWorktree as "git_add_worktree";
         /// Removes a worktree and its folder; the branch stays.
         Write remove_worktree(GitRemoveWorktree) -> Done as "git_remove_worktree";
-        /// Puts changes aside and makes the working tree clean.
+        /// Stashes the changes and makes the working tree clean.
         Write stash(GitStash) -> GitStashed as "git_stash";
-        /// Brings a stash back and takes it off the list.
+        /// Restores a stash and removes it from the list.
         Write pop_stash(GitPopStash) -> GitPoppedStash as "git_pop_stash";
         /// Lists stashes, newest first.
         Read list_stashes(GitListStashes) -> GitStashes as "git_list_stashes";
-        /// Tags a commit.
+        /// Creates a tag.
         Write create_tag(GitCreateTag) -> GitTag as "git_create_tag";
     }
 
-    /// Keeps JSON values under keys, separately for each role.
+    /// Stores JSON values under keys, separately for each role.
     live kv = Kv: KvService {
         /// Reads the value under a key.
         Read get(KvGet) -> KvEntry as "kv_get";
-        /// Writes the value under a key, in place of what was there.
+        /// Writes the value under a key, replacing the old one.
         Write set(KvSet) -> Done as "kv_set";
         /// Removes a key.
         Write delete(KvDelete) -> KvDeleted as "kv_delete";
@@ -92,23 +86,23 @@ effects! {
         Read list(KvList) -> KvKeys as "kv_list";
     }
 
-    /// Tells the time and waits.
+    /// Returns the time and waits.
     live clock = Clock: ClockService {
-        /// Tells the time.
+        /// Returns the time.
         Read now(ClockNow) -> ClockTime as "clock_now";
-        /// Waits, holding no thread.
+        /// Waits, without holding a thread.
         Read sleep(Sleep) -> Done as "sleep";
     }
 
-    /// Gives random bytes fit for cryptography.
+    /// Returns cryptographically secure random bytes.
     live random = Random: RandomService {
-        /// Gives random bytes from the operating system.
+        /// Returns random bytes from the operating system.
         Read bytes(RandomBytes) -> RandomBytesAnswer as "random_bytes";
     }
 
     /// Sends HTTP requests to the hosts that the role is granted.
     live http = Http: HttpService {
-        /// Sends a request and gives the response, whatever its status.
+        /// Sends a request and returns the response, whatever its status.
         Write request(HttpRequest) -> HttpResponse as "http_request";
     }
 
@@ -124,7 +118,7 @@ effects! {
         Read get_issue(GitHubGetIssue) -> GitHubIssue as "github_get_issue";
         /// Opens an issue.
         Write create_issue(GitHubCreateIssue) -> GitHubIssue as "github_create_issue";
-        /// Changes an issue; what is absent stays as it is.
+        /// Changes an issue; absent fields stay as they are.
         Write update_issue(GitHubUpdateIssue) -> GitHubIssue as "github_update_issue";
         /// Comments on an issue or a pull request.
         Write comment_issue(GitHubCommentIssue) -> GitHubComment as "github_comment_issue";
@@ -136,19 +130,19 @@ effects! {
         Read get_pr_for_branch(GitHubGetPrForBranch) -> GitHubPrForBranch as "github_get_pr_for_branch";
         /// Opens a pull request.
         Write create_pr(GitHubCreatePr) -> GitHubPr as "github_create_pr";
-        /// Changes a pull request; what is absent stays as it is.
+        /// Changes a pull request; absent fields stay as they are.
         Write update_pr(GitHubUpdatePr) -> GitHubPr as "github_update_pr";
         /// Merges a pull request.
         Write merge_pr(GitHubMergePr) -> GitHubMerge as "github_merge_pr";
-        /// Lists the comments made on a pull request's lines.
+        /// Lists the comments on a pull request's lines.
         Read list_review_comments(GitHubListReviewComments) -> GitHubReviewComments as "github_list_review_comments";
         /// Lists a pull request's reviews, oldest first.
         Read list_reviews(GitHubListReviews) -> GitHubReviews as "github_list_reviews";
-        /// Asks people or teams to review a pull request.
+        /// Requests reviews of a pull request from people or teams.
         Write request_reviewers(GitHubRequestReviewers) -> GitHubReviewers as "github_request_reviewers";
         /// Lists the check runs of a commit.
         Read list_check_runs(GitHubListCheckRuns) -> GitHubCheckRuns as "github_list_check_runs";
-        /// Gives a commit's combined status, as set by the older status API.
+        /// Returns a commit's combined status, as set by the older status API.
         Read get_combined_status(GitHubGetCombinedStatus) -> GitHubCombinedStatus as "github_get_combined_status";
     }
 
@@ -160,19 +154,19 @@ effects! {
         Write spawn(DockerSpawn) -> DockerSpawned as "docker_spawn";
         /// Sends a signal to a container.
         Write kill(DockerKill) -> Done as "docker_kill";
-        /// Asks a container to stop, and kills it when it does not.
+        /// Asks a container to stop, and kills it if it does not.
         Write stop(DockerStop) -> Done as "docker_stop";
         /// Removes a container.
         Write remove(DockerRemove) -> Done as "docker_remove";
         /// Waits until a container has ended.
         Read wait(DockerWait) -> DockerExit as "docker_wait";
-        /// Reads what a container has written.
+        /// Reads a container's output.
         Read logs(DockerLogs) -> DockerOutput as "docker_logs";
         /// Describes a container.
         Read inspect(DockerInspect) -> DockerContainer as "docker_inspect";
         /// Lists containers.
         Read list(DockerList) -> DockerContainers as "docker_list";
-        /// Tells whether an image is on the engine.
+        /// Reports if an image is on the engine.
         Read image_present(DockerImagePresent) -> DockerImage as "docker_image_present";
         /// Pulls an image from its registry.
         Write pull(DockerPull) -> DockerPulled as "docker_pull";

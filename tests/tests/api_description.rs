@@ -1,6 +1,6 @@
 //! `GET /openapi.json` describes what the host really does.
 
-use exomonad_tests::{Answer, Host, Place};
+use exomonad_test_support::{Host, Project, Response};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Description {
     }
 
     /// Checks that an answer is one of those that are described.
-    fn check(&self, method: &Method, path: &str, answer: &Answer) {
+    fn check(&self, method: &Method, path: &str, answer: &Response) {
         let response = &self.operation(method, path)["responses"][answer.status.to_string()];
         assert!(
             response.is_object(),
@@ -62,7 +62,7 @@ async fn ask(
     body: &str,
 ) -> u16 {
     let request = host.request(method.clone(), path).body(body.to_owned());
-    let answer = Answer::of(request).await;
+    let answer = Response::of(request).await;
     description.check(&method, template, &answer);
     answer.status
 }
@@ -73,8 +73,8 @@ const TOOLS: &str = "/role/{role}/mcp/tools";
 
 #[tokio::test]
 async fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let Description(document) = Description::of(&host).await;
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
@@ -111,8 +111,8 @@ async fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
 
 #[tokio::test]
 async fn every_path_answers_as_described_when_all_is_well() {
-    let place = Place::new().config("[server]\nraw_calls = true\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nraw_calls = true\n");
+    let host = project.serve().await;
     let described = Description::of(&host).await;
     let asked = [
         (Method::GET, ("/health", "/health"), ""),
@@ -154,8 +154,8 @@ async fn every_path_answers_as_described_when_all_is_well() {
 
 #[tokio::test]
 async fn every_refusal_is_described() {
-    let place = Place::new().config("[server]\nmax_body = '1KiB'\nrequest_timeout = '300ms'\n[role.busy]\nplugin = 'echo'\n[role.busy.limits]\nconcurrent_calls = 1\nqueue = 0\n[role.tl]\n[role.echo]\n[role.absent]\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nmax_body = '1KiB'\nrequest_timeout = '300ms'\n[role.busy]\nplugin = 'echo'\n[role.busy.limits]\nconcurrent_calls = 1\nqueue = 0\n[role.tl]\n[role.echo]\n[role.absent]\n");
+    let host = project.serve().await;
     let described = Description::of(&host).await;
     let large = json!({"name": "echo", "arguments": {"text": "x".repeat(2000)}}).to_string();
     let asked = [
@@ -216,13 +216,13 @@ async fn every_refusal_is_described() {
     let strange = host
         .request(Method::GET, "/health")
         .header("host", "evil.example");
-    described.check(&Method::GET, "/health", &Answer::of(strange).await);
+    described.check(&Method::GET, "/health", &Response::of(strange).await);
 }
 
 #[tokio::test]
 async fn the_schema_of_a_tool_call_refuses_what_the_host_refuses() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let described = Description::of(&host).await;
     let schema = &described.operation(&Method::POST, CALL)["requestBody"]["content"]["application/json"]
         ["schema"];

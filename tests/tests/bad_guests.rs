@@ -1,6 +1,6 @@
 //! Guests that do what a host has to survive: each call gets a clear error, and the next one its answer.
 
-use exomonad_tests::{Guest, Host, Place, ToolResult, eventually};
+use exomonad_test_support::{Guest, Host, Project, ToolResult, eventually};
 use serde_json::{Value, json};
 
 /// Limits that a bad guest runs into soon.
@@ -16,9 +16,9 @@ async fn misbehave(host: &Host, tool: &str, arguments: Value) -> ToolResult {
 }
 
 #[tokio::test]
-async fn a_guest_that_hits_a_limit_is_told_which() {
-    let place = Place::new().config(LIMITS);
-    let host = place.serve().await;
+async fn an_error_names_the_limit_that_was_hit() {
+    let project = Project::new().config(LIMITS);
+    let host = project.serve().await;
     for (tool, arguments, key) in [
         ("spin", json!({}), "wall_time"),
         ("sleep", json!({"millis": 60_000}), "wall_time"),
@@ -39,8 +39,8 @@ async fn a_guest_that_hits_a_limit_is_told_which() {
 
 #[tokio::test]
 async fn a_guest_that_ends_itself_says_how() {
-    let place = Place::new().config(LIMITS);
-    let host = place.serve().await;
+    let project = Project::new().config(LIMITS);
+    let host = project.serve().await;
     let trap = misbehave(&host, "trap", json!({}))
         .await
         .guest_failure("guest_trapped");
@@ -58,9 +58,9 @@ async fn a_guest_that_ends_itself_says_how() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_the_contract_is_told() {
-    let place = Place::new().config(LIMITS);
-    let host = place.serve().await;
+async fn an_output_that_breaks_the_contract_is_an_error() {
+    let project = Project::new().config(LIMITS);
+    let host = project.serve().await;
     let message = misbehave(&host, "invalid_json", json!({}))
         .await
         .guest_failure("invalid_answer");
@@ -72,7 +72,7 @@ async fn an_answer_that_breaks_the_contract_is_told() {
         ("other", r#"{"content":[{"type":"smell","text":"rose"}]}"#),
         ("deep", &"[".repeat(20_000)),
     ] {
-        place.put_plugin(
+        project.put_plugin(
             &format!("{file}.wat"),
             Guest::answering("").output(output).wat(),
         );
@@ -81,7 +81,7 @@ async fn an_answer_that_breaks_the_contract_is_told() {
             .await
             .guest_failure("invalid_answer");
     }
-    place.put_plugin(
+    project.put_plugin(
         "bytes.wat",
         Guest::answering("")
             .output("{\"content\":[{\"type\":\"text\",\"text\":\"?\"}]}")
@@ -115,10 +115,10 @@ async fn a_guest_that_forges_offsets_reaches_nothing() {
         )
         .export("error", "(call $error_set (i64.const 0x7fffffffffffffff))")
         .export("load", "(drop (call $load_u64 (i64.const -1)))");
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n")
         .plugin("forger.wat", forging.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     for export in [
         "output",
         "far_output",
@@ -145,8 +145,9 @@ async fn a_guest_that_forges_offsets_reaches_nothing() {
 
 #[tokio::test]
 async fn a_flood_of_log_lines_is_cut_off() {
-    let place = Place::new().config("[defaults.limits]\nlog_bytes = '4KiB'\neffects = 100000\n");
-    let host = place.serve().await;
+    let project =
+        Project::new().config("[defaults.limits]\nlog_bytes = '4KiB'\neffects = 100000\n");
+    let host = project.serve().await;
     host.tool("echo", "log_flood", json!({"count": 50_000}))
         .await;
     host.tool("echo", "echo", json!({"text": "next"})).await;
@@ -161,10 +162,10 @@ async fn a_flood_of_log_lines_is_cut_off() {
 #[tokio::test]
 async fn what_a_guest_logs_cannot_pass_for_a_line_of_the_host_s() {
     let forging = Guest::answering("").forwarding(&["log"]);
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n")
         .plugin("forger.wat", forging.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     let forged =
         "harmless\n2026-01-01T00:00:00Z ERROR exomonad: the host is on fire\u{1b}[2J\r\u{85}";
     host.effect("forger", "log", json!({"level": "info", "message": forged}))
@@ -183,8 +184,9 @@ async fn what_a_guest_logs_cannot_pass_for_a_line_of_the_host_s() {
 
 #[tokio::test]
 async fn many_bad_calls_at_once_leave_no_memory_behind() {
-    let place = Place::new().config("[defaults.limits]\nwall_time = '1s'\nconcurrent_calls = 8\n");
-    let host = place.serve().await;
+    let project =
+        Project::new().config("[defaults.limits]\nwall_time = '1s'\nconcurrent_calls = 8\n");
+    let host = project.serve().await;
     let storm = async || {
         let calls = (0..16).flat_map(|_| {
             [
@@ -219,10 +221,10 @@ async fn many_bad_calls_at_once_leave_no_memory_behind() {
 
 #[tokio::test]
 async fn spinning_guests_do_not_starve_their_neighbours() {
-    let place = Place::new().config(
+    let project = Project::new().config(
         "[role.spinner]\nplugin = 'echo'\n[role.spinner.limits]\nwall_time = '20s'\n[role.echo]\n",
     );
-    let host = place.serve().await;
+    let host = project.serve().await;
     let spin = async || {
         futures_util::future::join_all((0..16).map(|_| host.tool("spinner", "spin", json!({}))))
             .await;
@@ -255,10 +257,10 @@ async fn one_call_s_bytes_never_show_up_in_another_s_sandbox() {
                (local.set $i (i32.add (local.get $i) (i32.const 8)))
                (br_if $on (i32.lt_u (local.get $i) (i32.const 720896))))",
         );
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[engine]\nsandboxes = 4\n[role.one]\nplugin = 'guest'\n[role.two]\nplugin = 'guest'\n")
         .plugin("guest.wat", looking.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     for _ in 0..20 {
         assert_eq!(host.raw("one", "mark", "").await.status, 200);
         let seen = host.raw("two", "look", "").await;

@@ -1,6 +1,6 @@
 //! Requests that are refused: each with a status, a stable code and a sentence that helps.
 
-use exomonad_tests::{Answer, Connection, Host, Place};
+use exomonad_test_support::{Connection, Host, Project, Response};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,9 +11,9 @@ async fn assert_serves(host: &Host) {
     assert_eq!(echoed.structured()["text"], "still here");
 }
 
-async fn with_headers(host: &Host, headers: &[(&str, &str)]) -> Answer {
+async fn with_headers(host: &Host, headers: &[(&str, &str)]) -> Response {
     let request = host.request(Method::GET, "/roles");
-    Answer::of(headers.iter().fold(request, |request, (name, value)| {
+    Response::of(headers.iter().fold(request, |request, (name, value)| {
         request.header(*name, *value)
     }))
     .await
@@ -21,8 +21,8 @@ async fn with_headers(host: &Host, headers: &[(&str, &str)]) -> Answer {
 
 #[tokio::test]
 async fn a_host_name_that_is_not_the_host_s_own_is_refused() {
-    let place = Place::new().config("[server]\nallowed_hosts = ['exomonad', '*.internal']\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nallowed_hosts = ['exomonad', '*.internal']\n");
+    let host = project.serve().await;
     for name in [
         "localhost",
         "localhost:1",
@@ -56,8 +56,9 @@ async fn a_host_name_that_is_not_the_host_s_own_is_refused() {
 
 #[tokio::test]
 async fn a_web_page_of_another_origin_is_refused() {
-    let place = Place::new().config("[server]\nallowed_origins = ['https://console.example']\n");
-    let host = place.serve().await;
+    let project =
+        Project::new().config("[server]\nallowed_origins = ['https://console.example']\n");
+    let host = project.serve().await;
     for origin in ["https://console.example", host.url().as_str()] {
         assert_eq!(
             with_headers(&host, &[("origin", origin)]).await.status,
@@ -84,21 +85,23 @@ async fn a_web_page_of_another_origin_is_refused() {
 
 #[tokio::test]
 async fn a_page_that_is_refused_runs_nothing() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let body = json!({"name": "echo", "arguments": {"text": "a"}}).to_string();
     let request = host
         .request(Method::POST, "/role/echo/mcp/call")
         .header("origin", "https://evil.example")
         .body(body);
-    Answer::of(request).await.problem(403, "origin_not_allowed");
+    Response::of(request)
+        .await
+        .problem(403, "origin_not_allowed");
     assert!(!host.log().contains("tool call"), "{}", host.log());
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_named_with_what_was_likely_meant() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let role = host
         .call("echoo", "echo", json!({}))
         .await
@@ -143,8 +146,8 @@ async fn what_is_not_there_is_named_with_what_was_likely_meant() {
 
 #[tokio::test]
 async fn a_body_that_is_no_tool_call_is_refused() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let bodies: [&[u8]; 12] = [
         b"",
         b"{",
@@ -171,8 +174,8 @@ async fn a_body_that_is_no_tool_call_is_refused() {
 
 #[tokio::test]
 async fn deeply_nested_json_is_refused_wherever_it_stands() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for depth in [200, 100_000, 1_000_000] {
         let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         host.post("/role/echo/mcp/call", nested.clone())
@@ -195,8 +198,8 @@ async fn deeply_nested_json_is_refused_wherever_it_stands() {
 
 #[tokio::test]
 async fn what_two_readers_of_json_could_read_in_two_ways_reaches_no_guest() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for (arguments, says) in [
         (
             r#"{"limit":1,"limit":5000}"#.to_owned(),
@@ -231,8 +234,8 @@ async fn what_two_readers_of_json_could_read_in_two_ways_reaches_no_guest() {
 
 #[tokio::test]
 async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
-    let place = Place::new().config("[server]\nmax_body = '64KiB'\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nmax_body = '64KiB'\n");
+    let host = project.serve().await;
     let of_length = |length: usize| {
         let frame = json!({"name": "echo", "arguments": {"text": ""}})
             .to_string()
@@ -270,8 +273,8 @@ async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
 
 #[tokio::test]
 async fn a_client_that_sends_on_can_still_read_why_it_was_refused() {
-    let place = Place::new().config("[server]\nmax_body = '64KiB'\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nmax_body = '64KiB'\n");
+    let host = project.serve().await;
     for _ in 0..20 {
         let mut connection = Connection::open(&host).await;
         let length = 4 << 20;
@@ -290,8 +293,8 @@ async fn a_client_that_sends_on_can_still_read_why_it_was_refused() {
 
 #[tokio::test]
 async fn a_promise_of_a_huge_body_takes_no_memory() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let before = host.resident_bytes();
     let mut connections = Vec::new();
     for _ in 0..20 {
@@ -313,8 +316,8 @@ async fn a_promise_of_a_huge_body_takes_no_memory() {
 
 #[tokio::test]
 async fn arguments_that_break_the_schema_never_reach_the_guest() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let broken = async |tool: &str, arguments: Value| {
         let answer = host.call("tl", tool, arguments).await;
         answer.problem(422, "invalid_arguments");
@@ -358,8 +361,8 @@ async fn arguments_that_break_the_schema_never_reach_the_guest() {
 
 #[tokio::test]
 async fn arguments_that_break_the_schema_in_many_places_get_a_short_answer() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let many: serde_json::Map<String, Value> = (0..20_000)
         .map(|nth| (format!("key{nth}"), json!(nth)))
         .collect();
@@ -369,9 +372,9 @@ async fn arguments_that_break_the_schema_in_many_places_get_a_short_answer() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_harm_nobody() {
-    let place = Place::new();
-    let host = place.serve().await;
+async fn bytes_that_are_no_http_leave_the_host_serving() {
+    let project = Project::new();
+    let host = project.serve().await;
     let long_header = format!(
         "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
         "x".repeat(1 << 20)

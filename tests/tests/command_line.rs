@@ -1,6 +1,6 @@
 //! The command line: on a running host, and without one.
 
-use exomonad_tests::{Guest, Place, Ran, tool_named};
+use exomonad_test_support::{CommandOutput, Guest, Project, tool_named};
 use serde_json::{Value, json};
 
 /// The commands of both kinds: asked of this running host, and done in the process itself.
@@ -13,10 +13,10 @@ fn both<'a>(url: &'a str, arguments: &[&'a str]) -> [Vec<&'a str>; 2] {
 
 #[tokio::test]
 async fn a_tool_is_called_on_the_running_host_and_in_process() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for arguments in both(&host.url(), &["call", "tl", "repo_status"]) {
-        let ran = place.run(&arguments).exits(0);
+        let ran = project.run(&arguments).exits(0);
         let status: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(status["branch"], "main", "{arguments:?}");
     }
@@ -44,9 +44,10 @@ async fn arguments_are_an_object_or_pairs_whose_values_are_json_if_they_can_be()
                 "additionalProperties": false
             }
         }]));
-    let place = Place::new().plugin("show.wat", show.wat());
-    let call =
-        |arguments: &[&str]| place.run([&["call", "show", "typed", "--local"], arguments].concat());
+    let project = Project::new().plugin("show.wat", show.wat());
+    let call = |arguments: &[&str]| {
+        project.run([&["call", "show", "typed", "--local"], arguments].concat())
+    };
     call(&[
         "number=5",
         "text=five",
@@ -66,8 +67,8 @@ async fn arguments_are_an_object_or_pairs_whose_values_are_json_if_they_can_be()
 
 #[tokio::test]
 async fn exit_codes_tell_scripts_what_happened() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for (expected, arguments) in [
         (0, vec!["call", "echo", "echo", "text=a"]),
         (1, vec!["call", "echo", "fail"]),
@@ -78,7 +79,7 @@ async fn exit_codes_tell_scripts_what_happened() {
         (3, vec!["tools", "nobody"]),
     ] {
         for arguments in both(&host.url(), &arguments) {
-            let ran = place.run(&arguments);
+            let ran = project.run(&arguments);
             assert_eq!(ran.code, Some(expected), "{arguments:?}: {ran:?}");
             assert_eq!(
                 ran.stderr.is_empty(),
@@ -87,26 +88,28 @@ async fn exit_codes_tell_scripts_what_happened() {
             );
         }
     }
-    place.run(["call"]).exits(2);
-    place.run(["no-such-command"]).exits(2);
-    place
+    project.run(["call"]).exits(2);
+    project.run(["no-such-command"]).exits(2);
+    project
         .run(["roles", "--local", "--url", "http://localhost:1"])
         .exits(2);
-    let away = place.run(["roles", "--url", "http://127.0.0.1:1"]).exits(4);
+    let away = project
+        .run(["roles", "--url", "http://127.0.0.1:1"])
+        .exits(4);
     assert!(away.stderr.contains("127.0.0.1:1"), "{away:?}");
 }
 
 #[tokio::test]
 async fn a_refusal_reads_the_same_with_and_without_a_host() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for arguments in [
         vec!["call", "tl", "repo_statu"],
         vec!["call", "echoo", "echo"],
         vec!["call", "tl", "recent_work", "limit=0"],
     ] {
         let [running, local] =
-            both(&host.url(), &arguments).map(|arguments| place.run(&arguments).exits(3).stderr);
+            both(&host.url(), &arguments).map(|arguments| project.run(&arguments).exits(3).stderr);
         assert_eq!(running, local, "{arguments:?}");
         assert!(running.starts_with("exomonad: "), "{running}");
     }
@@ -114,31 +117,31 @@ async fn a_refusal_reads_the_same_with_and_without_a_host() {
 
 #[tokio::test]
 async fn tools_and_roles_are_listed_for_people_and_for_programs() {
-    let place = Place::new().plugin(
+    let project = Project::new().plugin(
         "greeter.wat",
         Guest::answering("")
             .tools(json!([tool_named("greet")]))
             .wat(),
     );
-    let host = place.serve().await;
+    let host = project.serve().await;
     for arguments in both(&host.url(), &["tools", "tl"]) {
-        let listed = place.run(&arguments).exits(0).stdout;
+        let listed = project.run(&arguments).exits(0).stdout;
         let line = listed
             .lines()
             .find(|line| line.starts_with("recent_work"))
             .unwrap();
         assert!(
-            line.contains("[limit] [workingDir]") && line.contains("Tells what has been worked on"),
+            line.contains("[limit] [workingDir]") && line.contains("Reports recent work"),
             "{line}"
         );
-        let json = place
+        let json = project
             .run([arguments, vec!["--json"]].concat())
             .exits(0)
             .json();
         assert_eq!(json["tools"][0]["name"], "repo_status");
     }
     for arguments in both(&host.url(), &["roles"]) {
-        let listed = place.run(&arguments).exits(0).stdout;
+        let listed = project.run(&arguments).exits(0).stdout;
         let line = listed
             .lines()
             .find(|line| line.starts_with("greeter"))
@@ -147,7 +150,7 @@ async fn tools_and_roles_are_listed_for_people_and_for_programs() {
             line.contains("serves") && line.contains("greeter.wat") && line.ends_with("greet"),
             "{line}"
         );
-        let json = place
+        let json = project
             .run([arguments, vec!["--json"]].concat())
             .exits(0)
             .json();
@@ -160,7 +163,7 @@ async fn tools_and_roles_are_listed_for_people_and_for_programs() {
         assert_eq!(names, ["echo", "greeter", "tl"]);
     }
     for arguments in both(&host.url(), &["plugin", "list"]) {
-        let listed = place.run(&arguments).exits(0).stdout;
+        let listed = project.run(&arguments).exits(0).stdout;
         assert_eq!(
             listed.lines().count(),
             4,
@@ -172,26 +175,28 @@ async fn tools_and_roles_are_listed_for_people_and_for_programs() {
 
 #[tokio::test]
 async fn json_is_one_document_with_what_the_host_answers() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for arguments in both(&host.url(), &["call", "echo", "echo", "text=a", "--json"]) {
-        let answer = place.run(&arguments).exits(0).json();
+        let answer = project.run(&arguments).exits(0).json();
         assert_eq!(answer["structuredContent"]["text"], "a");
     }
     for arguments in both(&host.url(), &["call", "echo", "fail", "--json"]) {
-        assert_eq!(place.run(&arguments).exits(1).json()["isError"], true);
+        assert_eq!(project.run(&arguments).exits(1).json()["isError"], true);
     }
 }
 
 #[test]
 fn what_a_tool_says_goes_to_standard_output_and_its_failure_to_standard_error() {
-    let place = Place::new().plugin("greeter.wat", Guest::answering("good morning").wat());
-    let said = place.run(["call", "greeter", "answer", "--local"]).exits(0);
+    let project = Project::new().plugin("greeter.wat", Guest::answering("good morning").wat());
+    let said = project
+        .run(["call", "greeter", "answer", "--local"])
+        .exits(0);
     assert_eq!(
         (said.stdout.as_str(), said.stderr.as_str()),
         ("good morning\n", "")
     );
-    let failed: Ran = place.run(["call", "echo", "fail", "--local"]).exits(1);
+    let failed: CommandOutput = project.run(["call", "echo", "fail", "--local"]).exits(1);
     assert_eq!(
         (failed.stdout.as_str(), failed.stderr.as_str()),
         ("", "as asked\n")
@@ -200,24 +205,26 @@ fn what_a_tool_says_goes_to_standard_output_and_its_failure_to_standard_error() 
 
 #[test]
 fn in_process_a_bad_plugin_is_listed_with_its_reason() {
-    let place = Place::new().plugin("victim.wasm", "not a module");
-    let listed = place.run(["plugin", "list", "--local"]).exits(1);
+    let project = Project::new().plugin("victim.wasm", "not a module");
+    let listed = project.run(["plugin", "list", "--local"]).exits(1);
     assert!(listed.stderr.contains("victim.wasm"), "{listed:?}");
-    let called = place.run(["call", "victim", "answer", "--local"]).exits(4);
+    let called = project
+        .run(["call", "victim", "answer", "--local"])
+        .exits(4);
     assert!(called.stderr.contains("victim.wasm"), "{called:?}");
 }
 
 #[test]
 fn a_completion_script_names_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = Place::new().run(["completions", shell]).exits(0).stdout;
+        let script = Project::new().run(["completions", shell]).exits(0).stdout;
         for command in ["serve", "call", "doctor", "plugin"] {
             assert!(script.contains(command), "{shell} lacks {command}");
         }
     }
-    let script = Place::new().run(["completions", "bash"]).exits(0).stdout;
-    let place = Place::new();
-    let file = place.write("completions.bash", script);
+    let script = Project::new().run(["completions", "bash"]).exits(0).stdout;
+    let project = Project::new();
+    let file = project.write("completions.bash", script);
     let checked = std::process::Command::new("bash")
         .arg("-n")
         .arg(file)
@@ -230,7 +237,7 @@ fn a_completion_script_names_the_commands() {
 
 #[test]
 fn help_and_version_are_there_for_every_command() {
-    let place = Place::new();
+    let project = Project::new();
     for command in [
         vec![],
         vec!["serve"],
@@ -239,16 +246,16 @@ fn help_and_version_are_there_for_every_command() {
         vec!["plugin", "call"],
         vec!["doctor"],
     ] {
-        let help = place
+        let help = project
             .run([command.clone(), vec!["--help"]].concat())
             .exits(0)
             .stdout;
         assert!(help.contains("Usage: exomonad"), "{command:?}: {help}");
     }
-    let help = place.run(["--help"]).exits(0).stdout;
+    let help = project.run(["--help"]).exits(0).stdout;
     assert!(help.contains("Exit codes"), "{help}");
     assert!(
-        place
+        project
             .run(["--version"])
             .exits(0)
             .stdout

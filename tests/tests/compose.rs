@@ -2,7 +2,7 @@
 
 mod wrong;
 
-use exomonad_tests::{BEGUN, Deployment, Guest};
+use exomonad_test_support::{BEGUN, Deployment, Guest};
 use serde_json::json;
 use std::fs;
 
@@ -27,7 +27,7 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     at.readme("docker compose up --build --detach --wait");
     let listed = at.run("docker compose ps");
     assert_eq!(listed.matches("(healthy)").count(), 2, "{listed}");
-    at.done("up: the host and its door to Docker are healthy");
+    at.done("up: the host and the proxy to Docker are healthy");
     it_runs_confined(&at);
 
     let status = at.readme(
@@ -135,7 +135,7 @@ fn containers_are_reached_by_their_label(at: &Deployment) {
         &[(r#""ci""#, &format!("\"{own}\""))],
     );
     assert!(ran.contains("GNU/Linux"), "{ran}");
-    // Input goes to the command, too: both ways through the door.
+    // Input goes to the command, too: both ways through the proxy.
     let counted = at.tool(
         "tl",
         "run_in_container",
@@ -206,7 +206,7 @@ fn containers_are_reached_by_their_label(at: &Deployment) {
         listed.contains(&own) && !listed.contains(&other) && !listed.contains(&itself),
         "{listed}"
     );
-    at.done("the door to Docker refuses what the host does not need, and does not know other containers");
+    at.done("the proxy to Docker refuses what the host does not need, and does not know other containers");
 }
 
 fn state_outlives_restarts_and_is_backed_up(at: &Deployment) {

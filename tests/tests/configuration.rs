@@ -1,6 +1,6 @@
 //! The configuration, as the binary reads, shows and refuses it.
 
-use exomonad_tests::{Guest, Place};
+use exomonad_test_support::{Guest, Project};
 use serde_json::json;
 
 /// Four mistakes, on lines 2, 3, 6 and 9.
@@ -23,14 +23,14 @@ const PLACES: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn every_mistake_is_told_at_once_with_its_place_and_nothing_starts() {
-    let place = Place::new().config(WRONG);
+async fn every_mistake_is_reported_at_once_with_its_position_and_nothing_starts() {
+    let project = Project::new().config(WRONG);
     for command in [
         vec!["serve"],
         vec!["roles", "--local"],
         vec!["config", "show"],
     ] {
-        let ran = place.run(&command).exits(2);
+        let ran = project.run(&command).exits(2);
         for at in PLACES {
             assert!(
                 ran.stderr.contains(at),
@@ -49,13 +49,13 @@ async fn every_mistake_is_told_at_once_with_its_place_and_nothing_starts() {
 
 #[test]
 fn a_check_finds_the_same_mistakes_for_people_and_for_programs() {
-    let place = Place::new().config(WRONG);
-    let ran = place.run(["config", "check"]);
+    let project = Project::new().config(WRONG);
+    let ran = project.run(["config", "check"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     for at in PLACES {
         assert!(ran.stderr.contains(at), "{}", ran.stderr);
     }
-    let mistakes = place.run(["config", "check", "--json"]).exits(1).json();
+    let mistakes = project.run(["config", "check", "--json"]).exits(1).json();
     let found: Vec<String> = mistakes
         .as_array()
         .unwrap()
@@ -69,32 +69,32 @@ fn a_check_finds_the_same_mistakes_for_people_and_for_programs() {
 
 #[test]
 fn a_configuration_without_mistakes_is_fine() {
-    let place = Place::new().config("[role.tl]\neffects = ['git.*']\n");
-    let ran = place.run(["config", "check"]).exits(0);
+    let project = Project::new().config("[role.tl]\neffects = ['git.*']\n");
+    let ran = project.run(["config", "check"]).exits(0);
     assert!(ran.stdout.contains("fine"), "{ran:?}");
     assert_eq!(
-        place.run(["config", "check", "--json"]).exits(0).json(),
+        project.run(["config", "check", "--json"]).exits(0).json(),
         json!([])
     );
-    let without = Place::new().run(["config", "check"]).exits(0);
+    let without = Project::new().run(["config", "check"]).exits(0);
     assert!(without.stdout.contains("the defaults hold"), "{without:?}");
 }
 
 #[test]
 fn what_is_allowed_but_hardly_meant_is_a_warning() {
-    let place = Place::new().config("[server]\nallowed_hosts = ['*']\n");
-    let ran = place.run(["config", "check"]).exits(0);
+    let project = Project::new().config("[server]\nallowed_hosts = ['*']\n");
+    let ran = project.run(["config", "check"]).exits(0);
     assert!(ran.stderr.contains("warning[insecure]"), "{ran:?}");
-    let warnings = place.run(["config", "check", "--json"]).exits(0).json();
+    let warnings = project.run(["config", "check", "--json"]).exits(0).json();
     assert_eq!(warnings[0]["severity"], "warning");
 }
 
 #[test]
 fn the_effective_configuration_is_shown_with_where_each_value_comes_from() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nmax_body = '2MiB'\n")
         .env("EXOMONAD_LOG", "debug");
-    let shown = place.run(["config", "show"]).exits(0).stdout;
+    let shown = project.run(["config", "show"]).exits(0).stdout;
     let line = |key: &str| {
         let line = shown.lines().find(|line| line.starts_with(key));
         line.unwrap_or_else(|| panic!("no {key} in\n{shown}"))
@@ -119,9 +119,9 @@ fn the_effective_configuration_is_shown_with_where_each_value_comes_from() {
 
 #[test]
 fn what_is_shown_is_a_configuration_with_the_same_meaning() {
-    let place = Place::new().config("[server]\nmax_body = '2MiB'\n[role.tl]\neffects = ['git.*']\n[role.tl.limits]\nqueue = 3\n");
-    let shown = place.run(["config", "show"]).exits(0).stdout;
-    let again = Place::new().config(&shown);
+    let project = Project::new().config("[server]\nmax_body = '2MiB'\n[role.tl]\neffects = ['git.*']\n[role.tl.limits]\nqueue = 3\n");
+    let shown = project.run(["config", "show"]).exits(0).stdout;
+    let again = Project::new().config(&shown);
     let ran = again.run(["config", "check"]).exits(0);
     let second = again.run(["config", "show"]).exits(0).stdout;
     for key in ["max_body", "queue", "effects"] {
@@ -144,7 +144,7 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
 
 #[test]
 fn the_default_file_has_no_mistakes() {
-    let file = Place::new().run(["config", "default"]).exits(0).stdout;
+    let file = Project::new().run(["config", "default"]).exits(0).stdout;
     // Its keys are commented out; prose has a blank behind the `#`.
     let uncommented = file.lines().map(|line| {
         line.strip_prefix('#')
@@ -156,24 +156,24 @@ fn the_default_file_has_no_mistakes() {
         text.contains("\nmax_body = ") && text.contains("\n[role.tl]"),
         "{text}"
     );
-    let place = Place::new().env("WEATHER_KEY", "sunny").config(&text);
-    place.run(["config", "check"]).exits(0);
+    let project = Project::new().env("WEATHER_KEY", "sunny").config(&text);
+    project.run(["config", "check"]).exits(0);
 }
 
 #[test]
 fn a_file_that_is_named_has_to_be_there() {
-    let place = Place::new();
-    let ran = place
+    let project = Project::new();
+    let ran = project
         .run(["config", "check", "--config", "missing.toml"])
         .exits(1);
     assert!(ran.stderr.contains("missing.toml"), "{ran:?}");
-    place.run(["serve", "--config", "missing.toml"]).exits(2);
+    project.run(["serve", "--config", "missing.toml"]).exits(2);
 }
 
 #[tokio::test]
 async fn without_a_listed_role_every_plugin_is_one() {
-    let place = Place::new().plugin("greeter.wat", Guest::answering("hello").wat());
-    let host = place.serve().await;
+    let project = Project::new().plugin("greeter.wat", Guest::answering("hello").wat());
+    let host = project.serve().await;
     for role in ["tl", "echo", "greeter"] {
         assert!(!host.role(role).await["plugin"].is_null(), "{role}");
     }
@@ -181,10 +181,10 @@ async fn without_a_listed_role_every_plugin_is_one() {
 
 #[tokio::test]
 async fn with_a_listed_role_the_others_are_not_served() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[role.tl]\n")
         .plugin("greeter.wat", Guest::answering("hello").wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(
         host.tool("tl", "repo_status", json!({})).await.structured()["branch"],
         "main"
@@ -199,12 +199,12 @@ async fn with_a_listed_role_the_others_are_not_served() {
 
 #[tokio::test]
 async fn unlisted_roles_can_be_served_beside_listed_ones() {
-    let place = Place::new()
+    let project = Project::new()
         .config(
             "[plugins]\nunlisted_roles = true\nembedded = false\n[role.boss]\nplugin = 'greeter'\n",
         )
         .plugin("greeter.wat", Guest::answering("hello").wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     for role in ["boss", "greeter"] {
         assert_eq!(
             host.tool(role, "answer", json!({})).await.text(),
@@ -216,15 +216,15 @@ async fn unlisted_roles_can_be_served_beside_listed_ones() {
 
 #[tokio::test]
 async fn a_role_can_name_a_file_outside_the_folder_and_follows_it() {
-    let place = Place::new().config("[role.greeter]\nplugin = './build/greeter.wasm'\n");
-    let built = place.write("build/greeter.wasm", Guest::answering("one").wasm());
-    let host = place.serve().await;
+    let project = Project::new().config("[role.greeter]\nplugin = './build/greeter.wasm'\n");
+    let built = project.write("build/greeter.wasm", Guest::answering("one").wasm());
+    let host = project.serve().await;
     assert_eq!(
         host.tool("greeter", "answer", json!({})).await.text(),
         "one"
     );
     std::fs::write(built, Guest::answering("two").wasm()).unwrap();
-    exomonad_tests::eventually("the new file serves", async || {
+    exomonad_test_support::eventually("the new file serves", async || {
         (host.tool("greeter", "answer", json!({})).await.text() == "two").then_some(())
     })
     .await;
@@ -238,11 +238,11 @@ async fn a_guest_reads_the_configuration_of_its_role_and_no_other() {
             "read",
             "(call $give (call $config_get (call $input_offset)))",
         );
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[role.one]\nconfig = { greeting = 'hello' }\n[role.two]\nplugin = 'one'\n")
         .plugin("one.wat", reader.wat())
         .env("greeting", "from the environment");
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.raw("one", "read", "greeting").await.text(), "hello");
     assert_eq!(host.raw("two", "read", "greeting").await.text(), "");
     assert_eq!(host.raw("one", "read", "HOME").await.text(), "");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exomonad_tests::{Answer, BEGUN, Connection, Guest, Place, eventually};
+use exomonad_test_support::{BEGUN, Connection, Guest, Project, Response, eventually};
 use reqwest::Method;
 use serde_json::json;
 
@@ -10,8 +10,8 @@ const SLEEP: &str = r#"{"name":"sleep","arguments":{"millis":20000}}"#;
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up_and_its_guest_cancelled() {
-    let place = Place::new().config("[server]\nrequest_timeout = '500ms'\n[role.echo.limits]\nconcurrent_calls = 1\nqueue = 0\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nrequest_timeout = '500ms'\n[role.echo.limits]\nconcurrent_calls = 1\nqueue = 0\n");
+    let host = project.serve().await;
     let message = host
         .post("/role/echo/mcp/call", SLEEP)
         .await
@@ -36,14 +36,14 @@ async fn a_request_that_takes_too_long_is_given_up_and_its_guest_cancelled() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_its_call_with_it() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[defaults.limits]\nconcurrent_calls = 1\nqueue = 0\nwall_time = '25s'\n")
         .plugin("sleeper.wat", Guest::answering("").sleeping(25_000).wat())
         .plugin(
             "spinner.wat",
             Guest::answering("").first("(loop $on (br $on))").wat(),
         );
-    let host = place.serve().await;
+    let host = project.serve().await;
     let body = r#"{"name":"answer"}"#;
     let begun = || host.log().matches(BEGUN).count();
     for role in ["sleeper", "spinner"] {
@@ -69,8 +69,8 @@ async fn a_client_that_goes_away_takes_its_call_with_it() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_head_is_let_go() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let mut connection = Connection::open(&host).await;
     connection
         .send("GET /health HTTP/1.1\r\nhost: loc")
@@ -96,8 +96,8 @@ async fn a_client_that_never_finishes_its_head_is_let_go() {
 
 #[tokio::test]
 async fn a_client_that_asks_nothing_is_let_go() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let (mut silent, mut half) = (Connection::open(&host).await, Connection::open(&host).await);
     // How a connection of HTTP/2 begins, which the host does not speak.
     half.send("PRI").await.unwrap();
@@ -113,8 +113,8 @@ async fn a_client_that_asks_nothing_is_let_go() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_body_is_let_go() {
-    let place = Place::new().config("[server]\nrequest_timeout = '1s'\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nrequest_timeout = '1s'\n");
+    let host = project.serve().await;
     for path in ["/role/echo/mcp/call", "/role/tl/hook/pre_tool_use"] {
         let mut connection = Connection::open(&host).await;
         connection.send_head(path, 100).await.unwrap();
@@ -129,8 +129,8 @@ async fn a_client_that_never_finishes_its_body_is_let_go() {
 
 #[tokio::test]
 async fn many_connections_that_say_nothing_keep_nobody_out() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let mut silent = Vec::new();
     for _ in 0..300 {
         silent.push(Connection::open(&host).await);
@@ -144,10 +144,10 @@ async fn many_connections_that_say_nothing_keep_nobody_out() {
 
 #[tokio::test]
 async fn thousands_of_calls_wait_at_once_and_all_are_answered() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let call = || host.call("echo", "sleep", json!({"millis": 500}));
-    let answers: Vec<Answer> = futures_util::future::join_all((0..500).map(|_| call())).await;
+    let answers: Vec<Response> = futures_util::future::join_all((0..500).map(|_| call())).await;
     for answer in answers {
         assert!(!answer.tool_result().is_error());
     }
@@ -157,7 +157,7 @@ async fn thousands_of_calls_wait_at_once_and_all_are_answered() {
 fn a_port_in_use_is_named_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ran = Place::new().run(["serve", "--listen", &address]).exits(4);
+    let ran = Project::new().run(["serve", "--listen", &address]).exits(4);
     assert!(ran.stderr.contains(&address), "{ran:?}");
     assert!(
         ran.stderr.contains("--listen") && ran.stderr.contains("doctor"),

@@ -1,8 +1,8 @@
 //! `doctor`: green where all is well, red with a reason where it isn't.
 
-use exomonad_tests::{Place, Ran};
+use exomonad_test_support::{CommandOutput, Project};
 
-fn failed_checks(ran: &Ran) -> Vec<&str> {
+fn failed_checks(ran: &CommandOutput) -> Vec<&str> {
     ran.stdout
         .lines()
         .filter_map(|line| line.strip_prefix("✗ "))
@@ -11,8 +11,8 @@ fn failed_checks(ran: &Ran) -> Vec<&str> {
 
 #[test]
 fn in_a_repository_all_is_green() {
-    let place = Place::new();
-    let ran = place.run(["doctor"]).exits(0);
+    let project = Project::new();
+    let ran = project.run(["doctor"]).exits(0);
     assert_eq!(failed_checks(&ran), [""; 0]);
     for found in [
         "✓ configuration",
@@ -29,7 +29,7 @@ fn in_a_repository_all_is_green() {
             ran.stdout
         );
     }
-    let checks = place.run(["doctor", "--json"]).exits(0).json();
+    let checks = project.run(["doctor", "--json"]).exits(0).json();
     assert!(
         checks
             .as_array()
@@ -42,28 +42,28 @@ fn in_a_repository_all_is_green() {
 
 #[test]
 fn outside_a_repository_a_host_is_a_fine_one() {
-    let ran = Place::without_repository().run(["doctor"]).exits(0);
+    let ran = Project::without_repository().run(["doctor"]).exits(0);
     assert!(ran.stdout.contains("none here"), "{}", ran.stdout);
 }
 
 #[test]
 fn a_wrong_configuration_is_red() {
-    let place = Place::new().config("[server]\nmax_body = -1\n");
-    let ran = place.run(["doctor"]).exits(1);
+    let project = Project::new().config("[server]\nmax_body = -1\n");
+    let ran = project.run(["doctor"]).exits(1);
     assert!(
         failed_checks(&ran)[0].starts_with("configuration"),
         "{ran:?}"
     );
     assert!(ran.stdout.contains("exomonad.toml:2:12"), "{ran:?}");
-    let checks = place.run(["doctor", "--json"]).exits(1).json();
+    let checks = project.run(["doctor", "--json"]).exits(1).json();
     assert_eq!(checks[0]["ok"], false);
 }
 
 #[test]
 fn a_state_folder_that_cannot_be_written_is_red() {
-    let place = Place::new().config("[state]\ndir = 'blocker/state'\n");
-    place.write("blocker", "a file where a folder should be");
-    let ran = place.run(["doctor"]).exits(1);
+    let project = Project::new().config("[state]\ndir = 'blocker/state'\n");
+    project.write("blocker", "a file where a folder should be");
+    let ran = project.run(["doctor"]).exits(1);
     let failed = failed_checks(&ran);
     assert_eq!(failed.len(), 1, "{ran:?}");
     assert!(
@@ -74,9 +74,9 @@ fn a_state_folder_that_cannot_be_written_is_red() {
 
 #[test]
 fn a_cache_that_cannot_be_made_is_red() {
-    let place = Place::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
-    place.write("blocker", "a file where a folder should be");
-    let ran = place.run(["doctor"]).exits(1);
+    let project = Project::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
+    project.write("blocker", "a file where a folder should be");
+    let ran = project.run(["doctor"]).exits(1);
     assert!(
         failed_checks(&ran)
             .iter()
@@ -87,8 +87,8 @@ fn a_cache_that_cannot_be_made_is_red() {
 
 #[test]
 fn a_bad_plugin_is_red() {
-    let place = Place::new().plugin("victim.wasm", "not a module");
-    let ran = place.run(["doctor"]).exits(1);
+    let project = Project::new().plugin("victim.wasm", "not a module");
+    let ran = project.run(["doctor"]).exits(1);
     let failed = failed_checks(&ran);
     assert!(
         failed[0].starts_with("plugin") && failed[0].contains("victim.wasm"),
@@ -115,8 +115,8 @@ fn a_port_that_something_else_uses_is_red() {
                 }
             }
         });
-        let place = Place::new().env("EXOMONAD_LISTEN", address.to_string());
-        let ran = place.run(["doctor"]);
+        let project = Project::new().env("EXOMONAD_LISTEN", address.to_string());
+        let ran = project.run(["doctor"]);
         let stop = std::net::TcpStream::connect(address)
             .and_then(|mut stream| std::io::Write::write_all(&mut stream, b"!"));
         assert!(stop.is_ok());
@@ -132,13 +132,13 @@ fn a_port_that_something_else_uses_is_red() {
 
 #[tokio::test]
 async fn a_running_host_is_found_and_asked_whether_it_is_ready() {
-    let place = Place::new();
-    let host = place.serve().await;
-    let ran = place.run(["doctor", "--url", &host.url()]).exits(0);
+    let project = Project::new();
+    let host = project.serve().await;
+    let ran = project.run(["doctor", "--url", &host.url()]).exits(0);
     assert!(ran.stdout.contains("a host runs at"), "{}", ran.stdout);
-    place
+    project
         .run(["doctor", "--quick", "--url", &host.url()])
         .exits(0);
-    let away = place.run(["doctor", "--quick"]).exits(4);
+    let away = project.run(["doctor", "--quick"]).exits(4);
     assert!(away.stderr.contains("no host runs"), "{away:?}");
 }

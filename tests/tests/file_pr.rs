@@ -1,35 +1,38 @@
 //! A tool that acts: from HTTP through the guest to git and GitHub, with the host's credentials.
 
-use exomonad_tests::{Guest, Host, Place, WebServer};
+use exomonad_test_support::{Guest, Host, Project, WebServer};
 use serde_json::json;
 
 const TOKEN: &str = "ghp_0123456789abcdefPlanted";
 
 /// A repository on the branch `topic` with a remote to push to, and a GitHub that knows no pull request.
-async fn place(github: &WebServer, more: &str) -> (Place, Host) {
-    let place = Place::new()
+async fn project(github: &WebServer, more: &str) -> (Project, Host) {
+    let project = Project::new()
         .config(&format!(
             "[log]\nfilter = 'debug'\n[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n\
              [role.tl]\nrepos = ['acme/*']\n{more}\n",
             github.url().trim_end_matches('/')
         ))
         .env("GITHUB_TOKEN", TOKEN);
-    place.git(&["init", "-q", "--bare", "remote.git"]);
-    let remote = place.path("remote.git");
-    place.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
-    place.git(&["switch", "-q", "-c", "topic"]);
-    let host = place.serve().await;
-    (place, host)
+    project.git(&["init", "-q", "--bare", "remote.git"]);
+    let remote = project.path("remote.git");
+    project.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    project.git(&["switch", "-q", "-c", "topic"]);
+    let host = project.serve().await;
+    (project, host)
 }
 
 #[tokio::test]
 async fn a_branch_is_pushed_and_github_asked_with_the_hosts_token() {
     let github = WebServer::answering("[]");
-    let (place, host) = place(&github, "effects = ['log.*', 'git.*', 'github.*']").await;
+    let (project, host) = project(&github, "effects = ['log.*', 'git.*', 'github.*']").await;
     let arguments = json!({"title": "Fix it", "repo": "acme/web", "base": "main"});
     let answer = host.tool("tl", "file_pr", arguments.clone()).await;
-    let head = place.git(&["rev-parse", "topic"]);
-    assert_eq!(place.git(&["-C", "remote.git", "rev-parse", "topic"]), head);
+    let head = project.git(&["rev-parse", "topic"]);
+    assert_eq!(
+        project.git(&["-C", "remote.git", "rev-parse", "topic"]),
+        head
+    );
     // Asked which pull request is open, and then for a new one: whose answer is none of GitHub's.
     assert_eq!(github.requests(), 2, "{answer:?}");
     let asked = github.last();
@@ -47,18 +50,18 @@ async fn a_branch_is_pushed_and_github_asked_with_the_hosts_token() {
 #[tokio::test]
 async fn without_the_grant_nothing_is_pushed() {
     let github = WebServer::answering("[]");
-    let (place, host) = place(&github, "effects = ['log.*', 'git.get_*', 'github.*']").await;
+    let (project, host) = project(&github, "effects = ['log.*', 'git.get_*', 'github.*']").await;
     let arguments = json!({"title": "Fix it", "repo": "acme/web"});
     let denied = host.tool("tl", "file_pr", arguments).await;
     assert!(denied.text().contains("`git.push`"), "{denied:?}");
-    assert_eq!(place.git(&["-C", "remote.git", "branch"]), "");
+    assert_eq!(project.git(&["-C", "remote.git", "branch"]), "");
     assert_eq!(github.requests(), 0);
 }
 
 #[tokio::test]
 async fn on_github_git_reaches_no_more_than_the_api_does() {
     let asker = Guest::answering("").forwarding(&["git_push", "git_fetch"]);
-    let place = Place::new()
+    let project = Project::new()
         .config(
             "[server]\nraw_calls = true\n[role.asker]\neffects = ['git.*']\nrepos = ['acme/*']\n",
         )
@@ -70,9 +73,9 @@ async fn on_github_git_reaches_no_more_than_the_api_does() {
         ("port", "ssh://git@ssh.github.com:443/evil/payroll"),
         ("odd", "https://github.com/acme/web/../../evil/payroll"),
     ] {
-        place.git(&["remote", "add", remote, url]);
+        project.git(&["remote", "add", remote, url]);
     }
-    let host = place.serve().await;
+    let host = project.serve().await;
     for effect in ["git_push", "git_fetch"] {
         for remote in ["origin", "ssh", "port", "odd"] {
             let answer = host

@@ -1,6 +1,6 @@
 //! Disks that are full and folders that cannot be written: the host serves on.
 
-use exomonad_tests::{Guest, Host, Place};
+use exomonad_test_support::{Guest, Host, Project};
 use serde_json::{Value, json};
 
 const KEEPER: &str = "[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*']\n[role.tl]\n";
@@ -18,10 +18,10 @@ async fn set(host: &Host, nth: usize) -> Value {
 
 #[tokio::test]
 async fn a_full_disk_under_the_state_is_an_error_of_the_effect_and_loses_nothing() {
-    let place = Place::new().config(KEEPER).plugin("keeper.wat", keeper());
-    let state = place.path(".exomonad/state");
-    let place = place.small_disk(state, 1024);
-    let host = place.serve().await;
+    let project = Project::new().config(KEEPER).plugin("keeper.wat", keeper());
+    let state = project.path(".exomonad/state");
+    let project = project.small_disk(state, 1024);
+    let host = project.serve().await;
     let mut kept = 0;
     let refusal = loop {
         let answer = set(&host, kept).await;
@@ -52,16 +52,16 @@ async fn a_full_disk_under_the_state_is_an_error_of_the_effect_and_loses_nothing
 
 #[tokio::test]
 async fn a_state_folder_that_cannot_be_made_is_unavailable_until_it_can() {
-    let place = Place::new().config(KEEPER).plugin("keeper.wat", keeper());
+    let project = Project::new().config(KEEPER).plugin("keeper.wat", keeper());
     // A link that leads nowhere.
-    let blocker = place.path(".exomonad/state");
+    let blocker = project.path(".exomonad/state");
     std::os::unix::fs::symlink("nowhere", &blocker).unwrap();
-    let host = place.serve().await;
+    let host = project.serve().await;
     let refusal = set(&host, 0).await;
     assert_eq!(refusal["payload"]["code"], "unavailable", "{refusal}");
     let message = refusal["payload"]["message"].as_str().unwrap();
     assert!(
-        !message.contains(place.path("").to_str().unwrap()),
+        !message.contains(project.path("").to_str().unwrap()),
         "a guest learns the host's folders: {message}"
     );
     assert_eq!(
@@ -74,9 +74,9 @@ async fn a_state_folder_that_cannot_be_made_is_unavailable_until_it_can() {
 
 #[test]
 fn a_state_folder_that_is_named_and_cannot_be_made_is_refused_at_the_start() {
-    let place = Place::new().config(&format!("{KEEPER}[state]\ndir = 'blocker/state'\n"));
-    place.write("blocker", "a file where a folder should be");
-    let ran = place.run(["serve", "--listen", "127.0.0.1:0"]);
+    let project = Project::new().config(&format!("{KEEPER}[state]\ndir = 'blocker/state'\n"));
+    project.write("blocker", "a file where a folder should be");
+    let ran = project.run(["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     let last = ran.stderr.lines().last().unwrap();
     assert!(
@@ -86,13 +86,13 @@ fn a_state_folder_that_is_named_and_cannot_be_made_is_refused_at_the_start() {
 }
 
 /// Checks that the plugins serve, and that the log says that the cache does not.
-async fn assert_serves_without_cache(place: &Place) {
-    let host = place.serve().await;
+async fn assert_serves_without_cache(project: &Project) {
+    let host = project.serve().await;
     assert_eq!(
         host.tool("tl", "repo_status", json!({})).await.structured()["branch"],
         "main"
     );
-    place.put_plugin("greeter.wat", Guest::answering("hello").wat());
+    project.put_plugin("greeter.wat", Guest::answering("hello").wat());
     host.reload().await;
     assert_eq!(
         host.tool("greeter", "answer", json!({})).await.text(),
@@ -108,25 +108,25 @@ async fn assert_serves_without_cache(place: &Place) {
 
 #[tokio::test]
 async fn with_a_full_disk_under_the_cache_plugins_load_and_the_log_warns() {
-    let place = Place::new();
-    let cache = place.home("cache/exomonad");
-    assert_serves_without_cache(&place.small_disk(cache, 64)).await;
+    let project = Project::new();
+    let cache = project.home("cache/exomonad");
+    assert_serves_without_cache(&project.small_disk(cache, 64)).await;
 }
 
 #[tokio::test]
 async fn with_a_cache_that_cannot_be_made_plugins_load_and_the_log_warns() {
-    let place = Place::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
-    place.write("blocker", "a file where a folder should be");
-    assert_serves_without_cache(&place).await;
+    let project = Project::new().config("[plugins]\ncache_dir = 'blocker/cache'\n");
+    project.write("blocker", "a file where a folder should be");
+    assert_serves_without_cache(&project).await;
 }
 
 #[tokio::test]
 async fn a_cache_that_others_may_write_is_not_trusted() {
-    let place = Place::new();
-    let cache = place.home("cache/exomonad");
+    let project = Project::new();
+    let cache = project.home("cache/exomonad");
     std::fs::create_dir_all(&cache).unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&cache, open).unwrap();
-    assert_serves_without_cache(&place).await;
+    assert_serves_without_cache(&project).await;
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 0);
 }

@@ -1,6 +1,6 @@
 //! Deny by default: a role does what it is granted, within its bounds.
 
-use exomonad_tests::{Guest, Host, Place, ToolResult};
+use exomonad_test_support::{Guest, Host, Project, ToolResult};
 use serde_json::{Value, json};
 
 const RAW: &str = "[server]\nraw_calls = true\n";
@@ -19,9 +19,9 @@ async fn repo_status(host: &Host, role: &str) -> ToolResult {
 }
 
 #[tokio::test]
-async fn a_role_without_grants_is_told_which_line_would_grant_the_effect() {
-    let place = Place::new().config("[role.tl]\neffects = []\n[role.free]\nplugin = 'tl'\n");
-    let host = place.serve().await;
+async fn a_refusal_names_the_line_that_would_grant_the_effect() {
+    let project = Project::new().config("[role.tl]\neffects = []\n[role.free]\nplugin = 'tl'\n");
+    let host = project.serve().await;
     let denied = repo_status(&host, "tl").await;
     assert!(denied.is_error(), "{denied:?}");
     let text = denied.text();
@@ -46,7 +46,7 @@ async fn a_role_without_grants_is_told_which_line_would_grant_the_effect() {
 
 #[tokio::test]
 async fn an_effect_that_is_not_granted_answers_effect_denied() {
-    let place = Place::new()
+    let project = Project::new()
         .config(&format!(
             "{RAW}[role.asker]\neffects = ['git.get_branch']\n"
         ))
@@ -54,7 +54,7 @@ async fn an_effect_that_is_not_granted_answers_effect_denied() {
             "asker.wat",
             asking(&["git_get_branch", "git_status", "kv_set"]),
         );
-    let host = place.serve().await;
+    let host = project.serve().await;
     let granted = host.effect("asker", "git_get_branch", json!({})).await;
     assert_eq!(granted["payload"]["branch"], "main", "{granted}");
     assert_eq!(
@@ -80,10 +80,10 @@ async fn by_default_a_role_reads_and_logs_and_writes_nothing() {
         "github_create_pr",
         "docker_exec",
     ];
-    let place = Place::new()
+    let project = Project::new()
         .config(RAW)
         .plugin("asker.wat", asking(&effects));
-    let host = place.serve().await;
+    let host = project.serve().await;
     for (effect, request) in [
         ("git_get_branch", json!({})),
         ("clock_now", json!({})),
@@ -107,14 +107,14 @@ async fn by_default_a_role_reads_and_logs_and_writes_nothing() {
 
 #[tokio::test]
 async fn github_without_a_token_answers_what_to_set() {
-    let place = Place::new()
+    let project = Project::new()
         .config(&format!(
             "{RAW}[role.asker]\neffects = ['github.*']\nrepos = ['acme/*']\n"
         ))
         .plugin("asker.wat", asking(&["github_get_repo"]));
-    let host = place.serve().await;
+    let host = project.serve().await;
     let answer = host
-        .effect("asker", "github_get_repo", json!({"repo": "acme/door"}))
+        .effect("asker", "github_get_repo", json!({"repo": "acme/search"}))
         .await;
     assert_eq!(error_code(&answer), "unauthenticated");
     let message = answer["payload"]["message"].as_str().unwrap_or_default();
@@ -123,21 +123,21 @@ async fn github_without_a_token_answers_what_to_set() {
 
 #[tokio::test]
 async fn git_reaches_the_role_s_paths_and_nothing_beside_them() {
-    let place = Place::new().config("[role.tl]\npaths = ['inside']\n");
+    let project = Project::new().config("[role.tl]\npaths = ['inside']\n");
     for folder in ["inside", "outside"] {
-        place.git(&["init", "--quiet", "--initial-branch", folder, folder]);
+        project.git(&["init", "--quiet", "--initial-branch", folder, folder]);
     }
-    let host = place.serve().await;
+    let host = project.serve().await;
     let ask = async |folder: String| {
         host.tool("tl", "repo_status", json!({"workingDir": folder}))
             .await
     };
-    let absolute = |folder: &str| place.path(folder).display().to_string();
+    let absolute = |folder: &str| project.path(folder).display().to_string();
     assert_eq!(
         ask(absolute("inside")).await.structured()["branch"],
         "inside"
     );
-    std::os::unix::fs::symlink(place.path("outside"), place.path("inside/escape")).unwrap();
+    std::os::unix::fs::symlink(project.path("outside"), project.path("inside/escape")).unwrap();
     for folder in [
         absolute("outside"),
         "../outside".to_owned(),
@@ -152,10 +152,10 @@ async fn git_reaches_the_role_s_paths_and_nothing_beside_them() {
 
 #[tokio::test]
 async fn a_request_that_breaks_an_effect_s_schema_is_invalid_input() {
-    let place = Place::new()
+    let project = Project::new()
         .config(RAW)
         .plugin("asker.wat", asking(&["kv_get", "sleep"]));
-    let host = place.serve().await;
+    let host = project.serve().await;
     for (effect, request) in [
         ("kv_get", json!({})),
         ("kv_get", json!({"key": ""})),

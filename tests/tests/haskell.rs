@@ -1,12 +1,10 @@
 //! Plugins written in Haskell: the same tools as in Rust, the same JSON as the host's, and what goes wrong
-//! in a Haskell program is told and survived.
+//! in a Haskell program is reported and survived.
 
 use std::path::PathBuf;
 
-use exomonad_tests::{Host, Place, eventually, haskell_plugin};
+use exomonad_test_support::{Host, Prism, Project, eventually, haskell_plugin};
 use serde_json::{Value, json};
-
-use crate::prism::Prism;
 
 /// The imports of a Haskell program from WASI. The engine answers the clock, writes standard output and
 /// error to the log, and has no file, no socket and no variable to give.
@@ -34,18 +32,18 @@ const WASI: &[&str] = &[
 
 /// A repository with these plugins of `plugins/dist`. What is compiled of them is kept for the other tests:
 /// it takes seconds.
-pub fn place(plugins: &[&str]) -> Place {
+pub fn project(plugins: &[&str]) -> Project {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let place = Place::new().env("XDG_CACHE_HOME", cache.to_string_lossy());
-    plugins.iter().fold(place, |place, name| {
-        place.plugin(&format!("{name}.wasm"), haskell_plugin(name))
+    let project = Project::new().env("XDG_CACHE_HOME", cache.to_string_lossy());
+    plugins.iter().fold(project, |project, name| {
+        project.plugin(&format!("{name}.wasm"), haskell_plugin(name))
     })
 }
 
 #[tokio::test]
 async fn the_plugin_in_haskell_has_the_tools_and_hooks_of_the_one_in_rust() {
-    let place = place(&["tl-haskell"]);
-    let host = place.serve().await;
+    let project = project(&["tl-haskell"]);
+    let host = project.serve().await;
     let ours = host.get("/role/tl/mcp/tools").await.json();
     let haskells = host.get("/role/tl-haskell/mcp/tools").await.json();
     assert_eq!(haskells, ours);
@@ -60,13 +58,13 @@ async fn the_plugin_in_haskell_answers_as_the_one_in_rust() {
     let Some(prism) = Prism::start().await else {
         return;
     };
-    let place = place(&["tl-haskell"]).config(&format!(
+    let project = project(&["tl-haskell"]).config(&format!(
         "[github]\nbase_url = '{}'\n[defaults]\neffects = ['*']\nrepos = ['acme/*']\n",
         prism.server.url
     ));
-    place.write("README.md", "# Another project\n");
-    place.write("new.txt", "");
-    let host = place.serve().await;
+    project.write("README.md", "# Another project\n");
+    project.write("new.txt", "");
+    let host = project.serve().await;
     let of_repo = json!({"repo": "acme/web"});
     for (tool, arguments) in [
         ("repo_status", json!({})),
@@ -110,9 +108,9 @@ async fn the_plugin_in_haskell_answers_as_the_one_in_rust() {
 
 #[tokio::test]
 async fn a_plugin_in_haskell_starts_from_a_snapshot_and_imports_what_it_uses() {
-    let place = place(&["tl-haskell"]);
-    let file = place.plugin_path("tl-haskell.wasm");
-    let inspected = place.run(["plugin", "inspect", file.to_str().unwrap()]);
+    let project = project(&["tl-haskell"]);
+    let file = project.plugin_path("tl-haskell.wasm");
+    let inspected = project.run(["plugin", "inspect", file.to_str().unwrap()]);
     let text = inspected.stdout;
     assert!(
         text.lines()
@@ -141,8 +139,8 @@ async fn a_plugin_in_haskell_starts_from_a_snapshot_and_imports_what_it_uses() {
 
 #[tokio::test]
 async fn tools_in_haskell_are_tested_by_pure_interpreters() {
-    let place = place(&["echo-haskell"]);
-    let host = place.serve().await;
+    let project = project(&["echo-haskell"]);
+    let host = project.serve().await;
     let tests = host.tool("echo-haskell", "tool_tests", json!({})).await;
     assert!(!tests.is_error(), "{}", tests.text());
     assert!(
@@ -163,13 +161,13 @@ async fn misbehave(host: &Host, tool: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_in_haskell_is_told_and_the_next_call_works() {
+async fn a_failure_in_haskell_is_reported_and_the_next_call_works() {
     let limits = "wall_time = '2s'\nmemory = '48MiB'\n";
     for instance in ["fresh", "pooled"] {
-        let place = place(&["echo-haskell"]).config(&format!(
+        let project = project(&["echo-haskell"]).config(&format!(
             "[role.echo-haskell]\neffects = []\ninstance = '{instance}'\n[role.echo-haskell.limits]\n{limits}"
         ));
-        let host = place.serve().await;
+        let host = project.serve().await;
         for (tool, told) in [
             ("throw", "divide by zero"),
             ("error", "as asked"),
@@ -204,9 +202,9 @@ async fn what_goes_wrong_in_haskell_is_told_and_the_next_call_works() {
 
 #[tokio::test]
 async fn a_plugin_in_haskell_is_dropped_into_a_running_host() {
-    let place = place(&[]);
-    let host = place.serve().await;
-    place.put_plugin("dropped.wasm", haskell_plugin("tl-haskell"));
+    let project = project(&[]);
+    let host = project.serve().await;
+    project.put_plugin("dropped.wasm", haskell_plugin("tl-haskell"));
     let branch = eventually("the plugin serves", async || {
         let answer = host.call("dropped", "repo_status", json!({})).await;
         (answer.status == 200).then(|| answer.tool_result().structured()["branch"].clone())

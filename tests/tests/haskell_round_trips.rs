@@ -1,21 +1,18 @@
 //! The contract's types in Rust and in Haskell: what one writes the other reads, and writes again without
 //! losing anything, for every request and every answer.
 
-#[path = "../../schema/tests/arbitrary/mod.rs"]
-mod arbitrary;
-
 use exomonad_schema::EffectRequest;
 use exomonad_schema::generate::model::{Contract, Type};
-use exomonad_schema::generate::{common_document, effects_document, read};
+use exomonad_schema::generate::{common_document, contract_from_json_schema, effects_document};
 use exomonad_schema::table::{EffectVisitor, for_each_effect};
-use exomonad_tests::Host;
+use exomonad_test_support::{Host, arbitrary};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::haskell::place;
+use crate::haskell::project;
 
 /// Values of each type, in each direction.
 const VALUES: usize = 40;
@@ -49,13 +46,13 @@ impl EffectVisitor for Cases {
         });
         self.found.push(Case {
             name: types.answer.clone(),
-            again: again::<R::Answer>,
+            again: again::<R::Response>,
         });
     }
 }
 
 fn cases() -> Cases {
-    let contract = read(&effects_document(), &common_document()).unwrap();
+    let contract = contract_from_json_schema(&effects_document(), &common_document()).unwrap();
     let mut cases = Cases {
         contract,
         found: Vec::new(),
@@ -73,8 +70,8 @@ async fn ask(host: &Host, tool: &str, arguments: Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn what_rust_writes_haskell_reads_and_writes_again() {
-    let place = place(&["echo-haskell"]);
-    let host = place.serve().await;
+    let project = project(&["echo-haskell"]);
+    let host = project.serve().await;
     let cases = cases();
     let document = effects_document();
     let mut runner = TestRunner::deterministic();
@@ -97,8 +94,8 @@ async fn what_rust_writes_haskell_reads_and_writes_again() {
 
 #[tokio::test]
 async fn what_haskell_writes_rust_reads_and_writes_again() {
-    let place = place(&["echo-haskell"]);
-    let host = place.serve().await;
+    let project = project(&["echo-haskell"]);
+    let host = project.serve().await;
     for case in &cases().found {
         let arguments = json!({"kind": case.name, "seed": 7, "count": VALUES});
         let values = ask(&host, "make_values", arguments).await;
@@ -122,8 +119,8 @@ async fn what_haskell_writes_rust_reads_and_writes_again() {
 
 #[tokio::test]
 async fn haskells_values_reach_the_ends_of_their_types() {
-    let place = place(&["echo-haskell"]);
-    let host = place.serve().await;
+    let project = project(&["echo-haskell"]);
+    let host = project.serve().await;
     let arguments = json!({"kind": "ClockTime", "seed": 1, "count": 300});
     let times = ask(&host, "make_values", arguments).await;
     let has = |field: &str, wanted: Value| times.iter().any(|time| time[field] == wanted);

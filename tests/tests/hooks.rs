@@ -1,6 +1,6 @@
 //! Hooks: a plugin decides on what an agent is about to do.
 
-use exomonad_tests::{Guest, Host, Place};
+use exomonad_test_support::{Guest, Host, Project};
 use serde_json::{Value, json};
 
 async fn decide(host: &Host, command: &str) -> Value {
@@ -14,8 +14,8 @@ async fn decide(host: &Host, command: &str) -> Value {
 
 #[tokio::test]
 async fn a_command_is_denied_asked_about_or_passed() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let denied = decide(&host, "cd /tmp && git push --force origin main").await;
     assert_eq!(denied["decision"], "deny");
     assert!(denied["reason"].as_str().unwrap().contains("forced push"));
@@ -34,8 +34,8 @@ async fn a_command_is_denied_asked_about_or_passed() {
 async fn each_command_of_the_table_is_decided_as_it_says() {
     let cases: Vec<Value> =
         serde_json::from_str(include_str!("../../plugins/tl/guard-cases.json")).unwrap();
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for case in cases {
         let command = case["command"].as_str().unwrap();
         let answer = decide(&host, command).await;
@@ -52,8 +52,8 @@ async fn each_command_of_the_table_is_decided_as_it_says() {
 
 #[tokio::test]
 async fn a_long_command_is_decided_on_within_the_memory_of_a_sandbox() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     for part in ["echo ok;", "a word and a ", "'quoted' ", "\\l"] {
         let long = part.repeat(1_500_000 / part.len());
         let harmless = decide(&host, &long).await;
@@ -69,16 +69,16 @@ async fn a_plugin_may_allow_and_change_what_the_tool_is_given() {
     let guest = Guest::answering("")
         .text(&output.to_string())
         .export("handle_pre_tool_use", "(call $give (call $text))");
-    let place = Place::new().plugin("kind.wat", guest.wat());
-    let host = place.serve().await;
+    let project = Project::new().plugin("kind.wat", guest.wat());
+    let host = project.serve().await;
     let answer = host.post("/role/kind/hook/pre_tool_use", "{}").await;
     assert_eq!(answer.json(), output);
 }
 
 #[tokio::test]
 async fn events_that_nobody_handles_are_not_found() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let unhandled = host
         .post("/role/tl/hook/session_end", "{}")
         .await
@@ -101,10 +101,10 @@ async fn a_guest_that_fails_has_decided_nothing() {
         .clone()
         .export("handle_pre_tool_use", "(call $give (call $text))");
     let trapping = guest.export("handle_pre_tool_use", "unreachable");
-    let place = Place::new()
+    let project = Project::new()
         .plugin("undecided.wat", undecided.wat())
         .plugin("trapping.wat", trapping.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     host.post("/role/undecided/hook/pre_tool_use", "{}")
         .await
         .problem(502, "invalid_answer");

@@ -1,6 +1,6 @@
 //! Guests' HTTP requests: to granted hosts, with secrets that the guest never sees.
 
-use exomonad_tests::{Guest, Place, WebServer};
+use exomonad_test_support::{Guest, Project, WebServer};
 use serde_json::json;
 
 const SECRET: &str = "s3cr3t-of-the-weather-0123456789";
@@ -11,9 +11,9 @@ const CONFIG: &str = "[server]\nraw_calls = true\n[log]\nfilter = 'debug'\n\
     [role.poor]\nplugin = 'asker'\neffects = ['http.request']\nhosts = ['*']\n\
     [role.denied]\nplugin = 'asker'\neffects = ['log.*']\nhosts = ['127.0.0.1']\n";
 
-fn place() -> Place {
+fn project() -> Project {
     let asker = Guest::answering("").forwarding(&["http_request", "log"]);
-    Place::new()
+    Project::new()
         .config(CONFIG)
         .env("WEATHER", SECRET)
         .plugin("asker.wat", asker.wat())
@@ -22,8 +22,8 @@ fn place() -> Place {
 #[tokio::test]
 async fn a_request_carries_a_secret_that_shows_nowhere() {
     let server = WebServer::answering(&format!("you came with {SECRET}"));
-    let place = place();
-    let host = place.serve().await;
+    let project = project();
+    let host = project.serve().await;
     let request = json!({
         "method": "POST",
         "url": format!("{}weather?key={{{{secret:WEATHER_KEY}}}}", server.url()),
@@ -64,8 +64,8 @@ async fn extisms_own_function_takes_the_same_grant() {
             "use",
             "(call $give (call $http_request (call $input_offset) (i64.const 0)))",
         );
-    let place = Place::new().config(CONFIG).env("WEATHER", SECRET);
-    let host = place.plugin("asker.wat", asker.wat()).serve().await;
+    let project = Project::new().config(CONFIG).env("WEATHER", SECRET);
+    let host = project.plugin("asker.wat", asker.wat()).serve().await;
     let request = json!({"url": server.url()}).to_string();
     let answer = host.raw("asker", "use", &request).await;
     assert_eq!((answer.status, &*answer.text()), (200, "here"));
@@ -81,8 +81,8 @@ async fn extisms_own_function_takes_the_same_grant() {
 #[tokio::test]
 async fn a_host_that_is_not_granted_is_named_with_the_line_that_grants_it() {
     let server = WebServer::answering("here");
-    let place = place();
-    let host = place.serve().await;
+    let project = project();
+    let host = project.serve().await;
     for (role, url, code, says) in [
         (
             "asker",

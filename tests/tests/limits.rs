@@ -1,6 +1,6 @@
-//! Limits are always on, and a call that hits one is told which, its value, and the key that sets it.
+//! Limits are always on, and the error names it, its value, and the key that sets it.
 
-use exomonad_tests::{Guest, Host, Place, WebServer, eventually, shipped_plugin};
+use exomonad_test_support::{Guest, Host, Project, WebServer, eventually, shipped_plugin};
 use serde_json::{Value, json};
 
 /// A host whose role `small` has this limit and a guest with this export `use`.
@@ -8,10 +8,10 @@ async fn small(limit: &str, guest: Guest) -> Host {
     let config = format!(
         "[server]\nraw_calls = true\n[role.small]\neffects = ['*']\nhosts = ['127.0.0.1']\n[role.small.limits]\n{limit}\n"
     );
-    let place = Place::new()
+    let project = Project::new()
         .config(&config)
         .plugin("small.wat", guest.wat());
-    place.serve().await
+    project.serve().await
 }
 
 /// Checks that the call hits the limit and that the message names its value and its key, and that another
@@ -177,8 +177,8 @@ async fn log_volume_by_the_log_effect() {
 
 #[tokio::test]
 async fn a_tool_that_hits_a_limit_answers_with_an_error_that_names_it() {
-    let place = Place::new().config("[defaults.limits]\nwall_time = '300ms'\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[defaults.limits]\nwall_time = '300ms'\n");
+    let host = project.serve().await;
     let message = host
         .tool("echo", "spin", json!({}))
         .await
@@ -191,8 +191,8 @@ async fn a_tool_that_hits_a_limit_answers_with_an_error_that_names_it() {
 
 #[tokio::test]
 async fn calls_beyond_those_that_may_run_and_wait_are_refused_with_a_time_to_come_back() {
-    let place = Place::new().config("[role.echo.limits]\nconcurrent_calls = 1\nqueue = 1\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[role.echo.limits]\nconcurrent_calls = 1\nqueue = 1\n");
+    let host = project.serve().await;
     let sleep = || host.call("echo", "sleep", json!({"millis": 2000}));
     let answers = futures_util::future::join_all([sleep(), sleep(), sleep(), sleep()]).await;
     let (served, refused): (Vec<_>, Vec<_>) =
@@ -216,10 +216,10 @@ async fn calls_beyond_those_that_may_run_and_wait_are_refused_with_a_time_to_com
 
 #[tokio::test]
 async fn a_busy_role_does_not_hold_up_another() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[role.busy]\nplugin = 'worker'\n[role.busy.limits]\nconcurrent_calls = 1\n[role.free]\nplugin = 'worker'\n")
         .plugin("worker.wasm", shipped_plugin("echo"));
-    let host = place.serve().await;
+    let host = project.serve().await;
     let mut slow = Box::pin(host.call("busy", "sleep", json!({"millis": 25_000})));
     let quick = host.call("free", "echo", json!({"text": "a"}));
     match futures_util::future::select(&mut slow, Box::pin(quick)).await {
@@ -229,12 +229,12 @@ async fn a_busy_role_does_not_hold_up_another() {
 }
 
 async fn remembers(instance: &str) -> Value {
-    let place = Place::new()
+    let project = Project::new()
         .config(&format!(
             "[server]\nraw_calls = true\n[role.keeper]\ninstance = '{instance}'\n"
         ))
         .plugin("keeper.wat", Guest::answering("").remembering().wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.raw("keeper", "remember", "pie").await.status, 200);
     json!([
         host.role("keeper").await["instance"],
@@ -250,7 +250,7 @@ async fn a_pooled_sandbox_keeps_its_variables_and_a_fresh_one_has_none() {
 
 #[tokio::test]
 async fn a_pooled_sandbox_that_trapped_is_not_used_again() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[role.keeper]\ninstance = 'pooled'\n")
         .plugin(
             "keeper.wat",
@@ -259,7 +259,7 @@ async fn a_pooled_sandbox_that_trapped_is_not_used_again() {
                 .export("trap", "unreachable")
                 .wat(),
         );
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.raw("keeper", "remember", "pie").await.status, 200);
     host.raw("keeper", "trap", "")
         .await
@@ -274,12 +274,12 @@ async fn a_pooled_sandbox_that_trapped_is_not_used_again() {
 #[tokio::test]
 async fn a_new_version_of_a_pooled_plugin_starts_with_new_sandboxes() {
     let guest = || Guest::answering("old").remembering();
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[role.keeper]\ninstance = 'pooled'\n")
         .plugin("keeper.wat", guest().wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.raw("keeper", "remember", "pie").await.status, 200);
-    place.put_plugin("keeper.wat", guest().part("(func)").wat());
+    project.put_plugin("keeper.wat", guest().part("(func)").wat());
     let before = host.role("keeper").await["plugin"]["digest"].clone();
     eventually("the new version serves", async || {
         (host.role("keeper").await["plugin"]["digest"] != before).then_some(())

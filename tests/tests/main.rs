@@ -1,8 +1,9 @@
-//! What the host does for those who use it: the real binary, over HTTP and on the command line.
+//! The host as its users see it: the real binary, over HTTP and on the command line.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod api_description;
+mod architecture;
 mod bad_guests;
 mod bad_requests;
 mod command_line;
@@ -32,14 +33,3 @@ mod telemetry;
 mod tokens;
 mod traces;
 mod whole_flow;
-
-// Real servers that the tests of the services play against, too.
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/git/server.rs"]
-mod git_server;
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/github/prism.rs"]
-mod prism;
-#[allow(dead_code, reason = "each of the two uses what it needs")]
-#[path = "../../services/tests/github/server.rs"]
-mod server;

@@ -1,24 +1,24 @@
 //! The main job: a repository, asked about with curl.
 
-use exomonad_tests::{Place, ToolResult, eventually};
+use exomonad_test_support::{Project, ToolResult, eventually};
 use serde_json::{Value, json};
 
 /// A repository that differs from its last commit in every way `git status` tells apart.
-fn busy_repository() -> Place {
-    let place = Place::new();
-    place.git(&["switch", "--quiet", "--create", "feature/door"]);
+fn busy_repository() -> Project {
+    let project = Project::new();
+    project.git(&["switch", "--quiet", "--create", "feature/search"]);
     for file in ["staged.txt", "changed.txt", "removed.txt"] {
-        place.write(file, "one\n");
+        project.write(file, "one\n");
     }
-    place.git(&["add", "."]);
-    place.git(&["commit", "--quiet", "--message=Add three files"]);
-    place.write("staged.txt", "two\n");
-    place.git(&["add", "staged.txt"]);
-    place.write("changed.txt", "two\n");
-    std::fs::remove_file(place.path("removed.txt")).unwrap();
-    place.write("new file.txt", "new\n");
-    place.write("new folder/one.txt", "new\n");
-    place
+    project.git(&["add", "."]);
+    project.git(&["commit", "--quiet", "--message=Add three files"]);
+    project.write("staged.txt", "two\n");
+    project.git(&["add", "staged.txt"]);
+    project.write("changed.txt", "two\n");
+    std::fs::remove_file(project.path("removed.txt")).unwrap();
+    project.write("new file.txt", "new\n");
+    project.write("new folder/one.txt", "new\n");
+    project
 }
 
 /// The paths in a list of changed files.
@@ -57,15 +57,15 @@ fn assert_is_answer(result: &ToolResult) {
 
 #[tokio::test]
 async fn repo_status_tells_what_git_tells() {
-    let place = busy_repository();
-    let host = place.serve().await;
+    let project = busy_repository();
+    let host = project.serve().await;
     // As `curl -d` does it: a POST whose body is not said to be JSON.
     let body = r#"{"name":"repo_status","arguments":{}}"#;
     let result = host.post("/role/tl/mcp/call", body).await.tool_result();
     assert_is_answer(&result);
     let status = result.structured();
-    let porcelain = place.git(&["status", "--porcelain=v1", "-z"]);
-    assert_eq!(status["branch"], "feature/door");
+    let porcelain = project.git(&["status", "--porcelain=v1", "-z"]);
+    assert_eq!(status["branch"], "feature/search");
     assert_eq!(status["head"], "branch");
     assert_eq!(status["isClean"], false);
     assert_eq!(paths(&status["staged"]), ["staged.txt"]);
@@ -87,16 +87,16 @@ async fn repo_status_tells_what_git_tells() {
     }
     assert_eq!(
         status["lastCommit"]["id"],
-        place.git(&["rev-parse", "HEAD"]).trim()
+        project.git(&["rev-parse", "HEAD"]).trim()
     );
     assert_eq!(status["lastCommit"]["summary"], "Add three files");
 }
 
 #[tokio::test]
 async fn a_host_without_files_of_its_own_leaves_the_repository_clean() {
-    let place = Place::new();
-    let host = place.serve().await;
-    let porcelain = place.git(&["status", "--porcelain"]);
+    let project = Project::new();
+    let host = project.serve().await;
+    let porcelain = project.git(&["status", "--porcelain"]);
     let status = host.tool("tl", "repo_status", json!({})).await;
     assert_eq!(
         status.structured()["isClean"],
@@ -110,21 +110,21 @@ async fn a_host_without_files_of_its_own_leaves_the_repository_clean() {
 
 #[tokio::test]
 async fn repo_status_follows_the_repository_from_call_to_call() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let branch =
         async || host.tool("tl", "repo_status", json!({})).await.structured()["branch"].clone();
     assert_eq!(branch().await, "main");
-    place.git(&["switch", "--quiet", "--create", "next"]);
+    project.git(&["switch", "--quiet", "--create", "next"]);
     assert_eq!(branch().await, "next");
-    place.git(&["switch", "--quiet", "--detach"]);
+    project.git(&["switch", "--quiet", "--detach"]);
     assert_eq!(branch().await, Value::Null);
 }
 
 #[tokio::test]
 async fn recent_work_lists_the_commits_of_git_log() {
-    let place = busy_repository();
-    let host = place.serve().await;
+    let project = busy_repository();
+    let host = project.serve().await;
     let result = host.tool("tl", "recent_work", json!({"limit": 10})).await;
     assert_is_answer(&result);
     let commits = result.structured()["commits"].as_array().unwrap().iter();
@@ -138,7 +138,7 @@ async fn recent_work_lists_the_commits_of_git_log() {
             )
         })
         .collect();
-    let log = place.git(&["log", "--format=%H %an %s"]);
+    let log = project.git(&["log", "--format=%H %an %s"]);
     assert_eq!(listed, log.lines().collect::<Vec<_>>());
     assert_eq!(result.structured()["hasMore"], false);
     let one = host.tool("tl", "recent_work", json!({"limit": 1})).await;
@@ -148,15 +148,17 @@ async fn recent_work_lists_the_commits_of_git_log() {
 
 #[tokio::test]
 async fn file_pr_is_denied_unless_the_role_is_granted_it() {
-    let place = Place::new();
-    place.git(&[
+    let project = Project::new();
+    project.git(&[
         "remote",
         "add",
         "origin",
-        "https://github.com/acme/door.git",
+        "https://github.com/acme/search.git",
     ]);
-    let host = place.serve().await;
-    let result = host.tool("tl", "file_pr", json!({"title": "A door"})).await;
+    let host = project.serve().await;
+    let result = host
+        .tool("tl", "file_pr", json!({"title": "A search"}))
+        .await;
     assert!(result.is_error(), "{result:?}");
     assert!(
         result.text().contains(r#"add "git.push" to"#),
@@ -167,8 +169,8 @@ async fn file_pr_is_denied_unless_the_role_is_granted_it() {
 
 #[tokio::test]
 async fn outside_a_repository_the_tools_say_so_and_the_host_serves() {
-    let place = Place::without_repository();
-    let host = place.serve().await;
+    let project = Project::without_repository();
+    let host = project.serve().await;
     let result = host.tool("tl", "repo_status", json!({})).await;
     assert!(result.is_error());
     assert!(result.text().contains("repository"), "{}", result.text());
@@ -180,8 +182,8 @@ async fn outside_a_repository_the_tools_say_so_and_the_host_serves() {
 
 #[tokio::test]
 async fn the_tools_and_roles_are_listed_with_what_a_caller_needs_to_know() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let tools = host.get("/role/tl/mcp/tools").await.json();
     let listed = tools["tools"].as_array().unwrap();
     let names: Vec<_> = listed
@@ -213,8 +215,8 @@ async fn the_tools_and_roles_are_listed_with_what_a_caller_needs_to_know() {
 
 #[tokio::test]
 async fn health_says_how_the_host_is() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let health = host.get("/health").await.json();
     assert_eq!(health["status"], "ok");
     assert_eq!(health["rolesServing"], health["rolesTotal"]);
@@ -224,8 +226,8 @@ async fn health_says_how_the_host_is() {
 
 #[tokio::test]
 async fn every_call_has_an_id_that_the_log_knows() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let first = host.call("echo", "echo", json!({"text": "a"})).await;
     let second = host.call("echo", "echo", json!({"text": "a"})).await;
     let id = first.header("x-exomonad-call-id");

@@ -1,6 +1,6 @@
 //! Plugins of several modules, and those that have to start up.
 
-use exomonad_tests::{Guest, OWN_TEXT, Place};
+use exomonad_test_support::{Guest, OWN_TEXT, Project};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -45,9 +45,9 @@ fn manifest(numbers: &[u8]) -> String {
     )
 }
 
-/// A place with the plugin `oracle` of two modules.
-fn oracle(known: i32) -> Place {
-    Place::new()
+/// A project with the plugin `oracle` of two modules.
+fn oracle(known: i32) -> Project {
+    Project::new()
         .plugin("oracle/numbers.wat", number(known))
         .plugin("oracle/asker.wasm", asker())
         .plugin("oracle/plugin.toml", manifest(&number(known)))
@@ -55,8 +55,8 @@ fn oracle(known: i32) -> Place {
 
 #[tokio::test]
 async fn a_manifest_links_two_modules_into_one_plugin() {
-    let place = oracle(2);
-    let host = place.serve().await;
+    let project = oracle(2);
+    let host = project.serve().await;
     assert_eq!(host.tool("oracle", "answer", json!({})).await.text(), "42");
     let source = host.role("oracle").await["plugin"]["source"]
         .as_str()
@@ -67,9 +67,9 @@ async fn a_manifest_links_two_modules_into_one_plugin() {
 
 #[tokio::test]
 async fn a_module_with_another_hash_than_the_manifest_says_is_refused() {
-    let place = oracle(2);
-    let host = place.serve().await;
-    place.put_plugin("oracle/numbers.wat", number(3));
+    let project = oracle(2);
+    let host = project.serve().await;
+    project.put_plugin("oracle/numbers.wat", number(3));
     host.reload().await;
     let problem = host.problem("oracle").await;
     assert!(problem.contains("`numbers`"), "{problem}");
@@ -82,16 +82,16 @@ async fn a_module_with_another_hash_than_the_manifest_says_is_refused() {
         "42",
         "the old version serves"
     );
-    place.put_plugin("oracle/plugin.toml", manifest(&number(3)));
+    project.put_plugin("oracle/plugin.toml", manifest(&number(3)));
     host.reload().await;
     assert_eq!(host.problem("oracle").await, "");
     assert_eq!(host.tool("oracle", "answer", json!({})).await.text(), "43");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_manifest_is_told() {
-    let place = oracle(2);
-    let host = place.serve().await;
+async fn an_error_names_the_mistake_in_a_manifest() {
+    let project = oracle(2);
+    let host = project.serve().await;
     for (content, words) in [
         ("[[wasm]\n", "plugin.toml"),
         ("wasm = []\n", "names no module"),
@@ -102,7 +102,7 @@ async fn what_is_wrong_with_a_manifest_is_told() {
         ),
         ("[[wasm]]\npath = 'asker.wasm'\n", "numbers"),
     ] {
-        place.put_plugin("oracle/plugin.toml", content);
+        project.put_plugin("oracle/plugin.toml", content);
         host.reload().await;
         let problem = host.problem("oracle").await;
         assert!(problem.contains(words), "{content}: {problem}");
@@ -116,8 +116,8 @@ async fn what_is_wrong_with_a_manifest_is_told() {
 
 #[tokio::test]
 async fn a_folder_and_a_file_of_one_name_are_both_named() {
-    let place = oracle(2).plugin("oracle.wasm", Guest::answering("").wasm());
-    let host = place.serve().await;
+    let project = oracle(2).plugin("oracle.wasm", Guest::answering("").wasm());
+    let host = project.serve().await;
     let problem = host.problem("oracle").await;
     assert!(
         problem.contains("oracle.wasm") && problem.contains("oracle/plugin.toml"),
@@ -131,10 +131,10 @@ const ROUNDS: u64 = 50_000_000;
 #[tokio::test]
 async fn a_start_up_is_paid_once_and_each_sandbox_begins_after_it() {
     let slow = Guest::answering("ready").starting_up(ROUNDS);
-    let place = Place::new()
+    let project = Project::new()
         .plugin("slow.wasm", slow.wasm())
         .plugin("quick.wasm", Guest::answering("ready").wasm());
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.role("slow").await["plugin"]["snapshot"], "taken");
     assert_eq!(host.role("quick").await["plugin"]["snapshot"], "not_needed");
     for _ in 0..20 {
@@ -145,46 +145,48 @@ async fn a_start_up_is_paid_once_and_each_sandbox_begins_after_it() {
 #[tokio::test]
 async fn a_start_up_longer_than_a_call_may_take_is_no_part_of_the_call() {
     // The start-up takes some seconds: calls that had to repeat it would run into the limit.
-    let place = Place::new()
+    let project = Project::new()
         .config("[role.slow.limits]\nwall_time = '500ms'\n")
         .plugin(
             "slow.wasm",
             Guest::answering("ready").starting_up(ROUNDS * 60).wasm(),
         );
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.role("slow").await["plugin"]["snapshot"], "taken");
     assert_eq!(host.tool("slow", "answer", json!({})).await.text(), "ready");
 }
 
 #[tokio::test]
 async fn snapshots_can_be_turned_off() {
-    let place = Place::new().config("[plugins]\nsnapshot = false\n").plugin(
-        "slow.wasm",
-        Guest::answering("ready").starting_up(1000).wasm(),
-    );
-    let host = place.serve().await;
+    let project = Project::new()
+        .config("[plugins]\nsnapshot = false\n")
+        .plugin(
+            "slow.wasm",
+            Guest::answering("ready").starting_up(1000).wasm(),
+        );
+    let host = project.serve().await;
     assert_eq!(host.role("slow").await["plugin"]["snapshot"], "off");
     assert_eq!(host.tool("slow", "answer", json!({})).await.text(), "ready");
 }
 
 #[tokio::test]
 async fn a_second_start_finds_its_compiled_plugins_and_answers_the_same() {
-    let place = Place::new().plugin(
+    let project = Project::new().plugin(
         "slow.wasm",
         Guest::answering("ready").starting_up(ROUNDS).wasm(),
     );
-    let first = place.serve().await.role("slow").await;
-    let cached = std::fs::read_dir(place.home("cache/exomonad"))
+    let first = project.serve().await.role("slow").await;
+    let cached = std::fs::read_dir(project.home("cache/exomonad"))
         .unwrap()
         .count();
     assert!(cached >= 3, "tl, echo and this one: {cached}");
-    let host = place.serve().await;
+    let host = project.serve().await;
     let second = host.role("slow").await;
     assert_eq!(second["plugin"]["snapshot"], "taken");
     assert_eq!(second["plugin"]["digest"], first["plugin"]["digest"]);
     assert_eq!(host.tool("slow", "answer", json!({})).await.text(), "ready");
     assert_eq!(
-        std::fs::read_dir(place.home("cache/exomonad"))
+        std::fs::read_dir(project.home("cache/exomonad"))
             .unwrap()
             .count(),
         cached
@@ -193,16 +195,16 @@ async fn a_second_start_finds_its_compiled_plugins_and_answers_the_same() {
 
 #[tokio::test]
 async fn a_damaged_cache_costs_time_and_nothing_else() {
-    let place = Place::new();
-    drop(place.serve().await);
-    for file in std::fs::read_dir(place.home("cache/exomonad")).unwrap() {
+    let project = Project::new();
+    drop(project.serve().await);
+    for file in std::fs::read_dir(project.home("cache/exomonad")).unwrap() {
         let path = file.unwrap().path();
         let mut content = std::fs::read(&path).unwrap();
         let middle = content.len() / 2;
         content[middle] ^= 0xff;
         std::fs::write(&path, content).unwrap();
     }
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(
         host.tool("tl", "repo_status", json!({})).await.structured()["branch"],
         "main"

@@ -1,6 +1,6 @@
 //! `GET /metrics`, read by Prometheus' own parser.
 
-use exomonad_tests::{Guest, Host, Place, eventually, parsed_metrics};
+use exomonad_test_support::{Guest, Host, Project, eventually, parsed_metrics};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -44,9 +44,9 @@ fn kind<'m>(metrics: &'m Value, family: &str) -> &'m str {
 
 #[tokio::test]
 async fn calls_effects_and_requests_are_counted_and_timed() {
-    let place =
-        Place::new().config("[role.tl]\n[role.echo]\n[role.echo.limits]\nwall_time = '200ms'\n");
-    let host = place.serve().await;
+    let project =
+        Project::new().config("[role.tl]\n[role.echo]\n[role.echo.limits]\nwall_time = '200ms'\n");
+    let host = project.serve().await;
     for _ in 0..3 {
         let status = host.tool("tl", "repo_status", json!({})).await;
         assert!(!status.is_error(), "{status:?}");
@@ -185,10 +185,10 @@ async fn calls_effects_and_requests_are_counted_and_timed() {
 #[tokio::test]
 async fn queues_and_sandboxes_show_what_runs_and_what_waits() {
     let sleeper = Guest::answering("").sleeping(60_000).wat();
-    let place = Place::new()
+    let project = Project::new()
         .config("[role.sleeper]\neffects = ['clock.*', 'log.*']\nlimits = { concurrent_calls = 1, queue = 1 }\n")
         .plugin("sleeper.wat", sleeper);
-    let host = place.serve().await;
+    let host = project.serve().await;
     let call = || host.call("sleeper", "answer", json!({}));
     let watched = async {
         eventually("a call runs, one waits, one is refused", async || {
@@ -222,11 +222,11 @@ async fn queues_and_sandboxes_show_what_runs_and_what_waits() {
 
 #[tokio::test]
 async fn metrics_are_the_operators() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[role.tl]\ntoken_env = 'OF_TL'\n[role.echo]\n")
         .env("EXOMONAD_TOKEN", "operator-0123456789")
         .env("OF_TL", "of-the-role-0123456789");
-    let host = place.serve().await;
+    let host = project.serve().await;
     assert_eq!(host.get("/metrics").await.status, 401);
     let ask = async |token: &str| {
         let request = host.request(Method::GET, "/metrics").bearer_auth(token);

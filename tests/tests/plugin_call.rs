@@ -2,24 +2,24 @@
 
 use std::path::PathBuf;
 
-use exomonad_tests::{Guest, Place, Ran, WebServer, shipped_plugin};
+use exomonad_test_support::{CommandOutput, Guest, Project, WebServer, shipped_plugin};
 use serde_json::json;
 
 struct Bench {
-    place: Place,
+    project: Project,
     echo: PathBuf,
 }
 
 impl Bench {
     fn new() -> Self {
-        let place = Place::without_repository();
-        let echo = place.write("plugins/echo.wasm", shipped_plugin("echo"));
-        Self { place, echo }
+        let project = Project::without_repository();
+        let echo = project.write("plugins/echo.wasm", shipped_plugin("echo"));
+        Self { project, echo }
     }
 
     fn with(guest: &Guest) -> (Self, String) {
         let bench = Self::new();
-        let file = bench.place.write("plugins/guest.wat", guest.wat());
+        let file = bench.project.write("plugins/guest.wat", guest.wat());
         (bench, file.display().to_string())
     }
 
@@ -27,8 +27,8 @@ impl Bench {
         self.echo.display().to_string()
     }
 
-    fn call(&self, file: &str, arguments: &[&str]) -> Ran {
-        self.place
+    fn call(&self, file: &str, arguments: &[&str]) -> CommandOutput {
+        self.project
             .run([&["plugin", "call", file], arguments].concat())
     }
 }
@@ -70,7 +70,7 @@ fn input_comes_from_a_flag_or_from_standard_input_and_goes_out_byte_for_byte() {
     let bench = Bench::new();
     let arguments = ["plugin", "call", &bench.echo(), "echo", "--stdin"];
     let input = "größer\n\n\u{0}end".as_bytes();
-    let ran = bench.place.run_with_input(arguments, input).exits(0);
+    let ran = bench.project.run_with_input(arguments, input).exits(0);
     assert_eq!(ran.stdout.as_bytes(), input);
     assert_eq!(bench.call(&bench.echo(), &["echo"]).exits(0).stdout, "");
     bench
@@ -138,8 +138,8 @@ fn a_guest_reaches_the_hosts_it_is_allowed_and_no_others() {
 #[test]
 fn a_redirect_to_a_host_that_is_not_allowed_is_not_followed() {
     let secret = WebServer::answering("secret");
-    let place = secret.url().replace("127.0.0.1", "localhost");
-    let redirecting = WebServer::redirecting(&place);
+    let project = secret.url().replace("127.0.0.1", "localhost");
+    let redirecting = WebServer::redirecting(&project);
     let (bench, file) = Bench::with(&fetcher());
     let request = json!({"url": redirecting.url()}).to_string();
     let ran = bench
@@ -213,7 +213,7 @@ fn wasi_is_there_when_it_is_asked_for() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_apart_by_the_exit_code() {
+fn each_failure_has_its_exit_code() {
     let (bench, file) = Bench::with(&Guest::answering("").export("trap", "unreachable"));
     let failed = bench
         .call(&bench.echo(), &["fail_raw", "--input", "as asked"])
@@ -228,7 +228,7 @@ fn what_goes_wrong_is_told_apart_by_the_exit_code() {
     let missing = bench.call("missing.wasm", &["echo"]).exits(4);
     assert!(missing.stderr.contains("missing.wasm"), "{missing:?}");
     let garbage = bench
-        .place
+        .project
         .write("garbage.wasm", "garbage")
         .display()
         .to_string();
@@ -247,7 +247,7 @@ fn a_manifest_brings_its_modules_values_and_hosts() {
     let manifest =
         json!({"wasm": [{"path": "guest.wat"}], "config": {"name": "Ada", "other": "x"}});
     let file = bench
-        .place
+        .project
         .write("plugins/plugin.json", manifest.to_string())
         .display()
         .to_string();
@@ -268,7 +268,7 @@ fn a_manifest_brings_its_modules_values_and_hosts() {
 fn an_inspection_names_what_a_plugin_imports_and_exports() {
     let bench = Bench::new();
     let shown = bench
-        .place
+        .project
         .run(["plugin", "inspect", &bench.echo()])
         .exits(0)
         .stdout;
@@ -276,7 +276,7 @@ fn an_inspection_names_what_a_plugin_imports_and_exports() {
         assert!(shown.contains(part), "{part} is missing in {shown}");
     }
     let json = bench
-        .place
+        .project
         .run(["plugin", "inspect", "--json", &bench.echo()])
         .exits(0)
         .json();
@@ -289,13 +289,13 @@ fn an_inspection_names_what_a_plugin_imports_and_exports() {
     );
     assert_eq!(json["snapshot"], "not_needed");
     let garbage = bench
-        .place
+        .project
         .write("garbage.wasm", "garbage")
         .display()
         .to_string();
-    bench.place.run(["plugin", "inspect", &garbage]).exits(3);
+    bench.project.run(["plugin", "inspect", &garbage]).exits(3);
     bench
-        .place
+        .project
         .run(["plugin", "inspect", "missing.wasm"])
         .exits(4);
 }
@@ -303,13 +303,13 @@ fn an_inspection_names_what_a_plugin_imports_and_exports() {
 #[test]
 fn a_test_tells_whether_a_file_can_serve_as_a_role() {
     let (bench, file) = Bench::with(&Guest::answering("hello"));
-    let fine = bench.place.run(["plugin", "test", &file]).exits(0);
+    let fine = bench.project.run(["plugin", "test", &file]).exits(0);
     assert!(
         fine.stdout.contains("can serve") && fine.stdout.contains("answer"),
         "{fine:?}"
     );
     let json = bench
-        .place
+        .project
         .run(["plugin", "test", "--json", &bench.echo()])
         .exits(0)
         .json();
@@ -317,12 +317,12 @@ fn a_test_tells_whether_a_file_can_serve_as_a_role() {
         json["tools"].as_array().unwrap().contains(&json!("echo")),
         "{json}"
     );
-    let half = bench.place.write(
+    let half = bench.project.write(
         "half.wat",
         Guest::answering("").without("handle_mcp_call").wat(),
     );
     let refused = bench
-        .place
+        .project
         .run(["plugin", "test", half.to_str().unwrap()])
         .exits(3);
     assert!(refused.stderr.contains("handle_mcp_call"), "{refused:?}");

@@ -1,11 +1,11 @@
 //! `POST /call`: any export, raw in and out, where the operator allows it.
 
-use exomonad_tests::{Guest, Place};
+use exomonad_test_support::{Guest, Project};
 
 #[tokio::test]
 async fn raw_calls_are_off_unless_the_operator_turns_them_on() {
-    let place = Place::new();
-    let host = place.serve().await;
+    let project = Project::new();
+    let host = project.serve().await;
     let refused = host
         .raw("echo", "echo", "a")
         .await
@@ -15,8 +15,8 @@ async fn raw_calls_are_off_unless_the_operator_turns_them_on() {
 
 #[tokio::test]
 async fn any_export_is_called_with_the_input_as_it_is() {
-    let place = Place::new().config("[server]\nraw_calls = true\n");
-    let host = place.serve().await;
+    let project = Project::new().config("[server]\nraw_calls = true\n");
+    let host = project.serve().await;
     let echoed = host.raw("echo", "echo", "größer\n\u{0}").await;
     assert_eq!(
         (echoed.status, echoed.text()),
@@ -31,15 +31,17 @@ async fn any_export_is_called_with_the_input_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_apart() {
-    let place = Place::new().config("[server]\nraw_calls = true\n").plugin(
-        "odd.wat",
-        Guest::answering("")
-            .part(r#"(func (export "two_numbers") (param i32 i32))"#)
-            .export("trap", "unreachable")
-            .wat(),
-    );
-    let host = place.serve().await;
+async fn each_failure_has_its_own_problem_code() {
+    let project = Project::new()
+        .config("[server]\nraw_calls = true\n")
+        .plugin(
+            "odd.wat",
+            Guest::answering("")
+                .part(r#"(func (export "two_numbers") (param i32 i32))"#)
+                .export("trap", "unreachable")
+                .wat(),
+        );
+    let host = project.serve().await;
     let absent = host
         .raw("echo", "sing", "")
         .await

@@ -1,9 +1,9 @@
-//! A bad plugin file loses nothing: the version that serves goes on, and the reason is told.
+//! A bad plugin file: the version that serves goes on, and the reason is reported.
 
-use exomonad_tests::{Guest, Place, eventually, shipped_plugin, tool_named};
+use exomonad_test_support::{Guest, Project, eventually, shipped_plugin, tool_named};
 use serde_json::{Value, json};
 
-/// What is wrong with a file, the file, and the words that have to be in the reason.
+/// Bad files: the mistake, the file, and the words that have to be in the reason.
 fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = || Guest::answering("new");
     let with_schema = |schema: Value| {
@@ -148,10 +148,10 @@ fn large_memory(guest: &Guest) -> Vec<u8> {
 #[tokio::test]
 async fn each_kind_of_bad_file_is_refused_with_its_reason_while_the_old_version_serves() {
     let old = Guest::answering("old").wasm();
-    let place = Place::new().plugin("victim.wasm", &old);
-    let host = place.serve().await;
+    let project = Project::new().plugin("victim.wasm", &old);
+    let host = project.serve().await;
     for (what, content, words) in bad_files() {
-        place.put_plugin("victim.wasm", content);
+        project.put_plugin("victim.wasm", content);
         let reason = eventually(&format!("{what}: the reason says {words:?}"), async || {
             let changes = host.reload().await;
             changes["failed"]["victim"].as_str().map(str::to_owned)
@@ -167,7 +167,7 @@ async fn each_kind_of_bad_file_is_refused_with_its_reason_while_the_old_version_
             "old",
             "{what}"
         );
-        place.put_plugin("victim.wasm", &old);
+        project.put_plugin("victim.wasm", &old);
         host.reload().await;
         assert_eq!(
             host.problem("victim").await,
@@ -180,9 +180,9 @@ async fn each_kind_of_bad_file_is_refused_with_its_reason_while_the_old_version_
 
 #[tokio::test]
 async fn a_problem_is_shown_wherever_an_operator_looks() {
-    let place = Place::new().plugin("victim.wasm", Guest::answering("old").wasm());
-    let host = place.serve().await;
-    place.put_plugin("victim.wasm", "not a module");
+    let project = Project::new().plugin("victim.wasm", Guest::answering("old").wasm());
+    let host = project.serve().await;
+    project.put_plugin("victim.wasm", "not a module");
     host.reload().await;
     let health = host.get("/health").await.json();
     assert_eq!(health["status"], "degraded");
@@ -207,9 +207,11 @@ async fn a_problem_is_shown_wherever_an_operator_looks() {
         200,
         "a bad file does not take the host out of service"
     );
-    let listed = place.run(["plugin", "list", "--url", &host.url()]).exits(1);
+    let listed = project
+        .run(["plugin", "list", "--url", &host.url()])
+        .exits(1);
     assert!(listed.stderr.contains(message), "{listed:?}");
-    let as_json = place
+    let as_json = project
         .run(["plugin", "list", "--json", "--url", &host.url()])
         .exits(1)
         .json();
@@ -220,14 +222,14 @@ async fn a_problem_is_shown_wherever_an_operator_looks() {
 
 #[tokio::test]
 async fn a_problem_keeps_its_time_until_another_takes_its_place() {
-    let place = Place::new().plugin("victim.wasm", "not a module");
-    let host = place.serve().await;
+    let project = Project::new().plugin("victim.wasm", "not a module");
+    let host = project.serve().await;
     let since = async || host.role("victim").await["problem"]["since"].clone();
     let first = since().await;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     host.reload().await;
     assert_eq!(since().await, first, "trying again is not a new problem");
-    place.put_plugin(
+    project.put_plugin(
         "victim.wasm",
         Guest::answering("").without("handle_mcp_call").wasm(),
     );
@@ -237,8 +239,8 @@ async fn a_problem_keeps_its_time_until_another_takes_its_place() {
 
 #[tokio::test]
 async fn a_role_whose_first_plugin_is_bad_answers_with_the_reason() {
-    let place = Place::new().plugin("victim.wasm", "not a module");
-    let host = place.serve().await;
+    let project = Project::new().plugin("victim.wasm", "not a module");
+    let host = project.serve().await;
     let refused = host
         .call("victim", "answer", json!({}))
         .await
@@ -257,9 +259,9 @@ async fn a_role_whose_first_plugin_is_bad_answers_with_the_reason() {
 
 #[tokio::test]
 async fn two_files_for_one_role_are_both_named_and_the_version_that_serves_goes_on() {
-    let place = Place::new().plugin("victim.wasm", Guest::answering("old").wasm());
-    let host = place.serve().await;
-    place.put_plugin("victim.wat", Guest::answering("other").wat());
+    let project = Project::new().plugin("victim.wasm", Guest::answering("old").wasm());
+    let host = project.serve().await;
+    project.put_plugin("victim.wat", Guest::answering("other").wat());
     host.reload().await;
     let problem = host.problem("victim").await;
     assert!(
@@ -267,7 +269,7 @@ async fn two_files_for_one_role_are_both_named_and_the_version_that_serves_goes_
         "{problem}"
     );
     assert_eq!(host.tool("victim", "answer", json!({})).await.text(), "old");
-    std::fs::remove_file(place.plugin_path("victim.wasm")).unwrap();
+    std::fs::remove_file(project.plugin_path("victim.wasm")).unwrap();
     eventually("the one that is left serves", async || {
         (host.tool("victim", "answer", json!({})).await.text() == "other").then_some(())
     })
@@ -277,8 +279,8 @@ async fn two_files_for_one_role_are_both_named_and_the_version_that_serves_goes_
 
 #[tokio::test]
 async fn a_file_whose_name_is_no_role_name_is_ignored_and_the_log_says_so() {
-    let place = Place::new().plugin("Bad Name.wasm", Guest::answering("").wasm());
-    let host = place.serve().await;
+    let project = Project::new().plugin("Bad Name.wasm", Guest::answering("").wasm());
+    let host = project.serve().await;
     let log = host.log();
     assert!(
         log.contains("Bad Name.wasm") && log.contains("is not a role name"),
@@ -288,7 +290,7 @@ async fn a_file_whose_name_is_no_role_name_is_ignored_and_the_log_says_so() {
 
 #[tokio::test]
 async fn a_guest_that_spins_while_it_lists_its_tools_is_given_up() {
-    let place = Place::new()
+    let project = Project::new()
         .config("[defaults.limits]\nwall_time = '300ms'\n")
         .plugin(
             "spinner.wat",
@@ -297,7 +299,7 @@ async fn a_guest_that_spins_while_it_lists_its_tools_is_given_up() {
                 .export("handle_list_tools", "(loop $on (br $on))")
                 .wat(),
         );
-    let host = place.serve().await;
+    let host = project.serve().await;
     let problem = host.problem("spinner").await;
     assert!(problem.contains("limits.wall_time"), "{problem}");
     let echoed = host.tool("echo", "echo", json!({"text": "a"})).await;

@@ -1,6 +1,6 @@
 //! Secrets that are planted everywhere come out nowhere.
 
-use exomonad_tests::{Guest, Host, Place, Ran};
+use exomonad_test_support::{CommandOutput, Guest, Host, Project};
 use reqwest::Method;
 use serde_json::json;
 
@@ -8,28 +8,28 @@ const OPERATOR: &str = "operator-s3cr3t-0123456789";
 const OF_ROLE: &str = "role-s3cr3t-0123456789";
 const IN_URL: &str = "url-s3cr3t-0123456789";
 const WRONG: &str = "wrong-s3cr3t-0123456789";
-/// What all of them hold.
+/// A part of every secret.
 const MARK: &str = "s3cr3t";
 
-fn planted() -> Place {
-    let place = Place::new()
+fn planted() -> Project {
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[log]\nfilter = 'trace'\n[role.tl]\ntoken_file = 'tl.token'\neffects = ['git.*', 'github.*']\nrepos = ['*/*']\n[role.spy]\neffects = ['git.*', 'log.*']\n[role.echo]\n")
         .env("EXOMONAD_TOKEN", OPERATOR)
         .plugin("spy.wat", spy());
-    place.write("tl.token", OF_ROLE);
-    place.git(&[
+    project.write("tl.token", OF_ROLE);
+    project.git(&[
         "remote",
         "add",
         "origin",
-        &format!("https://ada:{IN_URL}@github.com/acme/door.git"),
+        &format!("https://ada:{IN_URL}@github.com/acme/search.git"),
     ]);
-    place.git(&[
+    project.git(&[
         "remote",
         "add",
         "other",
-        &format!("https://{IN_URL}@git.example/acme/door.git?token={IN_URL}"),
+        &format!("https://{IN_URL}@git.example/acme/search.git?token={IN_URL}"),
     ]);
-    place
+    project
 }
 
 /// A guest that looks wherever a guest can look.
@@ -66,15 +66,15 @@ async fn ask(host: &Host, method: Method, path: &str, body: &str, token: &str) {
         .request(method, path)
         .bearer_auth(token)
         .body(body.to_owned());
-    let answer = exomonad_tests::Answer::of(request).await;
+    let answer = exomonad_test_support::Response::of(request).await;
     assert_clean(path, &answer.text());
     assert_clean(path, &format!("{:?}", answer.headers));
 }
 
 #[tokio::test]
 async fn no_answer_and_no_line_of_the_log_holds_a_secret() {
-    let place = planted();
-    let host = place.serve().await;
+    let project = planted();
+    let host = project.serve().await;
     for token in [OPERATOR, OF_ROLE, WRONG] {
         for path in [
             "/health",
@@ -96,7 +96,7 @@ async fn no_answer_and_no_line_of_the_log_holds_a_secret() {
             )
             .await;
         }
-        let pr = json!({"name": "file_pr", "arguments": {"title": "A door"}}).to_string();
+        let pr = json!({"name": "file_pr", "arguments": {"title": "A search"}}).to_string();
         ask(&host, Method::POST, "/role/tl/mcp/call", &pr, token).await;
         // A tool's answer is the whole input that the guest was given.
         ask(
@@ -131,23 +131,23 @@ async fn no_answer_and_no_line_of_the_log_holds_a_secret() {
 
 #[tokio::test]
 async fn the_remote_is_named_without_its_credentials() {
-    let place = planted();
-    let host = place.serve().await.with_token(OPERATOR);
+    let project = planted();
+    let host = project.serve().await.with_token(OPERATOR);
     let answer = host.effect("spy", "git_get_remote_url", json!({})).await;
     assert_eq!(answer["kind"], "Success", "{answer}");
     assert!(
         answer["payload"]["url"]
             .as_str()
             .unwrap()
-            .contains("github.com/acme/door"),
+            .contains("github.com/acme/search"),
         "{answer}"
     );
 }
 
 #[tokio::test]
 async fn no_command_prints_a_secret() {
-    let place = planted();
-    let host = place.serve().await;
+    let project = planted();
+    let host = project.serve().await;
     let url = host.url();
     let commands: [&[&str]; 9] = [
         &["config", "show"],
@@ -157,11 +157,11 @@ async fn no_command_prints_a_secret() {
         &["doctor", "--json", "--url", &url],
         &["roles", "--url", &url],
         &["call", "tl", "repo_status", "--url", &url],
-        &["call", "tl", "file_pr", "title=A door", "--local"],
+        &["call", "tl", "file_pr", "title=A search", "--local"],
         &["plugin", "list", "--local", "--json"],
     ];
     for command in commands {
-        let ran: Ran = place.run(command);
+        let ran: CommandOutput = project.run(command);
         assert_clean(&format!("{command:?}"), &ran.output());
         assert!(!ran.output().is_empty());
     }
@@ -174,14 +174,14 @@ fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
         "s3cr3t\u{7}",
         "größe-s3cr3t-0123456789",
     ] {
-        let place = Place::new().config("[role.tl]\ntoken_file = 'tl.token'\n");
-        place.write("tl.token", token);
-        let ran = place.run(["config", "check"]).exits(1);
+        let project = Project::new().config("[role.tl]\ntoken_file = 'tl.token'\n");
+        project.write("tl.token", token);
+        let ran = project.run(["config", "check"]).exits(1);
         assert!(ran.output().contains("tl.token"), "{ran:?}");
         assert_clean("the refusal", &ran.output());
     }
-    let place = Place::new().env("EXOMONAD_TOKEN", "s3cr3t with blanks in it");
-    let ran = place.run(["serve", "--listen", "127.0.0.1:0"]).exits(2);
+    let project = Project::new().env("EXOMONAD_TOKEN", "s3cr3t with blanks in it");
+    let ran = project.run(["serve", "--listen", "127.0.0.1:0"]).exits(2);
     assert!(ran.output().contains("EXOMONAD_TOKEN"), "{ran:?}");
     assert_clean("the refusal", &ran.output());
 }
@@ -194,10 +194,10 @@ async fn an_url_with_credentials_that_a_guest_cannot_fetch_is_not_repeated() {
             "fetch",
             "(call $give (call $http_request (call $input_offset) (i64.const 0)))",
         );
-    let place = Place::new()
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[log]\nfilter = 'debug'\n[role.fetcher]\nhosts = ['127.0.0.1']\n")
         .plugin("fetcher.wat", fetcher.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     for url in [
         format!("http://ada:{IN_URL}@127.0.0.1:1/?token={IN_URL}"),
         format!("http://ada:{IN_URL}@denied.example/?token={IN_URL}"),

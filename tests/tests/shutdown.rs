@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use exomonad_tests::{Answer, BEGUN, Connection, Guest, Host, Place, eventually};
+use exomonad_test_support::{BEGUN, Connection, Guest, Host, Project, Response, eventually};
 use reqwest::Method;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// A host with a guest that sleeps for this long, and a call of it that has begun.
-async fn serving(config: &str, millis: u64) -> (Place, Host, JoinHandle<reqwest::Result<Answer>>) {
+async fn serving(
+    config: &str,
+    millis: u64,
+) -> (Project, Host, JoinHandle<reqwest::Result<Response>>) {
     let guest = Guest::answering("slept").sleeping(millis);
-    let place = Place::new()
+    let project = Project::new()
         .config(config)
         .plugin("sleeper.wat", guest.wat());
-    let host = place.serve().await;
+    let host = project.serve().await;
     let request = host.request(Method::POST, "/role/sleeper/mcp/call");
-    let call = tokio::spawn(Answer::try_of(request.body(r#"{"name":"answer"}"#)));
+    let call = tokio::spawn(Response::try_of(request.body(r#"{"name":"answer"}"#)));
     host.logs(BEGUN, 1).await;
-    (place, host, call)
+    (project, host, call)
 }
 
 #[tokio::test]
@@ -66,8 +69,8 @@ async fn calls_that_outlast_the_grace_are_cancelled() {
 
 #[tokio::test]
 async fn an_idle_host_ends_at_once_even_with_open_connections() {
-    let place = Place::new();
-    let mut host = place.serve().await;
+    let project = Project::new();
+    let mut host = project.serve().await;
     let _silent = Connection::open(&host).await;
     let mut idle = Connection::open(&host).await;
     idle.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -83,8 +86,8 @@ async fn an_idle_host_ends_at_once_even_with_open_connections() {
 
 #[tokio::test]
 async fn requests_that_were_sent_before_the_signal_are_answered() {
-    let place = Place::new();
-    let mut host = place.serve().await;
+    let project = Project::new();
+    let mut host = project.serve().await;
     let mut connections = Vec::new();
     for _ in 0..50 {
         let mut connection = Connection::open(&host).await;

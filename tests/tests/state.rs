@@ -1,10 +1,10 @@
-//! What roles keep: each its own, and safe from a crash.
+//! State of roles: apart from each other, and safe from a crash.
 
-use exomonad_tests::{Guest, Host, Place};
+use exomonad_test_support::{Guest, Host, Project};
 use serde_json::{Value, json};
 
-fn keepers() -> Place {
-    Place::new()
+fn keepers() -> Project {
+    Project::new()
         .config("[server]\nraw_calls = true\n[role.one]\nplugin = 'keeper'\neffects = ['kv.*']\n[role.two]\nplugin = 'keeper'\neffects = ['kv.*']\n")
         .plugin("keeper.wat", Guest::answering("").forwarding(&["kv_set", "kv_get", "kv_delete", "kv_list"]).wat())
 }
@@ -28,14 +28,14 @@ async fn keys(host: &Host, role: &str) -> Value {
 
 #[tokio::test]
 async fn every_answered_write_survives_a_kill() {
-    let place = keepers();
-    let mut host = place.serve().await;
+    let project = keepers();
+    let mut host = project.serve().await;
     for nth in 0..50 {
         set(&host, "one", &format!("key{nth:02}"), json!({"nth": nth})).await;
     }
     host.signal(libc::SIGKILL);
     assert_eq!(host.end().await, None, "the signal ended it");
-    let host = place.serve().await;
+    let host = project.serve().await;
     for nth in 0..50 {
         let entry = get(&host, "one", &format!("key{nth:02}")).await;
         assert_eq!(entry, json!({"found": true, "value": {"nth": nth}}));
@@ -45,8 +45,8 @@ async fn every_answered_write_survives_a_kill() {
 
 #[tokio::test]
 async fn a_kill_amid_writes_leaves_a_store_that_works() {
-    let place = keepers();
-    let mut host = place.serve().await;
+    let project = keepers();
+    let mut host = project.serve().await;
     let mut answered = 0;
     let request = host.request(reqwest::Method::POST, "/call");
     let (done, mut written) = tokio::sync::mpsc::unbounded_channel();
@@ -55,7 +55,7 @@ async fn a_kill_amid_writes_leaves_a_store_that_works() {
             let input = json!({"key": format!("key{nth:05}"), "value": nth}).to_string();
             let body = json!({"plugin": "one", "function": "kv_set", "input": input}).to_string();
             let again = request.try_clone().unwrap().body(body);
-            match exomonad_tests::Answer::try_of(again).await {
+            match exomonad_test_support::Response::try_of(again).await {
                 Ok(answer) if answer.text().contains("Success") => done.send(nth).unwrap(),
                 _ => return,
             }
@@ -70,7 +70,7 @@ async fn a_kill_amid_writes_leaves_a_store_that_works() {
     while let Ok(nth) = written.try_recv() {
         answered = nth + 1;
     }
-    let host = place.serve().await;
+    let host = project.serve().await;
     for nth in 0..answered {
         assert_eq!(
             get(&host, "one", &format!("key{nth:05}")).await["value"],
@@ -83,8 +83,8 @@ async fn a_kill_amid_writes_leaves_a_store_that_works() {
 
 #[tokio::test]
 async fn roles_do_not_see_each_other_s_keys() {
-    let place = keepers();
-    let host = place.serve().await;
+    let project = keepers();
+    let host = project.serve().await;
     set(&host, "one", "name", json!("first")).await;
     assert_eq!(get(&host, "two", "name").await["found"], false);
     assert_eq!(keys(&host, "two").await, json!([]));
@@ -104,8 +104,8 @@ async fn roles_do_not_see_each_other_s_keys() {
 
 #[tokio::test]
 async fn values_come_back_as_they_were_given() {
-    let place = keepers();
-    let host = place.serve().await;
+    let project = keepers();
+    let host = project.serve().await;
     for value in [
         json!(null),
         json!(1.5),
@@ -123,10 +123,10 @@ async fn values_come_back_as_they_were_given() {
 
 #[tokio::test]
 async fn a_damaged_store_stops_the_start_and_is_left_as_it_is() {
-    let place = keepers();
+    let project = keepers();
     let garbage = "this is no database, but somebody may want it ".repeat(100);
-    let file = place.write(".exomonad/state/state.sqlite3", &garbage);
-    let ran = place.run(["serve", "--listen", "127.0.0.1:0"]).exits(4);
+    let file = project.write(".exomonad/state/state.sqlite3", &garbage);
+    let ran = project.run(["serve", "--listen", "127.0.0.1:0"]).exits(4);
     assert!(
         ran.stderr.contains("state.sqlite3") && ran.stderr.contains("backup"),
         "{ran:?}"

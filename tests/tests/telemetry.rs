@@ -1,6 +1,8 @@
-//! Sending telemetry: what goes along, what does not, and what happens when the receiver is away.
+//! Sending telemetry: what goes along, what does not, and what happens when the collector is away.
 
-use exomonad_tests::{Guest, Host, Place, Receiver, eventually, never_within};
+use exomonad_test_support::{
+    Collector, Guest, Host, Project, RefusingAddress, eventually, never_within,
+};
 use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
@@ -9,23 +11,17 @@ const HEADER: &str = "header-s3cr3t-0123456789";
 const OPERATOR: &str = "operator-s3cr3t-0123456789";
 const OF_GITHUB: &str = "ghp_s3cr3t0123456789";
 const IN_URL: &str = "url-s3cr3t-0123456789";
-/// What all of them hold.
+/// A part of every secret.
 const MARK: &str = "s3cr3t";
 
-/// What the log says when the receiver is away, and when it is back.
+/// Log lines of an outage: when the collector is away, and when it is back.
 const AWAY: &str = "telemetry cannot be sent";
 const BACK: &str = "telemetry is sent again";
 
-fn sending_to(endpoint: &str, protocol: &str, more: &str) -> Place {
-    Place::new().config(&format!(
+fn sending_to(endpoint: &str, protocol: &str, more: &str) -> Project {
+    Project::new().config(&format!(
         "[telemetry]\nendpoint = '{endpoint}'\nprotocol = '{protocol}'\ninterval = '20ms'\n{more}\n"
     ))
-}
-
-/// A port where nobody listens.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 async fn works(host: &Host) {
@@ -43,9 +39,10 @@ async fn metric(host: &Host, begins: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_away_costs_one_line_and_no_call() {
+async fn an_unreachable_collector_costs_one_line_and_no_call() {
     for protocol in ["grpc", "http/protobuf"] {
-        let endpoint = format!("http://127.0.0.1:{}", free_port());
+        let refusing = RefusingAddress::new();
+        let endpoint = format!("http://{}", refusing.address());
         let host = sending_to(&endpoint, protocol, "time_limit = '300ms'\nqueue = 8")
             .serve()
             .await;
@@ -67,27 +64,27 @@ async fn a_receiver_that_is_away_costs_one_line_and_no_call() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_dies_and_comes_back_is_told_what_happens_then() {
-    let Some(receiver) = Receiver::start() else {
+async fn a_collector_that_comes_back_receives_what_happens_then() {
+    let Some(collector) = Collector::start() else {
         return;
     };
-    let mut host = sending_to(&receiver.grpc(), "grpc", "").serve().await;
+    let mut host = sending_to(&collector.grpc(), "grpc", "").serve().await;
     works(&host).await;
-    receiver
+    collector
         .span("the first call arrives", |span| {
             span.name() == "tools/call echo"
         })
         .await;
-    let ports = receiver.ports();
-    drop(receiver);
+    let ports = collector.ports();
+    drop(collector);
     for _ in 0..10 {
         works(&host).await;
     }
     host.logs(AWAY, 1).await;
-    let receiver = Receiver::again(ports).unwrap();
+    let collector = Collector::again(ports).unwrap();
     host.logs(BACK, 1).await;
     works(&host).await;
-    receiver
+    collector
         .span("the next call arrives", |span| {
             span.name() == "tools/call echo"
         })
@@ -95,30 +92,30 @@ async fn a_receiver_that_dies_and_comes_back_is_told_what_happens_then() {
     assert_eq!(host.log().matches(AWAY).count(), 1);
 
     // What the last call leaves is sent before the host ends.
-    let before = receiver.spans().len();
+    let before = collector.spans().len();
     works(&host).await;
     host.signal(15);
     assert_eq!(host.end().await, Some(0));
     eventually("the last call arrives", async || {
-        let ended = receiver
+        let ended = collector
             .lines()
             .iter()
             .any(|line| line.0["body"]["stringValue"] == "all calls finished");
-        (ended && receiver.spans().len() > before).then_some(())
+        (ended && collector.spans().len() > before).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_host_ends_in_time_though_the_receiver_never_answers() {
+async fn a_host_ends_in_time_though_the_collector_never_answers() {
     // It takes connections, and that is all.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     for protocol in ["grpc", "http/protobuf"] {
-        let place = Place::new().config(&format!(
+        let project = Project::new().config(&format!(
             "[server]\nshutdown_grace = '1s'\n[telemetry]\nendpoint = '{endpoint}'\nprotocol = '{protocol}'\ninterval = '20ms'\ntime_limit = '10m'\n"
         ));
-        let mut host = place.serve().await;
+        let mut host = project.serve().await;
         works(&host).await;
         host.signal(15);
         assert_eq!(host.end().await, Some(0));
@@ -128,13 +125,13 @@ async fn a_host_ends_in_time_though_the_receiver_never_answers() {
 #[tokio::test]
 async fn nothing_that_is_sent_holds_a_secret() {
     for protocol in ["grpc", "http/protobuf"] {
-        let Some(receiver) = Receiver::start() else {
+        let Some(collector) = Collector::start() else {
             return;
         };
         let endpoint = if protocol == "grpc" {
-            receiver.grpc()
+            collector.grpc()
         } else {
-            receiver.http()
+            collector.http()
         };
         let spy = Guest::answering("")
             .forwarding(&[
@@ -144,7 +141,7 @@ async fn nothing_that_is_sent_holds_a_secret() {
                 "http_request",
             ])
             .wat();
-        let place = Place::new()
+        let project = Project::new()
             .config(
                 "[server]\nraw_calls = true\n[log]\nfilter = 'trace'\n[telemetry]\ninterval = '20ms'\n\
                  [github]\nbase_url = 'http://127.0.0.1:9'\n[secret.KEY]\nenv = 'KEY'\nhosts = ['127.0.0.1']\n\
@@ -157,13 +154,13 @@ async fn nothing_that_is_sent_holds_a_secret() {
             .env("GITHUB_TOKEN", OF_GITHUB)
             .env("KEY", IN_URL)
             .plugin("spy.wat", spy);
-        let remote = format!("https://ada:{IN_URL}@127.0.0.1:9/acme/door.git?token={IN_URL}");
-        place.git(&["remote", "add", "origin", &remote]);
-        let host = place.serve().await.with_token(OPERATOR);
+        let remote = format!("https://ada:{IN_URL}@127.0.0.1:9/acme/search.git?token={IN_URL}");
+        project.git(&["remote", "add", "origin", &remote]);
+        let host = project.serve().await.with_token(OPERATOR);
         for (effect, request) in [
             ("git_fetch", json!({})),
             ("git_get_remote_url", json!({})),
-            ("github_get_repo", json!({"repo": "acme/door"})),
+            ("github_get_repo", json!({"repo": "acme/search"})),
             (
                 "http_request",
                 json!({"url": format!("http://ada:{IN_URL}@127.0.0.1:9/{IN_URL}?token={IN_URL}")}),
@@ -184,14 +181,14 @@ async fn nothing_that_is_sent_holds_a_secret() {
         for span in ["GET GitHub", "git fetch", "GET"] {
             // A remote with a password in its URL is refused before git runs.
             if span != "git fetch" {
-                receiver.span(span, |found| found.name() == span).await;
+                collector.span(span, |found| found.name() == span).await;
             }
         }
         eventually("metrics arrive", async || {
-            (!receiver.metrics().is_empty()).then_some(())
+            (!collector.metrics().is_empty()).then_some(())
         })
         .await;
-        for request in receiver.requests() {
+        for request in collector.requests() {
             assert_eq!(
                 request["headers"]["authorization"],
                 format!("Bearer {HEADER}")
@@ -210,44 +207,44 @@ async fn nothing_that_is_sent_holds_a_secret() {
 }
 
 #[tokio::test]
-async fn what_carries_telemetry_is_not_told_about_by_it() {
-    let Some(receiver) = Receiver::start() else {
+async fn sending_telemetry_makes_no_telemetry() {
+    let Some(collector) = Collector::start() else {
         return;
     };
-    let place = sending_to(&receiver.grpc(), "grpc", "[log]\nfilter = 'trace'");
-    let host = place.serve().await;
+    let project = sending_to(&collector.grpc(), "grpc", "[log]\nfilter = 'trace'");
+    let host = project.serve().await;
     works(&host).await;
     eventually("lines arrive", async || {
-        (receiver.lines().len() > 3).then_some(())
+        (collector.lines().len() > 3).then_some(())
     })
     .await;
     eventually("the lines come to an end", async || {
-        let before = receiver.lines().len();
+        let before = collector.lines().len();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        (receiver.lines().len() == before).then_some(())
+        (collector.lines().len() == before).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
 async fn only_the_signals_that_are_wanted_are_sent() {
-    let Some(receiver) = Receiver::start() else {
+    let Some(collector) = Collector::start() else {
         return;
     };
-    let place = sending_to(&receiver.http(), "http/protobuf", "signals = ['metrics']");
-    let host = place.serve().await;
+    let project = sending_to(&collector.http(), "http/protobuf", "signals = ['metrics']");
+    let host = project.serve().await;
     works(&host).await;
     eventually("metrics arrive", async || {
-        (receiver.metrics().len() > 20).then_some(())
+        (collector.metrics().len() > 20).then_some(())
     })
     .await;
-    assert!(receiver.spans().is_empty() && receiver.lines().is_empty());
+    assert!(collector.spans().is_empty() && collector.lines().is_empty());
 }
 
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_refused_with_its_place() {
     let refused = |config: &str, says: &str| {
-        let ran = Place::new()
+        let ran = Project::new()
             .config(config)
             .run(["config", "check"])
             .exits(1);
@@ -272,7 +269,7 @@ async fn a_configuration_that_cannot_work_is_refused_with_its_place() {
         "[telemetry]\nheaders_env = 'NO_SUCH'\n",
         "NO_SUCH is not set",
     );
-    let ran = Place::new()
+    let ran = Project::new()
         .env("OTEL_EXPORTER_OTLP_HEADERS", format!("Bearer {HEADER}"))
         .run(["config", "check"])
         .exits(1);

@@ -1,6 +1,6 @@
 //! Bearer tokens: one that opens everything, and one a role.
 
-use exomonad_tests::{Answer, Connection, Host, Place};
+use exomonad_test_support::{Connection, Host, Project, Response};
 use reqwest::Method;
 
 const OPERATOR: &str = "operator-0123456789abcdef";
@@ -8,14 +8,14 @@ const TL: &str = "tl-0123456789abcdef";
 const ECHO: &str = "echo-0123456789abcdef";
 
 /// A host with a token of the operator's and one for each of two roles.
-async fn guarded() -> (Place, Host) {
-    let place = Place::new()
+async fn guarded() -> (Project, Host) {
+    let project = Project::new()
         .config("[server]\nraw_calls = true\n[role.tl]\ntoken_file = 'tl.token'\n[role.echo]\ntoken_env = 'ECHO_TOKEN'\n")
         .env("EXOMONAD_TOKEN", OPERATOR)
         .env("ECHO_TOKEN", ECHO);
-    place.write("tl.token", format!("{TL}\n"));
-    let host = place.serve().await;
-    (place, host)
+    project.write("tl.token", format!("{TL}\n"));
+    let host = project.serve().await;
+    (project, host)
 }
 
 async fn status(
@@ -29,7 +29,7 @@ async fn status(
     if let Some(value) = authorization {
         request = request.header("authorization", value);
     }
-    let answer = Answer::of(request).await;
+    let answer = Response::of(request).await;
     if answer.status == 401 {
         answer.problem(401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
@@ -132,7 +132,7 @@ async fn only_the_operator_sees_and_does_what_concerns_all_roles() {
 }
 
 #[tokio::test]
-async fn every_door_of_a_role_wants_its_token() {
+async fn every_route_of_a_role_requires_its_token() {
     let (_place, host) = guarded().await;
     for (method, path) in [
         (Method::GET, "/role/tl/mcp/tools"),
@@ -183,18 +183,18 @@ async fn without_a_token_nobody_learns_which_roles_there_are() {
 
 #[tokio::test]
 async fn the_command_line_presents_the_token_of_the_environment_or_the_configuration() {
-    let (place, host) = guarded().await;
+    let (project, host) = guarded().await;
     let url = host.url();
-    place
+    project
         .run(["call", "tl", "repo_status", "--url", &url])
         .exits(0);
-    place.run(["roles", "--url", &url]).exits(0);
-    let stranger = Place::new();
+    project.run(["roles", "--url", &url]).exits(0);
+    let stranger = Project::new();
     let refused = stranger
         .run(["call", "tl", "repo_status", "--url", &url])
         .exits(3);
     assert!(refused.stderr.contains("EXOMONAD_TOKEN"), "{refused:?}");
-    let with_role_token = Place::new().env("EXOMONAD_TOKEN", TL);
+    let with_role_token = Project::new().env("EXOMONAD_TOKEN", TL);
     with_role_token
         .run(["call", "tl", "repo_status", "--url", &url])
         .exits(0);
@@ -203,8 +203,8 @@ async fn the_command_line_presents_the_token_of_the_environment_or_the_configura
 
 #[test]
 fn an_address_that_others_can_reach_wants_tokens_before_it_is_served() {
-    let place = Place::new();
-    let refused = place.run(["serve", "--listen", "0.0.0.0:0"]).exits(2);
+    let project = Project::new();
+    let refused = project.run(["serve", "--listen", "0.0.0.0:0"]).exits(2);
     assert!(
         refused.stderr.contains("exposed_without_token"),
         "{refused:?}"

@@ -1,6 +1,8 @@
-//! One trace shows a call from the request to what the services do, over a receiver that nobody here wrote.
+//! One trace shows a call from the request to what the services do, over a collector that nobody here wrote.
 
-use exomonad_tests::{Answer, Guest, Host, Place, Received, Receiver, WebServer, eventually};
+use exomonad_test_support::{
+    Collector, Guest, Host, Project, Response, TelemetryItem, WebServer, eventually,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -8,30 +10,30 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
 /// A host that sends what it sees at once.
-fn place(receiver: &Receiver, protocol: &str) -> Place {
+fn project(collector: &Collector, protocol: &str) -> Project {
     let endpoint = match protocol {
-        "grpc" => receiver.grpc(),
-        _ => receiver.http(),
+        "grpc" => collector.grpc(),
+        _ => collector.http(),
     };
-    Place::new().config(&format!(
+    Project::new().config(&format!(
         "[server]\nraw_calls = true\n[telemetry]\nendpoint = '{endpoint}'\nprotocol = '{protocol}'\ninterval = '50ms'\n\
          service_name = 'house'\nresource_attributes = ['team=a%2Cb']\n\
          [role.tl]\n[role.echo]\n[role.asker]\neffects = ['http.request', 'git.status']\nhosts = ['127.0.0.1']\n"
     ))
 }
 
-async fn post(host: &Host, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+async fn post(host: &Host, path: &str, body: &str, headers: &[(&str, &str)]) -> Response {
     let request = host.request(Method::POST, path).body(body.to_owned());
     let add = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
         request.header(*name, *value)
     };
-    Answer::of(headers.iter().fold(request, add)).await
+    Response::of(headers.iter().fold(request, add)).await
 }
 
 /// The span of this name in a trace.
-async fn span(receiver: &Receiver, trace: &str, name: &str) -> Received {
+async fn span(collector: &Collector, trace: &str, name: &str) -> TelemetryItem {
     let what = format!("the span {name:?} of trace {trace} arrives");
-    receiver
+    collector
         .span(&what, |span| {
             span.text("traceId") == trace && span.name() == name
         })
@@ -39,10 +41,10 @@ async fn span(receiver: &Receiver, trace: &str, name: &str) -> Received {
 }
 
 async fn a_call_is_one_trace(protocol: &str) {
-    let Some(receiver) = Receiver::start() else {
+    let Some(collector) = Collector::start() else {
         return;
     };
-    let host = place(&receiver, protocol).serve().await;
+    let host = project(&collector, protocol).serve().await;
     let parent = format!("00-{TRACE}-{PARENT}-01");
     let headers = [("traceparent", parent.as_str()), ("tracestate", "vendor=1")];
     let body = r#"{"name":"repo_status","arguments":{}}"#;
@@ -50,11 +52,11 @@ async fn a_call_is_one_trace(protocol: &str) {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["isError"], false, "{answer:?}");
 
-    let request = span(&receiver, TRACE, "POST /role/{role}/mcp/call").await;
-    let call = span(&receiver, TRACE, "tools/call repo_status").await;
-    let guest = span(&receiver, TRACE, "guest handle_mcp_call").await;
-    let effect = span(&receiver, TRACE, "git.status").await;
-    let service = span(&receiver, TRACE, "libgit2 status").await;
+    let request = span(&collector, TRACE, "POST /role/{role}/mcp/call").await;
+    let call = span(&collector, TRACE, "tools/call repo_status").await;
+    let guest = span(&collector, TRACE, "guest handle_mcp_call").await;
+    let effect = span(&collector, TRACE, "git.status").await;
+    let service = span(&collector, TRACE, "libgit2 status").await;
     let lineage = [&request, &call, &guest, &effect, &service];
     assert_eq!(request.text("parentSpanId"), PARENT);
     for pair in lineage.windows(2) {
@@ -94,7 +96,7 @@ async fn a_call_is_one_trace(protocol: &str) {
     }
 
     let line = eventually("the call's line of the log arrives", async || {
-        let lines = receiver.lines().into_iter();
+        let lines = collector.lines().into_iter();
         lines
             .into_iter()
             .find(|line| line.0["body"]["stringValue"] == "tool call")
@@ -105,7 +107,7 @@ async fn a_call_is_one_trace(protocol: &str) {
     assert_eq!(line.attribute("tool"), "repo_status");
 
     eventually("the metrics of the call arrive", async || {
-        let mut metrics = receiver.metrics().into_iter();
+        let mut metrics = collector.metrics().into_iter();
         metrics
             .any(|metric| {
                 metric.name() == "exomonad.tool.calls"
@@ -114,7 +116,7 @@ async fn a_call_is_one_trace(protocol: &str) {
             .then_some(())
     })
     .await;
-    for request in receiver.requests() {
+    for request in collector.requests() {
         let by = if protocol == "grpc" { "grpc" } else { "http" };
         assert_eq!(request["by"], by);
         let text = request["message"].to_string();
@@ -138,7 +140,7 @@ async fn a_call_is_one_trace_by_http() {
 
 #[tokio::test]
 async fn the_trace_goes_on_to_servers_and_into_the_guest() {
-    let Some(receiver) = Receiver::start() else {
+    let Some(collector) = Collector::start() else {
         return;
     };
     let server = WebServer::answering("hi");
@@ -147,7 +149,7 @@ async fn the_trace_goes_on_to_servers_and_into_the_guest() {
         .without("handle_mcp_call")
         .export("handle_mcp_call", "(call $give (call $input_offset))")
         .wat();
-    let host = place(&receiver, "grpc")
+    let host = project(&collector, "grpc")
         .plugin("asker.wat", guest)
         .serve()
         .await;
@@ -161,7 +163,7 @@ async fn the_trace_goes_on_to_servers_and_into_the_guest() {
     let answer = post(&host, "/call", &body, &[("traceparent", &parent)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 
-    let sent = span(&receiver, TRACE, "GET").await;
+    let sent = span(&collector, TRACE, "GET").await;
     assert_eq!(sent.text("kind"), "SPAN_KIND_CLIENT");
     assert_eq!(sent.attribute("server.address"), "127.0.0.1");
     assert_eq!(sent.attribute("http.response.status_code"), "200");
@@ -171,7 +173,7 @@ async fn the_trace_goes_on_to_servers_and_into_the_guest() {
         "{wanted}: {}",
         server.last()
     );
-    let all: Vec<String> = receiver
+    let all: Vec<String> = collector
         .requests()
         .iter()
         .map(ToString::to_string)
@@ -189,7 +191,7 @@ async fn the_trace_goes_on_to_servers_and_into_the_guest() {
         &[("traceparent", &parent)],
     )
     .await;
-    let guest = receiver
+    let guest = collector
         .span("the guest's span arrives", |span| {
             span.name() == "guest handle_mcp_call"
         })
@@ -200,10 +202,10 @@ async fn the_trace_goes_on_to_servers_and_into_the_guest() {
 
 #[tokio::test]
 async fn a_trace_that_is_none_is_not_continued_and_one_that_is_not_sampled_is_not_sent() {
-    let Some(receiver) = Receiver::start() else {
+    let Some(collector) = Collector::start() else {
         return;
     };
-    let host = place(&receiver, "grpc").serve().await;
+    let host = project(&collector, "grpc").serve().await;
     let body = r#"{"name":"repo_status"}"#;
     let not_sampled = format!("00-{TRACE}-{PARENT}-00");
     post(
@@ -232,7 +234,7 @@ async fn a_trace_that_is_none_is_not_continued_and_one_that_is_not_sampled_is_no
             .to_str()
             .unwrap()
             .to_owned();
-        let call = receiver
+        let call = collector
             .span("the call's span arrives", |span| {
                 span.attribute("exomonad.call_id") == id
             })
@@ -240,7 +242,7 @@ async fn a_trace_that_is_none_is_not_continued_and_one_that_is_not_sampled_is_no
         assert_ne!(call.text("traceId"), TRACE, "{invalid}");
     }
     assert!(
-        receiver
+        collector
             .spans()
             .iter()
             .all(|span| span.text("traceId") != TRACE)
@@ -249,13 +251,13 @@ async fn a_trace_that_is_none_is_not_continued_and_one_that_is_not_sampled_is_no
 
 #[tokio::test]
 async fn what_fails_says_how_in_its_spans() {
-    let Some(receiver) = Receiver::start() else {
+    let Some(collector) = Collector::start() else {
         return;
     };
     let asker = Guest::answering("")
         .forwarding(&["git_status", "git_push"])
         .wat();
-    let host = place(&receiver, "http/protobuf")
+    let host = project(&collector, "http/protobuf")
         .plugin("asker.wat", asker)
         .serve()
         .await;
@@ -275,7 +277,7 @@ async fn what_fails_says_how_in_its_spans() {
         ("tools/call", "tool_not_found"),
         ("_OTHER HTTP", ""),
     ] {
-        let span = receiver.span(name, |span| span.name() == name).await;
+        let span = collector.span(name, |span| span.name() == name).await;
         assert_eq!(span.attribute("error.type"), error, "{span:?}");
         let status = if error.is_empty() {
             ""
@@ -288,7 +290,7 @@ async fn what_fails_says_how_in_its_spans() {
             "{span:?}"
         );
     }
-    let names: Vec<String> = receiver
+    let names: Vec<String> = collector
         .requests()
         .iter()
         .map(ToString::to_string)

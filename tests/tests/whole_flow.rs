@@ -1,11 +1,9 @@
 //! `file_pr` from the client to a real git server and to GitHub's own description of its API.
 
-use exomonad_tests::{Host, Place};
+use exomonad_test_support::{
+    GitServer, GitServerMode, Host, MockResponse, MockServer, Prism, Project,
+};
 use serde_json::{Value, json};
-
-use crate::git_server::{Manner, Server as GitServer};
-use crate::prism::Prism;
-use crate::server::{Answer, Server};
 
 const GIT_TOKEN: &str = "git-hunter2-Planted-0123456789";
 /// `x-access-token:` and the token, as base64 has it.
@@ -17,10 +15,10 @@ const ROLE_TOKEN: &str = "role-Planted-fedcba9876543210";
 
 /// A host with every kind of secret, a git server that wants its token, and a GitHub.
 struct Stage {
-    place: Place,
+    project: Project,
     host: Host,
     git: GitServer,
-    github: Server,
+    github: MockServer,
     _prism: Prism,
 }
 
@@ -35,26 +33,26 @@ impl Stage {
             .parse()
             .unwrap();
         // By the description's examples there is a pull request for every branch: here there is none yet.
-        let github = Server::start(move |seen, _| match &*seen.method {
-            "GET" if seen.path.contains("/pulls?") => Answer::ok("[]"),
-            _ => Answer::Forward(behind),
+        let github = MockServer::start(move |seen, _| match &*seen.method {
+            "GET" if seen.path.contains("/pulls?") => MockResponse::ok("[]"),
+            _ => MockResponse::Forward(behind),
         })
         .await;
-        let place = Place::new();
-        place.git(&["init", "--quiet", "--bare", "served/acme/web.git"]);
-        let served = place.path("served");
-        place.git(&[
+        let project = Project::new();
+        project.git(&["init", "--quiet", "--bare", "served/acme/web.git"]);
+        let served = project.path("served");
+        project.git(&[
             "-C",
             "served/acme/web.git",
             "config",
             "http.receivepack",
             "true",
         ]);
-        let wanted = Manner::Authorized(format!("Basic {GIT_TOKEN_SENT}"));
+        let wanted = GitServerMode::Authorized(format!("Basic {GIT_TOKEN_SENT}"));
         let git = GitServer::start(&served, wanted);
-        place.git(&["remote", "add", "origin", &git.url("acme/web.git")]);
-        place.git(&["switch", "--quiet", "--create", "topic"]);
-        let place = place
+        project.git(&["remote", "add", "origin", &git.url("acme/web.git")]);
+        project.git(&["switch", "--quiet", "--create", "topic"]);
+        let project = project
             .config(&format!(
                 "[server]\ntoken_env = 'OPERATOR'\n[log]\nfilter = 'trace'\nformat = 'json'\n\
                  [git]\ntoken_env = 'GIT'\ntoken_hosts = ['{host}']\nplain_http_hosts = ['{host}']\n\
@@ -70,9 +68,9 @@ impl Stage {
             .env("WEATHER", HTTP_SECRET)
             .env("OPERATOR", OPERATOR_TOKEN)
             .env("ROLE", ROLE_TOKEN);
-        let host = place.serve().await.with_token(OPERATOR_TOKEN);
+        let host = project.serve().await.with_token(OPERATOR_TOKEN);
         Some(Self {
-            place,
+            project,
             host,
             git,
             github,
@@ -92,11 +90,11 @@ async fn file_pr_goes_from_http_through_the_guest_to_git_and_github() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let filed = &answer.json()["structuredContent"];
     assert_eq!(filed["isNew"], true, "{}", answer.text());
-    let head = stage.place.git(&["rev-parse", "topic"]);
+    let head = stage.project.git(&["rev-parse", "topic"]);
     assert_eq!(filed["commit"].as_str().unwrap(), head.trim());
     // What the git server has now, by its own word.
     let pushed = ["-C", "served/acme/web.git", "rev-parse", "topic"];
-    assert_eq!(stage.place.git(&pushed), head);
+    assert_eq!(stage.project.git(&pushed), head);
     // GitHub was asked for what its description takes.
     let seen = stage.github.seen();
     let created = seen.iter().find(|seen| seen.method == "POST").unwrap();
@@ -179,15 +177,15 @@ async fn no_secret_shows_anywhere_whatever_is_asked() {
         vec!["policy", "explain", "tl", "git.push"],
         vec!["roles"],
     ] {
-        let ran = stage.place.run(&arguments);
+        let ran = stage.project.run(&arguments);
         told.push((format!("exomonad {arguments:?}"), format!("{ran:?}")));
     }
     told.push(("the log".to_owned(), stage.host.log()));
-    told.push(("git".to_owned(), stage.place.git(&["config", "--list"])));
+    told.push(("git".to_owned(), stage.project.git(&["config", "--list"])));
     for folder in [".exomonad", ".git"] {
         let found = std::process::Command::new("grep")
             .args(["-rlaE", "Planted|UGxhbnRlZ"])
-            .arg(stage.place.path(folder))
+            .arg(stage.project.path(folder))
             .output()
             .unwrap();
         told.push((

@@ -1,7 +1,7 @@
-//! Where our engine means to answer otherwise than Extism: one table, with the reasons.
+//! Intended differences between our engine and Extism: one table, with the reasons.
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{Both, call_both};
+use crate::engines::{Outcomes, call_both};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 /// A difference that is meant.
@@ -10,10 +10,10 @@ struct Difference {
     why: &'static str,
     /// The functions of the plugin; `run` is called twice in each engine.
     body: &'static str,
-    /// What the second call ends with.
-    extism: fn(&Ended) -> bool,
-    fresh: fn(&Ended) -> bool,
-    kept: fn(&Ended) -> bool,
+    /// The outcome of the second call.
+    extism: fn(&Outcome) -> bool,
+    fresh: fn(&Outcome) -> bool,
+    kept: fn(&Outcome) -> bool,
 }
 
 const DIFFERENCES: &[Difference] = &[
@@ -23,9 +23,9 @@ const DIFFERENCES: &[Difference] = &[
         body: r#"(func (export "run")
             (call $say32 (i64.ne (call $var_get (call $greeting)) (i64.const 0)))
             (call $var_set (call $greeting) (call $it_broke)) (call $report))"#,
-        extism: |ended| ended.said() == Some(vec![1]),
-        fresh: |ended| ended.said() == Some(vec![0]),
-        kept: |ended| ended.said() == Some(vec![1]),
+        extism: |outcome| outcome.numbers() == Some(vec![1]),
+        fresh: |outcome| outcome.numbers() == Some(vec![0]),
+        kept: |outcome| outcome.numbers() == Some(vec![1]),
     },
     Difference {
         what: "globals and memory of the guest last for the call, unless the sandbox is kept",
@@ -35,9 +35,9 @@ const DIFFERENCES: &[Difference] = &[
               (global.set $calls (i64.add (global.get $calls) (i64.const 1)))
               (i64.store (i32.const 4096) (i64.add (i64.load (i32.const 4096)) (i64.const 1)))
               (call $say (global.get $calls)) (call $say (i64.load (i32.const 4096))) (call $report))"#,
-        extism: |ended| ended.said() == Some(vec![2, 2]),
-        fresh: |ended| ended.said() == Some(vec![1, 1]),
-        kept: |ended| ended.said() == Some(vec![2, 2]),
+        extism: |outcome| outcome.numbers() == Some(vec![2, 2]),
+        fresh: |outcome| outcome.numbers() == Some(vec![1, 1]),
+        kept: |outcome| outcome.numbers() == Some(vec![2, 2]),
     },
     Difference {
         what: "the place of a freed block may be given out at once",
@@ -46,77 +46,77 @@ const DIFFERENCES: &[Difference] = &[
             (local.set $a (call $alloc (i64.const 64))) (local.set $b (call $alloc (i64.const 64)))
             (call $free (local.get $a))
             (call $say32 (i64.eq (call $alloc (i64.const 64)) (local.get $a))) (call $report))"#,
-        extism: |ended| ended.said() == Some(vec![0]),
-        fresh: |ended| ended.said() == Some(vec![1]),
-        kept: |ended| ended.said() == Some(vec![1]),
+        extism: |outcome| outcome.numbers() == Some(vec![0]),
+        fresh: |outcome| outcome.numbers() == Some(vec![1]),
+        kept: |outcome| outcome.numbers() == Some(vec![1]),
     },
     Difference {
         what: "`memory_bytes` counts all of the kernel's memory",
         why: "Extism leaves out its own header",
         body: r#"(func (export "run")
             (call $say (i64.and (call $memory_bytes) (i64.const 0xfff))) (call $report))"#,
-        extism: |ended| ended.said() == Some(vec![4096 - 64]),
-        fresh: |ended| ended.said() == Some(vec![0]),
-        kept: |ended| ended.said() == Some(vec![0]),
+        extism: |outcome| outcome.numbers() == Some(vec![4096 - 64]),
+        fresh: |outcome| outcome.numbers() == Some(vec![0]),
+        kept: |outcome| outcome.numbers() == Some(vec![0]),
     },
     Difference {
         what: "an output with a length that overflows is no output",
         why: "`output_set` refuses it; Extism takes it, and then its host panics",
         body: r#"(func (export "run") (call $output_set (call $greeting) (i64.const -1)))"#,
-        extism: |ended| matches!(ended, Ended::Failed(Failure::Panic, _)),
-        fresh: |ended| *ended == Ended::Answer(Vec::new()),
-        kept: |ended| *ended == Ended::Answer(Vec::new()),
+        extism: |outcome| matches!(outcome, Outcome::Failed(FailureKind::Panic, _)),
+        fresh: |outcome| *outcome == Outcome::Answer(Vec::new()),
+        kept: |outcome| *outcome == Outcome::Answer(Vec::new()),
     },
     Difference {
         what: "`http_headers` before any request answers with nothing",
         why: "there are no headers; Extism answers with the JSON of none",
         body: r#"(func (export "run") (call $say (call $length (call $http_headers))) (call $report))"#,
-        extism: |ended| ended.said() == Some(vec![2]),
-        fresh: |ended| ended.said() == Some(vec![0]),
-        kept: |ended| ended.said() == Some(vec![0]),
+        extism: |outcome| outcome.numbers() == Some(vec![2]),
+        fresh: |outcome| outcome.numbers() == Some(vec![0]),
+        kept: |outcome| outcome.numbers() == Some(vec![0]),
     },
     Difference {
         what: "an error that is not UTF-8 is shown as well as it can be",
         why: "what the guest meant to say is worth more than that it was no text",
         body: r#"(func (export "run") (call $error_set (call $not_text)))"#,
-        extism: |ended| says(ended, "unable to load error message"),
-        fresh: |ended| says(ended, "not text"),
-        kept: |ended| says(ended, "not text"),
+        extism: |outcome| says(outcome, "unable to load error message"),
+        fresh: |outcome| says(outcome, "not text"),
+        kept: |outcome| says(outcome, "not text"),
     },
     Difference {
         what: "a trap other than `unreachable` is reported even if an error was set before",
         why: "`unreachable` is how guests abort after they said why; the others are bugs, and their place counts",
         body: r#"(func (export "run") (call $error_set (call $it_broke)) (drop (i32.div_u (i32.const 1) (i32.const 0))))"#,
-        extism: |ended| says(ended, "it broke"),
-        fresh: |ended| matches!(ended, Ended::Failed(Failure::Trap(_), _)),
-        kept: |ended| matches!(ended, Ended::Failed(Failure::Trap(_), _)),
+        extism: |outcome| says(outcome, "it broke"),
+        fresh: |outcome| matches!(outcome, Outcome::Failed(FailureKind::Trap(_), _)),
+        kept: |outcome| matches!(outcome, Outcome::Failed(FailureKind::Trap(_), _)),
     },
     Difference {
         what: "a result of i64 is a return code",
         why: "Extism reads -1 from it, whatever it is, which no guest can have meant",
         body: r#"(func (export "run") (result i64) (call $answer (call $greeting)) (i64.const 0))"#,
-        extism: |ended| says(ended, "Returned non-zero exit code: -1"),
-        fresh: |ended| *ended == Ended::Answer(b"greeting".to_vec()),
-        kept: |ended| *ended == Ended::Answer(b"greeting".to_vec()),
+        extism: |outcome| says(outcome, "Returned non-zero exit code: -1"),
+        fresh: |outcome| *outcome == Outcome::Answer(b"greeting".to_vec()),
+        kept: |outcome| *outcome == Outcome::Answer(b"greeting".to_vec()),
     },
     Difference {
         what: "an `_initialize` that takes something is a function like any other",
         why: "only its name is a reactor's; Extism's linker refuses the module",
         body: r#"(func (export "_initialize") (param i32) (unreachable)) (func (export "run"))"#,
-        extism: |ended| *ended == Ended::NotLoaded,
-        fresh: |ended| *ended == Ended::Answer(Vec::new()),
-        kept: |ended| *ended == Ended::Answer(Vec::new()),
+        extism: |outcome| *outcome == Outcome::NotLoaded,
+        fresh: |outcome| *outcome == Outcome::Answer(Vec::new()),
+        kept: |outcome| *outcome == Outcome::Answer(Vec::new()),
     },
 ];
 
-fn says(ended: &Ended, words: &str) -> bool {
-    matches!(ended, Ended::Failed(Failure::Message(message), _) if message.contains(words))
+fn says(outcome: &Outcome, words: &str) -> bool {
+    matches!(outcome, Outcome::Failed(FailureKind::Message(message), _) if message.contains(words))
 }
 
 #[test]
 fn the_engines_differ_exactly_where_the_table_says() {
     for difference in DIFFERENCES {
-        let Both {
+        let Outcomes {
             extism,
             fresh,
             kept,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{same, same_bodies, same_calls};
+use crate::engines::{same, same_bodies, same_calls};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 fn configured(body: &str) -> Setup {
@@ -90,7 +90,7 @@ fn a_full_or_forbidden_store_of_variables_refuses_alike() {
     let set =
         r#"(func (export "run") (call $var_set (call $greeting) (call $alloc (i64.const 5000))))"#;
     for bytes in [0, 1000, 4999] {
-        let ended = same(
+        let outcome = same(
             "too much",
             &Setup {
                 var_bytes: Some(bytes),
@@ -99,8 +99,8 @@ fn a_full_or_forbidden_store_of_variables_refuses_alike() {
             b"",
         );
         assert!(
-            matches!(ended, Ended::Failed(Failure::Vars, _)),
-            "{ended:?}"
+            matches!(outcome, Outcome::Failed(FailureKind::Vars, _)),
+            "{outcome:?}"
         );
     }
     same(

@@ -1,7 +1,7 @@
 //! Return codes and `error_set`, alone and together.
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{same, same_bodies, same_calls};
+use crate::engines::{same, same_bodies, same_calls};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 #[test]
@@ -17,8 +17,8 @@ fn return_codes_are_reported_alike() {
         let body = format!(
             r#"(func (export "run") (result {result}) (call $answer (call $greeting)) ({result}.const {code}))"#
         );
-        let ended = same(&format!("{result} {code}"), &Setup::with_abi(&body), b"");
-        assert_eq!(matches!(ended, Ended::Answer(_)), code == 0);
+        let outcome = same(&format!("{result} {code}"), &Setup::with_abi(&body), b"");
+        assert_eq!(matches!(outcome, Outcome::Answer(_)), code == 0);
     }
     same_bodies(b"", &[("no result", "(call $answer (call $greeting))")]);
 }
@@ -64,8 +64,10 @@ fn errors_are_reported_alike_with_every_return_code() {
 #[test]
 fn an_error_set_before_an_abort_is_the_message() {
     let body = r#"(func (export "run") (call $error_set (call $it_broke)) (unreachable))"#;
-    let ended = same("an abort", &Setup::with_abi(body), b"");
-    assert!(matches!(ended, Ended::Failed(Failure::Message(message), _) if message == "it broke"));
+    let outcome = same("an abort", &Setup::with_abi(body), b"");
+    assert!(
+        matches!(outcome, Outcome::Failed(FailureKind::Message(message), _) if message == "it broke")
+    );
 }
 
 #[test]

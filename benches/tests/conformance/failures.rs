@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{call_both, same, same_bodies};
+use crate::engines::{call_both, same, same_bodies};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 #[test]
 fn traps_are_reported_alike() {
-    let ended = same_bodies(
+    let outcome = same_bodies(
         b"",
         &[
             ("unreachable", "(unreachable)"),
@@ -39,10 +39,10 @@ fn traps_are_reported_alike() {
         ],
     );
     assert!(
-        ended
+        outcome
             .iter()
-            .all(|ended| matches!(ended, Ended::Failed(Failure::Trap(_), _))),
-        "{ended:?}"
+            .all(|outcome| matches!(outcome, Outcome::Failed(FailureKind::Trap(_), _))),
+        "{outcome:?}"
     );
 }
 
@@ -67,10 +67,10 @@ fn traps_of_tables_and_the_stack_are_reported_alike() {
             r#"(func $run (export "run") (result i32) (i32.add (call $run) (i32.const 1)))"#,
         ),
     ] {
-        let ended = same(what, &Setup::with_abi(body), b"");
+        let outcome = same(what, &Setup::with_abi(body), b"");
         assert!(
-            matches!(ended, Ended::Failed(Failure::Trap(_), _)),
-            "{ended:?}"
+            matches!(outcome, Outcome::Failed(FailureKind::Trap(_), _)),
+            "{outcome:?}"
         );
     }
 }
@@ -94,10 +94,10 @@ fn forged_handles_are_refused_alike() {
             "(i64.add (call $greeting) (i64.const 1))",
         ] {
             let call = call.replace("BAD", bad);
-            let ended = same_bodies(b"", &[(&call, &call)]);
+            let outcome = same_bodies(b"", &[(&call, &call)]);
             assert!(
-                matches!(ended[0], Ended::Failed(Failure::BadHandle, _)),
-                "{call}: {ended:?}"
+                matches!(outcome[0], Outcome::Failed(FailureKind::BadHandle, _)),
+                "{call}: {outcome:?}"
             );
         }
     }
@@ -145,7 +145,7 @@ fn calls_that_cannot_be_made_fail_alike() {
     );
     for (nth, extism) in both.extism.iter().enumerate() {
         assert!(
-            matches!(extism, Ended::Failed(..)) && matches!(both.fresh[nth], Ended::Failed(..)),
+            matches!(extism, Outcome::Failed(..)) && matches!(both.fresh[nth], Outcome::Failed(..)),
             "{nth}: {both:?}"
         );
     }
@@ -158,17 +158,17 @@ fn limits_end_a_call_alike() {
         timeout: Some(Duration::from_millis(50)),
         ..Setup::with_abi(r#"(func (export "run") (loop $l (br $l)))"#)
     };
-    let ended = same("a guest that spins", &spin, b"");
+    let outcome = same("a guest that spins", &spin, b"");
     assert!(
-        matches!(ended, Ended::Failed(Failure::Timeout, _)),
-        "{ended:?}"
+        matches!(outcome, Outcome::Failed(FailureKind::Timeout, _)),
+        "{outcome:?}"
     );
     for grow in [
         "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (unreachable)",
         "(loop $l (br_if $l (i64.ne (call $alloc (i64.const 100000)) (i64.const 0)))) (unreachable)",
     ] {
         let body = format!(r#"(func (export "run") {grow})"#);
-        let ended = same(
+        let outcome = same(
             "a guest that eats memory",
             &Setup {
                 memory_pages: Some(20),
@@ -177,8 +177,8 @@ fn limits_end_a_call_alike() {
             b"",
         );
         assert!(
-            matches!(ended, Ended::Failed(Failure::Memory, _)),
-            "{ended:?}"
+            matches!(outcome, Outcome::Failed(FailureKind::Memory, _)),
+            "{outcome:?}"
         );
     }
 }

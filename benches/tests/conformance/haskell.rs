@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use exomonad_benches::guests::{effects_of, shipped};
+use exomonad_benches::libextism::{CompiledPlugin, HostFunction};
 use exomonad_engine::{
     Engine, EngineConfig, Host, HostFuture, Limits, LoadOptions, Manifest, Plugin,
 };
@@ -22,22 +23,14 @@ impl Host for Alike {
     }
 }
 
-fn extism_plugin(wasm: &[u8]) -> extism::Plugin {
+fn extism_compiled(wasm: &[u8]) -> CompiledPlugin {
     let function = |name: String| {
-        extism::Function::new(
-            name,
-            [extism::PTR],
-            [extism::PTR],
-            extism::UserData::new(()),
-            |plugin, _, o, _| plugin.memory_set_val(&mut o[0], ANSWER),
-        )
+        let answer = |_| ANSWER.to_vec();
+        (name, Box::new(answer) as HostFunction)
     };
     let effects = effects_of(wasm).expect("a module");
-    extism::PluginBuilder::new(extism::Manifest::new([extism::Wasm::data(wasm)]))
-        .with_functions(effects.into_iter().map(function))
-        .with_wasi(true)
-        .with_cache_disabled()
-        .build()
+    let manifest = extism_manifest::Manifest::new([extism_manifest::Wasm::data(wasm)]);
+    CompiledPlugin::new(&manifest, effects.into_iter().map(function).collect(), true)
         .expect("it loads in Extism")
 }
 
@@ -60,7 +53,8 @@ async fn our_plugin(wasm: &[u8]) -> Plugin {
 #[tokio::test]
 async fn a_plugin_in_haskell_answers_alike_under_both() {
     let wasm = shipped("tl-haskell").expect("plugins/dist is checked in");
-    let mut theirs = extism_plugin(&wasm);
+    let compiled = extism_compiled(&wasm);
+    let mut theirs = compiled.plugin().expect("an instance");
     let ours = our_plugin(&wasm).await;
     for (export, input) in [
         ("handle_list_tools", &b""[..]),
@@ -70,10 +64,7 @@ async fn a_plugin_in_haskell_answers_alike_under_both() {
         // Once more: Extism keeps the instance, and its garbage.
         ("handle_mcp_call", CALL),
     ] {
-        let extisms = theirs
-            .call::<&[u8], &[u8]>(export, input)
-            .expect("an answer")
-            .to_vec();
+        let extisms = theirs.call(export, input).expect("an answer").to_vec();
         let answer = ours
             .call(Arc::new(Alike), Limits::default(), export, input)
             .await

@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse};
+use exomonad_test_support::RefusingAddress;
 
-use crate::ended::{Ended, Failure};
-use crate::rivals::{call_both, same, same_calls};
+use crate::engines::{call_both, same, same_calls};
+use crate::outcome::{FailureKind, Outcome};
 use crate::setup::Setup;
 
 /// Performs a request if its host is allowed, in the way that Extism does.
@@ -29,27 +30,22 @@ pub async fn perform(
             request.url
         )));
     }
-    let done = tokio::task::spawn_blocking(move || blocking(request)).await;
-    done.unwrap_or_else(|error| Err(HttpError::Failed(error.to_string())))
+    sent(request).await
 }
 
-fn blocking(request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let failed = |error: ureq::Error| HttpError::Failed(error.to_string());
+async fn sent(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let failed = |error: reqwest::Error| HttpError::Failed(error.to_string());
     let method = request.method.as_deref().unwrap_or("GET").to_uppercase();
-    let mut made = ureq::http::Request::builder()
-        .method(method.as_str())
-        .uri(&request.url);
+    let method = reqwest::Method::from_bytes(method.as_bytes())
+        .map_err(|error| HttpError::Failed(error.to_string()))?;
+    // A second installation is refused; the first one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build();
+    let mut made = client.map_err(failed)?.request(method, &request.url);
     for (name, value) in &request.headers {
         made = made.header(name, value);
     }
-    let made = made
-        .body(request.body)
-        .map_err(|error| HttpError::Failed(error.to_string()))?;
-    let made = ureq::agent()
-        .configure_request(made)
-        .http_status_as_error(false)
-        .build();
-    let mut response = ureq::run(made).map_err(failed)?;
+    let mut response = made.body(request.body).send().await.map_err(failed)?;
     let headers = response.headers().iter();
     let headers = headers.filter_map(|(name, value)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -57,20 +53,17 @@ fn blocking(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let headers: BTreeMap<String, String> = headers.collect();
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    let reader = response.body_mut().as_reader();
-    reader
-        .take(request.max_response + 1)
-        .read_to_end(&mut body)
-        .map_err(|error| HttpError::Failed(error.to_string()))?;
-    if body.len() as u64 > request.max_response {
-        Err(HttpError::TooLarge)
-    } else {
-        Ok(HttpResponse {
-            status,
-            headers,
-            body,
-        })
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        body.extend_from_slice(&chunk);
+        if body.len() as u64 > request.max_response {
+            return Err(HttpError::TooLarge);
+        }
     }
+    Ok(HttpResponse {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// Starts a server that answers each request with a description of it, and returns its address.
@@ -93,7 +86,7 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let (mut length, mut asked) = (0, String::new());
+    let (mut length, mut chunked, mut asked) = (0, false, String::new());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -102,12 +95,16 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
         };
         match name.to_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
+            "transfer-encoding" => chunked = value == "chunked",
             "x-asked" => value.clone_into(&mut asked),
             _ => {}
         }
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    // To its end: a connection that is closed with bytes unread is reset, and the answer lost.
+    let body = match chunked {
+        true => chunks(&mut reader)?,
+        false => piece(&mut reader, length)?,
+    };
     let mut words = first.split(' ');
     let (method, path) = (
         words.next().unwrap_or_default(),
@@ -126,6 +123,27 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
         "HTTP/1.1 {status} Said\r\nX-Answered: Yes\r\nX-Twice: 1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}",
         said.len()
     )
+}
+
+fn piece(reader: &mut impl Read, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A body in chunks, up to the empty one.
+fn chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+        body.extend(piece(reader, length)?);
+        reader.read_line(&mut line)?;
+        if length == 0 {
+            return Ok(body);
+        }
+    }
 }
 
 const FETCH: &str = r#"
@@ -159,8 +177,8 @@ fn requests_and_responses_travel_alike() {
     let setup = allowed(&["127.0.0.1"]);
     let request = |rest: &str| format!(r#"{{"url":"{server}{rest}}}"#).into_bytes();
     let nothing = request(r#"/200/nothing","method":"POST""#);
-    let ended = same_calls("the request is the host's", &setup, &[("owned", &nothing)]);
-    assert_eq!(ended.said(), Some(vec![0, 0]));
+    let outcome = same_calls("the request is the host's", &setup, &[("owned", &nothing)]);
+    assert_eq!(outcome.numbers(), Some(vec![0, 0]));
     for rest in [
         r#"/200/plain""#,
         r#"/200/with/path?and=query","method":"GET""#,
@@ -176,10 +194,10 @@ fn requests_and_responses_travel_alike() {
                 continue;
             }
             let input = request(rest);
-            let ended = same_calls(&format!("{export} {rest}"), &setup, &[(export, &input)]);
+            let outcome = same_calls(&format!("{export} {rest}"), &setup, &[(export, &input)]);
             assert!(
-                matches!(ended, Ended::Answer(_)),
-                "{export} {rest}: {ended:?}"
+                matches!(outcome, Outcome::Answer(_)),
+                "{export} {rest}: {outcome:?}"
             );
         }
     }
@@ -191,10 +209,10 @@ fn what_is_not_on_the_allow_list_is_refused_in_the_same_words() {
     let server = serve();
     let input = format!(r#"{{"url":"{server}/200/"}}"#);
     for hosts in [&[][..], &["localhost"], &["example.com", "127.0.0.2"]] {
-        let ended = same("another host", &allowed(hosts), input.as_bytes());
+        let outcome = same("another host", &allowed(hosts), input.as_bytes());
         assert!(
-            matches!(&ended, Ended::Failed(Failure::Message(message), _) if message.ends_with("is not allowed")),
-            "{ended:?}"
+            matches!(&outcome, Outcome::Failed(FailureKind::Message(message), _) if message.ends_with("is not allowed")),
+            "{outcome:?}"
         );
     }
 }
@@ -202,10 +220,8 @@ fn what_is_not_on_the_allow_list_is_refused_in_the_same_words() {
 #[test]
 fn requests_that_are_none_and_servers_that_are_gone_fail_in_both() {
     let setup = allowed(&["127.0.0.1"]);
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port");
-    let unreachable = format!(r#"{{"url":"http://{gone}/"}}"#);
+    let refusing = RefusingAddress::new();
+    let unreachable = format!(r#"{{"url":"http://{}/"}}"#, refusing.address());
     for input in [
         "",
         "not json",
@@ -215,8 +231,8 @@ fn requests_that_are_none_and_servers_that_are_gone_fail_in_both() {
         &unreachable,
     ] {
         let both = call_both(&setup, &[("run", input.as_bytes())]);
-        for ended in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
-            assert!(matches!(ended, Ended::Failed(..)), "{input}: {both:?}");
+        for outcome in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
+            assert!(matches!(outcome, Outcome::Failed(..)), "{input}: {both:?}");
         }
     }
 }

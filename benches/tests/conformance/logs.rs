@@ -2,15 +2,14 @@
 //!
 //! Extism's level is that of the process, so all tests here share one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Once;
 
+use exomonad_benches::libextism;
 use exomonad_engine::LogLevel;
-use tracing::field::{Field, Visit};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::ended::Ended;
-use crate::rivals::{self, same_bodies};
+use crate::engines::{self, same_bodies};
+use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 /// The least level that both hosts record.
@@ -20,46 +19,21 @@ thread_local! {
     /// Each call is made on the thread of its test, by both engines.
     static EXTISMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static OURS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static RECORDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps what guests log under Extism, which is all that reaches `tracing` from `extism::pdk`.
-struct Capture;
-
-impl<S: tracing::Subscriber> Layer<S> for Capture {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Message(String);
-        impl Visit for Message {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "message" {
-                    self.0 = format!("{value:?}");
-                }
-            }
-        }
-        if event.metadata().target() == "extism::pdk" && RECORDING.get() {
-            let mut message = Message(String::new());
-            event.record(&mut message);
-            let line = format!("{} {}", event.metadata().level(), message.0);
-            EXTISMS.with_borrow_mut(|lines| lines.push(line));
-        }
-    }
-}
-
-/// Installs the capture, once for all tests.
+/// Has libextism keep what guests log, once for all tests.
 pub fn capture() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::registry()
-            .with(Capture)
-            .with(tracing_subscriber::filter::LevelFilter::DEBUG);
-        tracing::subscriber::set_global_default(subscriber)
-            .expect("nothing else sets a subscriber");
-    });
+    ONCE.call_once(|| libextism::log_from(c"extism::pdk=debug"));
 }
 
-/// Whether what Extism logs on this thread is kept.
-pub fn recording_as_extism(recording: bool) {
-    RECORDING.set(recording);
+/// Keeps what this plugin has logged under Extism.
+pub fn record_extisms(id: &str) {
+    for line in libextism::log_lines() {
+        eprintln!("{line}");
+        let _ = id;
+        EXTISMS.with_borrow_mut(|lines| lines.push(line));
+    }
 }
 
 /// Keeps what a guest logs under our engine.
@@ -72,7 +46,7 @@ pub fn record_ours(level: LogLevel, message: &str) {
     }
 }
 
-/// What was logged since the last time: under Extism, and under ours.
+/// The log lines since the last time: under Extism, and under ours.
 pub fn taken() -> (Vec<String>, Vec<String>) {
     (EXTISMS.take(), OURS.take())
 }
@@ -84,9 +58,9 @@ fn messages_and_levels_are_recorded_alike() {
         (call $log_warn (call $greeting)) (call $log_error (call $it_broke)))"#;
     let setup = Setup::with_abi(body);
     taken();
-    let extism = rivals::extism(&setup, &[("run", b"")]);
+    let extism = engines::extism(&setup, &[("run", b"")]);
     let (extisms, _) = taken();
-    let ours = rivals::ours(&setup, &[("run", b"")], false);
+    let ours = engines::ours(&setup, &[("run", b"")], false);
     let (_, recorded) = taken();
     assert_eq!(extism, ours);
     assert_eq!(extisms, recorded);
@@ -102,7 +76,7 @@ fn messages_and_levels_are_recorded_alike() {
 }
 
 #[test]
-fn the_level_and_the_fate_of_messages_are_told_alike() {
+fn the_level_and_the_fate_of_messages_are_alike() {
     let answers = same_bodies(b"", &[
         ("the level", "(call $say32 (call $get_log_level)) (call $report)"),
         (
@@ -113,6 +87,6 @@ fn the_level_and_the_fate_of_messages_are_told_alike() {
         ),
         ("an empty message", "(call $log_info (i64.const 0)) (call $report)"),
     ]);
-    assert_eq!(answers[0].said(), Some(vec![LEVEL as i64]));
-    assert!(matches!(answers[2], Ended::Answer(_)));
+    assert_eq!(answers[0].numbers(), Some(vec![LEVEL as i64]));
+    assert!(matches!(answers[2], Outcome::Answer(_)));
 }

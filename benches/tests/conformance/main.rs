@@ -6,7 +6,7 @@
 
 mod differences;
 mod effects;
-mod ended;
+mod engines;
 mod errors;
 mod failures;
 mod haskell;
@@ -14,8 +14,8 @@ mod http;
 mod logs;
 mod manifests;
 mod memory;
+mod outcome;
 mod payload;
 mod pdk;
-mod rivals;
 mod runtimes;
 mod setup;

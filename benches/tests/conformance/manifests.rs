@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::ended::Ended;
-use crate::rivals::{same, same_calls};
+use crate::engines::{same, same_calls};
+use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 const NUMBER: &str = r#"(module (func (export "number") (result i64) (i64.const 42)))"#;
@@ -37,8 +37,12 @@ fn using(library: &str) -> String {
 
 #[track_caller]
 fn says(what: &str, modules: &[(Option<&'static str>, &str)], expected: &[i64]) {
-    let ended = same(what, &linked(modules), b"in");
-    assert_eq!(ended.said(), Some(expected.to_vec()), "{what}: {ended:?}");
+    let outcome = same(what, &linked(modules), b"in");
+    assert_eq!(
+        outcome.numbers(),
+        Some(expected.to_vec()),
+        "{what}: {outcome:?}"
+    );
 }
 
 #[test]
@@ -196,7 +200,7 @@ fn what_cannot_be_loaded_is_refused_by_both() {
     };
     assert!(matches!(
         same("the right digest", &right, b""),
-        Ended::Answer(_)
+        Outcome::Answer(_)
     ));
     let refused = [
         (
@@ -297,6 +301,6 @@ fn what_cannot_be_loaded_is_refused_by_both() {
         ),
     ];
     for (what, setup) in refused {
-        assert_eq!(same(what, &setup, b""), Ended::NotLoaded, "{what}");
+        assert_eq!(same(what, &setup, b""), Outcome::NotLoaded, "{what}");
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel's blocks: `alloc`, `free`, `length`, loads, stores, `reset`, `memory_bytes`.
 
-use crate::rivals::same_bodies;
+use crate::engines::same_bodies;
 
 #[test]
 fn allocation_answers_alike() {

@@ -1,7 +1,7 @@
-//! What goes in and comes out: `input_*` and `output_*`.
+//! Inputs and outputs: `input_*` and `output_*`.
 
-use crate::ended::Ended;
-use crate::rivals::{same, same_bodies};
+use crate::engines::{same, same_bodies};
+use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 #[test]
@@ -109,7 +109,7 @@ fn the_output_is_what_was_set_last_and_is_memory() {
             "(local.set $a (call $greeting)) (call $output_set (local.get $a) (i64.const 8)) (call $free (local.get $a))",
         ),
     ]);
-    assert_eq!(answers[1], Ended::Answer(b"eet".to_vec()));
+    assert_eq!(answers[1], Outcome::Answer(b"eet".to_vec()));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn payloads_of_any_size_and_content_come_back() {
         let input: Vec<u8> = (0..size).map(|n| (n % 253) as u8).collect();
         assert_eq!(
             same("an echo", &echo, &input),
-            Ended::Answer(input),
+            Outcome::Answer(input),
             "{size} bytes"
         );
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::ended::{Code, Ended, Failure};
+use crate::engines::{self, same_calls};
 use crate::http::serve;
 use crate::logs;
-use crate::rivals::{self, same_calls};
+use crate::outcome::{Code, FailureKind, Outcome};
 use crate::setup::Setup;
 
 /// The plugin with all that it may ask for.
@@ -24,7 +24,7 @@ static PLUGIN: LazyLock<Setup> = LazyLock::new(|| {
 #[track_caller]
 fn answers(export: &str, input: &[u8]) -> Vec<u8> {
     match same_calls(export, &PLUGIN, &[(export, input), (export, input)]) {
-        Ended::Answer(bytes) => bytes,
+        Outcome::Answer(bytes) => bytes,
         other => panic!("{export}: {other:?}"),
     }
 }
@@ -72,7 +72,7 @@ fn http_requests_work_and_are_refused() {
     );
     let refused = same_calls("another host", &PLUGIN, &[("fetch", b"http://localhost/")]);
     assert!(
-        matches!(&refused, Ended::Failed(Failure::Message(message), _) if message.ends_with("is not allowed"))
+        matches!(&refused, Outcome::Failed(FailureKind::Message(message), _) if message.ends_with("is not allowed"))
     );
 }
 
@@ -85,7 +85,10 @@ fn failures_have_the_same_words_and_codes() {
     );
     assert_eq!(
         failed,
-        Ended::Failed(Failure::Message("no such tool".to_owned()), Code(Some(7)))
+        Outcome::Failed(
+            FailureKind::Message("no such tool".to_owned()),
+            Code(Some(7))
+        )
     );
     same_calls(
         "input that is not JSON",
@@ -98,15 +101,15 @@ fn failures_have_the_same_words_and_codes() {
         &[("count_vowels", b"\xff\xfe")],
     );
     let panicked = same_calls("a panic", &PLUGIN, &[("panics", b"oh no")]);
-    assert!(matches!(panicked, Ended::Failed(..)), "{panicked:?}");
+    assert!(matches!(panicked, Outcome::Failed(..)), "{panicked:?}");
 }
 
 #[test]
 fn logs_arrive_at_their_levels() {
     logs::taken();
-    rivals::extism(&PLUGIN, &[("write_logs", b"said")]);
+    engines::extism(&PLUGIN, &[("write_logs", b"said")]);
     let (extisms, _) = logs::taken();
-    rivals::ours(&PLUGIN, &[("write_logs", b"said")], false);
+    engines::ours(&PLUGIN, &[("write_logs", b"said")], false);
     let (_, ours) = logs::taken();
     assert_eq!(extisms, ours);
     assert_eq!(

@@ -1,7 +1,7 @@
-//! What runs before the first call: start functions, reactors, constructors, Haskell's `hs_init`.
+//! Initialisation before the first call: start functions, reactors, constructors, Haskell's `hs_init`.
 
-use crate::ended::Ended;
-use crate::rivals::{call_both, same_calls};
+use crate::engines::{call_both, same_calls};
+use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 /// Notes which functions ran, in order, as digits of one number.
@@ -18,8 +18,8 @@ fn ran(what: &str, wasi: bool, body: &str) -> i64 {
         ..Setup::with_abi(&format!("{NOTES} {body}"))
     };
     // Twice: what initialises must not run again.
-    let ended = same_calls(what, &setup, &[("run", b""), ("run", b"")]);
-    ended.said().map_or(-1, |said| said[0])
+    let outcome = same_calls(what, &setup, &[("run", b""), ("run", b"")]);
+    outcome.numbers().map_or(-1, |said| said[0])
 }
 
 const REACTOR: &str = r#"(func (export "_initialize") (call $note (i64.const 1)))"#;
@@ -96,10 +96,10 @@ fn an_initialiser_that_fails_fails_the_call_in_both() {
     ] {
         let setup = Setup::with_abi(&format!("{NOTES} {body}"));
         let both = call_both(&setup, &[("run", b"")]);
-        for ended in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
+        for outcome in [&both.extism[0], &both.fresh[0], &both.kept[0]] {
             // Extism instantiates the main module while it loads it, and once more for its first call.
             assert!(
-                matches!(ended, Ended::Failed(..) | Ended::NotLoaded),
+                matches!(outcome, Outcome::Failed(..) | Outcome::NotLoaded),
                 "{body}: {both:?}"
             );
         }
@@ -113,8 +113,8 @@ fn what_an_initialiser_sets_as_output_or_error_is_not_the_calls() {
             r#"(func (export "{name}") (call $answer (call $greeting)) (call $error_set (call $it_broke)))
             (func (export "run"))"#
         );
-        let ended = same_calls(name, &Setup::with_abi(&body), &[("run", b""), ("run", b"")]);
-        assert_eq!(ended, Ended::Answer(Vec::new()));
+        let outcome = same_calls(name, &Setup::with_abi(&body), &[("run", b""), ("run", b"")]);
+        assert_eq!(outcome, Outcome::Answer(Vec::new()));
     }
 }
 
@@ -130,6 +130,6 @@ fn what_an_initialiser_leaves_in_memory_and_globals_is_there() {
           (call $say (i64.load (i32.const 8192))) (call $say (i64.load (i32.const 320000)))
           (call $say32 (memory.size)) (call $say (global.get $ran)) (call $report))"#;
     let setup = Setup::with_abi(&format!("{NOTES} {body}"));
-    let ended = same_calls("what was left", &setup, &[("see", b""), ("see", b"")]);
-    assert_eq!(ended.said(), Some(vec![77, 78, 5, 1]));
+    let outcome = same_calls("what was left", &setup, &[("see", b""), ("see", b"")]);
+    assert_eq!(outcome.numbers(), Some(vec![77, 78, 5, 1]));
 }

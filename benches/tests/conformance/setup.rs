@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use exomonad_engine::Limits;
+use extism_manifest as extism;
 
 const PAGE: u64 = 64 << 10;
 
@@ -18,7 +19,7 @@ pub struct Setup {
     pub timeout: Option<Duration>,
     pub memory_pages: Option<u32>,
     pub var_bytes: Option<u64>,
-    /// What the manifest says about the digest of the first module.
+    /// The digest of the first module in the manifest.
     pub digest: Option<String>,
     /// A module in the binary format, instead of `modules`.
     pub binary: Option<Vec<u8>>,
@@ -65,7 +66,7 @@ impl Setup {
         manifest
     }
 
-    /// What the manifest says to Extism, as our limits.
+    /// The limits of the manifest, as ours.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         limits.wall_time = self.timeout.unwrap_or(limits.wall_time);

@@ -1,4 +1,4 @@
-/* Extism's plugin ABI (https://extism.org/docs/concepts/memory), and the way into Haskell. */
+/* Extism's plugin ABI (https://extism.org/docs/concepts/memory), and the calls into Haskell. */
 #include "exomonad_guest.h"
 
 #include <stdarg.h>
@@ -9,10 +9,10 @@
 static const char *current_entry = "";
 static int32_t current_status;
 
-/* The entry point that `main` was called by. */
+/* The entry point that called `main`. */
 const char *exomonad_entry(void) { return current_entry; }
 
-/* What the entry point will return. */
+/* The return code of the entry point. */
 void exomonad_set_status(int32_t status) { current_status = status; }
 
 #ifdef __wasm__
@@ -33,7 +33,7 @@ HOST(output_set) void host_output_set(uint64_t offset, uint64_t length);
 HOST(error_set) void host_error_set(uint64_t offset);
 
 /* All copies between the module and the kernel go through these two, which exomonad's engine finds by
- * name and replaces by one `memory.copy` each; under any other Extism host they run as they are. */
+ * name and replaces by one `memory.copy` each; under any other Extism host they run unchanged. */
 EXOMONAD_NAMED_EXPORT("exomonad_memory_read")
 __attribute__((noinline)) void exomonad_memory_read(uint64_t source, uint8_t *destination, uint32_t length) {
   uint32_t at = 0;
@@ -91,11 +91,11 @@ static void fail(const char *message) {
   current_status = 1;
 }
 
-/* What the runtime says before it gives up: the host is told it in place of a trap's address. */
+/* The runtime's last message before it aborts, which the host gets instead of a trap's address. */
 static void runtime_failed(const char *format, va_list arguments) {
   static char message[512] = "the Haskell runtime gave up: ";
   size_t begin = strlen(message);
-  /* How a thread ends that waits for a value which waits for the thread: nothing could be scheduled. */
+  /* A thread waits for a value that waits for the thread, so that nothing could be scheduled. */
   if (strncmp(format, "schedule: invalid", strlen("schedule: invalid")) == 0)
     strcpy(message + begin, "a value needs itself (<<loop>>)");
   else
@@ -124,8 +124,8 @@ int32_t exomonad_enter(const char *entry) {
 }
 
 /* Called by the host once, after `_initialize`. The first run of `main` evaluates what every call needs,
- * and the collection after it packs that tightly, so that a host that takes a snapshot of the module
- * here begins each sandbox with all of it. */
+ * and the collection after it compacts that, so that a host that takes a snapshot of the module here
+ * starts each sandbox with all of it. */
 EXOMONAD_NAMED_EXPORT("hs_init") void exomonad_hs_init(int32_t argc, int32_t argv) {
   (void)argc;
   (void)argv;
@@ -136,7 +136,7 @@ EXOMONAD_NAMED_EXPORT("hs_init") void exomonad_hs_init(int32_t argc, int32_t arg
   config.rts_opts = "-A256k -K8m";
   fatalInternalErrorFn = runtime_failed;
   hs_init_ghc(NULL, NULL, config);
-  /* No collection may take what only `main` refers to. */
+  /* Values that only `main` refers to must not be collected. */
   getStablePtr((StgPtr)&ZCMain_main_closure);
   exomonad_enter("");
   performMajorGC();

@@ -1,4 +1,4 @@
-/* The boundary to the host, in C: GHC cannot name the module that a function is imported from.
+/* The interface to the host, in C: GHC cannot name the module that a function is imported from.
  *
  * In WebAssembly this is Extism's plugin ABI: memory that belongs to the host's kernel, reached by
  * offset. Natively, for tests, there is no host, and every answer is empty. */
@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* Runs the program's `main`, which asks which entry point it was called by; gives what the host gets:
- * 0, or 1 once the host has been told the error. */
+/* Runs the program's `main`, which asks for the entry point that called it; returns the host's return
+ * code: 0, or 1 after the error was reported to the host. */
 int32_t exomonad_enter(const char *entry);
 
 #ifdef __wasm__

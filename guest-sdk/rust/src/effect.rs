@@ -1,4 +1,4 @@
-//! Asking the host.
+//! Effects: requests to the host and their answers.
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
@@ -12,20 +12,20 @@ pub trait EffectRequest: Serialize + DeserializeOwned + 'static {
     /// The host function, such as `git_get_branch`.
     const FUNCTION: &'static str;
 
-    /// What a role has to be granted, such as `git.get_branch`.
+    /// The capability that the role needs, such as `git.get_branch`.
     const CAPABILITY: &'static str;
 
-    /// What a successful answer carries.
+    /// The result of a successful effect.
     type Answer: Serialize + DeserializeOwned + 'static;
 
-    /// The imported host function. A function per effect, so that a plugin
-    /// imports the effects it uses and no others.
+    /// The imported host function. One function per effect, so that a plugin
+    /// imports only the effects that it uses.
     #[doc(hidden)]
     #[cfg(target_family = "wasm")]
     fn import() -> abi::Import;
 }
 
-/// Ties a generated request to its answer and its host function.
+/// Associates a generated request with its answer and its host function.
 macro_rules! effect_request {
     ($Request:ident => $Answer:ident, $function:ident, $capability:literal) => {
         impl $crate::effect::EffectRequest for $Request {
@@ -43,10 +43,10 @@ macro_rules! effect_request {
 
 pub(crate) use effect_request;
 
-/// Performs an effect: the functions of the service modules by its request alone.
+/// Performs an effect, as the functions of the service modules do.
 ///
 /// # Errors
-/// What the host answers, or `internal` when its answer cannot be read.
+/// The host's error, or `internal` if its answer is invalid.
 pub fn perform<R: EffectRequest>(request: &R) -> crate::Result<R::Answer> {
     let encoded = serde_json::to_vec(request)
         .map_err(|problem| EffectError::unreadable(R::FUNCTION, &problem))?;
@@ -60,11 +60,11 @@ pub fn perform<R: EffectRequest>(request: &R) -> crate::Result<R::Answer> {
 }
 
 /// The beginning of a success as our host writes it, after which the payload
-/// can be read at once.
+/// can be parsed directly.
 const SUCCESS: &str = r#"{"kind":"Success","payload":"#;
 
-// Everything is read from `&str`: serde_json makes each decoder anew for slices,
-// and a plugin would hold both.
+// Everything is parsed from `&str`: serde_json instantiates each decoder anew for
+// slices, and a plugin would contain both.
 fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
     let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
     if let Some(payload) = answer
@@ -77,7 +77,7 @@ fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate
     decode_envelope(answer)
 }
 
-/// Any spelling of an answer, whatever its spaces and order.
+/// An answer in any spelling, whatever its spacing and order.
 fn decode_envelope<T: DeserializeOwned>(answer: &str) -> serde_json::Result<crate::Result<T>> {
     #[derive(serde::Deserialize)]
     struct Envelope<'a> {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_whatever_its_spacing_and_order() {
+    fn an_answer_decodes_with_any_spacing_and_order() {
         for answer in [
             r#"{"kind":"Success","payload":{"found":true,"value":{"a":"}"}}}"#,
             r#"{ "kind": "Success", "payload": {"found":true,"value":{"a":"}"}} }"#,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_is_an_error_and_no_panic() {
+    fn an_invalid_answer_is_an_error_without_a_panic() {
         for answer in [
             "",
             "null",

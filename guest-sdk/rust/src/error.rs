@@ -1,10 +1,10 @@
-//! How effects and tools fail.
+//! Errors of effects and of tools.
 
 use std::fmt;
 
 use crate::types::{EffectError, ErrorCode};
 
-/// What an effect gives.
+/// The result of an effect.
 pub type Result<T> = std::result::Result<T, EffectError>;
 
 impl fmt::Display for EffectError {
@@ -16,7 +16,7 @@ impl fmt::Display for EffectError {
 impl std::error::Error for EffectError {}
 
 impl EffectError {
-    /// An answer the host should not have given.
+    /// The error for an invalid answer of the host.
     pub(crate) fn unreadable(function: &str, problem: &serde_json::Error) -> Self {
         Self {
             code: ErrorCode::Internal,
@@ -28,18 +28,18 @@ impl EffectError {
 
 /// A tool's own failure: a text for the model that called it.
 ///
-/// Any error becomes one by `?`. It is not an error type itself, as that would
-/// stand in the way of `From`.
+/// Any error converts to it by `?`. It does not implement `Error`, which would
+/// conflict with this conversion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError(String);
 
 impl ToolError {
-    /// A failure that says what was tried, what went wrong and what to do.
+    /// A failure with this message: the attempt, the failure, and the remedy.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 
-    /// What it says.
+    /// The message.
     pub fn message(&self) -> &str {
         &self.0
     }

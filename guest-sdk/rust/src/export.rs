@@ -2,10 +2,10 @@
 
 use crate::{ToolError, abi};
 
-/// Runs the body of an export: its input in, its output out.
+/// Runs the body of an export from its input to its output.
 ///
-/// Gives what the export returns to the host: 0, or 1 once the host has been
-/// told the error. A panic tells the host its message and place, and traps.
+/// Returns the export's return code: 0, or 1 after the error was reported to the
+/// host. A panic reports its message and position to the host, and traps.
 pub fn run(body: impl FnOnce(&[u8]) -> Result<Vec<u8>, ToolError>) -> i32 {
     abi::report_panics();
     match body(&abi::input()) {

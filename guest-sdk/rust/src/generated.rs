@@ -18,42 +18,42 @@ pub struct CallToolResult {
     /// The result for a program to read, an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_content: Option<Json>,
-    /// Whether the tool failed; `content` then says why.
+    /// True if the tool failed; `content` then says why.
     #[serde(default)]
     pub is_error: bool,
 }
 
-/// What happened to a file.
+/// The kind of change of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
-    /// It is new.
+    /// It was added.
     #[serde(rename = "added")]
     Added,
-    /// Its content has changed.
+    /// Its content changed.
     #[serde(rename = "modified")]
     Modified,
-    /// It is gone.
+    /// It was deleted.
     #[serde(rename = "deleted")]
     Deleted,
-    /// It has another path.
+    /// It was renamed.
     #[serde(rename = "renamed")]
     Renamed,
-    /// It is a copy.
+    /// It was copied.
     #[serde(rename = "copied")]
     Copied,
-    /// It became something else: a file a link, a link a submodule.
+    /// Its type changed, such as from a file to a link.
     #[serde(rename = "type_changed")]
     TypeChanged,
-    /// Git does not know it.
+    /// It is untracked.
     #[serde(rename = "untracked")]
     Untracked,
-    /// A merge could not decide.
+    /// It has merge conflicts.
     #[serde(rename = "conflicted")]
     Conflicted,
 }
 
 impl ChangeKind {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -68,43 +68,43 @@ impl ChangeKind {
     }
 }
 
-/// How a check run ended.
+/// The result of a check run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckConclusion {
-    /// Well.
+    /// Succeeded.
     #[serde(rename = "success")]
     Success,
-    /// Badly.
+    /// Failed.
     #[serde(rename = "failure")]
     Failure,
-    /// Neither; it does not stand in the way.
+    /// Neither; it does not block merging.
     #[serde(rename = "neutral")]
     Neutral,
-    /// Someone stopped it.
+    /// Cancelled.
     #[serde(rename = "cancelled")]
     Cancelled,
-    /// It did not run, and need not.
+    /// Skipped; it does not block merging.
     #[serde(rename = "skipped")]
     Skipped,
-    /// It took too long.
+    /// Timed out.
     #[serde(rename = "timed_out")]
     TimedOut,
-    /// Someone has to do something.
+    /// Someone has to take action.
     #[serde(rename = "action_required")]
     ActionRequired,
-    /// GitHub gave it up.
+    /// GitHub marked it as stale.
     #[serde(rename = "stale")]
     Stale,
-    /// It could not begin.
+    /// It failed to start.
     #[serde(rename = "startup_failure")]
     StartupFailure,
-    /// Something GitHub has come up with since.
+    /// A result that this version does not know.
     #[serde(rename = "unknown")]
     Unknown,
 }
 
 impl CheckConclusion {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -121,22 +121,22 @@ impl CheckConclusion {
     }
 }
 
-/// How far a check run is.
+/// The progress of a check run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckStatus {
-    /// It waits, for a runner, a rule or an approval.
+    /// Waiting for a runner, a rule or an approval.
     #[serde(rename = "queued")]
     Queued,
-    /// It runs.
+    /// Running.
     #[serde(rename = "in_progress")]
     InProgress,
-    /// It has ended.
+    /// Completed.
     #[serde(rename = "completed")]
     Completed,
 }
 
 impl CheckStatus {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -159,30 +159,30 @@ pub struct ClockTime {
     pub unix_millis: i64,
     /// The same moment as text, in UTC with milliseconds: `2026-01-31T12:00:00.000Z` (RFC 3339).
     pub iso8601: String,
-    /// Nanoseconds since some moment before the host began: never goes back,
-    /// and means nothing outside this host.
+    /// Nanoseconds since an arbitrary moment before the host started: never goes back,
+    /// has no meaning outside this host.
     pub monotonic_nanos: u64,
 }
 
-/// How a commit is.
+/// The state of a commit or of one of its statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CommitState {
-    /// Good.
+    /// Succeeded.
     #[serde(rename = "success")]
     Success,
     /// Not known yet.
     #[serde(rename = "pending")]
     Pending,
-    /// Bad.
+    /// Failed.
     #[serde(rename = "failure")]
     Failure,
-    /// Whoever was to tell has failed itself.
+    /// The check itself failed.
     #[serde(rename = "error")]
     Error,
 }
 
 impl CommitState {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -193,19 +193,19 @@ impl CommitState {
     }
 }
 
-/// How a container is.
+/// The state of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ContainerState {
-    /// Made, not begun.
+    /// Created, not started.
     #[serde(rename = "created")]
     Created,
     /// Running.
     #[serde(rename = "running")]
     Running,
-    /// Held still.
+    /// Paused.
     #[serde(rename = "paused")]
     Paused,
-    /// Beginning anew.
+    /// Restarting.
     #[serde(rename = "restarting")]
     Restarting,
     /// Being removed.
@@ -214,13 +214,13 @@ pub enum ContainerState {
     /// Ended.
     #[serde(rename = "exited")]
     Exited,
-    /// Could neither be stopped nor removed.
+    /// In a state from which it can neither be stopped nor removed.
     #[serde(rename = "dead")]
     Dead,
 }
 
 impl ContainerState {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -244,17 +244,17 @@ pub struct ContainerSummary {
     pub name: String,
     /// The image, as it was named.
     pub image: String,
-    /// How it is.
+    /// Its state.
     pub state: ContainerState,
-    /// How it is, in words, such as `Up 2 hours (healthy)`.
+    /// Its state in words, such as `Up 2 hours (healthy)`.
     pub status: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+    /// When it was created, in milliseconds since 1970-01-01T00:00:00Z.
     pub created_unix_millis: i64,
 }
 
-/// A piece of a tool's result.
+/// A part of a tool's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum Content {
@@ -264,10 +264,10 @@ pub enum Content {
         /// The text.
         text: String,
     },
-    /// A picture.
+    /// An image.
     #[serde(rename = "image")]
     Image {
-        /// The picture's bytes.
+        /// The image's bytes.
         data: Base64,
         /// Its media type, such as `image/png`.
         mime_type: String,
@@ -280,14 +280,14 @@ pub enum Content {
         /// Its media type, such as `audio/wav`.
         mime_type: String,
     },
-    /// A resource to be read elsewhere.
+    /// A link to a resource.
     #[serde(rename = "resource_link")]
     ResourceLink {
-        /// Where.
+        /// The resource's URI.
         uri: String,
         /// The resource's name.
         name: String,
-        /// What it is.
+        /// The resource's description.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
         /// Its media type.
@@ -302,7 +302,7 @@ pub enum Content {
     },
 }
 
-/// What a guest knows of its call; it has no environment to look at.
+/// The context of a call: all that a guest knows about its environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Context {
@@ -310,7 +310,7 @@ pub struct Context {
     pub role: String,
     /// The call, unique on this host.
     pub call_id: String,
-    /// Who made the call, as far as it was said.
+    /// The caller, if it identified itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
     /// The W3C trace context of the call.
@@ -328,7 +328,7 @@ pub struct DiffAgainst {
 }
 
 impl DiffAgainst {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(reference: impl Into<String>) -> Self {
         Self {
             reference: reference.into(),
@@ -344,13 +344,13 @@ pub struct DiffBetween {
     pub from: String,
     /// The newer side.
     pub to: String,
-    /// Whether to compare `to` with the commit where the two parted, as a pull request does.
+    /// Compares `to` with the merge base of both, as a pull request does.
     #[serde(default)]
     pub merge_base: bool,
 }
 
 impl DiffBetween {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self {
             from: from.into(),
@@ -360,7 +360,7 @@ impl DiffBetween {
     }
 }
 
-/// A file that differs.
+/// A file in a diff.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiffFile {
@@ -372,9 +372,9 @@ pub struct DiffFile {
     /// The path it was renamed or copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_path: Option<String>,
-    /// What happened to it.
+    /// The kind of change.
     pub change: ChangeKind,
-    /// Whether it is not text; it then has no lines.
+    /// True for a binary file, which has no lines.
     pub is_binary: bool,
     /// Lines added.
     pub additions: u64,
@@ -385,16 +385,16 @@ pub struct DiffFile {
 /// A side of a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DiffSide {
-    /// What was.
+    /// The old version.
     #[serde(rename = "left")]
     Left,
-    /// What is to be.
+    /// The new version.
     #[serde(rename = "right")]
     Right,
 }
 
 impl DiffSide {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Left => "left",
@@ -403,7 +403,7 @@ impl DiffSide {
     }
 }
 
-/// What is compared with what.
+/// The two sides of a diff.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "payload")]
 pub enum DiffTarget {
@@ -433,27 +433,27 @@ pub struct DockerContainer {
     pub image_id: String,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// How it is.
+    /// Its state.
     pub state: ContainerState,
     /// Its exit code, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// Whether the kernel killed it for want of memory.
+    /// True if the kernel killed it because it ran out of memory.
     pub is_oom_killed: bool,
-    /// How its health check finds it; absent without one.
+    /// The status of its health check; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// What of outside is seen inside.
+    /// Its mounts.
     pub mounts: Vec<Mount>,
     /// Ports reachable from the host.
     pub ports: Vec<PortBinding>,
     /// Its address in each of its networks, by network; empty while it is not running.
     pub addresses: BTreeMap<String, String>,
-    /// When it was made (RFC 3339).
+    /// When it was created (RFC 3339).
     pub created_at: String,
-    /// When it last began (RFC 3339).
+    /// When it last started (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
     /// When it last ended (RFC 3339).
@@ -475,25 +475,25 @@ pub struct DockerContainers {
 pub struct DockerExec {
     /// The container.
     pub container: String,
-    /// The program and its arguments; no shell takes them apart.
+    /// The program and its arguments, passed on without a shell.
     pub command: Vec<String>,
     /// Environment variables, on top of the container's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Who runs it: a name or an id, with a group after `:`; the container's own when absent.
+    /// The user that runs it: a name or an id, with a group after `:`; the container's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Where it runs: an absolute path in the container; the container's own when absent.
+    /// The working directory: an absolute path in the container; the container's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
-    /// What it reads from its standard input; nothing when absent.
+    /// Its standard input; empty when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// How long it may take, in milliseconds; then it is killed and the answer is
-    /// `timeout`. The call's own time limit when absent.
+    /// The time limit in milliseconds, after which it is killed and the answer is
+    /// `timeout`; the call's own time limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<u64>,
-    /// How much of each of its outputs to keep, in bytes.
+    /// The most to keep of each output, in bytes.
     ///
     /// `None` is `1048576`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -501,7 +501,7 @@ pub struct DockerExec {
 }
 
 impl DockerExec {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>, command: Vec<String>) -> Self {
         Self {
             container: container.into(),
@@ -516,34 +516,34 @@ impl DockerExec {
     }
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerExecResult {
-    /// Its exit code; 128 and the signal's number when a signal ended it.
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
     pub exit_code: i32,
-    /// What it wrote.
+    /// Its output.
     pub output: DockerOutput,
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerExit {
-    /// Its exit code; 128 and the signal's number when a signal ended it.
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
     pub exit_code: i32,
 }
 
-/// Whether an image is on the engine.
+/// The presence of an image on the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerImage {
-    /// Whether it is.
+    /// True if the engine has the image.
     pub present: bool,
-    /// Its id, when it is.
+    /// Its id, if present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its size in bytes, when it is.
+    /// Its size in bytes, if present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
 }
@@ -557,7 +557,7 @@ pub struct DockerImagePresent {
 }
 
 impl DockerImagePresent {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(image: impl Into<String>) -> Self {
         Self {
             image: image.into(),
@@ -574,7 +574,7 @@ pub struct DockerInspect {
 }
 
 impl DockerInspect {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -594,7 +594,7 @@ pub struct DockerKill {
 }
 
 impl DockerKill {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -603,11 +603,11 @@ impl DockerKill {
     }
 }
 
-/// Names the containers to list; those that do not carry the role's labels never are.
+/// Selects the containers to list; those without the role's labels are never listed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerList {
-    /// Whether to list those that do not run, too.
+    /// Includes containers that are not running.
     #[serde(default)]
     pub all: bool,
     /// Only those that carry every one of these labels.
@@ -616,14 +616,14 @@ pub struct DockerList {
     /// Only those whose name contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How many at most, newest first.
+    /// The largest number of containers, newest first.
     ///
     /// `None` is `100`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }
 
-/// Names the output to read.
+/// Selects the output to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerLogs {
@@ -635,10 +635,10 @@ pub struct DockerLogs {
     /// Only what was written since this moment, in milliseconds since 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_unix_millis: Option<i64>,
-    /// Whether each line begins with its time (RFC 3339).
+    /// Begins each line with its time (RFC 3339).
     #[serde(default)]
     pub timestamps: bool,
-    /// How much of each output to keep, in bytes; what is older is cut off.
+    /// The most to keep of each output, in bytes; older output is cut off.
     ///
     /// `None` is `1048576`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -646,7 +646,7 @@ pub struct DockerLogs {
 }
 
 impl DockerLogs {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -658,7 +658,7 @@ impl DockerLogs {
     }
 }
 
-/// What was written to standard output and standard error.
+/// Standard output and standard error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerOutput {
@@ -667,12 +667,12 @@ pub struct DockerOutput {
     /// Standard output's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_bytes: Option<Base64>,
-    /// Standard error as text; empty for a container with a terminal, where both are one.
+    /// Standard error as text; empty for a container with a terminal, which merges both.
     pub stderr: String,
     /// Standard error's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_bytes: Option<Base64>,
-    /// Whether either was cut off at the limit.
+    /// True if either was cut off at the limit.
     pub truncated: bool,
 }
 
@@ -682,13 +682,13 @@ pub struct DockerOutput {
 pub struct DockerPull {
     /// The image.
     pub image: String,
-    /// For which platform, such as `linux/arm64`; the engine's own when absent.
+    /// The platform, such as `linux/arm64`; the engine's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
 }
 
 impl DockerPull {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(image: impl Into<String>) -> Self {
         Self {
             image: image.into(),
@@ -714,16 +714,16 @@ pub struct DockerPulled {
 pub struct DockerRemove {
     /// The container.
     pub container: String,
-    /// Whether to kill it first when it runs; answers `conflict` otherwise.
+    /// Kills a running container first; otherwise the effect answers `conflict`.
     #[serde(default)]
     pub force: bool,
-    /// Whether to remove its unnamed volumes too.
+    /// Removes its anonymous volumes too.
     #[serde(default)]
     pub volumes: bool,
 }
 
 impl DockerRemove {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -754,13 +754,13 @@ pub struct DockerSpawn {
     /// Labels, on top of the role's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Who runs the program: a name or an id, with a group after `:`; the image's own when absent.
+    /// The user that runs the program: a name or an id, with a group after `:`; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Where it runs: an absolute path in the container; the image's own when absent.
+    /// The working directory: an absolute path in the container; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
-    /// What of outside is seen inside.
+    /// Bind mounts, volumes and in-memory file systems.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// Ports reachable from the host.
@@ -769,19 +769,19 @@ pub struct DockerSpawn {
     /// The network: one that the role is granted, or one with its labels; none at all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// How much memory it may have, in bytes.
+    /// The memory limit in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// How much processor time it may have, in thousandths of a processor.
+    /// The processor limit in thousandths of a processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u32>,
-    /// How many processes it may have.
+    /// The largest number of processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_processes: Option<u32>,
-    /// Whether its own file system is read-only.
+    /// Makes the container's own file system read-only.
     #[serde(default)]
     pub read_only: bool,
-    /// Whether to remove it when it ends.
+    /// Removes the container when it ends.
     #[serde(default)]
     pub auto_remove: bool,
     /// When to pull the image.
@@ -792,7 +792,7 @@ pub struct DockerSpawn {
 }
 
 impl DockerSpawn {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(image: impl Into<String>) -> Self {
         Self {
             image: image.into(),
@@ -824,7 +824,7 @@ pub struct DockerSpawned {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What Docker had to say about it.
+    /// Docker's warnings.
     pub warnings: Vec<String>,
 }
 
@@ -834,7 +834,7 @@ pub struct DockerSpawned {
 pub struct DockerStop {
     /// The container.
     pub container: String,
-    /// How long to wait before killing it, in milliseconds, rounded up to seconds.
+    /// The time to wait before killing it, in milliseconds, rounded up to seconds.
     ///
     /// `None` is `10000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -842,7 +842,7 @@ pub struct DockerStop {
 }
 
 impl DockerStop {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -857,14 +857,14 @@ impl DockerStop {
 pub struct DockerWait {
     /// The container.
     pub container: String,
-    /// How long to wait, in milliseconds, before the answer is `timeout`. The
+    /// The time to wait, in milliseconds, before the answer is `timeout`; the
     /// call's own time limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<u64>,
 }
 
 impl DockerWait {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: impl Into<String>) -> Self {
         Self {
             container: container.into(),
@@ -873,7 +873,7 @@ impl DockerWait {
     }
 }
 
-/// The effect has happened and there is nothing more to say: `{}`.
+/// The effect succeeded and has nothing to return: `{}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Done {}
@@ -882,11 +882,11 @@ pub struct Done {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectError {
-    /// What kind of failure it is; decide on this, not on the message.
+    /// The kind of failure: decide on this, not on the message.
     pub code: ErrorCode,
-    /// What was tried, on what, what went wrong and what to do, for a person.
+    /// The message for a person: the attempt, its object, the failure, and the remedy.
     pub message: String,
-    /// More for a program, of a shape that depends on the code.
+    /// Details for a program; their shape depends on the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Json>,
 }
@@ -895,32 +895,32 @@ pub struct EffectError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmbeddedResource {
-    /// What names the resource.
+    /// The resource's URI.
     pub uri: String,
     /// Its media type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    /// Its text, when it is text.
+    /// The text of a text resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Its bytes, when it is not.
+    /// The bytes of any other resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<Base64>,
 }
 
-/// An event for whoever watches the host.
+/// An event for the subscribers of the host's event stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmitEvent {
-    /// What kind of event, such as `review.requested`.
+    /// The kind of event, such as `review.requested`.
     pub name: String,
-    /// What is to be known about it: any JSON.
+    /// The event's content: any JSON.
     #[serde(default)]
     pub payload: Json,
 }
 
 impl EmitEvent {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -929,11 +929,11 @@ impl EmitEvent {
     }
 }
 
-/// Why an effect failed. Closed and stable: a code keeps its meaning, and
+/// The reason why an effect failed. Closed and stable: a code keeps its meaning, and
 /// a new one comes with a new version of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorCode {
-    /// The request does not fit its schema, or a field has a value that makes no sense.
+    /// The request does not match its schema, or a field has a value that makes no sense.
     #[serde(rename = "invalid_input")]
     InvalidInput,
     /// The role's grants do not include this effect.
@@ -942,25 +942,25 @@ pub enum ErrorCode {
     /// The effect is granted, but not on this path, repository, container or host.
     #[serde(rename = "forbidden")]
     Forbidden,
-    /// What was asked for does not exist.
+    /// The requested object does not exist.
     #[serde(rename = "not_found")]
     NotFound,
-    /// It exists already, or has changed since it was read.
+    /// The object exists already, or has changed since it was read.
     #[serde(rename = "conflict")]
     Conflict,
     /// The service is not set up on this host.
     #[serde(rename = "not_configured")]
     NotConfigured,
-    /// A limit of the role was reached; the message names the limit, its value and its key.
+    /// A limit of the role was exceeded; the message names the limit, its value and its key.
     #[serde(rename = "limit_exceeded")]
     LimitExceeded,
-    /// It took longer than was allowed.
+    /// The time limit was exceeded.
     #[serde(rename = "timeout")]
     Timeout,
-    /// The call was cancelled while the effect was under way.
+    /// The call was cancelled while the effect was running.
     #[serde(rename = "cancelled")]
     Cancelled,
-    /// The remote service asks to slow down; `details.retryAfterMillis` says for how long when known.
+    /// The remote service asks to slow down; `details.retryAfterMillis` says for how long, if known.
     #[serde(rename = "rate_limited")]
     RateLimited,
     /// The host's credentials are missing, wrong or expired.
@@ -969,10 +969,10 @@ pub enum ErrorCode {
     /// The remote service understood the request and refused its content.
     #[serde(rename = "validation")]
     Validation,
-    /// The service cannot be reached just now; trying again may help.
+    /// The service is unreachable at the moment; trying again may help.
     #[serde(rename = "unavailable")]
     Unavailable,
-    /// The service cannot do this, or not on what it was given.
+    /// The service does not support this operation, or not on this object.
     #[serde(rename = "unsupported")]
     Unsupported,
     /// Something failed in the host; its log says more.
@@ -981,7 +981,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InvalidInput => "invalid_input",
@@ -1003,7 +1003,7 @@ impl ErrorCode {
     }
 }
 
-/// Describes the worktree to make.
+/// Describes the worktree to add.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitAddWorktree {
@@ -1013,26 +1013,26 @@ pub struct GitAddWorktree {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// The folder to make, absolute or relative to `workingDir`. It does not
-    /// exist yet, and its parent does.
+    /// The new folder, absolute or relative to `workingDir`. It must not exist
+    /// yet, and its parent must.
     pub path: String,
     /// The short name of the branch to check out in it.
     pub branch: String,
-    /// Whether to make that branch.
+    /// Creates that branch.
     #[serde(default)]
     pub create_branch: bool,
-    /// Where a branch that is made begins; what is checked out in `workingDir` when absent.
+    /// The start point of a new branch; the HEAD of `workingDir` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "ref")]
     pub reference: Option<String>,
 }
 
 impl GitAddWorktree {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(path: impl Into<String>, branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -1045,11 +1045,11 @@ impl GitAddWorktree {
     }
 }
 
-/// What is checked out.
+/// The current branch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitBranch {
-    /// What HEAD is.
+    /// The kind of HEAD.
     pub head: GitHead,
     /// The branch's short name, such as `main`; absent when HEAD is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1074,7 +1074,7 @@ pub struct GitChange {
     /// The old path's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_path_bytes: Option<Base64>,
-    /// What happened to it.
+    /// The kind of change.
     pub change: ChangeKind,
 }
 
@@ -1096,17 +1096,17 @@ pub struct GitCommit {
     pub parents: Vec<String>,
 }
 
-/// Commits.
+/// A list of commits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCommits {
-    /// The commits, newest first; none on a branch without a commit.
+    /// The commits, newest first; empty on a branch without a commit.
     pub commits: Vec<GitCommit>,
-    /// Whether there are older ones.
+    /// True if there are older ones.
     pub has_more: bool,
 }
 
-/// Names the branch to make.
+/// Names the branch to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateBranch {
@@ -1116,21 +1116,21 @@ pub struct GitCreateBranch {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The new branch's short name, such as `topic/parser`.
     pub branch: String,
-    /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
-    /// takes; what is checked out when absent.
+    /// The start point: a branch, a tag, a commit, or anything `git rev-parse`
+    /// takes; HEAD when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "ref")]
     pub reference: Option<String>,
 }
 
 impl GitCreateBranch {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -1141,7 +1141,7 @@ impl GitCreateBranch {
     }
 }
 
-/// Describes the commit to make of what is staged.
+/// Describes the commit to create from the staged changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateCommit {
@@ -1151,26 +1151,26 @@ pub struct GitCreateCommit {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The message; its first line is the summary.
     pub message: String,
-    /// Files and folders to stage first, relative to the repository's root. What
-    /// was staged before is committed with them.
+    /// Files and folders to stage first, relative to the repository's root. Changes
+    /// staged earlier are committed with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Whether to stage every change first, untracked files included.
+    /// Stages every change first, untracked files included.
     #[serde(default)]
     pub all: bool,
-    /// Whether a commit that changes nothing is meant.
+    /// Allows a commit without changes.
     #[serde(default)]
     pub allow_empty: bool,
 }
 
 impl GitCreateCommit {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -1183,7 +1183,7 @@ impl GitCreateCommit {
     }
 }
 
-/// Names the tag to make.
+/// Names the tag to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCreateTag {
@@ -1193,24 +1193,24 @@ pub struct GitCreateTag {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The new tag's short name, such as `v1.2.0`.
     pub tag: String,
-    /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
-    /// is checked out when absent.
+    /// The tagged object: a branch, a commit, or anything `git rev-parse` takes;
+    /// HEAD when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// The message of an annotated tag; without one the tag is a mere name.
+    /// The message of an annotated tag; without one the tag is lightweight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl GitCreateTag {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(tag: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -1222,7 +1222,7 @@ impl GitCreateTag {
     }
 }
 
-/// Names what to compare.
+/// Selects the two sides to compare.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitDiff {
@@ -1232,17 +1232,17 @@ pub struct GitDiff {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// What is compared with what.
+    /// The two sides of the diff.
     ///
     /// `None` is `{"kind":"Unstaged"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<DiffTarget>,
-    /// Only these paths and what is below them, relative to the repository's
-    /// root, taken literally; all of them when empty.
+    /// Only these paths and those below them, relative to the repository's
+    /// root, taken literally; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// Lines of context around a change.
@@ -1250,7 +1250,7 @@ pub struct GitDiff {
     /// `None` is `3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_lines: Option<u64>,
-    /// How long the patch may be, in bytes; what is beyond is cut off at a line's end.
+    /// The largest patch in bytes; a longer one is cut off at a line's end.
     ///
     /// `None` is `1048576`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1263,7 +1263,7 @@ pub struct GitDiff {
 pub struct GitDiffReport {
     /// The unified diff; bytes that are not UTF-8 are replaced by U+FFFD.
     pub patch: String,
-    /// Whether the patch was cut off at `maxBytes`; `files` is complete even so.
+    /// True if the patch was cut off at `maxBytes`; `files` is complete even so.
     pub truncated: bool,
     /// The files that differ, by path.
     pub files: Vec<DiffFile>,
@@ -1277,11 +1277,11 @@ pub struct GitDiffReport {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitDirtyFiles {
-    /// The files, by path; each once.
+    /// The files, by path, each once.
     pub files: Vec<GitChange>,
 }
 
-/// Names what to fetch and from where.
+/// Selects the branches to fetch, and the remote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitFetch {
@@ -1291,8 +1291,8 @@ pub struct GitFetch {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The remote's name.
@@ -1303,20 +1303,20 @@ pub struct GitFetch {
     /// The short names of the remote's branches to fetch; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<String>,
-    /// Whether to forget branches that the remote no longer has; only when all are fetched.
+    /// Removes remote-tracking branches that the remote no longer has; only when all are fetched.
     #[serde(default)]
     pub prune: bool,
 }
 
-/// What a fetch brought.
+/// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitFetched {
-    /// The remote-tracking branches and tags that changed here, by name.
+    /// The remote-tracking branches and tags that changed, by name.
     pub updates: Vec<GitRefUpdate>,
 }
 
-/// Names the repository whose branch to tell.
+/// Names the repository whose current branch to report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetBranch {
@@ -1326,8 +1326,8 @@ pub struct GitGetBranch {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
@@ -1342,13 +1342,13 @@ pub struct GitGetDirtyFiles {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
 
-/// Names the commits to list.
+/// Selects the commits to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetRecentCommits {
@@ -1358,16 +1358,16 @@ pub struct GitGetRecentCommits {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// How many commits at most.
+    /// The largest number of commits.
     ///
     /// `None` is `10`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Where to begin: a branch, a tag, a commit, or anything `git rev-parse` takes.
+    /// The start point: a branch, a tag, a commit, or anything `git rev-parse` takes.
     ///
     /// `None` is `"HEAD"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1385,8 +1385,8 @@ pub struct GitGetRemoteUrl {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The remote's name.
@@ -1396,7 +1396,7 @@ pub struct GitGetRemoteUrl {
     pub remote: Option<String>,
 }
 
-/// Names the folder whose worktree to tell.
+/// Names the folder whose worktree to report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitGetWorktree {
@@ -1406,28 +1406,28 @@ pub struct GitGetWorktree {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
 
-/// What HEAD is.
+/// The kind of HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GitHead {
-    /// A branch with commits.
+    /// On a branch with commits.
     #[serde(rename = "branch")]
     Branch,
-    /// A branch without a commit yet.
+    /// On a branch without a commit yet.
     #[serde(rename = "unborn")]
     Unborn,
-    /// A commit, on no branch.
+    /// On a commit, not on a branch.
     #[serde(rename = "detached")]
     Detached,
 }
 
 impl GitHead {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",
@@ -1445,18 +1445,18 @@ pub struct GitHubCheckRun {
     pub id: u64,
     /// Its name.
     pub name: String,
-    /// How far it is.
+    /// Its progress.
     pub status: CheckStatus,
-    /// How it ended; absent until it has.
+    /// Its result; absent until it has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<CheckConclusion>,
-    /// What it says, in a line.
+    /// Its title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it says, in Markdown.
+    /// Its summary, in Markdown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// Its page.
+    /// Its web page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// When it began (RFC 3339).
@@ -1473,7 +1473,7 @@ pub struct GitHubCheckRun {
 pub struct GitHubCheckRuns {
     /// The check runs.
     pub check_runs: Vec<GitHubCheckRun>,
-    /// How many there are on all pages.
+    /// The number of check runs on all pages.
     pub total: u64,
     /// The next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1484,9 +1484,9 @@ pub struct GitHubCheckRuns {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubCombinedStatus {
-    /// The worst of the statuses; `pending` when there is none.
+    /// The worst of the statuses; `pending` when there are none.
     pub state: CommitState,
-    /// The commit.
+    /// The commit's id.
     pub sha: String,
     /// The newest status of each context.
     pub statuses: Vec<GitHubStatus>,
@@ -1500,10 +1500,10 @@ pub struct GitHubComment {
     pub id: u64,
     /// The text.
     pub body: String,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was written (RFC 3339).
     pub created_at: String,
@@ -1511,7 +1511,7 @@ pub struct GitHubComment {
     pub updated_at: String,
 }
 
-/// The comment to make on an issue or a pull request.
+/// The comment to add to an issue or a pull request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubCommentIssue {
@@ -1524,7 +1524,7 @@ pub struct GitHubCommentIssue {
 }
 
 impl GitHubCommentIssue {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64, body: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1557,7 +1557,7 @@ pub struct GitHubCreateIssue {
 }
 
 impl GitHubCreateIssue {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1574,25 +1574,25 @@ impl GitHubCreateIssue {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubCreatePr {
-    /// The repository it goes into, `owner/name`.
+    /// The target repository, `owner/name`.
     pub repo: String,
     /// Its title.
     pub title: String,
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The branch it comes from: `branch`, or `owner:branch` from a fork.
+    /// The source branch: `branch`, or `owner:branch` from a fork.
     pub head: String,
-    /// The branch it goes into; the default branch when absent.
+    /// The target branch; the default branch when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// Whether it is not ready for review.
+    /// Opens it as a draft.
     #[serde(default)]
     pub draft: bool,
 }
 
 impl GitHubCreatePr {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, title: impl Into<String>, head: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1605,7 +1605,7 @@ impl GitHubCreatePr {
     }
 }
 
-/// Names the commit whose combined status to give.
+/// Names the commit whose combined status to report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubGetCombinedStatus {
@@ -1617,7 +1617,7 @@ pub struct GitHubGetCombinedStatus {
 }
 
 impl GitHubGetCombinedStatus {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, reference: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1637,7 +1637,7 @@ pub struct GitHubGetIssue {
 }
 
 impl GitHubGetIssue {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -1657,7 +1657,7 @@ pub struct GitHubGetPr {
 }
 
 impl GitHubGetPr {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -1677,7 +1677,7 @@ pub struct GitHubGetPrForBranch {
 }
 
 impl GitHubGetPrForBranch {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, branch: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1695,7 +1695,7 @@ pub struct GitHubGetRepo {
 }
 
 impl GitHubGetRepo {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>) -> Self {
         Self { repo: repo.into() }
     }
@@ -1712,12 +1712,12 @@ pub struct GitHubIssue {
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it is open.
+    /// Open or closed.
     pub state: OpenState,
-    /// Why it was closed.
+    /// The reason why it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<IssueCloseReason>,
-    /// The login of who opened it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Its labels' names.
@@ -1727,9 +1727,9 @@ pub struct GitHubIssue {
     /// Its milestone's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<u64>,
-    /// How many comments it has.
+    /// The number of comments.
     pub comments: u64,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was opened (RFC 3339).
     pub created_at: String,
@@ -1759,7 +1759,7 @@ pub struct GitHubLabel {
     pub name: String,
     /// Its colour, six hexadecimal digits without `#`.
     pub color: String,
-    /// What it means.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -1784,12 +1784,12 @@ pub struct GitHubListCheckRuns {
     /// A branch, a tag or a commit.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page.
+    /// Entries per page.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1797,7 +1797,7 @@ pub struct GitHubListCheckRuns {
 }
 
 impl GitHubListCheckRuns {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, reference: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1808,7 +1808,7 @@ impl GitHubListCheckRuns {
     }
 }
 
-/// Names the issues to list.
+/// Selects the issues to list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubListIssues {
@@ -1819,7 +1819,7 @@ pub struct GitHubListIssues {
     /// `None` is `"open"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateFilter>,
-    /// Only those that carry every one of these labels.
+    /// Only issues with every one of these labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Only those assigned to this login; `none` for nobody, `*` for anybody.
@@ -1831,12 +1831,12 @@ pub struct GitHubListIssues {
     /// Only those changed at or after this moment (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page; pull requests are taken out after counting.
+    /// Entries per page, counted before pull requests are left out.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1844,7 +1844,7 @@ pub struct GitHubListIssues {
 }
 
 impl GitHubListIssues {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1865,12 +1865,12 @@ impl GitHubListIssues {
 pub struct GitHubListLabels {
     /// The repository, `owner/name`.
     pub repo: String,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page.
+    /// Entries per page.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1878,7 +1878,7 @@ pub struct GitHubListLabels {
 }
 
 impl GitHubListLabels {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1888,7 +1888,7 @@ impl GitHubListLabels {
     }
 }
 
-/// Names the pull requests to list.
+/// Selects the pull requests to list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubListPrs {
@@ -1905,12 +1905,12 @@ pub struct GitHubListPrs {
     /// Only those into this branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page.
+    /// Entries per page.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1918,7 +1918,7 @@ pub struct GitHubListPrs {
 }
 
 impl GitHubListPrs {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
@@ -1939,12 +1939,12 @@ pub struct GitHubListReviewComments {
     pub repo: String,
     /// The pull request's number.
     pub number: u64,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page.
+    /// Entries per page.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1952,7 +1952,7 @@ pub struct GitHubListReviewComments {
 }
 
 impl GitHubListReviewComments {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -1971,12 +1971,12 @@ pub struct GitHubListReviews {
     pub repo: String,
     /// The pull request's number.
     pub number: u64,
-    /// Which page, from 1.
+    /// The page number, from 1.
     ///
     /// `None` is `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
-    /// How many a page.
+    /// Entries per page.
     ///
     /// `None` is `30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1984,7 +1984,7 @@ pub struct GitHubListReviews {
 }
 
 impl GitHubListReviews {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -1995,17 +1995,17 @@ impl GitHubListReviews {
     }
 }
 
-/// A merge that has happened.
+/// The result of a merge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubMerge {
-    /// The commit it was merged as.
+    /// The resulting commit.
     pub sha: String,
-    /// What GitHub says about it.
+    /// GitHub's message about it.
     pub message: String,
 }
 
-/// Names the pull request to merge, and how.
+/// Names the pull request to merge, and the method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubMergePr {
@@ -2013,7 +2013,7 @@ pub struct GitHubMergePr {
     pub repo: String,
     /// The pull request's number.
     pub number: u64,
-    /// How its commits become part of the branch.
+    /// The merge method.
     ///
     /// `None` is `"merge"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -2024,13 +2024,13 @@ pub struct GitHubMergePr {
     /// The merge commit's text; GitHub's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_message: Option<String>,
-    /// Merge only if this is still the newest commit; answers `conflict` otherwise.
+    /// Merges only if this is still the newest commit; answers `conflict` otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_head_sha: Option<String>,
 }
 
 impl GitHubMergePr {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -2054,38 +2054,38 @@ pub struct GitHubPr {
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it is open.
+    /// Open or closed.
     pub state: OpenState,
-    /// Whether it is not ready for review.
+    /// True for a draft.
     pub is_draft: bool,
-    /// Whether it has been merged.
+    /// True if it has been merged.
     pub is_merged: bool,
-    /// Whether it could be merged; absent in lists and while GitHub works it out.
+    /// True if it can be merged; absent in lists and until GitHub has determined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_mergeable: Option<bool>,
-    /// The branch it comes from.
+    /// The source branch.
     pub head_ref: String,
-    /// The newest commit of that branch.
+    /// The newest commit of the source branch.
     pub head_sha: String,
-    /// The repository it comes from; absent when that is gone.
+    /// The source repository; absent when it no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_repo: Option<String>,
-    /// The branch it goes into.
+    /// The target branch.
     pub base_ref: String,
-    /// The commit of that branch it is compared with.
+    /// The commit of the target branch that it is compared with.
     pub base_sha: String,
-    /// The login of who opened it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Its labels' names.
     pub labels: Vec<String>,
     /// The logins of those it is assigned to.
     pub assignees: Vec<String>,
-    /// The logins of those asked to review it.
+    /// The logins of the requested reviewers.
     pub requested_reviewers: Vec<String>,
-    /// The slugs of the teams asked to review it.
+    /// The slugs of the requested teams.
     pub requested_teams: Vec<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was opened (RFC 3339).
     pub created_at: String,
@@ -2094,7 +2094,7 @@ pub struct GitHubPr {
     /// When it was merged (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_at: Option<String>,
-    /// The commit it was merged as.
+    /// The commit that merged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_commit_sha: Option<String>,
     /// Lines added; absent in lists.
@@ -2121,7 +2121,7 @@ pub struct GitHubPrForBranch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubPrs {
-    /// The pull requests; what only `github_get_pr` knows is absent.
+    /// The pull requests, without the fields that only `github_get_pr` returns.
     pub prs: Vec<GitHubPr>,
     /// The next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -2134,24 +2134,24 @@ pub struct GitHubPrs {
 pub struct GitHubRepo {
     /// `owner/name`.
     pub full_name: String,
-    /// What it is, in a sentence.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The branch pull requests go to unless they say otherwise.
+    /// The default branch.
     pub default_branch: String,
-    /// Whether only those invited see it.
+    /// True for a private repository.
     pub is_private: bool,
-    /// Whether it is a fork.
+    /// True for a fork.
     pub is_fork: bool,
-    /// Whether it is read-only for good.
+    /// True for an archived repository, which is read-only.
     pub is_archived: bool,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// Its URL for `git clone` over HTTPS.
     pub clone_url: String,
 }
 
-/// Names who shall review a pull request.
+/// Names the reviewers to request for a pull request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubRequestReviewers {
@@ -2168,7 +2168,7 @@ pub struct GitHubRequestReviewers {
 }
 
 impl GitHubRequestReviewers {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -2185,20 +2185,20 @@ impl GitHubRequestReviewers {
 pub struct GitHubReview {
     /// Its id.
     pub id: u64,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// What it says about the pull request.
+    /// Its verdict.
     pub state: ReviewState,
     /// Its text; may be empty.
     pub body: String,
-    /// The commit it is about; absent when that is gone.
+    /// The commit it refers to; absent when that no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_id: Option<String>,
-    /// When it was handed in (RFC 3339); absent while it is pending.
+    /// When it was submitted (RFC 3339); absent while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
 }
 
@@ -2208,30 +2208,30 @@ pub struct GitHubReview {
 pub struct GitHubReviewComment {
     /// Its id.
     pub id: u64,
-    /// The comment it answers.
+    /// The comment it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<u64>,
     /// The text.
     pub body: String,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// The file.
     pub path: String,
-    /// The last line it is about; absent when that line is no longer in the diff.
+    /// The last line it refers to; absent when that line is no longer in the diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The first line it is about, when there are several.
+    /// The first line it refers to, for a range of lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_line: Option<u32>,
-    /// Which side of the diff.
+    /// The side of the diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<DiffSide>,
-    /// The part of the diff it stands in.
+    /// The hunk of the diff it refers to.
     pub diff_hunk: String,
-    /// The commit it is about.
+    /// The commit it refers to.
     pub commit_id: String,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was written (RFC 3339).
     pub created_at: String,
@@ -2250,7 +2250,7 @@ pub struct GitHubReviewComments {
     pub next_page: Option<u32>,
 }
 
-/// Who has been asked to review a pull request and has not yet.
+/// The requested reviewers who have not reviewed yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubReviewers {
@@ -2275,19 +2275,19 @@ pub struct GitHubReviews {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubStatus {
-    /// Who says it, such as `ci/build`.
+    /// The source of the status, such as `ci/build`.
     pub context: String,
-    /// How it is.
+    /// Its state.
     pub state: CommitState,
-    /// Why, in a line.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its page.
+    /// Its web page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
 
-/// What to change about an issue.
+/// The changes to an issue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubUpdateIssue {
@@ -2301,22 +2301,22 @@ pub struct GitHubUpdateIssue {
     /// Its new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it shall be open.
+    /// Its new state, open or closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OpenState>,
-    /// Why it is closed or opened again.
+    /// The reason for closing or reopening it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<IssueCloseReason>,
-    /// All its labels from now on.
+    /// Its new labels, replacing all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// The logins of all those it is assigned to from now on.
+    /// Its new assignees, replacing all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<String>>,
 }
 
 impl GitHubUpdateIssue {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -2331,7 +2331,7 @@ impl GitHubUpdateIssue {
     }
 }
 
-/// What to change about a pull request.
+/// The changes to a pull request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubUpdatePr {
@@ -2345,16 +2345,16 @@ pub struct GitHubUpdatePr {
     /// Its new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it shall be open.
+    /// Its new state, open or closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OpenState>,
-    /// The branch it goes into from now on.
+    /// Its new target branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
 }
 
 impl GitHubUpdatePr {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(repo: impl Into<String>, number: u64) -> Self {
         Self {
             repo: repo.into(),
@@ -2377,23 +2377,23 @@ pub struct GitListStashes {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
 
-/// A branch that was made.
+/// A new branch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitNewBranch {
     /// Its short name.
     pub branch: String,
-    /// The full id of the commit it begins at.
+    /// The full id of the commit it starts at.
     pub commit: String,
 }
 
-/// Who did something, and when.
+/// The author or committer of a commit, with the time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPerson {
@@ -2407,7 +2407,7 @@ pub struct GitPerson {
     pub offset_minutes: i32,
 }
 
-/// Names the stash to bring back.
+/// Names the stash to pop.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPopStash {
@@ -2417,27 +2417,27 @@ pub struct GitPopStash {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Its place in the list, 0 for the newest.
+    /// Its position in the list, 0 for the newest.
     #[serde(default)]
     pub index: u64,
 }
 
-/// What bringing a stash back did.
+/// The result of popping a stash.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPoppedStash {
-    /// The full id of its commit, from which it can still be had.
+    /// The full id of its commit, which keeps the changes.
     pub commit: String,
-    /// Files in which it met other changes, marked as a merge marks them. While
-    /// there are any the stash stays in the list.
+    /// Files with conflicts, with merge markers. If there are any, the stash stays
+    /// in the list.
     pub conflicts: Vec<String>,
 }
 
-/// Names what to push and where.
+/// Selects the branch and tags to push, and the remote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPush {
@@ -2447,8 +2447,8 @@ pub struct GitPush {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The remote's name.
@@ -2456,25 +2456,25 @@ pub struct GitPush {
     /// `None` is `"origin"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
-    /// The short name of a local branch; the one checked out when absent.
+    /// The short name of a local branch; the current one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// The branch's short name on the remote; the same as here when absent.
+    /// The branch's short name on the remote; the local name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_branch: Option<String>,
-    /// Tags to push as well, by their short names.
+    /// Tags to push too, by their short names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The full id of the commit the remote's branch is at: when it still is,
-    /// the branch is overwritten even where commits of the remote are lost.
+    /// The full commit id that the remote's branch must still be at: the branch is
+    /// then overwritten, even if the remote loses commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_with_lease: Option<String>,
-    /// Whether the local branch follows the remote's from now on.
+    /// Makes the remote's branch the upstream of the local one.
     #[serde(default)]
     pub set_upstream: bool,
 }
 
-/// What a push did.
+/// The result of a push.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPushed {
@@ -2482,28 +2482,28 @@ pub struct GitPushed {
     pub updates: Vec<GitRefUpdate>,
 }
 
-/// What happened to a branch or a tag.
+/// The kind of update of a branch or a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GitRefChange {
-    /// It is new.
+    /// It was created.
     #[serde(rename = "created")]
     Created,
-    /// It moved forward.
+    /// It was fast-forwarded.
     #[serde(rename = "updated")]
     Updated,
-    /// It moved to a commit that does not follow the one before.
+    /// It moved to a commit that does not descend from the one before.
     #[serde(rename = "forced")]
     Forced,
-    /// It is gone.
+    /// It was deleted.
     #[serde(rename = "deleted")]
     Deleted,
-    /// It was there already.
+    /// It was already up to date.
     #[serde(rename = "up_to_date")]
     UpToDate,
 }
 
 impl GitRefChange {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -2515,19 +2515,19 @@ impl GitRefChange {
     }
 }
 
-/// What happened to a branch or a tag.
+/// An update of a branch or a tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitRefUpdate {
     /// Its full name, such as `refs/heads/main`.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// What happened to it.
+    /// The kind of update.
     pub change: GitRefChange,
-    /// The full id it had before; absent when it is new or was not known.
+    /// The full id before; absent when the reference is new or was not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// The full id it has now; absent when it is gone.
+    /// The full id now; absent when the reference was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
 }
@@ -2560,19 +2560,19 @@ pub struct GitRemoveWorktree {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The worktree's folder, absolute or relative to `workingDir`.
     pub path: String,
-    /// Whether to remove it with changes and untracked files that are in it.
+    /// Removes it even with changes and untracked files.
     #[serde(default)]
     pub force: bool,
 }
 
 impl GitRemoveWorktree {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(path: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -2593,8 +2593,8 @@ pub struct GitRepoInfo {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
@@ -2605,16 +2605,16 @@ pub struct GitRepoInfo {
 pub struct GitRepository {
     /// The absolute path of the `.git` folder shared by all worktrees.
     pub git_dir: String,
-    /// The absolute path of the main worktree; absent when bare.
+    /// The absolute path of the main worktree; absent for a bare repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_dir: Option<String>,
-    /// Whether it has no working tree of its own.
+    /// True for a repository without a working tree of its own.
     pub is_bare: bool,
-    /// Whether it has no commit.
+    /// True for a repository without commits.
     pub is_empty: bool,
-    /// Whether its history was cut off when it was cloned.
+    /// True for a shallow clone, whose history is cut off.
     pub is_shallow: bool,
-    /// What is checked out.
+    /// The current branch.
     pub head: GitBranch,
     /// The branch that `origin/HEAD` points to, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -2637,28 +2637,28 @@ pub struct GitStage {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Files and folders, relative to the repository's root, taken literally.
-    /// One that is gone is staged as deleted.
+    /// One that no longer exists is staged as deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Whether to stage every change, untracked files included, as `git add --all`.
+    /// Stages every change, untracked files included, as `git add --all`.
     #[serde(default)]
     pub all: bool,
 }
 
-/// What the next commit would change.
+/// The staged changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStaged {
-    /// Every staged change, by path, those staged before included.
+    /// Every staged change by path, including changes staged earlier.
     pub staged: Vec<GitChange>,
 }
 
-/// Describes the changes to put aside.
+/// Describes the stash to create.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStash {
@@ -2668,14 +2668,14 @@ pub struct GitStash {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// What to call them; the last commit when empty.
+    /// The stash's message; made from the last commit when empty.
     #[serde(default)]
     pub message: String,
-    /// Whether to put untracked files aside too; ignored ones stay.
+    /// Includes untracked files; ignored ones stay.
     #[serde(default)]
     pub include_untracked: bool,
 }
@@ -2686,30 +2686,30 @@ pub struct GitStash {
 pub struct GitStashEntry {
     /// The full id of its commit.
     pub commit: String,
-    /// What it is called.
+    /// Its message.
     pub message: String,
-    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+    /// When it was created, in milliseconds since 1970-01-01T00:00:00Z.
     pub unix_millis: i64,
 }
 
-/// What was put aside.
+/// The new stash.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStashed {
-    /// The full id of the stash's commit; absent when there was nothing to put aside.
+    /// The full id of the stash's commit; absent when there was nothing to stash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }
 
-/// Stashes.
+/// A list of stashes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStashes {
-    /// The stashes, newest first: the first is number 0.
+    /// The stashes, newest first: the first has the index 0.
     pub stashes: Vec<GitStashEntry>,
 }
 
-/// Names the repository whose status to give.
+/// Names the repository whose status to report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStatus {
@@ -2719,8 +2719,8 @@ pub struct GitStatus {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
@@ -2729,20 +2729,20 @@ pub struct GitStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStatusReport {
-    /// What is checked out.
+    /// The current branch.
     pub head: GitBranch,
-    /// The branch it follows; absent when there is none.
+    /// The branch's upstream; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<GitUpstream>,
-    /// What the next commit would change.
+    /// Staged changes.
     pub staged: Vec<GitChange>,
-    /// What has changed since it was staged.
+    /// Unstaged changes of tracked files.
     pub unstaged: Vec<GitChange>,
-    /// Files git does not know.
+    /// Untracked files.
     pub untracked: Vec<GitChange>,
-    /// Files a merge could not decide.
+    /// Files with merge conflicts.
     pub conflicted: Vec<GitChange>,
-    /// Whether all four lists are empty.
+    /// True if all four lists are empty.
     pub is_clean: bool,
 }
 
@@ -2756,8 +2756,8 @@ pub struct GitSwitchBranch {
     /// `None` is `"."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The container that the repository is in, which has `git` and the role's
-    /// labels; absent for a repository of the host.
+    /// The container that holds the repository, with `git` and the role's
+    /// labels; absent for a repository on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The short name of a branch that exists.
@@ -2765,7 +2765,7 @@ pub struct GitSwitchBranch {
 }
 
 impl GitSwitchBranch {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(branch: impl Into<String>) -> Self {
         Self {
             working_dir: Default::default(),
@@ -2775,7 +2775,7 @@ impl GitSwitchBranch {
     }
 }
 
-/// A tag that was made.
+/// A new tag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitTag {
@@ -2787,16 +2787,16 @@ pub struct GitTag {
     pub commit: String,
 }
 
-/// The branch another one follows.
+/// The upstream of a branch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitUpstream {
     /// Its short name, such as `origin/main`.
     pub name: String,
-    /// Commits here that are not there; absent when upstream is gone.
+    /// Commits that upstream lacks; absent when upstream no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<u32>,
-    /// Commits there that are not here; absent when upstream is gone.
+    /// Commits that only upstream has; absent when upstream no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<u32>,
 }
@@ -2810,35 +2810,35 @@ pub struct GitWorktree {
     /// Its name; absent for the main worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whether it is the main worktree.
+    /// True for the main worktree.
     pub is_main: bool,
-    /// Why it is locked; absent when it is not, empty when locked without a reason.
+    /// The reason why it is locked; absent when it is not, empty when locked without a reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<String>,
-    /// The branch checked out in it; absent when detached.
+    /// The branch checked out in it; absent when HEAD is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
 }
 
-/// What a hook decides.
+/// A hook's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HookDecision {
-    /// Go ahead, without asking the user.
+    /// Proceed without asking the user.
     #[serde(rename = "allow")]
     Allow,
-    /// Do not.
+    /// Do not proceed.
     #[serde(rename = "deny")]
     Deny,
     /// Ask the user.
     #[serde(rename = "ask")]
     Ask,
-    /// No opinion: let the agent do what it does without a hook.
+    /// No decision: the agent does what it would do without a hook.
     #[serde(rename = "pass")]
     Pass,
 }
 
 impl HookDecision {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -2849,10 +2849,10 @@ impl HookDecision {
     }
 }
 
-/// The events of an agent's life that a plugin can decide on.
+/// The events of an agent on which a plugin can decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HookEvent {
-    /// A tool is about to run; may be denied, asked about or given other arguments.
+    /// A tool is about to run; the hook may deny it, ask the user, or replace its arguments.
     #[serde(rename = "pre_tool_use")]
     PreToolUse,
     /// A tool has run.
@@ -2861,7 +2861,7 @@ pub enum HookEvent {
     /// The user has sent a prompt that the agent has not yet seen.
     #[serde(rename = "user_prompt_submit")]
     UserPromptSubmit,
-    /// The agent wants the user's attention.
+    /// The agent requests the user's attention.
     #[serde(rename = "notification")]
     Notification,
     /// A session begins or is resumed.
@@ -2873,7 +2873,7 @@ pub enum HookEvent {
     /// The agent is about to stop; denying keeps it going.
     #[serde(rename = "stop")]
     Stop,
-    /// A sub-agent is about to stop.
+    /// A subagent is about to stop.
     #[serde(rename = "subagent_stop")]
     SubagentStop,
     /// The agent is about to compact its context.
@@ -2882,7 +2882,7 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PreToolUse => "pre_tool_use",
@@ -2902,9 +2902,9 @@ impl HookEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HookInput {
-    /// What is happening.
+    /// The event.
     pub event: HookEvent,
-    /// What the agent said about it, as the agent wrote it; for a tool's use an
+    /// The agent's own data about the event, unchanged; for a tool's use an
     /// object with `tool_name` and `tool_input`.
     #[serde(default)]
     pub payload: Json,
@@ -2916,45 +2916,45 @@ pub struct HookInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HookOutput {
-    /// What shall happen.
+    /// The decision.
     pub decision: HookDecision,
-    /// Why, for the agent or the user.
+    /// The reason, for the agent or the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the agent shall go on with in place of what it had: for
-    /// `pre_tool_use` the tool's new input.
+    /// The replacement for the agent's own data: for `pre_tool_use` the tool's
+    /// new input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Json>,
 }
 
-/// What is wanted of the address.
+/// An HTTP method (RFC 9110).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HttpMethod {
-    /// To read it.
+    /// Reads the resource.
     #[serde(rename = "GET")]
     GET,
-    /// To read its header fields alone.
+    /// Reads the header fields only.
     #[serde(rename = "HEAD")]
     HEAD,
-    /// To hand it something.
+    /// Submits data to the resource.
     #[serde(rename = "POST")]
     POST,
-    /// To put something in its place.
+    /// Replaces the resource.
     #[serde(rename = "PUT")]
     PUT,
-    /// To change a part of it.
+    /// Changes a part of the resource.
     #[serde(rename = "PATCH")]
     PATCH,
-    /// To remove it.
+    /// Removes the resource.
     #[serde(rename = "DELETE")]
     DELETE,
-    /// To ask what it can do.
+    /// Asks which methods the resource supports.
     #[serde(rename = "OPTIONS")]
     OPTIONS,
 }
 
 impl HttpMethod {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::GET => "GET",
@@ -2971,7 +2971,7 @@ impl HttpMethod {
 /// The request to send.
 ///
 /// In the URL, in header values and in a text body, `{{secret:NAME}}` stands for a secret that the host
-/// keeps: it is filled in on the way out, only towards the hosts that the secret is for.
+/// keeps. The host fills it in when it sends the request, only to the hosts that the secret is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRequest {
@@ -2991,15 +2991,15 @@ pub struct HttpRequest {
     /// The body's bytes, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// How many redirects to follow; each is held to the role's hosts.
+    /// How many redirects to follow; each must lead to one of the role's hosts.
     ///
     /// `None` is `5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_redirects: Option<u64>,
-    /// How long it may take, in milliseconds; the host's own limit when absent.
+    /// The time limit in milliseconds; the host's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<u64>,
-    /// How much of the response's body to keep, in bytes.
+    /// The most of the response's body to keep, in bytes.
     ///
     /// `None` is `1048576`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3007,7 +3007,7 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             method: Default::default(),
@@ -3022,44 +3022,44 @@ impl HttpRequest {
     }
 }
 
-/// What came back. A status of 400 or more is an answer, too.
+/// The HTTP response. A status of 400 or more is a success of the effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// The address that answered, after redirects.
+    /// The address that responded, after redirects.
     pub url: String,
-    /// Header fields in lower case; those that came more than once are joined by `, `.
+    /// Header fields in lower case; repeated ones are joined by `, `.
     pub headers: BTreeMap<String, String>,
     /// The body as text.
     pub body: String,
     /// The body's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// Whether the body was cut off at the limit.
+    /// True if the body was cut off at the limit.
     pub truncated: bool,
 }
 
-/// Why an issue was closed.
+/// The reason why an issue was closed or reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IssueCloseReason {
-    /// It is done.
+    /// Done.
     #[serde(rename = "completed")]
     Completed,
-    /// It will not be done.
+    /// Will not be done.
     #[serde(rename = "not_planned")]
     NotPlanned,
-    /// It says what another one says.
+    /// A duplicate of another issue.
     #[serde(rename = "duplicate")]
     Duplicate,
-    /// It was opened again.
+    /// Reopened.
     #[serde(rename = "reopened")]
     Reopened,
 }
 
 impl IssueCloseReason {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -3079,27 +3079,27 @@ pub struct KvDelete {
 }
 
 impl KvDelete {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into() }
     }
 }
 
-/// What removing a key found.
+/// The result of removing a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KvDeleted {
-    /// Whether there was a value.
+    /// True if the key had a value.
     pub existed: bool,
 }
 
-/// What stands under a key.
+/// The value under a key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KvEntry {
-    /// Whether there is a value; tells an absent one from a stored `null`.
+    /// True if the key has a value; distinguishes an absent value from a stored `null`.
     pub found: bool,
-    /// The value, `null` when there is none.
+    /// The value; `null` when there is none.
     pub value: Json,
 }
 
@@ -3112,7 +3112,7 @@ pub struct KvGet {
 }
 
 impl KvGet {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into() }
     }
@@ -3124,12 +3124,12 @@ impl KvGet {
 pub struct KvKeys {
     /// The keys, in byte order.
     pub keys: Vec<String>,
-    /// What to pass as `after` for the next page; absent on the last.
+    /// The `after` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// Names the keys to list.
+/// Selects the keys to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KvList {
@@ -3157,7 +3157,7 @@ pub struct KvSet {
 }
 
 impl KvSet {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(key: impl Into<String>, value: Json) -> Self {
         Self {
             key: key.into(),
@@ -3186,17 +3186,17 @@ pub struct ListToolsResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
-    /// How much it matters.
+    /// Its severity.
     pub level: LogLevel,
-    /// What happened.
+    /// The message.
     pub message: String,
-    /// More about it, by name.
+    /// Structured fields, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Json>,
 }
 
 impl Log {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(level: LogLevel, message: impl Into<String>) -> Self {
         Self {
             level,
@@ -3206,28 +3206,28 @@ impl Log {
     }
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LogLevel {
-    /// Every step.
+    /// Single steps, for tracing.
     #[serde(rename = "trace")]
     Trace,
-    /// For whoever looks for a fault.
+    /// Details for debugging.
     #[serde(rename = "debug")]
     Debug,
-    /// What happened.
+    /// Normal operation.
     #[serde(rename = "info")]
     Info,
-    /// Something odd that did no harm.
+    /// Something unexpected that did no harm.
     #[serde(rename = "warn")]
     Warn,
-    /// Something failed.
+    /// A failure.
     #[serde(rename = "error")]
     Error,
 }
 
 impl LogLevel {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Trace => "trace",
@@ -3239,22 +3239,22 @@ impl LogLevel {
     }
 }
 
-/// How commits become part of a branch.
+/// The method of merging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MergeMethod {
-    /// By a merge commit.
+    /// With a merge commit.
     #[serde(rename = "merge")]
     Merge,
-    /// As one commit.
+    /// Squashed into one commit.
     #[serde(rename = "squash")]
     Squash,
-    /// One after the other.
+    /// Rebased, each commit by itself.
     #[serde(rename = "rebase")]
     Rebase,
 }
 
 impl MergeMethod {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Merge => "merge",
@@ -3264,24 +3264,24 @@ impl MergeMethod {
     }
 }
 
-/// Something of outside, seen inside a container.
+/// A mount in a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
-    /// What it is.
+    /// The kind of mount.
     pub kind: MountKind,
     /// The host's absolute path, within the role's allowed paths, or the volume's name; absent for `tmpfs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The absolute path in the container.
     pub target: String,
-    /// Whether the container may only read it.
+    /// True if the container may only read it.
     #[serde(default)]
     pub read_only: bool,
 }
 
 impl Mount {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(kind: MountKind, target: impl Into<String>) -> Self {
         Self {
             kind,
@@ -3292,22 +3292,22 @@ impl Mount {
     }
 }
 
-/// What a mount shows.
+/// The kind of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MountKind {
-    /// A folder or file of the host.
+    /// A folder or file of the host (bind mount).
     #[serde(rename = "bind")]
     Bind,
-    /// A volume.
+    /// A named volume.
     #[serde(rename = "volume")]
     Volume,
-    /// Memory.
+    /// An in-memory file system (`tmpfs`).
     #[serde(rename = "tmpfs")]
     Tmpfs,
 }
 
 impl MountKind {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bind => "bind",
@@ -3317,19 +3317,19 @@ impl MountKind {
     }
 }
 
-/// Whether an issue or a pull request is open.
+/// The state of an issue or a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OpenState {
-    /// It is open.
+    /// Open.
     #[serde(rename = "open")]
     Open,
-    /// It is closed; a merged pull request is closed too.
+    /// Closed; a merged pull request is closed too.
     #[serde(rename = "closed")]
     Closed,
 }
 
 impl OpenState {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -3346,8 +3346,8 @@ pub struct PluginDescription {
     pub name: String,
     /// The plugin's version.
     pub version: String,
-    /// The capabilities it needs, such as `git.get_branch` or `git.*`: what the
-    /// operator is told is missing before anything runs.
+    /// The capabilities it needs, such as `git.get_branch` or `git.*`. The host reports
+    /// missing ones before anything runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<String>,
     /// The SDK it was built with, such as `rust/0.1.0`.
@@ -3372,7 +3372,7 @@ pub struct PortBinding {
 }
 
 impl PortBinding {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(container: u16) -> Self {
         Self {
             container,
@@ -3394,7 +3394,7 @@ pub enum PortProtocol {
 }
 
 impl PortProtocol {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
@@ -3418,7 +3418,7 @@ pub enum PullPolicy {
 }
 
 impl PullPolicy {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -3428,7 +3428,7 @@ impl PullPolicy {
     }
 }
 
-/// Asks for random bytes.
+/// The number of random bytes to get.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RandomBytes {
@@ -3437,7 +3437,7 @@ pub struct RandomBytes {
 }
 
 impl RandomBytes {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(length: u64) -> Self {
         Self { length }
     }
@@ -3447,32 +3447,32 @@ impl RandomBytes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RandomBytesAnswer {
-    /// As many bytes as were asked for.
+    /// The bytes.
     pub bytes: Base64,
 }
 
-/// What a review says.
+/// The verdict of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReviewState {
-    /// It may be merged.
+    /// Approved.
     #[serde(rename = "approved")]
     Approved,
-    /// Something has to change first.
+    /// Changes are requested.
     #[serde(rename = "changes_requested")]
     ChangesRequested,
-    /// Neither.
+    /// A comment without a verdict.
     #[serde(rename = "commented")]
     Commented,
-    /// It no longer counts.
+    /// Dismissed; it no longer counts.
     #[serde(rename = "dismissed")]
     Dismissed,
-    /// It has not been handed in.
+    /// Not submitted yet.
     #[serde(rename = "pending")]
     Pending,
 }
 
 impl ReviewState {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Approved => "approved",
@@ -3488,24 +3488,24 @@ impl ReviewState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sleep {
-    /// How long, in milliseconds; at most a day. The call's own time limit goes on meanwhile.
+    /// How long, in milliseconds; at most a day. The call's own time limit keeps running.
     pub millis: u64,
 }
 
 impl Sleep {
-    /// With the fields that are required; the others are absent.
+    /// The request with its required fields; the others are absent.
     pub fn new(millis: u64) -> Self {
         Self { millis }
     }
 }
 
-/// Which issues or pull requests to list.
+/// The states of issues or pull requests to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StateFilter {
-    /// The open ones.
+    /// Only open ones.
     #[serde(rename = "open")]
     Open,
-    /// The closed ones.
+    /// Only closed ones.
     #[serde(rename = "closed")]
     Closed,
     /// All.
@@ -3514,7 +3514,7 @@ pub enum StateFilter {
 }
 
 impl StateFilter {
-    /// The name it has in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -3524,29 +3524,29 @@ impl StateFilter {
     }
 }
 
-/// A tool a plugin offers.
+/// A tool that a plugin offers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tool {
-    /// What a call names.
+    /// The name by which it is called.
     pub name: String,
-    /// The name for people.
+    /// A display name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it does, for the model that chooses tools.
+    /// Its purpose, for the model that chooses tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The JSON Schema of its arguments, an object's.
+    /// The JSON Schema of its arguments, which are an object.
     pub input_schema: Json,
     /// The JSON Schema of its `structuredContent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Json>,
-    /// Hints on how it behaves.
+    /// Hints about its behaviour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
 }
 
-/// Hints on how a tool behaves; nothing that protects anyone.
+/// Hints about a tool's behaviour; they enforce nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolAnnotations {
@@ -3556,10 +3556,10 @@ pub struct ToolAnnotations {
     /// It may destroy something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destructive_hint: Option<bool>,
-    /// Calling it twice does what calling it once does.
+    /// Calling it twice has the same effect as calling it once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotent_hint: Option<bool>,
-    /// It deals with things outside the host.
+    /// It interacts with things outside the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_world_hint: Option<bool>,
 }
@@ -3568,9 +3568,9 @@ pub struct ToolAnnotations {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolCallInput {
-    /// The tool.
+    /// The tool's name.
     pub name: String,
-    /// Its arguments, an object that fits the tool's schema.
+    /// Its arguments: an object that matches the tool's schema.
     ///
     /// `None` is `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3595,7 +3595,7 @@ pub mod log {
 
     effect_request! { EmitEvent => Done, emit_event, "log.emit_event" }
 
-    /// Publishes an event to whoever watches the host.
+    /// Publishes an event to the subscribers of the host's event stream.
     ///
     /// Needs the capability `log.emit_event`.
     pub fn emit_event(request: &EmitEvent) -> crate::Result<Done> {
@@ -3610,7 +3610,7 @@ pub mod git {
 
     effect_request! { GitGetBranch => GitBranch, git_get_branch, "git.get_branch" }
 
-    /// Tells which branch is checked out, also when HEAD is detached or has no commit yet.
+    /// Reports the current branch, also if HEAD is detached or has no commit yet.
     ///
     /// Needs the capability `git.get_branch`.
     pub fn get_branch(request: &GitGetBranch) -> crate::Result<GitBranch> {
@@ -3619,7 +3619,7 @@ pub mod git {
 
     effect_request! { GitGetWorktree => GitWorktree, git_get_worktree, "git.get_worktree" }
 
-    /// Tells which worktree the working directory belongs to.
+    /// Reports the worktree that the working directory belongs to.
     ///
     /// Needs the capability `git.get_worktree`.
     pub fn get_worktree(request: &GitGetWorktree) -> crate::Result<GitWorktree> {
@@ -3646,7 +3646,7 @@ pub mod git {
 
     effect_request! { GitStatus => GitStatusReport, git_status, "git.status" }
 
-    /// Gives the branch, its distance from upstream and every change, as `git status` has it.
+    /// Reports the branch, its distance from upstream and every change, as `git status` does.
     ///
     /// Needs the capability `git.status`.
     pub fn status(request: &GitStatus) -> crate::Result<GitStatusReport> {
@@ -3655,7 +3655,7 @@ pub mod git {
 
     effect_request! { GitDiff => GitDiffReport, git_diff, "git.diff" }
 
-    /// Gives a unified diff of the working tree, the index or two commits.
+    /// Returns a unified diff of the working tree, the index or two commits.
     ///
     /// Needs the capability `git.diff`.
     pub fn diff(request: &GitDiff) -> crate::Result<GitDiffReport> {
@@ -3664,7 +3664,7 @@ pub mod git {
 
     effect_request! { GitGetRemoteUrl => GitRemoteUrl, git_get_remote_url, "git.get_remote_url" }
 
-    /// Gives a remote's URL, without any credentials it may hold.
+    /// Returns a remote's URL, without any credentials in it.
     ///
     /// Needs the capability `git.get_remote_url`.
     pub fn get_remote_url(request: &GitGetRemoteUrl) -> crate::Result<GitRemoteUrl> {
@@ -3673,7 +3673,7 @@ pub mod git {
 
     effect_request! { GitRepoInfo => GitRepository, git_repo_info, "git.repo_info" }
 
-    /// Describes the repository: where it is, bare or not, its remotes and worktrees.
+    /// Describes the repository: location, bare or not, remotes, worktrees.
     ///
     /// Needs the capability `git.repo_info`.
     pub fn repo_info(request: &GitRepoInfo) -> crate::Result<GitRepository> {
@@ -3682,7 +3682,7 @@ pub mod git {
 
     effect_request! { GitCreateBranch => GitNewBranch, git_create_branch, "git.create_branch" }
 
-    /// Makes a branch, without checking it out.
+    /// Creates a branch, without checking it out.
     ///
     /// Needs the capability `git.create_branch`.
     pub fn create_branch(request: &GitCreateBranch) -> crate::Result<GitNewBranch> {
@@ -3709,7 +3709,7 @@ pub mod git {
 
     effect_request! { GitCreateCommit => GitCommit, git_create_commit, "git.commit" }
 
-    /// Commits what is staged, as the host's author. Hooks do not run.
+    /// Commits the staged changes, as the host's author. Hooks do not run.
     ///
     /// Needs the capability `git.commit`.
     pub fn commit(request: &GitCreateCommit) -> crate::Result<GitCommit> {
@@ -3727,7 +3727,7 @@ pub mod git {
 
     effect_request! { GitFetch => GitFetched, git_fetch, "git.fetch" }
 
-    /// Fetches a remote's branches, with the host's credentials; nothing is merged.
+    /// Fetches a remote's branches, with the host's credentials; merges nothing.
     ///
     /// Needs the capability `git.fetch`.
     pub fn fetch(request: &GitFetch) -> crate::Result<GitFetched> {
@@ -3736,7 +3736,7 @@ pub mod git {
 
     effect_request! { GitAddWorktree => GitWorktree, git_add_worktree, "git.add_worktree" }
 
-    /// Makes a worktree with a branch checked out in it.
+    /// Adds a worktree with a branch checked out in it.
     ///
     /// Needs the capability `git.add_worktree`.
     pub fn add_worktree(request: &GitAddWorktree) -> crate::Result<GitWorktree> {
@@ -3754,7 +3754,7 @@ pub mod git {
 
     effect_request! { GitStash => GitStashed, git_stash, "git.stash" }
 
-    /// Puts changes aside and makes the working tree clean.
+    /// Stashes the changes and makes the working tree clean.
     ///
     /// Needs the capability `git.stash`.
     pub fn stash(request: &GitStash) -> crate::Result<GitStashed> {
@@ -3763,7 +3763,7 @@ pub mod git {
 
     effect_request! { GitPopStash => GitPoppedStash, git_pop_stash, "git.pop_stash" }
 
-    /// Brings a stash back and takes it off the list.
+    /// Restores a stash and removes it from the list.
     ///
     /// Needs the capability `git.pop_stash`.
     pub fn pop_stash(request: &GitPopStash) -> crate::Result<GitPoppedStash> {
@@ -3781,7 +3781,7 @@ pub mod git {
 
     effect_request! { GitCreateTag => GitTag, git_create_tag, "git.create_tag" }
 
-    /// Tags a commit.
+    /// Creates a tag.
     ///
     /// Needs the capability `git.create_tag`.
     pub fn create_tag(request: &GitCreateTag) -> crate::Result<GitTag> {
@@ -3789,7 +3789,7 @@ pub mod git {
     }
 }
 
-/// Keeps JSON values under keys, separately for each role.
+/// Stores JSON values under keys, separately for each role.
 pub mod kv {
     use super::*;
     use crate::effect::{effect_request, perform};
@@ -3805,7 +3805,7 @@ pub mod kv {
 
     effect_request! { KvSet => Done, kv_set, "kv.set" }
 
-    /// Writes the value under a key, in place of what was there.
+    /// Writes the value under a key, replacing the old one.
     ///
     /// Needs the capability `kv.set`.
     pub fn set(request: &KvSet) -> crate::Result<Done> {
@@ -3831,14 +3831,14 @@ pub mod kv {
     }
 }
 
-/// Tells the time and waits.
+/// Returns the time and waits.
 pub mod clock {
     use super::*;
     use crate::effect::{effect_request, perform};
 
     effect_request! { ClockNow => ClockTime, clock_now, "clock.now" }
 
-    /// Tells the time.
+    /// Returns the time.
     ///
     /// Needs the capability `clock.now`.
     pub fn now(request: &ClockNow) -> crate::Result<ClockTime> {
@@ -3847,7 +3847,7 @@ pub mod clock {
 
     effect_request! { Sleep => Done, sleep, "clock.sleep" }
 
-    /// Waits, holding no thread.
+    /// Waits, without holding a thread.
     ///
     /// Needs the capability `clock.sleep`.
     pub fn sleep(request: &Sleep) -> crate::Result<Done> {
@@ -3855,14 +3855,14 @@ pub mod clock {
     }
 }
 
-/// Gives random bytes fit for cryptography.
+/// Returns cryptographically secure random bytes.
 pub mod random {
     use super::*;
     use crate::effect::{effect_request, perform};
 
     effect_request! { RandomBytes => RandomBytesAnswer, random_bytes, "random.bytes" }
 
-    /// Gives random bytes from the operating system.
+    /// Returns random bytes from the operating system.
     ///
     /// Needs the capability `random.bytes`.
     pub fn bytes(request: &RandomBytes) -> crate::Result<RandomBytesAnswer> {
@@ -3877,7 +3877,7 @@ pub mod http {
 
     effect_request! { HttpRequest => HttpResponse, http_request, "http.request" }
 
-    /// Sends a request and gives the response, whatever its status.
+    /// Sends a request and returns the response, whatever its status.
     ///
     /// Needs the capability `http.request`.
     pub fn request(request: &HttpRequest) -> crate::Result<HttpResponse> {
@@ -3937,7 +3937,7 @@ pub mod github {
 
     effect_request! { GitHubUpdateIssue => GitHubIssue, github_update_issue, "github.update_issue" }
 
-    /// Changes an issue; what is absent stays as it is.
+    /// Changes an issue; absent fields stay as they are.
     ///
     /// Needs the capability `github.update_issue`.
     pub fn update_issue(request: &GitHubUpdateIssue) -> crate::Result<GitHubIssue> {
@@ -3991,7 +3991,7 @@ pub mod github {
 
     effect_request! { GitHubUpdatePr => GitHubPr, github_update_pr, "github.update_pr" }
 
-    /// Changes a pull request; what is absent stays as it is.
+    /// Changes a pull request; absent fields stay as they are.
     ///
     /// Needs the capability `github.update_pr`.
     pub fn update_pr(request: &GitHubUpdatePr) -> crate::Result<GitHubPr> {
@@ -4009,7 +4009,7 @@ pub mod github {
 
     effect_request! { GitHubListReviewComments => GitHubReviewComments, github_list_review_comments, "github.list_review_comments" }
 
-    /// Lists the comments made on a pull request's lines.
+    /// Lists the comments on a pull request's lines.
     ///
     /// Needs the capability `github.list_review_comments`.
     pub fn list_review_comments(
@@ -4029,7 +4029,7 @@ pub mod github {
 
     effect_request! { GitHubRequestReviewers => GitHubReviewers, github_request_reviewers, "github.request_reviewers" }
 
-    /// Asks people or teams to review a pull request.
+    /// Requests reviews of a pull request from people or teams.
     ///
     /// Needs the capability `github.request_reviewers`.
     pub fn request_reviewers(request: &GitHubRequestReviewers) -> crate::Result<GitHubReviewers> {
@@ -4047,7 +4047,7 @@ pub mod github {
 
     effect_request! { GitHubGetCombinedStatus => GitHubCombinedStatus, github_get_combined_status, "github.get_combined_status" }
 
-    /// Gives a commit's combined status, as set by the older status API.
+    /// Returns a commit's combined status, as set by the older status API.
     ///
     /// Needs the capability `github.get_combined_status`.
     pub fn get_combined_status(
@@ -4091,7 +4091,7 @@ pub mod docker {
 
     effect_request! { DockerStop => Done, docker_stop, "docker.stop" }
 
-    /// Asks a container to stop, and kills it when it does not.
+    /// Asks a container to stop, and kills it if it does not.
     ///
     /// Needs the capability `docker.stop`.
     pub fn stop(request: &DockerStop) -> crate::Result<Done> {
@@ -4118,7 +4118,7 @@ pub mod docker {
 
     effect_request! { DockerLogs => DockerOutput, docker_logs, "docker.logs" }
 
-    /// Reads what a container has written.
+    /// Reads a container's output.
     ///
     /// Needs the capability `docker.logs`.
     pub fn logs(request: &DockerLogs) -> crate::Result<DockerOutput> {
@@ -4145,7 +4145,7 @@ pub mod docker {
 
     effect_request! { DockerImagePresent => DockerImage, docker_image_present, "docker.image_present" }
 
-    /// Tells whether an image is on the engine.
+    /// Reports if an image is on the engine.
     ///
     /// Needs the capability `docker.image_present`.
     pub fn image_present(request: &DockerImagePresent) -> crate::Result<DockerImage> {

@@ -1,4 +1,4 @@
-//! Hooks: what `#[hook]` makes of a function.
+//! Hooks: functions with `#[hook]`.
 
 use crate::export;
 use crate::types::{HookDecision, HookInput, HookOutput};
@@ -6,24 +6,24 @@ use crate::{Json, ToolError};
 
 /// A function with `#[hook]`.
 pub trait HookFunction {
-    /// What a plugin knows of it.
+    /// The plugin's entry for it.
     const ENTRY: HookEntry;
 }
 
-/// What a plugin knows of a hook.
+/// A plugin's entry for a hook.
 pub struct HookEntry {
     /// The event it decides on, such as `pre_tool_use`.
     pub event: &'static str,
-    /// Decides.
+    /// The function.
     pub call: fn(&HookInput) -> Result<HookOutput, ToolError>,
 }
 
-/// What a hook's function may return: a [`HookOutput`] or a `Result` of one.
+/// The return type of a hook's function: a [`HookOutput`] or a `Result` of one.
 pub trait HookReturn {
-    /// The decision, or why there is none.
+    /// The decision, or the reason why there is none.
     ///
     /// # Errors
-    /// When the hook could not decide; the host then does what it does when a hook fails.
+    /// If the hook could not decide; the host then treats it as a failed hook.
     fn into_output(self) -> Result<HookOutput, ToolError>;
 }
 
@@ -40,7 +40,7 @@ impl HookReturn for Result<HookOutput, ToolError> {
 }
 
 impl HookOutput {
-    /// Go ahead, without asking the user.
+    /// Proceed without asking the user.
     pub fn allow() -> Self {
         Self {
             decision: HookDecision::Allow,
@@ -49,7 +49,7 @@ impl HookOutput {
         }
     }
 
-    /// Do not, and why.
+    /// Do not proceed, for this reason.
     pub fn deny(reason: impl Into<String>) -> Self {
         Self {
             decision: HookDecision::Deny,
@@ -58,7 +58,7 @@ impl HookOutput {
         }
     }
 
-    /// Ask the user, and why.
+    /// Ask the user, for this reason.
     pub fn ask(reason: impl Into<String>) -> Self {
         Self {
             decision: HookDecision::Ask,
@@ -67,7 +67,7 @@ impl HookOutput {
         }
     }
 
-    /// No opinion.
+    /// No decision.
     pub fn pass() -> Self {
         Self {
             decision: HookDecision::Pass,
@@ -76,7 +76,7 @@ impl HookOutput {
         }
     }
 
-    /// The same decision, with what the agent shall go on with.
+    /// The same decision, with a replacement for the agent's own data.
     #[must_use]
     pub fn with_payload(mut self, payload: Json) -> Self {
         self.payload = Some(payload);

@@ -1,4 +1,4 @@
-//! JSON that passes through unread, and bytes in JSON.
+//! JSON that is passed on without being parsed, and bytes in JSON.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::encoding::base64;
 
-/// Any JSON value, as text: read it with [`parse`](Self::parse), make one with
+/// Any JSON value, as text: parse it with [`parse`](Self::parse), create one with
 /// [`new`](Self::new) or [`from_text`](Self::from_text).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -16,12 +16,12 @@ impl Json {
     /// Encodes a value.
     ///
     /// # Errors
-    /// When the value has no JSON, such as a map with keys that are no texts.
+    /// If the value has no JSON, such as a map whose keys are not texts.
     pub fn new(value: &impl Serialize) -> serde_json::Result<Self> {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
-    /// Checks that a text is JSON, and takes it as it is.
+    /// Checks that a text is JSON, and keeps it unchanged.
     ///
     /// # Errors
     /// When it is not JSON.
@@ -50,7 +50,7 @@ impl Default for Json {
     }
 }
 
-/// By text: spacing and the order of keys count.
+/// Compares the texts: spacing and the order of keys count.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         self.get() == other.get()

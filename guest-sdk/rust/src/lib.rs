@@ -1,8 +1,7 @@
 //! Write exomonad plugins in Rust.
 //!
-//! A plugin decides, the host acts. A tool is a plain function; what it wants
-//! done it asks of the host, by one function per effect ([`git`], [`github`],
-//! [`kv`], …).
+//! A plugin decides, the host acts. A tool is a plain function; it requests effects
+//! from the host, by one function per effect ([`git`], [`github`], [`kv`], …).
 //!
 //! ```
 //! use exomonad_guest::prelude::*;
@@ -13,7 +12,7 @@
 //!     name: Option<String>,
 //! }
 //!
-//! /// Tells which branch is checked out.
+//! /// Reports the current branch.
 //! #[tool(read_only)]
 //! fn current_branch() -> Result<Branch, ToolError> {
 //!     let branch = git::get_branch(&GitGetBranch::default())?;
@@ -27,8 +26,8 @@
 //! | module | subject |
 //! |---|---|
 //! | [`types`] and the service modules | generated from the contract |
-//! | [`tool`], [`hook`], [`plugin`](mod@plugin) | what a plugin is made of |
-//! | [`effect`] | asking the host |
+//! | [`tool`], [`hook`], [`plugin`](mod@plugin) | the parts of a plugin |
+//! | [`effect`] | requests to the host |
 //! | [`export`](mod@export) | entry points of your own |
 //! | [`log`](mod@log) | `log_info` and friends |
 //! | [`testing`] | a host for native unit tests |
@@ -38,7 +37,7 @@
 mod abi;
 mod encoding;
 mod error;
-// Long by nature: one type per request and answer of the contract.
+// Long, since the contract has one type per request and answer.
 #[rustfmt::skip]
 mod generated;
 mod json;
@@ -60,12 +59,12 @@ pub use generated::{clock, docker, git, github, kv, log, random};
 pub use json::{Base64, Json};
 pub use log_lines::{log_debug, log_error, log_info, log_trace, log_warn};
 
-/// The contract's types: requests, answers, and what tools and hooks exchange.
+/// The contract's types: requests, answers, and the messages of tools and hooks.
 pub mod types {
     pub use crate::generated::*;
 }
 
-/// What most plugins use.
+/// The names that most plugins use.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

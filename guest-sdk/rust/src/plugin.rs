@@ -1,4 +1,4 @@
-//! Plugins: tools and hooks under a name, and the exports that lead to them.
+//! Plugins: tools and hooks under a name, with the exports that dispatch to them.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub struct Plugin {
     pub hooks: &'static [HookEntry],
 }
 
-/// What `handle_mcp_call` is given, borrowed from the input.
+/// The input of `handle_mcp_call`, borrowed.
 #[derive(Deserialize)]
 struct ToolCall<'a> {
     #[serde(borrow)]
@@ -49,8 +49,8 @@ impl Plugin {
         outcome.unwrap_or_else(|error| failure(&error))
     }
 
-    /// What it says about itself. The effects it needs are the host functions it
-    /// imports, so that no list has to be kept.
+    /// The plugin's description. The effects it needs are the host functions it
+    /// imports, so that no list has to be maintained.
     pub fn description(&self) -> PluginDescription {
         PluginDescription {
             name: self.name.to_owned(),
@@ -68,7 +68,7 @@ impl Plugin {
     /// `handle_list_tools`: its tools, as JSON.
     ///
     /// # Errors
-    /// Never in practice: a tool list has JSON.
+    /// Never in practice: a tool list always has JSON.
     pub fn handle_list_tools(&self) -> Result<Vec<u8>, ToolError> {
         Ok(serde_json::to_vec(&self.list_tools())?)
     }
@@ -76,7 +76,7 @@ impl Plugin {
     /// `handle_mcp_call`: from a `ToolCallInput` to a `CallToolResult`, both as JSON.
     ///
     /// # Errors
-    /// When the input is not a `ToolCallInput`. A tool's own failure is a result.
+    /// If the input is not a `ToolCallInput`. A tool's own failure is a result.
     pub fn handle_mcp_call(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
         let call: ToolCall<'_> = serde_json::from_str(std::str::from_utf8(input)?)?;
         let arguments = call.arguments.map_or("{}", RawValue::get);
@@ -87,10 +87,10 @@ impl Plugin {
         ))?)
     }
 
-    /// `describe`: what it says about itself, as JSON.
+    /// `describe`: the plugin's description, as JSON.
     ///
     /// # Errors
-    /// Never in practice: a description has JSON.
+    /// Never in practice: a description always has JSON.
     pub fn describe(&self) -> Result<Vec<u8>, ToolError> {
         Ok(serde_json::to_vec(&self.description())?)
     }
@@ -106,8 +106,8 @@ impl Plugin {
 /// }
 /// ```
 ///
-/// Makes `PLUGIN`, for tests, and in WebAssembly the exports `handle_list_tools`,
-/// `handle_mcp_call` and `describe`. Each crate has one.
+/// Defines `PLUGIN`, for tests, and in WebAssembly the exports `handle_list_tools`,
+/// `handle_mcp_call` and `describe`. Use it once per crate.
 #[macro_export]
 macro_rules! plugin {
     (

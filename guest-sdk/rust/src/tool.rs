@@ -1,4 +1,4 @@
-//! Tools: what `#[tool]` makes of a function.
+//! Tools: functions with `#[tool]`.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -10,42 +10,42 @@ use crate::{Json, ToolError};
 
 /// A function with `#[tool]`.
 pub trait ToolFunction {
-    /// What a plugin knows of it.
+    /// The plugin's entry for it.
     const ENTRY: ToolEntry;
 }
 
-/// What a plugin knows of a tool.
+/// A plugin's entry for a tool.
 pub struct ToolEntry {
-    /// What a call names.
+    /// The name by which it is called.
     pub name: &'static str,
-    /// The name for people.
+    /// A display name for people.
     pub title: Option<&'static str>,
-    /// What it does.
+    /// Its description.
     pub description: &'static str,
-    /// How it behaves.
+    /// Hints about its behaviour.
     pub hints: Hints,
-    /// Makes the JSON Schema of its arguments.
+    /// The JSON Schema of its arguments.
     pub input_schema: fn() -> Json,
-    /// Makes the JSON Schema of its result, when that is an object.
+    /// The JSON Schema of its result, if that is an object.
     pub output_schema: fn() -> Option<Json>,
-    /// Runs it with its arguments' JSON.
+    /// The function, from its arguments' JSON to its result.
     pub call: fn(&str, &Context) -> Result<CallToolResult, ToolError>,
 }
 
-/// How a tool behaves, as far as its author says.
+/// Hints about a tool's behaviour, by its author.
 pub struct Hints {
     /// It changes nothing.
     pub read_only: bool,
     /// It may destroy something.
     pub destructive: bool,
-    /// Calling it twice does what calling it once does.
+    /// Calling it twice has the same effect as calling it once.
     pub idempotent: bool,
-    /// It deals with things outside the host.
+    /// It interacts with things outside the host.
     pub open_world: bool,
 }
 
 impl ToolEntry {
-    /// The tool as it is listed.
+    /// The tool as listed.
     pub fn listing(&self) -> Tool {
         let hint = |given: bool| given.then_some(true);
         let hints = ToolAnnotations {
@@ -65,10 +65,10 @@ impl ToolEntry {
     }
 }
 
-/// What a tool's function may give: anything that serialises and has a JSON
-/// Schema, or a [`CallToolResult`] made by hand.
+/// A tool's result: any type with `Serialize` and a JSON
+/// Schema, or a [`CallToolResult`] built by hand.
 pub trait ToolOutput {
-    /// The JSON Schema of the result, when that is an object.
+    /// The JSON Schema of the result, if that is an object.
     fn output_schema() -> Option<Json>;
 
     /// The result as the host gets it.
@@ -78,8 +78,8 @@ pub trait ToolOutput {
     fn into_result(self) -> Result<CallToolResult, ToolError>;
 }
 
-/// An object becomes `structuredContent` and, for models that read only text,
-/// the same as text. A text becomes text.
+/// An object becomes `structuredContent` and, for models that only read text,
+/// text with the same content. A text becomes text.
 impl<T: Serialize + JsonSchema> ToolOutput for T {
     fn output_schema() -> Option<Json> {
         let schema = schema_of::<T>();
@@ -112,9 +112,9 @@ impl ToolOutput for CallToolResult {
     }
 }
 
-/// What a tool's function returns: a `Result` of a [`ToolOutput`] and any error.
+/// The return type of a tool's function: a `Result` of a [`ToolOutput`] and any error.
 pub trait ToolReturn {
-    /// The JSON Schema of the result, when that is an object.
+    /// The JSON Schema of the result, if that is an object.
     fn output_schema() -> Option<Json>;
 
     /// The result as the host gets it.
@@ -134,7 +134,7 @@ impl<T: ToolOutput, E: Into<ToolError>> ToolReturn for Result<T, E> {
     }
 }
 
-/// The failure of a tool as a result, which is how MCP has it.
+/// A tool's failure as a result, as MCP defines it.
 pub(crate) fn failure(error: &ToolError) -> CallToolResult {
     CallToolResult {
         content: vec![Content::Text {
@@ -148,7 +148,7 @@ pub(crate) fn failure(error: &ToolError) -> CallToolResult {
 /// Decodes a tool's arguments.
 ///
 /// # Errors
-/// When they do not fit, which the host has checked before against the schema.
+/// If they do not match the schema, which the host has already checked.
 pub fn decode_arguments<T: DeserializeOwned>(arguments: &str) -> Result<T, ToolError> {
     serde_json::from_str(arguments)
         .map_err(|problem| ToolError::new(format!("the arguments do not fit: {problem}")))
@@ -171,7 +171,7 @@ fn schema_of<T: JsonSchema>() -> schemars::Schema {
         settings.meta_schema = None;
     });
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    // The Rust type's name, which means nothing to a caller.
+    // The title is the Rust type's name, which means nothing to a caller.
     schema.remove("title");
     schema
 }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_structured_content_and_the_same_as_text() {
+    fn an_object_becomes_structured_content_and_the_same_text() {
         let result = Sum { total: 3 }.into_result().unwrap();
         assert_eq!(result.structured_content.unwrap().get(), r#"{"total":3}"#);
         assert_eq!(
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_text_without_quotes_and_has_no_schema() {
+    fn a_text_becomes_text_without_quotes_and_schema() {
         let result = "a \"b\"".to_owned().into_result().unwrap();
         assert_eq!(
             result.content,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_do_not_fit_say_why() {
+    fn invalid_arguments_are_an_error_with_the_reason() {
         #[derive(serde::Deserialize, Debug)]
         struct Limit {
             #[allow(dead_code, reason = "only its decoding is of interest")]

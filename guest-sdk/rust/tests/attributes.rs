@@ -1,4 +1,4 @@
-//! What `#[tool]`, `#[hook]` and `plugin!` make of functions.
+//! Tests of `#[tool]`, `#[hook]` and `plugin!`.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -124,7 +124,7 @@ fn an_error_of_the_host_is_the_tools_failure() {
 }
 
 #[test]
-fn a_result_made_by_hand_is_left_as_it_is() {
+fn a_result_built_by_hand_stays_unchanged() {
     let result = FakeHost::new().call_tool(&PLUGIN, "by_hand", &json!({}));
     assert_eq!(
         serde_json::to_value(result).unwrap(),
@@ -136,7 +136,7 @@ fn a_result_made_by_hand_is_left_as_it_is() {
 }
 
 #[test]
-fn the_export_takes_and_gives_the_contracts_json() {
+fn the_export_reads_and_writes_the_contracts_json() {
     let input = json!({ "name": "who", "arguments": {}, "context": context() }).to_string();
     let output = FakeHost::new()
         .run(|| PLUGIN.handle_mcp_call(input.as_bytes()))
@@ -151,7 +151,7 @@ fn the_export_takes_and_gives_the_contracts_json() {
 }
 
 #[test]
-fn a_hook_may_ask_for_effects() {
+fn a_hook_can_perform_effects() {
     let host = FakeHost::new();
     let output = host
         .call_hook(&PLUGIN, HookEvent::SessionStart, &json!({ "id": 7 }))

@@ -1,4 +1,4 @@
--- | A plugin for tests: the contract's types both ways, and what goes wrong in Haskell.
+-- | A plugin for tests: JSON round trips of the contract's types, and failures in Haskell.
 module Main (main) where
 
 import Data.Text qualified as Text

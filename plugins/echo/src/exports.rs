@@ -1,4 +1,4 @@
-//! Entry points: those of every plugin, and some that take and give bytes.
+//! Entry points: those of every plugin, and some that take and return bytes.
 
 use exomonad_guest::prelude::*;
 use exomonad_guest::{clock, export};
@@ -12,7 +12,7 @@ pub fn handle_list_tools(_input: &[u8]) -> Result<Vec<u8>, ToolError> {
     PLUGIN.handle_list_tools()
 }
 
-/// Calls a tool; answers `invalid_json` with what is no JSON.
+/// Calls a tool; the tool `invalid_json` breaks the contract.
 #[export]
 pub fn handle_mcp_call(input: &[u8]) -> Result<Vec<u8>, ToolError> {
     #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub fn describe(_input: &[u8]) -> Result<Vec<u8>, ToolError> {
     PLUGIN.describe()
 }
 
-/// Gives its input back.
+/// Returns its input.
 #[export]
 pub fn echo(input: &[u8]) -> Result<Vec<u8>, ToolError> {
     Ok(input.to_vec())
@@ -47,7 +47,7 @@ pub fn count_vowels(input: &[u8]) -> Result<Vec<u8>, ToolError> {
     Ok(json!({ "count": count }).to_string().into_bytes())
 }
 
-/// Gives the host's time: one effect and nothing else.
+/// Returns the host's time: one effect and nothing else.
 #[export]
 pub fn now(_input: &[u8]) -> Result<Vec<u8>, ToolError> {
     Ok(serde_json::to_vec(&clock::now(&ClockNow::default())?)?)

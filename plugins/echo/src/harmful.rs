@@ -6,7 +6,7 @@ use exomonad_guest::prelude::*;
 
 use crate::harmless::Size;
 
-/// Never ends, and asks nothing of the host meanwhile.
+/// Never ends, without requests to the host.
 #[tool]
 pub fn spin() -> Result<(), ToolError> {
     loop {
@@ -14,14 +14,14 @@ pub fn spin() -> Result<(), ToolError> {
     }
 }
 
-/// Takes as much memory as asked for, and writes to all of it.
+/// Allocates this much memory, and writes to all of it.
 #[tool]
 pub fn allocate(args: Size) -> Result<String, ToolError> {
     let memory = black_box(vec![1_u8; args.bytes]);
     Ok(format!("allocated {} bytes", memory.len()))
 }
 
-/// Calls itself until the stack ends.
+/// Recurses until the stack overflows.
 #[tool]
 pub fn recurse() -> Result<String, ToolError> {
     Ok(format!("came back from {}", deeper(0)))
@@ -33,12 +33,12 @@ pub fn recurse() -> Result<String, ToolError> {
 )]
 #[inline(never)]
 fn deeper(depth: u64) -> u64 {
-    // A use after the call, and of memory of its own, so that it is no loop.
+    // Used after the call, so that the recursion does not become a loop.
     let frame = black_box([depth; 16]);
     deeper(depth + 1) + frame[0]
 }
 
-/// Ends the call by a trap, without a word.
+/// Ends the call by a trap, without a message.
 #[tool]
 pub fn trap() -> Result<(), ToolError> {
     #[cfg(target_family = "wasm")]
@@ -47,20 +47,20 @@ pub fn trap() -> Result<(), ToolError> {
     std::process::abort();
 }
 
-/// Ends the call by a panic, which tells the host its message.
+/// Ends the call by a panic, which reports its message to the host.
 #[tool]
 #[expect(clippy::panic, reason = "panicking is its purpose")]
 pub fn panic() -> Result<(), ToolError> {
     panic!("as asked")
 }
 
-/// Fails, as a tool may.
+/// Fails with an ordinary tool error.
 #[tool]
 pub fn fail() -> Result<(), ToolError> {
     Err(ToolError::new("as asked"))
 }
 
-/// Breaks the contract: `handle_mcp_call` gives what is no JSON.
+/// Breaks the contract: the output of `handle_mcp_call` is not JSON.
 #[tool]
 pub fn invalid_json() -> Result<(), ToolError> {
     Err(ToolError::new(

@@ -11,13 +11,13 @@ pub struct Text {
     text: String,
 }
 
-/// Gives its text back.
+/// Returns its text.
 #[tool(read_only, idempotent)]
 pub fn echo(args: Text) -> Result<Text, ToolError> {
     Ok(args)
 }
 
-/// How long to wait.
+/// A time to wait.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Duration {
@@ -25,14 +25,14 @@ pub struct Duration {
     millis: u64,
 }
 
-/// Waits in the host, holding nothing there but its own sandbox.
+/// Waits in the host, occupying only its own sandbox.
 #[tool(read_only)]
 pub fn sleep(args: Duration) -> Result<Duration, ToolError> {
     clock::sleep(&Sleep::new(args.millis))?;
     Ok(args)
 }
 
-/// How many bytes.
+/// A number of bytes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
@@ -40,21 +40,21 @@ pub struct Size {
     pub bytes: usize,
 }
 
-/// Gives a text of as many letters as asked for.
+/// Returns a text of this length.
 #[tool(read_only)]
 pub fn large_output(args: Size) -> Result<String, ToolError> {
     Ok("x".repeat(args.bytes))
 }
 
-/// How often.
+/// The number of repetitions.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
-    /// How many times.
+    /// The number of repetitions.
     count: u64,
 }
 
-/// Asks the host for the time, again and again.
+/// Requests the time from the host repeatedly.
 #[tool(read_only)]
 pub fn effects_loop(args: Count) -> Result<Count, ToolError> {
     for _ in 0..args.count {
@@ -63,7 +63,7 @@ pub fn effects_loop(args: Count) -> Result<Count, ToolError> {
     Ok(args)
 }
 
-/// Writes as many log lines as asked for, and fails when the host takes no more.
+/// Writes this many log lines, and fails when the host accepts no more.
 #[tool]
 pub fn log_flood(args: Count) -> Result<Count, ToolError> {
     for line in 0..args.count {

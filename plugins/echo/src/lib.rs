@@ -1,4 +1,4 @@
-//! What tests and benchmarks need a plugin to do, good and bad.
+//! A plugin for tests and benchmarks, with well-behaved and harmful tools.
 //!
 //! | tool | |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | `fail` | fails, as a tool may |
 //! | `invalid_json` | breaks the contract: the export's output is no JSON |
 //!
-//! Beside the entry points of every plugin there are `echo`, `count_vowels`,
-//! `now` and `fail_raw`, which take and give bytes.
+//! Besides the entry points of every plugin there are `echo`, `count_vowels`,
+//! `now` and `fail_raw`, which take and return bytes.
 
 pub mod exports;
 mod harmful;
@@ -21,8 +21,8 @@ mod harmless;
 use exomonad_guest::plugin::Plugin;
 use exomonad_guest::tool::ToolFunction;
 
-/// This plugin. Declared by hand rather than by `plugin!`, since its
-/// `handle_mcp_call` has to be able to break the contract.
+/// This plugin. Declared by hand instead of by `plugin!`, since its
+/// `handle_mcp_call` must be able to break the contract.
 pub static PLUGIN: Plugin = Plugin {
     name: "echo",
     version: env!("CARGO_PKG_VERSION"),

@@ -14,11 +14,11 @@ pub struct FilePrArgs {
     title: String,
     /// Its text, in Markdown.
     body: Option<String>,
-    /// The branch it goes into; the repository's default branch when absent.
+    /// The target branch; the repository's default branch when absent.
     base: Option<String>,
-    /// The branch it comes from; the one that is checked out when absent.
+    /// The source branch; the current branch when absent.
     head: Option<String>,
-    /// Whether it is not ready for review. Of one that is there already, this stays as it is.
+    /// Opens it as a draft. An existing pull request keeps its own setting.
     #[serde(default)]
     draft: bool,
     /// The repository on GitHub, `owner/name`; that of the remote `origin` when absent.
@@ -27,7 +27,7 @@ pub struct FilePrArgs {
     working_dir: Option<String>,
 }
 
-/// A pull request that is open now.
+/// The open pull request.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FiledPr {
@@ -35,21 +35,21 @@ pub struct FiledPr {
     repo: String,
     /// Its number.
     number: u64,
-    /// Its page.
+    /// Its web page.
     url: String,
-    /// The branch it comes from.
+    /// The source branch.
     head: String,
-    /// The branch it goes into.
+    /// The target branch.
     base: String,
-    /// Whether it was opened just now; otherwise it was there, and says now what was asked for.
+    /// True if it was opened by this call; otherwise it existed and was updated.
     is_new: bool,
-    /// The commit that the branch is at on the remote.
+    /// The branch's commit on the remote.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
 }
 
 /// Pushes the branch and opens a pull request for it. If there is one already, its title, text and base
-/// are brought up to date: calling this twice does what calling it once does.
+/// are updated: calling this twice has the same effect as calling it once.
 #[tool(title = "File a pull request", open_world, idempotent)]
 pub fn file_pr(args: FilePrArgs) -> Result<FiledPr, ToolError> {
     let FilePrArgs {

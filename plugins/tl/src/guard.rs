@@ -1,10 +1,10 @@
-//! The hook that keeps an agent from commands that destroy work.
+//! The hook that protects work from destructive commands.
 
 use exomonad_guest::prelude::*;
 
 use crate::shell::{each_command, has_flag, program};
 
-/// What an agent says of a tool it is about to use.
+/// An agent's data about a tool that it is about to use.
 #[derive(Deserialize)]
 struct ToolUse {
     #[serde(default)]
@@ -13,11 +13,11 @@ struct ToolUse {
 
 #[derive(Deserialize)]
 struct ToolInput {
-    /// The line of shell, of tools that run one.
+    /// The shell command, for tools that run one.
     command: Option<Json>,
 }
 
-/// The worst is the greatest.
+/// Ordered by severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Harmless,
@@ -25,8 +25,8 @@ enum Verdict {
     ForcedPush,
 }
 
-/// Denies a forced push, asks before a forced removal and before what it cannot
-/// read, and has no opinion on anything else.
+/// Denies a forced push, asks before a forced removal and before a command that
+/// it cannot parse, and has no opinion on anything else.
 #[hook(pre_tool_use)]
 pub fn guard_commands(input: &HookInput) -> HookOutput {
     match command_of(&input.payload) {
@@ -36,8 +36,8 @@ pub fn guard_commands(input: &HookInput) -> HookOutput {
     }
 }
 
-/// The line of shell, of tools that run one. A tool with an input of another
-/// shape is not one; an object that cannot be read may be.
+/// The shell command, for tools that run one. An input of another shape
+/// belongs to another tool; an object that cannot be parsed may hold a command.
 fn command_of(payload: &Json) -> serde_json::Result<Option<String>> {
     if !payload.get().starts_with('{') {
         return Ok(None);
@@ -90,7 +90,7 @@ fn is_forced_push(command: &[String]) -> bool {
     })
 }
 
-/// `rm` that goes into folders and does not ask.
+/// `rm` that is recursive and does not ask.
 fn is_forced_removal(command: &[String]) -> bool {
     let has = |short: &[char], long: &str| {
         command

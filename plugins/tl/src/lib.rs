@@ -1,12 +1,12 @@
-//! The team lead's plugin: what it offers an agent, and what it keeps it from.
+//! The plugin of the tech lead (`tl`): its tools, and a hook that protects work.
 //!
 //! | | |
 //! |---|---|
 //! | `repo_status` | the branch, its distance from upstream, the changes, the last commit |
 //! | `recent_work` | the last commits and what is not committed yet |
 //! | `list_issues` | a repository's issues |
-//! | `file_pr` | pushes the branch and opens a pull request for it, or brings the open one up to date |
-//! | `pr_status` | reviews, checks and mergeability of a pull request, and what stands in its way |
+//! | `file_pr` | pushes the branch and opens a pull request for it, or updates the open one |
+//! | `pr_status` | reviews, checks and mergeability of a pull request, and what blocks it |
 //! | `merge_pr` | merges a pull request |
 //! | `run_in_container` | runs a command in a container |
 //! | hook `pre_tool_use` | denies a forced push, asks before a forced removal |

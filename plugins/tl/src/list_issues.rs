@@ -5,18 +5,18 @@ use exomonad_guest::prelude::*;
 
 use crate::target;
 
-/// Which issues.
+/// Selects issues.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListIssuesArgs {
     /// Open ones, closed ones, or all; open ones when absent.
     state: Option<State>,
-    /// Only those that carry every one of these labels.
+    /// Only issues with every one of these labels.
     #[serde(default)]
     labels: Vec<String>,
     /// Only those assigned to this login; `none` for nobody, `*` for anybody.
     assignee: Option<String>,
-    /// How many at most; 30 when absent.
+    /// The largest number of issues; 30 when absent.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u64>,
     /// The repository on GitHub, `owner/name`; that of the remote `origin` when absent.
@@ -25,15 +25,15 @@ pub struct ListIssuesArgs {
     working_dir: Option<String>,
 }
 
-/// Whether an issue is open.
+/// The state of an issue.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It is.
+    /// Open.
     Open,
-    /// It is not.
+    /// Closed.
     Closed,
-    /// Either.
+    /// Open or closed.
     All,
 }
 
@@ -45,7 +45,7 @@ pub struct Issues {
     repo: String,
     /// The issues.
     issues: Vec<Issue>,
-    /// Whether there are more.
+    /// True if there are more.
     has_more: bool,
 }
 
@@ -57,15 +57,15 @@ pub struct Issue {
     number: u64,
     /// Its title.
     title: String,
-    /// Whether it is open.
+    /// True if it is open.
     is_open: bool,
     /// Its labels.
     labels: Vec<String>,
     /// The logins of those it is assigned to.
     assignees: Vec<String>,
-    /// How many comments it has.
+    /// The number of comments.
     comments: u64,
-    /// Its page.
+    /// Its web page.
     url: String,
     /// When it last changed (RFC 3339).
     updated_at: String,

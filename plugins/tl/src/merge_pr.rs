@@ -5,17 +5,17 @@ use exomonad_guest::prelude::*;
 
 use crate::target;
 
-/// Which pull request, and how.
+/// Selects a pull request, and the method of merging.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MergePrArgs {
     /// Its number; the open one of the branch when absent.
     number: Option<u64>,
-    /// The branch it comes from; the one that is checked out when absent.
+    /// The source branch; the current branch when absent.
     head: Option<String>,
-    /// How its commits become part of the branch; by a merge commit when absent.
+    /// The merge method; a merge commit when absent.
     method: Option<Method>,
-    /// The commit it has to be at; the one it is at now when absent.
+    /// The commit that must be its newest; its newest commit now when absent.
     expected_head_sha: Option<String>,
     /// The repository on GitHub, `owner/name`; that of the remote `origin` when absent.
     repo: Option<String>,
@@ -23,19 +23,19 @@ pub struct MergePrArgs {
     working_dir: Option<String>,
 }
 
-/// How commits become part of a branch.
+/// The method of merging.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// By a merge commit.
+    /// With a merge commit.
     Merge,
-    /// As one commit.
+    /// Squashed into one commit.
     Squash,
-    /// One after the other.
+    /// Rebased, each commit by itself.
     Rebase,
 }
 
-/// A pull request that is merged.
+/// The merged pull request.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MergedPr {
@@ -43,17 +43,17 @@ pub struct MergedPr {
     repo: String,
     /// Its number.
     number: u64,
-    /// Its page.
+    /// Its web page.
     url: String,
-    /// The commit it was merged as.
+    /// The resulting commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha: Option<String>,
-    /// Whether it had been merged before.
+    /// True if it had been merged before this call.
     was_merged: bool,
 }
 
-/// Merges a pull request. What comes in between is not merged unseen: it has to be at the commit it is at
-/// now, or at the one that is expected.
+/// Merges a pull request, but no commits that arrive in the meantime: its newest commit must still be the
+/// current one, or the expected one.
 #[tool(title = "Merge a pull request", open_world, destructive, idempotent)]
 pub fn merge_pr(args: MergePrArgs) -> Result<MergedPr, ToolError> {
     let repo = target::repo(args.repo, args.working_dir.clone())?;

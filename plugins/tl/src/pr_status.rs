@@ -7,13 +7,13 @@ use exomonad_guest::prelude::*;
 
 use crate::target;
 
-/// Which pull request.
+/// Selects a pull request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrStatusArgs {
     /// Its number; the open one of the branch when absent.
     number: Option<u64>,
-    /// The branch it comes from; the one that is checked out when absent.
+    /// The source branch; the current branch when absent.
     head: Option<String>,
     /// The repository on GitHub, `owner/name`; that of the remote `origin` when absent.
     repo: Option<String>,
@@ -21,7 +21,7 @@ pub struct PrStatusArgs {
     working_dir: Option<String>,
 }
 
-/// How a pull request stands.
+/// The status of a pull request.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrStatus {
@@ -31,17 +31,17 @@ pub struct PrStatus {
     number: u64,
     /// Its title.
     title: String,
-    /// Its page.
+    /// Its web page.
     url: String,
     /// `open`, `closed` or `merged`.
     state: &'static str,
-    /// Whether nothing that is known stands in the way of merging it.
+    /// True if nothing known blocks merging it.
     is_ready: bool,
-    /// What stands in the way.
+    /// The reasons that block merging it.
     blockers: Vec<String>,
     /// The newest decision of each reviewer: `approved`, `changes_requested`, `commented`, `dismissed`.
     reviews: BTreeMap<String, String>,
-    /// Who was asked to review and has not yet.
+    /// The requested reviewers who have not reviewed yet.
     awaited: Vec<String>,
     /// Checks and statuses of its newest commit by name: `success`, `failure`, `pending` and so on.
     checks: BTreeMap<String, String>,
@@ -49,7 +49,7 @@ pub struct PrStatus {
     head_sha: String,
 }
 
-/// Tells how a pull request stands: its reviews, its checks, and whether it can be merged.
+/// Reports the status of a pull request: its reviews, its checks, and whether it can be merged.
 #[tool(title = "Status of a pull request", read_only, open_world)]
 pub fn pr_status(args: PrStatusArgs) -> Result<PrStatus, ToolError> {
     let repo = target::repo(args.repo, args.working_dir.clone())?;
@@ -109,7 +109,7 @@ pub fn pr_status(args: PrStatusArgs) -> Result<PrStatus, ToolError> {
     })
 }
 
-/// How something is called in GitHub's own terms: as it stands in JSON.
+/// The name in GitHub's own terms, as in JSON.
 fn term(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_default();
     json.trim_matches('"').to_owned()
@@ -126,7 +126,7 @@ fn reviews(repo: &str, number: u64) -> Result<BTreeMap<String, String>, ToolErro
         })?;
         for review in found.reviews {
             let reviewer = review.author.unwrap_or_else(|| "somebody".to_owned());
-            // A remark takes back no decision.
+            // A comment does not revoke a decision.
             let is_remark = matches!(review.state, ReviewState::Commented | ReviewState::Pending);
             if !(is_remark && newest.contains_key(&reviewer)) {
                 newest.insert(reviewer, term(&review.state));
@@ -137,12 +137,12 @@ fn reviews(repo: &str, number: u64) -> Result<BTreeMap<String, String>, ToolErro
     Ok(newest)
 }
 
-/// Whether a check with this outcome does not stand in the way.
+/// True if a check with this outcome does not block merging.
 fn is_fine(outcome: &str) -> bool {
     matches!(outcome, "success" | "neutral" | "skipped")
 }
 
-/// Notes an outcome. Names are not unique: of several, one that stands in the way is kept.
+/// Adds an outcome. Names are not unique: of several, one that blocks is kept.
 fn note(checks: &mut BTreeMap<String, String>, name: String, outcome: String) {
     let known = checks.entry(name).or_insert_with(|| outcome.clone());
     if is_fine(known) {

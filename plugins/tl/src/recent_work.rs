@@ -5,30 +5,30 @@ use exomonad_guest::prelude::*;
 
 use crate::view::{ChangedFile, Commit, changed_files};
 
-/// How much to look at, and where.
+/// Selects commits of a repository.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecentWorkArgs {
-    /// How many commits at most; 10 when absent.
+    /// The largest number of commits; 10 when absent.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u64>,
     /// A folder in the repository; the role's own when absent.
     working_dir: Option<String>,
 }
 
-/// What has been worked on.
+/// Recent work in a repository.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RecentWork {
     /// The last commits, newest first.
     commits: Vec<Commit>,
-    /// Whether there are older ones.
+    /// True if there are older ones.
     has_more: bool,
-    /// What is not committed yet.
+    /// Files with uncommitted changes.
     dirty_files: Vec<ChangedFile>,
 }
 
-/// Tells what has been worked on: the last commits, and what is not committed yet.
+/// Reports recent work: the last commits, and files with uncommitted changes.
 #[tool(title = "Recent work", read_only)]
 pub fn recent_work(args: RecentWorkArgs) -> Result<RecentWork, ToolError> {
     let dirty = git::get_dirty_files(&GitGetDirtyFiles {

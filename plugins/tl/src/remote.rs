@@ -1,6 +1,6 @@
-//! From a remote's URL to the repository on GitHub.
+//! Conversion of a remote's URL to the repository on GitHub.
 
-/// `owner/name`, from any spelling of a GitHub URL that git takes; `None` for
+/// `owner/name`, from any GitHub URL that git accepts; `None` for
 /// another host.
 pub fn github_repo(url: &str) -> Option<String> {
     let path = match url.split_once("://") {
@@ -20,7 +20,7 @@ pub fn github_repo(url: &str) -> Option<String> {
     complete.then(|| format!("{owner}/{name}"))
 }
 
-/// Whether `[user@]host` is GitHub, also over SSH on port 443.
+/// True if `[user@]host` is GitHub, including SSH on port 443.
 fn is_github(authority: &str) -> bool {
     let host = authority
         .rsplit('@')
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_on_github_names_none() {
+    fn other_urls_name_no_repository() {
         for url in [
             "",
             "/srv/git/hello.git",

@@ -5,7 +5,7 @@ use exomonad_guest::prelude::*;
 
 use crate::view::{ChangedFile, Commit, changed_files};
 
-/// Which repository.
+/// Selects a repository.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RepoStatusArgs {
@@ -13,49 +13,49 @@ pub struct RepoStatusArgs {
     working_dir: Option<String>,
 }
 
-/// How a repository is.
+/// The status of a repository.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepoStatus {
-    /// The branch that is checked out; absent when HEAD is detached.
+    /// The current branch; absent when HEAD is detached.
     #[serde(skip_serializing_if = "Option::is_none")]
     branch: Option<String>,
-    /// What HEAD is: `branch`, `unborn` or `detached`.
+    /// The kind of HEAD: `branch`, `unborn` or `detached`.
     head: String,
-    /// The branch it follows.
+    /// Its upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<Upstream>,
-    /// Whether nothing has changed since the last commit.
+    /// True if nothing has changed since the last commit.
     is_clean: bool,
-    /// What the next commit would change.
+    /// Staged changes.
     staged: Vec<ChangedFile>,
-    /// What has changed since it was staged.
+    /// Unstaged changes of tracked files.
     unstaged: Vec<ChangedFile>,
-    /// Files git does not know.
+    /// Untracked files.
     untracked: Vec<ChangedFile>,
-    /// Files a merge could not decide.
+    /// Files with merge conflicts.
     conflicted: Vec<ChangedFile>,
     /// The newest commit; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_commit: Option<Commit>,
 }
 
-/// A branch that another one follows.
+/// The upstream of a branch.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upstream {
     /// Its name, such as `origin/main`.
     name: String,
-    /// Commits here that are not there; absent when upstream is gone.
+    /// Commits that upstream lacks; absent when upstream no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     ahead: Option<u32>,
-    /// Commits there that are not here; absent when upstream is gone.
+    /// Commits that only upstream has; absent when upstream no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<u32>,
 }
 
-/// Tells how the repository is: its branch, how far that is from upstream, what
-/// has changed, and the last commit.
+/// Reports the status of the repository: its branch, the distance from upstream, the
+/// changes, and the last commit.
 #[tool(title = "Repository status", read_only)]
 pub fn repo_status(args: RepoStatusArgs) -> Result<RepoStatus, ToolError> {
     let status = git::status(&GitStatus {

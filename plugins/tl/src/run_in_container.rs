@@ -12,7 +12,7 @@ pub struct RunInContainerArgs {
     /// The container's name or id.
     #[schemars(length(min = 1))]
     container: String,
-    /// The program and its arguments; no shell takes them apart.
+    /// The program and its arguments, passed on without a shell.
     #[schemars(length(min = 1))]
     command: Vec<String>,
     /// The folder in the container to run it in; the container's own when absent.
@@ -20,29 +20,29 @@ pub struct RunInContainerArgs {
     /// Environment variables, on top of the container's own.
     #[serde(default)]
     env: BTreeMap<String, String>,
-    /// What it reads from its standard input; nothing when absent.
+    /// Its standard input; empty when absent.
     stdin: Option<String>,
-    /// How long it may take, in milliseconds; then it is killed.
+    /// The time limit in milliseconds, after which it is killed.
     #[schemars(range(min = 1, max = 86_400_000))]
     timeout_millis: Option<u64>,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RanInContainer {
-    /// Its exit code; 128 and the signal's number when a signal ended it.
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
     exit_code: i32,
-    /// What it wrote to standard output.
+    /// Its standard output.
     stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     stderr: String,
-    /// Whether either was cut off.
+    /// True if either was cut off.
     truncated: bool,
 }
 
-/// Runs a command in a container that the role may reach, and gives its output. A command that fails is an
-/// answer with its exit code.
+/// Runs a command in a container of the role, and returns its output. A failed command is a result with
+/// its exit code.
 #[tool(title = "Run in a container", open_world, destructive)]
 pub fn run_in_container(args: RunInContainerArgs) -> Result<RanInContainer, ToolError> {
     let ran = docker::exec(&DockerExec {

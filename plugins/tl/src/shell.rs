@@ -1,17 +1,17 @@
-//! Commands in a line of shell, as far as words, quotes and separators tell.
+//! The commands in a line of shell, as far as words, quotes and separators reveal them.
 //!
 //! Enough to notice what someone wrote; no defence against someone who hides it
-//! (`$(echo r)m`): what must not happen has to be made impossible elsewhere.
+//! (`$(echo r)m`), which takes other measures.
 //!
-//! `plugins/tl-haskell/src/Tl/Shell.hs` reads a line in the same way.
+//! `plugins/tl-haskell/src/Tl/Shell.hs` parses a line in the same way.
 
 use std::mem::take;
 
-/// How deep scripts within scripts are read: `sh -c 'sh -c …'`.
+/// The depth to which nested scripts are parsed: `sh -c 'sh -c …'`.
 const DEPTH: u32 = 8;
 
-/// Programs that run the command after them, the short options of theirs that
-/// take a value, and how many operands of their own come first.
+/// Programs that run the command after them, with their short options that
+/// take a value, and the number of their own operands that come first.
 const RUNNERS: &[(&str, &str, usize)] = &[
     ("builtin", "", 0),
     ("busybox", "", 0),
@@ -31,7 +31,7 @@ const RUNNERS: &[(&str, &str, usize)] = &[
     ("xargs", "EILPadns", 0),
 ];
 
-/// Their long options that take a value.
+/// Long options of these programs that take a value.
 const LONG_WITH_VALUE: &[&str] = &[
     "--adjustment",
     "--arg-file",
@@ -63,15 +63,15 @@ const LONG_WITH_VALUE: &[&str] = &[
     "--user",
 ];
 
-/// Words of the shell that a command may follow.
+/// Keywords of the shell that a command may follow.
 const KEYWORDS: &[&str] = &[
     "!", "coproc", "do", "elif", "else", "if", "then", "until", "while", "{",
 ];
 
 const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "su", "zsh"];
 
-/// Visits the commands of a line, each as its words; those in `sh -c '…'` and in
-/// substitutions too. One at a time: a long line has many.
+/// Visits the commands of a line, each as its words, including those in `sh -c '…'` and
+/// in substitutions. One at a time, since a long line has many.
 pub fn each_command(line: &str, visit: &mut dyn FnMut(&[String])) {
     each_within(line, DEPTH, visit);
 }
@@ -93,7 +93,7 @@ fn each_within(line: &str, depth: u32, visit: &mut dyn FnMut(&[String])) {
     });
 }
 
-/// A command so far: its words, and the letters of the last one.
+/// An incomplete command: its words, and the letters of the last one.
 #[derive(Default)]
 struct Command {
     words: Vec<String>,
@@ -115,7 +115,7 @@ impl Command {
     }
 }
 
-/// What is open: a parenthesis or a substitution.
+/// An open parenthesis or substitution.
 struct Open {
     closing: char,
     /// The quote around it.
@@ -124,7 +124,7 @@ struct Open {
     before: Command,
 }
 
-/// Splits a line at what ends a command, and each command into words.
+/// Splits a line into commands, and each command into words.
 fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
     let mut command = Command::default();
     let mut quote = None;
@@ -135,7 +135,7 @@ fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
             (Some('\''), _) => command.letters().push(letter),
-            // A backslash at a line's end joins it with the next.
+            // A backslash at the end of a line joins it with the next.
             (_, '\\') => {
                 if let Some(next) = letters.next().filter(|next| *next != '\n') {
                     command.letters().push(next);
@@ -151,7 +151,7 @@ fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
                     (command, quote) = (open.before, open.quote);
                 }
             }
-            // A substitution runs even within double quotes, and its command goes on after it.
+            // A substitution also runs within double quotes, and its command continues after it.
             (_, '`') => opened.push(Open {
                 closing: '`',
                 quote: quote.take(),
@@ -175,7 +175,7 @@ fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
             }
             (None, ';' | '&' | '|' | '\n' | ')') => command.end(visit),
             (None, ' ' | '\t') => command.end_word(),
-            // A comment, up to the line's end.
+            // A comment, up to the end of the line.
             (None, '#') if command.word.is_none() => {
                 while letters.next_if(|next| *next != '\n').is_some() {}
             }
@@ -188,8 +188,8 @@ fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
     }
 }
 
-/// The command without what only changes how it runs, as in `FOO=1 sudo -u root git …`,
-/// and whether its words are a script, as in `eval git …`.
+/// The command without prefixes that only change how it runs, as in `FOO=1 sudo -u root git …`,
+/// and true if its words are a script, as in `eval git …`.
 fn without_prefix(words: &[String]) -> (&[String], bool) {
     let mut rest = words;
     let mut is_evaluated = false;
@@ -208,7 +208,7 @@ fn without_prefix(words: &[String]) -> (&[String], bool) {
     (rest, is_evaluated)
 }
 
-/// The words after the options at their beginning.
+/// The words after the leading options.
 fn without_options<'a>(words: &'a [String], with_value: &str) -> &'a [String] {
     let mut rest = words;
     while let Some((option, after)) = rest.split_first() {
@@ -249,7 +249,7 @@ fn script_of(command: &[String]) -> Option<&str> {
         .map(String::as_str)
 }
 
-/// Whether a word is a group of short flags with this one among them.
+/// True if a word is a group of short flags that includes this one.
 pub fn has_flag(word: &str, flag: char) -> bool {
     word.strip_prefix('-')
         .is_some_and(|flags| !flags.starts_with('-') && flags.contains(flag))
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_goes_on_after_a_substitution() {
+    fn a_command_continues_after_a_substitution() {
         assert_eq!(words("echo $(rm x) y"), ["rm·x", "echo·y"]);
         assert_eq!(words("echo `rm x` y"), ["rm·x", "echo·y"]);
         assert_eq!(words("diff <(a) <(b) c"), ["a", "b", "diff·c"]);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_line_is_read_as_far_as_it_goes() {
+    fn an_incomplete_line_is_parsed_as_far_as_it_goes() {
         assert_eq!(words("a 'b c"), ["a·b c"]);
         assert_eq!(words("a $(b `c"), ["c", "b", "a"]);
         assert_eq!(words(""), Vec::<String>::new());

@@ -1,11 +1,11 @@
-//! Which repository and which branch a tool is about, when its caller leaves that to git.
+//! The repository, branch and pull request of a tool, which default to those of the folder.
 
 use exomonad_guest::git;
 use exomonad_guest::prelude::*;
 
 use crate::remote::github_repo;
 
-/// The repository on GitHub: the one that is named, or else that of the remote `origin`.
+/// The repository on GitHub: the one that is named, or that of the remote `origin`.
 pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
     if let Some(repo) = named {
         return Ok(repo);
@@ -22,7 +22,7 @@ pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String
     })
 }
 
-/// The branch: the one that is named, or else the one that is checked out.
+/// The branch: the one that is named, or the current one.
 pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
     if let Some(branch) = named {
         return Ok(branch);
@@ -42,7 +42,7 @@ pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<Stri
     }
 }
 
-/// The pull request: the one of this number, or else the open one of the branch.
+/// The pull request: the one with this number, or the open one of the branch.
 pub fn pull_request(
     repo: &str,
     number: Option<u64>,
@@ -57,7 +57,7 @@ pub fn pull_request(
     let head = branch(head, working_dir)?;
     let found =
         exomonad_guest::github::get_pr_for_branch(&GitHubGetPrForBranch::new(repo, &*head))?;
-    // Found by its branch, it lacks what GitHub works out for one at a time: whether it can be merged.
+    // GitHub reports only for a single pull request whether it can be merged, not in lists.
     match found.pr {
         Some(pr) => Ok(exomonad_guest::github::get_pr(&GitHubGetPr::new(
             repo, pr.number,

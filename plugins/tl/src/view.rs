@@ -1,4 +1,4 @@
-//! What several tools show.
+//! Types that several tools share.
 
 use exomonad_guest::prelude::*;
 
@@ -10,7 +10,7 @@ pub struct Commit {
     pub id: String,
     /// The message's first line.
     pub summary: String,
-    /// Who wrote it.
+    /// Its author.
     pub author: String,
     /// When it was committed, in milliseconds since 1970-01-01T00:00:00Z.
     pub unix_millis: i64,
@@ -36,7 +36,7 @@ pub struct ChangedFile {
     /// The path it was renamed or copied from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_path: Option<String>,
-    /// What happened to it, such as `modified`.
+    /// The kind of change, such as `modified`.
     pub change: String,
 }
 
@@ -50,7 +50,7 @@ impl From<GitChange> for ChangedFile {
     }
 }
 
-/// Changed files as tools show them.
+/// Changed files for a tool's result.
 pub fn changed_files(changes: Vec<GitChange>) -> Vec<ChangedFile> {
     changes.into_iter().map(ChangedFile::from).collect()
 }

@@ -1,4 +1,4 @@
-//! Which commands the hook lets an agent run.
+//! The decisions of the hook on commands.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -18,9 +18,9 @@ fn decision_on(command: &str) -> HookDecision {
     decision(&json!({ "tool_name": "Bash", "tool_input": { "command": command } }))
 }
 
-/// The same table is run over both plugins, built for a host, by `tests/tests/hooks.rs`.
+/// `tests/tests/hooks.rs` runs the same table over both plugins, built for a host.
 #[test]
-fn each_command_of_the_table_is_decided_as_it_says() {
+fn each_command_gets_the_decision_in_the_table() {
     #[derive(Deserialize)]
     struct Case {
         command: String,
@@ -37,7 +37,7 @@ fn each_command_of_the_table_is_decided_as_it_says() {
 }
 
 #[test]
-fn a_tool_that_runs_no_command_is_left_to_the_agent() {
+fn a_tool_that_runs_no_command_gets_no_decision() {
     for payload in [
         json!({ "tool_name": "Read", "tool_input": { "path": "rm -rf" } }),
         json!({ "tool_name": "Odd", "tool_input": { "command": null } }),
@@ -49,7 +49,7 @@ fn a_tool_that_runs_no_command_is_left_to_the_agent() {
 }
 
 #[test]
-fn a_command_that_is_no_text_is_asked_about() {
+fn the_user_is_asked_about_a_command_that_is_not_text() {
     for command in [json!(["rm", "-rf", "x"]), json!(7)] {
         let payload = json!({ "tool_name": "Odd", "tool_input": { "command": command } });
         assert_eq!(decision(&payload), HookDecision::Ask, "{payload}");

@@ -1,4 +1,4 @@
-//! The tools, over a host that a test makes up.
+//! The tools, with a fake host.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -55,7 +55,7 @@ fn failure(result: &CallToolResult) -> &str {
 }
 
 #[test]
-fn repo_status_tells_branch_upstream_changes_and_last_commit() {
+fn repo_status_reports_branch_upstream_changes_and_last_commit() {
     let host = FakeHost::new()
         .on(|_: GitStatus| {
             Ok(GitStatusReport {
@@ -107,7 +107,7 @@ fn repo_status_tells_branch_upstream_changes_and_last_commit() {
 }
 
 #[test]
-fn recent_work_passes_its_limit_on_and_lists_what_is_not_committed() {
+fn recent_work_respects_its_limit_and_lists_uncommitted_files() {
     let host = FakeHost::new()
         .on(|_: GitGetDirtyFiles| {
             Ok(GitDirtyFiles {
@@ -139,7 +139,7 @@ fn github_host(head: GitBranch) -> FakeHost {
         })
 }
 
-/// A pull request as GitHub tells it.
+/// A pull request as GitHub returns it.
 fn pull_request(number: u64, head: &str) -> GitHubPr {
     GitHubPr {
         number,
@@ -219,7 +219,7 @@ fn file_pr_pushes_the_branch_and_opens_a_pull_request_for_it() {
 }
 
 #[test]
-fn file_pr_brings_one_that_is_open_up_to_date() {
+fn file_pr_updates_a_pull_request_that_is_open() {
     let host = pushing_host(Some(pull_request(7, "fix"))).on(|request: GitHubUpdatePr| {
         assert_eq!(
             (request.number, request.title.as_deref()),
@@ -251,7 +251,7 @@ fn reviewed_host(
     pushing_host(Some(pr.clone()))
         .on(move |_: GitHubGetPr| Ok(pr.clone()))
         .on(move |request: GitHubListReviews| {
-            // Two pages, so that both are read.
+            // Two pages, to check that both are read.
             let (page, next) = match request.page {
                 Some(1) => (&reviews[..1], Some(2)),
                 _ => (&reviews[1..], None),
@@ -298,7 +298,7 @@ fn reviewed_host(
 }
 
 #[test]
-fn pr_status_is_ready_when_nothing_stands_in_the_way() {
+fn pr_status_is_ready_when_nothing_blocks_merging() {
     let states = [
         ("ada", ReviewState::ChangesRequested),
         ("ada", ReviewState::Approved),
@@ -319,7 +319,7 @@ fn pr_status_is_ready_when_nothing_stands_in_the_way() {
 }
 
 #[test]
-fn pr_status_names_all_that_stands_in_the_way() {
+fn pr_status_names_every_blocker() {
     let pr = GitHubPr {
         is_draft: true,
         is_mergeable: Some(false),
@@ -346,7 +346,7 @@ fn pr_status_names_all_that_stands_in_the_way() {
 }
 
 #[test]
-fn merge_pr_merges_what_was_seen_and_nothing_newer() {
+fn merge_pr_merges_only_the_expected_commit() {
     let host = pushing_host(Some(pull_request(7, "fix"))).on(|request: GitHubMergePr| {
         assert_eq!(request.expected_head_sha, Some("0".repeat(40)));
         assert_eq!(request.method, Some(MergeMethod::Squash));
@@ -382,7 +382,7 @@ fn merge_pr_merges_what_was_seen_and_nothing_newer() {
 }
 
 #[test]
-fn list_issues_gives_as_many_as_were_asked_for() {
+fn list_issues_returns_as_many_as_requested() {
     let host = github_host(branch(GitHead::Branch, Some("fix"))).on(|request: GitHubListIssues| {
         let page = request.page.unwrap_or(1);
         let issue = |nth: u64| GitHubIssue {
@@ -414,7 +414,7 @@ fn list_issues_gives_as_many_as_were_asked_for() {
 }
 
 #[test]
-fn run_in_container_gives_exit_code_and_output() {
+fn run_in_container_returns_exit_code_and_output() {
     let host = FakeHost::new().on(|request: DockerExec| {
         assert_eq!(request.command, ["make", "test"]);
         Ok(DockerExecResult {
@@ -434,7 +434,7 @@ fn run_in_container_gives_exit_code_and_output() {
 }
 
 #[test]
-fn file_pr_that_cannot_push_says_so() {
+fn file_pr_fails_if_the_push_fails() {
     let host = github_host(branch(GitHead::Branch, Some("fix")));
     let result = host.call_tool(&PLUGIN, "file_pr", &json!({ "title": "Fix it" }));
     assert!(failure(&result).contains("git_push"), "{result:?}");
@@ -451,7 +451,7 @@ fn file_pr_on_a_detached_head_asks_for_the_branch() {
 }
 
 #[test]
-fn an_unknown_tool_names_those_there_are() {
+fn an_unknown_tool_is_an_error_that_names_the_existing_tools() {
     let result = FakeHost::new().call_tool(&PLUGIN, "repo_statsu", &json!({}));
     assert_eq!(
         failure(&result),

@@ -7,36 +7,32 @@
 //!
 //! The way through, in the order it is taken:
 //!
-//! - `text`: values written as text (sizes, durations, names, patterns), parsed once at the edge;
 //! - `model`: the sections of the file and the effective [`Config`];
 //! - `read`: text → tree with positions → checked against the schema → merged with environment
 //!   and defaults → rules that concern several keys;
 //! - `diagnostic`: what is reported about a mistake, for people and for machines;
 //! - `show`: the effective configuration and the documented default file, written out;
-//! - `headers`: what goes with requests to a receiver of telemetry;
 //! - `tokens`: bearer tokens, which the configuration names but never holds.
 
 mod diagnostic;
-mod headers;
 mod key;
 mod model;
 mod read;
 mod schema;
 mod show;
-mod text;
 mod tokens;
 
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
+pub use exomonad_core::values::{
+    Attribute, ByteSize, EffectPattern, Endpoint, FormatError, HostPattern, Label, ListenAddress,
+    Origin, PluginRef, Ratio, RepoPattern, RoleName, TimeSpan,
+};
+pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
-    Config, DockerConfig, EngineConfig, GitConfig, GitHubConfig, HttpConfig, InstanceMode, Limit,
-    Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig, Role, SERVICE_BOUNDS, SecretConfig,
-    ServerConfig, ServiceBound, Signal, StateConfig, TelemetryConfig,
+    Config, EngineConfig, InstanceMode, Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig,
+    Role, ServerConfig, Signal, StateConfig, TelemetryConfig,
 };
 pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;
 pub use show::{default_file, render_effective};
-pub use text::{
-    Attribute, ByteSize, EffectPattern, Endpoint, FormatError, HostPattern, Label, ListenAddress,
-    Origin, PluginRef, Ratio, RepoPattern, RoleName, TimeSpan,
-};
-pub use tokens::{TokenError, TokenSource, Tokens, header_pairs};
+pub use tokens::Tokens;

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use crate::model::Config;
-use crate::text;
+use exomonad_core::values;
 
 /// The JSON Schema (2020-12) of `exomonad.toml`, for editors.
 ///
@@ -147,7 +147,7 @@ impl Shape {
 
     /// What stands here, to complete "expected …".
     pub fn expected(self) -> String {
-        if let Some(described) = self.format().and_then(text::describe) {
+        if let Some(described) = self.format().and_then(values::describe) {
             return described.to_owned();
         }
         let choices = self.choices();
@@ -211,7 +211,7 @@ mod tests {
             for bound in [least, most].into_iter().flatten() {
                 let format = shape.format().unwrap_or_default();
                 assert!(["byte-size", "time-span"].contains(&format), "{path}");
-                assert_eq!(text::check(format, bound), Ok(()), "{path}");
+                assert_eq!(values::check(format, bound), Ok(()), "{path}");
             }
         });
     }

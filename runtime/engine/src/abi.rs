@@ -1,13 +1,13 @@
 //! The host functions of the Extism ABI and the effects.
 //!
-//! The functions that work on the kernel's memory alone are in `link/kernel.wat`. These here need the
-//! host: configuration, variables, HTTP, logs, and `extism:host/user`, where each effect is a function.
+//! The functions that need only the kernel's memory are in `link/kernel.wat`. These need the host:
+//! configuration, variables, HTTP, logs, and `extism:host/user`, where each effect is a function.
 
 use wasmtime::{Caller, Linker};
 
-use crate::limits::LINE_COST;
+use crate::limits::LOG_LINE_OVERHEAD;
 use crate::link::{HOST_ENV, HOST_USER};
-use crate::state::{KernelAccess, LastHttp, State, Stop};
+use crate::state::{HostCallError, KernelAccess, LastHttpResponse, StoreState};
 use crate::{HttpError, HttpRequest, Limit, LogLevel};
 
 /// The functions of `extism:host/env` that the host provides; the kernel provides the others.
@@ -26,11 +26,11 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "get_log_level",
 ];
 
-/// What `get_log_level` answers when nothing is recorded.
+/// The result of `get_log_level` when logging is off.
 const LOG_OFF: i32 = i32::MAX;
 
 /// Defines the function of `extism:host/env` with this name, one of [`FUNCTIONS`].
-pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result<()> {
+pub(crate) fn define(linker: &mut Linker<StoreState>, name: &str) -> wasmtime::Result<()> {
     match name {
         "config_get" => linker.func_wrap(HOST_ENV, name, config_get),
         "var_get" => linker.func_wrap(HOST_ENV, name, var_get),
@@ -40,11 +40,11 @@ pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result
                 Box::new(http_request(caller, request, body))
             })
         }
-        "http_status_code" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| {
+        "http_status_code" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, StoreState>| {
             i32::from(caller.data().http.status)
         }),
         "http_headers" => linker.func_wrap(HOST_ENV, name, http_headers),
-        "get_log_level" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, State>| {
+        "get_log_level" => linker.func_wrap(HOST_ENV, name, |caller: Caller<'_, StoreState>| {
             caller
                 .data()
                 .host
@@ -62,7 +62,7 @@ pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result
             linker.func_wrap(
                 HOST_ENV,
                 name,
-                move |mut caller: Caller<'_, State>, message: i64| -> wasmtime::Result<()> {
+                move |mut caller: Caller<'_, StoreState>, message: i64| -> wasmtime::Result<()> {
                     let message = caller.take(message)?;
                     Ok(caller.data_mut().log(level, &message)?)
                 },
@@ -72,9 +72,9 @@ pub(crate) fn define(linker: &mut Linker<State>, name: &str) -> wasmtime::Result
     .map(|_| ())
 }
 
-/// Defines the host function of an effect: one offset in, one out.
+/// Defines the host function of an effect: one offset in, one offset out.
 pub(crate) fn define_effect(
-    linker: &mut Linker<State>,
+    linker: &mut Linker<StoreState>,
     name: &str,
     effect: usize,
 ) -> wasmtime::Result<()> {
@@ -82,17 +82,21 @@ pub(crate) fn define_effect(
         .func_wrap_async(
             HOST_USER,
             name,
-            move |mut caller: Caller<'_, State>, (request,): (i64,)| {
+            move |mut caller: Caller<'_, StoreState>, (request,): (i64,)| {
                 Box::new(async move {
-                    caller.data_mut().meter.count_effect().map_err(Stop::from)?;
+                    caller
+                        .data_mut()
+                        .meter
+                        .count_effect()
+                        .map_err(HostCallError::from)?;
                     let request = caller.block(request)?;
                     let host = caller.data().host.clone();
                     if host.is_log(effect) {
                         caller
                             .data_mut()
                             .meter
-                            .count_log(request.len() + LINE_COST)
-                            .map_err(Stop::from)?;
+                            .count_log(request.len() + LOG_LINE_OVERHEAD)
+                            .map_err(HostCallError::from)?;
                     }
                     let answer = host.effect(effect, request).await;
                     Ok::<_, wasmtime::Error>(caller.put(&answer)?)
@@ -102,23 +106,24 @@ pub(crate) fn define_effect(
         .map(|_| ())
 }
 
-fn config_get(mut caller: Caller<'_, State>, key: i64) -> wasmtime::Result<i64> {
+fn config_get(mut caller: Caller<'_, StoreState>, key: i64) -> wasmtime::Result<i64> {
     let key = text(caller.take(key)?, "config_get")?;
     let value = caller.data().host.config(&key);
     Ok(caller.put(value.unwrap_or_default().as_bytes())?)
 }
 
-fn var_get(mut caller: Caller<'_, State>, key: i64) -> wasmtime::Result<i64> {
+fn var_get(mut caller: Caller<'_, StoreState>, key: i64) -> wasmtime::Result<i64> {
     let key = text(caller.take(key)?, "var_get")?;
     let value = caller.data().vars.get(&key).cloned();
     Ok(caller.put(&value.unwrap_or_default())?)
 }
 
-fn var_set(mut caller: Caller<'_, State>, key: i64, value: i64) -> wasmtime::Result<()> {
+fn var_set(mut caller: Caller<'_, StoreState>, key: i64, value: i64) -> wasmtime::Result<()> {
     if caller.data().meter.limits.vars == 0 {
-        return Err(
-            Stop::Refused("variables are turned off: `limits.vars` is 0".to_owned()).into(),
-        );
+        return Err(HostCallError::Refused(
+            "variables are turned off: `limits.vars` is 0".to_owned(),
+        )
+        .into());
     }
     let key = text(caller.take(key)?, "var_set")?;
     // An offset of 0 deletes.
@@ -131,37 +136,46 @@ fn var_set(mut caller: Caller<'_, State>, key: i64, value: i64) -> wasmtime::Res
     let others = state.vars.iter().filter(|(other, _)| **other != key);
     let others: usize = others.map(|(other, value)| other.len() + value.len()).sum();
     let total = (others + key.len() + value.len()) as u64;
-    state.meter.within(total, Limit::Vars).map_err(Stop::from)?;
+    state
+        .meter
+        .check(total, Limit::Vars)
+        .map_err(HostCallError::from)?;
     state.vars.insert(key, value);
     Ok(())
 }
 
 async fn http_request(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, StoreState>,
     request: i64,
     body: i64,
 ) -> wasmtime::Result<i64> {
-    caller.data_mut().meter.count_effect().map_err(Stop::from)?;
+    caller
+        .data_mut()
+        .meter
+        .count_effect()
+        .map_err(HostCallError::from)?;
     let request = caller.take(request)?;
     let mut request: HttpRequest = serde_json::from_slice(&request).map_err(|error| {
-        Stop::Refused(format!("http_request: the request is not valid: {error}"))
+        HostCallError::Refused(format!("http_request: the request is not valid: {error}"))
     })?;
     request.body = caller.take(body)?;
     request.max_response = caller.data().meter.limits.http_response;
     let host = caller.data().host.clone();
-    caller.data_mut().http = LastHttp::default();
+    caller.data_mut().http = LastHttpResponse::default();
     let response = host.http(request).await.map_err(|error| match error {
-        HttpError::TooLarge => Stop::Limit(caller.data().meter.limits.hit(Limit::HttpResponse)),
-        HttpError::Failed(reason) => Stop::Refused(reason),
+        HttpError::TooLarge => {
+            HostCallError::Limit(caller.data().meter.limits.exceeded(Limit::HttpResponse))
+        }
+        HttpError::Failed(reason) => HostCallError::Refused(reason),
     })?;
-    caller.data_mut().http = LastHttp {
+    caller.data_mut().http = LastHttpResponse {
         status: response.status,
         headers: response.headers,
     };
     Ok(caller.put(&response.body)?)
 }
 
-fn http_headers(mut caller: Caller<'_, State>) -> wasmtime::Result<i64> {
+fn http_headers(mut caller: Caller<'_, StoreState>) -> wasmtime::Result<i64> {
     if caller.data().http.status == 0 {
         return Ok(0);
     }
@@ -169,7 +183,8 @@ fn http_headers(mut caller: Caller<'_, State>) -> wasmtime::Result<i64> {
     Ok(caller.put(&headers)?)
 }
 
-fn text(bytes: Vec<u8>, function: &str) -> Result<String, Stop> {
-    String::from_utf8(bytes)
-        .map_err(|error| Stop::Refused(format!("{function}: the key is not UTF-8: {error}")))
+fn text(bytes: Vec<u8>, function: &str) -> Result<String, HostCallError> {
+    String::from_utf8(bytes).map_err(|error| {
+        HostCallError::Refused(format!("{function}: the key is not UTF-8: {error}"))
+    })
 }

@@ -1,11 +1,11 @@
-//! The compile cache: compiled modules on disk, by the hash of what they were compiled from.
+//! The compile cache: compiled modules on disk, keyed by the hash of their source.
 //!
-//! Machine code that is read back is run, so the cache trusts only what this user wrote: its folder is
-//! closed to others, every file must be the user's own, and carries a checksum that a torn or damaged one
-//! fails. A file is mapped, not read: what a plugin does not use takes no memory. It only ever appears
-//! whole, under its name, and is never written to again.
+//! Cached machine code is executed, so the cache trusts only files that this user wrote: its folder is
+//! closed to others, every file must belong to the user and has a checksum, which incomplete or damaged
+//! files fail. A file is mapped, not read, so that unused code takes no memory. Files appear atomically,
+//! under their final name, and are never modified.
 //!
-//! When the cache outgrows its bound, what was not used for longest goes. A cache that cannot be used
+//! When the cache exceeds its size limit, the least recently used files are removed. An unusable cache
 //! costs time and nothing else.
 
 use std::fs;
@@ -19,19 +19,19 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
-use crate::Snapshot;
+use crate::SnapshotStatus;
 use crate::link::SourceModule;
 
-/// What a file of the cache ends with; the number changes when the layout or the linker does. Before it
-/// come, from the front: the compiled module, what became of its initialisation as JSON, the length of
-/// that (`u16`, little-endian), and the SHA-256 of all this.
+/// The end of each cache file; the number changes when the layout or the linker does. Before it
+/// come, from the front: the compiled module, the snapshot status as JSON, the length of
+/// that JSON (`u16`, little-endian), and the SHA-256 of all this.
 const MAGIC: &[u8] = b"exomonad compiled 2\n";
 const CHECKSUM: usize = 32;
-/// The bytes that all files together may have: some hundred plugins.
-const MOST_BYTES: u64 = 1 << 30;
-/// Half-written files of a host that was killed are removed when they are this old.
+/// The maximum size of all files together: some hundred plugins.
+const MAX_BYTES: u64 = 1 << 30;
+/// The age from which partial files are removed, which a killed host left behind.
 const ABANDONED: Duration = Duration::from_secs(3600);
-/// How compiled modules are named, and while they are written.
+/// The extensions of compiled modules and of partial files.
 const COMPILED: &str = "cwasm";
 const PART: &str = "part";
 
@@ -43,23 +43,23 @@ pub struct CompileCache {
     lookups: Arc<Lookups>,
 }
 
-/// How often something was found, and how often not.
+/// Counters of hits and misses.
 #[derive(Debug, Default)]
 struct Lookups {
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-pub(crate) struct Found {
+pub(crate) struct CachedModule {
     pub module: Module,
-    pub snapshot: Snapshot,
+    pub snapshot: SnapshotStatus,
 }
 
 impl CompileCache {
-    /// Opens the folder, making it if it isn't there.
+    /// Opens the folder, creating it if necessary.
     ///
     /// # Errors
-    /// If it cannot be made, or others can write to it.
+    /// If it cannot be created, or others can write to it.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         fs::DirBuilder::new()
@@ -67,7 +67,7 @@ impl CompileCache {
             .mode(0o700)
             .create(&folder)?;
         let about = fs::metadata(&folder)?;
-        // The owner of one's own entry in /proc is the user that the process acts as.
+        // The owner of the process's own entry in /proc is its effective user.
         let own = fs::metadata("/proc/self").map_or(about.uid(), |me| me.uid());
         if about.uid() != own {
             return Err(io::Error::new(
@@ -99,7 +99,7 @@ impl CompileCache {
         &self.folder
     }
 
-    /// The bytes and the number of files that the cache holds.
+    /// The size in bytes and the number of files.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -111,14 +111,14 @@ impl CompileCache {
         Ok(size)
     }
 
-    /// How often a compiled module was found since the cache was opened, and how often not.
+    /// The numbers of hits and of misses since the cache was opened.
     #[must_use]
     pub fn lookups(&self) -> (u64, u64) {
         let count = |lookups: &AtomicU64| lookups.load(Ordering::Relaxed);
         (count(&self.lookups.hits), count(&self.lookups.misses))
     }
 
-    /// The SHA-256 over all modules of a plugin, in hexadecimal; of a single module, its own.
+    /// The SHA-256 of all modules of a plugin, in hexadecimal; of a single module, its own.
     pub(crate) fn digest(modules: &[SourceModule]) -> String {
         let mut hash = Sha256::new();
         for module in modules {
@@ -132,13 +132,13 @@ impl CompileCache {
         hex(&hash.finalize())
     }
 
-    /// The key of what these linked bytes compile to under this engine.
+    /// The key of a linked module under this engine.
     pub(crate) fn key(linked: &[u8], snapshot: bool, engine: &wasmtime::Engine) -> String {
         use std::hash::{Hash, Hasher};
 
-        /// Feeds what the engine says about itself to SHA-256.
-        struct Feed(Sha256);
-        impl Hasher for Feed {
+        /// Passes the engine's hash input on to SHA-256.
+        struct HashAdapter(Sha256);
+        impl Hasher for HashAdapter {
             fn write(&mut self, bytes: &[u8]) {
                 self.0.update(bytes);
             }
@@ -146,15 +146,15 @@ impl CompileCache {
                 0
             }
         }
-        let mut hash = Feed(Sha256::new_with_prefix(MAGIC));
+        let mut hash = HashAdapter(Sha256::new_with_prefix(MAGIC));
         engine.precompile_compatibility_hash().hash(&mut hash);
         snapshot.hash(&mut hash);
         hash.0.update(linked);
         hex(&hash.0.finalize())
     }
 
-    /// What is kept under this key. A file that is damaged, or of another engine, is as good as none.
-    pub(crate) fn get(&self, engine: &wasmtime::Engine, key: &str) -> Option<Found> {
+    /// The module under this key. A file that is damaged, or of another engine, counts as missing.
+    pub(crate) fn get(&self, engine: &wasmtime::Engine, key: &str) -> Option<CachedModule> {
         let found = self.look_up(engine, key);
         let count = match &found {
             Some(_) => &self.lookups.hits,
@@ -164,7 +164,7 @@ impl CompileCache {
         found
     }
 
-    fn look_up(&self, engine: &wasmtime::Engine, key: &str) -> Option<Found> {
+    fn look_up(&self, engine: &wasmtime::Engine, key: &str) -> Option<CachedModule> {
         let path = self.path(key);
         let file = fs::File::open(&path).ok()?;
         match self.read(file, engine) {
@@ -180,24 +180,24 @@ impl CompileCache {
         unsafe_code,
         reason = "deserialising is unsafe for bytes that wasmtime did not write"
     )]
-    fn read(&self, mut file: fs::File, engine: &wasmtime::Engine) -> Result<Found, String> {
-        let says = |error: io::Error| error.to_string();
-        let about = file.metadata().map_err(says)?;
+    fn read(&self, mut file: fs::File, engine: &wasmtime::Engine) -> Result<CachedModule, String> {
+        let message = |error: io::Error| error.to_string();
+        let about = file.metadata().map_err(message)?;
         if about.uid() != self.owner || about.permissions().mode() & 0o022 != 0 {
             return Err("it belongs to another user, or others may write to it".to_owned());
         }
-        let snapshot = checked(&file, about.len())
-            .map_err(says)?
+        let snapshot = verify(&file, about.len())
+            .map_err(message)?
             .ok_or("it is damaged")?;
-        // What is used stays. A file system that keeps no times loses the oldest instead.
+        // Marks the file as recently used. Without modification times the oldest file is removed first.
         let _ = file.set_modified(SystemTime::now());
         // SAFETY: `put` wrote this file from a module of wasmtime's: it is this user's and nobody else may
-        // write to it, its checksum shows that it is whole, and it was renamed into place, which never
-        // changes it afterwards. Wasmtime itself refuses what another version or configuration compiled.
-        let mapped = file.try_clone().map_err(says)?;
+        // write to it, its checksum shows that it is complete, and it was renamed into place, after which
+        // nothing changes it. Wasmtime itself refuses modules of another version or configuration.
+        let mapped = file.try_clone().map_err(message)?;
         let module = unsafe { Module::deserialize_open_file(engine, mapped) };
         let module = module.or_else(|_| {
-            // Nothing can be run from a file system mounted `noexec`; from a copy of it, it can.
+            // A file system mounted `noexec` allows no executable mapping; a copy in memory works.
             let mut content = Vec::new();
             file.rewind()?;
             file.read_to_end(&mut content)?;
@@ -205,29 +205,34 @@ impl CompileCache {
             unsafe { Module::deserialize(engine, content) }
         });
         let module = module.map_err(|error: wasmtime::Error| format!("{error:#}"))?;
-        Ok(Found { module, snapshot })
+        Ok(CachedModule { module, snapshot })
     }
 
-    /// Keeps a compiled module. Failing (a full disk) costs the next start its time, nothing else.
-    pub(crate) fn put(&self, key: &str, module: &Module, snapshot: &Snapshot) {
+    /// Stores a compiled module. A failure (such as a full disk) only costs the next start its time.
+    pub(crate) fn put(&self, key: &str, module: &Module, snapshot: &SnapshotStatus) {
         let path = self.path(key);
         let written = module
             .serialize()
             .map_err(|error| io::Error::other(error.to_string()))
             .and_then(|compiled| self.write(&path, compiled, snapshot))
-            .and_then(|()| self.sweep(MOST_BYTES));
+            .and_then(|()| self.evict(MAX_BYTES));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "a compiled plugin could not be cached");
         }
     }
 
-    fn write(&self, path: &Path, mut content: Vec<u8>, snapshot: &Snapshot) -> io::Result<()> {
+    fn write(
+        &self,
+        path: &Path,
+        mut content: Vec<u8>,
+        snapshot: &SnapshotStatus,
+    ) -> io::Result<()> {
         let about = serde_json::to_vec(snapshot)?;
         let length = u16::try_from(about.len()).map_err(io::Error::other)?;
         content.extend_from_slice(&about);
         content.extend_from_slice(&length.to_le_bytes());
         let checksum = Sha256::digest(&content);
-        // Two roles may load the same plugin at once.
+        // Two roles may load the same plugin at the same time.
         static WRITES: AtomicU64 = AtomicU64::new(0);
         let number = WRITES.fetch_add(1, Ordering::Relaxed);
         let part = path.with_extension(format!("{}-{number}.{PART}", std::process::id()));
@@ -241,22 +246,22 @@ impl CompileCache {
             fs::rename(&part, path)
         });
         if written.is_err() {
-            // What was half written is of no use; that it is gone is all that can be wished for here.
+            // A partial file is useless; if it cannot be removed either, there is nothing else to do.
             let _ = fs::remove_file(&part);
         }
         written
     }
 
-    /// Removes what was not used for longest until the cache has at most `most` bytes, and half-written
-    /// files that nobody writes any more.
-    fn sweep(&self, most: u64) -> io::Result<()> {
+    /// Removes the least recently used files until the cache has at most `most` bytes, and partial files
+    /// that nobody writes any more.
+    fn evict(&self, most: u64) -> io::Result<()> {
         let mut files = Vec::new();
         let mut bytes = 0;
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let path = entry.path();
             let extension = path.extension().and_then(|extension| extension.to_str());
-            // Another host may have removed it meanwhile.
+            // Another host may have removed it in the meantime.
             let Ok(about) = entry.metadata() else {
                 continue;
             };
@@ -277,7 +282,7 @@ impl CompileCache {
             if bytes <= most {
                 break;
             }
-            // What is mapped stays until it is not any more.
+            // A file that is mapped stays usable until it is unmapped.
             fs::remove_file(path)?;
             bytes -= length;
         }
@@ -289,9 +294,9 @@ impl CompileCache {
     }
 }
 
-/// What a whole file of this length says about its module; nothing if a single bit of it is not as it was
-/// written. Large files do not go through memory in one piece.
-fn checked(file: &fs::File, length: u64) -> io::Result<Option<Snapshot>> {
+/// The snapshot status of a complete file of this length; `None` if any bit of the file is damaged.
+/// Large files are not read into memory as a whole.
+fn verify(file: &fs::File, length: u64) -> io::Result<Option<SnapshotStatus>> {
     let Some(body) = length.checked_sub((CHECKSUM + MAGIC.len()) as u64) else {
         return Ok(None);
     };
@@ -338,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_for_longest_goes_first_and_abandoned_parts_go_too() {
+    fn the_least_recently_used_files_and_abandoned_parts_are_removed() {
         let (_folder, cache) = opened();
         let file = |name: &str, age: u64| {
             let path = cache.folder().join(name);
@@ -351,20 +356,20 @@ mod tests {
         let (old, older) = (file("b.cwasm", 20), file("a.cwasm", 30));
         let (new, strange) = (file("c.cwasm", 1), file("notes.txt", 99_999));
         let (left, writing) = (file("d.1.part", 7200), file("e.2.part", 5));
-        cache.sweep(250).unwrap();
+        cache.evict(250).unwrap();
         assert!(!older.exists() && old.exists() && new.exists());
         assert!(!left.exists() && writing.exists() && strange.exists());
-        cache.sweep(100).unwrap();
+        cache.evict(100).unwrap();
         assert!(!old.exists() && new.exists());
     }
 
     #[test]
-    fn a_module_comes_back_as_it_was_and_any_damage_is_noticed() {
+    fn a_cached_module_is_unchanged_and_any_damage_is_detected() {
         let (_folder, cache) = opened();
         let engine = wasmtime::Engine::default();
         let wasm = wat::parse_str("(module (func (export \"f\")))").unwrap();
         let module = Module::new(&engine, wasm);
-        let refused = Snapshot::Refused("it reads the clock".to_owned());
+        let refused = SnapshotStatus::Refused("it reads the clock".to_owned());
         cache.put("key", &module.unwrap(), &refused);
         let found = cache.get(&engine, "key").unwrap();
         assert_eq!(found.snapshot, refused);

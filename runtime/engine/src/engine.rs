@@ -1,4 +1,4 @@
-//! The engine: compiler, pool of sandboxes, and the clock that keeps guests interruptible.
+//! The engine: the compiler, the sandbox pool, and the epoch ticker that makes guests interruptible.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -9,9 +9,9 @@ use wasmtime::{Config, Inlining, InstanceAllocationStrategy, Module, PoolingAllo
 
 use crate::LoadError;
 
-/// How long a guest runs before it yields to others.
+/// The time that a guest runs before it yields to others.
 const TICK: Duration = Duration::from_millis(5);
-/// What the fiber of a call needs beside the guest's stack, for the host functions that run on it.
+/// The size of a fiber's stack beyond the guest's own, for the host functions that run on it.
 const HOST_STACK: usize = 512 << 10;
 /// Memories and tables that one plugin may have, the kernel's memory included.
 const MEMORIES_PER_PLUGIN: u32 = 8;
@@ -19,11 +19,11 @@ const TABLES_PER_PLUGIN: u32 = 8;
 /// Bytes for an instance's globals, imports and bookkeeping; a large Haskell module needs some hundred KiB.
 const INSTANCE_BYTES: usize = 4 << 20;
 
-/// Bytes of a linked module from which on it is compiled without inlining. To inline, the compiler holds the
+/// The size of a linked module from which it is compiled without inlining. To inline, the compiler keeps the
 /// intermediate code of all functions at once: 450 MiB for a module of 640 KB, 8 GiB for one of 4.5 MB.
-const LARGE: usize = 1 << 20;
+const INLINING_LIMIT: usize = 1 << 20;
 
-/// What an [`Engine`] is made of. All of it is reserved address space, not memory.
+/// The configuration of an [`Engine`]. All sizes are reserved address space, not used memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EngineConfig {
     /// Sandboxes that may exist at once.
@@ -32,10 +32,10 @@ pub struct EngineConfig {
     pub memory: u64,
     /// Elements that one table can grow to: the largest limit of any role.
     pub table_elements: u64,
-    /// Bytes of stack that a guest has. It is the engine's, since the pool is made of stacks of this
+    /// Bytes of stack that a guest has. Fixed per engine, since the pool's stacks all have this
     /// size: a role with another limit needs another engine.
     pub stack: u64,
-    /// Bytes of a used memory that are cleaned by hand instead of being given back to the kernel.
+    /// Bytes of a used memory that are zeroed in place instead of being returned to the kernel.
     pub keep_resident: u64,
 }
 
@@ -54,23 +54,23 @@ impl Default for EngineConfig {
 /// Compiles plugins and runs their calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inlining: Core,
-    /// Made when the first module needs it: a module runs in the engine that it was compiled for. It has no
-    /// pool, since a second one would need more mappings than Linux gives a process.
-    plain: Arc<OnceLock<Core>>,
+    inlining: EngineVariant,
+    /// Created when the first module needs it: a module runs in the engine that it was compiled for. It has no
+    /// pool, since a second pool would need more mappings than Linux gives a process.
+    without_inlining: Arc<OnceLock<EngineVariant>>,
     pub(crate) config: EngineConfig,
 }
 
-/// A compiler with its pool of sandboxes, and what makes their guests yield.
+/// A wasmtime engine with its sandbox pool and its epoch ticker.
 #[derive(Clone)]
-pub(crate) struct Core {
+pub(crate) struct EngineVariant {
     pub engine: wasmtime::Engine,
-    pub ticker: Arc<Ticker>,
-    /// What an engine is made of that compiles for this one.
+    pub ticker: Arc<EpochTicker>,
+    /// The configuration of the engines that compile for this one.
     compiler: Config,
 }
 
-impl Core {
+impl EngineVariant {
     fn new(config: &EngineConfig, inlining: Inlining) -> Result<Self, LoadError> {
         let prepare = |error: wasmtime::Error| {
             LoadError::Prepare(format!("the engine cannot start: {error:#}"))
@@ -81,7 +81,7 @@ impl Core {
             settings.allocation_strategy(pool(config));
         }
         let engine = wasmtime::Engine::new(&settings).map_err(prepare)?;
-        let ticker = Ticker::start(&engine)
+        let ticker = EpochTicker::start(&engine)
             .map_err(|error| LoadError::Prepare(format!("no thread: {error}")))?;
         Ok(Self {
             engine,
@@ -90,21 +90,21 @@ impl Core {
         })
     }
 
-    /// Compiles a linked module, on all processors. One at a time in the whole process: several would be no
-    /// sooner, and each holds some hundred MiB meanwhile.
+    /// Compiles a linked module on all processors, one module at a time per process: several at once would
+    /// not finish sooner, and each needs some hundred MiB.
     ///
-    /// In an engine of its own: Wasmtime keeps what its compiler worked with, those hundred MiB, as long as
-    /// the engine lives.
+    /// Uses a temporary engine: Wasmtime keeps the compiler's memory, those hundred MiB, as long as
+    /// its engine exists.
     #[allow(
         unsafe_code,
         reason = "deserialising is unsafe for bytes that wasmtime did not write"
     )]
     pub fn compile(&self, linked: &[u8]) -> wasmtime::Result<Module> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        static COMPILING: Mutex<()> = Mutex::new(());
+        let _compiling = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
         let compiled = wasmtime::Engine::new(&self.compiler)?.precompile_module(linked);
-        give_back_memory();
-        // SAFETY: Wasmtime has just compiled this, and nobody has had it since.
+        trim_heap();
+        // SAFETY: Wasmtime has just compiled these bytes, and nobody else had access to them.
         unsafe { Module::deserialize(&self.engine, compiled?) }
     }
 }
@@ -116,39 +116,39 @@ impl Engine {
     /// If the machine refuses the address space or a value is out of range.
     pub fn new(config: EngineConfig) -> Result<Self, LoadError> {
         Ok(Self {
-            inlining: Core::new(&config, Inlining::Yes)?,
-            plain: Arc::default(),
+            inlining: EngineVariant::new(&config, Inlining::Yes)?,
+            without_inlining: Arc::default(),
             config,
         })
     }
 
-    /// What compiles and runs a linked module.
-    pub(crate) fn core_for(&self, linked: &[u8]) -> Result<&Core, LoadError> {
-        match linked.len() < LARGE {
+    /// The variant that compiles and runs this linked module.
+    pub(crate) fn variant_for(&self, linked: &[u8]) -> Result<&EngineVariant, LoadError> {
+        match linked.len() < INLINING_LIMIT {
             true => Ok(&self.inlining),
-            false => self.plain(),
+            false => self.without_inlining(),
         }
     }
 
-    /// What compiles without inlining: less memory, and sooner.
-    pub(crate) fn plain(&self) -> Result<&Core, LoadError> {
-        if let Some(core) = self.plain.get() {
-            return Ok(core);
+    /// The variant that compiles without inlining, with less memory and time.
+    pub(crate) fn without_inlining(&self) -> Result<&EngineVariant, LoadError> {
+        if let Some(variant) = self.without_inlining.get() {
+            return Ok(variant);
         }
-        let core = Core::new(&self.config, Inlining::No)?;
-        // Another thread may have been quicker.
-        Ok(self.plain.get_or_init(|| core))
+        let variant = EngineVariant::new(&self.config, Inlining::No)?;
+        // Another thread may have been faster.
+        Ok(self.without_inlining.get_or_init(|| variant))
     }
 
-    /// What this engine was made of.
+    /// The configuration of this engine.
     #[must_use]
     pub fn config(&self) -> EngineConfig {
         self.config
     }
 }
 
-/// Makes the allocator return what is free to the machine: glibc's keeps it all, in pieces.
-fn give_back_memory() {
+/// Returns free memory to the system, which glibc's allocator otherwise keeps in fragments.
+fn trim_heap() {
     #[cfg(target_env = "gnu")]
     #[allow(unsafe_code, reason = "a function of the C library")]
     // SAFETY: it may be called at any time, from any thread.
@@ -157,7 +157,7 @@ fn give_back_memory() {
     }
 }
 
-/// What says how code is compiled, and all else but the pool.
+/// The compiler's configuration, and everything else except the pool.
 fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
     let mut settings = Config::new();
     settings
@@ -195,22 +195,22 @@ fn size(bytes: u64) -> usize {
 }
 
 /// Advances the engine's epoch while calls are running, and sleeps while none is.
-pub(crate) struct Ticker {
+pub(crate) struct EpochTicker {
     running: AtomicUsize,
     thread: Thread,
 }
 
-/// A call that wants the epoch to advance.
-pub(crate) struct Running<'t>(&'t Ticker);
+/// Guard of a running call, which needs the epoch to advance.
+pub(crate) struct RunningCall<'t>(&'t EpochTicker);
 
-impl Ticker {
+impl EpochTicker {
     fn start(engine: &wasmtime::Engine) -> std::io::Result<Arc<Self>> {
         let engine = engine.weak();
-        let (hand_over, take_over) = std::sync::mpsc::channel::<Weak<Self>>();
+        let (sender, receiver) = std::sync::mpsc::channel::<Weak<Self>>();
         let thread = std::thread::Builder::new()
             .name("epoch".to_owned())
             .spawn(move || {
-                let Ok(ticker) = take_over.recv() else { return };
+                let Ok(ticker) = receiver.recv() else { return };
                 loop {
                     let Some(running) = ticker
                         .upgrade()
@@ -234,26 +234,26 @@ impl Ticker {
             thread: thread.thread().clone(),
         });
         // The thread waits for exactly this message.
-        let _ = hand_over.send(Arc::downgrade(&ticker));
+        let _ = sender.send(Arc::downgrade(&ticker));
         Ok(ticker)
     }
 
     /// Counts a call as running until the returned value is dropped.
-    pub fn running(&self) -> Running<'_> {
+    pub fn running(&self) -> RunningCall<'_> {
         if self.running.fetch_add(1, Ordering::SeqCst) == 0 {
             self.thread.unpark();
         }
-        Running(self)
+        RunningCall(self)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.thread.unpark();
     }
@@ -264,16 +264,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_small_modules_are_inlined_and_the_other_engine_is_made_once() {
+    fn only_small_modules_are_inlined_and_the_other_variant_is_created_once() {
         let engine = Engine::new(EngineConfig {
             sandboxes: 2,
             ..EngineConfig::default()
         });
         let engine = engine.unwrap();
-        let same = |core: &Core, other: &Core| wasmtime::Engine::same(&core.engine, &other.engine);
-        let small = engine.core_for(&[0; 100]).unwrap();
-        let large = engine.core_for(&vec![0; LARGE]).unwrap();
+        let same = |one: &EngineVariant, other: &EngineVariant| {
+            wasmtime::Engine::same(&one.engine, &other.engine)
+        };
+        let small = engine.variant_for(&[0; 100]).unwrap();
+        let large = engine.variant_for(&vec![0; INLINING_LIMIT]).unwrap();
         assert!(same(small, &engine.inlining) && !same(small, large));
-        assert!(same(large, engine.clone().plain().unwrap()));
+        assert!(same(large, engine.clone().without_inlining().unwrap()));
     }
 }

@@ -1,8 +1,8 @@
-//! What can go wrong: a plugin that does not load, a call that does not answer.
+//! Errors of loading a plugin and of calling it.
 
 use std::time::Duration;
 
-/// A plugin that the engine refuses to load, and why.
+/// The reason why the engine refuses to load a plugin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -14,10 +14,10 @@ pub enum LoadError {
     Read {
         /// The file.
         path: std::path::PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The bytes are not those the manifest promised.
+    /// The bytes differ from those that the manifest specifies.
     #[error("module `{module}` has the SHA-256 {actual}, but the manifest says {expected}")]
     Digest {
         /// The module's name in the manifest.
@@ -32,10 +32,10 @@ pub enum LoadError {
     Invalid {
         /// The module's name in the manifest.
         module: String,
-        /// What the parser or validator said, with the byte offset.
+        /// The message of the parser or validator, with the byte offset.
         reason: String,
     },
-    /// A component where a core module is wanted.
+    /// A component instead of a core module.
     #[error(
         "module `{module}` is a WebAssembly component; this engine runs core modules (build for wasm32-unknown-unknown or a wasi preview 1 reactor)"
     )]
@@ -46,10 +46,10 @@ pub enum LoadError {
     /// Imports that neither the host nor another module of the manifest provides.
     #[error("nothing provides {}", .0.join("; "))]
     UnknownImports(
-        /// One entry an import: where it is from, with the nearest name that exists.
+        /// One entry per import: its source, with the nearest name that exists.
         Vec<String>,
     ),
-    /// An import whose type is not that of what it names.
+    /// An import whose type differs from that of the imported item.
     #[error("import `{import}` of module `{module}` has the type {found}, but it is {expected}")]
     ImportType {
         /// The importing module.
@@ -58,10 +58,10 @@ pub enum LoadError {
         import: String,
         /// The type that the module declares.
         found: String,
-        /// The type of what the import names.
+        /// The type of the imported item.
         expected: String,
     },
-    /// A module uses a name that the engine keeps for itself.
+    /// A module uses a name that is reserved for the engine.
     #[error(
         "module `{module}` exports `{export}`: names that begin with `exomonad:` belong to the engine"
     )]
@@ -71,16 +71,16 @@ pub enum LoadError {
         /// The export.
         export: String,
     },
-    /// The module is valid, but the compiler or the sandbox's fixed limits refuse it.
+    /// The module is valid, but the compiler or the sandbox's fixed limits reject it.
     #[error("the module cannot be prepared: {0}")]
     Prepare(String),
 }
 
-/// Which limit a call hit. Its [`key`](Limit::key) is the setting's name under a role's `limits`.
+/// A limit of a call. Its [`key`](Limit::key) is the setting's name under a role's `limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// Time from the call's start to its end, waiting included.
+    /// Time from the call's start to its end, including waiting.
     WallTime,
     /// Bytes of all of the sandbox's memories together.
     Memory,
@@ -103,7 +103,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The name of the setting, as `limits.<key>` in a role of the configuration.
+    /// The name of the setting, which is `limits.<key>` in a role of the configuration.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -121,17 +121,17 @@ impl Limit {
     }
 }
 
-/// A limit together with the value that was in force.
+/// An exceeded limit, with the value that was in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitHit {
-    /// Which limit.
+pub struct LimitExceeded {
+    /// The limit.
     pub limit: Limit,
     /// Its value: milliseconds for [`Limit::WallTime`], bytes or a count for the others.
     pub value: u64,
 }
 
-impl LimitHit {
-    /// What was hit, and the key of the configuration that sets it.
+impl LimitExceeded {
+    /// The exceeded limit, and the configuration key that sets it.
     #[must_use]
     pub fn set_by(&self, key: &str) -> String {
         let what = self.limit.key().replace('_', " ");
@@ -149,13 +149,13 @@ impl LimitHit {
     }
 }
 
-impl std::fmt::Display for LimitHit {
+impl std::fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.set_by(&format!("limits.{}", self.limit.key())))
     }
 }
 
-/// A call that ended without an answer.
+/// A call that ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -167,7 +167,7 @@ pub enum CallError {
         /// The functions that can be called.
         exports: Vec<String>,
     },
-    /// The export is a function, but not one that can be called from outside.
+    /// The export is a function, but not an entry point.
     #[error(
         "`{export}` has the type {signature}; an entry point takes no parameters and returns nothing or one integer"
     )]
@@ -180,7 +180,7 @@ pub enum CallError {
     /// The guest reported a failure: by `error_set`, by a return code, or both.
     #[error("{message}")]
     Guest {
-        /// What `error_set` was given, or a sentence that names the return code.
+        /// The argument of `error_set`, or a sentence that names the return code.
         message: String,
         /// The function's return code.
         code: i32,
@@ -188,21 +188,21 @@ pub enum CallError {
     /// The guest trapped.
     #[error("the guest trapped: {message}")]
     Trap {
-        /// The trap and the functions it came from.
+        /// The trap and its backtrace.
         message: String,
     },
-    /// A host function refused what the guest asked of it: a forged offset, a host that is not allowed.
+    /// A host function refused the guest's request: a forged offset, a host that is not allowed.
     #[error("{message}")]
     Refused {
-        /// What was refused, and why.
+        /// The request and the reason of the refusal.
         message: String,
     },
-    /// The guest ended itself by WASI's `proc_exit` with a code other than 0.
+    /// The guest exited by WASI's `proc_exit` with a code other than 0.
     #[error("the guest exited with code {0}")]
     Exit(i32),
-    /// A limit ended the call.
+    /// The call exceeded a limit.
     #[error("{0}")]
-    Limit(LimitHit),
+    Limit(LimitExceeded),
     /// Every sandbox is in use.
     #[error("no sandbox is free: {0}")]
     Busy(String),
@@ -215,7 +215,7 @@ impl CallError {
         match self {
             Self::Guest { code, .. } => *code,
             Self::Exit(code) => *code,
-            // What ends the guest by a trap; 134 is how a shell reports an aborted process.
+            // Failures that end the guest by a trap; 134 is how a shell reports an aborted process.
             Self::Trap { .. } => 134,
             Self::Limit(hit) if matches!(hit.limit, Limit::WallTime | Limit::Stack) => 134,
             _ => -1,

@@ -1,10 +1,10 @@
-//! What a sandbox reaches outside itself: everything goes through a [`Host`].
+//! The [`Host`] trait: everything outside itself that a sandbox can reach.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-/// A future that a [`Host`] answers with; it borrows the host.
+/// The future of a [`Host`] method; it borrows the host.
 pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The severity of a log message; the order and the numbers are Extism's.
@@ -19,7 +19,7 @@ pub enum LogLevel {
     Error = 4,
 }
 
-/// What Extism's `http_request` asks for.
+/// A request of Extism's `http_request`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct HttpRequest {
     /// The absolute URL.
@@ -30,7 +30,7 @@ pub struct HttpRequest {
     /// The method; `GET` when absent.
     #[serde(default)]
     pub method: Option<String>,
-    /// The body, empty when there is none. It travels beside the JSON, not in it.
+    /// The body, empty if there is none. It is passed next to the JSON, not in it.
     #[serde(skip)]
     pub body: Vec<u8>,
     /// The largest response body to read, in bytes.
@@ -38,40 +38,40 @@ pub struct HttpRequest {
     pub max_response: u64,
 }
 
-/// What came back. A status of 400 or more is an answer, too.
+/// The HTTP response. A status of 400 or more is a response too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// Header fields in lower case; those that came more than once are joined by `, `.
+    /// Header fields in lower case; repeated ones are joined by `, `.
     pub headers: std::collections::BTreeMap<String, String>,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// Why an HTTP request got no response.
+/// The reason why an HTTP request got no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The body is longer than the request allows.
     #[error("the response is longer than the limit")]
     TooLarge,
-    /// Refused by the allow-list, unreachable, or broken off.
+    /// Refused by the allow-list, unreachable, or interrupted.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What a sandbox reaches outside itself.
+/// Everything outside itself that a sandbox can reach.
 ///
-/// The engine knows no service: it hands an effect's bytes to the host and the answer's bytes to the
-/// guest. All waiting happens in these futures, which hold no thread. When a call is cancelled or out of
-/// time, the future it waits for is dropped.
+/// The engine knows no service: it passes an effect's bytes to the host and the response's bytes to the
+/// guest. All waiting happens in these futures, which hold no thread. If a call is cancelled or runs out of
+/// time, the future that it waits for is dropped.
 pub trait Host: Send + Sync {
-    /// Performs the effect that stands at this index in the list the plugin was loaded with.
+    /// Performs the effect with this index in the list that the plugin was loaded with.
     ///
-    /// `request` is what the guest passed, any bytes at all. A failure is an answer, too: in bytes.
+    /// `request` is whatever the guest passed. A failure is a response too, encoded in bytes.
     fn effect(&self, effect: usize, request: Vec<u8>) -> HostFuture<'_, Vec<u8>>;
 
-    /// Whether what this effect passes is log volume, which has a limit of its own.
+    /// True if this effect's bytes count as log volume, which has a limit of its own.
     fn is_log(&self, effect: usize) -> bool {
         let _ = effect;
         false
@@ -88,7 +88,7 @@ pub trait Host: Send + Sync {
         let _ = (level, message);
     }
 
-    /// The least level that is recorded at all; `None` if nothing is.
+    /// The lowest level that is recorded; `None` if nothing is.
     fn log_level(&self) -> Option<LogLevel> {
         None
     }
@@ -114,7 +114,7 @@ pub trait Host: Send + Sync {
     /// Fills `bytes` with randomness fit for keys.
     ///
     /// # Errors
-    /// A reason why this sandbox gets none; it ends the call.
+    /// The reason why this sandbox gets no randomness; it ends the call.
     fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
         getrandom::fill(bytes).map_err(|error| format!("the system's randomness failed: {error}"))
     }

@@ -1,18 +1,18 @@
-//! What one call may use, and the account of it.
+//! The limits of a call, and how much of them it has used.
 
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::{Limit, LimitHit};
+use crate::{Limit, LimitExceeded};
 
-/// What one call may use at most. The stack's size and the number of sandboxes belong to the
-/// [`EngineConfig`](crate::EngineConfig), because the pool is made of them.
+/// The limits of one call. The stack size and the number of sandboxes belong to the
+/// [`EngineConfig`](crate::EngineConfig), because they define the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time from the call's start to its end, waiting for effects included.
+    /// Time from the call's start to its end, including waiting for effects.
     pub wall_time: Duration,
-    /// Bytes of all memories of the sandbox together, the kernel's too.
+    /// Bytes of all memories of the sandbox together, including the kernel's.
     pub memory: u64,
     /// Elements of all tables of the sandbox together.
     pub table_elements: u64,
@@ -20,11 +20,11 @@ pub struct Limits {
     pub input: u64,
     /// Bytes of output.
     pub output: u64,
-    /// Effects, HTTP requests included.
+    /// Number of effects, including HTTP requests.
     pub effects: u64,
-    /// Bytes of log messages, standard output and standard error included.
+    /// Bytes of log messages, including standard output and standard error.
     pub log_bytes: u64,
-    /// Bytes of variables, keys included; 0 turns them off.
+    /// Bytes of variables, including their keys; 0 turns variables off.
     pub vars: u64,
     /// Bytes of one HTTP response.
     pub http_response: u64,
@@ -47,14 +47,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// This limit with its value, as a call that hit it reports it.
+    /// The error for exceeding this limit.
     #[must_use]
-    pub fn hit(&self, limit: Limit) -> LimitHit {
+    pub fn exceeded(&self, limit: Limit) -> LimitExceeded {
         let value = match limit {
             Limit::WallTime => u64::try_from(self.wall_time.as_millis()).unwrap_or(u64::MAX),
             Limit::Memory => self.memory,
             Limit::TableElements => self.table_elements,
-            // The engine fills this one in: it belongs to the pool.
+            // Filled in by the engine, since it belongs to the pool.
             Limit::Stack => 0,
             Limit::Input => self.input,
             Limit::Output => self.output,
@@ -63,11 +63,11 @@ impl Limits {
             Limit::Vars => self.vars,
             Limit::HttpResponse => self.http_response,
         };
-        LimitHit { limit, value }
+        LimitExceeded { limit, value }
     }
 }
 
-/// How much of its limits a call has used.
+/// The use that a call has made of its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Effects performed.
@@ -80,16 +80,16 @@ pub struct Usage {
     pub table_elements: u64,
 }
 
-/// What a message counts for beside its bytes: the time, the role and the call that the host adds.
-pub(crate) const LINE_COST: usize = 64;
+/// Bytes counted per log line in addition to its text: the time, the role and the call that the host adds.
+pub(crate) const LOG_LINE_OVERHEAD: usize = 64;
 
-/// The limits of one sandbox with their account.
+/// The limits of one sandbox and their use.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub limits: Limits,
     pub usage: Usage,
-    /// The last growth that was refused: it explains the failure that may follow.
-    pub refused: Option<Limit>,
+    /// The last refused growth, which explains the failure that may follow.
+    pub refused_growth: Option<Limit>,
 }
 
 impl Meter {
@@ -97,31 +97,35 @@ impl Meter {
         Self {
             limits,
             usage: Usage::default(),
-            refused: None,
+            refused_growth: None,
         }
     }
 
-    /// Begins the account of another call in the same sandbox.
+    /// Starts counting for another call in the same sandbox.
     pub fn next_call(&mut self, limits: Limits) {
         self.limits = limits;
-        self.refused = None;
+        self.refused_growth = None;
         self.usage.effects = 0;
         self.usage.log_bytes = 0;
     }
 
-    pub fn count_effect(&mut self) -> Result<(), LimitHit> {
+    pub fn count_effect(&mut self) -> Result<(), LimitExceeded> {
         self.usage.effects += 1;
-        self.within(self.usage.effects, Limit::Effects)
+        self.check(self.usage.effects, Limit::Effects)
     }
 
-    pub fn count_log(&mut self, bytes: usize) -> Result<(), LimitHit> {
+    pub fn count_log(&mut self, bytes: usize) -> Result<(), LimitExceeded> {
         self.usage.log_bytes = self.usage.log_bytes.saturating_add(bytes as u64);
-        self.within(self.usage.log_bytes, Limit::LogBytes)
+        self.check(self.usage.log_bytes, Limit::LogBytes)
     }
 
-    pub fn within(&self, used: u64, limit: Limit) -> Result<(), LimitHit> {
-        let hit = self.limits.hit(limit);
-        if used > hit.value { Err(hit) } else { Ok(()) }
+    pub fn check(&self, used: u64, limit: Limit) -> Result<(), LimitExceeded> {
+        let exceeded = self.limits.exceeded(limit);
+        if used > exceeded.value {
+            Err(exceeded)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -140,8 +144,8 @@ impl ResourceLimiter for Meter {
         if fits {
             self.usage.memory = total;
         } else if total > self.limits.memory {
-            // A guest that reaches the maximum of its own memory hit no limit of ours.
-            self.refused = Some(Limit::Memory);
+            // A guest that reaches the maximum of its own memory exceeds no limit.
+            self.refused_growth = Some(Limit::Memory);
         }
         Ok(fits)
     }
@@ -159,7 +163,7 @@ impl ResourceLimiter for Meter {
         if fits {
             self.usage.table_elements = total;
         } else {
-            self.refused = Some(Limit::TableElements);
+            self.refused_growth = Some(Limit::TableElements);
         }
         Ok(fits)
     }

@@ -1,4 +1,4 @@
-//! What a plugin is made of: one module, or an Extism manifest that names several.
+//! The modules of a plugin: a single one, or an Extism manifest that names several.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,19 +10,19 @@ use sha2::{Digest, Sha256};
 use crate::LoadError;
 use crate::link::{HOST_ENV, HOST_USER, RESERVED, SourceModule, WASI};
 
-/// The name of the module whose exports are the plugin's.
+/// The name of the module whose exports become the plugin's.
 const MAIN: &str = "main";
-/// The largest module that is read at all, in bytes.
-const LARGEST_MODULE: u64 = 512 << 20;
+/// The size limit of a module file, in bytes.
+const MAX_MODULE_BYTES: u64 = 512 << 20;
 
-/// What a plugin is made of.
+/// The modules of a plugin.
 ///
-/// The manifest is Extism's own format, in JSON or TOML. Of it the engine uses the modules; the
-/// configuration, the allowed hosts and the limits it asks for are for the host to grant or not.
+/// The manifest has Extism's own format, in JSON or TOML. The engine uses only its modules; its
+/// configuration, allowed hosts and limits are requests, which the host may grant.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     manifest: extism_manifest::Manifest,
-    /// Where relative paths begin.
+    /// The folder that relative paths start from.
     folder: PathBuf,
 }
 
@@ -58,7 +58,7 @@ impl Manifest {
         }
     }
 
-    /// Parses a manifest, JSON or TOML; relative paths in it begin at `folder`.
+    /// Parses a manifest, JSON or TOML; relative paths in it start at `folder`.
     fn parse(text: &str, folder: PathBuf) -> Result<Self, String> {
         let manifest = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
@@ -68,19 +68,19 @@ impl Manifest {
         Ok(Self { manifest, folder })
     }
 
-    /// The configuration that the manifest asks for.
+    /// The configuration that the manifest requests.
     #[must_use]
     pub fn config(&self) -> &BTreeMap<String, String> {
         &self.manifest.config
     }
 
-    /// The hosts that the manifest asks HTTP access to.
+    /// The hosts that the manifest requests HTTP access to.
     #[must_use]
     pub fn allowed_hosts(&self) -> &[String] {
         self.manifest.allowed_hosts.as_deref().unwrap_or_default()
     }
 
-    /// The files that the plugin is made of, apart from the manifest itself.
+    /// The plugin's files, apart from the manifest itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let files = self.manifest.wasm.iter().filter_map(|wasm| match wasm {
@@ -90,7 +90,7 @@ impl Manifest {
         files.collect()
     }
 
-    /// Reads all modules, checks their digests and settles which is the main one; it comes last.
+    /// Reads all modules, checks their digests and determines the main one; it comes last.
     pub(crate) fn modules(&self) -> Result<Vec<SourceModule>, LoadError> {
         let count = self.manifest.wasm.len();
         let mut modules = Vec::with_capacity(count);
@@ -112,7 +112,7 @@ impl Manifest {
             modules.push(SourceModule { name, wasm });
         }
         check_names(&modules)?;
-        // Without a module of that name the last one is the main one, as in Extism.
+        // Without a module of that name, the last one is the main one, as in Extism.
         if let Some(main) = modules.iter().position(|module| module.name == MAIN) {
             let main = modules.remove(main);
             modules.push(main);
@@ -141,9 +141,9 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     if !about.is_file() {
         return Err(failed(std::io::Error::other("it is not a file")));
     }
-    if about.len() > LARGEST_MODULE {
+    if about.len() > MAX_MODULE_BYTES {
         return Err(failed(std::io::Error::other(format!(
-            "it is larger than {LARGEST_MODULE} bytes"
+            "it is larger than {MAX_MODULE_BYTES} bytes"
         ))));
     }
     fs::read(path).map_err(failed)
@@ -203,7 +203,7 @@ mod tests {
     const EMPTY: &str = "AGFzbQEAAAA=";
 
     #[test]
-    fn the_main_module_comes_last_whatever_the_manifest_says() {
+    fn the_main_module_comes_last_wherever_the_manifest_names_it() {
         let named = format!(
             r#"{{"wasm":[{{"data":"{EMPTY}","name":"main"}},{{"data":"{EMPTY}","name":"lib"}}]}}"#
         );
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_manifest_is_said() {
+    fn mistakes_in_a_manifest_are_errors_that_name_them() {
         let twice = format!(
             r#"{{"wasm":[{{"data":"{EMPTY}","name":"a"}},{{"data":"{EMPTY}","name":"a"}}]}}"#
         );

@@ -1,29 +1,29 @@
-//! A plugin that is loaded: compiled, linked with the host, its entry points known.
+//! A loaded plugin: compiled, linked with the host, with its entry points.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::{ExternType, InstancePre, Linker, Module, ModuleExport, ValType};
 
-use crate::engine::{Core, Ticker};
+use crate::engine::{EngineVariant, EpochTicker};
 use crate::link::{self, HOST_ENV, HOST_USER, HostFunctions, SourceModule};
-use crate::sandbox::{self, Sandbox, within};
-use crate::state::State;
+use crate::sandbox::{self, Sandbox, with_time_limit};
+use crate::state::StoreState;
 use crate::{
     CallError, CompileCache, Engine, Host, Limits, LoadError, Manifest, Output, abi, snapshot, wasi,
 };
 
-/// How a plugin is loaded.
+/// The options for loading a plugin.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// The effects that exist: the names of their functions in `extism:host/user`. Their positions are
-    /// what [`Host::effect`] is given.
+    /// The effects: the names of their functions in `extism:host/user`. [`Host::effect`] gets their
+    /// positions in this list.
     pub effects: &'static [&'static str],
-    /// Whether WASI preview 1 can be imported at all.
+    /// Allows imports of WASI preview 1.
     pub wasi: bool,
-    /// Whether an initialised module is kept as a snapshot, so that its start-up is paid once.
+    /// Keeps the initialised module as a snapshot, so that it is initialised only once.
     pub snapshot: bool,
-    /// Where compiled modules are kept from one start of the host to the next.
+    /// The cache of compiled modules, which outlives the host's process.
     pub cache: Option<CompileCache>,
 }
 
@@ -38,55 +38,55 @@ impl Default for LoadOptions {
     }
 }
 
-/// What became of the plugin's initialisation.
+/// The status of the plugin's initialisation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Snapshot {
-    /// The plugin has nothing to initialise.
+pub enum SnapshotStatus {
+    /// The plugin has no initialisation.
     NotNeeded,
-    /// It ran once; each sandbox begins after it.
+    /// It ran once; each sandbox starts from the snapshot.
     Taken,
-    /// It runs in each sandbox, because it was asked for so.
+    /// It runs in each sandbox, as configured.
     Off,
-    /// It runs in each sandbox, because this stood in the way.
+    /// It runs in each sandbox, for this reason.
     Refused(String),
 }
 
-/// What an entry point returns.
+/// The result type of an entry point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Returns {
+pub(crate) enum ReturnType {
     Nothing,
     I32,
     I64,
 }
 
-/// A function of the plugin that takes nothing and returns at most its return code.
+/// A function of the plugin without parameters that returns at most its return code.
 #[derive(Clone)]
 pub(crate) struct EntryPoint {
-    /// Its place among the module's exports, which tells it from others.
-    pub number: usize,
+    /// Its position among the module's exports, which identifies it.
+    pub export_index: usize,
     pub export: ModuleExport,
-    pub returns: Returns,
+    pub return_type: ReturnType,
 }
 
-pub(crate) struct Loaded {
+pub(crate) struct LoadedPlugin {
     pub engine: wasmtime::Engine,
-    pub ticker: Arc<Ticker>,
-    pub pre: InstancePre<State>,
+    pub ticker: Arc<EpochTicker>,
+    pub pre: InstancePre<StoreState>,
     pub kernel: ModuleExport,
     pub initialize: Option<EntryPoint>,
     entry_points: BTreeMap<String, EntryPoint>,
-    /// Functions that are exported but cannot be called from outside, with their types.
+    /// Exported functions that are not entry points, with their types.
     other_functions: BTreeMap<String, String>,
     imports: Vec<String>,
-    snapshot: Snapshot,
+    snapshot: SnapshotStatus,
     digest: String,
     stack: u64,
 }
 
-/// A plugin that is ready to be called. Cheap to clone; calls in flight keep it alive.
+/// A plugin that can be called. Cheap to clone; calls in flight keep it alive.
 #[derive(Clone)]
-pub struct Plugin(Arc<Loaded>);
+pub struct Plugin(Arc<LoadedPlugin>);
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,9 +95,9 @@ impl std::fmt::Debug for Plugin {
 }
 
 /// The host functions that a plugin may import.
-struct Provided<'a>(&'a LoadOptions);
+struct AvailableFunctions<'a>(&'a LoadOptions);
 
-impl HostFunctions for Provided<'_> {
+impl HostFunctions for AvailableFunctions<'_> {
     fn names(&self, module: &str) -> Vec<&str> {
         match module {
             HOST_ENV => abi::FUNCTIONS.to_vec(),
@@ -109,10 +109,10 @@ impl HostFunctions for Provided<'_> {
 }
 
 impl Engine {
-    /// Links, compiles and checks a plugin, all of it on a thread for blocking work.
+    /// Links, compiles and checks a plugin, all on a thread for blocking work.
     ///
     /// # Errors
-    /// Everything that makes the plugin unusable; nothing of it stays.
+    /// Any reason why the plugin is unusable; nothing of it remains.
     pub async fn load(
         &self,
         manifest: &Manifest,
@@ -120,7 +120,7 @@ impl Engine {
     ) -> Result<Plugin, LoadError> {
         let (engine, manifest, options) = (self.clone(), manifest.clone(), options.clone());
         let runtime = tokio::runtime::Handle::current();
-        // A guest that is initialised for a snapshot runs there, too.
+        // The initialisation of a guest for a snapshot runs there too.
         let work = move || runtime.block_on(engine.load_modules(manifest.modules()?, &options));
         match tokio::task::spawn_blocking(work).await {
             Ok(loaded) => loaded,
@@ -135,54 +135,54 @@ impl Engine {
         modules: Vec<SourceModule>,
         options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
-        let linked = link::link(&modules, &Provided(options))?;
-        let core = self.core_for(&linked)?;
-        let key = CompileCache::key(&linked, options.snapshot, &core.engine);
+        let linked = link::link(&modules, &AvailableFunctions(options))?;
+        let variant = self.variant_for(&linked)?;
+        let key = CompileCache::key(&linked, options.snapshot, &variant.engine);
         let digest = CompileCache::digest(&modules);
-        if let Some(found) = options
+        if let Some(cached) = options
             .cache
             .as_ref()
-            .and_then(|cache| cache.get(&core.engine, &key))
+            .and_then(|cache| cache.get(&variant.engine, &key))
         {
-            return self.prepare(core, found.module, found.snapshot, digest, options);
+            return self.prepare(variant, cached.module, cached.snapshot, digest, options);
         }
-        let mut lasting = true;
-        let (wasm, snapshot) = match snapshot::needed(&linked, options.snapshot) {
-            Some(decided) => (linked, decided),
+        let mut cacheable = true;
+        let (wasm, snapshot) = match snapshot::without_attempt(&linked, options.snapshot) {
+            Some(status) => (linked, status),
             None => match snapshot::take(self, &linked, &digest, options).await {
-                Ok(initialised) => (initialised, Snapshot::Taken),
-                Err(refusal) => {
-                    lasting = !refusal.passing;
-                    (linked, Snapshot::Refused(refusal.reason))
+                Ok(initialised) => (initialised, SnapshotStatus::Taken),
+                Err(error) => {
+                    cacheable = !error.transient;
+                    (linked, SnapshotStatus::Refused(error.reason))
                 }
             },
         };
-        let module = core.compile(&wasm);
+        let module = variant.compile(&wasm);
         let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
-        if let Some(cache) = options.cache.as_ref().filter(|_| lasting) {
+        if let Some(cache) = options.cache.as_ref().filter(|_| cacheable) {
             cache.put(&key, &module, &snapshot);
         }
-        self.prepare(core, module, snapshot, digest, options)
+        self.prepare(variant, module, snapshot, digest, options)
     }
 
-    /// Connects a compiled module with the host functions and finds its entry points.
+    /// Links a compiled module with the host functions and finds its entry points.
     pub(crate) fn prepare(
         &self,
-        core: &Core,
+        variant: &EngineVariant,
         module: Module,
-        snapshot: Snapshot,
+        snapshot: SnapshotStatus,
         digest: String,
         options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
         let prepare = |error: wasmtime::Error| LoadError::Prepare(format!("{error:#}"));
-        let pre = link_host(&core.engine, &module, options)
+        let pre = link_host(&variant.engine, &module, options)
             .and_then(|linker| linker.instantiate_pre(&module));
         let pre = pre.map_err(prepare)?;
         let kernel = module.get_export_index(link::KERNEL_MEMORY);
         let kernel = kernel
             .ok_or_else(|| LoadError::Prepare("the linked module has no kernel".to_owned()))?;
         let (mut entry_points, mut other_functions) = (BTreeMap::new(), BTreeMap::new());
-        for (number, export) in module.exports().enumerate() {
+        for (export_index, export) in module.exports().enumerate() {
             let ExternType::Func(ty) = export.ty() else {
                 continue;
             };
@@ -190,10 +190,10 @@ impl Engine {
                 continue;
             };
             let results: Vec<ValType> = ty.results().collect();
-            let returns = match (ty.params().len(), results.as_slice()) {
-                (0, []) => Returns::Nothing,
-                (0, [ValType::I32]) => Returns::I32,
-                (0, [ValType::I64]) => Returns::I64,
+            let return_type = match (ty.params().len(), results.as_slice()) {
+                (0, []) => ReturnType::Nothing,
+                (0, [ValType::I32]) => ReturnType::I32,
+                (0, [ValType::I64]) => ReturnType::I64,
                 _ => {
                     other_functions.insert(export.name().to_owned(), ty.to_string());
                     continue;
@@ -202,18 +202,18 @@ impl Engine {
             entry_points.insert(
                 export.name().to_owned(),
                 EntryPoint {
-                    number,
+                    export_index,
                     export: index,
-                    returns,
+                    return_type,
                 },
             );
         }
         let imports = module
             .imports()
             .map(|import| format!("{}::{}", import.module(), import.name()));
-        Ok(Plugin(Arc::new(Loaded {
-            engine: core.engine.clone(),
-            ticker: core.ticker.clone(),
+        Ok(Plugin(Arc::new(LoadedPlugin {
+            engine: variant.engine.clone(),
+            ticker: variant.ticker.clone(),
             imports: imports.collect(),
             pre,
             kernel,
@@ -231,7 +231,7 @@ fn link_host(
     engine: &wasmtime::Engine,
     module: &Module,
     options: &LoadOptions,
-) -> wasmtime::Result<Linker<State>> {
+) -> wasmtime::Result<Linker<StoreState>> {
     let mut linker = Linker::new(engine);
     linker.allow_shadowing(true);
     for import in module.imports() {
@@ -243,8 +243,8 @@ fn link_host(
                 None => wasmtime::bail!("there is no effect `{name}`"),
             },
             (_, ExternType::Func(ty)) => {
-                let unit = from.strip_prefix("exomonad:wasi:").unwrap_or_default();
-                let memory = module.get_export_index(&link::memory_export(unit));
+                let number = from.strip_prefix("exomonad:wasi:").unwrap_or_default();
+                let memory = module.get_export_index(&link::memory_export(number));
                 wasi::define(&mut linker, from, name, &ty, memory)?;
             }
             _ => wasmtime::bail!("`{from}::{name}` is not a function"),
@@ -254,7 +254,7 @@ fn link_host(
 }
 
 impl Plugin {
-    pub(crate) fn loaded(&self) -> &Loaded {
+    pub(crate) fn loaded(&self) -> &LoadedPlugin {
         &self.0
     }
 
@@ -274,14 +274,14 @@ impl Plugin {
         })
     }
 
-    pub(crate) fn explain(&self, error: &wasmtime::Error, state: &State) -> CallError {
-        sandbox::explain(error, state, self.0.stack)
+    pub(crate) fn call_error(&self, error: &wasmtime::Error, state: &StoreState) -> CallError {
+        sandbox::call_error(error, state, self.0.stack)
     }
 
     /// Calls an entry point in a fresh sandbox.
     ///
     /// # Errors
-    /// Whatever ended the call without an answer.
+    /// The reason why the call ended without a result.
     pub async fn call(
         &self,
         host: Arc<dyn Host>,
@@ -289,45 +289,45 @@ impl Plugin {
         export: &str,
         input: &[u8],
     ) -> Result<Output, CallError> {
-        within(self, limits, async {
+        with_time_limit(self, limits, async {
             let mut sandbox = Sandbox::new(self, host, limits).await?;
             sandbox.run(export, input).await
         })
         .await
     }
 
-    /// A sandbox to keep, for a plugin that asks for warm ones.
+    /// A sandbox to keep, for a plugin that is configured to be pooled.
     ///
     /// # Errors
-    /// If it cannot be made within the limits.
+    /// If it cannot be created within the limits.
     pub async fn sandbox(&self, host: Arc<dyn Host>, limits: Limits) -> Result<Sandbox, CallError> {
-        within(self, limits, Sandbox::new(self, host, limits)).await
+        with_time_limit(self, limits, Sandbox::new(self, host, limits)).await
     }
 
-    /// The functions that can be called, sorted.
+    /// The entry points, sorted.
     pub fn entry_points(&self) -> impl Iterator<Item = &str> {
         self.0.entry_points.keys().map(String::as_str)
     }
 
-    /// Whether this entry point exists.
+    /// True if this entry point exists.
     #[must_use]
     pub fn has(&self, export: &str) -> bool {
         self.0.entry_points.contains_key(export)
     }
 
-    /// The host functions that the plugin imports, as `module::name`; the kernel's are not among them.
+    /// The host functions that the plugin imports, as `module::name`, without the kernel's.
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.0.imports
     }
 
-    /// What became of the initialisation.
+    /// The status of the initialisation.
     #[must_use]
-    pub fn snapshot(&self) -> &Snapshot {
+    pub fn snapshot(&self) -> &SnapshotStatus {
         &self.0.snapshot
     }
 
-    /// The SHA-256 of the plugin's modules, in hexadecimal: what version this is.
+    /// The SHA-256 of the plugin's modules, in hexadecimal, which identifies its version.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.0.digest

@@ -1,4 +1,4 @@
-//! One instance of a plugin in a store of its own, and calls into it.
+//! A sandbox: one instance of a plugin in a store of its own, and calls into it.
 
 use std::sync::Arc;
 
@@ -6,39 +6,39 @@ use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, TypedFunc, Wasm
 
 use crate::kernel::{Kernel, OutOfMemory};
 use crate::limits::{Meter, Usage};
-use crate::plugin::{EntryPoint, Returns};
-use crate::state::{State, Stop};
-use crate::{CallError, Host, Limit, LimitHit, Limits, Plugin, wasi};
+use crate::plugin::{EntryPoint, ReturnType};
+use crate::state::{HostCallError, StoreState};
+use crate::{CallError, Host, Limit, LimitExceeded, Limits, Plugin, wasi};
 
-/// The frames of a trap's backtrace that an error message holds.
-const FRAMES: usize = 6;
+/// The maximum number of backtrace frames in an error message.
+const MAX_FRAMES: usize = 6;
 
-/// What a call answered.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// The bytes that the guest set as its output.
+    /// The guest's output.
     pub bytes: Vec<u8>,
-    /// What the call used.
+    /// The call's use of its limits.
     pub usage: Usage,
 }
 
 /// One instance of a plugin.
 ///
-/// [`Plugin::call`] makes one for each call. Keep one only for a plugin that asks to be kept warm: its
-/// memory and its variables then last from call to call. After a call in which the guest did not come to
-/// its end, [`is_usable`](Self::is_usable) is false and it must be dropped.
+/// [`Plugin::call`] creates one for each call. Keep one only for a plugin that is configured to be pooled:
+/// its memory and its variables then last from call to call. After a call in which the guest did not
+/// return, [`is_usable`](Self::is_usable) is false and the sandbox must be dropped.
 pub struct Sandbox {
-    store: Store<State>,
+    store: Store<StoreState>,
     instance: Instance,
     kernel: Kernel,
     plugin: Plugin,
     initialized: bool,
     usable: bool,
-    last_entered: Option<(usize, Entered)>,
+    last_entry_point: Option<(usize, TypedEntryPoint)>,
 }
 
-/// An entry point, found in the instance and checked.
-enum Entered {
+/// An entry point of the instance, with its type checked.
+enum TypedEntryPoint {
     Nothing(TypedFunc<(), ()>),
     I32(TypedFunc<(), i32>),
     I64(TypedFunc<(), i64>),
@@ -52,14 +52,14 @@ impl Sandbox {
         limits: Limits,
     ) -> Result<Self, CallError> {
         let loaded = plugin.loaded();
-        let mut store = Store::new(&loaded.engine, State::new(host, Meter::new(limits)));
+        let mut store = Store::new(&loaded.engine, StoreState::new(host, Meter::new(limits)));
         store.limiter(|state| &mut state.meter);
-        // A guest yields at each tick, so that it starves nobody and its timeout is looked at.
+        // A guest yields at each tick, so that other guests run and its timeout is checked.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let instance = match loaded.pre.instantiate_async(&mut store).await {
             Ok(instance) => instance,
-            Err(error) => return Err(plugin.explain(&error, store.data())),
+            Err(error) => return Err(plugin.call_error(&error, store.data())),
         };
         let memory = instance
             .get_module_export(&mut store, &loaded.kernel)
@@ -78,21 +78,21 @@ impl Sandbox {
             plugin: plugin.clone(),
             initialized: false,
             usable: true,
-            last_entered: None,
+            last_entry_point: None,
         })
     }
 
-    /// Whether another call may be made: the last one returned. A trap, an exit, also one with code 0, or
-    /// a limit leaves the guest in the middle of something.
+    /// True if another call may be made, because the last one returned. A trap, a limit or an exit (even
+    /// with code 0) leaves the guest in an undefined state.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.usable
     }
 
-    /// Calls an entry point with this input, within the limits, the wall time too.
+    /// Calls an entry point with this input, within the limits and the wall time.
     ///
     /// # Errors
-    /// Whatever ended the call without an answer.
+    /// The reason why the call ended without a result.
     pub async fn call(
         &mut self,
         host: Arc<dyn Host>,
@@ -103,44 +103,44 @@ impl Sandbox {
         let state = self.store.data_mut();
         state.host = host;
         state.meter.next_call(limits);
-        // Stays so unless the entry point returns.
+        // Remains false unless the entry point returns.
         self.usable = false;
         let plugin = self.plugin.clone();
-        within(&plugin, limits, self.run(export, input)).await
+        with_time_limit(&plugin, limits, self.run(export, input)).await
     }
 
-    /// Runs the entry point. The input's place and the account are fresh.
+    /// Runs the entry point with a reset kernel and fresh counters.
     pub(crate) async fn run(&mut self, export: &str, input: &[u8]) -> Result<Output, CallError> {
         let entry = self.plugin.entry_point(export)?.clone();
         self.store
             .data()
             .meter
-            .within(input.len() as u64, Limit::Input)
+            .check(input.len() as u64, Limit::Input)
             .map_err(CallError::Limit)?;
         self.initialize().await?;
-        // The call before, the initialisers and start functions leave blocks, outputs and errors behind.
+        // The previous call, the initialisers and start functions leave blocks, outputs and errors behind.
         self.kernel.reset(&mut self.store);
         self.kernel
             .set_input(&mut self.store, input)
             .map_err(|OutOfMemory| self.limit(Limit::Memory))?;
-        let code = match self.enter(&entry).await {
+        let code = match self.invoke(&entry).await {
             Ok(code) => {
                 self.usable = true;
                 code
             }
             Err(error) => {
                 wasi::flush_all(self.store.data_mut());
-                match error.downcast_ref::<Stop>() {
-                    Some(Stop::Exit(0)) if self.kernel.error(&self.store).is_none() => 0,
-                    _ => return Err(self.failure(&error)),
+                match error.downcast_ref::<HostCallError>() {
+                    Some(HostCallError::Exit(0)) if self.kernel.error(&self.store).is_none() => 0,
+                    _ => return Err(self.invocation_error(&error)),
                 }
             }
         };
         wasi::flush_all(self.store.data_mut());
-        self.answer(code)
+        self.output(code)
     }
 
-    /// Runs what must run once before the first call.
+    /// Runs the initialisers before the first call.
     async fn initialize(&mut self) -> Result<(), CallError> {
         if std::mem::replace(&mut self.initialized, true) {
             return Ok(());
@@ -148,51 +148,51 @@ impl Sandbox {
         let Some(initialize) = self.plugin.loaded().initialize.clone() else {
             return Ok(());
         };
-        match self.enter(&initialize).await {
+        match self.invoke(&initialize).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.failure(&error)),
+            Err(error) => Err(self.invocation_error(&error)),
         }
     }
 
-    async fn enter(&mut self, entry: &EntryPoint) -> wasmtime::Result<i32> {
+    async fn invoke(&mut self, entry: &EntryPoint) -> wasmtime::Result<i32> {
         // Finding a function and checking its type takes longer than calling it.
         let function = match self
-            .last_entered
+            .last_entry_point
             .take()
-            .filter(|(number, _)| *number == entry.number)
+            .filter(|(index, _)| *index == entry.export_index)
         {
             Some((_, function)) => function,
-            None => self.find(entry)?,
+            None => self.typed_entry_point(entry)?,
         };
         let result = match &function {
-            Entered::Nothing(function) => {
+            TypedEntryPoint::Nothing(function) => {
                 function.call_async(&mut self.store, ()).await.map(|()| 0)
             }
-            Entered::I32(function) => function.call_async(&mut self.store, ()).await,
-            Entered::I64(function) => function
+            TypedEntryPoint::I32(function) => function.call_async(&mut self.store, ()).await,
+            TypedEntryPoint::I64(function) => function
                 .call_async(&mut self.store, ())
                 .await
                 .map(|code| code.clamp(i32::MIN.into(), i32::MAX.into()) as i32),
         };
-        self.last_entered = Some((entry.number, function));
+        self.last_entry_point = Some((entry.export_index, function));
         result
     }
 
-    fn find(&mut self, entry: &EntryPoint) -> wasmtime::Result<Entered> {
+    fn typed_entry_point(&mut self, entry: &EntryPoint) -> wasmtime::Result<TypedEntryPoint> {
         let found = self
             .instance
             .get_module_export(&mut self.store, &entry.export);
         let Some(function) = found.and_then(wasmtime::Extern::into_func) else {
             wasmtime::bail!("the entry point is not a function");
         };
-        Ok(match entry.returns {
-            Returns::Nothing => Entered::Nothing(function.typed(&self.store)?),
-            Returns::I32 => Entered::I32(function.typed(&self.store)?),
-            Returns::I64 => Entered::I64(function.typed(&self.store)?),
+        Ok(match entry.return_type {
+            ReturnType::Nothing => TypedEntryPoint::Nothing(function.typed(&self.store)?),
+            ReturnType::I32 => TypedEntryPoint::I32(function.typed(&self.store)?),
+            ReturnType::I64 => TypedEntryPoint::I64(function.typed(&self.store)?),
         })
     }
 
-    fn answer(&self, code: i32) -> Result<Output, CallError> {
+    fn output(&self, code: i32) -> Result<Output, CallError> {
         if let Some(message) = self.kernel.error(&self.store) {
             return Err(CallError::Guest {
                 message: String::from_utf8_lossy(message).into_owned(),
@@ -208,7 +208,7 @@ impl Sandbox {
         let output = self.kernel.output(&self.store);
         let meter = &self.store.data().meter;
         meter
-            .within(output.len() as u64, Limit::Output)
+            .check(output.len() as u64, Limit::Output)
             .map_err(CallError::Limit)?;
         Ok(Output {
             bytes: output.to_vec(),
@@ -216,25 +216,25 @@ impl Sandbox {
         })
     }
 
-    fn failure(&self, error: &wasmtime::Error) -> CallError {
-        // A message that the guest left before it aborted or exited says more than that it did.
+    fn invocation_error(&self, error: &wasmtime::Error) -> CallError {
+        // The guest's own message, set before it aborted or exited, is more informative than the trap.
         let ended_itself = matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached))
-            || matches!(error.downcast_ref(), Some(Stop::Exit(_)));
+            || matches!(error.downcast_ref(), Some(HostCallError::Exit(_)));
         if let (Some(message), true) = (self.kernel.error(&self.store), ended_itself) {
             return CallError::Guest {
                 message: String::from_utf8_lossy(message).into_owned(),
                 code: -1,
             };
         }
-        self.plugin.explain(error, self.store.data())
+        self.plugin.call_error(error, self.store.data())
     }
 
     fn limit(&self, limit: Limit) -> CallError {
-        CallError::Limit(self.store.data().meter.limits.hit(limit))
+        CallError::Limit(self.store.data().meter.limits.exceeded(limit))
     }
 
     /// The store and the instance, for taking a snapshot.
-    pub(crate) fn parts(&mut self) -> (&mut Store<State>, Instance) {
+    pub(crate) fn parts(&mut self) -> (&mut Store<StoreState>, Instance) {
         (&mut self.store, self.instance)
     }
 
@@ -247,7 +247,7 @@ impl Sandbox {
 }
 
 /// Runs a call within its wall time. Dropping the call's future cancels the guest wherever it is.
-pub(crate) async fn within<T>(
+pub(crate) async fn with_time_limit<T>(
     plugin: &Plugin,
     limits: Limits,
     call: impl Future<Output = Result<T, CallError>>,
@@ -255,16 +255,16 @@ pub(crate) async fn within<T>(
     let _running = plugin.loaded().ticker.running();
     match tokio::time::timeout(limits.wall_time, call).await {
         Ok(result) => result,
-        Err(_) => Err(CallError::Limit(limits.hit(Limit::WallTime))),
+        Err(_) => Err(CallError::Limit(limits.exceeded(Limit::WallTime))),
     }
 }
 
-/// What ended a call, in the terms of whoever made it.
-pub(crate) fn explain(error: &wasmtime::Error, state: &State, stack: u64) -> CallError {
-    match error.downcast_ref::<Stop>() {
-        Some(Stop::Limit(hit)) => return CallError::Limit(*hit),
-        Some(Stop::Exit(code)) => return CallError::Exit(*code),
-        Some(Stop::Refused(reason)) => {
+/// The error of a call, from the error of wasmtime.
+pub(crate) fn call_error(error: &wasmtime::Error, state: &StoreState, stack: u64) -> CallError {
+    match error.downcast_ref::<HostCallError>() {
+        Some(HostCallError::Limit(hit)) => return CallError::Limit(*hit),
+        Some(HostCallError::Exit(code)) => return CallError::Exit(*code),
+        Some(HostCallError::Refused(reason)) => {
             return CallError::Refused {
                 message: reason.clone(),
             };
@@ -275,32 +275,33 @@ pub(crate) fn explain(error: &wasmtime::Error, state: &State, stack: u64) -> Cal
         return CallError::Busy(error.to_string());
     }
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
-        return CallError::Limit(LimitHit {
+        return CallError::Limit(LimitExceeded {
             limit: Limit::Stack,
             value: stack,
         });
     }
-    // A guest that was refused memory seldom says so: it traps in its allocator.
-    if let Some(limit) = state.meter.refused {
-        return CallError::Limit(state.meter.limits.hit(limit));
+    // A guest that was refused memory rarely reports it: it traps in its allocator.
+    if let Some(limit) = state.meter.refused_growth {
+        return CallError::Limit(state.meter.limits.exceeded(limit));
     }
     CallError::Trap {
-        message: describe(error),
+        message: trap_message(error),
     }
 }
 
-/// The trap's own words and the innermost functions.
-fn describe(error: &wasmtime::Error) -> String {
+/// The trap's message and the innermost functions.
+fn trap_message(error: &wasmtime::Error) -> String {
     let mut message = error.root_cause().to_string();
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let names = backtrace
-            .frames()
-            .iter()
-            .take(FRAMES)
-            .map(|frame| match frame.func_name() {
-                Some(name) => name.to_owned(),
-                None => format!("function {}", frame.func_index()),
-            });
+        let names =
+            backtrace
+                .frames()
+                .iter()
+                .take(MAX_FRAMES)
+                .map(|frame| match frame.func_name() {
+                    Some(name) => name.to_owned(),
+                    None => format!("function {}", frame.func_index()),
+                });
         let names: Vec<String> = names.collect();
         if !names.is_empty() {
             message.push_str(&format!(" (in {})", names.join(" ← ")));

@@ -1,11 +1,11 @@
-//! Snapshots: a plugin's initialisation is run once, and every sandbox begins after it.
+//! Snapshots: a plugin is initialised once, and every sandbox starts from the result.
 //!
-//! The initialised module is a module again (`wasmtime-wizer` writes it), which the compile cache keeps.
-//! A snapshot copies everything, entropy too: while it is taken, randomness and effects are refused, and
-//! a plugin that wants them during its initialisation is initialised in each sandbox instead. So is one
+//! The initialised module is again a module (`wasmtime-wizer` writes it), which the compile cache stores.
+//! A snapshot copies everything, including entropy: while it is taken, randomness and effects are refused,
+//! and a plugin that uses them during its initialisation is initialised in each sandbox instead. So is one
 //! that reads its configuration, which may differ from role to role, or sets variables, which are not in
-//! the module. The clock is not refused: language runtimes read it when they start, to measure from there
-//! on, and a sandbox that begins with an old start time is as one that was paused.
+//! the module. The clock is not refused: language runtimes read it when they start, to measure from then
+//! on, and a sandbox with an old start time behaves like one that was paused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +15,18 @@ use wasmtime::{Instance, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use crate::link::INITIALIZE;
-use crate::sandbox::{Sandbox, within};
-use crate::state::State;
-use crate::{CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, Snapshot};
+use crate::sandbox::{Sandbox, with_time_limit};
+use crate::state::StoreState;
+use crate::{
+    CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, SnapshotStatus,
+};
 
-/// Loading is off the request path and may take its time, but not forever.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for an initialisation, which is off the request path.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is decided without trying: a snapshot is not needed, or not wanted.
-pub(crate) fn needed(linked: &[u8], wanted: bool) -> Option<Snapshot> {
-    // The linked module was written here: looking for the name is a parse of its export section.
+/// The snapshot status if none is to be taken: none is needed, or none is wanted.
+pub(crate) fn without_attempt(linked: &[u8], wanted: bool) -> Option<SnapshotStatus> {
+    // The linker wrote this module, so finding the name only takes a look at its export section.
     let initialises = wasmparser::Parser::new(0)
         .parse_all(linked)
         .any(|payload| match payload {
@@ -35,32 +37,32 @@ pub(crate) fn needed(linked: &[u8], wanted: bool) -> Option<Snapshot> {
             _ => false,
         });
     match (initialises, wanted) {
-        (false, _) => Some(Snapshot::NotNeeded),
-        (true, false) => Some(Snapshot::Off),
+        (false, _) => Some(SnapshotStatus::NotNeeded),
+        (true, false) => Some(SnapshotStatus::Off),
         (true, true) => None,
     }
 }
 
-/// Why there is no snapshot.
-pub(crate) struct Refusal {
+/// The reason why there is no snapshot.
+pub(crate) struct SnapshotError {
     pub reason: String,
-    /// Whether it may be otherwise the next time: all sandboxes were in use, or the machine was slow.
-    pub passing: bool,
+    /// True if a later attempt may succeed: all sandboxes were in use, or the machine was slow.
+    pub transient: bool,
 }
 
-impl From<String> for Refusal {
+impl From<String> for SnapshotError {
     fn from(reason: String) -> Self {
         Self {
             reason,
-            passing: false,
+            transient: false,
         }
     }
 }
 
-impl From<CallError> for Refusal {
+impl From<CallError> for SnapshotError {
     fn from(error: CallError) -> Self {
         Self {
-            passing: match &error {
+            transient: match &error {
                 CallError::Busy(_) => true,
                 CallError::Limit(hit) => hit.limit == Limit::WallTime,
                 _ => false,
@@ -70,39 +72,47 @@ impl From<CallError> for Refusal {
     }
 }
 
-/// Runs the initialisation and writes the initialised module, or says why that is not possible.
+/// Runs the initialisation and returns the initialised module.
 pub(crate) async fn take(
     engine: &Engine,
     linked: &[u8],
     digest: &str,
     options: &LoadOptions,
-) -> Result<Vec<u8>, Refusal> {
-    let says = |error: wasmtime::Error| format!("{error:#}");
+) -> Result<Vec<u8>, SnapshotError> {
+    let message = |error: wasmtime::Error| format!("{error:#}");
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
-    let (context, instrumented) = wizer.instrument(linked).map_err(says)?;
-    // It runs once.
-    let core = engine.plain().map_err(|error| error.to_string())?;
-    let module = core.compile(&instrumented).map_err(says)?;
+    let (context, instrumented) = wizer.instrument(linked).map_err(message)?;
+    // It runs only once.
+    let variant = engine
+        .without_inlining()
+        .map_err(|error| error.to_string())?;
+    let module = variant.compile(&instrumented).map_err(message)?;
     let plugin = engine
-        .prepare(core, module, Snapshot::Off, digest.to_owned(), options)
+        .prepare(
+            variant,
+            module,
+            SnapshotStatus::Off,
+            digest.to_owned(),
+            options,
+        )
         .map_err(|error| error.to_string())?;
     let limits = Limits {
-        wall_time: PATIENCE,
+        wall_time: TIME_LIMIT,
         memory: engine.config.memory.saturating_mul(2),
         table_elements: engine.config.table_elements,
         effects: 0,
         ..Limits::default()
     };
-    let host = Arc::new(Unready::default());
-    let mut sandbox = within(&plugin, limits, async {
+    let host = Arc::new(InitializationHost::default());
+    let mut sandbox = with_time_limit(&plugin, limits, async {
         let mut sandbox = Sandbox::new(&plugin, host.clone(), limits).await?;
         sandbox.initialize_only().await?;
         Ok(sandbox)
     })
     .await?;
     let (store, instance) = sandbox.parts();
-    if host.asked_for_configuration.load(Ordering::Relaxed) {
+    if host.read_configuration.load(Ordering::Relaxed) {
         return Err(
             "the initialisation reads the configuration or the log level, which may differ later"
                 .to_owned()
@@ -114,30 +124,30 @@ pub(crate) async fn take(
         return Err(reason.to_owned().into());
     }
     let snapshot = wizer
-        .snapshot(&context, &mut Initialised { store, instance })
+        .snapshot(&context, &mut InitializedInstance { store, instance })
         .await;
-    Ok(snapshot.map_err(says)?)
+    Ok(snapshot.map_err(message)?)
 }
 
-/// The host of a plugin that is only being initialised: it answers nothing that may differ later.
+/// The host of a plugin during its initialisation: it provides nothing that may differ later.
 #[derive(Default)]
-struct Unready {
-    asked_for_configuration: AtomicBool,
+struct InitializationHost {
+    read_configuration: AtomicBool,
 }
 
-impl Host for Unready {
+impl Host for InitializationHost {
     fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
-        // Not reached: the limit of 0 effects ends the initialisation before.
+        // Unreachable: the limit of 0 effects ends the initialisation before.
         Box::pin(std::future::ready(Vec::new()))
     }
 
     fn config(&self, _key: &str) -> Option<String> {
-        self.asked_for_configuration.store(true, Ordering::Relaxed);
+        self.read_configuration.store(true, Ordering::Relaxed);
         None
     }
 
     fn log_level(&self) -> Option<LogLevel> {
-        self.asked_for_configuration.store(true, Ordering::Relaxed);
+        self.read_configuration.store(true, Ordering::Relaxed);
         None
     }
 
@@ -153,13 +163,13 @@ impl Host for Unready {
     }
 }
 
-/// Reads an instance for Wizer.
-struct Initialised<'s> {
-    store: &'s mut Store<State>,
+/// Gives Wizer access to an instance.
+struct InitializedInstance<'s> {
+    store: &'s mut Store<StoreState>,
     instance: Instance,
 }
 
-impl InstanceState for Initialised<'_> {
+impl InstanceState for InitializedInstance<'_> {
     async fn global_get(&mut self, name: &str, ty: ValType) -> SnapshotVal {
         let value = self
             .instance
@@ -171,7 +181,7 @@ impl InstanceState for Initialised<'_> {
             (Some(Val::F32(value)), _) => SnapshotVal::F32(value),
             (Some(Val::F64(value)), _) => SnapshotVal::F64(value),
             (Some(Val::V128(value)), _) => SnapshotVal::V128(value.as_u128()),
-            // Wizer instruments exactly the globals it asks for, and refuses those of reference types.
+            // Wizer instruments exactly the globals that it asks for, and refuses those of reference types.
             (_, ValType::I32) => SnapshotVal::I32(0),
             (_, _) => SnapshotVal::I64(0),
         }

@@ -1,8 +1,8 @@
-//! WASI preview 1 with nothing behind it: no files, no environment, no network.
+//! WASI preview 1 without access to the system: no files, no environment, no network.
 //!
-//! Language runtimes import a good part of it whether they need it or not. Clocks and randomness go
+//! Language runtimes import much of it whether they need it or not. Clocks and randomness go
 //! through the [`Host`](crate::Host), standard output and standard error go to the log, standard input
-//! is at its end, and whatever names a file or a socket answers that there is no such descriptor.
+//! is empty, and every function on a file or a socket returns `badf` (no such descriptor).
 //!
 //! Source: <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>.
 
@@ -11,10 +11,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use wasmtime::{Caller, Extern, FuncType, Linker, ModuleExport, Val, ValType};
 
 use crate::LogLevel;
-use crate::limits::LINE_COST;
-use crate::state::{State, Stop};
+use crate::limits::LOG_LINE_OVERHEAD;
+use crate::state::{HostCallError, StoreState};
 
-/// The functions of preview 1, all of them.
+/// All functions of preview 1.
 pub(crate) const FUNCTIONS: &[&str] = &[
     "args_get",
     "args_sizes_get",
@@ -75,37 +75,37 @@ enum Errno {
     Seek = 70,
 }
 
-type Answer = wasmtime::Result<i32>;
-const DONE: Answer = Ok(0);
+type ErrnoResult = wasmtime::Result<i32>;
+const SUCCESS: ErrnoResult = Ok(0);
 
-/// Filetype of a terminal, what the three standard streams are.
+/// The file type of a terminal, which the three standard streams have.
 const CHARACTER_DEVICE: u8 = 2;
-/// The longest line of standard output that is kept back for its end.
-const LINE: usize = 4 << 10;
-/// The most that one call asks for at once: what happens inside one host function yields to nobody.
-const MOST_RANDOM: u32 = 1 << 20;
-const MOST_VECTORS: u32 = 1024;
-const MOST_SUBSCRIPTIONS: u32 = 1024;
+/// The length at which an incomplete line of standard output is logged.
+const MAX_LINE: usize = 4 << 10;
+/// The maximum that one call may request: a host function does not yield while it works.
+const MAX_RANDOM: u32 = 1 << 20;
+const MAX_VECTORS: u32 = 1024;
+const MAX_SUBSCRIPTIONS: u32 = 1024;
 
-/// The calling module's memory, by the export that the linker made for it.
+/// The calling module's memory, by the export that the linker added for it.
 #[derive(Clone, Copy)]
-struct Guest(Option<ModuleExport>);
+struct GuestMemory(Option<ModuleExport>);
 
-impl Guest {
-    fn bytes<'c>(self, caller: &'c mut Caller<'_, State>) -> Option<&'c mut [u8]> {
+impl GuestMemory {
+    fn bytes<'c>(self, caller: &'c mut Caller<'_, StoreState>) -> Option<&'c mut [u8]> {
         match caller.get_module_export(&self.0?)? {
             Extern::Memory(memory) => Some(memory.data_mut(caller)),
             _ => None,
         }
     }
 
-    fn read<const N: usize>(self, caller: &mut Caller<'_, State>, at: u32) -> Option<[u8; N]> {
+    fn read<const N: usize>(self, caller: &mut Caller<'_, StoreState>, at: u32) -> Option<[u8; N]> {
         self.slice(caller, at, N as u32)?.try_into().ok()
     }
 
     fn slice<'c>(
         self,
-        caller: &'c mut Caller<'_, State>,
+        caller: &'c mut Caller<'_, StoreState>,
         at: u32,
         length: u32,
     ) -> Option<&'c mut [u8]> {
@@ -113,11 +113,11 @@ impl Guest {
         self.bytes(caller)?.get_mut(at as usize..end)
     }
 
-    fn write(self, caller: &mut Caller<'_, State>, at: i32, content: &[u8]) -> Answer {
+    fn write(self, caller: &mut Caller<'_, StoreState>, at: i32, content: &[u8]) -> ErrnoResult {
         match self.slice(caller, at as u32, content.len() as u32) {
             Some(place) => {
                 place.copy_from_slice(content);
-                DONE
+                SUCCESS
             }
             None => Ok(Errno::Fault as i32),
         }
@@ -126,22 +126,22 @@ impl Guest {
 
 /// Defines `module::name`, one of [`FUNCTIONS`], for the module whose memory is exported as `memory`.
 pub(crate) fn define(
-    linker: &mut Linker<State>,
+    linker: &mut Linker<StoreState>,
     module: &str,
     name: &str,
     ty: &FuncType,
     memory: Option<ModuleExport>,
 ) -> wasmtime::Result<()> {
-    type C<'c> = Caller<'c, State>;
-    let guest = Guest(memory);
+    type C<'c> = Caller<'c, StoreState>;
+    let memory = GuestMemory(memory);
     match name {
         "args_get" | "environ_get" => linker.func_wrap(module, name, |_: i32, _: i32| 0),
         "args_sizes_get" | "environ_sizes_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, count: i32, size: i32| -> Answer {
-                match guest.write(&mut caller, count, &[0; 4])? {
-                    0 => guest.write(&mut caller, size, &[0; 4]),
+            move |mut caller: C<'_>, count: i32, size: i32| -> ErrnoResult {
+                match memory.write(&mut caller, count, &[0; 4])? {
+                    0 => memory.write(&mut caller, size, &[0; 4]),
                     errno => Ok(errno),
                 }
             },
@@ -149,9 +149,9 @@ pub(crate) fn define(
         "clock_res_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, clock: i32, at: i32| -> Answer {
+            move |mut caller: C<'_>, clock: i32, at: i32| -> ErrnoResult {
                 match clock {
-                    0 | 1 => guest.write(&mut caller, at, &1u64.to_le_bytes()),
+                    0 | 1 => memory.write(&mut caller, at, &1u64.to_le_bytes()),
                     _ => Ok(Errno::Invalid as i32),
                 }
             },
@@ -159,26 +159,26 @@ pub(crate) fn define(
         "clock_time_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, clock: i32, _precision: i64, at: i32| -> Answer {
+            move |mut caller: C<'_>, clock: i32, _precision: i64, at: i32| -> ErrnoResult {
                 match clock_nanos(&caller, clock as u32) {
-                    Some(nanos) => guest.write(&mut caller, at, &nanos.to_le_bytes()),
+                    Some(nanos) => memory.write(&mut caller, at, &nanos.to_le_bytes()),
                     None => Ok(Errno::Invalid as i32),
                 }
             },
         ),
         "fd_close" | "fd_sync" | "fd_datasync" => {
-            linker.func_wrap(module, name, |fd: i32| standard(fd, 0))
+            linker.func_wrap(module, name, |fd: i32| for_standard_stream(fd, 0))
         }
         "fd_fdstat_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
+            move |mut caller: C<'_>, fd: i32, at: i32| -> ErrnoResult {
                 let mut stat = [0; 24];
                 stat[0] = CHARACTER_DEVICE;
-                // The rights to read (standard input) or write (the others).
+                // The right to read (standard input) or to write (the others).
                 stat[8] = if fd == 0 { 1 << 1 } else { 1 << 6 };
-                match standard(fd, 0) {
-                    0 => guest.write(&mut caller, at, &stat),
+                match for_standard_stream(fd, 0) {
+                    0 => memory.write(&mut caller, at, &stat),
                     errno => Ok(errno),
                 }
             },
@@ -186,30 +186,32 @@ pub(crate) fn define(
         "fd_filestat_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, fd: i32, at: i32| -> Answer {
+            move |mut caller: C<'_>, fd: i32, at: i32| -> ErrnoResult {
                 let mut stat = [0; 64];
                 stat[16] = CHARACTER_DEVICE;
-                match standard(fd, 0) {
-                    0 => guest.write(&mut caller, at, &stat),
+                match for_standard_stream(fd, 0) {
+                    0 => memory.write(&mut caller, at, &stat),
                     errno => Ok(errno),
                 }
             },
         ),
-        "fd_fdstat_set_flags" => {
-            linker.func_wrap(module, name, |fd: i32, _flags: i32| standard(fd, 0))
-        }
+        "fd_fdstat_set_flags" => linker.func_wrap(module, name, |fd: i32, _flags: i32| {
+            for_standard_stream(fd, 0)
+        }),
         "fd_seek" => linker.func_wrap(
             module,
             name,
-            |fd: i32, _offset: i64, _whence: i32, _at: i32| standard(fd, Errno::Seek as i32),
+            |fd: i32, _offset: i64, _whence: i32, _at: i32| {
+                for_standard_stream(fd, Errno::Seek as i32)
+            },
         ),
         "fd_read" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, fd: i32, _vectors: i32, _count: i32, at: i32| -> Answer {
-                // Standard input is at its end.
+            move |mut caller: C<'_>, fd: i32, _vectors: i32, _count: i32, at: i32| -> ErrnoResult {
+                // Standard input is empty.
                 if fd == 0 {
-                    guest.write(&mut caller, at, &[0; 4])
+                    memory.write(&mut caller, at, &[0; 4])
                 } else {
                     Ok(Errno::BadDescriptor as i32)
                 }
@@ -218,8 +220,8 @@ pub(crate) fn define(
         "fd_write" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, fd: i32, vectors: i32, count: i32, at: i32| -> Answer {
-                fd_write(&mut caller, guest, fd, vectors as u32, count as u32, at)
+            move |mut caller: C<'_>, fd: i32, vectors: i32, count: i32, at: i32| -> ErrnoResult {
+                fd_write(&mut caller, memory, fd, vectors as u32, count as u32, at)
             },
         ),
         "poll_oneoff" => linker.func_wrap_async(
@@ -229,7 +231,7 @@ pub(crate) fn define(
                 Box::new(async move {
                     poll_oneoff(
                         &mut caller,
-                        guest,
+                        memory,
                         input as u32,
                         output as u32,
                         count as u32,
@@ -240,32 +242,32 @@ pub(crate) fn define(
             },
         ),
         "proc_exit" => linker.func_wrap(module, name, |code: i32| -> wasmtime::Result<()> {
-            Err(Stop::Exit(code).into())
+            Err(HostCallError::Exit(code).into())
         }),
         "random_get" => linker.func_wrap(
             module,
             name,
-            move |mut caller: C<'_>, at: i32, length: i32| -> Answer {
-                if length as u32 > MOST_RANDOM {
+            move |mut caller: C<'_>, at: i32, length: i32| -> ErrnoResult {
+                if length as u32 > MAX_RANDOM {
                     return Ok(Errno::Invalid as i32);
                 }
                 let host = caller.data().host.clone();
-                let Some(place) = guest.slice(&mut caller, at as u32, length as u32) else {
+                let Some(place) = memory.slice(&mut caller, at as u32, length as u32) else {
                     return Ok(Errno::Fault as i32);
                 };
-                host.random(place).map_err(Stop::Refused)?;
-                DONE
+                host.random(place).map_err(HostCallError::Refused)?;
+                SUCCESS
             },
         ),
         "sched_yield" => linker.func_wrap(module, name, || 0),
-        _ => return define_absent(linker, module, name, ty),
+        _ => return define_unsupported(linker, module, name, ty),
     }
     .map(|_| ())
 }
 
-/// A function on files, sockets or signals, which this host has none of.
-fn define_absent(
-    linker: &mut Linker<State>,
+/// Defines a function on files, sockets or signals, which this host does not support.
+fn define_unsupported(
+    linker: &mut Linker<StoreState>,
     module: &str,
     name: &str,
     ty: &FuncType,
@@ -293,8 +295,8 @@ fn define_absent(
     Ok(())
 }
 
-/// `errno` for the three standard streams, and that there is no such descriptor for all others.
-fn standard(fd: i32, errno: i32) -> i32 {
+/// `errno` for the three standard streams, `badf` for all other descriptors.
+fn for_standard_stream(fd: i32, errno: i32) -> i32 {
     if (0..=2).contains(&fd) {
         errno
     } else {
@@ -302,7 +304,7 @@ fn standard(fd: i32, errno: i32) -> i32 {
     }
 }
 
-fn clock_nanos(caller: &Caller<'_, State>, clock: u32) -> Option<u64> {
+fn clock_nanos(caller: &Caller<'_, StoreState>, clock: u32) -> Option<u64> {
     let host = &caller.data().host;
     let since = match clock {
         0 => host.now().duration_since(UNIX_EPOCH).unwrap_or_default(),
@@ -313,25 +315,25 @@ fn clock_nanos(caller: &Caller<'_, State>, clock: u32) -> Option<u64> {
 }
 
 fn fd_write(
-    caller: &mut Caller<'_, State>,
-    guest: Guest,
+    caller: &mut Caller<'_, StoreState>,
+    memory: GuestMemory,
     fd: i32,
     vectors: u32,
     count: u32,
     at: i32,
-) -> Answer {
+) -> ErrnoResult {
     let stream = match fd {
         1 => 0,
         2 => 1,
         _ => return Ok(Errno::BadDescriptor as i32),
     };
-    if count > MOST_VECTORS {
+    if count > MAX_VECTORS {
         return Ok(Errno::Invalid as i32);
     }
     let mut total = 0u32;
     for vector in 0..count {
         let place = vectors.checked_add(vector * 8);
-        let Some(header) = place.and_then(|place| guest.read::<8>(caller, place)) else {
+        let Some(header) = place.and_then(|place| memory.read::<8>(caller, place)) else {
             return Ok(Errno::Fault as i32);
         };
         let [a, b, c, d, e, f, g, h] = header;
@@ -339,33 +341,36 @@ fn fd_write(
             u32::from_le_bytes([a, b, c, d]),
             u32::from_le_bytes([e, f, g, h]),
         );
-        // Before anything is copied: vectors may all name the same bytes, and lines may be empty.
+        // Counted before anything is copied: vectors may all name the same bytes, and lines may be empty.
         caller
             .data_mut()
             .meter
             .count_log(length as usize)
-            .map_err(Stop::from)?;
-        let Some(text) = guest.slice(caller, start, length).map(|text| text.to_vec()) else {
+            .map_err(HostCallError::from)?;
+        let Some(text) = memory
+            .slice(caller, start, length)
+            .map(|text| text.to_vec())
+        else {
             return Ok(Errno::Fault as i32);
         };
         write_lines(caller.data_mut(), stream, &text)?;
         total = total.saturating_add(length);
     }
-    guest.write(caller, at, &total.to_le_bytes())
+    memory.write(caller, at, &total.to_le_bytes())
 }
 
-/// Logs whole lines and keeps the rest for the next write.
-fn write_lines(state: &mut State, stream: usize, text: &[u8]) -> Result<(), Stop> {
+/// Logs complete lines and keeps the rest for the next write.
+fn write_lines(state: &mut StoreState, stream: usize, text: &[u8]) -> Result<(), HostCallError> {
     for piece in text.split_inclusive(|byte| *byte == b'\n') {
         state.output_lines[stream].extend_from_slice(piece);
-        if piece.ends_with(b"\n") || state.output_lines[stream].len() >= LINE {
+        if piece.ends_with(b"\n") || state.output_lines[stream].len() >= MAX_LINE {
             flush(state, stream)?;
         }
     }
     Ok(())
 }
 
-fn flush(state: &mut State, stream: usize) -> Result<(), Stop> {
+fn flush(state: &mut StoreState, stream: usize) -> Result<(), HostCallError> {
     let line = std::mem::take(&mut state.output_lines[stream]);
     let level = if stream == 0 {
         LogLevel::Info
@@ -376,36 +381,36 @@ fn flush(state: &mut State, stream: usize) -> Result<(), Stop> {
     if line.is_empty() {
         return Ok(());
     }
-    state.meter.count_log(LINE_COST)?;
+    state.meter.count_log(LOG_LINE_OVERHEAD)?;
     state.host.log(level, &String::from_utf8_lossy(line));
     Ok(())
 }
 
-/// Logs the unfinished lines of a call that has ended.
-pub(crate) fn flush_all(state: &mut State) {
+/// Logs the incomplete lines of a call that has ended.
+pub(crate) fn flush_all(state: &mut StoreState) {
     for stream in 0..state.output_lines.len() {
-        // The call is over: a log limit that is hit here has nothing left to end.
+        // The call is over, so a log limit exceeded here has nothing left to end.
         let _ = flush(state, stream);
     }
 }
 
 /// Waits for the earliest of some clocks. Descriptors are always ready.
 async fn poll_oneoff(
-    caller: &mut Caller<'_, State>,
-    guest: Guest,
+    caller: &mut Caller<'_, StoreState>,
+    memory: GuestMemory,
     input: u32,
     output: u32,
     count: u32,
     written: i32,
-) -> Answer {
-    if count == 0 || count > MOST_SUBSCRIPTIONS {
+) -> ErrnoResult {
+    if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Ok(Errno::Invalid as i32);
     }
     let mut earliest: Option<(Duration, u64)> = None;
     let mut events = Vec::new();
     for nth in 0..count {
         let place = input.checked_add(nth * 48);
-        let Some(subscription) = place.and_then(|place| guest.read::<48>(caller, place)) else {
+        let Some(subscription) = place.and_then(|place| memory.read::<48>(caller, place)) else {
             return Ok(Errno::Fault as i32);
         };
         let word = |at: usize| {
@@ -438,12 +443,12 @@ async fn poll_oneoff(
     }
     for (nth, event) in (0..).zip(&events) {
         let place = output.saturating_add(nth * 32) as i32;
-        let errno = guest.write(caller, place, event)?;
+        let errno = memory.write(caller, place, event)?;
         if errno != 0 {
             return Ok(errno);
         }
     }
-    guest.write(caller, written, &(events.len() as u32).to_le_bytes())
+    memory.write(caller, written, &(events.len() as u32).to_le_bytes())
 }
 
 fn event(user_data: u64, kind: u8) -> [u8; 32] {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use exomonad_schema::RawJson;
 use exomonad_schema::common::{CallToolResult, Content, ListToolsResult};
+use exomonad_schema::{CallId, RawJson};
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
@@ -11,16 +11,15 @@ use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
 use super::show::{print_json, print_table};
-use crate::calls::{Call, Caller, fresh_call_id};
-use crate::house::House;
-use crate::plugins::reload::Reloader;
-use crate::server::report::{self, Roles};
-use crate::telemetry::start_log;
+use exomonad_host::plugins::reload::Reloader;
+use exomonad_host::report::{self, Roles};
+use exomonad_host::{Caller, Execution, Runtime};
+use exomonad_telemetry::start_log;
 
 /// The host that does it.
 enum Host {
     Running(Client),
-    Here(Arc<House>),
+    Here(Arc<Runtime>),
 }
 
 impl Host {
@@ -30,15 +29,15 @@ impl Host {
             return Ok(Self::Running(client));
         }
         start_log(&loaded.config.log, "error")?;
-        let house = House::open(loaded.config, env)?;
-        Reloader::once(house.clone()).await;
-        Ok(Self::Here(house))
+        let runtime = Runtime::open(loaded.config, env)?;
+        Reloader::once(runtime.clone()).await;
+        Ok(Self::Here(runtime))
     }
 
     async fn roles(&self) -> Result<Roles, CommandError> {
         match self {
             Self::Running(client) => client.get("/roles").await,
-            Self::Here(house) => Ok(report::roles(house)),
+            Self::Here(runtime) => Ok(report::roles(runtime)),
         }
     }
 }
@@ -63,15 +62,15 @@ pub async fn tool(
             answer.check()?;
             answer.body
         }
-        Host::Here(house) => {
-            let role = house.role(role)?;
+        Host::Here(runtime) => {
+            let role = runtime.role(role)?;
             let arguments = RawJson::from(Value::Object(arguments));
             let caller = Caller {
                 name: Some("cli".to_owned()),
                 traceparent: None,
             };
-            Call::new(&role, fresh_call_id(), caller)?
-                .tool(tool, arguments)
+            Execution::new(role, CallId::random(), caller)?
+                .tool(tool.to_owned(), arguments)
                 .await?
                 .json
         }
@@ -137,8 +136,8 @@ fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandEr
 pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
     let list: ListToolsResult = match Host::find(options, Some(role)).await? {
         Host::Running(client) => client.get(&format!("/role/{role}/mcp/tools")).await?,
-        Host::Here(house) => {
-            let role = house.role(role)?;
+        Host::Here(runtime) => {
+            let role = runtime.role(role)?;
             let version = role.serving()?;
             ListToolsResult {
                 tools: version.tools.iter().map(|tool| tool.tool.clone()).collect(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use exomonad_config::{Config, RoleName, Tokens};
 use serde::de::DeserializeOwned;
 
-use super::CommandError;
 use super::args::Options;
 use super::config::env;
+use super::{CommandError, of_code};
 
 /// A host on this machine answers a connection at once, or is not there.
 const KNOCK: Duration = Duration::from_millis(300);
@@ -127,11 +127,12 @@ impl Answer {
             },
             str::to_owned,
         );
-        Err(match self.status {
-            401 => CommandError::Refused(format!("{detail} (set EXOMONAD_TOKEN)")),
-            400..=422 => CommandError::Refused(detail),
-            _ => CommandError::Unavailable(detail),
-        })
+        let code = problem["code"].as_str().unwrap_or_default();
+        let detail = match code {
+            "unauthorized" => format!("{detail} (set EXOMONAD_TOKEN)"),
+            _ => detail,
+        };
+        Err(of_code(code, detail))
     }
 }
 

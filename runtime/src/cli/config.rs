@@ -5,7 +5,7 @@ use exomonad_config::{Config, ConfigErrors, Loaded, default_file, render_effecti
 use super::CommandError;
 use super::args::{ConfigCommand, Options};
 use super::show::print_json;
-use crate::house::capabilities;
+use exomonad_host::capabilities;
 
 /// Loads the configuration that the options name. Mistakes are all in the error.
 pub fn load(options: &Options) -> Result<Loaded, CommandError> {

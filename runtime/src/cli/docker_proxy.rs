@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use super::CommandError;
 use super::args;
 use super::serve::{bind_failed, stop_signal};
-use crate::docker_proxy::{Labels, Proxy};
-use crate::telemetry::start_log;
+use exomonad_docker_proxy::{Labels, Proxy};
+use exomonad_telemetry::start_log;
 
 /// Runs `docker-proxy`.
 pub async fn run(arguments: args::DockerProxy) -> Result<(), CommandError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use exomonad_config::Config;
 use exomonad_engine::CompileCache;
-use exomonad_schema::{EffectKind, RoleName};
+use exomonad_schema::{CallId, EffectKind, RoleName};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -15,9 +15,8 @@ use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
 use super::show::print_json;
-use crate::calls::fresh_call_id;
-use crate::house::House;
-use crate::plugins::reload::Reloader;
+use exomonad_host::Runtime;
+use exomonad_host::plugins::reload::Reloader;
 
 /// Mappings that a sandbox needs while it runs: two of its stack, two or three of each of its two memories.
 const MAPPINGS_PER_SANDBOX: u64 = 7;
@@ -88,15 +87,15 @@ async fn check_all(options: &Options) -> Vec<Check> {
         check("memory maps", memory_maps(config.engine.sandboxes)),
         check("port", port(options, &config).await),
     ];
-    match House::open(config, env) {
+    match Runtime::open(config, env) {
         Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
-        Ok(house) => {
+        Ok(runtime) => {
             checks.push(check(
                 "engine",
                 Ok("the pool of sandboxes is reserved".to_owned()),
             ));
-            checks.extend(plugins(&house).await);
-            checks.push(check("repository", repository(&house).await));
+            checks.extend(plugins(&runtime).await);
+            checks.push(check("repository", repository(&runtime).await));
         }
     }
     checks
@@ -196,9 +195,9 @@ async fn port(options: &Options, config: &Config) -> Result<String, String> {
     }
 }
 
-async fn plugins(house: &Arc<House>) -> Vec<Check> {
-    Reloader::once(house.clone()).await;
-    let roles = house.roles();
+async fn plugins(runtime: &Arc<Runtime>) -> Vec<Check> {
+    Reloader::once(runtime.clone()).await;
+    let roles = runtime.roles();
     if roles.is_empty() {
         return vec![check(
             "plugins",
@@ -236,8 +235,8 @@ async fn plugins(house: &Arc<House>) -> Vec<Check> {
 }
 
 /// Asks the git service about the first root, as a plugin would.
-async fn repository(house: &Arc<House>) -> Result<String, String> {
-    let roles = house.roles();
+async fn repository(runtime: &Arc<Runtime>) -> Result<String, String> {
+    let roles = runtime.roles();
     let role = roles
         .get("tl")
         .or_else(|| roles.values().next())
@@ -245,11 +244,11 @@ async fn repository(house: &Arc<House>) -> Result<String, String> {
     let name: &RoleName = role.name();
     let call = role
         .settings
-        .call(fresh_call_id(), Some("doctor".to_owned()), None);
+        .call(CallId::random(), Some("doctor".to_owned()), None);
     let answer = role
         .settings
-        .effects
-        .handle(&call, EffectKind::GitGetBranch, b"{}")
+        .layers
+        .effect(&call, EffectKind::GitGetBranch, b"{}")
         .await;
     let json: serde_json::Value = serde_json::from_slice(answer.json()).unwrap_or_default();
     match answer.error_code() {

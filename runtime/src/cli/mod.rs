@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, PluginCommand, PolicyCommand};
-use crate::failure::Failure;
-use crate::telemetry::StartError;
+use exomonad_host::HostError;
+use exomonad_telemetry::StartError;
 
 /// How a command can end badly. The exit code tells scripts which way.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +52,36 @@ impl CommandError {
     }
 }
 
-impl From<Failure> for CommandError {
-    fn from(failure: Failure) -> Self {
-        match failure.code().1 {
-            400..=422 => Self::Refused(failure.to_string()),
-            502 => Self::Unavailable(format!("the guest failed: {failure}")),
-            _ => Self::Unavailable(failure.to_string()),
+/// The codes of calls that are refused; the others mean that something cannot be reached.
+const REFUSED: &[&str] = &[
+    "role_not_found",
+    "tool_not_found",
+    "hook_not_found",
+    "export_not_found",
+    "invalid_request",
+    "invalid_arguments",
+    "unauthorized",
+    "raw_calls_off",
+    "host_not_allowed",
+    "origin_not_allowed",
+    "route_not_found",
+    "method_not_allowed",
+    "body_too_large",
+];
+
+/// The error for a code of the host, its own or one that a running host has answered with.
+pub fn of_code(code: &str, message: String) -> CommandError {
+    match REFUSED.contains(&code) {
+        true => CommandError::Refused(message),
+        false => CommandError::Unavailable(message),
+    }
+}
+
+impl From<HostError> for CommandError {
+    fn from(error: HostError) -> Self {
+        match &error {
+            HostError::Guest { .. } => Self::Unavailable(format!("the guest failed: {error}")),
+            _ => of_code(error.code(), error.to_string()),
         }
     }
 }

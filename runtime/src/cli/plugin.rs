@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
 use exomonad_schema::RoleName;
+use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -14,11 +15,11 @@ use super::args::Options;
 use super::call::snapshot;
 use super::config::load;
 use super::show::print_json;
-use crate::guest::{NoEffects, effect_functions};
-use crate::plugins::folder::Source;
-use crate::plugins::version::Version;
-use crate::role::{Behind, Role};
-use crate::telemetry::{Metrics, resource};
+use exomonad_host::pipeline::{NoEffects, effect_functions};
+use exomonad_host::plugins::folder::Source;
+use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::role::{Role, SharedServices};
+use exomonad_telemetry::{Metrics, resource};
 
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
@@ -66,7 +67,7 @@ pub async fn open(
 
 /// What sends the requests of plugins that a command runs.
 pub fn http() -> Result<Arc<Http>, CommandError> {
-    Http::new(HttpConfig::default())
+    Http::new(HttpConfig::default(), Secrets::new())
         .map(Arc::new)
         .map_err(|error| CommandError::Unavailable(error.to_string()))
 }
@@ -111,14 +112,14 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         &config,
         settings,
         engine,
-        &Behind {
+        &SharedServices {
             effects: Arc::new(NoEffects),
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
         },
         Arc::new(Semaphore::new(4)),
     );
-    let version = Version::load(
+    let version = PluginVersion::load(
         &role.settings,
         Source::File(file.to_owned()),
         config.plugins.snapshot,

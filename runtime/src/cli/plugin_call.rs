@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exomonad_config::HostPattern;
+use exomonad_core::{BoundsMap, EncodedAnswer};
 use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
 };
-use exomonad_schema::{Bounds, EffectError, EncodedAnswer, ErrorCode};
+use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_services::Http;
+use exomonad_services::http::HttpBounds;
 
 use super::CommandError;
 use super::args::{Options, PluginCall};
 use super::plugin::{engine, http, open};
-use crate::guest::{effect_functions, fetch};
+use exomonad_host::pipeline::{effect_functions, fetch};
 
 const PAGE: u64 = 64 << 10;
 /// A plugin that is called by hand may use as much as one page of 32 bits addresses; `--memory-max` bounds it.
@@ -108,7 +110,7 @@ fn write(bytes: &[u8]) -> Result<(), CommandError> {
 /// The host of a plugin that is called by hand: what the flags give it.
 struct FlagHost {
     config: BTreeMap<String, String>,
-    bounds: Bounds,
+    bounds: BoundsMap,
     http: Arc<Http>,
 }
 
@@ -130,21 +132,28 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
     let from_manifest = manifest
         .iter()
         .flat_map(|manifest| manifest.allowed_hosts().iter().cloned());
-    let mut bounds = Bounds {
-        hosts: arguments.allow_host.clone(),
-        // Who names a host here means it, wherever it is.
-        private_hosts: arguments.allow_host.clone(),
-        ..Bounds::default()
-    };
-    bounds.hosts.extend(from_manifest);
-    for host in &bounds.hosts {
+    let host = |host: &String| {
         host.parse::<HostPattern>().map_err(|error| {
             CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
-        })?;
+        })
+    };
+    // A host that is named here is meant, wherever it is.
+    let named: Vec<HostPattern> = arguments
+        .allow_host
+        .iter()
+        .map(host)
+        .collect::<Result<_, _>>()?;
+    let mut bounds = HttpBounds {
+        hosts: named.clone(),
+        private_hosts: named,
+        ..HttpBounds::default()
+    };
+    for listed in from_manifest {
+        bounds.hosts.push(host(&listed)?);
     }
     Ok(FlagHost {
         config,
-        bounds,
+        bounds: BoundsMap::default().with(bounds),
         http: http()?,
     })
 }

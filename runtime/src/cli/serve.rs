@@ -10,12 +10,12 @@ use super::CommandError;
 use super::args::Options;
 use super::config::{env, load};
 use super::folders;
-use crate::house::House;
-use crate::plugins::reload::Reloader;
-use crate::plugins::watch::FolderWatch;
-use crate::server::guard::Guard;
-use crate::server::{self, App};
-use crate::telemetry::Telemetry;
+use exomonad_host::Runtime;
+use exomonad_host::plugins::reload::Reloader;
+use exomonad_host::plugins::watch::FolderWatch;
+use exomonad_server::guard::Guard;
+use exomonad_server::{self as server, App};
+use exomonad_telemetry::Telemetry;
 
 /// How long what is left of traces, logs and metrics may take to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         let again = exomonad_config::Config::load(
             options.config_file(),
             with,
-            &crate::house::capabilities(),
+            &exomonad_host::capabilities(),
         );
         loaded =
             again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
@@ -52,12 +52,12 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let address = listener.local_addr().unwrap_or(address);
     folders::prepare(&config, &loaded.sources)?;
     let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
-    let house = House::open(config, env)?;
-    telemetry.send_metrics(&house.config.telemetry, &house.metrics)?;
-    let reload = Reloader::start(house.clone());
-    let _watch = FolderWatch::start(&house.config, reload.clone());
-    let app = App::new(house.clone(), reload, Guard::new(server, tokens));
-    tracing::info!(%address, plugins = %house.config.plugins.dir.display(), "serving on http://{address}");
+    let runtime = Runtime::open(config, env)?;
+    telemetry.send_metrics(&runtime.config.telemetry, &runtime.metrics)?;
+    let reload = Reloader::start(runtime.clone());
+    let _watch = FolderWatch::start(&runtime.config, reload.clone());
+    let app = App::new(runtime.clone(), reload, Guard::new(server, tokens));
+    tracing::info!(%address, plugins = %runtime.config.plugins.dir.display(), "serving on http://{address}");
     let stop = {
         let app = app.clone();
         async move {

@@ -1,5 +1,5 @@
-//! Writes every file generated from the contract, or checks that they are as
-//! they would be written.
+//! Writes every file that is generated from the contract, or checks that the
+//! existing files are up to date.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use exomonad_schema::generate::{Output, outputs};
 
 const USAGE: &str = "usage: gen-types [--check]
 
-Writes what is generated from schema/src/table.rs. With --check writes nothing
-and exits 1 when a file is not as it would be written.";
+Writes the files generated from schema/src/table.rs. With --check, writes nothing
+and exits 1 if a file is out of date.";
 
 const COMMAND: &str = "just gen-types";
 
@@ -56,7 +56,7 @@ fn report_drift(root: &Path, outputs: &[Output]) -> ExitCode {
         })
         .collect();
     for output in &drifted {
-        eprintln!("{} is not what the contract generates", output.path);
+        eprintln!("{} is out of date", output.path);
     }
     if drifted.is_empty() {
         println!("{} generated files are up to date", outputs.len());
@@ -81,7 +81,7 @@ fn write(root: &Path, outputs: &[Output]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Leaves an unchanged file untouched, so that nothing is built anew for it.
+/// Leaves an unchanged file untouched, so that nothing is rebuilt because of it.
 fn write_if_changed(path: &Path, text: &str) -> io::Result<bool> {
     if fs::read_to_string(path).is_ok_and(|present| present == text) {
         return Ok(false);

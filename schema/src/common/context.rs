@@ -1,11 +1,11 @@
-//! What a guest knows of its call.
+//! The context of a call, as a guest sees it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallId, RoleName};
+use crate::identity::{CallId, RoleName};
 
-/// What a guest knows of its call; it has no environment to look at.
+/// The context of a call: all that a guest knows about its environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Context {
@@ -13,7 +13,7 @@ pub struct Context {
     pub role: RoleName,
     /// The call, unique on this host.
     pub call_id: CallId,
-    /// Who made the call, as far as it was said.
+    /// The caller, if it identified itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
     /// The W3C trace context of the call.

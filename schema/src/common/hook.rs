@@ -1,4 +1,4 @@
-//! Hooks: an agent's events on which a plugin decides.
+//! Hooks: events of an agent on which a plugin decides.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::value::RawJson;
 
 macro_rules! hook_events {
     ($($(#[doc = $doc:literal])* $Event:ident = $name:literal,)*) => {
-        /// The events of an agent's life that a plugin can decide on.
+        /// The events of an agent on which a plugin can decide.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
             Serialize, Deserialize, JsonSchema,
@@ -37,13 +37,13 @@ macro_rules! hook_events {
 }
 
 hook_events! {
-    /// A tool is about to run; may be denied, asked about or given other arguments.
+    /// A tool is about to run; the hook may deny it, ask the user, or replace its arguments.
     PreToolUse = "pre_tool_use",
     /// A tool has run.
     PostToolUse = "post_tool_use",
     /// The user has sent a prompt that the agent has not yet seen.
     UserPromptSubmit = "user_prompt_submit",
-    /// The agent wants the user's attention.
+    /// The agent requests the user's attention.
     Notification = "notification",
     /// A session begins or is resumed.
     SessionStart = "session_start",
@@ -51,7 +51,7 @@ hook_events! {
     SessionEnd = "session_end",
     /// The agent is about to stop; denying keeps it going.
     Stop = "stop",
-    /// A sub-agent is about to stop.
+    /// A subagent is about to stop.
     SubagentStop = "subagent_stop",
     /// The agent is about to compact its context.
     PreCompact = "pre_compact",
@@ -74,9 +74,9 @@ impl fmt::Display for HookEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HookInput {
-    /// What is happening.
+    /// The event.
     pub event: HookEvent,
-    /// What the agent said about it, as the agent wrote it; for a tool's use an
+    /// The agent's own data about the event, unchanged; for a tool's use an
     /// object with `tool_name` and `tool_input`.
     #[serde(default)]
     pub payload: RawJson,
@@ -88,27 +88,27 @@ pub struct HookInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HookOutput {
-    /// What shall happen.
+    /// The decision.
     pub decision: HookDecision,
-    /// Why, for the agent or the user.
+    /// The reason, for the agent or the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the agent shall go on with in place of what it had: for
-    /// `pre_tool_use` the tool's new input.
+    /// The replacement for the agent's own data: for `pre_tool_use` the tool's
+    /// new input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<RawJson>,
 }
 
-/// What a hook decides.
+/// A hook's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HookDecision {
-    /// Go ahead, without asking the user.
+    /// Proceed without asking the user.
     Allow,
-    /// Do not.
+    /// Do not proceed.
     Deny,
     /// Ask the user.
     Ask,
-    /// No opinion: let the agent do what it does without a hook.
+    /// No decision: the agent does what it would do without a hook.
     Pass,
 }

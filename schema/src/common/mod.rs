@@ -1,5 +1,5 @@
-//! What the host and a plugin say to each other around effects: tools, hooks and
-//! what a plugin says about itself.
+//! Messages between host and plugin other than effects: tools, hooks and the
+//! plugin's description.
 //!
 //! | guest export | input | output |
 //! |---|---|---|
@@ -21,7 +21,7 @@ pub use tool::{
     ToolAnnotations, ToolCallInput,
 };
 
-/// The guest export that answers a tool call.
+/// The guest export that handles a tool call.
 pub const HANDLE_MCP_CALL: &str = "handle_mcp_call";
 
 /// The guest export that lists the plugin's tools.

@@ -1,4 +1,4 @@
-//! What a plugin says about itself.
+//! A plugin's description of itself.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ pub struct PluginDescription {
     pub name: String,
     /// The plugin's version.
     pub version: String,
-    /// The capabilities it needs, such as `git.get_branch` or `git.*`: what the
-    /// operator is told is missing before anything runs.
+    /// The capabilities it needs, such as `git.get_branch` or `git.*`. The host reports
+    /// missing ones before anything runs.
     #[serde(default)]
     pub effects: Vec<String>,
     /// The SDK it was built with, such as `rust/0.1.0`.

@@ -23,29 +23,29 @@ pub struct ListToolsResult {
     pub tools: Vec<Tool>,
 }
 
-/// A tool a plugin offers.
+/// A tool that a plugin offers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tool {
-    /// What a call names.
+    /// The name by which it is called.
     pub name: String,
-    /// The name for people.
+    /// A display name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it does, for the model that chooses tools.
+    /// Its purpose, for the model that chooses tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The JSON Schema of its arguments, an object's.
+    /// The JSON Schema of its arguments, which are an object.
     pub input_schema: RawJson,
     /// The JSON Schema of its `structuredContent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<RawJson>,
-    /// Hints on how it behaves.
+    /// Hints about its behaviour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
 }
 
-/// Hints on how a tool behaves; nothing that protects anyone.
+/// Hints about a tool's behaviour; they enforce nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolAnnotations {
@@ -55,10 +55,10 @@ pub struct ToolAnnotations {
     /// It may destroy something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destructive_hint: Option<bool>,
-    /// Calling it twice does what calling it once does.
+    /// Calling it twice has the same effect as calling it once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotent_hint: Option<bool>,
-    /// It deals with things outside the host.
+    /// It interacts with things outside the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_world_hint: Option<bool>,
 }
@@ -67,9 +67,9 @@ pub struct ToolAnnotations {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolCallInput {
-    /// The tool.
+    /// The tool's name.
     pub name: String,
-    /// Its arguments, an object that fits the tool's schema.
+    /// Its arguments: an object that matches the tool's schema.
     #[serde(default = "RawJson::empty_object")]
     pub arguments: RawJson,
     /// The call.
@@ -86,12 +86,12 @@ pub struct CallToolResult {
     /// The result for a program to read, an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_content: Option<RawJson>,
-    /// Whether the tool failed; `content` then says why.
+    /// True if the tool failed; `content` then says why.
     #[serde(default)]
     pub is_error: bool,
 }
 
-/// A piece of a tool's result.
+/// A part of a tool's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "type",
@@ -104,9 +104,9 @@ pub enum Content {
         /// The text.
         text: String,
     },
-    /// A picture.
+    /// An image.
     Image {
-        /// The picture's bytes.
+        /// The image's bytes.
         data: Base64,
         /// Its media type, such as `image/png`.
         mime_type: String,
@@ -118,13 +118,13 @@ pub enum Content {
         /// Its media type, such as `audio/wav`.
         mime_type: String,
     },
-    /// A resource to be read elsewhere.
+    /// A link to a resource.
     ResourceLink {
-        /// Where.
+        /// The resource's URI.
         uri: String,
         /// The resource's name.
         name: String,
-        /// What it is.
+        /// The resource's description.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
         /// Its media type.
@@ -142,21 +142,21 @@ pub enum Content {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EmbeddedResource {
-    /// What names the resource.
+    /// The resource's URI.
     pub uri: String,
     /// Its media type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    /// Its text, when it is text.
+    /// The text of a text resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Its bytes, when it is not.
+    /// The bytes of any other resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<Base64>,
 }
 
 impl CallToolResult {
-    /// A failure that says why.
+    /// A failure with this message.
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             content: vec![Content::Text {

@@ -18,8 +18,8 @@ pub struct ClockTime {
     pub unix_millis: i64,
     /// The same moment as text, in UTC with milliseconds: `2026-01-31T12:00:00.000Z` (RFC 3339).
     pub iso8601: String,
-    /// Nanoseconds since some moment before the host began: never goes back,
-    /// and means nothing outside this host.
+    /// Nanoseconds since an arbitrary moment before the host started: never goes back,
+    /// has no meaning outside this host.
     pub monotonic_nanos: u64,
 }
 
@@ -27,6 +27,6 @@ pub struct ClockTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sleep {
-    /// How long, in milliseconds; at most a day. The call's own time limit goes on meanwhile.
+    /// How long, in milliseconds; at most a day. The call's own time limit keeps running.
     pub millis: BoundedInt<0, 86_400_000>,
 }

@@ -1,4 +1,4 @@
-//! HTTP requests of guests.
+//! HTTP requests.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::value::{Base64, BoundedInt, BoundedText};
 /// The request to send.
 ///
 /// In the URL, in header values and in a text body, `{{secret:NAME}}` stands for a secret that the host
-/// keeps: it is filled in on the way out, only towards the hosts that the secret is for.
+/// keeps. The host fills it in when it sends the request, only to the hosts that the secret is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpRequest {
@@ -28,13 +28,13 @@ pub struct HttpRequest {
     /// The body's bytes, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// How many redirects to follow; each is held to the role's hosts.
+    /// How many redirects to follow; each must lead to one of the role's hosts.
     #[serde(default = "default_redirects")]
     pub max_redirects: BoundedInt<0, 10>,
-    /// How long it may take, in milliseconds; the host's own limit when absent.
+    /// The time limit in milliseconds; the host's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<BoundedInt<1, 86_400_000>>,
-    /// How much of the response's body to keep, in bytes.
+    /// The most of the response's body to keep, in bytes.
     #[serde(default = "default_response")]
     pub max_response_bytes: BoundedInt<0, 16_777_216>,
 }
@@ -47,42 +47,42 @@ const fn default_response() -> BoundedInt<0, 16_777_216> {
     BoundedInt::constant::<1_048_576>()
 }
 
-/// What is wanted of the address.
+/// An HTTP method (RFC 9110).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
-    /// To read it.
+    /// Reads the resource.
     #[default]
     Get,
-    /// To read its header fields alone.
+    /// Reads the header fields only.
     Head,
-    /// To hand it something.
+    /// Submits data to the resource.
     Post,
-    /// To put something in its place.
+    /// Replaces the resource.
     Put,
-    /// To change a part of it.
+    /// Changes a part of the resource.
     Patch,
-    /// To remove it.
+    /// Removes the resource.
     Delete,
-    /// To ask what it can do.
+    /// Asks which methods the resource supports.
     Options,
 }
 
-/// What came back. A status of 400 or more is an answer, too.
+/// The HTTP response. A status of 400 or more is a success of the effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// The address that answered, after redirects.
+    /// The address that responded, after redirects.
     pub url: String,
-    /// Header fields in lower case; those that came more than once are joined by `, `.
+    /// Header fields in lower case; repeated ones are joined by `, `.
     pub headers: BTreeMap<String, String>,
     /// The body as text.
     pub body: String,
     /// The body's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// Whether the body was cut off at the limit.
+    /// True if the body was cut off at the limit.
     pub truncated: bool,
 }

@@ -1,4 +1,4 @@
-//! Values under keys.
+//! The key-value store.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,13 +16,13 @@ pub struct KvGet {
     pub key: KvKey,
 }
 
-/// What stands under a key.
+/// The value under a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KvEntry {
-    /// Whether there is a value; tells an absent one from a stored `null`.
+    /// True if the key has a value; distinguishes an absent value from a stored `null`.
     pub found: bool,
-    /// The value, `null` when there is none.
+    /// The value; `null` when there is none.
     pub value: RawJson,
 }
 
@@ -44,15 +44,15 @@ pub struct KvDelete {
     pub key: KvKey,
 }
 
-/// What removing a key found.
+/// The result of removing a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KvDeleted {
-    /// Whether there was a value.
+    /// True if the key had a value.
     pub existed: bool,
 }
 
-/// Names the keys to list.
+/// Selects the keys to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KvList {
@@ -81,7 +81,7 @@ impl Default for KvList {
 pub struct KvKeys {
     /// The keys, in byte order.
     pub keys: Vec<String>,
-    /// What to pass as `after` for the next page; absent on the last.
+    /// The `after` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

@@ -11,40 +11,40 @@ use crate::value::{BoundedText, RawJson};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Log {
-    /// How much it matters.
+    /// Its severity.
     pub level: LogLevel,
-    /// What happened.
+    /// The message.
     pub message: String,
-    /// More about it, by name.
+    /// Structured fields, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, RawJson>,
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// Every step.
+    /// Single steps, for tracing.
     Trace,
-    /// For whoever looks for a fault.
+    /// Details for debugging.
     Debug,
-    /// What happened.
+    /// Normal operation.
     Info,
-    /// Something odd that did no harm.
+    /// Something unexpected that did no harm.
     Warn,
-    /// Something failed.
+    /// A failure.
     Error,
 }
 
-/// An event for whoever watches the host.
+/// An event for the subscribers of the host's event stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EmitEvent {
-    /// What kind of event, such as `review.requested`.
+    /// The kind of event, such as `review.requested`.
     pub name: BoundedText<1, 128>,
-    /// What is to be known about it: any JSON.
+    /// The event's content: any JSON.
     #[serde(default)]
     pub payload: RawJson,
 }

@@ -1,7 +1,7 @@
 //! The requests and answers of the effects, one file per service.
 //!
-//! A request has the name of its effect. What a request leaves out has the
-//! default its field says.
+//! A request has the name of its effect. A field that a request leaves out has the
+//! default that its documentation states.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,6 @@ pub mod kv;
 pub mod log;
 pub mod random;
 
-/// The effect has happened and there is nothing more to say: `{}`.
+/// The effect succeeded and has nothing to return: `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}

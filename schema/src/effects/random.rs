@@ -1,11 +1,11 @@
-//! Randomness.
+//! Random bytes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::value::{Base64, BoundedInt};
 
-/// Asks for random bytes.
+/// The number of random bytes to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RandomBytes {
@@ -17,6 +17,6 @@ pub struct RandomBytes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RandomBytesAnswer {
-    /// As many bytes as were asked for.
+    /// The bytes.
     pub bytes: Base64,
 }

@@ -15,9 +15,9 @@ use crate::value::RawJson;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// `effects.json`: an instance is an effect with its request. Under `$defs`
-/// stand the request and the answer of each, and [`Answer`]; under `x-effects`
-/// what JSON Schema has no words for: functions, capabilities, access.
+/// `effects.json`: an instance is an effect with its request. `$defs` has
+/// the request and the answer of each, and [`Answer`]; `x-effects` has
+/// what JSON Schema cannot express: functions, capabilities, access.
 pub fn effects_document() -> Value {
     struct Collect {
         generator: SchemaGenerator,
@@ -69,7 +69,7 @@ pub fn effects_document() -> Value {
         .collect();
     document(
         "Effects of an exomonad guest",
-        "What a guest may ask of its host, and what the host answers.",
+        "The effects that a guest may request, and the host's answers.",
         &root,
         generator,
         [
@@ -80,8 +80,8 @@ pub fn effects_document() -> Value {
     )
 }
 
-/// `common.json`: what the exports of a guest take and give, under `$defs`, and
-/// which export that is, under `x-exports`.
+/// `common.json`: the inputs and outputs of a guest's exports under `$defs`, and
+/// the exports that use them under `x-exports`.
 pub fn common_document() -> Value {
     let mut generator = generator();
     let exports = json!({
@@ -92,7 +92,7 @@ pub fn common_document() -> Value {
     });
     document(
         "Messages of an exomonad guest",
-        "What the exports of a guest take and give.",
+        "The inputs and outputs of a guest's exports.",
         &json!(true).try_into().unwrap_or_default(),
         generator,
         [("x-exports", exports)],
@@ -106,7 +106,7 @@ fn export<Input: JsonSchema, Output: JsonSchema>(generator: &mut SchemaGenerator
     })
 }
 
-/// Schemas as a reader of JSON sees them: what has a default may be absent.
+/// Schemas for reading JSON: a field with a default may be absent.
 fn generator() -> SchemaGenerator {
     SchemaSettings::draft2020_12()
         .for_deserialize()
@@ -131,13 +131,13 @@ fn document<const EXTRAS: usize>(
         document.insert(name.to_owned(), value);
     }
     let mut definitions = generator.take_definitions(true);
-    // By name, so that a new effect adds lines and moves none.
+    // Sorted by name, so that a new effect only adds lines.
     definitions.sort_keys();
     document.insert("$defs".to_owned(), Value::Object(definitions));
     Value::Object(document)
 }
 
-/// A doc comment without the space before each of its lines.
+/// A doc comment without the leading space of its lines.
 fn doc_text(doc: &str) -> String {
     doc.lines()
         .map(str::trim)

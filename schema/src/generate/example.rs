@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::generate::model::{Content, Contract, Field, Presence, Shape, Tagging, Type};
 
-/// A small value of a type: required fields only, each with something likely in it.
+/// A small value of a type: only required fields, each with a plausible value.
 pub fn example(contract: &Contract, ty: &Type) -> Value {
     value(contract, ty, "")
 }

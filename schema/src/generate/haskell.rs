@@ -1,9 +1,9 @@
-//! Haskell's spelling, for `guest-sdk/haskell`.
+//! Haskell's spelling of names and types, for `guest-sdk/haskell`.
 //!
-//! One module holds the types, each service has a module of its functions, and so has each hook, since
-//! what is linked from a library is a module: a plugin exports the hooks it uses and no others.
+//! The types share one module; each service's functions and each hook have one of their own, since linking
+//! a library works by module: a plugin then exports the hooks that it uses and no others.
 
-use crate::generate::language::{self, Mapping};
+use crate::generate::language::{self, Language};
 use crate::generate::model::{Contract, Shape, Type, TypeDef};
 use crate::generate::{GenerateError, Output};
 
@@ -15,7 +15,7 @@ const HOOK: &str = include_str!("../../templates/haskell/hook.hs.jinja");
 const HOOK_EXPORT: &str = include_str!("../../templates/haskell/hook.c.jinja");
 const EFFECT_IMPORTS: &str = include_str!("../../templates/haskell/effects.c.jinja");
 
-/// The files of `guest-sdk/haskell` that are generated, and one of the plugin that tests it.
+/// The generated files of `guest-sdk/haskell`, and one of the plugin that tests it.
 pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
     let render = |path: String, contract: &Contract, template| {
         Ok::<_, GenerateError>(Output {
@@ -67,7 +67,7 @@ fn sdk(path: &str) -> String {
     format!("guest-sdk/haskell/{path}")
 }
 
-/// The events that hooks decide on, each as an enumeration of that one.
+/// The hook events, each as an enumeration of that one.
 fn events(contract: &Contract) -> Vec<TypeDef> {
     let Some(TypeDef {
         name,
@@ -96,14 +96,14 @@ fn event_names(event: &TypeDef) -> (String, String) {
     }
 }
 
-/// Haskell's mapping.
+/// The spelling of names and types in Haskell.
 struct Haskell;
 
-impl Mapping for Haskell {
+impl Language for Haskell {
     fn type_name(&self, ty: &Type) -> String {
         match ty {
             Type::Bool => "Bool".to_owned(),
-            // `Int` has 32 bits in WebAssembly and 64 elsewhere: never used.
+            // `Int` has 32 bits in WebAssembly and 64 elsewhere, so it is never used.
             Type::Integer { signed, bits } => {
                 format!("{}{bits}", if *signed { "Int" } else { "Word" })
             }
@@ -148,7 +148,7 @@ impl Mapping for Haskell {
 
     fn service_type(&self, name: &str) -> String {
         match name {
-            // `Log` is the request to write a line.
+            // `Log` is already the request to write a line.
             "log" => "Logging".to_owned(),
             _ => service_module(name),
         }

@@ -1,7 +1,7 @@
-//! How a contract becomes a programming language's source.
+//! Generation of source code in a programming language.
 //!
-//! A template sees everything already spelled in its language and only lays it
-//! out; what differs between languages in spelling is a [`Mapping`].
+//! A template gets names and types already in the language's spelling and only arranges
+//! them; each [`Language`] defines its own spelling.
 
 use serde::Serialize;
 
@@ -10,18 +10,18 @@ use crate::generate::model::{
 };
 use crate::generate::template;
 
-/// How a language spells what the model holds.
-pub trait Mapping {
+/// A language's spelling of names and types.
+pub trait Language {
     /// A type, such as `Vec<String>` for a list of texts.
     fn type_name(&self, ty: &Type) -> String;
 
-    /// The type of a field that may be absent, given the type it has when it is there.
+    /// The type of an optional field, given the type of its value.
     fn optional(&self, ty: String) -> String;
 
     /// A field, from its camelCase name in JSON.
     fn field_name(&self, name: &str) -> String;
 
-    /// A constant of an enumeration or an alternative of a union, from its name in JSON.
+    /// A constant of an enumeration or an alternative of a union, from its JSON name.
     fn constant_name(&self, name: &str) -> String;
 
     /// The function of an effect, from its snake_case name within its service.
@@ -29,37 +29,37 @@ pub trait Mapping {
         name.to_owned()
     }
 
-    /// A service where it is a type or a module, from its name such as `git`.
+    /// A service as a type or module, from its name such as `git`.
     fn service_type(&self, name: &str) -> String {
         name.to_owned()
     }
 }
 
-/// Lays a contract out with a template.
+/// Renders a contract with a template.
 ///
 /// # Errors
-/// When the template is wrong.
+/// If the template is wrong.
 pub fn render(
     contract: &Contract,
-    mapping: &impl Mapping,
+    language: &impl Language,
     template: &str,
 ) -> Result<String, minijinja::Error> {
     let view = ContractView {
         services: contract
             .services
             .iter()
-            .map(|service| service_view(mapping, service))
+            .map(|service| service_view(language, service))
             .collect(),
         types: contract
             .types
             .iter()
-            .map(|ty| type_view(contract, mapping, ty))
+            .map(|ty| type_view(contract, language, ty))
             .collect(),
     };
     template::render(template, &view)
 }
 
-/// What a template sees: `services` and `types`.
+/// The template's input: `services` and `types`.
 #[derive(Serialize)]
 struct ContractView<'a> {
     services: Vec<ServiceView<'a>>,
@@ -81,7 +81,7 @@ struct EffectView<'a> {
     function: &'a str,
     capability: &'a str,
     method: &'a str,
-    /// The method as the language writes functions.
+    /// The method in the language's spelling of functions.
     function_name: String,
     doc: Vec<&'a str>,
     request: &'a str,
@@ -96,17 +96,17 @@ struct TypeView<'a> {
     shape: &'static str,
     /// A record's fields.
     fields: Vec<FieldView<'a>>,
-    /// Whether a record is a request's: others are refused.
+    /// True for a request's record, which refuses unknown fields.
     closed: bool,
-    /// Whether a record can be made of nothing.
+    /// True if a record can be built from nothing.
     has_empty_value: bool,
-    /// Whether no field is required.
+    /// True if no field is required.
     all_optional: bool,
     /// An enumeration's constants.
     constants: Vec<ConstantView<'a>>,
     /// A union's tag in JSON.
     tag: Option<&'a str>,
-    /// A union's payload in JSON; none when its fields stand beside the tag.
+    /// A union's payload in JSON; none if its fields are next to the tag.
     payload: Option<&'static str>,
     /// A union's alternatives.
     variants: Vec<VariantView<'a>>,
@@ -122,7 +122,7 @@ struct FieldView<'a> {
     presence: &'static str,
     /// `list`, `map` or `scalar`.
     kind: &'static str,
-    /// What absence means, as JSON.
+    /// The value that absence stands for, as JSON.
     default: Option<String>,
     rule: Option<&'a str>,
 }
@@ -143,10 +143,10 @@ struct VariantView<'a> {
     fields: Vec<FieldView<'a>>,
 }
 
-fn service_view<'a>(mapping: &impl Mapping, service: &'a Service) -> ServiceView<'a> {
+fn service_view<'a>(language: &impl Language, service: &'a Service) -> ServiceView<'a> {
     ServiceView {
         name: &service.name,
-        ty: mapping.service_type(&service.name),
+        ty: language.service_type(&service.name),
         doc: service.doc.lines().collect(),
         effects: service
             .effects
@@ -156,7 +156,7 @@ fn service_view<'a>(mapping: &impl Mapping, service: &'a Service) -> ServiceView
                 function: &effect.function,
                 capability: &effect.capability,
                 method: &effect.method,
-                function_name: mapping.function_name(&effect.method),
+                function_name: language.function_name(&effect.method),
                 doc: effect.doc.lines().collect(),
                 request: &effect.request,
                 answer: &effect.answer,
@@ -165,7 +165,7 @@ fn service_view<'a>(mapping: &impl Mapping, service: &'a Service) -> ServiceView
     }
 }
 
-fn type_view<'a>(contract: &Contract, mapping: &impl Mapping, ty: &'a TypeDef) -> TypeView<'a> {
+fn type_view<'a>(contract: &Contract, language: &impl Language, ty: &'a TypeDef) -> TypeView<'a> {
     let mut view = TypeView {
         name: &ty.name,
         doc: ty.doc.lines().collect(),
@@ -184,7 +184,7 @@ fn type_view<'a>(contract: &Contract, mapping: &impl Mapping, ty: &'a TypeDef) -
             view.fields = record
                 .fields
                 .iter()
-                .map(|field| field_view(mapping, field))
+                .map(|field| field_view(language, field))
                 .collect();
             view.closed = record.closed;
             view.all_optional = record
@@ -196,7 +196,7 @@ fn type_view<'a>(contract: &Contract, mapping: &impl Mapping, ty: &'a TypeDef) -
             view.shape = "enumeration";
             view.constants = constants
                 .iter()
-                .map(|one| constant_view(mapping, one))
+                .map(|one| constant_view(language, one))
                 .collect();
         }
         Shape::Union(union) => {
@@ -210,16 +210,16 @@ fn type_view<'a>(contract: &Contract, mapping: &impl Mapping, ty: &'a TypeDef) -
                 .iter()
                 .map(|variant| VariantView {
                     json: &variant.name,
-                    name: mapping.constant_name(&variant.name),
+                    name: language.constant_name(&variant.name),
                     doc: variant.doc.lines().collect(),
                     payload: match &variant.content {
-                        Content::Payload(ty) => Some(mapping.type_name(ty)),
+                        Content::Payload(ty) => Some(language.type_name(ty)),
                         Content::Nothing | Content::Fields(_) => None,
                     },
                     fields: match &variant.content {
                         Content::Fields(fields) => fields
                             .iter()
-                            .map(|field| field_view(mapping, field))
+                            .map(|field| field_view(language, field))
                             .collect(),
                         Content::Nothing | Content::Payload(_) => Vec::new(),
                     },
@@ -230,25 +230,27 @@ fn type_view<'a>(contract: &Contract, mapping: &impl Mapping, ty: &'a TypeDef) -
     view
 }
 
-fn constant_view<'a>(mapping: &impl Mapping, constant: &'a Constant) -> ConstantView<'a> {
+fn constant_view<'a>(language: &impl Language, constant: &'a Constant) -> ConstantView<'a> {
     ConstantView {
         json: &constant.name,
-        name: mapping.constant_name(&constant.name),
+        name: language.constant_name(&constant.name),
         doc: constant.doc.lines().collect(),
     }
 }
 
-fn field_view<'a>(mapping: &impl Mapping, field: &'a Field) -> FieldView<'a> {
-    let ty = mapping.type_name(&field.ty);
+fn field_view<'a>(language: &impl Language, field: &'a Field) -> FieldView<'a> {
+    let ty = language.type_name(&field.ty);
     let (presence, ty, default) = match &field.presence {
         Presence::Required => ("required", ty, None),
-        Presence::Optional => ("optional", mapping.optional(ty), None),
+        Presence::Optional => ("optional", language.optional(ty), None),
         Presence::Empty(default) => ("empty", ty, Some(default.to_string())),
-        Presence::Default(default) => ("optional", mapping.optional(ty), Some(default.to_string())),
+        Presence::Default(default) => {
+            ("optional", language.optional(ty), Some(default.to_string()))
+        }
     };
     FieldView {
         json: &field.name,
-        name: mapping.field_name(&field.name),
+        name: language.field_name(&field.name),
         doc: field.doc.lines().collect(),
         ty,
         presence,

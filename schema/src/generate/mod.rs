@@ -1,44 +1,44 @@
-//! From the contract to the files generated from it.
+//! Generation of files from the contract.
 //!
 //! ```text
-//! table + schemars ──documents──▶ JSON Schemas ──read──▶ model ──template──▶ files
+//! table + schemars ──documents──▶ JSON Schemas ──conversion──▶ model ──template──▶ files
 //! ```
 //!
 //! The [`model`] knows no programming language: records, unions, enumerations
-//! and effects. A language is one [`Mapping`] (how it spells types and names)
+//! and effects. A language is one [`Language`] (how it spells types and names)
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
 mod documents;
 mod example;
+mod from_json_schema;
 mod haskell;
 pub mod language;
 pub mod model;
-mod read;
 mod reference;
 mod rust;
 mod template;
 
 pub use documents::{common_document, effects_document};
-pub use language::Mapping;
-pub use read::{ReadError, read};
+pub use from_json_schema::{UnsupportedSchemaError, contract_from_json_schema};
+pub use language::Language;
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// Where it belongs, relative to the repository's root.
+    /// Its path, relative to the repository's root.
     pub path: String,
-    /// What it holds.
+    /// Its content.
     pub text: String,
 }
 
-/// Why nothing could be generated; each is a fault of the contract's types or of
-/// a template, not of whoever runs the generator.
+/// The reason why nothing could be generated: always a mistake in the contract's types or in
+/// a template.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// A JSON Schema says something the model has no words for.
+    /// A JSON Schema that the model cannot express.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Schema(#[from] UnsupportedSchemaError),
     /// A template is wrong.
     #[error("a template does not render: {0:#}")]
     Template(#[from] minijinja::Error),
@@ -50,11 +50,11 @@ pub enum GenerateError {
 /// Generates every file.
 ///
 /// # Errors
-/// When a type of the contract cannot be said in the model, or a template is wrong.
+/// If the model cannot express a type of the contract, or a template is wrong.
 pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     let effects = effects_document();
     let common = common_document();
-    let contract = read(&effects, &common)?;
+    let contract = contract_from_json_schema(&effects, &common)?;
     let mut outputs = vec![
         Output {
             path: "schema/effects.json".to_owned(),

@@ -1,4 +1,4 @@
-//! The contract in words that belong to no programming language.
+//! The contract, independent of any programming language.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ pub struct Contract {
     pub services: Vec<Service>,
     /// The types, by name.
     pub types: Vec<TypeDef>,
-    /// The error codes and what they mean.
+    /// The error codes and their meanings.
     pub error_codes: Vec<Constant>,
 }
 
@@ -18,9 +18,9 @@ pub struct Contract {
 pub struct Service {
     /// Its name, such as `git`.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     pub doc: String,
-    /// Whether it has to be set up.
+    /// True if it has to be configured.
     pub optional: bool,
     /// Its effects, in the table's order.
     pub effects: Vec<Effect>,
@@ -39,7 +39,7 @@ pub struct Effect {
     pub method: String,
     /// `read` or `write`.
     pub access: String,
-    /// What it does.
+    /// Its description.
     pub doc: String,
     /// The name of the request's type.
     pub request: String,
@@ -52,29 +52,29 @@ pub struct Effect {
 pub struct TypeDef {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub doc: String,
-    /// What it is made of.
+    /// Its structure.
     pub shape: Shape,
 }
 
-/// What a type is made of.
+/// The structure of a type.
 #[derive(Clone, Debug)]
 pub enum Shape {
     /// An object.
     Record(Record),
-    /// One of several texts.
+    /// One of several strings.
     Enumeration(Vec<Constant>),
-    /// One of several shapes, told apart by a tag.
+    /// One of several structures, distinguished by a tag.
     Union(Union),
 }
 
 /// An object's fields.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The fields, as they were declared.
+    /// The fields, in the order of their declaration.
     pub fields: Vec<Field>,
-    /// Whether any other field is refused; so it is in requests.
+    /// True if any other field is refused, as in requests.
     pub closed: bool,
 }
 
@@ -83,27 +83,27 @@ pub struct Record {
 pub struct Field {
     /// Its name in JSON.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub doc: String,
     /// Its type.
     pub ty: Type,
     /// When it may be absent.
     pub presence: Presence,
-    /// What its value must keep to, such as `1–100` or a pattern.
+    /// The constraint on its value, such as `1–100` or a pattern.
     pub rule: Option<String>,
 }
 
-/// When a field may be absent.
+/// The condition under which a field may be absent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Presence {
     /// Never.
     Required,
-    /// When there is nothing to say; that means something else than any value.
+    /// If there is no value; absence is different from any value.
     Optional,
-    /// When it is this, which is its type's own empty value: `false`, `0`, `""`,
+    /// If it has this value, which is its type's own empty value: `false`, `0`, `""`,
     /// `[]`, `{}`, `null`.
     Empty(Value),
-    /// When it is this, which is not its type's empty value.
+    /// If it has this value, which is not its type's empty value.
     Default(Value),
 }
 
@@ -114,7 +114,7 @@ pub enum Type {
     Bool,
     /// A whole number.
     Integer {
-        /// Whether it may be below zero.
+        /// True if it can be negative.
         signed: bool,
         /// 16, 32 or 64.
         bits: u8,
@@ -133,28 +133,28 @@ pub enum Type {
     Named(String),
 }
 
-/// A text with a meaning.
+/// A string with a meaning.
 #[derive(Clone, Debug)]
 pub struct Constant {
-    /// The text in JSON.
+    /// The string in JSON.
     pub name: String,
-    /// What it means.
+    /// Its meaning.
     pub doc: String,
 }
 
-/// Alternatives, told apart by a tag.
+/// Alternatives, distinguished by a tag.
 #[derive(Clone, Debug)]
 pub struct Union {
-    /// Where the tag stands.
+    /// The position of the tag.
     pub tagging: Tagging,
     /// The alternatives.
     pub variants: Vec<Variant>,
 }
 
-/// Where a union's tag stands.
+/// The position of a union's tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tagging {
-    /// Beside the payload: `{"kind":…,"payload":…}`.
+    /// Next to the payload: `{"kind":…,"payload":…}`.
     Adjacent,
     /// Among the fields: `{"type":…,"text":…}`.
     Internal {
@@ -168,20 +168,20 @@ pub enum Tagging {
 pub struct Variant {
     /// Its tag.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub doc: String,
-    /// What it carries.
+    /// Its content.
     pub content: Content,
 }
 
-/// What an alternative carries.
+/// The content of an alternative.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// Nothing.
     Nothing,
     /// A payload.
     Payload(Type),
-    /// Fields beside the tag.
+    /// Fields next to the tag.
     Fields(Vec<Field>),
 }
 
@@ -196,8 +196,8 @@ impl Contract {
         self.services.iter().flat_map(|service| &service.effects)
     }
 
-    /// Whether a value of the type can be made of nothing: the empty text, zero,
-    /// no entries. An enumeration has no such value, nor has a union.
+    /// True if a value of the type can be built from nothing: the empty text, zero,
+    /// an empty collection. Enumerations and unions have no such value.
     pub fn has_empty_value(&self, ty: &Type) -> bool {
         match ty {
             Type::Named(name) => self.type_named(name).is_some_and(|ty| match &ty.shape {

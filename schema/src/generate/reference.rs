@@ -1,4 +1,4 @@
-//! `EFFECTS.md`: the contract for people.
+//! `EFFECTS.md`: the reference for people.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::generate::template;
 
 const TEMPLATE: &str = include_str!("../../templates/effects.md.jinja");
 
-/// Lays the reference out.
+/// Renders the reference.
 pub fn render(contract: &Contract) -> Result<String, minijinja::Error> {
     template::render(TEMPLATE, &view(contract))
 }
@@ -204,7 +204,7 @@ fn type_name(ty: &Type) -> String {
     }
 }
 
-/// A text that fits a table's cell.
+/// The text of a table cell.
 fn cell(text: &str) -> String {
     text.lines()
         .map(str::trim)

@@ -1,15 +1,15 @@
-//! Rust's spelling, for `guest-sdk/rust`.
+//! Rust's spelling of names and types, for `guest-sdk/rust`.
 
-use crate::generate::language::Mapping;
+use crate::generate::language::Language;
 use crate::generate::model::Type;
 
 /// Rust's template.
 pub const TEMPLATE: &str = include_str!("../../templates/rust.rs.jinja");
 
-/// Rust's mapping.
+/// The spelling of names and types in Rust.
 pub struct Rust;
 
-impl Mapping for Rust {
+impl Language for Rust {
     fn type_name(&self, ty: &Type) -> String {
         match ty {
             Type::Bool => "bool".to_owned(),
@@ -28,7 +28,7 @@ impl Mapping for Rust {
     }
 
     fn field_name(&self, name: &str) -> String {
-        // The one keyword that is a field; `r#ref` reads worse.
+        // The only field name that is a keyword; `r#ref` would be harder to read.
         if name == "ref" {
             return "reference".to_owned();
         }

@@ -1,4 +1,4 @@
-//! How templates are read.
+//! Rendering of templates.
 
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 /// Renders a template. A line that holds only a block leaves nothing behind, so
-/// that a template is laid out as its output is.
+/// that a template has the layout of its output.
 pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_syntax(
@@ -20,8 +20,8 @@ pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja
     environment.template_from_str(template)?.render(Serde(view))
 }
 
-/// Puts `prefix` before each line of a comment: `{{ doc | prefixed("/// ") }}`. Where the first line has
-/// a prefix of its own, that is the second argument: `{{ doc | prefixed("-- ", "-- | ") }}`.
+/// Puts `prefix` before each line of a comment: `{{ doc | prefixed("/// ") }}`. A different prefix for the
+/// first line is the second argument: `{{ doc | prefixed("-- ", "-- | ") }}`.
 fn prefixed(lines: Vec<String>, prefix: &str, first: Option<&str>) -> String {
     let line = |(nth, line): (usize, &String)| {
         let prefix = first.filter(|_| nth == 0).unwrap_or(prefix);

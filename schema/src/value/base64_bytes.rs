@@ -15,8 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Base64(pub Vec<u8>);
 
 impl Base64 {
-    /// A text for people and, only when `bytes` are not UTF-8, the bytes
-    /// themselves: how names and output that may be anything cross the boundary.
+    /// The text of `bytes` for people and, only if they are not UTF-8, the bytes
+    /// themselves: the representation of names and output of unknown encoding.
     pub fn lossy_text(bytes: &[u8]) -> (String, Option<Self>) {
         match String::from_utf8_lossy(bytes) {
             Cow::Borrowed(text) => (text.to_owned(), None),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_bytes_that_are_not_utf8_are_sent_beside_their_text() {
+    fn only_bytes_that_are_not_utf8_are_sent_in_addition_to_their_text() {
         assert_eq!(
             Base64::lossy_text("naïve".as_bytes()),
             ("naïve".to_owned(), None)

@@ -1,4 +1,4 @@
-//! Numbers and texts with a smallest and a largest.
+//! Numbers and texts with a minimum and a maximum.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct BoundedText<const MIN: usize, const MAX: usize>(String);
 /// A value outside its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{actual} is not within {min}..={max}{unit}")]
-pub struct OutOfBounds {
+pub struct OutOfBoundsError {
     actual: u64,
     min: u64,
     max: u64,
@@ -41,13 +41,13 @@ impl<const MIN: u64, const MAX: u64> BoundedInt<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> TryFrom<u64> for BoundedInt<MIN, MAX> {
-    type Error = OutOfBounds;
+    type Error = OutOfBoundsError;
 
     fn try_from(number: u64) -> Result<Self, Self::Error> {
         if (MIN..=MAX).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(OutOfBounds {
+            Err(OutOfBoundsError {
                 actual: number,
                 min: MIN,
                 max: MAX,
@@ -72,14 +72,14 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for BoundedInt<MIN, MAX> {
 }
 
 impl<const MIN: usize, const MAX: usize> TryFrom<String> for BoundedText<MIN, MAX> {
-    type Error = OutOfBounds;
+    type Error = OutOfBoundsError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let length = text.chars().count();
         if (MIN..=MAX).contains(&length) {
             Ok(Self(text))
         } else {
-            Err(OutOfBounds {
+            Err(OutOfBoundsError {
                 actual: length as u64,
                 min: MIN as u64,
                 max: MAX as u64,
@@ -90,7 +90,7 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for BoundedText<MIN, MA
 }
 
 impl<const MIN: usize, const MAX: usize> TryFrom<&str> for BoundedText<MIN, MAX> {
-    type Error = OutOfBounds;
+    type Error = OutOfBoundsError;
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
         text.to_owned().try_into()

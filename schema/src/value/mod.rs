@@ -1,7 +1,7 @@
-//! Scalars that carry their rules, so that a decoded request cannot be wrong.
+//! Scalars with validation, so that a decoded request is always valid.
 //!
-//! Each is plain JSON on the wire, its rule stands in the JSON Schema, and
-//! decoding refuses what breaks it.
+//! Each is plain JSON on the wire; its JSON Schema states the rule, and decoding
+//! refuses a value that breaks it.
 
 /// Gives a text type the inline JSON Schema of its pattern.
 ///
@@ -33,7 +33,7 @@ mod raw_json;
 mod repo;
 
 pub use base64_bytes::Base64;
-pub use bounded::{BoundedInt, BoundedText, OutOfBounds};
+pub use bounded::{BoundedInt, BoundedText, OutOfBoundsError};
 pub use path::WorkingDir;
 pub use raw_json::RawJson;
-pub use repo::{InvalidRepoName, RepoName};
+pub use repo::{RepoName, RepoNameError};

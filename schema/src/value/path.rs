@@ -1,4 +1,4 @@
-//! Where a git effect works.
+//! The working directory of a git effect.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct WorkingDir(#[schemars(length(max = 4096))] pub String);
 
 impl WorkingDir {
-    /// As a path, not yet checked against the role's bounds.
+    /// The path, not yet checked against the role's bounds.
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }

@@ -1,4 +1,4 @@
-//! JSON that passes through unread.
+//! JSON that is passed on without being parsed.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Any JSON value, kept as the text it was: neither parsed nor built on its way
-/// through the host, with its numbers, key order and spacing untouched.
+/// Any JSON value, kept as text: never parsed and rebuilt on its way through the
+/// host, so that numbers, key order and spacing stay as they are.
 ///
-/// Two are equal when their texts are.
+/// Two values are equal if their texts are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
@@ -19,12 +19,12 @@ impl RawJson {
     /// Encodes a value.
     ///
     /// # Errors
-    /// When the value has no JSON, such as a map with keys that are no texts.
+    /// If the value has no JSON, such as a map whose keys are not texts.
     pub fn new(value: &impl Serialize) -> serde_json::Result<Self> {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
-    /// Checks that a text is JSON, and takes it as it is.
+    /// Checks that a text is JSON, and keeps it unchanged.
     ///
     /// # Errors
     /// When it is not JSON.
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_no_machine_type_holds_comes_through_untouched() {
+    fn a_number_beyond_every_machine_type_is_unchanged() {
         let text = r#"{"z":123456789012345678901234567890,"a":[ 1.10 ]}"#;
         let json: RawJson = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&json).unwrap(), text);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A GitHub repository as `owner/name`.
 ///
-/// Only the characters GitHub allows, so that it can stand in a URL's path as it is.
+/// Limited to the characters that GitHub allows, so that it can be part of a URL's path unescaped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RepoName(String);
@@ -17,10 +17,10 @@ pattern_schema!(
     r"^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$"
 );
 
-/// A text that is no repository name.
+/// A text that is not a repository name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a repository: write `owner/name`")]
-pub struct InvalidRepoName(String);
+pub struct RepoNameError(String);
 
 impl RepoName {
     /// `owner/name`.
@@ -40,7 +40,7 @@ impl RepoName {
 }
 
 impl FromStr for RepoName {
-    type Err = InvalidRepoName;
+    type Err = RepoNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.to_owned().try_into()
@@ -48,7 +48,7 @@ impl FromStr for RepoName {
 }
 
 impl TryFrom<String> for RepoName {
-    type Error = InvalidRepoName;
+    type Error = RepoNameError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -57,14 +57,14 @@ impl TryFrom<String> for RepoName {
                 && (1..=100).contains(&name.len())
                 && owner.bytes().all(word)
                 && name.bytes().all(|byte| word(byte) || byte == b'.')
-                // `.` and `..` would climb in a URL's path; GitHub takes no name that
+                // `.` and `..` would change a URL's path; GitHub takes no name that
                 // ends in a dot.
                 && !name.ends_with('.')
         });
         if valid {
             Ok(Self(text))
         } else {
-            Err(InvalidRepoName(text))
+            Err(RepoNameError(text))
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repository_has_an_owner_and_a_name_and_cannot_climb() {
+    fn a_repository_has_an_owner_and_a_name_and_no_parent_folders() {
         let repo: RepoName = "rust-lang/rust.vim".parse().unwrap();
         assert_eq!((repo.owner(), repo.name()), ("rust-lang", "rust.vim"));
         for bad in [

@@ -227,7 +227,7 @@ impl MountPolicy {
         let sockets = self.sockets.as_ref().filter(|_| source.starts_with('/'))?;
         let ruling = match self.resolve(source, sockets) {
             Ok(_) if read_only => Ruling::Within,
-            Ok(_) => Ruling::AtCall("its owner: root's folders are mounted read-only".to_owned()),
+            Ok(_) => Ruling::AtCall("its owner (root's folders are mounted read-only)".to_owned()),
             Err(MountRefusal::Missing) => Ruling::AtCall("whether it exists then".to_owned()),
             Err(MountRefusal::Outside) => Ruling::Outside,
             Err(MountRefusal::Guarded(reason)) => Ruling::Refused(format!(

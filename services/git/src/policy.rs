@@ -43,7 +43,7 @@ pub fn decide(bounds: &BoundsMap, request: Option<&Effect>) -> Vec<Verdict> {
         }
     };
     if matches!(request, Some(Effect::GitPush(_) | Effect::GitFetch(_))) {
-        let reason = "the remote: of GitHub's repositories these are allowed".to_owned();
+        let reason = "the remote, where that is on GitHub".to_owned();
         verdicts.push(Verdict::new("repos", None, Ruling::AtCall(reason)));
     }
     verdicts

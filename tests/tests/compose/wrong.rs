@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use exomonad_tests::Deployment;
+use exomonad_test_support::Deployment;
 
 /// Deploys wrongly in every way, and leaves things as they were.
 pub fn says_what_is_wrong(at: &Deployment, config_text: &str) {
@@ -84,5 +84,5 @@ pub fn says_what_is_wrong(at: &Deployment, config_text: &str) {
         said,
         &["/var/run/docker.sock", "Permission denied", "DOCKER_GID"],
     );
-    at.done("a door to Docker in the wrong group: exit 4, and the last line names DOCKER_GID");
+    at.done("a proxy to Docker in the wrong group: exit 4, and the last line names DOCKER_GID");
 }

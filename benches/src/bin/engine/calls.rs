@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use exomonad_benches::guests;
-use exomonad_benches::measure::{Rival, in_turns, micros, ratio};
+use exomonad_benches::libextism::CompiledPlugin;
+use exomonad_benches::measure::{Candidate, in_turns, micros, ratio};
 use exomonad_engine::{EngineConfig, Plugin};
 use tokio::runtime::Runtime;
 
@@ -46,7 +47,7 @@ struct Times {
 impl Times {
     fn of(
         runtime: &Runtime,
-        compiled: &extism::CompiledPlugin,
+        compiled: &CompiledPlugin,
         plugin: &Plugin,
         export: &'static str,
         input: &[u8],
@@ -54,7 +55,7 @@ impl Times {
         let mut kept = extism_plugin(compiled);
         // Inside a task, where a server's calls are.
         let ours = |is_fresh: bool| {
-            Rival::new(move |calls| {
+            Candidate::new(move |calls| {
                 let (plugin, input) = (plugin.clone(), input.to_vec());
                 let task = runtime.spawn(async move {
                     if is_fresh {
@@ -67,12 +68,12 @@ impl Times {
             })
         };
         let times = in_turns(&mut [
-            Rival::new(|calls| {
+            Candidate::new(|calls| {
                 let begin = Instant::now();
                 (0..calls).for_each(|_| extism_call(&mut kept, export, input));
                 begin.elapsed()
             }),
-            Rival::new(|calls| {
+            Candidate::new(|calls| {
                 let begin = Instant::now();
                 (0..calls).for_each(|_| extism_call(&mut extism_plugin(compiled), export, input));
                 begin.elapsed()

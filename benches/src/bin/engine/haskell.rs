@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exomonad_benches::guests::{effects_of, shipped};
-use exomonad_benches::measure::{Rival, in_turns, micros, quantile};
+use exomonad_benches::measure::{Candidate, in_turns, micros, quantile};
 use exomonad_engine::{
     CompileCache, Engine, EngineConfig, Host, HostFuture, LoadOptions, Manifest, Plugin,
 };
@@ -55,10 +55,10 @@ pub fn report() -> Result<(), String> {
     let [rust, haskell] = loaded;
     let (rust, haskell) = (rust?, haskell?);
     let times = in_turns(&mut [
-        rival(&runtime, &rust, false),
-        rival(&runtime, &rust, true),
-        rival(&runtime, &haskell, false),
-        rival(&runtime, &haskell, true),
+        candidate(&runtime, &rust, false),
+        candidate(&runtime, &rust, true),
+        candidate(&runtime, &haskell, false),
+        candidate(&runtime, &haskell, true),
     ]);
     for ((name, tl), times) in names.iter().zip([&rust, &haskell]).zip(times.chunks(2)) {
         println!(
@@ -110,8 +110,8 @@ async fn load(cache: &CompileCache, name: &str) -> Result<Tl, String> {
 }
 
 /// Calls, all in one sandbox or each in a fresh one.
-fn rival<'a>(runtime: &'a Runtime, tl: &'a Tl, is_fresh: bool) -> Rival<'a> {
-    Rival::new(move |calls| {
+fn candidate<'a>(runtime: &'a Runtime, tl: &'a Tl, is_fresh: bool) -> Candidate<'a> {
+    Candidate::new(move |calls| {
         let (plugin, host) = (tl.plugin.clone(), tl.host.clone());
         let task = runtime.spawn(async move { time(&plugin, &host, is_fresh, calls).await });
         runtime.block_on(task).unwrap_or_default()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exomonad_benches::guests::effects_of;
+use exomonad_benches::libextism::{self, CompiledPlugin, HostFunction};
 use exomonad_engine::{
     Engine, EngineConfig, Host, HostFuture, Limits, LoadOptions, Manifest, Plugin,
 };
@@ -103,42 +104,32 @@ fn expect_length(answered: Result<usize, impl std::fmt::Display>, input: &[u8]) 
 }
 
 /// The guest, compiled by Extism.
-pub fn extism_compiled(wasm: &[u8]) -> Result<extism::CompiledPlugin, String> {
+pub fn extism_compiled(wasm: &[u8]) -> Result<CompiledPlugin, String> {
     let function = |name: String| {
-        extism::Function::new(
-            name.clone(),
-            [extism::PTR],
-            [extism::PTR],
-            extism::UserData::new(()),
-            move |plugin, i, o, _| {
-                let request: Vec<u8> = plugin.memory_get_val(&i[0])?;
-                if name == "wait" {
-                    std::thread::sleep(WAIT);
-                }
-                plugin.memory_set_val(&mut o[0], request)
-            },
-        )
+        let waits = name == "wait";
+        let run = move |request| {
+            if waits {
+                std::thread::sleep(WAIT);
+            }
+            request
+        };
+        (name, Box::new(run) as HostFunction)
     };
-    extism::PluginBuilder::new(extism::Manifest::new([extism::Wasm::data(wasm)]))
-        .with_functions(effects_of(wasm)?.into_iter().map(function))
-        .with_wasi(true)
-        .with_cache_disabled()
-        .compile()
-        .map_err(|error| format!("{error:#}"))
+    let functions = effects_of(wasm)?.into_iter().map(function).collect();
+    let manifest = extism_manifest::Manifest::new([extism_manifest::Wasm::data(wasm)]);
+    CompiledPlugin::new(&manifest, functions, true)
 }
 
 /// A new plugin of Extism's from what it compiled, as its documentation has it for many sandboxes.
-pub fn extism_plugin(compiled: &extism::CompiledPlugin) -> extism::Plugin {
-    match extism::Plugin::new_from_compiled(compiled) {
+pub fn extism_plugin(compiled: &CompiledPlugin) -> libextism::Plugin<'_> {
+    match compiled.plugin() {
         Ok(plugin) => plugin,
-        Err(error) => panic!("no plugin: {error:#}"),
+        Err(error) => panic!("no plugin: {error}"),
     }
 }
 
 /// One call under Extism.
-pub fn extism_call(plugin: &mut extism::Plugin, export: &str, input: &[u8]) {
-    expect_length(
-        plugin.call::<&[u8], &[u8]>(export, input).map(<[u8]>::len),
-        input,
-    );
+pub fn extism_call(plugin: &mut libextism::Plugin<'_>, export: &str, input: &[u8]) {
+    let answered = plugin.call(export, input).map(<[u8]>::len);
+    expect_length(answered.map_err(|error| error.message), input);
 }

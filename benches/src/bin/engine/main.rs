@@ -1,6 +1,6 @@
-//! The engine's benchmark: `cargo run --release -p exomonad-benches --bin engine` prints markdown.
+//! The engine's benchmark: `cargo run --profile dist -p exomonad-benches --bin engine` prints markdown.
 //!
-//! Each table is a rival for the other columns of its row, measured in turns within one run.
+//! The columns of a row are measured in turns within one run.
 
 mod calls;
 mod haskell;

@@ -1,4 +1,4 @@
-//! What a fresh call is made of, and what the pool's `keep_resident` does to it.
+//! The parts of a fresh call, and the effect of the pool's `keep_resident` on it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use exomonad_benches::guests;
 use exomonad_benches::machine::minor_faults;
-use exomonad_benches::measure::{Rival, in_turns, micros};
+use exomonad_benches::measure::{Candidate, in_turns, micros};
 use exomonad_engine::{EngineConfig, Host, Plugin};
 use tokio::runtime::Runtime;
 
@@ -58,8 +58,12 @@ impl Costs {
             let task = runtime.spawn(what.run(plugin.clone(), input.to_vec(), calls));
             runtime.block_on(task).unwrap_or_default()
         };
-        let rival = |what: What| Rival::new(move |calls| run(what, calls));
-        let times = in_turns(&mut [rival(What::Instance), rival(What::Warm), rival(What::Fresh)]);
+        let candidate = |what: What| Candidate::new(move |calls| run(what, calls));
+        let times = in_turns(&mut [
+            candidate(What::Instance),
+            candidate(What::Warm),
+            candidate(What::Fresh),
+        ]);
         let before = minor_faults();
         run(What::Fresh, COUNTED);
         let faults = (minor_faults() - before) as f64 / f64::from(COUNTED);

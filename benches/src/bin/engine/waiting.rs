@@ -19,7 +19,7 @@ const INPUT: &[u8] = b"the second is up";
 const IDLE_ECHOES: usize = 2000;
 const BETWEEN_ECHOES: Duration = Duration::from_millis(1);
 
-/// Runs each rival in a process of its own, so that its memory and threads are its own.
+/// Runs each candidate in a process of its own, so that its memory and threads are its own.
 pub fn report() -> Result<(), String> {
     println!(
         "## Calls at once, each waiting {:?} in an effect\n",

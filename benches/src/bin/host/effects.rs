@@ -1,12 +1,11 @@
-//! What the host adds to an effect: the way from the guest and back, the grant, the span, the metric.
+//! The host's overhead on an effect: from the guest and back, the grant, the span, the metric.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
-use exomonad_benches::measure::{Rival, in_turns, micros};
+use exomonad_benches::measure::{Candidate, in_turns, micros};
 use exomonad_schema::effects::clock::ClockNow;
-use exomonad_schema::{Bounds, CallContext, CallId, ClockService};
 use exomonad_services::Clock;
 
 use super::served::{Home, Served, request};
@@ -60,14 +59,11 @@ pub fn report() -> Result<(), String> {
         "[telemetry]\nendpoint = '{receiver}'\nprotocol = 'http/protobuf'\nsampling = '10%'"
     ))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let call = CallContext {
-        role: "clock".parse().map_err(|_| "a role's name")?,
-        call_id: CallId::from(1),
-        caller: None,
-        traceparent: None,
-        bounds: std::sync::Arc::new(Bounds::default()),
-    };
-    let bare = Rival::new(|calls| {
+    let call = CallContext::new(
+        "clock".parse().map_err(|_| "a role's name")?,
+        CallId::from(1),
+    );
+    let bare = Candidate::new(|calls| {
         let clock = Clock::<exomonad_services::clock::HostTime>::default();
         let begin = Instant::now();
         runtime.block_on(async {
@@ -80,7 +76,7 @@ pub fn report() -> Result<(), String> {
     });
     let host = |served: &Served, export: &'static str| {
         let address = served.address.clone();
-        Rival::new(move |calls| {
+        Candidate::new(move |calls| {
             let begin = Instant::now();
             for _ in 0..calls {
                 call_export(&address, export);
@@ -95,12 +91,12 @@ pub fn report() -> Result<(), String> {
         "everything sent",
     ];
     let hosts = [&off.1, &metrics.1, &one_in_ten.1, &all.1];
-    let mut rivals = vec![bare];
+    let mut candidates = vec![bare];
     for served in hosts {
-        rivals.push(host(served, "none"));
-        rivals.push(host(served, "many"));
+        candidates.push(host(served, "none"));
+        candidates.push(host(served, "many"));
     }
-    let times = in_turns(&mut rivals);
+    let times = in_turns(&mut candidates);
     let bare = times[0] / EFFECTS;
     println!(
         "## Effects\n\n`clock_now`, {EFFECTS} times in one call; what the call itself takes is taken off. The bare service call takes {}.\n",

@@ -86,7 +86,7 @@ pub fn report() -> Result<(), String> {
     Ok(())
 }
 
-/// What the service does, without anything around it.
+/// The service alone, without anything around it.
 async fn exec(docker: &Docker, container: &str) -> Result<(), bollard::errors::Error> {
     let options = CreateExecOptions {
         attach_stdout: Some(true),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-/// What a run of `wrk` found.
+/// The result of a run of `wrk`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
     /// Requests answered in a second.

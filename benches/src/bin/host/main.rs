@@ -1,6 +1,6 @@
-//! The host's benchmark over HTTP: `cargo run --release -p exomonad-benches --bin host` prints markdown.
+//! The host's benchmark over HTTP: `cargo run --profile dist -p exomonad-benches --bin host` prints markdown.
 //!
-//! The load comes from `wrk` (Debian has it), the host is the release binary, and the rival of its
+//! The load comes from `wrk` (Debian has it), the host is the binary beside this one, and the candidate of its
 //! throughput is a plain axum handler that reads and writes the same JSON.
 
 mod effects;
@@ -21,7 +21,7 @@ fn main() -> Result<(), String> {
         ("start", start::report),
         ("effects", effects::report),
         ("exec", exec::report),
-        // The rival is this program again, in a process of its own.
+        // The candidate is this program again, in a process of its own.
         ("native", native::serve),
     ];
     match std::env::args().nth(1) {

@@ -1,4 +1,4 @@
-//! The rival: an axum handler that takes a tool call and gives a tool's result, without any plugin.
+//! The candidate: an axum handler that takes a tool call and gives a tool's result, without any plugin.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-/// What `POST /role/echo/mcp/call` takes.
+/// The body of `POST /role/echo/mcp/call`.
 #[derive(Deserialize)]
 struct ToolCall {
     #[expect(dead_code, reason = "it is parsed, as the host does")]

@@ -48,14 +48,18 @@ impl Home {
             .env("EXOMONAD_PLUGINS_DIR", self.0.path().join("plugins"))
             .env("EXOMONAD_CACHE_DIR", self.0.path().join("cache"))
             .env("EXOMONAD_STATE_DIR", self.0.path().join("state"))
-            // The line that each call logs is not what is measured: the rival has none.
+            // The line that each call logs is not what is measured: the candidate has none.
             .env("EXOMONAD_LOG", "warn,exomonad::cli=info");
-        start(command)
-            .map_err(|error| format!("{}: {error} (cargo build --release)", binary.display()))
+        start(command).map_err(|error| {
+            format!(
+                "{}: {error} (`cargo build --profile dist`)",
+                binary.display()
+            )
+        })
     }
 }
 
-/// Starts the rival.
+/// Starts the candidate.
 pub fn native() -> Result<Served, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(this);
@@ -114,7 +118,7 @@ pub fn request(address: &str, method: &str, path: &str, body: &str) -> Option<St
 }
 
 impl Served {
-    /// What the process has resident now, in MiB.
+    /// The process's resident memory now, in MiB.
     pub fn resident_mib(&self) -> u64 {
         let status = fs::read_to_string(
             Path::new("/proc")

@@ -11,10 +11,10 @@
 -- > main = runPlugin Plugin {name = "example", version = "0.1.0", tools, hooks = []}
 -- >   where tools = [tool "current_branch" "Tells which branch is checked out." currentBranch]
 --
--- The functions of the services are in modules of their own, to be imported qualified:
+-- The functions of each service are in a module of their own, to be imported qualified:
 -- "Exomonad.Guest.Git", "Exomonad.Guest.GitHub", "Exomonad.Guest.Docker", "Exomonad.Guest.Kv",
--- "Exomonad.Guest.Clock", "Exomonad.Guest.Random", "Exomonad.Guest.Http", "Exomonad.Guest.Log". So are the
--- hooks ("Exomonad.Guest.Hook.PreToolUse", …).
+-- "Exomonad.Guest.Clock", "Exomonad.Guest.Random", "Exomonad.Guest.Http", "Exomonad.Guest.Log". The hooks
+-- have modules too ("Exomonad.Guest.Hook.PreToolUse", …).
 module Exomonad.Guest
   ( module Exomonad.Guest.Eff,
     module Exomonad.Guest.Effect,

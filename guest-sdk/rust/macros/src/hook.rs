@@ -9,7 +9,7 @@ use crate::export::exported;
 pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let event: Ident = syn::parse2(options)?;
     let name = event.to_string();
-    // Named by the contract's own type, so that a misspelt event is an error at its place.
+    // Named by the contract's own type, so that a misspelt event is an error at its position.
     let variant = Ident::new(&pascal_case(&name), event.span());
     let function: ItemFn = syn::parse2(item)?;
     let ident = &function.sig.ident;

@@ -1,9 +1,9 @@
 //! The attributes of `exomonad-guest`.
 //!
-//! Both leave their function as it is and put a type of the same name beside
-//! it: types and functions are named apart in Rust, so that
-//! `plugin! { tools: [repo_status] }` finds by one name both the function and
-//! what the plugin has to know about it.
+//! Both leave their function unchanged and add a type of the same name: types
+//! and functions have separate namespaces in Rust, so that
+//! `plugin! { tools: [repo_status] }` finds both the function and its metadata
+//! by one name.
 
 mod doc;
 mod export;
@@ -13,7 +13,7 @@ mod tool;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a tool.
+/// Turns a function into a tool.
 ///
 /// The function takes nothing, its arguments (a type with `Deserialize` and
 /// `JsonSchema`), `&Context`, or both in this order, and returns a `Result`
@@ -29,7 +29,7 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes a function decide on an event: `#[hook(pre_tool_use)]`.
+/// Turns a function into a hook: `#[hook(pre_tool_use)]`.
 ///
 /// The function takes `&HookInput` and returns a `HookOutput`, or a `Result` of one.
 #[proc_macro_attribute]
@@ -39,7 +39,7 @@ pub fn hook(options: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes a function an entry point of its own name: bytes in, bytes out.
+/// Turns a function into an entry point of its own name: bytes in, bytes out.
 ///
 /// The function takes `&[u8]` and returns `Result<Vec<u8>, ToolError>`.
 #[proc_macro_attribute]

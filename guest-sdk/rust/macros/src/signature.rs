@@ -1,16 +1,16 @@
-//! What a tool's function takes.
+//! The parameters of a tool's function.
 
 use syn::{FnArg, ItemFn, Result, Type};
 
-/// A tool's parameters, in the order they are allowed to stand.
+/// A tool's parameters, in their required order.
 pub struct Parameters<'a> {
     /// The type of the arguments.
     pub arguments: Option<&'a Type>,
-    /// Whether it takes `&Context`.
+    /// True if it takes `&Context`.
     pub context: bool,
 }
 
-/// Reads them from the function.
+/// Reads the parameters of the function.
 pub fn parameters(function: &ItemFn) -> Result<Parameters<'_>> {
     if let Some(asyncness) = &function.sig.asyncness {
         return Err(syn::Error::new_spanned(

@@ -1,7 +1,7 @@
-//! The boundary to the host, the only module with `unsafe` code.
+//! The interface to the host, the only module with `unsafe` code.
 //!
 //! In WebAssembly this is Extism's plugin ABI: memory that belongs to the host's
-//! kernel, reached by offset. Natively it is the fake host of
+//! kernel, accessed by offset. Natively it is the fake host of
 //! [`testing`](crate::testing).
 
 #[cfg(any(test, target_family = "wasm"))]
@@ -22,18 +22,18 @@ pub use wasm::Import;
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::import;
 
-/// The value the operator has set for `key` in the role's configuration.
+/// The value of `key` in the role's configuration.
 pub fn config(key: &str) -> Option<String> {
     host::config(key)
 }
 
-/// A variable's bytes. Variables last as long as the sandbox: for one call, or
-/// for as long as a pooled instance lives. Use [`kv`](crate::kv) for what lasts.
+/// The value of a variable. Variables last as long as the sandbox: for one call, or
+/// as long as a pooled instance lives. Use [`kv`](crate::kv) for persistent values.
 pub fn variable(key: &str) -> Option<Vec<u8>> {
     host::variable(key)
 }
 
-/// Sets a variable, or removes it when `value` is `None`.
+/// Sets a variable, or removes it if `value` is `None`.
 pub fn set_variable(key: &str, value: Option<&[u8]>) {
     host::set_variable(key, value);
 }

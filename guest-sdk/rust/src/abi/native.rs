@@ -19,7 +19,7 @@ pub fn set_error(message: &str) {
     current(|host| host.set_error(message));
 }
 
-/// A native panic reaches the test by itself.
+/// A native panic reaches the test without help.
 pub fn report_panics() {}
 
 pub fn config(key: &str) -> Option<String> {

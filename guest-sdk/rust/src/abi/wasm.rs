@@ -99,7 +99,7 @@ pub unsafe extern "C" fn exomonad_memory_write(destination: u64, source: *const 
     }
 }
 
-/// A block of the kernel's memory, given back when dropped.
+/// A block of the kernel's memory, freed when dropped.
 struct Block {
     offset: u64,
 }
@@ -115,8 +115,8 @@ impl Block {
         }
     }
 
-    /// The bytes of the block at `offset`, which is then given back; `None` at 0,
-    /// which is how the host says that there is nothing.
+    /// The bytes of the block at `offset`, which is freed; `None` at 0,
+    /// by which the host indicates that there is nothing.
     fn taken(offset: u64) -> Option<Vec<u8>> {
         let block = Self { offset };
         // SAFETY: asks the kernel about a block of its own.
@@ -124,7 +124,7 @@ impl Block {
         (offset != 0).then(|| read(block.offset, length))
     }
 
-    /// Leaves the block to the host.
+    /// Transfers the block to the host.
     fn leak(self) -> u64 {
         let offset = self.offset;
         std::mem::forget(self);
@@ -152,7 +152,7 @@ fn read(offset: u64, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// Calls an effect's host function with the request's JSON; gives the answer's.
+/// Calls an effect's host function with the request's JSON; returns the answer's.
 pub fn call(function: Import, request: &[u8]) -> Vec<u8> {
     let request = Block::holding(request);
     // SAFETY: the request's block lives until the host has answered.
@@ -177,7 +177,7 @@ pub fn set_error(message: &str) {
     unsafe { error_set(block) };
 }
 
-/// Tells the host why, before a panic ends the call.
+/// Reports a panic's message to the host, before the panic ends the call.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(report));
 }

@@ -2,7 +2,7 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Three bytes become four letters; what is missing at the end becomes `=`.
+/// Encodes three bytes as four letters, with `=` as padding.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -19,7 +19,7 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `None` when the text is not base64, or has bits left over that are not zero.
+/// Decodes a text; `None` if it is not base64, or has nonzero bits left over.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) {
         return None;
@@ -72,7 +72,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_vectors_of_rfc_4648_hold_both_ways() {
+    fn the_test_vectors_of_rfc_4648_encode_and_decode() {
         for (plain, encoded) in VECTORS {
             assert_eq!(encode(plain.as_bytes()), *encoded);
             assert_eq!(decode(encoded).as_deref(), Some(plain.as_bytes()));
@@ -80,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_comes_back() {
+    fn every_byte_survives_a_round_trip() {
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(decode(&encode(&bytes)), Some(bytes));
     }
 
     #[test]
-    fn what_is_not_base64_is_refused() {
+    fn invalid_base64_is_refused() {
         for bad in [
             "A", "AA", "AAA", "A===", "====", "AB==", "AAB=", "AA=A", "AA\n=", "é===",
         ] {

@@ -1,3 +1,3 @@
-//! Encodings small enough to write rather than to depend on.
+//! Encodings that are too small for a dependency.
 
 pub mod base64;

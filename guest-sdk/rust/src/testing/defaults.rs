@@ -1,4 +1,4 @@
-//! What the fake host does without being told.
+//! Default answers of the fake host.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::types::{
 };
 use crate::{Base64, Json};
 
-/// The answer to an effect that the fake host knows by itself.
+/// The fake host's own answer to an effect, if it has one.
 pub fn answer(state: &State, function: &str, request: &[u8]) -> Option<Vec<u8>> {
     Some(match function {
         Log::FUNCTION | EmitEvent::FUNCTION => encode(&Ok(Done {})),
@@ -39,7 +39,7 @@ fn get(state: &State, request: &KvGet) -> KvEntry {
 }
 
 fn set(state: &State, request: KvSet) -> Done {
-    // The text was JSON when the request was read.
+    // The text was JSON when the request was decoded.
     let value: Value = request.value.parse().unwrap_or_default();
     state.kv.borrow_mut().insert(request.key, value);
     Done {}
@@ -127,7 +127,7 @@ mod tests {
     use crate::{clock, kv, random};
 
     #[test]
-    fn keys_and_values_are_kept_listed_in_pages_and_removed() {
+    fn keys_and_values_are_stored_listed_in_pages_and_removed() {
         FakeHost::new().run(|| {
             for key in ["a/1", "a/2", "b"] {
                 kv::set(&KvSet::new(key, Json::from(serde_json::json!([key])))).unwrap();

@@ -12,13 +12,13 @@ use crate::types::{EffectError, ErrorCode};
 
 type Answerer = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
-/// A host that does nothing but what a test tells it.
+/// A host for tests, with answers that the test defines.
 #[derive(Default)]
 pub struct FakeHost {
     state: Rc<State>,
 }
 
-/// What the host has, and what has been asked of it.
+/// The host's state, and the requests made to it.
 pub(crate) struct State {
     answers: RefCell<HashMap<&'static str, Answerer>>,
     requests: RefCell<Vec<(&'static str, Vec<u8>)>>,
@@ -56,12 +56,12 @@ impl Default for State {
 }
 
 impl FakeHost {
-    /// A host with nothing in it, at 2026-01-01T00:00:00Z.
+    /// An empty host, at 2026-01-01T00:00:00Z.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Answers an effect by a closure; which effect, its argument's type says.
+    /// Answers an effect by a closure; its argument's type determines the effect.
     #[must_use]
     pub fn on<R: EffectRequest>(
         self,
@@ -78,7 +78,7 @@ impl FakeHost {
         self
     }
 
-    /// Sets what [`config`](crate::config) gives for a key.
+    /// Sets the value of a key of [`config`](crate::config).
     #[must_use]
     pub fn config(self, key: &str, value: &str) -> Self {
         self.state
@@ -88,7 +88,7 @@ impl FakeHost {
         self
     }
 
-    /// Puts a value under a key.
+    /// Sets the value of a key of the key-value store.
     #[must_use]
     pub fn kv(self, key: &str, value: Value) -> Self {
         self.state.kv.borrow_mut().insert(key.to_owned(), value);
@@ -102,7 +102,7 @@ impl FakeHost {
         self
     }
 
-    /// What stands under a key.
+    /// The value of a key of the key-value store.
     pub fn kv_value(&self, key: &str) -> Option<Value> {
         self.state.kv.borrow().get(key).cloned()
     }
@@ -110,7 +110,7 @@ impl FakeHost {
     /// Every request for an effect so far, in order.
     ///
     /// # Panics
-    /// Never: a request was encoded from the type it is decoded to.
+    /// Never: each request was encoded from the type that it is decoded to.
     pub fn requests<R: EffectRequest>(&self) -> Vec<R> {
         let requests = self.state.requests.borrow();
         let of_this_effect = requests
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-/// An answer as the host writes it.
+/// The JSON of an answer, as the host writes it.
 pub(super) fn encode<T: serde::Serialize>(answer: &crate::Result<T>) -> Vec<u8> {
     let envelope = match answer {
         Ok(payload) => json!({ "kind": "Success", "payload": payload }),

@@ -12,10 +12,10 @@
 //! assert_eq!(host.requests::<GitGetBranch>().len(), 1);
 //! ```
 //!
-//! Without being told, it keeps keys and values in memory, has a clock that
-//! only [`Sleep`](crate::types::Sleep) moves, gives the same random bytes in
+//! By default it keeps keys and values in memory, has a clock that
+//! only [`Sleep`](crate::types::Sleep) moves, returns the same random bytes in
 //! every run, and keeps log lines and events. Any other effect answers
-//! `not_configured` until a closure is given for it.
+//! `not_configured` until a closure is set for it.
 
 mod defaults;
 mod host;
@@ -38,7 +38,7 @@ thread_local! {
 /// Calls `body` with the host that is installed on this thread.
 ///
 /// # Panics
-/// When none is: an effect outside of [`FakeHost::run`] is a mistake in a test.
+/// If there is none: an effect outside of [`FakeHost::run`] is a mistake in a test.
 pub(crate) fn with_current_host<T>(body: impl FnOnce(&host::State) -> T) -> T {
     let current = CURRENT.with_borrow(Clone::clone);
     match current {
@@ -47,7 +47,7 @@ pub(crate) fn with_current_host<T>(body: impl FnOnce(&host::State) -> T) -> T {
     }
 }
 
-/// Puts back the host that was there before, also when the test panics.
+/// Restores the previous host, also when the test panics.
 struct Installed(Option<Rc<host::State>>);
 
 impl Installed {
@@ -62,7 +62,7 @@ impl Drop for Installed {
     }
 }
 
-/// The context tests call with: role `test`, call `test-call`.
+/// The context of calls in tests: role `test`, call `test-call`.
 pub fn context() -> Context {
     Context {
         role: "test".to_owned(),
@@ -72,24 +72,24 @@ pub fn context() -> Context {
 }
 
 impl FakeHost {
-    /// Runs `body` with this host: every effect within comes here.
+    /// Runs `body` with this host, which gets every effect in it.
     pub fn run<T>(&self, body: impl FnOnce() -> T) -> T {
         let _installed = Installed::new(self.state());
         body()
     }
 
-    /// Calls a plugin's tool as the host does: through JSON.
+    /// Calls a plugin's tool as the host does, through JSON.
     pub fn call_tool(&self, plugin: &Plugin, name: &str, arguments: &Value) -> CallToolResult {
         self.run(|| plugin.call_tool(name, &arguments.to_string(), &context()))
     }
 
-    /// Asks a plugin's hook about an event; the last one when it has several.
+    /// Calls a plugin's hook for an event; the last one if it has several.
     ///
     /// # Errors
-    /// When the hook fails.
+    /// If the hook fails.
     ///
     /// # Panics
-    /// When the plugin has no hook for it.
+    /// If the plugin has no hook for it.
     pub fn call_hook(
         &self,
         plugin: &Plugin,

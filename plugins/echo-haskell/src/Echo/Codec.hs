@@ -1,4 +1,4 @@
--- | What a test asks of a type: to be read and written again, and to come up with values.
+-- | Encoding, decoding and generating a type's values, for tests.
 module Echo.Codec (Codec (..), codec) where
 
 import Data.Aeson (FromJSON (..), ToJSON (..), Value)
@@ -7,12 +7,12 @@ import Test.QuickCheck (Arbitrary (..))
 import Test.QuickCheck.Gen (Gen (..))
 import Test.QuickCheck.Random (mkQCGen)
 
--- | A type's two ways through JSON.
+-- | The round trip through JSON of a type.
 data Codec = Codec
   { again :: Value -> Either String Value
-  -- ^ Reads a value and writes it again.
+  -- ^ Decodes a value and encodes it again.
   , made :: Int -> Int -> Value
-  -- ^ The value of a seed and a size.
+  -- ^ The value for a seed and a size.
   }
 
 codec :: forall a. (FromJSON a, ToJSON a, Arbitrary a) => Codec

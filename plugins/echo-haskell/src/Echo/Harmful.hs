@@ -1,7 +1,7 @@
--- As asked.
+-- Intended.
 {-# OPTIONS_GHC -Wno-incomplete-patterns #-}
 
--- | Tools that do what a host has to survive.
+-- | Tools that do harmful things which a host must survive.
 module Echo.Harmful (harmful) where
 
 import Control.Exception (ArithException (DivideByZero), throw)
@@ -16,19 +16,19 @@ harmful =
   [ tool "loop" "Never ends." (\NoArguments -> pure (Text.pack (show (forever 1))))
   , tool "loop_without_allocating" "Never ends, and never gives the runtime a chance to notice." (\NoArguments -> pure (spin 0))
   , tool "overflow" "Recurses without end." (\NoArguments -> pure (Text.pack (show (deep 0))))
-  , tool "exhaust" "Holds on to ever more." (\NoArguments -> pure (Text.pack (show (hoard 0))))
+  , tool "exhaust" "Allocates without end." (\NoArguments -> pure (Text.pack (show (hoard 0))))
   , tool "throw" "Throws an exception." (\NoArguments -> pure (throw DivideByZero :: Text))
   , tool "error" "Calls `error`." (\NoArguments -> pure (unfinished "as asked"))
-  , tool "error_in_error" "Calls `error` with a text that cannot be made." (\NoArguments -> pure (userNamed []))
-  , tool "undefined_value" "Gives what is not defined." (\NoArguments -> pure (undefined :: Text))
-  , tool "pattern" "Matches what does not match." (\NoArguments -> pure (partial (Just "nothing")))
-  , tool "pattern_in_do" "Matches, within its effects, what does not match." matching
-  , tool "fail" "Fails in its own words." failing
-  , tool "black_hole" "Asks for itself." (\NoArguments -> pure (let text = text <> "!" in text :: Text))
+  , tool "error_in_error" "Calls `error` with a text that is itself an error." (\NoArguments -> pure (userNamed []))
+  , tool "undefined_value" "Returns an undefined value." (\NoArguments -> pure (undefined :: Text))
+  , tool "pattern" "Fails a pattern match." (\NoArguments -> pure (partial (Just "nothing")))
+  , tool "pattern_in_do" "Fails a pattern match within its effects." matching
+  , tool "fail" "Fails with a message of its own." failing
+  , tool "black_hole" "Depends on itself." (\NoArguments -> pure (let text = text <> "!" in text :: Text))
   ]
 
--- Not inlined, all of them, and each with an end that is never reached: the compiler must not see what
--- they come to. What surely ends in nothing, it would make a loop of.
+-- None of these is inlined, and each has an end that is never reached: otherwise the compiler would
+-- recognise code without a result and turn it into a loop.
 
 forever :: Word64 -> Word64
 forever n = if n == 0 then 0 else forever (if n == maxBound then 1 else n + 1)

@@ -1,4 +1,4 @@
--- | Tools that hold Haskell's types against the host's.
+-- | Tools that compare Haskell's types with the host's.
 module Echo.RoundTrip (roundTrip, makeValues) where
 
 import Data.Text qualified as Text
@@ -25,7 +25,7 @@ newtype Values = Values {values :: [Value]}
   deriving (ToJSON, Schema) via Result "Values." '["values" ::: "The values."] Values
 
 roundTrip :: Tool
-roundTrip = tool "round_trip" "Reads values of a type and writes them again." again
+roundTrip = tool "round_trip" "Decodes values of a type and encodes them again." again
   where
     again :: (Fail :> es) => RoundTripArgs -> Eff es Values
     again args = do
@@ -49,7 +49,7 @@ data MakeValuesArgs = MakeValuesArgs
           MakeValuesArgs
 
 makeValues :: Tool
-makeValues = tool "make_values" "Comes up with values of a type." make
+makeValues = tool "make_values" "Generates values of a type." make
   where
     make :: (Fail :> es) => MakeValuesArgs -> Eff es Values
     make args = do

@@ -1,4 +1,4 @@
--- | Values of a field's type that keep to the rule that the contract's reference states for it, such as
+-- | Values of a field's type that satisfy the rule that the contract's reference states for it, such as
 -- @1–100@, @1–256 characters@, @at least 1@, or a pattern.
 module Echo.Ruled (Ruled (..), absentOr) where
 
@@ -47,7 +47,7 @@ instance Ruled Int32 where
 instance Ruled Int64 where
   ruled = whole
 
--- | Both ends, and what is between them.
+-- | Both ends of a range, and values between them.
 whole :: forall a. (Bounded a, Integral a) => Text -> Gen a
 whole rule = fromInteger <$> oneof [pure low, pure high, choose (low, high)]
   where
@@ -63,7 +63,7 @@ instance Ruled Text where
           text <- anyText
           pure (Text.take (fromInteger (min most 1000)) (text <> Text.replicate (fromInteger least) "𝔵"))
 
--- | Text in every script, with what JSON has to escape, and none at all.
+-- | Text in many scripts, including characters that JSON must escape, and the empty text.
 anyText :: Gen Text
 anyText =
   oneof

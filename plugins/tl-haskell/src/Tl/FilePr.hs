@@ -25,9 +25,9 @@ data FilePrArgs = FilePrArgs
           "The pull request."
           '[ "title" ::: "Its title." :& Length 1 256
            , "body" ::: "Its text, in Markdown."
-           , "base" ::: "The branch it goes into; the repository's default branch when absent."
-           , "head" ::: "The branch it comes from; the one that is checked out when absent."
-           , "draft" ::: "Whether it is not ready for review. Of one that is there already, this stays as it is." :& OrEmpty
+           , "base" ::: "The target branch; the repository's default branch when absent."
+           , "head" ::: "The source branch; the current branch when absent."
+           , "draft" ::: "Opens it as a draft. An existing pull request keeps its own setting." :& OrEmpty
            , "repo" ::: "The repository on GitHub, `owner/name`; that of the remote `origin` when absent."
            , "workingDir" ::: "A folder in the repository; the role's own when absent."
            ]
@@ -46,14 +46,14 @@ data FiledPr = FiledPr
   deriving
     (ToJSON, Schema)
     via Result
-          "A pull request that is open now."
+          "The open pull request."
           '[ "repo" ::: "The repository it is in, `owner/name`."
            , "number" ::: "Its number."
-           , "url" ::: "Its page."
-           , "head" ::: "The branch it comes from."
-           , "base" ::: "The branch it goes into."
-           , "isNew" ::: "Whether it was opened just now; otherwise it was there, and says now what was asked for."
-           , "commit" ::: "The commit that the branch is at on the remote."
+           , "url" ::: "Its web page."
+           , "head" ::: "The source branch."
+           , "base" ::: "The target branch."
+           , "isNew" ::: "True if it was opened by this call; otherwise it existed and was updated."
+           , "commit" ::: "The branch's commit on the remote."
            ]
           FiledPr
 
@@ -61,7 +61,7 @@ filePr :: Tool
 filePr =
   tool
     "file_pr"
-    "Pushes the branch and opens a pull request for it. If there is one already, its title, text and base\nare brought up to date: calling this twice does what calling it once does."
+    "Pushes the branch and opens a pull request for it. If there is one already, its title, text and base\nare updated: calling this twice has the same effect as calling it once."
     file
     & titled "File a pull request"
     & hinted [OpenWorld, Idempotent]

@@ -1,4 +1,4 @@
--- | The hook that keeps an agent from commands that destroy work.
+-- | The hook that protects work from destructive commands.
 module Tl.Guard (guardCommands) where
 
 import Data.Aeson (Value (..))
@@ -8,8 +8,8 @@ import Exomonad.Guest
 import Exomonad.Guest.Hook (ask, deny, pass)
 import Tl.Shell (commands, hasFlag, program)
 
--- | Denies a forced push, asks before a forced removal and before what it cannot read, and has no opinion
--- on anything else.
+-- | Denies a forced push, asks before a forced removal and before a command that it cannot parse, and has no
+-- opinion on anything else.
 guardCommands :: HookInput -> HookOutput
 guardCommands input = case input.payload of
   Object event | Just (Object toolInput) <- KeyMap.lookup "tool_input" event -> case KeyMap.lookup "command" toolInput of
@@ -20,14 +20,14 @@ guardCommands input = case input.payload of
     Just Null -> pass
     Just _ -> ask "What it would run is no text that the guard can read."
     Nothing -> pass
-  -- A tool with an input of another shape is not one that runs commands.
+  -- An input of another shape belongs to a tool that runs no commands.
   _ -> pass
 
--- | The worst is the greatest.
+-- | Ordered by severity.
 data Verdict = Harmless | ForcedRemoval | ForcedPush
   deriving stock (Eq, Ord)
 
--- | Of all commands in a line; none of them is held on to.
+-- | The worst decision on the commands of a line, none of which is kept in memory.
 worst :: Text -> Verdict
 worst = foldl' max Harmless . map judge . commands
   where
@@ -43,7 +43,7 @@ isForcedPush command = program command == "git" && any isForce (drop 1 (dropWhil
     isForce word =
       "--force" `Text.isPrefixOf` word || word == "--mirror" || hasFlag 'f' word || "+" `Text.isPrefixOf` word
 
--- | @rm@ that goes into folders and does not ask.
+-- | @rm@ that is recursive and does not ask.
 isForcedRemoval :: [Text] -> Bool
 isForcedRemoval command = program command == "rm" && has "rR" "--recursive" && has "f" "--force"
   where

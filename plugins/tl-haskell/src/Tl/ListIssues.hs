@@ -20,11 +20,11 @@ data ListIssuesArgs = ListIssuesArgs
   deriving
     (FromJSON, Schema)
     via Arguments
-          "Which issues."
+          "Selects issues."
           '[ "state" ::: "Open ones, closed ones, or all; open ones when absent."
-           , "labels" ::: "Only those that carry every one of these labels." :& OrEmpty
+           , "labels" ::: "Only issues with every one of these labels." :& OrEmpty
            , "assignee" ::: "Only those assigned to this login; `none` for nobody, `*` for anybody."
-           , "limit" ::: "How many at most; 30 when absent." :& Range 1 500
+           , "limit" ::: "The largest number of issues; 30 when absent." :& Range 1 500
            , "repo" ::: "The repository on GitHub, `owner/name`; that of the remote `origin` when absent."
            , "workingDir" ::: "A folder in the repository; the role's own when absent."
            ]
@@ -35,8 +35,8 @@ data State = Open | Closed | All
   deriving
     (FromJSON, Schema)
     via Enumeration
-          "Whether an issue is open."
-          '["Open" ::: "It is.", "Closed" ::: "It is not.", "All" ::: "Either."]
+          "The state of an issue."
+          '["Open" ::: "Open.", "Closed" ::: "Closed.", "All" ::: "Open or closed."]
           State
 
 data Issues = Issues
@@ -51,7 +51,7 @@ data Issues = Issues
           "Issues, newest first."
           '[ "repo" ::: "The repository they are in, `owner/name`."
            , "issues" ::: "The issues."
-           , "hasMore" ::: "Whether there are more."
+           , "hasMore" ::: "True if there are more."
            ]
           Issues
 
@@ -72,11 +72,11 @@ data Issue = Issue
           "An issue."
           '[ "number" ::: "Its number."
            , "title" ::: "Its title."
-           , "isOpen" ::: "Whether it is open."
+           , "isOpen" ::: "True if it is open."
            , "labels" ::: "Its labels."
            , "assignees" ::: "The logins of those it is assigned to."
-           , "comments" ::: "How many comments it has."
-           , "url" ::: "Its page."
+           , "comments" ::: "The number of comments."
+           , "url" ::: "Its web page."
            , "updatedAt" ::: "When it last changed (RFC 3339)."
            ]
           Issue
@@ -95,7 +95,7 @@ list args = do
   pure Issues {repo, issues = issue <$> shown, hasMore = isCut || not (null more)}
   where
     limit = fromMaybe 30 args.limit
-    -- Until there is one more than is shown, or no other page.
+    -- Until there is one more than requested, or no further page.
     pages repo next found = case next of
       Just page | fromIntegral (length found) <= limit -> do
         listed <-

@@ -21,11 +21,11 @@ data MergePrArgs = MergePrArgs
   deriving
     (FromJSON, Schema)
     via Arguments
-          "Which pull request, and how."
+          "Selects a pull request, and the method of merging."
           '[ "number" ::: "Its number; the open one of the branch when absent."
-           , "head" ::: "The branch it comes from; the one that is checked out when absent."
-           , "method" ::: "How its commits become part of the branch; by a merge commit when absent."
-           , "expectedHeadSha" ::: "The commit it has to be at; the one it is at now when absent."
+           , "head" ::: "The source branch; the current branch when absent."
+           , "method" ::: "The merge method; a merge commit when absent."
+           , "expectedHeadSha" ::: "The commit that must be its newest; its newest commit now when absent."
            , "repo" ::: "The repository on GitHub, `owner/name`; that of the remote `origin` when absent."
            , "workingDir" ::: "A folder in the repository; the role's own when absent."
            ]
@@ -36,10 +36,10 @@ data Method = Merge | Squash | Rebase
   deriving
     (FromJSON, Schema)
     via Enumeration
-          "How commits become part of a branch."
-          '[ "Merge" ::: "By a merge commit."
-           , "Squash" ::: "As one commit."
-           , "Rebase" ::: "One after the other."
+          "The method of merging."
+          '[ "Merge" ::: "With a merge commit."
+           , "Squash" ::: "Squashed into one commit."
+           , "Rebase" ::: "Rebased, each commit by itself."
            ]
           Method
 
@@ -54,12 +54,12 @@ data MergedPr = MergedPr
   deriving
     (ToJSON, Schema)
     via Result
-          "A pull request that is merged."
+          "The merged pull request."
           '[ "repo" ::: "The repository it is in, `owner/name`."
            , "number" ::: "Its number."
-           , "url" ::: "Its page."
-           , "sha" ::: "The commit it was merged as."
-           , "wasMerged" ::: "Whether it had been merged before."
+           , "url" ::: "Its web page."
+           , "sha" ::: "The resulting commit."
+           , "wasMerged" ::: "True if it had been merged before this call."
            ]
           MergedPr
 
@@ -67,7 +67,7 @@ mergePr :: Tool
 mergePr =
   tool
     "merge_pr"
-    "Merges a pull request. What comes in between is not merged unseen: it has to be at the commit it is at\nnow, or at the one that is expected."
+    "Merges a pull request, but no commits that arrive in the meantime: its newest commit must still be the\ncurrent one, or the expected one."
     merge
     & titled "Merge a pull request"
     & hinted [OpenWorld, Destructive, Idempotent]

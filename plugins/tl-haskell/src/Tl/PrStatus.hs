@@ -20,9 +20,9 @@ data PrStatusArgs = PrStatusArgs
   deriving
     (FromJSON, Schema)
     via Arguments
-          "Which pull request."
+          "Selects a pull request."
           '[ "number" ::: "Its number; the open one of the branch when absent."
-           , "head" ::: "The branch it comes from; the one that is checked out when absent."
+           , "head" ::: "The source branch; the current branch when absent."
            , "repo" ::: "The repository on GitHub, `owner/name`; that of the remote `origin` when absent."
            , "workingDir" ::: "A folder in the repository; the role's own when absent."
            ]
@@ -45,16 +45,16 @@ data PrStatus = PrStatus
   deriving
     (ToJSON, Schema)
     via Result
-          "How a pull request stands."
+          "The status of a pull request."
           '[ "repo" ::: "The repository it is in, `owner/name`."
            , "number" ::: "Its number."
            , "title" ::: "Its title."
-           , "url" ::: "Its page."
+           , "url" ::: "Its web page."
            , "state" ::: "`open`, `closed` or `merged`."
-           , "isReady" ::: "Whether nothing that is known stands in the way of merging it."
-           , "blockers" ::: "What stands in the way."
+           , "isReady" ::: "True if nothing known blocks merging it."
+           , "blockers" ::: "The reasons that block merging it."
            , "reviews" ::: "The newest decision of each reviewer: `approved`, `changes_requested`, `commented`, `dismissed`."
-           , "awaited" ::: "Who was asked to review and has not yet."
+           , "awaited" ::: "The requested reviewers who have not reviewed yet."
            , "checks" ::: "Checks and statuses of its newest commit by name: `success`, `failure`, `pending` and so on."
            , "headSha" ::: "Its newest commit."
            ]
@@ -64,7 +64,7 @@ prStatus :: Tool
 prStatus =
   tool
     "pr_status"
-    "Tells how a pull request stands: its reviews, its checks, and whether it can be merged."
+    "Reports the status of a pull request: its reviews, its checks, and whether it can be merged."
     status
     & titled "Status of a pull request"
     & hinted [ReadOnly, OpenWorld]
@@ -98,7 +98,7 @@ stateOf pr
   | pr.isMerged = "merged"
   | otherwise = constantName pr.state
 
--- | What stands in the way of merging it.
+-- | The reasons that block merging it.
 blockersOf :: GitHubPr -> Text -> Map Text Text -> [Text] -> Map Text Text -> [Text]
 blockersOf pr state reviews awaited checks =
   concat
@@ -113,7 +113,7 @@ blockersOf pr state reviews awaited checks =
   where
     isOpen = state == "open"
 
--- | The newest decision of each reviewer. A remark takes back no decision.
+-- | The newest decision of each reviewer. A comment does not revoke a decision.
 reviewsOf :: (GitHub :> es, Fail :> es) => Text -> Word64 -> Eff es (Map Text Text)
 reviewsOf repo number = foldl' note Map.empty <$> allPages page
   where
@@ -138,14 +138,14 @@ checksOf repo sha = do
       ofStatus one = (one.context, constantName one.state)
   pure (foldl' note Map.empty (map ofRun runs <> map ofStatus combined.statuses))
   where
-    -- Names are not unique: of several, one that stands in the way is kept.
+    -- Names are not unique: of several, one that blocks is kept.
     note checks (name, outcome) = Map.insertWith (\new known -> if isFine known then new else known) name outcome checks
 
--- | Whether a check with this outcome does not stand in the way.
+-- | True if a check with this outcome does not block merging.
 isFine :: Text -> Bool
 isFine outcome = outcome `elem` ["success", "neutral", "skipped"]
 
--- | What all pages list, from the first on.
+-- | The entries of all pages, starting with the first.
 allPages :: (Monad m) => (Word64 -> m ([a], Maybe Word64)) -> m [a]
 allPages page = go (Just 1)
   where

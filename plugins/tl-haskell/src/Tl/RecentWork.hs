@@ -14,8 +14,8 @@ data RecentWorkArgs = RecentWorkArgs
   deriving
     (FromJSON, Schema)
     via Arguments
-          "How much to look at, and where."
-          '[ "limit" ::: "How many commits at most; 10 when absent." :& Range 1 1000
+          "Selects commits of a repository."
+          '[ "limit" ::: "The largest number of commits; 10 when absent." :& Range 1 1000
            , "workingDir" ::: "A folder in the repository; the role's own when absent."
            ]
           RecentWorkArgs
@@ -29,10 +29,10 @@ data RecentWork = RecentWork
   deriving
     (ToJSON, Schema)
     via Result
-          "What has been worked on."
+          "Recent work in a repository."
           '[ "commits" ::: "The last commits, newest first."
-           , "hasMore" ::: "Whether there are older ones."
-           , "dirtyFiles" ::: "What is not committed yet."
+           , "hasMore" ::: "True if there are older ones."
+           , "dirtyFiles" ::: "Files with uncommitted changes."
            ]
           RecentWork
 
@@ -40,7 +40,7 @@ recentWork :: Tool
 recentWork =
   tool
     "recent_work"
-    "Tells what has been worked on: the last commits, and what is not committed yet."
+    "Reports recent work: the last commits, and files with uncommitted changes."
     worked
     & titled "Recent work"
     & hinted [ReadOnly]

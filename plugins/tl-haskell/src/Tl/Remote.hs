@@ -1,11 +1,11 @@
--- | From a remote's URL to the repository on GitHub.
+-- | Conversion of a remote's URL to the repository on GitHub.
 module Tl.Remote (githubRepo) where
 
 import Control.Monad (guard)
 import Data.Text qualified as Text
 import Exomonad.Guest
 
--- | @owner/name@, from any spelling of a GitHub URL that git takes; 'Nothing' for another host.
+-- | @owner/name@, from any GitHub URL that git accepts; 'Nothing' for another host.
 githubRepo :: Text -> Maybe Text
 githubRepo url = do
   (host, path) <- case Text.breakOn "://" url of
@@ -21,13 +21,13 @@ githubRepo url = do
   guard (not (Text.null owner || Text.null name || Text.elem '/' name))
   pure (owner <> "/" <> name)
 
--- | Whether @[user\@]host@ is GitHub, also over SSH on port 443.
+-- | True if @[user\@]host@ is GitHub, including SSH on port 443.
 isGitHub :: Text -> Bool
 isGitHub authority = host `elem` ["github.com", "www.github.com", "ssh.github.com"]
   where
     host = Text.toLower (Text.takeWhileEnd (/= '@') authority)
 
--- | What is before the first separator and what is after it.
+-- | The parts before and after the first separator.
 splitAt1 :: Text -> Text -> Maybe (Text, Text)
 splitAt1 separator text = case Text.breakOn separator text of
   (_, "") -> Nothing

@@ -11,7 +11,7 @@ newtype RepoStatusArgs = RepoStatusArgs {workingDir :: Maybe Text}
   deriving
     (FromJSON, Schema)
     via Arguments
-          "Which repository."
+          "Selects a repository."
           '["workingDir" ::: "A folder in the repository; the role's own when absent."]
           RepoStatusArgs
 
@@ -30,15 +30,15 @@ data RepoStatus = RepoStatus
   deriving
     (ToJSON, Schema)
     via Result
-          "How a repository is."
-          '[ "branch" ::: "The branch that is checked out; absent when HEAD is detached."
-           , "head" ::: "What HEAD is: `branch`, `unborn` or `detached`."
-           , "upstream" ::: "The branch it follows."
-           , "isClean" ::: "Whether nothing has changed since the last commit."
-           , "staged" ::: "What the next commit would change."
-           , "unstaged" ::: "What has changed since it was staged."
-           , "untracked" ::: "Files git does not know."
-           , "conflicted" ::: "Files a merge could not decide."
+          "The status of a repository."
+          '[ "branch" ::: "The current branch; absent when HEAD is detached."
+           , "head" ::: "The kind of HEAD: `branch`, `unborn` or `detached`."
+           , "upstream" ::: "Its upstream."
+           , "isClean" ::: "True if nothing has changed since the last commit."
+           , "staged" ::: "Staged changes."
+           , "unstaged" ::: "Unstaged changes of tracked files."
+           , "untracked" ::: "Untracked files."
+           , "conflicted" ::: "Files with merge conflicts."
            , "lastCommit" ::: "The newest commit; absent when there is none."
            ]
           RepoStatus
@@ -52,10 +52,10 @@ data Upstream = Upstream
   deriving
     (ToJSON, Schema)
     via Result
-          "A branch that another one follows."
+          "The upstream of a branch."
           '[ "name" ::: "Its name, such as `origin/main`."
-           , "ahead" ::: "Commits here that are not there; absent when upstream is gone."
-           , "behind" ::: "Commits there that are not here; absent when upstream is gone."
+           , "ahead" ::: "Commits that upstream lacks; absent when upstream no longer exists."
+           , "behind" ::: "Commits that only upstream has; absent when upstream no longer exists."
            ]
           Upstream
 
@@ -63,7 +63,7 @@ repoStatus :: Tool
 repoStatus =
   tool
     "repo_status"
-    "Tells how the repository is: its branch, how far that is from upstream, what\nhas changed, and the last commit."
+    "Reports the status of the repository: its branch, the distance from upstream, the\nchanges, and the last commit."
     status
     & titled "Repository status"
     & hinted [ReadOnly]

@@ -19,11 +19,11 @@ data RunInContainerArgs = RunInContainerArgs
     via Arguments
           "The command, and where to run it."
           '[ "container" ::: "The container's name or id." :& MinLength 1
-           , "command" ::: "The program and its arguments; no shell takes them apart." :& MinLength 1
+           , "command" ::: "The program and its arguments, passed on without a shell." :& MinLength 1
            , "workdir" ::: "The folder in the container to run it in; the container's own when absent."
            , "env" ::: "Environment variables, on top of the container's own." :& OrEmpty
-           , "stdin" ::: "What it reads from its standard input; nothing when absent."
-           , "timeoutMillis" ::: "How long it may take, in milliseconds; then it is killed." :& Range 1 86_400_000
+           , "stdin" ::: "Its standard input; empty when absent."
+           , "timeoutMillis" ::: "The time limit in milliseconds, after which it is killed." :& Range 1 86_400_000
            ]
           RunInContainerArgs
 
@@ -37,11 +37,11 @@ data RanInContainer = RanInContainer
   deriving
     (ToJSON, Schema)
     via Result
-          "What a command did."
-          '[ "exitCode" ::: "Its exit code; 128 and the signal's number when a signal ended it."
-           , "stdout" ::: "What it wrote to standard output."
-           , "stderr" ::: "What it wrote to standard error."
-           , "truncated" ::: "Whether either was cut off."
+          "The result of a command."
+          '[ "exitCode" ::: "Its exit code; 128 plus the signal's number when a signal ended it."
+           , "stdout" ::: "Its standard output."
+           , "stderr" ::: "Its standard error."
+           , "truncated" ::: "True if either was cut off."
            ]
           RanInContainer
 
@@ -49,7 +49,7 @@ runInContainer :: Tool
 runInContainer =
   tool
     "run_in_container"
-    "Runs a command in a container that the role may reach, and gives its output. A command that fails is an\nanswer with its exit code."
+    "Runs a command in a container of the role, and returns its output. A failed command is a result with\nits exit code."
     run
     & titled "Run in a container"
     & hinted [OpenWorld, Destructive]

@@ -1,9 +1,9 @@
--- | Commands in a line of shell, as far as words, quotes and separators tell.
+-- | The commands in a line of shell, as far as words, quotes and separators reveal them.
 --
--- Enough to notice what someone wrote; no defence against someone who hides it (@$(echo r)m@): what must
--- not happen has to be made impossible elsewhere.
+-- Enough to notice what someone wrote; no defence against someone who hides it (@$(echo r)m@), which takes
+-- other measures.
 --
--- @plugins/tl/src/shell.rs@ reads a line in the same way.
+-- @plugins/tl/src/shell.rs@ parses a line in the same way.
 module Tl.Shell (commands, program, hasFlag) where
 
 import Data.List (find)
@@ -12,12 +12,12 @@ import Data.Text qualified as Text
 import Data.Text.Unsafe (lengthWord8)
 import Exomonad.Guest (Text)
 
--- | The commands of a line, each as its words; those in @sh -c '…'@ and in substitutions too. They come
--- one by one: a long line has many.
+-- | The commands of a line, each as its words, including those in @sh -c '…'@ and in substitutions. Lazy,
+-- since a long line has many.
 commands :: Text -> [[Text]]
 commands = within 8
   where
-    -- How deep scripts within scripts are read: @sh -c 'sh -c …'@.
+    -- The depth to which nested scripts are parsed: @sh -c 'sh -c …'@.
     within :: Word -> Text -> [[Text]]
     within depth = concatMap (found depth) . split
     found depth words' = maybe [] (within (depth - 1)) script <> [command | not (null command)]
@@ -28,10 +28,10 @@ commands = within 8
           | isEvaluated = Just (Text.unwords command)
           | otherwise = scriptOf command
 
--- | A command so far: its words, and the pieces of the last one, both backwards.
+-- | An incomplete command: its words, and the pieces of the last one, both in reverse.
 data Command = Command ![Text] !(Maybe [Text])
 
--- | What is open, a parenthesis or a substitution: what closes it, the quote around it, and the command
+-- | An open parenthesis or substitution: its closing character, the quote around it, and the command
 -- that a substitution is part of.
 data Open = Open !Char !(Maybe Char) !Command
 
@@ -41,7 +41,7 @@ blank = Command [] Nothing
 push :: Text -> Command -> Command
 push piece (Command done word) = Command done (Just $! joined piece (fromMaybe [] word))
   where
-    -- Each piece is longer than the next, so that a word of many letters is not a list of as many.
+    -- Each piece is longer than the next, so that a long word needs only a short list.
     joined :: Text -> [Text] -> [Text]
     joined !new = \case
       old : older | lengthWord8 old <= lengthWord8 new -> joined (old <> new) older
@@ -55,17 +55,17 @@ endWord command@(Command done word) = case word of
 ended :: Command -> [Text]
 ended command = let Command done _ = endWord command in reverse done
 
--- | Splits a line at what ends a command, and each command into words.
+-- | Splits a line into commands, and each command into words.
 split :: Text -> [[Text]]
 split = go Nothing blank []
   where
-    -- The quote that is open, the command so far, and what is open around it.
+    -- The open quote, the command so far, and the open parentheses and substitutions around it.
     go :: Maybe Char -> Command -> [Open] -> Text -> [[Text]]
     go !quote !before !opened line = case Text.uncons special of
       Nothing -> ended command : [ended around | Open _ _ around <- opened]
       Just (letter, rest)
         | quote == Just letter -> go Nothing command opened rest
-        -- A backslash at a line's end joins it with the next.
+        -- A backslash at the end of a line joins it with the next.
         | letter == '\\' -> case Text.uncons rest of
             Just ('\n', more) -> go quote command opened more
             Just (_, more) -> go quote (push (Text.take 1 rest) command) opened more
@@ -74,7 +74,7 @@ split = go Nothing blank []
         | Open closing outer around : others <- opened
         , closing == letter ->
             ended command : go outer around others rest
-        -- A substitution runs even within double quotes, and its command goes on after it.
+        -- A substitution also runs within double quotes, and its command continues after it.
         | letter == '`' -> go Nothing blank (Open '`' quote command : opened) rest
         | letter `elem` ("$<>" :: String) -> case Text.uncons rest of
             Just ('(', more) -> go Nothing blank (Open ')' quote command : opened) more
@@ -82,7 +82,7 @@ split = go Nothing blank []
         | letter == '(' -> ended command : go Nothing blank (Open ')' Nothing blank : opened) rest
         | letter == ' ' || letter == '\t' -> go quote (endWord command) opened rest
         | letter == '#' -> case command of
-            -- A comment, up to the line's end.
+            -- A comment, up to the end of the line.
             Command _ Nothing -> go quote command opened (Text.dropWhile (/= '\n') rest)
             _ -> go quote (push "#" command) opened rest
         | otherwise -> ended command : go quote blank opened rest
@@ -90,7 +90,7 @@ split = go Nothing blank []
         (plain, special) = Text.break (isSpecial quote) line
         command = if Text.null plain then before else push plain before
 
--- | Whether a letter means something within this quote.
+-- | True if a letter is special within this quote.
 isSpecial :: Maybe Char -> Char -> Bool
 isSpecial quote letter =
   case quote of
@@ -115,8 +115,8 @@ isSpecial quote letter =
       '#' -> True
       _ -> False
 
--- | The command without what only changes how it runs, as in @FOO=1 sudo -u root git …@, and whether its
--- words are a script, as in @eval git …@.
+-- | The command without prefixes that only change how it runs, as in @FOO=1 sudo -u root git …@, and true if
+-- its words are a script, as in @eval git …@.
 withoutPrefix :: [Text] -> ([Text], Bool)
 withoutPrefix = go False
   where
@@ -127,7 +127,7 @@ withoutPrefix = go False
             go (isEvaluated || fileName word == "eval") (drop operands (withoutOptions withValue after))
       rest -> (rest, isEvaluated)
 
--- | The words after the options at their beginning.
+-- | The words after the leading options.
 withoutOptions :: String -> [Text] -> [Text]
 withoutOptions withValue = \case
   "--" : after -> after
@@ -141,12 +141,12 @@ withoutOptions withValue = \case
       -- In @-uroot@ the value is there; in @-nu root@ it is the next word.
       | otherwise = Text.length (Text.dropWhile (`notElem` withValue) flags) == 1
 
--- | Words of the shell that a command may follow.
+-- | Keywords of the shell that a command may follow.
 keywords :: [Text]
 keywords = ["!", "coproc", "do", "elif", "else", "if", "then", "until", "while", "{"]
 
--- | Programs that run the command after them, the short options of theirs that take a value, and how many
--- operands of their own come first.
+-- | Programs that run the command after them, with their short options that take a value, and the number of
+-- their own operands that come first.
 runners :: [(Text, String, Int)]
 runners =
   [ ("builtin", "", 0)
@@ -167,7 +167,7 @@ runners =
   , ("xargs", "EILPadns", 0)
   ]
 
--- | Their long options that take a value.
+-- | Long options of these programs that take a value.
 longWithValue :: [Text]
 longWithValue =
   [ "--adjustment"
@@ -216,7 +216,7 @@ scriptOf command
       find (not . Text.isPrefixOf "-") (drop 1 (dropWhile (not . hasFlag 'c') command))
   | otherwise = Nothing
 
--- | Whether a word is a group of short flags with this one among them.
+-- | True if a word is a group of short flags that includes this one.
 hasFlag :: Char -> Text -> Bool
 hasFlag flag word = case Text.stripPrefix "-" word of
   Just flags -> not ("-" `Text.isPrefixOf` flags) && Text.elem flag flags

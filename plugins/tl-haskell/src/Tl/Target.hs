@@ -1,4 +1,4 @@
--- | Which repository and which branch a tool is about, when its caller leaves that to git.
+-- | The repository, branch and pull request of a tool, which default to those of the folder.
 module Tl.Target (repository, branchOf, pullRequest) where
 
 import Exomonad.Guest
@@ -8,7 +8,7 @@ import Exomonad.Guest.GitHub (GitHub)
 import Exomonad.Guest.GitHub qualified as GitHub
 import Tl.Remote (githubRepo)
 
--- | The repository on GitHub: the one that is named, or else that of the remote @origin@.
+-- | The repository on GitHub: the one that is named, or that of the remote @origin@.
 repository :: (Git :> es, Fail :> es) => Maybe Text -> Maybe Text -> Eff es Text
 repository named workingDir = case named of
   Just repo -> pure repo
@@ -19,7 +19,7 @@ repository named workingDir = case named of
     elsewhere url =
       "the remote `origin` is " <> url <> ", which is not on GitHub; say in `repo` which repository is meant"
 
--- | The branch: the one that is named, or else the one that is checked out.
+-- | The branch: the one that is named, or the current one.
 branchOf :: (Git :> es, Fail :> es) => Maybe Text -> Maybe Text -> Eff es Text
 branchOf named workingDir = case named of
   Just branch -> pure branch
@@ -30,7 +30,7 @@ branchOf named workingDir = case named of
       (GitHeadUnborn, _) -> failWith "the branch has no commit yet: commit something first"
       _ -> failWith "HEAD is detached: say in `head` which branch is meant"
 
--- | The pull request of the repository: the one of this number, or else the open one of the branch.
+-- | The pull request: the one with this number, or the open one of the branch.
 pullRequest ::
   (Git :> es, GitHub :> es, Fail :> es) => Text -> Maybe Word64 -> Maybe Text -> Maybe Text -> Eff es GitHubPr
 pullRequest repo number head workingDir = case number of
@@ -39,7 +39,7 @@ pullRequest repo number head workingDir = case number of
     branch <- branchOf head workingDir
     found <- GitHub.getPrForBranch (newGitHubGetPrForBranch repo branch)
     case found.pr of
-      -- Found by its branch, it lacks what GitHub works out for one at a time: whether it can be merged.
+      -- GitHub reports only for a single pull request whether it can be merged, not in lists.
       Just pr -> GitHub.getPr (newGitHubGetPr repo pr.number)
       Nothing ->
         failWith

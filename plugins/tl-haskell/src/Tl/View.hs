@@ -1,4 +1,4 @@
--- | What several tools show.
+-- | Types that several tools share.
 module Tl.View (Commit, commit, ChangedFile, changedFile) where
 
 import Exomonad.Guest
@@ -16,7 +16,7 @@ data Commit = Commit
           "A commit."
           '[ "id" ::: "The full id."
            , "summary" ::: "The message's first line."
-           , "author" ::: "Who wrote it."
+           , "author" ::: "Its author."
            , "unixMillis" ::: "When it was committed, in milliseconds since 1970-01-01T00:00:00Z."
            ]
           Commit
@@ -42,7 +42,7 @@ data ChangedFile = ChangedFile
           "A changed file."
           '[ "path" ::: "Its path, relative to the repository's root."
            , "oldPath" ::: "The path it was renamed or copied from."
-           , "change" ::: "What happened to it, such as `modified`."
+           , "change" ::: "The kind of change, such as `modified`."
            ]
           ChangedFile
 

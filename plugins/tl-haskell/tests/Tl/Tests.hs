@@ -1,6 +1,6 @@
--- | The tools by pure interpreters: no host, no git, no GitHub.
+-- | Tests of the tools with pure interpreters: no host, no git, no GitHub.
 --
--- @cabal test@ runs them where there is a native compiler, which the packed toolchain has not; the plugin
+-- @cabal test@ runs them with a native compiler, which the packed toolchain lacks; the plugin
 -- echo-haskell runs them as a tool.
 module Tl.Tests (tests) where
 
@@ -14,7 +14,7 @@ import Exomonad.Guest.Decode (decodeJson)
 import Exomonad.Guest.Testing
 import Tl (plugin)
 
--- | What each shows, and whether it does.
+-- | The tests by description, each with its result.
 tests :: [(Text, Bool)]
 tests =
   [ ( "repo_status tells what git tells"
@@ -79,6 +79,6 @@ decision command = do
   outcome <- callHookTest [] plugin HookEventPreToolUse (object ["tool_input" .= object ["command" .= command]])
   either (const Nothing) (\output -> Just output.decision) outcome
 
--- | A value from its JSON, which a test has right.
+-- | The value of a JSON text that is known to be valid.
 json :: (FromJSON a) => Text -> a
 json = either error id . eitherDecodeStrict . encodeUtf8

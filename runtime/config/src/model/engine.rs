@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::ByteSize;
+use exomonad_core::values::ByteSize;
 
 /// The sandboxes that plugins run in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,40 +5,38 @@
 //! built-in default, with paths still relative.
 
 mod engine;
-mod http;
 mod limits;
 mod log;
 mod plugins;
 mod role;
 mod server;
-mod services;
 mod state;
 mod telemetry;
 
 pub use engine::EngineConfig;
-pub use http::{HttpConfig, SecretConfig};
-pub use limits::{Limit, Limits};
+pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
-pub use role::{InstanceMode, Role, SERVICE_BOUNDS, ServiceBound};
+pub use role::{InstanceMode, Role};
 pub use server::ServerConfig;
-pub use services::{DockerConfig, GitConfig, GitHubConfig};
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::RoleName;
+use exomonad_core::values::RoleName;
+use exomonad_services::{KvConfig, ServicesConfig};
 
 /// The effective configuration: file, environment and defaults merged, paths absolute.
 ///
 /// Made by [`Config::load`]. Holds no secret: a token is named by its file or environment variable,
 /// see [`crate::Tokens`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
@@ -53,18 +51,9 @@ pub struct Config {
     /// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,
-    /// Git repositories: who commits, where pushes and fetches may go, how much one answer may hold.
-    pub git: GitConfig,
-    /// GitHub: where its API is, and the host's token for it.
-    pub github: GitHubConfig,
-    /// The Docker engine, and what a container that a guest starts may have at most.
-    pub docker: DockerConfig,
-    /// HTTP requests of guests.
-    pub http: HttpConfig,
-    /// Secrets that HTTP requests of guests may carry, by name.
-    #[serde(rename = "secret")]
-    #[schemars(extend("x-key-format" = "secret-name"))]
-    pub secrets: BTreeMap<String, SecretConfig>,
+    /// The services' sections: `[git]`, `[github]`, `[docker]`, `[http]`, `[secret.<name>]`.
+    #[serde(flatten)]
+    pub services: ServicesConfig,
     /// What every role begins with; a role's own keys override these. Lists are replaced, the
     /// tables `config` and `limits` are merged key by key.
     pub defaults: Role,
@@ -74,9 +63,23 @@ pub struct Config {
     // A name's own pattern would hide what the keys are: the reader explains names by their format.
     #[schemars(with = "BTreeMap<String, Role>", extend("x-key-format" = "role-name"))]
     pub roles: BTreeMap<RoleName, Role>,
+    /// The file that was read, or that would be if it were there: for messages that say what to write.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 impl Config {
+    /// The configuration of the services, with what they have to know of the roles and the state folder.
+    pub fn services(&self) -> ServicesConfig {
+        let roles = self.roles.values().chain([&self.defaults]);
+        let mut services = self
+            .services
+            .clone()
+            .with_roles(roles.map(|role| &role.bounds));
+        services.kv = KvConfig::in_dir(&self.state.dir);
+        services
+    }
+
     /// What the role of this name gets: its own table, or `[defaults]` if it is not listed and
     /// unlisted roles are served. `None` means that there is no such role, whatever the plugin
     /// folder holds.
@@ -98,14 +101,29 @@ impl Config {
         }
     }
 
-    /// The full key that sets a limit of a role, for messages: `role.tl.limits.memory`.
-    pub fn limit_key(&self, name: &RoleName, limit: Limit) -> String {
-        self.role_key(name, &format!("limits.{}", limit.field()))
+    /// How to grant one more effect to a role: a block for the configuration file that can be pasted and
+    /// keeps what the role is granted now. `{capability}` stands where the effect's capability goes.
+    pub fn grant_hint(&self, name: &RoleName) -> String {
+        let granted = self.role(name).map_or(&[][..], |role| &role.effects);
+        let mut effects: Vec<String> = granted
+            .iter()
+            .map(|pattern| format!("{:?}", pattern.as_str()))
+            .collect();
+        effects.push("\"{capability}\"".to_owned());
+        let key = self.role_key(name, "effects");
+        let table = key.strip_suffix(".effects").unwrap_or(&key);
+        format!(
+            "to grant it, write in {} (the list replaces the one that holds now):\n\n[{table}]\neffects = [{}]\n",
+            self.file.display(),
+            effects.join(", ")
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use exomonad_core::values::EffectPattern;
+
     use super::*;
 
     #[test]
@@ -116,18 +134,43 @@ mod tests {
         config.roles.insert(tl.clone(), Role::default());
 
         config.plugins.unlisted_roles = true;
-        assert_eq!(
-            config.limit_key(&tl, Limit::Memory),
-            "role.tl.limits.memory"
-        );
-        assert_eq!(
-            config.limit_key(&dev, Limit::Memory),
-            "defaults.limits.memory"
-        );
+        assert_eq!(config.role_key(&tl, "effects"), "role.tl.effects");
+        assert_eq!(config.role_key(&dev, "effects"), "defaults.effects");
         assert!(config.role(&dev).is_some());
 
         config.plugins.unlisted_roles = false;
         assert_eq!(config.role_key(&dev, "effects"), "role.dev.effects");
         assert!(config.role(&dev).is_none());
+    }
+
+    #[test]
+    fn a_grant_hint_can_be_pasted_and_keeps_what_is_granted() {
+        let mut config = Config {
+            file: PathBuf::from("p.toml"),
+            ..Config::default()
+        };
+        config.plugins.unlisted_roles = true;
+        let tl: RoleName = "tl".parse().unwrap();
+        let hint = config.grant_hint(&tl).replace("{capability}", "kv.set");
+        let (before, block) = hint.split_once("\n\n").unwrap();
+        assert!(before.contains(" p.toml "), "{before}");
+        let pasted: toml::Table = toml::from_str(block).unwrap();
+        let effects: Vec<&str> = pasted["defaults"]["effects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|effect| effect.as_str().unwrap())
+            .collect();
+        let mut expected: Vec<&str> = config
+            .defaults
+            .effects
+            .iter()
+            .map(EffectPattern::as_str)
+            .collect();
+        expected.push("kv.set");
+        assert_eq!(effects, expected);
+
+        config.roles.insert(tl.clone(), Role::default());
+        assert!(config.grant_hint(&tl).contains("\n[role.tl]\n"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::TimeSpan;
+use exomonad_core::values::TimeSpan;
 
 /// Where plugins come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{ByteSize, HostPattern, ListenAddress, Origin, TimeSpan};
-use crate::tokens::TokenSource;
+use exomonad_core::SecretSource;
+use exomonad_core::values::{ByteSize, HostPattern, ListenAddress, Origin, TimeSpan};
 
 /// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ impl Default for ServerConfig {
 
 impl ServerConfig {
     /// Where the operator token is, if one is asked for.
-    pub fn token_source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.token_file.as_deref(), self.token_env.as_deref())
+    pub fn token_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.token_file.as_deref(), self.token_env.as_deref())
     }
 }

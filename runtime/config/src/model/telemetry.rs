@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{Attribute, Endpoint, Ratio, TimeSpan};
-use crate::tokens::TokenSource;
+use exomonad_core::SecretSource;
+use exomonad_core::values::{Attribute, Endpoint, Ratio, TimeSpan};
 
 /// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent, and
 /// no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
@@ -68,8 +68,8 @@ impl Default for TelemetryConfig {
 
 impl TelemetryConfig {
     /// Where the headers are, if there are any.
-    pub fn headers_source(&self) -> Option<TokenSource> {
-        TokenSource::of(self.headers_file.as_deref(), self.headers_env.as_deref())
+    pub fn headers_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.headers_file.as_deref(), self.headers_env.as_deref())
     }
 
     /// Whether the receiver gets this.

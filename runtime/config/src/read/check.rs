@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use super::diagnostic_sink::DiagnosticSink;
 use super::document::{Content, Entry, Node};
-use super::findings::Findings;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::schema::{Kind, Shape, quoted_list};
-use crate::text::{self, ByteSize, TimeSpan};
+use exomonad_core::values::{self, ByteSize, TimeSpan};
 
 /// Checks the whole file; gives what fits.
-pub(super) fn check_document(document: &Node, findings: &mut Findings<'_>) -> Value {
-    check_value(Shape::root(), document, &KeyPath::default(), findings).unwrap_or_default()
+pub(super) fn check_document(document: &Node, sink: &mut DiagnosticSink<'_>) -> Value {
+    check_value(Shape::root(), document, &KeyPath::default(), sink).unwrap_or_default()
 }
 
 /// Checks one value; gives it, or `None` if it is not to be used.
@@ -19,35 +19,33 @@ pub(super) fn check_value(
     shape: Shape,
     node: &Node,
     key: &KeyPath,
-    findings: &mut Findings<'_>,
+    sink: &mut DiagnosticSink<'_>,
 ) -> Option<Value> {
     match &node.content {
         Content::Table(entries) if shape.allows(Kind::Table) => {
-            Some(Value::Object(check_table(shape, entries, key, findings)))
+            Some(Value::Object(check_table(shape, entries, key, sink)))
         }
         Content::List(items) if shape.allows(Kind::List) => {
             let item_shape = shape.item()?;
             let fitting = items.iter().enumerate().filter_map(|(index, item)| {
                 let key = key.index(index);
-                findings.note_origin(key.clone(), item.origin.clone());
-                check_value(item_shape, item, &key, findings)
+                sink.note_origin(key.clone(), item.origin.clone());
+                check_value(item_shape, item, &key, sink)
             });
             Some(Value::Array(fitting.collect()))
         }
         Content::Boolean(value) if shape.allows(Kind::Boolean) => Some(Value::Bool(*value)),
         Content::Integer(value) if shape.allows(Kind::Integer) => {
-            check_integer(shape, *value, node, key, findings)
+            check_integer(shape, *value, node, key, sink)
         }
-        Content::Text(text) if shape.allows(Kind::Text) => {
-            check_text(shape, text, node, key, findings)
-        }
+        Content::Text(text) if shape.allows(Kind::Text) => check_text(shape, text, node, key, sink),
         other => {
             let message = format!(
                 "`{key}` must be {}, but it is {}",
                 shape.expected(),
                 other.name()
             );
-            findings.error_at(
+            sink.error_at(
                 &node.origin,
                 key.clone(),
                 Code::WrongType,
@@ -94,20 +92,20 @@ fn check_table(
     shape: Shape,
     entries: &[Entry],
     table: &KeyPath,
-    findings: &mut Findings<'_>,
+    sink: &mut DiagnosticSink<'_>,
 ) -> Map<String, Value> {
     let mut fitting = Map::new();
     for entry in entries {
         let key = table.key(&entry.key);
         let Some(value_shape) = shape.key(&entry.key) else {
-            report_unknown(shape, entry, table, findings);
+            report_unknown(shape, entry, table, sink);
             continue;
         };
         if let Some(Err(error)) = shape
             .key_format()
-            .map(|format| text::check(format, &entry.key))
+            .map(|format| values::check(format, &entry.key))
         {
-            findings.error_at(
+            sink.error_at(
                 &entry.key_origin,
                 key,
                 Code::InvalidName,
@@ -121,15 +119,15 @@ fn check_table(
             Content::Table(_) => &entry.key_origin,
             _ => &entry.value.origin,
         };
-        findings.note_origin(key.clone(), origin.clone());
-        if let Some(value) = check_value(value_shape, &entry.value, &key, findings) {
+        sink.note_origin(key.clone(), origin.clone());
+        if let Some(value) = check_value(value_shape, &entry.value, &key, sink) {
             fitting.insert(entry.key.clone(), value);
         }
     }
     fitting
 }
 
-fn report_unknown(shape: Shape, entry: &Entry, table: &KeyPath, findings: &mut Findings<'_>) {
+fn report_unknown(shape: Shape, entry: &Entry, table: &KeyPath, sink: &mut DiagnosticSink<'_>) {
     let name = &entry.key;
     let known: Vec<&str> = shape.keys().map(|(known, _)| known).collect();
     // A key that exists one level further in was most likely meant for there.
@@ -153,7 +151,7 @@ fn report_unknown(shape: Shape, entry: &Entry, table: &KeyPath, findings: &mut F
         name.escape_debug(),
         table.as_table()
     );
-    findings.error_at(
+    sink.error_at(
         &entry.key_origin,
         table.key(name),
         Code::UnknownKey,
@@ -191,7 +189,7 @@ fn check_integer(
     value: Option<i64>,
     node: &Node,
     key: &KeyPath,
-    findings: &mut Findings<'_>,
+    sink: &mut DiagnosticSink<'_>,
 ) -> Option<Value> {
     if shape.format() == Some("byte-size") {
         let Some(count) = value.and_then(|value| u64::try_from(value).ok()) else {
@@ -200,7 +198,7 @@ fn check_integer(
             } else {
                 "is too large"
             };
-            findings.error_at(
+            sink.error_at(
                 &node.origin,
                 key.clone(),
                 Code::OutOfRange,
@@ -209,13 +207,7 @@ fn check_integer(
             );
             return None;
         };
-        return check_text(
-            shape,
-            &ByteSize::bytes(count).to_string(),
-            node,
-            key,
-            findings,
-        );
+        return check_text(shape, &ByteSize::bytes(count).to_string(), node, key, sink);
     }
     let (least, most) = shape.integer_range();
     let within = value.filter(|value| {
@@ -227,7 +219,7 @@ fn check_integer(
             |value| value.to_string(),
         );
         let range = describe_range(least, most);
-        findings.error_at(
+        sink.error_at(
             &node.origin,
             key.clone(),
             Code::OutOfRange,
@@ -243,7 +235,7 @@ fn check_text(
     text: &str,
     node: &Node,
     key: &KeyPath,
-    findings: &mut Findings<'_>,
+    sink: &mut DiagnosticSink<'_>,
 ) -> Option<Value> {
     let choices = shape.choices();
     if !choices.is_empty() && !choices.contains(&text) {
@@ -252,7 +244,7 @@ fn check_text(
             Some(near) => format!("did you mean {near:?}? It can be {}", quoted_list(&choices)),
             None => format!("it can be {}", quoted_list(&choices)),
         };
-        findings.error_at(
+        sink.error_at(
             &node.origin,
             key.clone(),
             Code::InvalidValue,
@@ -264,9 +256,9 @@ fn check_text(
     let Some(format) = shape.format() else {
         return Some(text.into());
     };
-    if let Err(error) = text::check(format, text) {
+    if let Err(error) = values::check(format, text) {
         let message = format!("`{key}`: {}", error.problem);
-        findings.error_at(
+        sink.error_at(
             &node.origin,
             key.clone(),
             Code::InvalidValue,
@@ -287,7 +279,7 @@ fn check_text(
             describe_range(least, most),
             text.trim()
         );
-        findings.error_at(&node.origin, key.clone(), Code::OutOfRange, message, None);
+        sink.error_at(&node.origin, key.clone(), Code::OutOfRange, message, None);
         return None;
     }
     Some(text.into())

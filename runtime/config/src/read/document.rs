@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::findings::Findings;
+use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
 
@@ -64,20 +64,20 @@ impl Content {
 ///
 /// A table header that is not understood sends the keys below it to the wrong table. Nothing said
 /// about those would help, so the tree is empty then.
-pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Node {
+pub(super) fn parse(text: &str, sink: &mut DiagnosticSink<'_>) -> Node {
     let (root, mut errors) = DeTable::parse_recoverable(text);
     errors.sort_by_key(|error| error.span().map_or(0, |range| range.start));
     let mut headers_hold = true;
     let mut last_line = 0;
     for error in &errors {
         let range = error.span().unwrap_or(0..0);
-        let line = findings.source().line_of(range.start);
+        let line = sink.source().line_of(range.start);
         // What follows the first error of a line is mostly its consequence.
         if line == last_line {
             continue;
         }
         last_line = line;
-        let line_text = findings.source().line(line).trim_start();
+        let line_text = sink.source().line(line).trim_start();
         let is_duplicate = error.message() == "duplicate key";
         headers_hold &= is_duplicate || !line_text.starts_with('[');
 
@@ -97,7 +97,7 @@ pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Node {
         } else {
             None
         };
-        findings.error_at(
+        sink.error_at(
             &Origin::File(range),
             KeyPath::default(),
             Code::Syntax,

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Surroundings;
+use super::LoadContext;
 use super::check::check_value;
+use super::diagnostic_sink::DiagnosticSink;
 use super::document::{Content, Node, Origin};
-use super::findings::Findings;
 use super::merge::{absolute, home_of};
 use crate::key::KeyPath;
 use crate::schema::{Kind, Shape};
@@ -119,10 +119,10 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// Reads the variables that are set; gives them in the shape of the file, paths absolute.
-pub(super) fn read(surroundings: &Surroundings<'_>, findings: &mut Findings<'_>) -> Value {
+pub(super) fn read(context: &LoadContext<'_>, sink: &mut DiagnosticSink<'_>) -> Value {
     let mut sections = Map::new();
     for variable in VARIABLES {
-        let Some(text) = (surroundings.env)(variable.name).filter(|text| !text.is_empty()) else {
+        let Some(text) = (context.env)(variable.name).filter(|text| !text.is_empty()) else {
             continue;
         };
         let [section, name] = variable.key;
@@ -134,14 +134,14 @@ pub(super) fn read(surroundings: &Surroundings<'_>, findings: &mut Findings<'_>)
             continue;
         };
         let node = node(variable, shape, text);
-        findings.note_origin(key.clone(), node.origin.clone());
-        let Some(mut value) = check_value(shape, &node, &key, findings) else {
+        sink.note_origin(key.clone(), node.origin.clone());
+        let Some(mut value) = check_value(shape, &node, &key, sink) else {
             continue;
         };
         if shape.format() == Some("path")
             && let Some(path) = value
                 .as_str()
-                .and_then(|path| absolute(path, surroundings.cwd, home_of(surroundings).as_deref()))
+                .and_then(|path| absolute(path, context.cwd, home_of(context).as_deref()))
         {
             value = path.into();
         }

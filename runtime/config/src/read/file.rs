@@ -4,34 +4,34 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Surroundings;
+use super::LoadContext;
 use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity, SourceText};
 
 /// The name looked for in the current directory.
-const DEFAULT_NAME: &str = "exomonad.toml";
+pub(super) const DEFAULT_NAME: &str = "exomonad.toml";
 /// The largest file, in bytes: far beyond any configuration, far below what would hurt.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The file to read and its text; `None` if none is named and there is none.
 pub(super) fn find(
     argument: Option<&Path>,
-    surroundings: &Surroundings<'_>,
+    context: &LoadContext<'_>,
 ) -> Result<Option<(PathBuf, String)>, ConfigErrors> {
     const VARIABLE: &str = "EXOMONAD_CONFIG";
-    let named = (surroundings.env)(VARIABLE).filter(|name| !name.is_empty());
+    let named = (context.env)(VARIABLE).filter(|name| !name.is_empty());
     let (path, place) = match (argument, named) {
         (Some(path), _) => (path.to_owned(), Place::Nowhere {}),
         (None, Some(path)) => (PathBuf::from(path), Place::Variable { variable: VARIABLE }),
         (None, None) => {
             let path = PathBuf::from(DEFAULT_NAME);
             // A dangling link is there too: it is reported rather than passed over.
-            if surroundings.cwd.join(&path).symlink_metadata().is_err() {
+            if context.cwd.join(&path).symlink_metadata().is_err() {
                 return Ok(None);
             }
             (path, Place::Nowhere {})
         }
     };
-    let text = read(&surroundings.cwd.join(&path), &path, place)?;
+    let text = read(&context.cwd.join(&path), &path, place)?;
     Ok(Some((path, text)))
 }
 

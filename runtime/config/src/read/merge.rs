@@ -4,10 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::Surroundings;
+use super::LoadContext;
 use crate::model::{Config, Role};
 use crate::schema::Shape;
-use crate::text::PluginRef;
+use exomonad_core::values::PluginRef;
 
 /// The sections that are laid over each other in a way of their own.
 const OF_ROLES: [&str; 2] = ["defaults", "role"];
@@ -18,11 +18,11 @@ pub(super) fn merge(
     file: Value,
     environment: Value,
     path: Option<&Path>,
-    surroundings: &Surroundings<'_>,
+    context: &LoadContext<'_>,
 ) -> Value {
     let mut merged = serde_json::to_value(Config::default()).unwrap_or_default();
     merged["plugins"]["unlisted_roles"] = (!lists_roles(&file)).into();
-    if let Some(cache) = variable(surroundings, "XDG_CACHE_HOME") {
+    if let Some(cache) = variable(context, "XDG_CACHE_HOME") {
         merged["plugins"]["cache_dir"] = format!("{cache}/exomonad").into();
     }
     for layer in [&file, &environment] {
@@ -51,15 +51,12 @@ pub(super) fn merge(
     merged["defaults"] = defaults;
 
     let folder = path.and_then(Path::parent);
-    let base = folder.map_or_else(
-        || surroundings.cwd.to_owned(),
-        |folder| surroundings.cwd.join(folder),
-    );
+    let base = folder.map_or_else(|| context.cwd.to_owned(), |folder| context.cwd.join(folder));
     make_absolute(
         &mut merged,
         Shape::root(),
         &base,
-        home_of(surroundings).as_deref(),
+        home_of(context).as_deref(),
     );
     merged
 }
@@ -141,11 +138,11 @@ pub(super) fn absolute(path: &str, base: &Path, home: Option<&Path>) -> Option<S
 }
 
 /// The user's home directory.
-pub(super) fn home_of(surroundings: &Surroundings<'_>) -> Option<PathBuf> {
-    variable(surroundings, "HOME").map(PathBuf::from)
+pub(super) fn home_of(context: &LoadContext<'_>) -> Option<PathBuf> {
+    variable(context, "HOME").map(PathBuf::from)
 }
 
 /// An absolute path in a variable; the XDG specification has relative ones ignored.
-fn variable(surroundings: &Surroundings<'_>, name: &str) -> Option<String> {
-    (surroundings.env)(name).filter(|value| value.starts_with('/'))
+fn variable(context: &LoadContext<'_>, name: &str) -> Option<String> {
+    (context.env)(name).filter(|value| value.starts_with('/'))
 }

@@ -5,17 +5,17 @@
 //!    the rest can still be checked.
 //! 3. [`environment`] lays the `EXOMONAD_*` variables over the file, checked the same way.
 //! 4. [`merge`] lays both over the defaults, gives each role its share and makes paths absolute.
-//! 5. [`rules`] and [`surroundings`] check what concerns several keys, files and tokens.
+//! 5. [`rules`] and [`machine_checks`] check what concerns several keys, files and tokens.
 
 mod check;
+mod diagnostic_sink;
 mod document;
 mod environment;
 mod file;
-mod findings;
+mod machine_checks;
 mod merge;
 mod rules;
 mod sources;
-mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity, SourceText};
 use crate::model::Config;
-use findings::Findings;
+use diagnostic_sink::DiagnosticSink;
 
 /// A configuration that can be used, and how it came about.
 #[derive(Clone, Debug)]
@@ -63,12 +63,12 @@ impl Config {
             let message = format!("the current directory can't be determined: {error}");
             file::problem(message, None, Place::Nowhere {})
         })?;
-        let surroundings = Surroundings {
+        let context = LoadContext {
             cwd: &cwd,
             env: &env,
             known_effects,
         };
-        let found = file::find(path, &surroundings)?;
+        let found = file::find(path, &context)?;
         let (path, text) = found.map_or((None, String::new()), |(path, text)| (Some(path), text));
         // Paths are made absolute as text, since that is what JSON and TOML can hold.
         if [Some(cwd.as_path()), path.as_deref()]
@@ -84,13 +84,13 @@ impl Config {
                 Place::Nowhere {},
             ));
         }
-        load_text(&text, path.as_deref(), &surroundings)
+        load_text(&text, path.as_deref(), &context)
     }
 }
 
 /// What a configuration is loaded in.
 #[derive(Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct LoadContext<'a> {
     /// The current directory.
     pub cwd: &'a Path,
     /// The environment.
@@ -103,24 +103,25 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn load_text(
     text: &str,
     path: Option<&Path>,
-    surroundings: &Surroundings<'_>,
+    context: &LoadContext<'_>,
 ) -> Result<Loaded, ConfigErrors> {
-    let source = SourceText::new(path.unwrap_or(Path::new("exomonad.toml")), text);
-    let mut findings = Findings::new(source);
+    let source = SourceText::new(path.unwrap_or(Path::new(file::DEFAULT_NAME)), text);
+    let mut sink = DiagnosticSink::new(source);
 
-    let document = document::parse(text, &mut findings);
-    let from_file = check::check_document(&document, &mut findings);
-    let from_environment = environment::read(surroundings, &mut findings);
+    let document = document::parse(text, &mut sink);
+    let from_file = check::check_document(&document, &mut sink);
+    let from_environment = environment::read(context, &mut sink);
 
-    let merged = merge::merge(from_file, from_environment, path, surroundings);
+    let merged = merge::merge(from_file, from_environment, path, context);
     match serde_json::from_value::<Config>(merged) {
-        Ok(config) => {
-            rules::check(&config, surroundings.known_effects, &mut findings);
-            surroundings::check(&config, surroundings, &mut findings);
-            findings.conclude(config, path)
+        Ok(mut config) => {
+            config.file = path.unwrap_or(Path::new(file::DEFAULT_NAME)).to_owned();
+            rules::check(&config, context.known_effects, &mut sink);
+            machine_checks::check(&config, context, &mut sink);
+            sink.conclude(config, path)
         }
         // The schema says it fits and the type says it does not: report it rather than trust either.
-        Err(error) => Err(findings.fail_with(Diagnostic {
+        Err(error) => Err(sink.fail_with(Diagnostic {
             severity: Severity::Error,
             code: Code::WrongType,
             message: format!("the configuration as a whole does not fit: {error}"),

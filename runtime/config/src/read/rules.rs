@@ -1,11 +1,14 @@
 //! The rules that concern several keys, or more of a key than its form.
 
 use super::check::nearest;
-use super::findings::Findings;
+use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
-use crate::model::{Config, Role, SERVICE_BOUNDS, ServiceBound};
-use crate::text::{ByteSize, EffectPattern};
+use crate::model::{Config, Role};
+use exomonad_core::Ruling;
+use exomonad_core::values::{ByteSize, EffectPattern};
+use exomonad_schema::{EffectKind, Service};
+use exomonad_services::decide;
 
 /// The unit in which a guest's memory grows.
 const PAGE: u64 = 64 * 1024;
@@ -14,13 +17,13 @@ const PAGE: u64 = 64 * 1024;
 const ADDRESS_SPACE: u64 = 1 << 45;
 
 /// Checks all of them.
-pub(super) fn check(config: &Config, known_effects: &[&str], findings: &mut Findings<'_>) {
-    check_exposure(config, findings);
-    check_hosts(config, findings);
-    check_address_space(config, findings);
-    check_telemetry(config, findings);
+pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut DiagnosticSink<'_>) {
+    check_exposure(config, sink);
+    check_hosts(config, sink);
+    check_address_space(config, sink);
+    check_telemetry(config, sink);
     if config.defaults.plugin.is_some() {
-        findings.error(
+        sink.error(
             KeyPath::of(["defaults", "plugin"]),
             Code::Conflict,
             "`plugin` in [defaults] would make every role run the same plugin",
@@ -28,10 +31,10 @@ pub(super) fn check(config: &Config, known_effects: &[&str], findings: &mut Find
         );
     }
     for (table, role) in roles(config) {
-        check_effects(&table, role, known_effects, findings);
-        check_bounds(&table, role, findings);
-        check_secrets(&table, role, config, findings);
-        check_limits(&table, role, config, findings);
+        check_effects(&table, role, known_effects, sink);
+        check_bounds(&table, role, config, sink);
+        check_secrets(&table, role, config, sink);
+        check_limits(&table, role, config, sink);
     }
 }
 
@@ -45,19 +48,19 @@ pub(super) fn roles(config: &Config) -> impl Iterator<Item = (KeyPath, &Role)> {
 }
 
 /// Beyond this machine, every role needs a token.
-fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
+fn check_exposure(config: &Config, sink: &mut DiagnosticSink<'_>) {
     let server = KeyPath::of(["server"]);
     let listen = server.key("listen");
     let token_keys = ["token_file", "token_env"];
     // A mistake in what this depends on is reported as such; what would follow from it is not.
     let has_failed = ["listen", "token_file", "token_env"]
         .iter()
-        .any(|key| findings.has_failed(&server.key(key)));
+        .any(|key| sink.has_failed(&server.key(key)));
     let nobody_may = config.server.raw_calls
         && config.server.token_source().is_none()
         && roles(config).any(|(_, role)| role.token_source().is_some());
     if nobody_may && !has_failed {
-        findings.error(
+        sink.error(
             server.key("raw_calls"),
             Code::Conflict,
             "`server.raw_calls` is of no use: with tokens for roles alone, nobody is the operator",
@@ -68,7 +71,7 @@ fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
         return;
     }
     if config.server.raw_calls {
-        findings.error(
+        sink.error(
             server.key("raw_calls"),
             Code::ExposedWithoutToken,
             format!(
@@ -84,12 +87,12 @@ fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
             role.token_source().is_none()
                 && !token_keys
                     .iter()
-                    .any(|key| findings.has_failed(&table.key(key)))
+                    .any(|key| sink.has_failed(&table.key(key)))
         })
         .map(|(table, _)| table.as_table())
         .collect();
     if !open.is_empty() {
-        findings.error(
+        sink.error(
             listen,
             Code::ExposedWithoutToken,
             format!("other machines can reach {}, and no token is asked for by {}", config.server.listen, open.join(", ")),
@@ -98,10 +101,10 @@ fn check_exposure(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_hosts(config: &Config, findings: &mut Findings<'_>) {
+fn check_hosts(config: &Config, sink: &mut DiagnosticSink<'_>) {
     for (index, host) in config.server.allowed_hosts.iter().enumerate() {
         if host.is_any() {
-            findings.warn(
+            sink.warn(
                 KeyPath::of(["server", "allowed_hosts"]).index(index),
                 Code::Insecure,
                 "`*` accepts any Host header, which lets web pages reach the host by DNS rebinding",
@@ -111,11 +114,11 @@ fn check_hosts(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_telemetry(config: &Config, findings: &mut Findings<'_>) {
+fn check_telemetry(config: &Config, sink: &mut DiagnosticSink<'_>) {
     let telemetry = &config.telemetry;
     let is_plain = telemetry.endpoint.as_ref().is_some_and(|at| at.is_plain());
     if is_plain && telemetry.headers_source().is_some() {
-        findings.warn(
+        sink.warn(
             KeyPath::of(["telemetry", "endpoint"]),
             Code::Insecure,
             "the headers for the receiver of telemetry are sent in plain HTTP to another machine",
@@ -128,17 +131,17 @@ fn check_effects(
     table: &KeyPath,
     role: &Role,
     known_effects: &[&str],
-    findings: &mut Findings<'_>,
+    sink: &mut DiagnosticSink<'_>,
 ) {
     let list = table.key("effects");
     // A list with a mistake has lost an item, and with it the positions of those after it.
-    if known_effects.is_empty() || !findings.is_written(&list) || findings.has_failed(&list) {
+    if known_effects.is_empty() || !sink.is_written(&list) || sink.has_failed(&list) {
         return;
     }
     for (index, pattern) in role.effects.iter().enumerate() {
         if !known_effects.iter().any(|effect| pattern.matches(effect)) {
             let message = format!("the pattern \"{pattern}\" matches no effect");
-            findings.error(
+            sink.error(
                 list.index(index),
                 Code::UnknownEffect,
                 message,
@@ -186,64 +189,68 @@ fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
 }
 
 /// Granting what is then bounded to nothing is allowed, but hardly meant.
-fn check_bounds(table: &KeyPath, role: &Role, findings: &mut Findings<'_>) {
-    for ServiceBound {
-        service,
-        key: bound,
-        is_empty,
-        help,
-    } in SERVICE_BOUNDS
-    {
-        let effects = table.key("effects");
-        let is_written = findings.is_written(&effects) || findings.is_written(&table.key(bound));
+fn check_bounds(table: &KeyPath, role: &Role, config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let bounds = role.bounds.to_map();
+    for service in Service::ALL {
+        let prefix = format!("{}.", service.name());
         let names_service = role
             .effects
             .iter()
-            .any(|pattern| pattern.as_str().starts_with(service));
-        if is_empty(role) && names_service && is_written && !findings.has_failed(&table.key(bound))
-        {
-            let key = if findings.is_written(&table.key(bound)) {
-                table.key(bound)
-            } else {
-                effects
-            };
-            let message = format!(
-                "{service}* effects are granted, but `{}` is empty: they reach nothing",
-                table.key(bound)
-            );
-            findings.warn(key, Code::UselessGrant, message, *help);
+            .any(|pattern| pattern.as_str().starts_with(&prefix));
+        let mut verdicts = EffectKind::ALL
+            .iter()
+            .filter(|kind| kind.service() == *service)
+            .flat_map(|kind| decide(&config.services, &bounds, *kind, None));
+        let empty = verdicts.find_map(|verdict| match verdict.ruling {
+            Ruling::Empty(help) => Some((verdict.key, help)),
+            _ => None,
+        });
+        let Some((bound, help)) = empty.filter(|_| names_service) else {
+            continue;
+        };
+        let (effects, bound) = (table.key("effects"), table.key(bound));
+        if sink.has_failed(&bound) || !(sink.is_written(&effects) || sink.is_written(&bound)) {
+            continue;
         }
+        let message =
+            format!("{prefix}* effects are granted, but `{bound}` is empty: they reach nothing");
+        let key = if sink.is_written(&bound) {
+            bound
+        } else {
+            effects
+        };
+        sink.warn(key, Code::UselessGrant, message, help);
     }
 }
 
 /// A secret that is granted exists.
-fn check_secrets(table: &KeyPath, role: &Role, config: &Config, findings: &mut Findings<'_>) {
+fn check_secrets(table: &KeyPath, role: &Role, config: &Config, sink: &mut DiagnosticSink<'_>) {
     let list = table.key("secrets");
-    if !findings.is_written(&list) || findings.has_failed(&list) {
+    if !sink.is_written(&list) || sink.has_failed(&list) {
         return;
     }
-    for (index, name) in role.secrets.iter().enumerate() {
-        if config.secrets.contains_key(name) {
+    for (index, name) in role.bounds.http.secrets.iter().enumerate() {
+        if config.services.secrets.contains_key(name) {
             continue;
         }
-        let help = match nearest(name, config.secrets.keys().map(String::as_str)) {
+        let help = match nearest(name, config.services.secrets.keys().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => {
                 format!("add a [secret.{name}] that says where it is and which hosts it is for")
             }
         };
         let message = format!("there is no secret {name:?}");
-        findings.error(list.index(index), Code::UnknownKey, message, help);
+        sink.error(list.index(index), Code::UnknownKey, message, help);
     }
 }
 
-fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Findings<'_>) {
+fn check_limits(table: &KeyPath, role: &Role, config: &Config, sink: &mut DiagnosticSink<'_>) {
     let limits = table.key("limits");
     let memory = role.limits.memory.get();
-    if findings.is_written(&limits.key("memory")) && !memory.is_multiple_of(PAGE) {
+    if sink.is_written(&limits.key("memory")) && !memory.is_multiple_of(PAGE) {
         let below = ByteSize::bytes(memory / PAGE * PAGE);
         let above = ByteSize::bytes(memory.div_ceil(PAGE) * PAGE);
-        findings.error(
+        sink.error(
             limits.key("memory"),
             Code::InvalidValue,
             format!(
@@ -255,8 +262,8 @@ fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Fi
         );
     }
     let concurrent = limits.key("concurrent_calls");
-    if findings.is_written(&concurrent) && role.limits.concurrent_calls > config.engine.sandboxes {
-        findings.warn(
+    if sink.is_written(&concurrent) && role.limits.concurrent_calls > config.engine.sandboxes {
+        sink.warn(
             concurrent,
             Code::Ineffective,
             format!(
@@ -267,8 +274,8 @@ fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Fi
         );
     }
     let wall_time = limits.key("wall_time");
-    if findings.is_written(&wall_time) && role.limits.wall_time > config.server.request_timeout {
-        findings.warn(
+    if sink.is_written(&wall_time) && role.limits.wall_time > config.server.request_timeout {
+        sink.warn(
             wall_time,
             Code::Ineffective,
             format!(
@@ -279,8 +286,8 @@ fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Fi
         );
     }
     let input = limits.key("input");
-    if findings.is_written(&input) && role.limits.input > config.server.max_body {
-        findings.warn(
+    if sink.is_written(&input) && role.limits.input > config.server.max_body {
+        sink.warn(
             input,
             Code::Ineffective,
             format!(
@@ -293,7 +300,7 @@ fn check_limits(table: &KeyPath, role: &Role, config: &Config, findings: &mut Fi
 }
 
 /// Each sandbox reserves the largest memory and stack of all roles.
-fn check_address_space(config: &Config, findings: &mut Findings<'_>) {
+fn check_address_space(config: &Config, sink: &mut DiagnosticSink<'_>) {
     let largest = |of: fn(&Role) -> ByteSize| {
         roles(config)
             .map(|(_, role)| of(role).get())
@@ -304,7 +311,7 @@ fn check_address_space(config: &Config, findings: &mut Findings<'_>) {
     let sandboxes = u64::from(config.engine.sandboxes);
     if slot.saturating_mul(sandboxes) > ADDRESS_SPACE {
         let fitting = ADDRESS_SPACE / slot.max(1);
-        findings.error(
+        sink.error(
             KeyPath::of(["engine", "sandboxes"]),
             Code::OutOfRange,
             format!("{sandboxes} sandboxes, each with room for the largest role's memory and stack, need more than 32TiB of address space"),

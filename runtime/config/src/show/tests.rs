@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{default_file, render_effective};
 use crate::model::{Config, InstanceMode, LogFormat, Role};
 use crate::read::tests::load;
-use crate::text::{ByteSize, RoleName, TimeSpan};
+use exomonad_core::values::{ByteSize, RoleName, TimeSpan};
 
 /// Where the file stands must not matter any more: an effective configuration has absolute paths.
 fn reload(config: &Config) -> Config {

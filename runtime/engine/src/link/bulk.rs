@@ -1,26 +1,26 @@
-//! The bulk path: functions of a guest SDK that the engine makes fast.
+//! BulkCopy copies: functions of a guest SDK that the linker replaces by `memory.copy`.
 //!
-//! Extism moves bytes between a guest and the kernel eight at a time. Our SDKs do that too, so that
-//! their plugins run on any Extism host, but in two functions of their own that they export by these
-//! names. Where the linker finds them with the right type it puts one `memory.copy` between the two
-//! memories in place of the loop.
+//! Extism copies bytes between a guest and the kernel eight at a time. Our SDKs do that too, so that
+//! their plugins run on any Extism host, but in two functions of their own that they export under these
+//! names. If they have the right type, the linker replaces their bodies by one `memory.copy` between the
+//! two memories.
 
 use wasm_encoder::{Function, Instruction as I};
 use wasmparser::{FuncType, ValType};
 
-/// Which way a bulk function copies.
+/// The direction of a bulk copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bulk {
+pub(super) enum BulkCopy {
     /// `exomonad_memory_read(kernel offset: u64, guest address, length)`.
     Read,
     /// `exomonad_memory_write(kernel offset: u64, guest address, length)`.
     Write,
 }
 
-/// The start of the kernel's heap: what lies below is the kernel's own state.
+/// The start of the kernel's heap; below it is the kernel's own state.
 const HEAP_BASE: i64 = 160;
 
-impl Bulk {
+impl BulkCopy {
     /// The direction of the bulk function exported as `name` with the type `ty`, if it is one.
     pub(super) fn recognise(name: &str, ty: &FuncType) -> Option<Self> {
         let direction = match name {
@@ -33,10 +33,10 @@ impl Bulk {
         typed.then_some(direction)
     }
 
-    /// The body that takes the place of the guest's loop.
+    /// The body that replaces the guest's loop.
     ///
-    /// `memory.copy` itself traps on ranges beyond either memory; the check before it keeps the
-    /// kernel's state, and offsets that only fit into 64 bits, out of reach.
+    /// `memory.copy` itself traps on ranges beyond either memory; the check before it protects the
+    /// kernel's state and rejects offsets that need more than 32 bits.
     pub(super) fn body(self, kernel_memory: u32, guest_memory: u32) -> Function {
         let mut body = Function::new([]);
         let emit = |body: &mut Function, instructions: &[I<'_>]| {
@@ -53,7 +53,7 @@ impl Bulk {
                 I::I64Const(0xFFFF_FFFF - HEAP_BASE),
                 I::I64GtU,
                 I::If(wasm_encoder::BlockType::Empty),
-                // An empty copy may come with any offset, as it may in the loop.
+                // An empty copy may have any offset, as in the loop.
                 I::LocalGet(2),
                 I::I32Eqz,
                 I::If(wasm_encoder::BlockType::Empty),

@@ -24,7 +24,7 @@
   ;; need, and what the pool wipes with a plain memset. Also, `memory.size` is the length as it is.
   (memory (export "memory") 4096 (pagesize 1))
 
-  ;; Whether `len` bytes at `p` lie in the heap part of the memory.
+  ;; True if `len` bytes at `p` lie in the heap part of the memory.
   (func $in_heap (param $p i64) (param $len i64) (result i32)
     (local $bytes i64)
     (local.set $bytes (i64.extend_i32_u (memory.size)))
@@ -34,7 +34,7 @@
         (i64.lt_u (local.get $p) (local.get $bytes)))
       (i64.le_u (local.get $len) (i64.sub (local.get $bytes) (local.get $p)))))
 
-  ;; Whether `p` is the data of a block with this kind of tag.
+  ;; True if `p` is the data of a block with this kind of tag.
   (func $is_block (param $p i64) (param $kind i32) (result i32)
     (if (result i32)
       (i32.and

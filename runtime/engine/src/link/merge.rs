@@ -1,4 +1,4 @@
-//! Writes the merged module.
+//! The merged module and its sections.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -13,25 +13,25 @@ use wasm_encoder::{
 
 use wasmparser::TypeRef;
 
-use super::bulk::Bulk;
-use super::resolve::{Origin, Resolver};
-use super::unit::{Kind, Unit, count, dependency_order};
+use super::bulk::BulkCopy;
+use super::input::{InputModule, Kind, count, dependency_order};
+use super::resolve::{Definition, Resolver};
 use super::{RESERVED, WASI};
 use crate::LoadError;
 
-/// The export under which the host finds the kernel's memory.
+/// The name under which the kernel's memory is exported to the host.
 pub(crate) const KERNEL_MEMORY: &str = "exomonad:kernel";
-/// The export that runs what must run once before the first call; absent where nothing must.
+/// The export that runs all initialisers; absent if there are none.
 pub(crate) const INITIALIZE: &str = "exomonad:initialize";
 
-/// The export under which WASI finds the memory of the module with this number.
-pub(crate) fn memory_export(unit: &str) -> String {
-    format!("{RESERVED}memory:{unit}")
+/// The name under which the memory of the module with this number is exported for WASI.
+pub(crate) fn memory_export(number: &str) -> String {
+    format!("{RESERVED}memory:{number}")
 }
 
-/// Where the definitions of one module begin in the merged module.
+/// The first index of one module's definitions in the merged module, for each kind.
 #[derive(Clone, Copy, Default)]
-struct Bases {
+struct BaseIndices {
     types: u32,
     functions: u32,
     tables: u32,
@@ -42,7 +42,7 @@ struct Bases {
     data: u32,
 }
 
-impl Bases {
+impl BaseIndices {
     fn of(self, kind: Kind) -> u32 {
         match kind {
             Kind::Function => self.functions,
@@ -53,24 +53,24 @@ impl Bases {
         }
     }
 
-    /// Where the next module's definitions begin, and in the end how much there is of each.
-    fn after(self, unit: &Unit<'_>) -> Self {
+    /// The first indices of the next module; after the last module, the totals.
+    fn after(self, input: &InputModule<'_>) -> Self {
         Self {
-            types: self.types + count(&unit.types),
-            functions: self.functions + count(&unit.bodies),
-            tables: self.tables + count(&unit.tables),
-            memories: self.memories + count(&unit.memories),
-            globals: self.globals + count(&unit.globals),
-            tags: self.tags + count(&unit.tags),
-            elements: self.elements + unit.elements.as_ref().map_or(0, |section| section.count()),
-            data: self.data + unit.data.as_ref().map_or(0, |section| section.count()),
+            types: self.types + count(&input.types),
+            functions: self.functions + count(&input.bodies),
+            tables: self.tables + count(&input.tables),
+            memories: self.memories + count(&input.memories),
+            globals: self.globals + count(&input.globals),
+            tags: self.tags + count(&input.tags),
+            elements: self.elements + input.elements.as_ref().map_or(0, |section| section.count()),
+            data: self.data + input.data.as_ref().map_or(0, |section| section.count()),
         }
     }
 }
 
 /// Translates the indices of one module into those of the merged one.
 struct Indices {
-    bases: Bases,
+    bases: BaseIndices,
     functions: Vec<u32>,
     tables: Vec<u32>,
     memories: Vec<u32>,
@@ -79,18 +79,23 @@ struct Indices {
 }
 
 impl Indices {
-    fn new(units: &[Unit<'_>], bases: &[Bases], resolver: &Resolver, number: usize) -> Self {
-        let unit = &units[number];
+    fn new(
+        inputs: &[InputModule<'_>],
+        bases: &[BaseIndices],
+        resolver: &Resolver,
+        number: usize,
+    ) -> Self {
+        let input = &inputs[number];
         let space = |kind: Kind, defined: u32| -> Vec<u32> {
-            let imported = unit
+            let imported = input
                 .imports
                 .iter()
                 .enumerate()
                 .filter(|(_, import)| Kind::of_import(import.ty) == kind);
-            let imported = imported.map(|(import, _)| match resolver.origin(number, import) {
-                Some(Origin::Host(ordinal)) => ordinal,
-                Some(Origin::Defined { unit, nth }) => bases[unit].of(kind) + nth,
-                // `Resolver::new` fails unless every import has an origin.
+            let imported = imported.map(|(import, _)| match resolver.definition(number, import) {
+                Some(Definition::Host(ordinal)) => ordinal,
+                Some(Definition::Module { input, nth }) => bases[input].of(kind) + nth,
+                // `Resolver::new` fails unless every import is resolved.
                 None => u32::MAX,
             });
             imported
@@ -99,16 +104,16 @@ impl Indices {
         };
         Self {
             bases: bases[number],
-            functions: space(Kind::Function, count(&unit.bodies)),
-            tables: space(Kind::Table, count(&unit.tables)),
-            memories: space(Kind::Memory, count(&unit.memories)),
-            globals: space(Kind::Global, count(&unit.globals)),
-            tags: space(Kind::Tag, count(&unit.tags)),
+            functions: space(Kind::Function, count(&input.bodies)),
+            tables: space(Kind::Table, count(&input.tables)),
+            memories: space(Kind::Memory, count(&input.memories)),
+            globals: space(Kind::Global, count(&input.globals)),
+            tags: space(Kind::Tag, count(&input.tags)),
         }
     }
 }
 
-/// An index of a validated module is always in range; one that is not must not become another's.
+/// An index of a validated module is always in range; any other must not become a valid one.
 fn translate(space: &[u32], index: u32) -> Result<u32, Error<Infallible>> {
     Ok(space.get(index as usize).copied().unwrap_or(u32::MAX))
 }
@@ -142,22 +147,22 @@ impl Reencode for Indices {
     }
 }
 
-/// Merges `units`, of which the first is the kernel and the last the main module.
-pub(super) fn merge(units: &[Unit<'_>], resolver: &Resolver) -> Result<Vec<u8>, LoadError> {
-    let mut bases = Vec::with_capacity(units.len());
-    let mut next = Bases {
+/// Merges the input modules, of which the first is the kernel and the last the main module.
+pub(super) fn merge(inputs: &[InputModule<'_>], resolver: &Resolver) -> Result<Vec<u8>, LoadError> {
+    let mut bases = Vec::with_capacity(inputs.len());
+    let mut next = BaseIndices {
         functions: count(&resolver.host_imports),
-        ..Bases::default()
+        ..BaseIndices::default()
     };
-    for unit in units {
+    for input in inputs {
         bases.push(next);
-        next = next.after(unit);
+        next = next.after(input);
     }
-    let indices = (0..units.len())
-        .map(|unit| Indices::new(units, &bases, resolver, unit))
+    let indices = (0..inputs.len())
+        .map(|input| Indices::new(inputs, &bases, resolver, input))
         .collect();
     let mut merger = Merger {
-        units,
+        inputs,
         resolver,
         indices,
         totals: next,
@@ -168,10 +173,10 @@ pub(super) fn merge(units: &[Unit<'_>], resolver: &Resolver) -> Result<Vec<u8>, 
 }
 
 struct Merger<'u, 'a> {
-    units: &'u [Unit<'a>],
+    inputs: &'u [InputModule<'a>],
     resolver: &'u Resolver,
     indices: Vec<Indices>,
-    totals: Bases,
+    totals: BaseIndices,
 }
 
 impl Merger<'_, '_> {
@@ -198,11 +203,11 @@ impl Merger<'_, '_> {
         Ok(module.finish())
     }
 
-    /// All types of all modules, then `() -> ()` for the functions made here.
+    /// All types of all modules, then `() -> ()` for the generated functions.
     fn types(&mut self) -> Result<TypeSection, Error<Infallible>> {
         let mut section = TypeSection::new();
-        for (unit, indices) in self.units.iter().zip(&mut self.indices) {
-            for group in &unit.groups {
+        for (input, indices) in self.inputs.iter().zip(&mut self.indices) {
+            for group in &input.groups {
                 indices.parse_recursive_type_group(section.ty(), group.clone())?;
             }
         }
@@ -213,7 +218,7 @@ impl Merger<'_, '_> {
     fn imports(&self) -> ImportSection {
         let mut section = ImportSection::new();
         for import in &self.resolver.host_imports {
-            let ty = self.indices[import.unit].bases.types + import.ty;
+            let ty = self.indices[import.input].bases.types + import.ty;
             section.import(&import.module, &import.name, EntityType::Function(ty));
         }
         section
@@ -221,8 +226,8 @@ impl Merger<'_, '_> {
 
     fn functions(&self, synthetic: u32) -> FunctionSection {
         let mut section = FunctionSection::new();
-        for (unit, indices) in self.units.iter().zip(&self.indices) {
-            for ty in &unit.function_types[unit.imported(Kind::Function) as usize..] {
+        for (input, indices) in self.inputs.iter().zip(&self.indices) {
+            for ty in &input.function_types[input.imported(Kind::Function) as usize..] {
                 section.function(indices.bases.types + ty);
             }
         }
@@ -235,17 +240,17 @@ impl Merger<'_, '_> {
     fn definitions(&mut self, module: &mut Module) -> Result<(), Error<Infallible>> {
         let (mut tables, mut memories) = (TableSection::new(), MemorySection::new());
         let (mut tags, mut globals) = (TagSection::new(), GlobalSection::new());
-        for (unit, indices) in self.units.iter().zip(&mut self.indices) {
-            for table in &unit.tables {
+        for (input, indices) in self.inputs.iter().zip(&mut self.indices) {
+            for table in &input.tables {
                 indices.parse_table(&mut tables, table.clone())?;
             }
-            for memory in &unit.memories {
+            for memory in &input.memories {
                 memories.memory(indices.memory_type(*memory)?);
             }
-            for tag in &unit.tags {
+            for tag in &input.tags {
                 tags.tag(indices.tag_type(*tag)?);
             }
-            for global in &unit.globals {
+            for global in &input.globals {
                 indices.parse_global(&mut globals, global.clone())?;
             }
         }
@@ -263,9 +268,9 @@ impl Merger<'_, '_> {
         if let Some(index) = initialize {
             section.export(INITIALIZE, ExportKind::Func, index);
         }
-        for (number, unit) in self.units.iter().enumerate() {
+        for (number, input) in self.inputs.iter().enumerate() {
             if let (true, Some(memory)) = (
-                unit.imports_from(WASI),
+                input.imports_from(WASI),
                 self.indices[number].memories.first(),
             ) {
                 section.export(
@@ -275,7 +280,7 @@ impl Merger<'_, '_> {
                 );
             }
         }
-        if let (Some(main), Some(indices)) = (self.units.last(), self.indices.last_mut()) {
+        if let (Some(main), Some(indices)) = (self.inputs.last(), self.indices.last_mut()) {
             for export in &main.exports {
                 indices.parse_export(&mut section, *export)?;
             }
@@ -293,13 +298,13 @@ impl Merger<'_, '_> {
             CodeSection::new(),
             DataSection::new(),
         );
-        for (unit, indices) in self.units.iter().zip(&mut self.indices) {
-            if let Some(section) = &unit.elements {
+        for (input, indices) in self.inputs.iter().zip(&mut self.indices) {
+            if let Some(section) = &input.elements {
                 indices.parse_element_section(&mut elements, section.clone())?;
             }
-            let bulk = bulk_functions(unit);
-            let first = unit.imported(Kind::Function);
-            for (index, body) in (first..).zip(&unit.bodies) {
+            let bulk = bulk_copies(input);
+            let first = input.imported(Kind::Function);
+            for (index, body) in (first..).zip(&input.bodies) {
                 match (bulk.get(&index), indices.memories.first()) {
                     (Some(bulk), Some(memory)) => {
                         code.function(&bulk.body(0, *memory));
@@ -307,21 +312,21 @@ impl Merger<'_, '_> {
                     _ => indices.parse_function_body(&mut code, body.clone())?,
                 }
             }
-            if let Some(section) = &unit.data {
+            if let Some(section) = &input.data {
                 indices.parse_data_section(&mut data, section.clone())?;
             }
         }
         for function in synthetic {
             code.function(function);
         }
-        // To be exported is what allows a function to be referred to, and a library's exports are none
-        // of the merged module's: declared here, they can be referred to as before. The segment comes
-        // after all others, so that it moves none.
-        let libraries = self.units.iter().zip(&self.indices).skip(1);
-        let libraries = libraries.take(self.units.len().saturating_sub(2));
+        // Only exported or declared functions can be referred to, and the merged module does not export a
+        // library's exports: declared here, they can be referred to as before. The segment comes
+        // after all others, so that their indices stay the same.
+        let libraries = self.inputs.iter().zip(&self.indices).skip(1);
+        let libraries = libraries.take(self.inputs.len().saturating_sub(2));
         let exported: Vec<u32> = libraries
-            .flat_map(|(unit, indices)| {
-                let functions = unit.function_exports();
+            .flat_map(|(input, indices)| {
+                let functions = input.function_exports();
                 functions.map(|(function, _)| indices.functions[function as usize])
             })
             .collect();
@@ -331,7 +336,7 @@ impl Merger<'_, '_> {
         if !elements.is_empty() {
             module.section(&elements);
         }
-        if self.units.iter().any(|unit| unit.needs_data_count) {
+        if self.inputs.iter().any(|input| input.needs_data_count) {
             module.section(&DataCountSection {
                 count: self.totals.data,
             });
@@ -343,13 +348,13 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
-    /// Calls the initialisers of all modules, each after those of the modules it imports from.
+    /// Calls the initialisers of all modules, each module's after those of the modules it imports from.
     fn initialize(&self) -> Option<Function> {
         let mut function = Function::new([]);
         let mut any = false;
-        for number in dependency_order(self.units) {
-            let is_main = number + 1 == self.units.len();
-            for (initializer, zeros) in self.units[number].initializers(is_main) {
+        for number in dependency_order(self.inputs) {
+            let is_main = number + 1 == self.inputs.len();
+            for (initializer, zeros) in self.inputs[number].initializers(is_main) {
                 any = true;
                 for _ in 0..zeros {
                     function.instruction(&Instruction::I32Const(0));
@@ -366,8 +371,8 @@ impl Merger<'_, '_> {
     fn start(&self) -> Option<Function> {
         let mut function = Function::new([]);
         let mut any = false;
-        for number in dependency_order(self.units) {
-            if let Some(start) = self.units[number].start {
+        for number in dependency_order(self.inputs) {
+            if let Some(start) = self.inputs[number].start {
                 any = true;
                 function.instruction(&Instruction::Call(
                     self.indices[number].functions[start as usize],
@@ -378,20 +383,20 @@ impl Merger<'_, '_> {
         any.then_some(function)
     }
 
-    /// Function names, so that a trap can say where it happened.
+    /// The names of the functions, for the backtraces of traps.
     fn names(&self) -> NameSection {
         let mut functions = NameMap::new();
-        let several = self.units.len() > 2;
-        for (unit, indices) in self.units.iter().zip(&self.indices).skip(1) {
-            let first = unit.imported(Kind::Function);
-            // Better an export's name than none.
-            let mut names: HashMap<u32, &str> = unit.function_exports().collect();
-            names.extend(&unit.function_names);
-            for (nth, index) in (first..).take(unit.bodies.len()).enumerate() {
+        let several = self.inputs.len() > 2;
+        for (input, indices) in self.inputs.iter().zip(&self.indices).skip(1) {
+            let first = input.imported(Kind::Function);
+            // An export's name is better than none.
+            let mut names: HashMap<u32, &str> = input.function_exports().collect();
+            names.extend(&input.function_names);
+            for (nth, index) in (first..).take(input.bodies.len()).enumerate() {
                 if let Some(name) = names.get(&index) {
                     let index = indices.bases.functions + nth as u32;
                     if several {
-                        functions.append(index, &format!("{}::{name}", unit.name));
+                        functions.append(index, &format!("{}::{name}", input.name));
                     } else {
                         functions.append(index, name);
                     }
@@ -404,17 +409,21 @@ impl Merger<'_, '_> {
     }
 }
 
-/// The functions of a module whose bodies the linker replaces. Their addresses have 32 bits: in a memory
-/// of 64 the same names mean something else.
-fn bulk_functions(unit: &Unit<'_>) -> HashMap<u32, Bulk> {
-    if !matches!(unit.type_of(Kind::Memory, 0), Some(TypeRef::Memory(memory)) if !memory.memory64) {
+/// The functions of a module whose bodies the linker replaces. Their addresses have 32 bits: with a 64-bit
+/// memory the same names mean something else.
+fn bulk_copies(input: &InputModule<'_>) -> HashMap<u32, BulkCopy> {
+    if !matches!(input.type_of(Kind::Memory, 0), Some(TypeRef::Memory(memory)) if !memory.memory64)
+    {
         return HashMap::new();
     }
-    let own = unit
+    let own = input
         .function_exports()
-        .filter(|(index, _)| *index >= unit.imported(Kind::Function));
+        .filter(|(index, _)| *index >= input.imported(Kind::Function));
     own.filter_map(|(index, name)| {
-        Some((index, Bulk::recognise(name, unit.function_type(index)?)?))
+        Some((
+            index,
+            BulkCopy::recognise(name, input.function_type(index)?)?,
+        ))
     })
     .collect()
 }

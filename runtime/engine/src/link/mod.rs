@@ -1,32 +1,32 @@
-//! The static linker: every module of a plugin, and the Extism kernel, become one module.
+//! The static linker: merges the modules of a plugin and the Extism kernel into one module.
 //!
-//! Extism instantiates its kernel, each library and the plugin as modules of their own; a guest's load of
-//! eight bytes is then a call through an import. Merged into one module it is a direct call that the
+//! Extism instantiates its kernel, each library and the plugin as separate modules, so that a guest's load of
+//! eight bytes is a call through an import. Merged into one module, it is a direct call that the
 //! compiler inlines, one instance is one allocation from the pool, and a snapshot of the initialised
-//! module holds all of its state. Kernel and libraries go the same way: there is one mechanism.
+//! module holds all of its state. Kernel and libraries use the same mechanism.
 //!
-//! What the merged module still imports are host functions. What it exports is what the main module
-//! exports, plus names that begin with [`RESERVED`], which are for the engine alone.
+//! The merged module imports only host functions. It exports everything that the main module exports,
+//! plus names that begin with [`RESERVED`], which are for the engine alone.
 
 mod bulk;
+mod input;
 mod merge;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod types;
-mod unit;
 
 use std::sync::LazyLock;
 
 use wasmparser::WasmFeatures;
 
+use self::input::InputModule;
 pub(crate) use self::merge::{INITIALIZE, KERNEL_MEMORY, memory_export};
 pub(crate) use self::resolve::HostFunctions;
 use self::resolve::Resolver;
-use self::unit::Unit;
 use crate::LoadError;
 
-/// Names that begin so are the engine's own.
+/// The prefix of names that are reserved for the engine.
 pub(crate) const RESERVED: &str = "exomonad:";
 /// The module that the Extism ABI's own functions are imported from.
 pub(crate) const HOST_ENV: &str = "extism:host/env";
@@ -42,7 +42,7 @@ pub(crate) struct SourceModule {
     pub wasm: Vec<u8>,
 }
 
-/// The kernel, translated from its text once per process.
+/// The kernel in binary format, translated once per process.
 static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     #[expect(
         clippy::expect_used,
@@ -51,8 +51,8 @@ static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     wat::parse_str(include_str!("kernel.wat")).expect("the kernel's text is valid")
 });
 
-/// The WebAssembly proposals that a plugin may use: all finished ones but threads, since a shared memory
-/// has no place in a sandbox that one call owns.
+/// The WebAssembly proposals that a plugin may use: all finished ones except threads, since a sandbox
+/// belongs to one call and shares no memory.
 pub(crate) fn features() -> WasmFeatures {
     WasmFeatures::WASM2
         | WasmFeatures::GC_TYPES
@@ -66,7 +66,7 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::EXCEPTIONS
 }
 
-/// What a linked module uses: what plugins may, and for the kernel's memory the size of a page.
+/// The proposals that a linked module uses: those of plugins, and custom page sizes for the kernel's memory.
 pub(crate) fn linked_features() -> WasmFeatures {
     features() | WasmFeatures::CUSTOM_PAGE_SIZES
 }
@@ -76,35 +76,35 @@ pub(crate) fn link(
     modules: &[SourceModule],
     host: &dyn HostFunctions,
 ) -> Result<Vec<u8>, LoadError> {
-    let mut units = vec![Unit::parse(HOST_ENV, &KERNEL, linked_features())?];
+    let mut inputs = vec![InputModule::parse(HOST_ENV, &KERNEL, linked_features())?];
     for module in modules {
-        let unit = Unit::parse(&module.name, &module.wasm, features())?;
-        if let Some(export) = unit.reserved_export() {
+        let input = InputModule::parse(&module.name, &module.wasm, features())?;
+        if let Some(export) = input.reserved_export() {
             return Err(LoadError::ReservedName {
                 module: module.name.clone(),
                 export: export.to_owned(),
             });
         }
-        units.push(unit);
+        inputs.push(input);
     }
-    let units = in_dependency_order(units);
-    let resolver = Resolver::new(&units, host)?;
-    merge::merge(&units, &resolver)
+    let inputs = in_dependency_order(inputs);
+    let resolver = Resolver::new(&inputs, host)?;
+    merge::merge(&inputs, &resolver)
 }
 
-/// Puts each library after those it imports from: an initial value may only refer to globals before it,
+/// Puts each library after those that it imports from: an initial value may only refer to earlier globals,
 /// and segments are written in order. The kernel stays the first and the main module the last.
-fn in_dependency_order(units: Vec<Unit<'_>>) -> Vec<Unit<'_>> {
-    let last = units.len() - 1;
-    let mut place = vec![0; units.len()];
-    let libraries = unit::dependency_order(&units)
+fn in_dependency_order(inputs: Vec<InputModule<'_>>) -> Vec<InputModule<'_>> {
+    let last = inputs.len() - 1;
+    let mut place = vec![0; inputs.len()];
+    let libraries = input::dependency_order(&inputs)
         .into_iter()
         .filter(|number| (1..last).contains(number));
     for (nth, number) in libraries.enumerate() {
         place[number] = nth + 1;
     }
     place[last] = last;
-    let mut placed: Vec<_> = place.into_iter().zip(units).collect();
+    let mut placed: Vec<_> = place.into_iter().zip(inputs).collect();
     placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, unit)| unit).collect()
+    placed.into_iter().map(|(_, input)| input).collect()
 }

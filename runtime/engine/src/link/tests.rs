@@ -1,4 +1,4 @@
-//! The linker alone: modules in, one module out, which is validated, instantiated and called.
+//! Tests of the linker alone: the linked module is validated, instantiated and called.
 
 mod generated;
 mod refusals;
@@ -12,7 +12,7 @@ use wasmtime::{Config, Engine, ExternType, Linker, Module, Store, Val};
 use super::{HOST_ENV, HOST_USER, HostFunctions, SourceModule, WASI, link, linked_features};
 use crate::{LoadError, abi};
 
-/// A host with the whole ABI, two effects, and a piece of WASI.
+/// A host with the whole ABI, two effects, and two functions of WASI.
 struct Provided;
 
 impl HostFunctions for Provided {
@@ -35,7 +35,7 @@ fn try_link(modules: &[(&str, &str)]) -> Result<Vec<u8>, LoadError> {
     link(&modules.iter().map(source).collect::<Vec<_>>(), &Provided)
 }
 
-/// The same for modules that do link; the result is valid.
+/// Links modules without errors, and validates the result.
 #[track_caller]
 fn linked(modules: &[(&str, &str)]) -> Vec<u8> {
     let wasm = try_link(modules).unwrap_or_else(|error| panic!("{error}"));
@@ -48,15 +48,15 @@ fn linked(modules: &[(&str, &str)]) -> Vec<u8> {
     wasm
 }
 
-/// What calls of some exports did, in one instance.
+/// The results of calls of some exports, in one instance.
 struct Ran {
-    /// What each call returned: the first number, 0 for none.
+    /// The first result of each call, 0 if it has none.
     returned: Vec<i64>,
-    /// The numbers that `note` was called with, in order, from the instantiation on.
+    /// The arguments of `note`, in order, starting with the instantiation.
     noted: Vec<i64>,
 }
 
-/// A plain engine that takes what a linked module uses.
+/// An engine with the proposals that a linked module uses.
 fn compiler() -> Engine {
     let mut config = Config::new();
     config.wasm_features(linked_features(), true);
@@ -137,7 +137,7 @@ fn the_kernels_text_is_valid_and_what_the_host_provides_is_not_in_it() {
     let wasm = linked(&[("main", "(module)")]);
     let module = Module::new(&compiler(), &wasm).unwrap();
     assert_eq!(module.imports().len(), 0);
-    let kernel = super::Unit::parse(HOST_ENV, &super::KERNEL, linked_features()).unwrap();
+    let kernel = super::InputModule::parse(HOST_ENV, &super::KERNEL, linked_features()).unwrap();
     assert!(
         abi::FUNCTIONS
             .iter()
@@ -214,7 +214,7 @@ fn initialisers_of_libraries_run_before_the_main_modules() {
     };
     let wasm = linked(&[
         ("lib", &initialised("_initialize", "", 1)),
-        // Only the main module's constructors are Extism's to call.
+        // Extism calls only the main module's constructors.
         ("other", &initialised("__wasm_call_ctors", "", 9)),
         (
             "main",
@@ -248,17 +248,17 @@ fn wasi_of_each_module_is_told_apart() {
         .map(|import| import.module().to_owned())
         .collect();
     assert_eq!(imports, ["exomonad:wasi:1", "exomonad:wasi:2"]);
-    for (unit, pages) in [("1", 2), ("2", 3)] {
-        let Some(ExternType::Memory(memory)) = module.get_export(&super::memory_export(unit))
+    for (input, pages) in [("1", 2), ("2", 3)] {
+        let Some(ExternType::Memory(memory)) = module.get_export(&super::memory_export(input))
         else {
-            panic!("no memory of module {unit}");
+            panic!("no memory of module {input}");
         };
         assert_eq!(memory.minimum(), pages);
     }
 }
 
 #[test]
-fn a_bulk_functions_body_is_replaced_and_another_ones_is_not() {
+fn a_bulk_copies_body_is_replaced_and_another_ones_is_not() {
     let module = |signature: &str| {
         format!(
             r#"(module (memory 1) (func (export "exomonad_memory_read") (param {signature}) (unreachable)))"#

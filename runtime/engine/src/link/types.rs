@@ -1,28 +1,28 @@
-//! Whether what a module exports has the type that another one imports it with.
+//! Comparison of an import's type with that of the export it names.
 //!
-//! The merged module has no imports between its modules any more, so nobody else compares the two.
+//! The merged module has no imports between its modules any more, so nothing else compares the two.
 
 use wasmparser::{FuncType, GlobalType, MemoryType, TableType, TypeRef, ValType};
 
-use super::unit::{Kind, Unit};
+use super::input::{InputModule, Kind};
 
-/// The type that an import has and the type it should have, in words, if they do not fit.
+/// The import's type and the export's type, in words, if they do not match.
 pub(super) fn mismatch(
-    asking: &Unit<'_>,
-    asked: TypeRef,
-    provider: &Unit<'_>,
+    importer: &InputModule<'_>,
+    import: TypeRef,
+    provider: &InputModule<'_>,
     index: u32,
 ) -> Option<(String, String)> {
-    match asked {
+    match import {
         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-            functions(asking.func_type(ty)?, provider.function_type(index)?)
+            functions(importer.func_type(ty)?, provider.function_type(index)?)
         }
         TypeRef::Tag(tag) => {
             let TypeRef::Tag(actual) = provider.type_of(Kind::Tag, index)? else {
                 return None;
             };
             functions(
-                asking.func_type(tag.func_type_idx)?,
+                importer.func_type(tag.func_type_idx)?,
                 provider.func_type(actual.func_type_idx)?,
             )
         }
@@ -69,10 +69,10 @@ fn functions(wanted: &FuncType, actual: &FuncType) -> Option<(String, String)> {
     (!fits).then(|| (wanted.to_string(), actual.to_string()))
 }
 
-/// Whether two lists of types are the same, as far as they can be compared here.
+/// True if two lists of types are the same, as far as they can be compared here.
 ///
-/// A reference to a type that a module defines cannot be compared by its index in another module: the
-/// validation of the merged module decides about those.
+/// A reference to a type that a module defines cannot be compared by its index in another module; the
+/// validation of the merged module checks those.
 fn values(wanted: &[ValType], actual: &[ValType]) -> bool {
     let own =
         |ty: &ValType| matches!(ty, ValType::Ref(reference) if reference.is_concrete_type_ref());
@@ -83,7 +83,7 @@ fn values(wanted: &[ValType], actual: &[ValType]) -> bool {
             .all(|(wanted, actual)| own(wanted) || own(actual) || wanted == actual)
 }
 
-/// Whether there is at least as much as is asked for, and never more than is expected.
+/// True if there is at least as much as the import requires, and at most as much as it allows.
 fn limits(wanted: (u64, Option<u64>), actual: (u64, Option<u64>)) -> bool {
     let most = match (wanted.1, actual.1) {
         (None, _) => true,

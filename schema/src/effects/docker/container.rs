@@ -1,4 +1,4 @@
-//! Containers from their beginning to their end.
+//! The life cycle of a container.
 
 use std::collections::BTreeMap;
 
@@ -31,13 +31,13 @@ pub struct DockerSpawn {
     /// Labels, on top of the role's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Who runs the program: a name or an id, with a group after `:`; the image's own when absent.
+    /// The user that runs the program: a name or an id, with a group after `:`; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Where it runs: an absolute path in the container; the image's own when absent.
+    /// The working directory: an absolute path in the container; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
-    /// What of outside is seen inside.
+    /// Bind mounts, volumes and in-memory file systems.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// Ports reachable from the host.
@@ -46,19 +46,19 @@ pub struct DockerSpawn {
     /// The network: one that the role is granted, or one with its labels; none at all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// How much memory it may have, in bytes.
+    /// The memory limit in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// How much processor time it may have, in thousandths of a processor.
+    /// The processor limit in thousandths of a processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u32>,
-    /// How many processes it may have.
+    /// The largest number of processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_processes: Option<u32>,
-    /// Whether its own file system is read-only.
+    /// Makes the container's own file system read-only.
     #[serde(default)]
     pub read_only: bool,
-    /// Whether to remove it when it ends.
+    /// Removes the container when it ends.
     #[serde(default)]
     pub auto_remove: bool,
     /// When to pull the image.
@@ -66,31 +66,31 @@ pub struct DockerSpawn {
     pub pull: PullPolicy,
 }
 
-/// Something of outside, seen inside a container.
+/// A mount in a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mount {
-    /// What it is.
+    /// The kind of mount.
     pub kind: MountKind,
     /// The host's absolute path, within the role's allowed paths, or the volume's name; absent for `tmpfs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The absolute path in the container.
     pub target: String,
-    /// Whether the container may only read it.
+    /// True if the container may only read it.
     #[serde(default)]
     pub read_only: bool,
 }
 
-/// What a mount shows.
+/// The kind of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MountKind {
-    /// A folder or file of the host.
+    /// A folder or file of the host (bind mount).
     Bind,
-    /// A volume.
+    /// A named volume.
     Volume,
-    /// Memory.
+    /// An in-memory file system (`tmpfs`).
     Tmpfs,
 }
 
@@ -140,7 +140,7 @@ pub struct DockerSpawned {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What Docker had to say about it.
+    /// Docker's warnings.
     pub warnings: Vec<String>,
 }
 
@@ -161,7 +161,7 @@ pub struct DockerKill {
 pub struct DockerStop {
     /// The container.
     pub container: ContainerRef,
-    /// How long to wait before killing it, in milliseconds, rounded up to seconds.
+    /// The time to wait before killing it, in milliseconds, rounded up to seconds.
     #[serde(default = "default_grace")]
     pub grace_millis: BoundedInt<0, 3_600_000>,
 }
@@ -176,10 +176,10 @@ const fn default_grace() -> BoundedInt<0, 3_600_000> {
 pub struct DockerRemove {
     /// The container.
     pub container: ContainerRef,
-    /// Whether to kill it first when it runs; answers `conflict` otherwise.
+    /// Kills a running container first; otherwise the effect answers `conflict`.
     #[serde(default)]
     pub force: bool,
-    /// Whether to remove its unnamed volumes too.
+    /// Removes its anonymous volumes too.
     #[serde(default)]
     pub volumes: bool,
 }
@@ -190,21 +190,21 @@ pub struct DockerRemove {
 pub struct DockerWait {
     /// The container.
     pub container: ContainerRef,
-    /// How long to wait, in milliseconds, before the answer is `timeout`. The
+    /// The time to wait, in milliseconds, before the answer is `timeout`; the
     /// call's own time limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<TimeoutMillis>,
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerExit {
-    /// Its exit code; 128 and the signal's number when a signal ended it.
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
     pub exit_code: i32,
 }
 
-/// Names the output to read.
+/// Selects the output to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DockerLogs {
@@ -216,10 +216,10 @@ pub struct DockerLogs {
     /// Only what was written since this moment, in milliseconds since 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_unix_millis: Option<i64>,
-    /// Whether each line begins with its time (RFC 3339).
+    /// Begins each line with its time (RFC 3339).
     #[serde(default)]
     pub timestamps: bool,
-    /// How much of each output to keep, in bytes; what is older is cut off.
+    /// The most to keep of each output, in bytes; older output is cut off.
     #[serde(default = "default_output_limit")]
     pub max_output_bytes: OutputLimit,
 }

@@ -14,41 +14,41 @@ use crate::value::Base64;
 pub struct DockerExec {
     /// The container.
     pub container: ContainerRef,
-    /// The program and its arguments; no shell takes them apart.
+    /// The program and its arguments, passed on without a shell.
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// Environment variables, on top of the container's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Who runs it: a name or an id, with a group after `:`; the container's own when absent.
+    /// The user that runs it: a name or an id, with a group after `:`; the container's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Where it runs: an absolute path in the container; the container's own when absent.
+    /// The working directory: an absolute path in the container; the container's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
-    /// What it reads from its standard input; nothing when absent.
+    /// Its standard input; empty when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// How long it may take, in milliseconds; then it is killed and the answer is
-    /// `timeout`. The call's own time limit when absent.
+    /// The time limit in milliseconds, after which it is killed and the answer is
+    /// `timeout`; the call's own time limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_millis: Option<TimeoutMillis>,
-    /// How much of each of its outputs to keep, in bytes.
+    /// The most to keep of each output, in bytes.
     #[serde(default = "default_output_limit")]
     pub max_output_bytes: OutputLimit,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerExecResult {
-    /// Its exit code; 128 and the signal's number when a signal ended it.
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
     pub exit_code: i32,
-    /// What it wrote.
+    /// Its output.
     pub output: DockerOutput,
 }
 
-/// What was written to standard output and standard error.
+/// Standard output and standard error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerOutput {
@@ -57,11 +57,11 @@ pub struct DockerOutput {
     /// Standard output's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_bytes: Option<Base64>,
-    /// Standard error as text; empty for a container with a terminal, where both are one.
+    /// Standard error as text; empty for a container with a terminal, which merges both.
     pub stderr: String,
     /// Standard error's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_bytes: Option<Base64>,
-    /// Whether either was cut off at the limit.
+    /// True if either was cut off at the limit.
     pub truncated: bool,
 }

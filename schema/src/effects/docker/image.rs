@@ -13,16 +13,16 @@ pub struct DockerImagePresent {
     pub image: ImageRef,
 }
 
-/// Whether an image is on the engine.
+/// The presence of an image on the engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerImage {
-    /// Whether it is.
+    /// True if the engine has the image.
     pub present: bool,
-    /// Its id, when it is.
+    /// Its id, if present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its size in bytes, when it is.
+    /// Its size in bytes, if present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
 }
@@ -33,7 +33,7 @@ pub struct DockerImage {
 pub struct DockerPull {
     /// The image.
     pub image: ImageRef,
-    /// For which platform, such as `linux/arm64`; the engine's own when absent.
+    /// The platform, such as `linux/arm64`; the engine's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
 }

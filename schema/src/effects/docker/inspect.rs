@@ -1,4 +1,4 @@
-//! Looking at containers.
+//! Containers, described and listed.
 
 use std::collections::BTreeMap;
 
@@ -30,27 +30,27 @@ pub struct DockerContainer {
     pub image_id: String,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// How it is.
+    /// Its state.
     pub state: ContainerState,
     /// Its exit code, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// Whether the kernel killed it for want of memory.
+    /// True if the kernel killed it because it ran out of memory.
     pub is_oom_killed: bool,
-    /// How its health check finds it; absent without one.
+    /// The status of its health check; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// What of outside is seen inside.
+    /// Its mounts.
     pub mounts: Vec<Mount>,
     /// Ports reachable from the host.
     pub ports: Vec<PortBinding>,
     /// Its address in each of its networks, by network; empty while it is not running.
     pub addresses: BTreeMap<String, String>,
-    /// When it was made (RFC 3339).
+    /// When it was created (RFC 3339).
     pub created_at: String,
-    /// When it last began (RFC 3339).
+    /// When it last started (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
     /// When it last ended (RFC 3339).
@@ -58,31 +58,31 @@ pub struct DockerContainer {
     pub finished_at: Option<String>,
 }
 
-/// How a container is.
+/// The state of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerState {
-    /// Made, not begun.
+    /// Created, not started.
     Created,
     /// Running.
     Running,
-    /// Held still.
+    /// Paused.
     Paused,
-    /// Beginning anew.
+    /// Restarting.
     Restarting,
     /// Being removed.
     Removing,
     /// Ended.
     Exited,
-    /// Could neither be stopped nor removed.
+    /// In a state from which it can neither be stopped nor removed.
     Dead,
 }
 
-/// Names the containers to list; those that do not carry the role's labels never are.
+/// Selects the containers to list; those without the role's labels are never listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DockerList {
-    /// Whether to list those that do not run, too.
+    /// Includes containers that are not running.
     pub all: bool,
     /// Only those that carry every one of these labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -90,7 +90,7 @@ pub struct DockerList {
     /// Only those whose name contains this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How many at most, newest first.
+    /// The largest number of containers, newest first.
     pub limit: BoundedInt<1, 1000>,
 }
 
@@ -123,12 +123,12 @@ pub struct ContainerSummary {
     pub name: String,
     /// The image, as it was named.
     pub image: String,
-    /// How it is.
+    /// Its state.
     pub state: ContainerState,
-    /// How it is, in words, such as `Up 2 hours (healthy)`.
+    /// Its state in words, such as `Up 2 hours (healthy)`.
     pub status: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+    /// When it was created, in milliseconds since 1970-01-01T00:00:00Z.
     pub created_unix_millis: i64,
 }

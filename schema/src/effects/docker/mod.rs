@@ -1,8 +1,8 @@
-//! Docker: commands in containers, and containers.
+//! Docker: containers, images, and commands in containers.
 //!
-//! A container is named by its id, a unique beginning of it, or its name. Only
-//! containers with all of the role's labels can be named, any other is
-//! `not_found`, and every container that is spawned gets them.
+//! A container is named by its id, a unique prefix of it, or its name. Only
+//! containers with all of the role's labels can be named; any other is
+//! `not_found`. Every container that is spawned gets these labels.
 
 mod container;
 mod exec;
@@ -21,16 +21,16 @@ pub use inspect::{
 
 use crate::value::{BoundedInt, BoundedText};
 
-/// A container's id, a unique beginning of it, or its name.
+/// A container's id, a unique prefix of it, or its name.
 pub type ContainerRef = BoundedText<1, 255>;
 
 /// An image, such as `debian:bookworm-slim`.
 pub type ImageRef = BoundedText<1, 512>;
 
-/// How much output to keep of each stream, in bytes.
+/// The most to keep of each output stream, in bytes.
 pub type OutputLimit = BoundedInt<0, 16_777_216>;
 
-/// How long to wait, in milliseconds; at most a day.
+/// A time limit in milliseconds; at most a day.
 pub type TimeoutMillis = BoundedInt<1, 86_400_000>;
 
 const fn default_output_limit() -> OutputLimit {

@@ -1,34 +1,34 @@
-//! Branches and tags, made and checked out.
+//! Branches and tags: creating and checking out.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::BoundedText;
 
-on_repository! {
-    /// Names the branch to make.
+repository_request! {
+    /// Names the branch to create.
     pub struct GitCreateBranch {
         /// The new branch's short name, such as `topic/parser`.
         pub branch: BoundedText<1, 255>,
-        /// Where it begins: a branch, a tag, a commit, or anything `git rev-parse`
-        /// takes; what is checked out when absent.
+        /// The start point: a branch, a tag, a commit, or anything `git rev-parse`
+        /// takes; HEAD when absent.
         #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
         pub reference: Option<BoundedText<1, 1024>>,
     }
 }
 
-/// A branch that was made.
+/// A new branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitNewBranch {
     /// Its short name.
     pub branch: String,
-    /// The full id of the commit it begins at.
+    /// The full id of the commit it starts at.
     pub commit: String,
 }
 
-on_repository! {
+repository_request! {
     /// Names the branch to check out.
     pub struct GitSwitchBranch {
         /// The short name of a branch that exists.
@@ -36,22 +36,22 @@ on_repository! {
     }
 }
 
-on_repository! {
-    /// Names the tag to make.
+repository_request! {
+    /// Names the tag to create.
     pub struct GitCreateTag {
         /// The new tag's short name, such as `v1.2.0`.
         pub tag: BoundedText<1, 255>,
-        /// What to tag: a branch, a commit, or anything `git rev-parse` takes; what
-        /// is checked out when absent.
+        /// The tagged object: a branch, a commit, or anything `git rev-parse` takes;
+        /// HEAD when absent.
         #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
         pub reference: Option<BoundedText<1, 1024>>,
-        /// The message of an annotated tag; without one the tag is a mere name.
+        /// The message of an annotated tag; without one the tag is lightweight.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub message: Option<BoundedText<1, 65_536>>,
     }
 }
 
-/// A tag that was made.
+/// A new tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitTag {

@@ -4,21 +4,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::git::ChangeKind;
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::{Base64, BoundedInt, BoundedText, WorkingDir};
 
-on_repository! {
-    /// Names what to compare.
+repository_request! {
+    /// Selects the two sides to compare.
     #[serde(default)]
     pub struct GitDiff {
-        /// What is compared with what.
+        /// The two sides of the diff.
         pub target: DiffTarget,
-        /// Only these paths and what is below them, relative to the repository's
-        /// root, taken literally; all of them when empty.
+        /// Only these paths and those below them, relative to the repository's
+        /// root, taken literally; all when empty.
         pub paths: Vec<String>,
         /// Lines of context around a change.
         pub context_lines: BoundedInt<0, 1000>,
-        /// How long the patch may be, in bytes; what is beyond is cut off at a line's end.
+        /// The largest patch in bytes; a longer one is cut off at a line's end.
         pub max_bytes: BoundedInt<0, 16_777_216>,
     }
 }
@@ -36,7 +36,7 @@ impl Default for GitDiff {
     }
 }
 
-/// What is compared with what.
+/// The two sides of a diff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "payload", deny_unknown_fields)]
 pub enum DiffTarget {
@@ -69,7 +69,7 @@ pub struct DiffBetween {
     pub from: BoundedText<1, 1024>,
     /// The newer side.
     pub to: BoundedText<1, 1024>,
-    /// Whether to compare `to` with the commit where the two parted, as a pull request does.
+    /// Compares `to` with the merge base of both, as a pull request does.
     #[serde(default)]
     pub merge_base: bool,
 }
@@ -80,7 +80,7 @@ pub struct DiffBetween {
 pub struct GitDiffReport {
     /// The unified diff; bytes that are not UTF-8 are replaced by U+FFFD.
     pub patch: String,
-    /// Whether the patch was cut off at `maxBytes`; `files` is complete even so.
+    /// True if the patch was cut off at `maxBytes`; `files` is complete even so.
     pub truncated: bool,
     /// The files that differ, by path.
     pub files: Vec<DiffFile>,
@@ -90,7 +90,7 @@ pub struct GitDiffReport {
     pub deletions: u64,
 }
 
-/// A file that differs.
+/// A file in a diff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiffFile {
@@ -102,9 +102,9 @@ pub struct DiffFile {
     /// The path it was renamed or copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_path: Option<String>,
-    /// What happened to it.
+    /// The kind of change.
     pub change: ChangeKind,
-    /// Whether it is not text; it then has no lines.
+    /// True for a binary file, which has no lines.
     pub is_binary: bool,
     /// Lines added.
     pub additions: u64,

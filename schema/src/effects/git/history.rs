@@ -1,18 +1,18 @@
-//! Commits.
+//! Commit history.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::{BoundedInt, BoundedText, WorkingDir};
 
-on_repository! {
-    /// Names the commits to list.
+repository_request! {
+    /// Selects the commits to list.
     #[serde(default)]
     pub struct GitGetRecentCommits {
-        /// How many commits at most.
+        /// The largest number of commits.
         pub limit: BoundedInt<1, 1000>,
-        /// Where to begin: a branch, a tag, a commit, or anything `git rev-parse` takes.
+        /// The start point: a branch, a tag, a commit, or anything `git rev-parse` takes.
         #[serde(rename = "ref")]
         pub reference: BoundedText<1, 1024>,
     }
@@ -29,13 +29,13 @@ impl Default for GitGetRecentCommits {
     }
 }
 
-/// Commits.
+/// A list of commits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitCommits {
-    /// The commits, newest first; none on a branch without a commit.
+    /// The commits, newest first; empty on a branch without a commit.
     pub commits: Vec<GitCommit>,
-    /// Whether there are older ones.
+    /// True if there are older ones.
     pub has_more: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct GitCommit {
     pub parents: Vec<String>,
 }
 
-/// Who did something, and when.
+/// The author or committer of a commit, with the time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPerson {

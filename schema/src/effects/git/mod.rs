@@ -1,18 +1,18 @@
 //! Git repositories, read and written.
 //!
-//! Paths in answers are relative to the repository's root, with `/` between
-//! parts. Git's paths are bytes: `path` is their text for people, exact when
-//! they are UTF-8; otherwise `pathBytes` is there too and holds them exactly
+//! Paths in answers are relative to the repository's root, with `/` as separator.
+//! Git's paths are bytes: `path` is their text, exact when they are UTF-8;
+//! otherwise `pathBytes` is present too and holds them exactly
 //! ([`Base64::lossy_text`](crate::Base64::lossy_text)).
 //!
 //! A request for a repository in a container names the container; its answer is
-//! the same as for one of the host.
+//! the same as for a repository on the host.
 
 mod branch;
 mod commit;
 mod diff;
 mod history;
-mod place;
+mod location;
 mod remote;
 mod repository;
 mod stash;
@@ -23,7 +23,7 @@ pub use branch::{GitCreateBranch, GitCreateTag, GitNewBranch, GitSwitchBranch, G
 pub use commit::{GitCreateCommit, GitStage, GitStaged};
 pub use diff::{DiffAgainst, DiffBetween, DiffFile, DiffTarget, GitDiff, GitDiffReport};
 pub use history::{GitCommit, GitCommits, GitGetRecentCommits, GitPerson};
-pub use place::OnRepository;
+pub use location::RepositoryRequest;
 pub use remote::{GitFetch, GitFetched, GitPush, GitPushed, GitRefChange, GitRefUpdate};
 pub use repository::{
     GitBranch, GitGetBranch, GitGetRemoteUrl, GitGetWorktree, GitHead, GitRemote, GitRemoteUrl,

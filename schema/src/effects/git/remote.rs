@@ -3,28 +3,28 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::{BoundedText, WorkingDir};
 
-on_repository! {
-    /// Names what to push and where.
+repository_request! {
+    /// Selects the branch and tags to push, and the remote.
     #[serde(default)]
     pub struct GitPush {
         /// The remote's name.
         pub remote: BoundedText<1, 255>,
-        /// The short name of a local branch; the one checked out when absent.
+        /// The short name of a local branch; the current one when absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub branch: Option<BoundedText<1, 255>>,
-        /// The branch's short name on the remote; the same as here when absent.
+        /// The branch's short name on the remote; the local name when absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub remote_branch: Option<BoundedText<1, 255>>,
-        /// Tags to push as well, by their short names.
+        /// Tags to push too, by their short names.
         pub tags: Vec<BoundedText<1, 255>>,
-        /// The full id of the commit the remote's branch is at: when it still is,
-        /// the branch is overwritten even where commits of the remote are lost.
+        /// The full commit id that the remote's branch must still be at: the branch is
+        /// then overwritten, even if the remote loses commits.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub force_with_lease: Option<BoundedText<40, 40>>,
-        /// Whether the local branch follows the remote's from now on.
+        /// Makes the remote's branch the upstream of the local one.
         pub set_upstream: bool,
     }
 }
@@ -44,7 +44,7 @@ impl Default for GitPush {
     }
 }
 
-/// What a push did.
+/// The result of a push.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPushed {
@@ -52,15 +52,15 @@ pub struct GitPushed {
     pub updates: Vec<GitRefUpdate>,
 }
 
-on_repository! {
-    /// Names what to fetch and from where.
+repository_request! {
+    /// Selects the branches to fetch, and the remote.
     #[serde(default)]
     pub struct GitFetch {
         /// The remote's name.
         pub remote: BoundedText<1, 255>,
         /// The short names of the remote's branches to fetch; all when empty.
         pub branches: Vec<BoundedText<1, 255>>,
-        /// Whether to forget branches that the remote no longer has; only when all are fetched.
+        /// Removes remote-tracking branches that the remote no longer has; only when all are fetched.
         pub prune: bool,
     }
 }
@@ -77,43 +77,43 @@ impl Default for GitFetch {
     }
 }
 
-/// What a fetch brought.
+/// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitFetched {
-    /// The remote-tracking branches and tags that changed here, by name.
+    /// The remote-tracking branches and tags that changed, by name.
     pub updates: Vec<GitRefUpdate>,
 }
 
-/// What happened to a branch or a tag.
+/// An update of a branch or a tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitRefUpdate {
     /// Its full name, such as `refs/heads/main`.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// What happened to it.
+    /// The kind of update.
     pub change: GitRefChange,
-    /// The full id it had before; absent when it is new or was not known.
+    /// The full id before; absent when the reference is new or was not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// The full id it has now; absent when it is gone.
+    /// The full id now; absent when the reference was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
 }
 
-/// What happened to a branch or a tag.
+/// The kind of update of a branch or a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GitRefChange {
-    /// It is new.
+    /// It was created.
     Created,
-    /// It moved forward.
+    /// It was fast-forwarded.
     Updated,
-    /// It moved to a commit that does not follow the one before.
+    /// It moved to a commit that does not descend from the one before.
     Forced,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// It was there already.
+    /// It was already up to date.
     UpToDate,
 }

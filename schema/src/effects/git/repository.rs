@@ -1,22 +1,22 @@
-//! The repository itself: branch, worktrees, remotes.
+//! Repositories: the current branch, worktrees, remotes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::{BoundedText, WorkingDir};
 
-on_repository! {
-    /// Names the repository whose branch to tell.
+repository_request! {
+    /// Names the repository whose current branch to report.
     #[derive(Default)]
     pub struct GitGetBranch {}
 }
 
-/// What is checked out.
+/// The current branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitBranch {
-    /// What HEAD is.
+    /// The kind of HEAD.
     pub head: GitHead,
     /// The branch's short name, such as `main`; absent when HEAD is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,20 +26,20 @@ pub struct GitBranch {
     pub commit: Option<String>,
 }
 
-/// What HEAD is.
+/// The kind of HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GitHead {
-    /// A branch with commits.
+    /// On a branch with commits.
     Branch,
-    /// A branch without a commit yet.
+    /// On a branch without a commit yet.
     Unborn,
-    /// A commit, on no branch.
+    /// On a commit, not on a branch.
     Detached,
 }
 
-on_repository! {
-    /// Names the folder whose worktree to tell.
+repository_request! {
+    /// Names the folder whose worktree to report.
     #[derive(Default)]
     pub struct GitGetWorktree {}
 }
@@ -53,17 +53,17 @@ pub struct GitWorktree {
     /// Its name; absent for the main worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whether it is the main worktree.
+    /// True for the main worktree.
     pub is_main: bool,
-    /// Why it is locked; absent when it is not, empty when locked without a reason.
+    /// The reason why it is locked; absent when it is not, empty when locked without a reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<String>,
-    /// The branch checked out in it; absent when detached.
+    /// The branch checked out in it; absent when HEAD is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
 }
 
-on_repository! {
+repository_request! {
     /// Names the repository and the remote.
     #[serde(default)]
     pub struct GitGetRemoteUrl {
@@ -90,7 +90,7 @@ pub struct GitRemoteUrl {
     pub url: String,
 }
 
-on_repository! {
+repository_request! {
     /// Names the repository to describe.
     #[derive(Default)]
     pub struct GitRepoInfo {}
@@ -102,16 +102,16 @@ on_repository! {
 pub struct GitRepository {
     /// The absolute path of the `.git` folder shared by all worktrees.
     pub git_dir: String,
-    /// The absolute path of the main worktree; absent when bare.
+    /// The absolute path of the main worktree; absent for a bare repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_dir: Option<String>,
-    /// Whether it has no working tree of its own.
+    /// True for a repository without a working tree of its own.
     pub is_bare: bool,
-    /// Whether it has no commit.
+    /// True for a repository without commits.
     pub is_empty: bool,
-    /// Whether its history was cut off when it was cloned.
+    /// True for a shallow clone, whose history is cut off.
     pub is_shallow: bool,
-    /// What is checked out.
+    /// The current branch.
     pub head: GitBranch,
     /// The branch that `origin/HEAD` points to, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

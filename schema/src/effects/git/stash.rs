@@ -1,37 +1,37 @@
-//! Changes put aside.
+//! Stashes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::{BoundedInt, BoundedText, WorkingDir};
 
-on_repository! {
-    /// Describes the changes to put aside.
+repository_request! {
+    /// Describes the stash to create.
     #[derive(Default)]
     #[serde(default)]
     pub struct GitStash {
-        /// What to call them; the last commit when empty.
+        /// The stash's message; made from the last commit when empty.
         pub message: BoundedText<0, 1024>,
-        /// Whether to put untracked files aside too; ignored ones stay.
+        /// Includes untracked files; ignored ones stay.
         pub include_untracked: bool,
     }
 }
 
-/// What was put aside.
+/// The new stash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStashed {
-    /// The full id of the stash's commit; absent when there was nothing to put aside.
+    /// The full id of the stash's commit; absent when there was nothing to stash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }
 
-on_repository! {
-    /// Names the stash to bring back.
+repository_request! {
+    /// Names the stash to pop.
     #[serde(default)]
     pub struct GitPopStash {
-        /// Its place in the list, 0 for the newest.
+        /// Its position in the list, 0 for the newest.
         pub index: BoundedInt<0, 100_000>,
     }
 }
@@ -46,28 +46,28 @@ impl Default for GitPopStash {
     }
 }
 
-/// What bringing a stash back did.
+/// The result of popping a stash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitPoppedStash {
-    /// The full id of its commit, from which it can still be had.
+    /// The full id of its commit, which keeps the changes.
     pub commit: String,
-    /// Files in which it met other changes, marked as a merge marks them. While
-    /// there are any the stash stays in the list.
+    /// Files with conflicts, with merge markers. If there are any, the stash stays
+    /// in the list.
     pub conflicts: Vec<String>,
 }
 
-on_repository! {
+repository_request! {
     /// Names the repository whose stashes to list.
     #[derive(Default)]
     pub struct GitListStashes {}
 }
 
-/// Stashes.
+/// A list of stashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStashes {
-    /// The stashes, newest first: the first is number 0.
+    /// The stashes, newest first: the first has the index 0.
     pub stashes: Vec<GitStashEntry>,
 }
 
@@ -77,8 +77,8 @@ pub struct GitStashes {
 pub struct GitStashEntry {
     /// The full id of its commit.
     pub commit: String,
-    /// What it is called.
+    /// Its message.
     pub message: String,
-    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+    /// When it was created, in milliseconds since 1970-01-01T00:00:00Z.
     pub unix_millis: i64,
 }

@@ -1,13 +1,13 @@
-//! What has changed.
+//! Status: changed files and the distance from upstream.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::git::GitBranch;
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::Base64;
 
-on_repository! {
+repository_request! {
     /// Names the repository whose changed files to list.
     #[derive(Default)]
     pub struct GitGetDirtyFiles {}
@@ -17,12 +17,12 @@ on_repository! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitDirtyFiles {
-    /// The files, by path; each once.
+    /// The files, by path, each once.
     pub files: Vec<GitChange>,
 }
 
-on_repository! {
-    /// Names the repository whose status to give.
+repository_request! {
+    /// Names the repository whose status to report.
     #[derive(Default)]
     pub struct GitStatus {}
 }
@@ -31,33 +31,33 @@ on_repository! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitStatusReport {
-    /// What is checked out.
+    /// The current branch.
     pub head: GitBranch,
-    /// The branch it follows; absent when there is none.
+    /// The branch's upstream; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<GitUpstream>,
-    /// What the next commit would change.
+    /// Staged changes.
     pub staged: Vec<GitChange>,
-    /// What has changed since it was staged.
+    /// Unstaged changes of tracked files.
     pub unstaged: Vec<GitChange>,
-    /// Files git does not know.
+    /// Untracked files.
     pub untracked: Vec<GitChange>,
-    /// Files a merge could not decide.
+    /// Files with merge conflicts.
     pub conflicted: Vec<GitChange>,
-    /// Whether all four lists are empty.
+    /// True if all four lists are empty.
     pub is_clean: bool,
 }
 
-/// The branch another one follows.
+/// The upstream of a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitUpstream {
     /// Its short name, such as `origin/main`.
     pub name: String,
-    /// Commits here that are not there; absent when upstream is gone.
+    /// Commits that upstream lacks; absent when upstream no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<u32>,
-    /// Commits there that are not here; absent when upstream is gone.
+    /// Commits that only upstream has; absent when upstream no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<u32>,
 }
@@ -77,12 +77,12 @@ pub struct GitChange {
     /// The old path's bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_path_bytes: Option<Base64>,
-    /// What happened to it.
+    /// The kind of change.
     pub change: ChangeKind,
 }
 
 impl GitChange {
-    /// A change of the file with this path, whatever its bytes.
+    /// A change of the file with this path, which need not be UTF-8.
     pub fn new(path: &[u8], change: ChangeKind) -> Self {
         let (path, path_bytes) = Base64::lossy_text(path);
         Self {
@@ -104,24 +104,24 @@ impl GitChange {
     }
 }
 
-/// What happened to a file.
+/// The kind of change of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
-    /// It is new.
+    /// It was added.
     Added,
-    /// Its content has changed.
+    /// Its content changed.
     Modified,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// It has another path.
+    /// It was renamed.
     Renamed,
-    /// It is a copy.
+    /// It was copied.
     Copied,
-    /// It became something else: a file a link, a link a submodule.
+    /// Its type changed, such as from a file to a link.
     TypeChanged,
-    /// Git does not know it.
+    /// It is untracked.
     Untracked,
-    /// A merge could not decide.
+    /// It has merge conflicts.
     Conflicted,
 }

@@ -1,31 +1,31 @@
-//! Worktrees, made and removed. `GitRepoInfo` lists them.
+//! Worktrees: adding and removing. `GitRepoInfo` lists them.
 
-use crate::effects::git::place::on_repository;
+use crate::effects::git::location::repository_request;
 use crate::value::BoundedText;
 
-on_repository! {
-    /// Describes the worktree to make.
+repository_request! {
+    /// Describes the worktree to add.
     pub struct GitAddWorktree {
-        /// The folder to make, absolute or relative to `workingDir`. It does not
-        /// exist yet, and its parent does.
+        /// The new folder, absolute or relative to `workingDir`. It must not exist
+        /// yet, and its parent must.
         pub path: BoundedText<1, 4096>,
         /// The short name of the branch to check out in it.
         pub branch: BoundedText<1, 255>,
-        /// Whether to make that branch.
+        /// Creates that branch.
         #[serde(default)]
         pub create_branch: bool,
-        /// Where a branch that is made begins; what is checked out in `workingDir` when absent.
+        /// The start point of a new branch; the HEAD of `workingDir` when absent.
         #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
         pub reference: Option<BoundedText<1, 1024>>,
     }
 }
 
-on_repository! {
+repository_request! {
     /// Names the worktree to remove.
     pub struct GitRemoveWorktree {
         /// The worktree's folder, absolute or relative to `workingDir`.
         pub path: BoundedText<1, 4096>,
-        /// Whether to remove it with changes and untracked files that are in it.
+        /// Removes it even with changes and untracked files.
         #[serde(default)]
         pub force: bool,
     }

@@ -1,4 +1,4 @@
-//! Checks and statuses of commits.
+//! Check runs and statuses of commits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,10 @@ pub struct GitHubListCheckRuns {
     /// A branch, a tag or a commit.
     #[serde(rename = "ref")]
     pub reference: Ref,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page.
+    /// Entries per page.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -29,7 +29,7 @@ pub struct GitHubListCheckRuns {
 pub struct GitHubCheckRuns {
     /// The check runs.
     pub check_runs: Vec<GitHubCheckRun>,
-    /// How many there are on all pages.
+    /// The number of check runs on all pages.
     pub total: u64,
     /// The next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,18 +44,18 @@ pub struct GitHubCheckRun {
     pub id: u64,
     /// Its name.
     pub name: String,
-    /// How far it is.
+    /// Its progress.
     pub status: CheckStatus,
-    /// How it ended; absent until it has.
+    /// Its result; absent until it has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<CheckConclusion>,
-    /// What it says, in a line.
+    /// Its title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it says, in Markdown.
+    /// Its summary, in Markdown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// Its page.
+    /// Its web page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// When it began (RFC 3339).
@@ -66,45 +66,45 @@ pub struct GitHubCheckRun {
     pub completed_at: Option<String>,
 }
 
-/// How far a check run is.
+/// The progress of a check run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
-    /// It waits, for a runner, a rule or an approval.
+    /// Waiting for a runner, a rule or an approval.
     Queued,
-    /// It runs.
+    /// Running.
     InProgress,
-    /// It has ended.
+    /// Completed.
     Completed,
 }
 
-/// How a check run ended.
+/// The result of a check run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckConclusion {
-    /// Well.
+    /// Succeeded.
     Success,
-    /// Badly.
+    /// Failed.
     Failure,
-    /// Neither; it does not stand in the way.
+    /// Neither; it does not block merging.
     Neutral,
-    /// Someone stopped it.
+    /// Cancelled.
     Cancelled,
-    /// It did not run, and need not.
+    /// Skipped; it does not block merging.
     Skipped,
-    /// It took too long.
+    /// Timed out.
     TimedOut,
-    /// Someone has to do something.
+    /// Someone has to take action.
     ActionRequired,
-    /// GitHub gave it up.
+    /// GitHub marked it as stale.
     Stale,
-    /// It could not begin.
+    /// It failed to start.
     StartupFailure,
-    /// Something GitHub has come up with since.
+    /// A result that this version does not know.
     Unknown,
 }
 
-/// Names the commit whose combined status to give.
+/// Names the commit whose combined status to report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubGetCombinedStatus {
@@ -119,9 +119,9 @@ pub struct GitHubGetCombinedStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubCombinedStatus {
-    /// The worst of the statuses; `pending` when there is none.
+    /// The worst of the statuses; `pending` when there are none.
     pub state: CommitState,
-    /// The commit.
+    /// The commit's id.
     pub sha: String,
     /// The newest status of each context.
     pub statuses: Vec<GitHubStatus>,
@@ -131,28 +131,28 @@ pub struct GitHubCombinedStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubStatus {
-    /// Who says it, such as `ci/build`.
+    /// The source of the status, such as `ci/build`.
     pub context: String,
-    /// How it is.
+    /// Its state.
     pub state: CommitState,
-    /// Why, in a line.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its page.
+    /// Its web page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
 
-/// How a commit is.
+/// The state of a commit or of one of its statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommitState {
-    /// Good.
+    /// Succeeded.
     Success,
     /// Not known yet.
     Pending,
-    /// Bad.
+    /// Failed.
     Failure,
-    /// Whoever was to tell has failed itself.
+    /// The check itself failed.
     Error,
 }

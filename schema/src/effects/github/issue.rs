@@ -8,7 +8,7 @@ use crate::effects::github::{
 };
 use crate::value::RepoName;
 
-/// Names the issues to list.
+/// Selects the issues to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubListIssues {
@@ -17,7 +17,7 @@ pub struct GitHubListIssues {
     /// Open, closed or all.
     #[serde(default)]
     pub state: StateFilter,
-    /// Only those that carry every one of these labels.
+    /// Only issues with every one of these labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Only those assigned to this login; `none` for nobody, `*` for anybody.
@@ -29,10 +29,10 @@ pub struct GitHubListIssues {
     /// Only those changed at or after this moment (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page; pull requests are taken out after counting.
+    /// Entries per page, counted before pull requests are left out.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -59,12 +59,12 @@ pub struct GitHubIssue {
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it is open.
+    /// Open or closed.
     pub state: OpenState,
-    /// Why it was closed.
+    /// The reason why it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<IssueCloseReason>,
-    /// The login of who opened it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Its labels' names.
@@ -74,9 +74,9 @@ pub struct GitHubIssue {
     /// Its milestone's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<u64>,
-    /// How many comments it has.
+    /// The number of comments.
     pub comments: u64,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was opened (RFC 3339).
     pub created_at: String,
@@ -87,17 +87,17 @@ pub struct GitHubIssue {
     pub closed_at: Option<String>,
 }
 
-/// Why an issue was closed.
+/// The reason why an issue was closed or reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IssueCloseReason {
-    /// It is done.
+    /// Done.
     Completed,
-    /// It will not be done.
+    /// Will not be done.
     NotPlanned,
-    /// It says what another one says.
+    /// A duplicate of another issue.
     Duplicate,
-    /// It was opened again.
+    /// Reopened.
     Reopened,
 }
 
@@ -133,7 +133,7 @@ pub struct GitHubCreateIssue {
     pub milestone: Option<u64>,
 }
 
-/// What to change about an issue.
+/// The changes to an issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubUpdateIssue {
@@ -147,21 +147,21 @@ pub struct GitHubUpdateIssue {
     /// Its new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
-    /// Whether it shall be open.
+    /// Its new state, open or closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OpenState>,
-    /// Why it is closed or opened again.
+    /// The reason for closing or reopening it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<IssueCloseReason>,
-    /// All its labels from now on.
+    /// Its new labels, replacing all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// The logins of all those it is assigned to from now on.
+    /// Its new assignees, replacing all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<String>>,
 }
 
-/// The comment to make on an issue or a pull request.
+/// The comment to add to an issue or a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubCommentIssue {
@@ -181,10 +181,10 @@ pub struct GitHubComment {
     pub id: u64,
     /// The text.
     pub body: String,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was written (RFC 3339).
     pub created_at: String,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::effects::github::{Body, Title};
 use crate::value::RepoName;
 
-/// Names the pull request to merge, and how.
+/// Names the pull request to merge, and the method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubMergePr {
@@ -14,7 +14,7 @@ pub struct GitHubMergePr {
     pub repo: RepoName,
     /// The pull request's number.
     pub number: u64,
-    /// How its commits become part of the branch.
+    /// The merge method.
     #[serde(default)]
     pub method: MergeMethod,
     /// The merge commit's title; GitHub's own when absent.
@@ -23,30 +23,30 @@ pub struct GitHubMergePr {
     /// The merge commit's text; GitHub's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_message: Option<Body>,
-    /// Merge only if this is still the newest commit; answers `conflict` otherwise.
+    /// Merges only if this is still the newest commit; answers `conflict` otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_head_sha: Option<String>,
 }
 
-/// How commits become part of a branch.
+/// The method of merging.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeMethod {
-    /// By a merge commit.
+    /// With a merge commit.
     #[default]
     Merge,
-    /// As one commit.
+    /// Squashed into one commit.
     Squash,
-    /// One after the other.
+    /// Rebased, each commit by itself.
     Rebase,
 }
 
-/// A merge that has happened.
+/// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubMerge {
-    /// The commit it was merged as.
+    /// The resulting commit.
     pub sha: String,
-    /// What GitHub says about it.
+    /// GitHub's message about it.
     pub message: String,
 }

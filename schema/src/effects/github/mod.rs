@@ -1,8 +1,8 @@
 //! GitHub: repositories, issues, pull requests, reviews and checks.
 //!
-//! The shapes follow GitHub's REST API (<https://docs.github.com/rest>), with
-//! what agents need of it. Lists come in pages: an answer's `nextPage` is the
-//! `page` to ask for next, and is absent on the last one.
+//! The shapes follow GitHub's REST API (<https://docs.github.com/rest>), reduced
+//! to what agents need. Lists are paginated: an answer's `nextPage` is the `page`
+//! of the next request, and is absent on the last page.
 
 mod check;
 mod issue;
@@ -35,10 +35,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{BoundedInt, BoundedText};
 
-/// Which page of a list, from 1.
+/// The page number of a list, from 1.
 pub type Page = BoundedInt<1, 100_000>;
 
-/// How many entries a page has.
+/// The number of entries per page.
 pub type PageSize = BoundedInt<1, 100>;
 
 /// A title: 1 to 256 characters, as GitHub has it.
@@ -58,24 +58,24 @@ const fn default_page_size() -> PageSize {
     PageSize::constant::<30>()
 }
 
-/// Whether an issue or a pull request is open.
+/// The state of an issue or a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OpenState {
-    /// It is open.
+    /// Open.
     Open,
-    /// It is closed; a merged pull request is closed too.
+    /// Closed; a merged pull request is closed too.
     Closed,
 }
 
-/// Which issues or pull requests to list.
+/// The states of issues or pull requests to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
-    /// The open ones.
+    /// Only open ones.
     #[default]
     Open,
-    /// The closed ones.
+    /// Only closed ones.
     Closed,
     /// All.
     All,

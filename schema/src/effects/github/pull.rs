@@ -8,7 +8,7 @@ use crate::effects::github::{
 };
 use crate::value::RepoName;
 
-/// Names the pull requests to list.
+/// Selects the pull requests to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubListPrs {
@@ -23,10 +23,10 @@ pub struct GitHubListPrs {
     /// Only those into this branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Ref>,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page.
+    /// Entries per page.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -35,7 +35,7 @@ pub struct GitHubListPrs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubPrs {
-    /// The pull requests; what only `github_get_pr` knows is absent.
+    /// The pull requests, without the fields that only `github_get_pr` returns.
     pub prs: Vec<GitHubPr>,
     /// The next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,38 +53,38 @@ pub struct GitHubPr {
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Whether it is open.
+    /// Open or closed.
     pub state: OpenState,
-    /// Whether it is not ready for review.
+    /// True for a draft.
     pub is_draft: bool,
-    /// Whether it has been merged.
+    /// True if it has been merged.
     pub is_merged: bool,
-    /// Whether it could be merged; absent in lists and while GitHub works it out.
+    /// True if it can be merged; absent in lists and until GitHub has determined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_mergeable: Option<bool>,
-    /// The branch it comes from.
+    /// The source branch.
     pub head_ref: String,
-    /// The newest commit of that branch.
+    /// The newest commit of the source branch.
     pub head_sha: String,
-    /// The repository it comes from; absent when that is gone.
+    /// The source repository; absent when it no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_repo: Option<String>,
-    /// The branch it goes into.
+    /// The target branch.
     pub base_ref: String,
-    /// The commit of that branch it is compared with.
+    /// The commit of the target branch that it is compared with.
     pub base_sha: String,
-    /// The login of who opened it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Its labels' names.
     pub labels: Vec<String>,
     /// The logins of those it is assigned to.
     pub assignees: Vec<String>,
-    /// The logins of those asked to review it.
+    /// The logins of the requested reviewers.
     pub requested_reviewers: Vec<String>,
-    /// The slugs of the teams asked to review it.
+    /// The slugs of the requested teams.
     pub requested_teams: Vec<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was opened (RFC 3339).
     pub created_at: String,
@@ -93,7 +93,7 @@ pub struct GitHubPr {
     /// When it was merged (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_at: Option<String>,
-    /// The commit it was merged as.
+    /// The commit that merged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_commit_sha: Option<String>,
     /// Lines added; absent in lists.
@@ -140,24 +140,24 @@ pub struct GitHubPrForBranch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubCreatePr {
-    /// The repository it goes into, `owner/name`.
+    /// The target repository, `owner/name`.
     pub repo: RepoName,
     /// Its title.
     pub title: Title,
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
-    /// The branch it comes from: `branch`, or `owner:branch` from a fork.
+    /// The source branch: `branch`, or `owner:branch` from a fork.
     pub head: Ref,
-    /// The branch it goes into; the default branch when absent.
+    /// The target branch; the default branch when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Ref>,
-    /// Whether it is not ready for review.
+    /// Opens it as a draft.
     #[serde(default)]
     pub draft: bool,
 }
 
-/// What to change about a pull request.
+/// The changes to a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubUpdatePr {
@@ -171,10 +171,10 @@ pub struct GitHubUpdatePr {
     /// Its new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
-    /// Whether it shall be open.
+    /// Its new state, open or closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OpenState>,
-    /// The branch it goes into from now on.
+    /// Its new target branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Ref>,
 }

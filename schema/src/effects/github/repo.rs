@@ -1,4 +1,4 @@
-//! Repositories and their labels.
+//! Repositories and labels.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,18 +20,18 @@ pub struct GitHubGetRepo {
 pub struct GitHubRepo {
     /// `owner/name`.
     pub full_name: String,
-    /// What it is, in a sentence.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The branch pull requests go to unless they say otherwise.
+    /// The default branch.
     pub default_branch: String,
-    /// Whether only those invited see it.
+    /// True for a private repository.
     pub is_private: bool,
-    /// Whether it is a fork.
+    /// True for a fork.
     pub is_fork: bool,
-    /// Whether it is read-only for good.
+    /// True for an archived repository, which is read-only.
     pub is_archived: bool,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// Its URL for `git clone` over HTTPS.
     pub clone_url: String,
@@ -43,10 +43,10 @@ pub struct GitHubRepo {
 pub struct GitHubListLabels {
     /// The repository, `owner/name`.
     pub repo: RepoName,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page.
+    /// Entries per page.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -70,7 +70,7 @@ pub struct GitHubLabel {
     pub name: String,
     /// Its colour, six hexadecimal digits without `#`.
     pub color: String,
-    /// What it means.
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }

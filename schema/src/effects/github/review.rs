@@ -14,10 +14,10 @@ pub struct GitHubListReviewComments {
     pub repo: RepoName,
     /// The pull request's number.
     pub number: u64,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page.
+    /// Entries per page.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -39,30 +39,30 @@ pub struct GitHubReviewComments {
 pub struct GitHubReviewComment {
     /// Its id.
     pub id: u64,
-    /// The comment it answers.
+    /// The comment it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<u64>,
     /// The text.
     pub body: String,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// The file.
     pub path: String,
-    /// The last line it is about; absent when that line is no longer in the diff.
+    /// The last line it refers to; absent when that line is no longer in the diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The first line it is about, when there are several.
+    /// The first line it refers to, for a range of lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_line: Option<u32>,
-    /// Which side of the diff.
+    /// The side of the diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<DiffSide>,
-    /// The part of the diff it stands in.
+    /// The hunk of the diff it refers to.
     pub diff_hunk: String,
-    /// The commit it is about.
+    /// The commit it refers to.
     pub commit_id: String,
-    /// Its page.
+    /// Its web page.
     pub url: String,
     /// When it was written (RFC 3339).
     pub created_at: String,
@@ -74,9 +74,9 @@ pub struct GitHubReviewComment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiffSide {
-    /// What was.
+    /// The old version.
     Left,
-    /// What is to be.
+    /// The new version.
     Right,
 }
 
@@ -88,10 +88,10 @@ pub struct GitHubListReviews {
     pub repo: RepoName,
     /// The pull request's number.
     pub number: u64,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "first_page")]
     pub page: Page,
-    /// How many a page.
+    /// Entries per page.
     #[serde(default = "default_page_size")]
     pub per_page: PageSize,
 }
@@ -113,40 +113,40 @@ pub struct GitHubReviews {
 pub struct GitHubReview {
     /// Its id.
     pub id: u64,
-    /// The login of who wrote it; absent when the account is gone.
+    /// The login of its author; absent when the account no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// What it says about the pull request.
+    /// Its verdict.
     pub state: ReviewState,
     /// Its text; may be empty.
     pub body: String,
-    /// The commit it is about; absent when that is gone.
+    /// The commit it refers to; absent when that no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_id: Option<String>,
-    /// When it was handed in (RFC 3339); absent while it is pending.
+    /// When it was submitted (RFC 3339); absent while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<String>,
-    /// Its page.
+    /// Its web page.
     pub url: String,
 }
 
-/// What a review says.
+/// The verdict of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewState {
-    /// It may be merged.
+    /// Approved.
     Approved,
-    /// Something has to change first.
+    /// Changes are requested.
     ChangesRequested,
-    /// Neither.
+    /// A comment without a verdict.
     Commented,
-    /// It no longer counts.
+    /// Dismissed; it no longer counts.
     Dismissed,
-    /// It has not been handed in.
+    /// Not submitted yet.
     Pending,
 }
 
-/// Names who shall review a pull request.
+/// Names the reviewers to request for a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitHubRequestReviewers {
@@ -162,7 +162,7 @@ pub struct GitHubRequestReviewers {
     pub team_reviewers: Vec<String>,
 }
 
-/// Who has been asked to review a pull request and has not yet.
+/// The requested reviewers who have not reviewed yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHubReviewers {

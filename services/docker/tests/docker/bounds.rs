@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::stage::{Stage, call_with, request, stage};
 
-/// What each effect that names a container answers.
+/// The outcome of each effect that names a container.
 async fn on(
     stage: &Stage,
     call: &CallContext,
@@ -113,7 +113,7 @@ async fn a_container_of_others_is_answered_as_one_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_role_without_labels_reaches_nothing_and_is_told_so() {
+async fn a_role_without_labels_reaches_nothing_and_the_error_says_so() {
     let Some(stage) = stage() else { return };
     let id = stage.sleeper().await;
     let call = call_with(&[], &[]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use exomonad_core::DockerService;
 use exomonad_schema::ErrorCode;
 use exomonad_services::{Docker, DockerConfig};
+use exomonad_test_support::RefusingAddress;
 use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
@@ -27,15 +28,10 @@ fn service(host: &str) -> Docker {
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_unavailable_and_the_setting_is_named() {
     let call = call_with(&["a=b"], &[]);
-    // A port that nobody listens on, since it was just given back.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let refusing = RefusingAddress::new();
     for host in [
         "unix:///no/such/docker.sock".to_owned(),
-        format!("tcp://{port}"),
+        format!("tcp://{}", refusing.address()),
     ] {
         let docker = service(&host);
         let error = docker.list(&call, request(json!({}))).await.unwrap_err();
@@ -155,7 +151,8 @@ async fn an_engine_that_breaks_off_is_unavailable_and_serves_again_when_it_is_ba
         while stage.processes(&id).await.len() < 3 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // The output is on its way through the engine.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         bridge.cut();
     });
     let error = result.unwrap_err();

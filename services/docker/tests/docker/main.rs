@@ -1,7 +1,6 @@
 //! The Docker service against a real engine, which `scripts/docker-engine` sets up.
 //!
-//! Under `CI=true` an engine there must be; elsewhere, where none can be had, each test says
-//! SKIPPED.
+//! Where there is none, the tests are skipped, except under `CI=true`.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,4 @@
-//! What a spawned container is, and is not, allowed.
+//! Permissions of spawned containers.
 
 use std::fs;
 use std::os::unix::fs::symlink;

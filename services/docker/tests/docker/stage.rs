@@ -1,9 +1,8 @@
 //! One engine for all tests, and for each test its own labels, by which what it leaves is removed.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
@@ -13,6 +12,7 @@ use exomonad_core::{Bounds, CallContext, DockerService};
 use exomonad_schema::effects::docker::{DockerExec, DockerExecResult, DockerSpawn, DockerSpawned};
 use exomonad_schema::{CallId, EffectError};
 use exomonad_services::{Docker, DockerConfig};
+use exomonad_test_support::{installed_by, required_or_skip};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -20,32 +20,13 @@ pub const IMAGE: &str = "debian:bookworm-slim";
 pub const SOCKET: &str = "/var/run/docker.sock";
 const LABEL: &str = "exomonad-test";
 
-/// Whether there is an engine; set up at the first question.
-fn has_engine() -> bool {
-    static ENGINE: OnceLock<bool> = OnceLock::new();
-    *ENGINE.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/docker-engine");
-        let done = Command::new(script).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(
-            done.status.success() || !must,
-            "CI needs a Docker engine: {said}"
-        );
-        if !done.status.success() {
-            eprintln!("SKIPPED: no Docker engine: {said}");
-        }
-        done.status.success()
-    })
-}
-
 /// A test's place on the engine.
 pub struct Stage {
     /// The service under test.
     pub docker: Docker,
     /// The engine itself.
     pub bare: bollard::Docker,
-    /// What this test's label is: random, and a beginning for names.
+    /// The value of this test's label: random, and a beginning for names.
     pub own: String,
 }
 
@@ -56,10 +37,7 @@ pub fn stage() -> Option<Stage> {
 
 /// A stage with settings.
 pub fn stage_with(config: DockerConfig) -> Option<Stage> {
-    if !has_engine() {
-        eprintln!("SKIPPED: there is no Docker engine");
-        return None;
-    }
+    required_or_skip("a Docker engine", installed_by("docker-engine"))?;
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).unwrap();
     Some(Stage {

@@ -19,7 +19,7 @@ impl InContainer {
         request: &R,
     ) -> Result<(super::repo_info::RepoInfo, status::Status), EffectError>
     where
-        R: exomonad_schema::effect::EffectRequest + OnRepository,
+        R: exomonad_schema::effect::EffectRequest + RepositoryRequest,
     {
         let shell = ContainerShell::find(self, call, request).await?;
         let mut script = shell.script()?;

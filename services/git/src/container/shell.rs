@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::InContainer;
@@ -31,7 +31,7 @@ impl ContainerShell {
     ///
     /// # Errors
     /// Those of the Docker service; `not_configured` when there is none.
-    pub(super) async fn find<R: EffectRequest + OnRepository>(
+    pub(super) async fn find<R: EffectRequest + RepositoryRequest>(
         service: &InContainer,
         call: &CallContext,
         request: &R,

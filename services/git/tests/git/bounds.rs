@@ -1,4 +1,4 @@
-//! What a role may reach, and how a refusal is told.
+//! Bounds of a role, and the errors beyond them.
 
 use std::fs;
 use std::os::unix::fs::symlink;

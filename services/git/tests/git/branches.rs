@@ -12,7 +12,7 @@ use crate::target::{IS_HOST, host_only};
 use crate::write::{assert_sound, commit_all, new_branch, switch_to, writer};
 
 #[tokio::test]
-async fn a_branch_begins_where_it_is_told_and_not_twice() {
+async fn a_branch_begins_at_the_given_revision_and_not_twice() {
     let area = Area::with_repository();
     let (root, call) = (&area.root, area.call());
     commit_file(root, "file", "2\n", "Second");
@@ -223,7 +223,7 @@ async fn a_tag_is_a_name_or_with_a_message_an_object() {
 }
 
 #[tokio::test]
-async fn a_repository_that_is_bare_or_damaged_or_oddly_named_is_told_apart_and_left_alone() {
+async fn a_bare_or_damaged_or_oddly_named_repository_has_its_own_error_and_is_left_alone() {
     use std::os::unix::ffi::OsStrExt;
     let area = Area::new();
     let call = area.call();

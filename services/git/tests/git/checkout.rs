@@ -1,4 +1,4 @@
-//! What is checked out, and where.
+//! The checked-out branch and the repository around a folder.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ async fn worktree(call: &CallContext, folder: &Path) -> GitWorktree {
 }
 
 #[tokio::test]
-async fn a_branch_is_told_with_its_commit_from_any_folder_in_it() {
+async fn a_branch_is_reported_with_its_commit_from_any_folder() {
     let area = Area::with_repository();
     let deep = area.root.join("a/b");
     fs::create_dir_all(&deep).unwrap();
@@ -91,7 +91,7 @@ async fn a_new_branch_beside_others_is_unborn_but_the_repository_is_not_empty() 
 }
 
 #[tokio::test]
-async fn a_branch_whose_name_is_not_utf8_is_told_as_well_as_text_can() {
+async fn a_branch_whose_name_is_not_utf8_is_reported_lossily() {
     use std::os::unix::ffi::OsStrExt;
     let area = Area::with_repository();
     let name = std::ffi::OsStr::from_bytes(b"na\xefve");

@@ -10,9 +10,9 @@ use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::*;
 use exomonad_services::GitConfig;
 use exomonad_services::git::Author;
+use exomonad_test_support::{GitServer, GitServerMode};
 
 use crate::area::*;
-use crate::server::{Manner, Server};
 
 pub const TOKEN: &str = "hunter2-hunter2";
 /// `x-access-token:hunter2-hunter2`, as RFC 7617 has it.
@@ -23,12 +23,12 @@ pub struct Setup {
     pub area: Area,
     pub clone: PathBuf,
     pub bare: PathBuf,
-    pub server: Server,
+    pub server: GitServer,
     pub call: CallContext,
 }
 
 impl Setup {
-    pub fn new(manner: Manner) -> Self {
+    pub fn new(mode: GitServerMode) -> Self {
         let area = Area::new();
         let source = area.outside.join("source");
         init_with_commit(&source);
@@ -48,7 +48,7 @@ impl Setup {
                 clone.to_str().unwrap(),
             ],
         );
-        let server = Server::start(&served, manner);
+        let server = GitServer::start(&served, mode);
         git(
             &clone,
             ["remote", "set-url", "origin", &server.url("r.git")],
@@ -115,6 +115,6 @@ pub fn assert_no_secret(value: &impl std::fmt::Debug) {
     );
 }
 
-pub fn authorized() -> Manner {
-    Manner::Authorized(BASIC.to_owned())
+pub fn authorized() -> GitServerMode {
+    GitServerMode::Authorized(BASIC.to_owned())
 }

@@ -37,7 +37,7 @@ fn against(reference: &str) -> DiffTarget {
     })
 }
 
-/// What `git diff` prints; this one ends with a newline, as the contract's does.
+/// The output of `git diff`; this one ends with a newline, as the contract's does.
 fn git_diff(area: &Area, arguments: &[&str]) -> String {
     let output = try_git(
         &area.root,

@@ -49,7 +49,7 @@ async fn commits_come_in_the_order_of_git_log_also_across_merges() {
 }
 
 #[tokio::test]
-async fn a_commit_is_told_whole() {
+async fn a_commit_is_listed_with_all_its_fields() {
     let area = Area::with_repository();
     let root = &area.root;
     let message = "Summary  \n\nBody, first line\n\nlast line\n\n";

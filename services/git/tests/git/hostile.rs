@@ -10,17 +10,17 @@ use exomonad_core::GitService;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
 use exomonad_services::GitConfig;
+use exomonad_test_support::{ChildGuard, GitServer, GitServerMode, free_port};
 
 use crate::area::*;
 use crate::cloned::*;
-use crate::server::{Manner, Server};
 use crate::target::host_only;
 use crate::write::assert_sound;
 
 #[tokio::test]
 async fn the_token_goes_only_to_its_host_and_follows_no_redirect() {
-    let setup = Setup::new(Manner::Open);
-    let other = Server::start(&setup.area.outside.join("served"), Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
+    let other = GitServer::start(&setup.area.outside.join("served"), GitServerMode::Open);
     git(
         &setup.clone,
         ["remote", "set-url", "origin", &other.url("r.git")],
@@ -33,7 +33,7 @@ async fn the_token_goes_only_to_its_host_and_follows_no_redirect() {
     );
 
     let before = other.seen().len();
-    let redirecting = Setup::new(Manner::Redirects(other.address));
+    let redirecting = Setup::new(GitServerMode::Redirects(other.address));
     let error = redirecting.fetch(GitFetch::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
     assert!(redirecting.server.seen().concat().contains(BASIC));
@@ -43,7 +43,7 @@ async fn the_token_goes_only_to_its_host_and_follows_no_redirect() {
 #[tokio::test]
 async fn nothing_in_the_repository_has_a_say_in_how_git_runs() {
     let setup = Setup::new(authorized());
-    let trap = Server::start(&setup.area.outside.join("served"), Manner::Open);
+    let trap = GitServer::start(&setup.area.outside.join("served"), GitServerMode::Open);
     let clone = &setup.clone;
     let ran = setup.area.outside.join("ran");
     let program = setup.area.root.join("program");
@@ -114,7 +114,7 @@ async fn nothing_in_the_repository_has_a_say_in_how_git_runs() {
 
 #[tokio::test]
 async fn a_server_that_is_silent_is_given_up_and_git_with_it() {
-    let setup = Setup::new(Manner::Silent);
+    let setup = Setup::new(GitServerMode::Silent);
     let config = GitConfig {
         remote_time_limit: Duration::from_millis(700),
         ..setup.config()
@@ -143,12 +143,12 @@ async fn a_server_that_is_silent_is_given_up_and_git_with_it() {
 
 #[tokio::test]
 async fn a_server_that_breaks_off_or_fails_or_is_not_there_is_unavailable() {
-    for manner in [
-        Manner::CutsOff,
-        Manner::Fails("500 Internal Server Error"),
-        Manner::Fails("503 Busy"),
+    for mode in [
+        GitServerMode::CutsOff,
+        GitServerMode::Fails("500 Internal Server Error"),
+        GitServerMode::Fails("503 Busy"),
     ] {
-        let setup = Setup::new(manner);
+        let setup = Setup::new(mode);
         setup.commit_elsewhere("theirs");
         let error = setup.fetch(GitFetch::default()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
@@ -159,11 +159,11 @@ async fn a_server_that_breaks_off_or_fails_or_is_not_there_is_unavailable() {
         ("429 Too Many Requests", ErrorCode::RateLimited),
         ("404 Not Found", ErrorCode::NotFound),
     ] {
-        let setup = Setup::new(Manner::Fails(status));
+        let setup = Setup::new(GitServerMode::Fails(status));
         let error = setup.fetch(GitFetch::default()).await.unwrap_err();
         assert_eq!(error.code, code, "{error}");
     }
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     for url in ["http://127.0.0.1:9/r.git", "https://none.invalid/r.git"] {
         git(&setup.clone, ["remote", "set-url", "origin", url]);
         let error = setup.fetch(GitFetch::default()).await.unwrap_err();
@@ -183,44 +183,36 @@ async fn a_server_that_breaks_off_or_fails_or_is_not_there_is_unavailable() {
 
 #[tokio::test]
 async fn the_unencrypted_git_protocol_is_not_spoken_even_to_a_server_that_does() {
-    let setup = Setup::new(Manner::Open);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let mut daemon = Command::new("git")
-        .args([
-            "daemon",
-            "--export-all",
-            "--reuseaddr",
-            "--listen=127.0.0.1",
-        ])
-        .arg(format!("--port={port}"))
-        .arg(format!(
-            "--base-path={}",
-            setup.area.outside.join("served").display()
-        ))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let setup = Setup::new(GitServerMode::Open);
+    let port = free_port();
+    // Not `git daemon`, which starts it as a process of its own.
+    let daemon = git(&setup.clone, ["--exec-path"]);
+    let daemon = ChildGuard::spawn(
+        Command::new(Path::new(daemon.trim()).join("git-daemon"))
+            .args(["--export-all", "--reuseaddr", "--listen=127.0.0.1"])
+            .arg(format!("--port={port}"))
+            .arg(format!(
+                "--base-path={}",
+                setup.area.outside.join("served").display()
+            ))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    );
     let url = format!("git://127.0.0.1:{port}/r.git");
     git(&setup.clone, ["remote", "set-url", "origin", &url]);
     let error = setup.fetch(GitFetch::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unsupported);
     let error = setup.push(GitPush::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unsupported);
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
+    drop(daemon);
 }
 
 host_only! {
 "a folder of the host means nothing in a container",
 #[tokio::test]
 async fn a_remote_on_this_machine_needs_leave_and_to_be_in_reach_and_runs_none_of_its_hooks() {
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     let local = setup.clone.join("local.git");
     git(
         &setup.clone,

@@ -1,4 +1,4 @@
-//! What `git status` says, in the words of the contract.
+//! The output of `git status`, in the words of the contract.
 
 use std::path::Path;
 

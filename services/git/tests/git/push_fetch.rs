@@ -8,16 +8,16 @@ use exomonad_core::Secret;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
 use exomonad_services::GitConfig;
+use exomonad_test_support::GitServerMode;
 
 use crate::area::*;
 use crate::cloned::*;
-use crate::server::Manner;
 use crate::write::assert_sound;
 
 #[tokio::test]
 async fn a_branch_is_pushed_with_and_without_authentication() {
-    for manner in [Manner::Open, authorized()] {
-        let setup = Setup::new(manner);
+    for mode in [GitServerMode::Open, authorized()] {
+        let setup = Setup::new(mode);
         let clone = &setup.clone;
         git(clone, ["checkout", "--quiet", "-b", "topic"]);
         commit_file(clone, "new", "x\n", "Second");
@@ -66,8 +66,8 @@ async fn a_branch_is_pushed_with_and_without_authentication() {
 
 #[tokio::test]
 async fn branches_and_tags_are_fetched_with_and_without_authentication() {
-    for manner in [Manner::Open, authorized()] {
-        let setup = Setup::new(manner);
+    for mode in [GitServerMode::Open, authorized()] {
+        let setup = Setup::new(mode);
         let clone = &setup.clone;
         let old = git(clone, ["rev-parse", "origin/main"]);
         let new = setup.commit_elsewhere("theirs");
@@ -129,7 +129,7 @@ async fn branches_and_tags_are_fetched_with_and_without_authentication() {
 
 #[tokio::test]
 async fn a_shallow_clone_stays_one_and_fetches_and_pushes() {
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     setup.commit_elsewhere("a");
     setup.commit_elsewhere("b");
     let shallow = setup.clone.join("shallow");
@@ -168,7 +168,7 @@ async fn a_shallow_clone_stays_one_and_fetches_and_pushes() {
 
 #[tokio::test]
 async fn a_push_over_others_commits_is_refused_and_with_a_lease_meant() {
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     let theirs = setup.commit_elsewhere("theirs");
     commit_file(&setup.clone, "mine", "x\n", "Mine");
     let mine = git(&setup.clone, ["rev-parse", "HEAD"]);
@@ -210,7 +210,7 @@ async fn a_hook_of_the_server_says_why_it_refuses() {
 
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     let fetch = |branch: &str| GitFetch {
         branches: vec![branch.try_into().unwrap()],
         ..GitFetch::default()
@@ -271,7 +271,7 @@ async fn a_wrong_token_or_none_is_unauthenticated() {
 
 #[tokio::test]
 async fn a_branch_that_left_others_behind_long_ago_is_pushed_with_what_is_new_in_it() {
-    let setup = Setup::new(Manner::Open);
+    let setup = Setup::new(GitServerMode::Open);
     let clone = &setup.clone;
     fs::create_dir(clone.join("deep")).unwrap();
     commit_file(clone, "deep/a", &"a\n".repeat(100), "A");

@@ -7,7 +7,7 @@ use exomonad_schema::effects::git::*;
 use crate::area::*;
 
 #[tokio::test]
-async fn no_credential_of_a_remote_is_told_anywhere() {
+async fn no_credential_of_a_remote_is_shown_anywhere() {
     let area = Area::with_repository();
     let root = &area.root;
     git(

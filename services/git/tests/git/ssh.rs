@@ -9,11 +9,10 @@ use exomonad_core::GitService;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
 use exomonad_services::GitConfig;
+use exomonad_test_support::{GitServerMode, SshAgent, SshServer, SshServerMode, make_key};
 
 use crate::area::*;
 use crate::cloned::Setup;
-use crate::server;
-use crate::ssh_server::*;
 use crate::write::assert_sound;
 
 /// No shell and no ssh may find anything to obey in this.
@@ -23,16 +22,16 @@ const KNOWN_HOSTS: &str = "known '$(touch ran)' \"%h\" ${HOME} `touch ran`; #~\\
 struct OverSsh {
     setup: Setup,
     server: SshServer,
-    agent: Agent,
+    agent: SshAgent,
     known_hosts: PathBuf,
 }
 
 impl OverSsh {
     /// `None` where there is no `sshd`.
-    fn new(manner: Manner) -> Option<Self> {
-        let setup = Setup::new(server::Manner::Open);
-        let server = SshServer::start(&setup.area.outside.join("ssh"), manner)?;
-        let agent = Agent::with(&server.user_key());
+    fn new(mode: SshServerMode) -> Option<Self> {
+        let setup = Setup::new(GitServerMode::Open);
+        let server = SshServer::start(&setup.area.outside.join("ssh"), mode)?;
+        let agent = SshAgent::with(&server.user_key());
         let known_hosts = setup.area.outside.join(KNOWN_HOSTS);
         fs::write(&known_hosts, server.known()).unwrap();
         let url = server.url(&setup.bare);
@@ -73,8 +72,8 @@ impl OverSsh {
 
     /// How often somebody came as far as the server lets them.
     fn progress(&self) -> usize {
-        match self.server.manner {
-            Manner::Silent => self.server.connections(),
+        match self.server.mode {
+            SshServerMode::Silent => self.server.connections(),
             _ => self.server.asked().lines().count(),
         }
     }
@@ -102,7 +101,7 @@ impl OverSsh {
 
 #[tokio::test]
 async fn a_branch_is_pushed_and_fetched_with_a_key_of_the_hosts_agent() {
-    let Some(over) = OverSsh::new(Manner::Serves) else {
+    let Some(over) = OverSsh::new(SshServerMode::Serves) else {
         return;
     };
     let (setup, service) = (&over.setup, over.service());
@@ -149,7 +148,7 @@ async fn a_branch_is_pushed_and_fetched_with_a_key_of_the_hosts_agent() {
 
 #[tokio::test]
 async fn a_server_whose_key_is_not_known_is_sent_nothing() {
-    let Some(over) = OverSsh::new(Manner::Serves) else {
+    let Some(over) = OverSsh::new(SshServerMode::Serves) else {
         return;
     };
     let unknown = ErrorCode::Unavailable;
@@ -179,12 +178,12 @@ async fn a_server_whose_key_is_not_known_is_sent_nothing() {
 
 #[tokio::test]
 async fn without_a_key_that_the_server_takes_nobody_is_let_in() {
-    let Some(over) = OverSsh::new(Manner::Serves) else {
+    let Some(over) = OverSsh::new(SshServerMode::Serves) else {
         return;
     };
     let key = over.setup.area.outside.join("other_key");
     make_key(&key);
-    let other = Agent::with(&key);
+    let other = SshAgent::with(&key);
     for ssh_agent in [
         Some(other.socket.clone()),
         Some("/nonexistent/agent".into()),
@@ -201,8 +200,8 @@ async fn without_a_key_that_the_server_takes_nobody_is_let_in() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_and_ssh_with_it() {
-    for manner in [Manner::Silent, Manner::Hangs] {
-        let Some(over) = OverSsh::new(manner) else {
+    for mode in [SshServerMode::Silent, SshServerMode::Hangs] {
+        let Some(over) = OverSsh::new(mode) else {
             return;
         };
         let call = &over.setup.call;
@@ -232,18 +231,19 @@ async fn a_server_that_hangs_is_given_up_and_ssh_with_it() {
         }
         over.assert_nobody_left().await;
         let was_let_in = !over.server.asked().is_empty();
-        assert_eq!(was_let_in, manner == Manner::Hangs);
+        assert_eq!(was_let_in, mode == SshServerMode::Hangs);
     }
 }
 
 #[tokio::test]
 async fn nothing_in_the_repository_has_a_say_in_how_ssh_runs() {
-    let Some(over) = OverSsh::new(Manner::Serves) else {
+    let Some(over) = OverSsh::new(SshServerMode::Serves) else {
         return;
     };
     let setup = &over.setup;
     let clone = &setup.clone;
-    let Some(trap) = SshServer::start(&setup.area.outside.join("trap"), Manner::Serves) else {
+    let Some(trap) = SshServer::start(&setup.area.outside.join("trap"), SshServerMode::Serves)
+    else {
         return;
     };
     commit_file(clone, "mine", "x\n", "Mine");

@@ -1,4 +1,4 @@
-//! What has changed.
+//! Changed files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -50,7 +50,7 @@ async fn a_fresh_checkout_is_clean() {
 }
 
 #[tokio::test]
-async fn every_kind_of_change_is_told_as_git_tells_it() {
+async fn every_kind_of_change_is_reported_as_git_does() {
     let area = Area::with_repository();
     let root = &area.root;
     for name in [

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use exomonad_core::CallContext;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_services::{Git, GitConfig};
 
-/// Whether the effects work on the host.
+/// True if the effects work on the host.
 pub const IS_HOST: bool = true;
 
 /// A test of what only the host has, and why a container has not.
@@ -30,6 +30,6 @@ pub fn service(config: GitConfig) -> Git {
 }
 
 /// The request for the same folder there.
-pub fn place<R: OnRepository>(_: &CallContext, request: R) -> R {
+pub fn place<R: RepositoryRequest>(_: &CallContext, request: R) -> R {
     request
 }

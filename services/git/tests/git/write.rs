@@ -68,7 +68,7 @@ async fn stage_code(call: &CallContext, paths: &[&str]) -> ErrorCode {
     writer().stage(call, stage(paths)).await.unwrap_err().code
 }
 
-/// What must hold after every write.
+/// The invariants after every write.
 pub fn assert_sound(folder: &Path) {
     git(folder, ["fsck", "--strict", "--no-dangling"]);
     let common = git(

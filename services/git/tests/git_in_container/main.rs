@@ -1,7 +1,7 @@
 //! The suite of `git` once more, on repositories in a container: the same tests,
 //! through the container's own `git` on a real Docker engine.
 //!
-//! What only the host has is marked `host_only!` in the tests, with the reason,
+//! Tests of the host alone are marked `host_only!`, with the reason,
 //! and two files are left out whole:
 //!
 //! | file | what it is about | why not here |
@@ -34,14 +34,10 @@ mod porcelain;
 mod push_fetch;
 #[path = "../git/remotes.rs"]
 mod remotes;
-#[path = "../git/server.rs"]
-mod server;
 #[path = "../git/service.rs"]
 mod service;
 #[path = "../git/ssh.rs"]
 mod ssh;
-#[path = "../git/ssh_server.rs"]
-mod ssh_server;
 #[path = "../git/stash.rs"]
 mod stash;
 #[path = "../git/status.rs"]

@@ -4,19 +4,19 @@
 //! folder that has the same path in the container. The service does not know of
 //! that: it is given a container and a path in it.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use exomonad_core::CallContext;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::value::WorkingDir;
 use exomonad_services::{Docker, DockerConfig, Git, GitConfig};
-use tempfile::TempDir;
+use exomonad_test_support::{installed_by, required_or_skip};
 
 pub const IS_HOST: bool = false;
 
@@ -40,59 +40,86 @@ macro_rules! host_only {
 pub(crate) use host_only;
 
 struct Shared {
-    folder: TempDir,
+    folder: PathBuf,
     container: String,
-    label: String,
-    /// The container ends when this process lets go of the lock, however it ends.
+    /// The container's name, and the value of its label.
+    name: String,
+    owner: Metadata,
+    /// The container ends soon after the last process has let go of the lock, however it ends.
     _lock: File,
 }
 
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/docker-engine");
-        let done = Command::new(script).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(
-            done.status.success() || !must,
-            "CI needs a Docker engine: {said}"
-        );
-        if !done.status.success() {
-            eprintln!("SKIPPED, all of it: no Docker engine: {said}");
+        let engine = installed_by("docker-engine");
+        if required_or_skip("a Docker engine", engine).is_none() {
             std::process::exit(0);
         }
         // A runtime cannot be entered from within another.
-        std::thread::spawn(start).join().unwrap()
+        std::thread::spawn(join).join().unwrap()
     })
 }
 
-fn start() -> Shared {
-    let folder = tempfile::Builder::new()
-        .prefix("exomonad-in-container-")
-        .tempdir()
-        .unwrap();
-    let base = folder.path().canonicalize().unwrap();
-    let lock = File::create(base.join("lock")).unwrap();
-    lock.lock().unwrap();
+/// Takes part in the container that the tests of this checkout share, also from several processes.
+fn join() -> Shared {
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_TARGET_TMPDIR").hash(&mut hasher);
+    let folder = std::env::temp_dir()
+        .canonicalize()
+        .unwrap()
+        .join(format!("exomonad-in-container-{:016x}", hasher.finish()));
+    fs::create_dir_all(&folder).unwrap();
+    let lock = File::create(folder.join("lock")).unwrap();
+    lock.lock_shared().unwrap();
+    // One process at a time makes a container; it removes its mark, under the lock, before it ends.
+    let starting = File::create(folder.join("starting")).unwrap();
+    starting.lock().unwrap();
+    let mark = folder.join("container");
     let owner = lock.metadata().unwrap();
-    let own = base.file_name().unwrap().to_str().unwrap().to_owned();
-    let base = base.to_str().unwrap().to_owned();
-    let container = run(&base, &own, &owner, &own, Vec::new());
+    let marked = fs::read_to_string(&mark).unwrap_or_default();
+    let (name, container) = match marked.split_once(' ') {
+        Some((name, id)) if is_running(id) => (name.to_owned(), id.to_owned()),
+        _ => {
+            let name = format!("exomonad-in-container-{:016x}", getrandom::u64().unwrap());
+            let base = folder.to_str().unwrap();
+            let id = run(base, &name, &owner, &name, Vec::new());
+            fs::write(&mark, format!("{name} {id}")).unwrap();
+            (name, id)
+        }
+    };
     Shared {
         folder,
         container,
-        label: format!("{LABEL}={own}"),
+        name,
+        owner,
         _lock: lock,
     }
 }
 
-/// Starts a container with the tests' folder in it, which ends with this process.
+fn is_running(container: &str) -> bool {
+    let inspected = on_engine(async |engine| engine.inspect_container(container, None).await);
+    let state = inspected.ok().and_then(|container| container.state);
+    state.and_then(|state| state.running) == Some(true)
+}
+
+fn on_engine<T>(work: impl AsyncFnOnce(bollard::Docker) -> T) -> T {
+    let engine =
+        bollard::Docker::connect_with_unix(SOCKET, 120, bollard::API_DEFAULT_VERSION).unwrap();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work(engine))
+}
+
+/// Starts a container with the tests' folder in it, which ends when no process holds the lock.
 fn run(base: &str, name: &str, owner: &Metadata, label: &str, env: Vec<String>) -> String {
-    let command = ["/usr/bin/flock", &format!("{base}/lock"), "/bin/true"];
+    let end =
+        "until /usr/bin/flock -n \"$0/lock\" /bin/rm -f \"$0/container\"; do /bin/sleep 2; done";
     let body = ContainerCreateBody {
         image: Some(IMAGE.to_owned()),
-        cmd: Some(command.map(str::to_owned).into()),
+        cmd: Some(["/bin/sh", "-c", end, base].map(str::to_owned).into()),
         env: Some(env),
         user: Some(format!("{}:{}", owner.uid(), owner.gid())),
         working_dir: Some(base.to_owned()),
@@ -107,46 +134,33 @@ fn run(base: &str, name: &str, owner: &Metadata, label: &str, env: Vec<String>) 
         }),
         ..ContainerCreateBody::default()
     };
-    let create = async {
-        let engine =
-            bollard::Docker::connect_with_unix(SOCKET, 120, bollard::API_DEFAULT_VERSION).unwrap();
-        let options = CreateContainerOptionsBuilder::new().name(name).build();
-        let id = engine
-            .create_container(Some(options), body)
-            .await
-            .unwrap()
-            .id;
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    on_engine(async |engine| {
+        let created = engine.create_container(Some(options), body).await;
+        let id = created.unwrap().id;
         engine.start_container(&id, None).await.unwrap();
         id
-    };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(create)
+    })
 }
 
 /// One more container, of a role with `label` of its own or the suite's, with this `PATH`.
 pub fn another(label: Option<&str>, path: &Path) -> String {
     let shared = shared();
-    let base = shared.folder.path().canonicalize().unwrap();
-    let base = base.to_str().unwrap().to_owned();
-    let own = shared.label.rsplit('=').next().unwrap();
-    let label = label.unwrap_or(own).to_owned();
-    let name = format!("{own}-{:08x}", getrandom::u32().unwrap());
-    let owner = shared._lock.metadata().unwrap();
+    let base = shared.folder.to_str().unwrap();
+    let label = label.unwrap_or(&shared.name).to_owned();
+    let name = format!("{}-{:08x}", shared.name, getrandom::u32().unwrap());
     let env = vec![format!("PATH={}", path.display())];
-    std::thread::spawn(move || run(&base, &name, &owner, &label, env))
+    std::thread::spawn(move || run(base, &name, &shared.owner, &label, env))
         .join()
         .unwrap()
 }
 
 pub fn folder() -> PathBuf {
-    shared().folder.path().to_owned()
+    shared().folder.clone()
 }
 
 pub fn labels() -> Vec<String> {
-    vec![shared().label.clone()]
+    vec![format!("{LABEL}={}", shared().name)]
 }
 
 /// The container's id.
@@ -163,7 +177,7 @@ pub fn service(config: GitConfig) -> Git {
 }
 
 /// The request for the same folder in the container.
-pub fn place<R: OnRepository>(call: &CallContext, request: R) -> R {
+pub fn place<R: RepositoryRequest>(call: &CallContext, request: R) -> R {
     let base = call.bounds.paths.first().cloned().unwrap_or_default();
     let folder = base.join(request.working_dir().as_path());
     let folder = WorkingDir(folder.to_str().unwrap().to_owned());

@@ -6,9 +6,9 @@ use exomonad_core::GitHubService;
 use exomonad_schema::EffectKind;
 use exomonad_schema::table::Service;
 use exomonad_services::{GitHub, GitHubConfig};
+use exomonad_test_support::Prism;
 use serde_json::{Value, json};
 
-use crate::prism::Prism;
 use crate::service::*;
 
 /// Requests of each effect, from the least to all there is to say.
@@ -125,7 +125,7 @@ async fn perform(github: &GitHub, kind: EffectKind, request: &Value) -> Value {
     }
 }
 
-/// What GitHub's own example of an answer has to become.
+/// The expected result for GitHub's own example of a response.
 fn expected(kind: EffectKind) -> (&'static str, Value) {
     use EffectKind::*;
     match kind {

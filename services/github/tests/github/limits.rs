@@ -4,18 +4,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use exomonad_core::GitHubService;
 use exomonad_schema::ErrorCode;
+use exomonad_test_support::{MockResponse, MockServer};
 
-use crate::server::{Answer, Server};
 use crate::service::*;
 
 const SECONDARY: &str = "You have exceeded a secondary rate limit. Please wait a few minutes.";
 
 #[tokio::test]
 async fn a_short_retry_after_is_waited_for_when_reading() {
-    let server = Server::start(|_, n| match n {
-        0 => Answer::status(429, "slow down").with("retry-after", 1),
-        1 => Answer::status(403, SECONDARY).with("retry-after", 0),
-        _ => Answer::ok(issue_json("after all")),
+    let server = MockServer::start(|_, n| match n {
+        0 => MockResponse::status(429, "slow down").with("retry-after", 1),
+        1 => MockResponse::status(403, SECONDARY).with("retry-after", 0),
+        _ => MockResponse::ok(issue_json("after all")),
     })
     .await;
     let began = Instant::now();
@@ -26,8 +26,9 @@ async fn a_short_retry_after_is_waited_for_when_reading() {
 }
 
 #[tokio::test]
-async fn a_long_retry_after_is_told_at_once_and_nothing_more_is_sent_until_then() {
-    let server = Server::start(|_, _| Answer::status(429, "slow").with("retry-after", 30)).await;
+async fn a_long_retry_after_is_reported_at_once_and_nothing_more_is_sent_until_then() {
+    let server =
+        MockServer::start(|_, _| MockResponse::status(429, "slow").with("retry-after", 30)).await;
     let github = github(&server.url);
     let began = Instant::now();
     let error = failed(
@@ -57,8 +58,8 @@ async fn a_used_up_primary_limit_tells_when_it_opens_again() {
         .unwrap()
         .as_secs()
         + 600;
-    let server = Server::start(move |_, _| {
-        Answer::status(403, "API rate limit exceeded for user ID 1.")
+    let server = MockServer::start(move |_, _| {
+        MockResponse::status(403, "API rate limit exceeded for user ID 1.")
             .with("x-ratelimit-remaining", 0)
             .with("x-ratelimit-reset", reset)
     })
@@ -72,7 +73,7 @@ async fn a_used_up_primary_limit_tells_when_it_opens_again() {
 
 #[tokio::test]
 async fn a_secondary_limit_without_a_time_lasts_a_minute() {
-    let server = Server::start(|_, _| Answer::status(403, SECONDARY)).await;
+    let server = MockServer::start(|_, _| MockResponse::status(403, SECONDARY)).await;
     let outcome = github(&server.url)
         .create_issue(&call(), create_issue())
         .await;
@@ -83,9 +84,9 @@ async fn a_secondary_limit_without_a_time_lasts_a_minute() {
 
 #[tokio::test]
 async fn a_write_is_not_sent_again_after_a_limit_and_the_next_one_waits_for_it() {
-    let server = Server::start(|_, n| match n {
-        0 => Answer::status(429, "slow down").with("retry-after", 1),
-        _ => Answer::ok(issue_json("made")),
+    let server = MockServer::start(|_, n| match n {
+        0 => MockResponse::status(429, "slow down").with("retry-after", 1),
+        _ => MockResponse::ok(issue_json("made")),
     })
     .await;
     let github = github(&server.url);

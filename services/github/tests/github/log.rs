@@ -42,7 +42,7 @@ pub fn keep() {
     });
 }
 
-/// What has been logged so far.
+/// The log so far.
 pub fn text() -> String {
     let written = WRITTEN
         .get()

@@ -5,17 +5,14 @@ use std::time::{Duration, Instant};
 use exomonad_core::GitHubService;
 use exomonad_schema::ErrorCode;
 use exomonad_services::GitHubConfig;
-use tokio::net::TcpListener;
+use exomonad_test_support::{MockResponse, MockServer, RefusingAddress};
 
-use crate::server::{Answer, Server};
 use crate::service::*;
 
 #[tokio::test]
 async fn a_github_that_cannot_be_reached_is_unavailable_and_the_service_goes_on() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let github = github(&format!("http://{address}"));
+    let refusing = RefusingAddress::new();
+    let github = github(&format!("http://{}", refusing.address()));
     let error = failed(
         github.get_issue(&call(), get_issue()).await,
         ErrorCode::Unavailable,
@@ -31,7 +28,7 @@ async fn a_github_that_cannot_be_reached_is_unavailable_and_the_service_goes_on(
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_unavailable_and_gets_no_token() {
-    let server = Server::start(|_, _| Answer::ok(issue_json("plain"))).await;
+    let server = MockServer::start(|_, _| MockResponse::ok(issue_json("plain"))).await;
     let github = github(&server.url.replace("http:", "https:"));
     failed(
         github.get_issue(&call(), get_issue()).await,
@@ -42,7 +39,7 @@ async fn a_server_that_speaks_no_tls_is_unavailable_and_gets_no_token() {
 
 #[tokio::test]
 async fn a_slow_answer_is_a_timeout_and_a_slow_write_may_have_happened() {
-    let server = Server::start(|_, _| Answer::Late(Duration::from_secs(20))).await;
+    let server = MockServer::start(|_, _| MockResponse::Late(Duration::from_secs(20))).await;
     let github = github_with(GitHubConfig {
         time_limit: Duration::from_millis(300),
         ..config(&server.url)
@@ -64,7 +61,7 @@ async fn a_slow_answer_is_a_timeout_and_a_slow_write_may_have_happened() {
 
 #[tokio::test]
 async fn requests_beyond_those_at_once_wait_within_their_own_time() {
-    let server = Server::start(|_, _| Answer::Late(Duration::from_secs(1))).await;
+    let server = MockServer::start(|_, _| MockResponse::Late(Duration::from_secs(1))).await;
     let github = github_with(GitHubConfig {
         max_concurrent: 1,
         time_limit: Duration::from_millis(1700),
@@ -83,7 +80,7 @@ async fn requests_beyond_those_at_once_wait_within_their_own_time() {
 
 #[tokio::test]
 async fn an_answer_that_always_breaks_off_is_unavailable() {
-    let server = Server::start(|_, _| Answer::CutOff("{\"number\":".to_owned())).await;
+    let server = MockServer::start(|_, _| MockResponse::CutOff("{\"number\":".to_owned())).await;
     let outcome = github(&server.url).get_issue(&call(), get_issue()).await;
     failed(outcome, ErrorCode::Unavailable);
     assert_eq!(server.seen().len(), 3);
@@ -92,7 +89,7 @@ async fn an_answer_that_always_breaks_off_is_unavailable() {
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_not_read_to_its_end() {
     let long = "x".repeat(1 << 20);
-    let server = Server::start(move |_, _| Answer::ok(issue_json(&long))).await;
+    let server = MockServer::start(move |_, _| MockResponse::ok(issue_json(&long))).await;
     let github = github(&server.url);
     let error = failed(
         github.get_issue(&call(), get_issue()).await,
@@ -103,7 +100,7 @@ async fn an_answer_that_is_too_long_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_or_no_issue_is_told_apart() {
+async fn a_response_that_is_no_json_or_no_issue_is_an_error() {
     for (body, code) in [
         (
             "<html>Welcome to the captive portal</html>",
@@ -114,7 +111,7 @@ async fn an_answer_that_is_no_json_or_no_issue_is_told_apart() {
         ("[]", ErrorCode::Internal),
         ("{\"number\":\"seven\"}", ErrorCode::Internal),
     ] {
-        let server = Server::start(move |_, _| Answer::ok(body)).await;
+        let server = MockServer::start(move |_, _| MockResponse::ok(body)).await;
         let outcome = github(&server.url).get_issue(&call(), get_issue()).await;
         let error = failed(outcome, code);
         assert!(!error.message.contains("captive"), "{error}");

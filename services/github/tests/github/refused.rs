@@ -1,4 +1,4 @@
-//! What GitHub refuses, and what the service refuses before GitHub could.
+//! Refusals by GitHub, and by the service before GitHub could.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use exomonad_core::Secret;
 use exomonad_core::{Bounds, GitHubService};
 use exomonad_schema::ErrorCode;
 use exomonad_services::GitHubConfig;
+use exomonad_test_support::{MockResponse, MockServer};
 
-use crate::server::{Answer, Server};
 use crate::service::*;
 
 /// Refuses everything so.
-async fn refusing(status: u16, body: &'static str) -> Server {
-    Server::start(move |_, _| Answer::Whole(status, Vec::new(), body.to_owned())).await
+async fn refusing(status: u16, body: &'static str) -> MockServer {
+    MockServer::start(move |_, _| MockResponse::Whole(status, Vec::new(), body.to_owned())).await
 }
 
 #[tokio::test]
-async fn a_wrong_or_revoked_token_is_told_with_what_to_do_and_never_shown() {
-    let server = Server::start(|seen, _| {
+async fn the_error_of_a_wrong_or_revoked_token_says_what_to_do_and_never_shows_it() {
+    let server = MockServer::start(|seen, _| {
         // A server that echoes what it was sent, as some debugging proxies do.
         let sent = seen.header("authorization").unwrap();
-        Answer::status(401, &format!("Bad credentials: {sent}"))
+        MockResponse::status(401, &format!("Bad credentials: {sent}"))
     })
     .await;
     let github = github(&server.url);
@@ -90,7 +90,7 @@ async fn a_token_without_permission_is_forbidden_and_no_rate_limit() {
 }
 
 #[tokio::test]
-async fn what_github_finds_wrong_is_told_field_by_field() {
+async fn a_validation_error_names_each_field() {
     let body = r#"{"message":"Validation Failed","documentation_url":"https://docs.github.com/x",
         "errors":[{"resource":"Issue","field":"assignees","code":"invalid","value":"nobody"}]}"#;
     let server = refusing(422, body).await;
@@ -118,7 +118,7 @@ async fn a_merge_that_cannot_be_is_a_conflict() {
             "Head branch was modified. Review and try the merge again.",
         ),
     ] {
-        let server = Server::start(move |_, _| Answer::status(status, message)).await;
+        let server = MockServer::start(move |_, _| MockResponse::status(status, message)).await;
         let outcome = github(&server.url).merge_pr(&call(), merge_pr()).await;
         let error = failed(outcome, ErrorCode::Conflict);
         assert_eq!(details(&error)["message"], message);
@@ -128,9 +128,9 @@ async fn a_merge_that_cannot_be_is_a_conflict() {
 
 #[tokio::test]
 async fn a_second_pull_request_for_a_branch_is_a_conflict_that_names_the_first() {
-    let server = Server::start(|seen, _| {
+    let server = MockServer::start(|seen, _| {
         if seen.method == "POST" {
-            return Answer::Whole(
+            return MockResponse::Whole(
                 422,
                 Vec::new(),
                 r#"{"message":"Validation Failed","errors":[{"resource":"PullRequest","code":"custom",
@@ -140,7 +140,7 @@ async fn a_second_pull_request_for_a_branch_is_a_conflict_that_names_the_first()
         }
         assert!(seen.path.contains("head=acme%3Ax"), "{}", seen.path);
         assert!(seen.path.contains("base=main"), "{}", seen.path);
-        Answer::ok(
+        MockResponse::ok(
             r#"[{"number":12,"title":"t","state":"open","head":{"ref":"x","sha":"1"},"base":{"ref":"main","sha":"2"},
             "html_url":"https://github.com/acme/web/pull/12","created_at":"c","updated_at":"d"}]"#,
         )

@@ -1,17 +1,17 @@
-//! What is sent again, and what never is.
+//! Retries: requests that are sent again, and those that never are.
 
 use exomonad_core::GitHubService;
 use exomonad_schema::ErrorCode;
+use exomonad_test_support::{MockResponse, MockServer};
 
-use crate::server::{Answer, Server};
 use crate::service::*;
 
 #[tokio::test]
 async fn a_read_is_tried_again_after_a_passing_failure_of_any_kind() {
-    let server = Server::start(|_, n| match n {
-        0 => Answer::status(502, "Bad Gateway"),
-        1 => Answer::CutOff(issue_json("half")),
-        _ => Answer::ok(issue_json("whole")),
+    let server = MockServer::start(|_, n| match n {
+        0 => MockResponse::status(502, "Bad Gateway"),
+        1 => MockResponse::CutOff(issue_json("half")),
+        _ => MockResponse::ok(issue_json("whole")),
     })
     .await;
     let told = github(&server.url).get_issue(&call(), get_issue()).await;
@@ -22,7 +22,7 @@ async fn a_read_is_tried_again_after_a_passing_failure_of_any_kind() {
 #[tokio::test]
 async fn a_read_is_given_up_after_the_retries_it_has() {
     for (status, requests) in [(500, 1), (502, 3), (503, 3), (504, 3)] {
-        let server = Server::start(move |_, _| Answer::status(status, "trouble")).await;
+        let server = MockServer::start(move |_, _| MockResponse::status(status, "trouble")).await;
         let outcome = github(&server.url).get_issue(&call(), get_issue()).await;
         let error = failed(outcome, ErrorCode::Unavailable);
         assert_eq!(details(&error)["status"], status);
@@ -33,7 +33,8 @@ async fn a_read_is_given_up_after_the_retries_it_has() {
 
 #[tokio::test]
 async fn a_long_retry_after_of_an_overloaded_server_is_not_waited_for() {
-    let server = Server::start(|_, _| Answer::status(503, "busy").with("retry-after", 60)).await;
+    let server =
+        MockServer::start(|_, _| MockResponse::status(503, "busy").with("retry-after", 60)).await;
     let outcome = github(&server.url).get_issue(&call(), get_issue()).await;
     let error = failed(outcome, ErrorCode::Unavailable);
     assert_eq!(details(&error)["retryAfterMillis"], 60_000);
@@ -41,8 +42,8 @@ async fn a_long_retry_after_of_an_overloaded_server_is_not_waited_for() {
 }
 
 /// Each effect that writes, against a server that fails so: how often was it sent?
-async fn writes_against(answer: impl Fn() -> Answer + Send + Sync + 'static) {
-    let server = Server::start(move |_, _| answer()).await;
+async fn writes_against(answer: impl Fn() -> MockResponse + Send + Sync + 'static) {
+    let server = MockServer::start(move |_, _| answer()).await;
     let call = call();
     let issue = r#"{"repo":"acme/web","number":7,"title":"t"}"#;
     let comment = r#"{"repo":"acme/web","number":7,"body":"b"}"#;
@@ -94,19 +95,22 @@ async fn writes_against(answer: impl Fn() -> Answer + Send + Sync + 'static) {
 
 #[tokio::test]
 async fn no_write_is_ever_sent_twice() {
-    writes_against(|| Answer::status(502, "Bad Gateway")).await;
-    writes_against(|| Answer::status(503, "busy").with("retry-after", 0)).await;
-    writes_against(|| Answer::status(429, "slow down").with("retry-after", 0)).await;
-    writes_against(|| Answer::Close).await;
-    writes_against(|| Answer::CutOff(issue_json("half"))).await;
-    writes_against(|| Answer::status(307, "elsewhere").with("location", "/repositories/1")).await;
+    writes_against(|| MockResponse::status(502, "Bad Gateway")).await;
+    writes_against(|| MockResponse::status(503, "busy").with("retry-after", 0)).await;
+    writes_against(|| MockResponse::status(429, "slow down").with("retry-after", 0)).await;
+    writes_against(|| MockResponse::Close).await;
+    writes_against(|| MockResponse::CutOff(issue_json("half"))).await;
+    writes_against(|| MockResponse::status(307, "elsewhere").with("location", "/repositories/1"))
+        .await;
 }
 
 #[tokio::test]
 async fn a_write_on_a_connection_that_the_server_just_gave_up_is_not_sent_twice_either() {
     // It says that it keeps the connection, and closes it.
-    let server =
-        Server::start(|_, _| Answer::ok(issue_json("made")).with("connection", "keep-alive")).await;
+    let server = MockServer::start(|_, _| {
+        MockResponse::ok(issue_json("made")).with("connection", "keep-alive")
+    })
+    .await;
     let github = github(&server.url);
     let mut made = 0;
     for _ in 0..50 {

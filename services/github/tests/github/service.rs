@@ -92,7 +92,7 @@ pub fn failed<T: Debug>(outcome: Result<T, EffectError>, code: ErrorCode) -> Eff
     error
 }
 
-/// What an error tells a program.
+/// The details of an error, for programs.
 pub fn details(error: &EffectError) -> Value {
     let details = error.details.as_ref();
     details.map_or(Value::Null, |details| details.parse().unwrap())

@@ -2,15 +2,15 @@
 
 use exomonad_core::GitHubService;
 use exomonad_schema::ErrorCode;
+use exomonad_test_support::{MockResponse, MockServer};
 
-use crate::server::{Answer, Server};
 use crate::service::*;
 
 #[tokio::test]
-async fn what_is_unchanged_is_asked_for_conditionally_and_told_from_memory() {
-    let server = Server::start(|seen, n| match seen.header("if-none-match") {
-        Some("W/\"one\"") if n < 3 => Answer::Whole(304, Vec::new(), String::new()),
-        _ => Answer::ok(format!("[{}]", issue_json(&format!("of request {n}"))))
+async fn unchanged_resources_are_requested_conditionally_and_served_from_the_cache() {
+    let server = MockServer::start(|seen, n| match seen.header("if-none-match") {
+        Some("W/\"one\"") if n < 3 => MockResponse::Whole(304, Vec::new(), String::new()),
+        _ => MockResponse::ok(format!("[{}]", issue_json(&format!("of request {n}"))))
             .with("etag", "W/\"one\"")
             .with("link", "<https://x/?page=2>; rel=\"next\""),
     })
@@ -40,10 +40,10 @@ async fn what_is_unchanged_is_asked_for_conditionally_and_told_from_memory() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_is_not_told_to_a_token_that_was_revoked() {
-    let server = Server::start(|_, n| match n {
-        0 => Answer::ok(issue_json("secret")).with("etag", "\"1\""),
-        _ => Answer::status(401, "Bad credentials"),
+async fn a_revoked_token_gets_nothing_from_the_cache() {
+    let server = MockServer::start(|_, n| match n {
+        0 => MockResponse::ok(issue_json("secret")).with("etag", "\"1\""),
+        _ => MockResponse::status(401, "Bad credentials"),
     })
     .await;
     let github = github(&server.url);
@@ -56,15 +56,15 @@ async fn what_is_remembered_is_not_told_to_a_token_that_was_revoked() {
 
 #[tokio::test]
 async fn a_renamed_repository_is_found_where_it_is_now_on_the_same_host() {
-    let server = Server::start(|seen, _| {
+    let server = MockServer::start(|seen, _| {
         if seen.path.starts_with("/api/v3/repositories/42/") {
-            Answer::ok(issue_json("moved"))
+            MockResponse::ok(issue_json("moved"))
         } else {
             let to = format!(
                 "http://{}/api/v3/repositories/42/issues/7",
                 seen.header("host").unwrap()
             );
-            Answer::status(301, "Moved Permanently").with("location", to)
+            MockResponse::status(301, "Moved Permanently").with("location", to)
         }
     })
     .await;
@@ -88,15 +88,17 @@ async fn a_renamed_repository_is_found_where_it_is_now_on_the_same_host() {
 
 #[tokio::test]
 async fn a_redirect_to_another_host_or_in_a_circle_is_not_followed() {
-    let thief = Server::start(|_, _| Answer::ok(issue_json("stolen"))).await;
+    let thief = MockServer::start(|_, _| MockResponse::ok(issue_json("stolen"))).await;
     let to = format!("{}/repos/acme/web/issues/7", thief.url);
-    let server = Server::start(move |_, _| Answer::status(301, "").with("location", &to)).await;
+    let server =
+        MockServer::start(move |_, _| MockResponse::status(301, "").with("location", &to)).await;
     let outcome = github(&server.url).get_issue(&call(), get_issue()).await;
     failed(outcome, ErrorCode::NotFound);
     assert!(thief.seen().is_empty(), "the token went to another host");
 
     let circle =
-        Server::start(|seen, _| Answer::status(307, "").with("location", &seen.path)).await;
+        MockServer::start(|seen, _| MockResponse::status(307, "").with("location", &seen.path))
+            .await;
     let outcome = github(&circle.url).get_issue(&call(), get_issue()).await;
     failed(outcome, ErrorCode::NotFound);
     assert_eq!(circle.seen().len(), 4);
@@ -104,7 +106,7 @@ async fn a_redirect_to_another_host_or_in_a_circle_is_not_followed() {
 
 #[tokio::test]
 async fn a_request_says_who_asks_and_which_trace_it_belongs_to() {
-    let server = Server::start(|_, _| Answer::ok(issue_json("t"))).await;
+    let server = MockServer::start(|_, _| MockResponse::ok(issue_json("t"))).await;
     let github = github(&server.url);
     github.get_issue(&call(), get_issue()).await.unwrap();
     let mut untraced = call();

@@ -1,4 +1,4 @@
-//! What other processes do, and how a test starts them.
+//! The work of other processes, and how a test starts them.
 //!
 //! Each is a test only in form: without [`DIR`] it has nothing to do.
 
@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use exomonad_schema::ErrorCode;
+use exomonad_test_support::end_with_parent;
 
 use crate::store::Store;
 
 /// The folder a child works in.
 const DIR: &str = "EXOMONAD_KV_TEST_DIR";
 
-/// What a child is called in its keys.
+/// A child's name in its keys.
 const NAME: &str = "EXOMONAD_KV_TEST_NAME";
 
 /// This program, to be run for one function of this module.
@@ -36,7 +37,7 @@ pub fn shell(script: &str, function: &str, dir: &Path, name: &str) -> Command {
 
 /// Starts a child.
 pub fn start(mut command: Command) -> Child {
-    command.spawn().unwrap()
+    end_with_parent(&mut command).spawn().unwrap()
 }
 
 fn task() -> Option<(PathBuf, String)> {
@@ -50,7 +51,7 @@ fn say(text: &str) {
     out.flush().unwrap();
 }
 
-/// What a line of a child's output says; `None` for what the test harness prints.
+/// The message in a line of a child's output; `None` for a line of the test harness.
 pub fn said(line: &str) -> Option<&str> {
     line.split_once("said ").map(|(_, text)| text)
 }

@@ -89,7 +89,7 @@ fn call(role: &str) -> CallContext {
     }
 }
 
-/// What SQLite itself finds when it reads the whole file.
+/// The result of SQLite's own check of the whole file.
 pub fn integrity(dir: &Path) -> String {
     let connection = rusqlite::Connection::open(dir.join("state.sqlite3")).unwrap();
     connection
@@ -97,7 +97,7 @@ pub fn integrity(dir: &Path) -> String {
         .unwrap()
 }
 
-/// Whether each role's quota counts are what its entries add up to.
+/// True if each role's quota counts are the sums over its entries.
 pub fn usage_adds_up(dir: &Path) -> bool {
     let connection = rusqlite::Connection::open(dir.join("state.sqlite3")).unwrap();
     let query = "SELECT count(*) FROM usage JOIN (

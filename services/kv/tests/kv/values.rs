@@ -135,7 +135,7 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
 }
 
 #[tokio::test]
-async fn each_limit_is_told_with_its_value_and_name_and_nothing_is_written() {
+async fn each_limit_is_reported_with_its_value_and_name_and_nothing_is_written() {
     let dir = tempdir().unwrap();
     let store = Store::with(KvConfig {
         max_value_bytes: 10,

@@ -1,5 +1,5 @@
--- | The boundary to the host: bytes in, bytes out. The only module that knows of offsets; the C beside it
--- (@cbits@) knows the names of the host's functions.
+-- | The interface to the host: bytes in, bytes out. The only module that handles offsets; the C next to it
+-- (@cbits@) has the names of the host's functions.
 module Exomonad.Guest.Abi
   ( entry,
     input,
@@ -38,7 +38,7 @@ foreign import ccall unsafe exomonad_output :: Ptr Word8 -> Word32 -> IO ()
 
 foreign import ccall unsafe exomonad_error :: Ptr Word8 -> Word32 -> IO ()
 
--- | The entry point that was called; empty while the module is initialised.
+-- | The entry point that was called; empty during the module's initialisation.
 entry :: IO ByteString
 entry = exomonad_entry >>= ByteString.packCString
 
@@ -48,7 +48,7 @@ input = do
   length <- exomonad_input_length
   Internal.create (fromIntegral length) $ \bytes -> exomonad_input_read bytes length
 
--- | Answers the call.
+-- | Sets the output of the call.
 setOutput :: ByteString -> IO ()
 setOutput bytes = withBytes bytes exomonad_output *> exomonad_set_status 0
 
@@ -56,7 +56,7 @@ setOutput bytes = withBytes bytes exomonad_output *> exomonad_set_status 0
 setError :: ByteString -> IO ()
 setError bytes = withBytes bytes exomonad_error *> exomonad_set_status 1
 
--- | Calls a host function with these bytes; gives its answer.
+-- | Calls a host function with these bytes; returns its answer.
 callHost :: (Word64 -> IO Word64) -> ByteString -> IO ByteString
 callHost function request = do
   block <- withBytes request exomonad_block_new

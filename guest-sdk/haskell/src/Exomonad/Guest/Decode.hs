@@ -1,4 +1,4 @@
--- | JSON from outside.
+-- | Decoding of JSON from outside.
 module Exomonad.Guest.Decode (decodeJson) where
 
 import Data.Aeson (FromJSON, eitherDecodeStrict)
@@ -6,8 +6,8 @@ import Data.ByteString (ByteString)
 import Data.ByteString qualified as ByteString
 import Data.Word (Word8)
 
--- | Decodes JSON. Its numbers have to be of a length that can be meant: aeson takes minutes over
--- a million digits, and here, where an @Int@ has 32 bits, reads 1e4294967297 as 10.
+-- | Decodes JSON. Numbers are limited to a plausible length: aeson takes minutes over
+-- a million digits and, where an @Int@ has 32 bits as here, reads 1e4294967297 as 10.
 decodeJson :: (FromJSON a) => ByteString -> Either String a
 decodeJson bytes
   | hasLongNumber bytes = Left "a number has more than 400 characters, or more than 9 digits in its exponent"
@@ -26,7 +26,7 @@ hasLongNumber bytes = case ByteString.uncons (ByteString.dropWhile (\byte -> byt
     exponentOf = ByteString.dropWhile (`ByteString.notElem` "eE")
     digits = ByteString.length . ByteString.filter isDigit
 
--- | What comes after a text that has begun.
+-- | The text after the opening quote of a string.
 afterString :: ByteString -> ByteString
 afterString bytes = case ByteString.uncons (ByteString.dropWhile (\byte -> byte /= quote && byte /= backslash) bytes) of
   Just (first, rest)

@@ -1,11 +1,11 @@
--- | Programs over effects, as values.
+-- | Programs with effects, as values.
 --
--- @Eff es a@ gives an @a@ and may ask for the effects @es@, a list of types such as 'Exomonad.Guest.Git.Git'
--- that a function names as it needs them: @(Git :> es, Fail :> es) => Eff es Text@. What answers is chosen
+-- @Eff es a@ returns an @a@ and may use the effects @es@, a list of types such as 'Exomonad.Guest.Git.Git'
+-- that a function names as constraints: @(Git :> es, Fail :> es) => Eff es Text@. The interpreter is chosen
 -- when the program is run: the host in a plugin, a function in a test. The names are freer-simple's.
 --
 -- A program is a function from an interpreter to its result in any monad, so that binding is that monad's
--- own and nothing is built up on the way.
+-- own and no intermediate structure is built.
 module Exomonad.Guest.Eff
   ( Eff,
     Member,
@@ -45,7 +45,7 @@ data Union (es :: [Type -> Type]) a where
   Here :: e a -> Union (e : es) a
   There :: Union es a -> Union (e : es) a
 
--- | That an effect is one of these.
+-- | Proof that an effect is one of these.
 class Member (e :: Type -> Type) (es :: [Type -> Type]) where
   inject :: e a -> Union es a
 
@@ -63,12 +63,12 @@ instance
   where
   inject = error "does not compile"
 
--- | @Git :> es@: this may ask for 'Exomonad.Guest.Git.Git'.
+-- | @Git :> es@: the program may use 'Exomonad.Guest.Git.Git'.
 type e :> es = Member e es
 
 infix 1 :>
 
--- | A program that gives an @a@ and may ask for the effects @es@.
+-- | A program that returns an @a@ and may use the effects @es@.
 newtype Eff es a = Eff (forall m. (Monad m) => (forall x. Union es x -> m x) -> m a)
 
 instance Functor (Eff es) where
@@ -85,40 +85,40 @@ instance Monad (Eff es) where
   Eff program >>= next = Eff $ \answer -> program answer >>= \a -> foldEff answer (next a)
   {-# INLINE (>>=) #-}
 
--- | Runs a program in a monad that answers all of its effects.
+-- | Runs a program in a monad that interprets all of its effects.
 foldEff :: (Monad m) => (forall x. Union es x -> m x) -> Eff es a -> m a
 foldEff answer (Eff program) = program answer
 {-# INLINE foldEff #-}
 
--- | Asks for an effect.
+-- | Sends a request for an effect.
 send :: (e :> es) => e a -> Eff es a
 send request = Eff $ \answer -> answer (inject request)
 {-# INLINE send #-}
 
--- | A request to the first of the effects, or else to one of the others.
+-- | A request to the first of the effects, or to one of the others.
 decompose :: Union (e : es) a -> Either (Union es a) (e a)
 decompose = \case
   Here request -> Right request
   There others -> Left others
 {-# INLINE decompose #-}
 
--- | There is no request to no effect.
+-- | There are no requests without effects.
 absurd :: Union '[] a -> b
 absurd = \case {}
 
--- | Answers an effect by means of the others.
+-- | Interprets an effect by means of the others.
 interpret :: (forall x. e x -> Eff es x) -> Eff (e : es) a -> Eff es a
 interpret handle = foldEff (either passed handle . decompose)
 
--- | Answers an effect by means of another one.
+-- | Interprets an effect by means of another one.
 reinterpret :: (forall x. e x -> Eff (f : es) x) -> Eff (e : es) a -> Eff (f : es) a
 reinterpret handle = foldEff (either (\others -> Eff $ \answer -> answer (There others)) handle . decompose)
 
--- | Answers an effect in the monad that is the last of the effects.
+-- | Interprets an effect in the monad that is the last of the effects.
 interpretM :: (Monad m, m :> es) => (forall x. e x -> m x) -> Eff (e : es) a -> Eff es a
 interpretM handle = interpret (send . handle)
 
--- | Answers an effect with a state that each request may change.
+-- | Interprets an effect with a state that each request may change.
 interpretState :: forall e es s a. (forall x. s -> e x -> Eff es (x, s)) -> s -> Eff (e : es) a -> Eff es (a, s)
 interpretState handle begin program = runStateT (foldEff step program) begin
   where
@@ -127,27 +127,27 @@ interpretState handle begin program = runStateT (foldEff step program) begin
       Right own -> StateT $ \state -> handle state own
       Left others -> lift (passed others)
 
--- | Leaves a request to whoever answers the others.
+-- | Passes a request on to the interpreters of the other effects.
 passed :: Union es a -> Eff es a
 passed others = Eff $ \answer -> answer others
 
--- | The result of a program whose effects have all been answered.
+-- | The result of a program without remaining effects.
 run :: Eff '[] a -> a
 run = runIdentity . foldEff absurd
 
--- | Runs a program whose one effect left is a monad.
+-- | Runs a program whose only remaining effect is a monad.
 runM :: (Monad m) => Eff '[m] a -> m a
 runM = foldEff (either absurd id . decompose)
 
--- | A tool's own failure: a text for the model that called it, which says what was tried, what went wrong
--- and what to do.
+-- | A tool's own failure: a text for the model that called it, which states the attempt, the failure
+-- and the remedy.
 newtype ToolError = ToolError Text
   deriving stock (Eq, Show)
 
 instance Exception ToolError where
   displayException (ToolError message) = Text.unpack message
 
--- | The right to fail.
+-- | The effect of failing.
 data Fail a where
   Fail :: ToolError -> Fail a
 
@@ -159,7 +159,7 @@ failWith = send . Fail . ToolError
 instance (Fail :> es) => MonadFail (Eff es) where
   fail = failWith . Text.pack
 
--- | Ends a program at its first failure.
+-- | Runs a program up to its first failure.
 runFail :: Eff (Fail : es) a -> Eff es (Either ToolError a)
 runFail = runExceptT . foldEff answer
   where

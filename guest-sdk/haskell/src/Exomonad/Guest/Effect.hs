@@ -1,4 +1,4 @@
--- | Asking the host.
+-- | Effects: requests to the host and their answers.
 module Exomonad.Guest.Effect
   ( Request (..),
     Call (..),
@@ -28,24 +28,24 @@ import GHC.TypeLits (Symbol)
 
 -- | A request for an effect.
 class (Typeable r, ToJSON r, FromJSON (Answer r)) => Request r where
-  -- | The service that is asked, such as @"git"@.
+  -- | The service, such as @"git"@.
   type Service r :: Symbol
 
-  -- | What a successful answer carries.
+  -- | The result of a successful effect.
   type Answer r :: Type
 
   -- | The host function, such as @git_get_branch@.
   functionName :: proxy r -> Text
 
-  -- | The imported host function. One for each effect, so that a plugin imports the effects it uses and
-  -- no others: the host reads its needs from them.
+  -- | The imported host function. One for each effect, so that a plugin imports only the effects that it
+  -- uses: the host determines its needs from them.
   hostFunction :: proxy r -> Word64 -> IO Word64
 
 -- | The effects of a service: each of its requests.
 data Call (service :: Symbol) a where
   Call :: (Request r, Service r ~ service) => r -> Call service (Either EffectError (Answer r))
 
--- | Performs an effect, and gives what came of it.
+-- | Performs an effect, and returns its result or its error.
 attempt :: (Request r, Call (Service r) :> es) => r -> Eff es (Either EffectError (Answer r))
 attempt = send . Call
 
@@ -57,7 +57,7 @@ perform request = attempt request >>= orFail
 orFail :: (Fail :> es) => Either EffectError a -> Eff es a
 orFail = either (\problem -> failWith problem.message) pure
 
--- | Effects that the host answers; failures are exceptions.
+-- | The effects as the host performs them; failures are exceptions.
 class OnHost es where
   onHost :: Union es a -> IO a
 
@@ -72,7 +72,7 @@ instance (OnHost es) => OnHost (Fail : es) where
   onHost request = either onHost (\(Fail problem) -> throwIO problem) (decompose request)
   {-# INLINE onHost #-}
 
--- | Runs a program against the host.
+-- | Runs a program with the host's effects.
 --
 -- Throws 'ToolError' when it fails.
 runOnHost :: (OnHost es) => Eff es a -> IO a

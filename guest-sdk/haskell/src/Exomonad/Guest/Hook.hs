@@ -19,31 +19,31 @@ import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Types
 import Foreign.Ptr (FunPtr)
 
--- | What a plugin knows of a hook.
+-- | A plugin's entry for a hook.
 data Hook = Hook
   { event :: HookEvent
   , export :: FunPtr (IO Int32)
-  -- ^ The entry point. Kept so that the linker keeps it.
+  -- ^ The entry point, stored here so that the linker keeps it.
   , run :: HookInput -> Eff Effects HookOutput
   }
 
--- | A hook with its entry point; the modules of the events know it.
+-- | A hook with its entry point, which the modules of the events provide.
 hook :: HookEvent -> FunPtr (IO Int32) -> (HookInput -> Eff Effects HookOutput) -> Hook
 hook = Hook
 
--- | Go ahead, without asking the user.
+-- | Proceed without asking the user.
 allow :: HookOutput
 allow = decide HookDecisionAllow Nothing
 
--- | Do not, and why.
+-- | Do not proceed, for this reason.
 deny :: Text -> HookOutput
 deny = decide HookDecisionDeny . Just
 
--- | Ask the user, and why.
+-- | Ask the user, for this reason.
 ask :: Text -> HookOutput
 ask = decide HookDecisionAsk . Just
 
--- | No opinion.
+-- | No decision.
 pass :: HookOutput
 pass = decide HookDecisionPass Nothing
 

@@ -1,5 +1,5 @@
--- | What the contract's types are made of: records whose absent fields are left out, enumerations, unions
--- that are told apart by a tag, bytes.
+-- | JSON of the contract's types: records whose absent fields are left out, enumerations, tagged unions,
+-- bytes.
 module Exomonad.Guest.Json
   ( Base64 (..),
     Constant (..),
@@ -57,17 +57,17 @@ instance FromJSON Base64 where
 
 -- | An enumeration.
 class (Bounded a, Enum a) => Constant a where
-  -- | The name it has in JSON.
+  -- | Its name in JSON.
   constantName :: a -> Text
 
--- | Reads a constant of the enumeration that is called so.
+-- | Decodes the constant of the enumeration with this name.
 parseConstant :: (Constant a) => String -> Value -> Parser a
 parseConstant name = withText name $ \text ->
   case [constant | constant <- [minBound ..], constantName constant == text] of
     constant : _ -> pure constant
     [] -> fail ("no " <> name <> " is called " <> show text)
 
--- | Types with a value that says nothing.
+-- | Types with an empty value.
 class Empty a where
   empty :: a
 
@@ -93,33 +93,33 @@ instance Empty [a] where empty = []
 
 instance (Ord k) => Empty (Map k v) where empty = mempty
 
--- | Fields of a request that may be left unsaid.
+-- | Optional fields of a request.
 class SetField (name :: Symbol) request value | name request -> value where
   setField :: value -> request -> request
 
--- | Says more in a request: @newGitStatus & set \@"workingDir" (Just "sub")@.
+-- | Sets a field of a request: @newGitStatus & set \@"workingDir" (Just "sub")@.
 set :: forall name request value. (SetField name request value) => value -> request -> request
 set = setField @name
 
--- | An object of the fields that are there.
+-- | An object of the fields that are present.
 record :: [Maybe Pair] -> Value
 record = object . catMaybes
 
--- | A field that is always there.
+-- | A field that is always present.
 required :: (ToJSON a) => Key -> a -> Maybe Pair
 required key value = Just (key, toJSON value)
 
--- | A field that is left out when there is nothing to say.
+-- | A field that is left out if it is 'Nothing'.
 optional :: (ToJSON a) => Key -> Maybe a -> Maybe Pair
 optional key = fmap (\value -> (key, toJSON value))
 
--- | A field that is left out when nothing is in it.
+-- | A field that is left out if it is empty.
 collection :: (Foldable f, ToJSON (f a)) => Key -> f a -> Maybe Pair
 collection key items
   | null items = Nothing
   | otherwise = required key items
 
--- | A field that is empty when it is not there.
+-- | A field that is empty if it is absent.
 orEmpty :: (FromJSON a, Empty a) => Object -> Key -> Parser a
 orEmpty fields key = fromMaybe empty <$> fields .:? key
 
@@ -127,12 +127,12 @@ orEmpty fields key = fromMaybe empty <$> fields .:? key
 tag :: Text -> Text
 tag = id
 
--- | Reads an alternative of the union that is called so.
+-- | Decodes the alternative of the union with this name.
 byTag :: String -> Key -> Object -> (Text -> Maybe (Parser a)) -> Parser a
 byTag name key fields alternative = do
   found <- fields .: key
   fromMaybe (fail ("no " <> name <> " is called " <> show found)) (alternative found)
 
--- | JSON in one piece.
+-- | JSON as a single strict text.
 encodeStrict :: (ToJSON a) => a -> ByteString
 encodeStrict = Lazy.toStrict . encode

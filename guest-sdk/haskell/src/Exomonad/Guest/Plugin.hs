@@ -1,4 +1,4 @@
--- | Plugins: tools and hooks under a name, and what answers the host's calls.
+-- | Plugins: tools and hooks under a name, and the dispatch of the host's calls.
 module Exomonad.Guest.Plugin
   ( Plugin (..),
     runPlugin,
@@ -39,10 +39,10 @@ data Plugin = Plugin
   -- ^ Its hooks.
   }
 
--- | The @main@ of a plugin. The host's calls come here, whichever entry point they are for.
+-- | The @main@ of a plugin, which handles the host's calls to every entry point.
 runPlugin :: Plugin -> IO ()
 runPlugin plugin = serve plugin (encodeStrict (listTools plugin)) (encodeStrict (description plugin))
--- Inlined, so that what no call changes becomes a constant of the plugin's own module.
+-- Inlined, so that the values that no call changes become constants of the plugin's own module.
 {-# INLINE runPlugin #-}
 
 serve :: Plugin -> ByteString -> ByteString -> IO ()
@@ -50,11 +50,11 @@ serve plugin listed described =
   entry >>= \case
     "handle_mcp_call" -> answering $ \bytes -> do
       result <- try (decoded bytes >>= runOnHost . callTool plugin >>= evaluate . encodeStrict)
-      -- A tool's failure is a result, which is how MCP has it.
+      -- A tool's failure is a result, as MCP defines it.
       either (fmap (encodeStrict . failure) . said) pure result
     "handle_list_tools" -> answering (const (pure listed))
     "describe" -> answering (const (pure described))
-    -- The module is initialised: what every call needs is evaluated once.
+    -- During initialisation, the values that every call needs are evaluated once.
     "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks) >>= either refuse pure
     event -> answering $ \bytes -> do
       hookInput <- decoded bytes
@@ -63,7 +63,7 @@ serve plugin listed described =
         Nothing -> throwIO (ToolError ("the plugin has no hook `" <> decodeUtf8Lenient event <> "`"))
 {-# NOINLINE serve #-}
 
--- | Answers a call. Whatever is thrown is told to the host.
+-- | Handles a call. Every exception is reported to the host.
 answering :: (ByteString -> IO ByteString) -> IO ()
 answering answer = do
   outcome <- try (input >>= answer >>= evaluate)
@@ -77,8 +77,8 @@ decoded bytes = case decodeJson bytes of
   Right value -> pure value
   Left problem -> throwIO (ToolError ("the input cannot be read: " <> Text.pack problem))
 
--- | What an exception says. A tool's own failure is for its caller; anything else is a mistake in the
--- plugin, and says where. What it says may itself fail, or never have been there.
+-- | The message of an exception. A tool's own failure is for its caller; any other is a mistake in the
+-- plugin, with its position. The message may itself throw, or be undefined.
 said :: SomeException -> IO Text
 said exception = either (\(_ :: SomeException) -> silent) id <$> try (evaluate told)
   where
@@ -87,7 +87,7 @@ said exception = either (\(_ :: SomeException) -> silent) id <$> try (evaluate t
       Just (ToolError message) -> message
       Nothing -> "the plugin failed: " <> Text.strip (Text.unlines (places (Text.lines (Text.pack (displayException exception)))))
 
--- | The lines that tell of the plugin: not the same call stack twice, and none of how GHC collects it.
+-- | The lines about the plugin: no call stack twice, and none of GHC's own.
 places :: [Text] -> [Text]
 places shown = case dropWhileEnd (Text.null . Text.strip) (filter (not . Text.isInfixOf " in ghc-internal:") shown) of
   told
@@ -96,13 +96,13 @@ places shown = case dropWhileEnd (Text.null . Text.strip) (filter (not . Text.is
   where
     backtrace = "HasCallStack backtrace:"
 
--- | Calls a tool. With an interpreter of a test's own, its effects go there.
+-- | Calls a tool, with the interpreter of a test if it has one.
 callTool :: Plugin -> ToolCallInput -> Eff Effects CallToolResult
 callTool plugin call = case find (\one -> one.name == call.name) plugin.tools of
   Just one -> one.call (fromMaybe (object []) call.arguments) call.context
   Nothing -> failWith ("no tool `" <> call.name <> "`; there are " <> Text.intercalate ", " [one.name | one <- plugin.tools])
 
--- | Asks a hook about an event; nothing if there is none for it.
+-- | Calls a plugin's hook for an event; 'Nothing' if there is none for it.
 callHook :: Plugin -> HookInput -> Maybe (Eff Effects HookOutput)
 callHook plugin hookInput =
   (\one -> one.run hookInput) <$> find (\one -> one.event == hookInput.event) plugin.hooks
@@ -111,7 +111,7 @@ callHook plugin hookInput =
 listTools :: Plugin -> ListToolsResult
 listTools plugin = ListToolsResult {tools = map listing plugin.tools}
 
--- | The effects it needs are the host functions it imports, so that no list has to be kept.
+-- | The effects that the plugin needs are the host functions it imports, so no list has to be maintained.
 description :: Plugin -> PluginDescription
 description plugin =
   PluginDescription

@@ -1,6 +1,6 @@
--- | JSON Schemas, and the JSON that fits them, from types.
+-- | JSON Schemas, and the JSON that matches them, derived from types.
 --
--- A type stays an ordinary record; what a model has to know of it stands beside it, in its deriving clause:
+-- A type stays an ordinary record; its description for models is in its deriving clause:
 --
 -- > data GreetArgs = GreetArgs {name :: Text, times :: Maybe Word32}
 -- >   deriving stock (Generic)
@@ -84,14 +84,14 @@ ofType name more = object (("type" .= name) : more)
 unsigned :: Text -> Value
 unsigned format = ofType "integer" ["format" .= format, "minimum" .= (0 :: Word32)]
 
--- | What is said of a field or a constant: its name, a description, rules.
+-- | The description of a field or a constant: its name, a text, rules.
 data Field = Symbol ::: Symbol | Field :& Rule
 
 infix 6 :::
 
 infixl 5 :&
 
--- | What a field has to keep to.
+-- | The rules for a field.
 data Rule
   = -- | A number from this to that.
     Range Natural Natural
@@ -105,10 +105,10 @@ data Rule
 -- | The arguments of a tool: an object with these fields and no others.
 newtype Arguments (about :: Symbol) (fields :: [Field]) a = Arguments a
 
--- | The result of a tool: an object with these fields. What is 'Nothing' is left out.
+-- | The result of a tool: an object with these fields, of which those with 'Nothing' are left out.
 newtype Result (about :: Symbol) (fields :: [Field]) a = Result a
 
--- | One of several texts: the constructors' names in snake_case.
+-- | One of several strings: the constructors' names in snake_case.
 newtype Enumeration (about :: Symbol) (constants :: [Field]) a = Enumeration a
 
 instance (KnownSymbol about, Complete a fields, RecordSchema fields (Rep a)) => Schema (Arguments about fields a) where
@@ -155,10 +155,10 @@ objectSchema fields more =
       <> ["required" .= names | let names = [key | FieldSchema {key, isRequired = True} <- fields], not (null names)]
       <> more
 
--- | A field as a JSON Schema has it.
+-- | A field in a JSON Schema.
 data FieldSchema = FieldSchema {key :: Key, valueSchema :: Value, isRequired :: Bool}
 
--- | The fields of a record's 'Rep' with what is said of them.
+-- | The fields of a record's 'Rep' with their descriptions.
 class RecordSchema (fields :: [Field]) (rep :: Type -> Type) where
   recordFields :: [FieldSchema]
 
@@ -188,7 +188,7 @@ instance
     where
       addDefault = maybe id (with "default") (defaultValue @(IsOrEmpty (Find name fields)) @a)
 
--- | Reads a record.
+-- | Decodes a record.
 class RecordParser (fields :: [Field]) (rep :: Type -> Type) where
   parseRecord :: Object -> Parser (rep x)
 
@@ -223,7 +223,7 @@ instance
       key = Key.fromString (symbolVal (Proxy @name))
   recordKeys = [Key.fromString (symbolVal (Proxy @name))]
 
--- | Writes a record; the accumulated rest saves appending.
+-- | Encodes a record; the accumulated rest avoids appending.
 class RecordWriter (rep :: Type -> Type) where
   writeRecord :: rep x -> [Pair] -> [Pair]
 
@@ -244,7 +244,7 @@ instance (KnownSymbol name, ToJSON a) => RecordWriter (S1 (MetaSel (Just name) u
     | omitField value = id
     | otherwise = ((Key.fromString (symbolVal (Proxy @name)), toJSON value) :)
 
--- | Whether a field may be absent, and what it then is.
+-- | The presence of a field, and its value when it is absent.
 class Presence (orEmpty :: Bool) a where
   whenAbsent :: Maybe a
   defaultValue :: Maybe Value
@@ -265,7 +265,7 @@ instance {-# OVERLAPPABLE #-} Presence False a where
   defaultValue = Nothing
   mustBeThere = True
 
--- | Adds what is said of a field to its schema.
+-- | Adds a field's description to its schema.
 class Said (field :: Field) where
   said :: Value -> Value
 
@@ -316,7 +316,7 @@ instance (KnownSymbol name) => Constants (C1 (MetaCons name f s) U1) where
   constants = [(snakeCase (symbolVal (Proxy @name)), M1 U1)]
   constantOf _ = snakeCase (symbolVal (Proxy @name))
 
--- | The constants' names with what is said of them.
+-- | The constants' names with their descriptions.
 class ConstantsSchema (said :: [Field]) (rep :: Type -> Type) where
   constantNames :: [(Text, String)]
 
@@ -357,7 +357,7 @@ type family IsOrEmpty (field :: Field) :: Bool where
   IsOrEmpty (field :& _) = IsOrEmpty field
   IsOrEmpty (_ ::: _) = False
 
--- | That nothing is said of what the type does not have.
+-- | Checks that only existing fields are described.
 type Complete a fields = AllIn fields (Names (Rep a))
 
 type family AllIn (fields :: [Field]) (names :: [Symbol]) :: Constraint where

@@ -1,4 +1,4 @@
--- | Interpreters for tests: functions answer requests, and what was asked is kept. All of it is pure.
+-- | Interpreters for tests: functions answer requests, and the requests are recorded. All of it is pure.
 --
 -- > test = runTest [on answerBranch] (greet GreetArgs {name = "Ada"})
 -- >   where
@@ -37,13 +37,13 @@ data Handler where
 on :: (Request r) => (r -> Either EffectError (Answer r)) -> Handler
 on = Handler
 
--- | A request that was made: its function, such as @git_status@, and its JSON.
+-- | A request that was sent: its function, such as @git_status@, and its JSON.
 data Asked = Asked {function :: Text, request :: Value}
   deriving stock (Eq, Show)
 
 type Pure = ExceptT ToolError (State [Asked])
 
--- | Runs a tool; gives what came of it, and what it asked for, in order. A request that no handler is for
+-- | Runs a tool; returns its result and its requests, in order. A request without a handler
 -- answers @not_configured@.
 runTest :: [Handler] -> Eff Effects a -> (Either ToolError a, [Asked])
 runTest handlers program = reverse <$> runState (runExceptT (foldEff (answer handlers) program)) []
@@ -53,7 +53,7 @@ callToolTest :: [Handler] -> Plugin -> Text -> Value -> (Either ToolError CallTo
 callToolTest handlers plugin name arguments =
   runTest handlers (callTool plugin ToolCallInput {name, arguments = Just arguments, context = testContext})
 
--- | Asks a plugin's hook about an event; nothing if it has none for it.
+-- | Calls a plugin's hook for an event; 'Nothing' if it has none for it.
 callHookTest :: [Handler] -> Plugin -> HookEvent -> Value -> Maybe (Either ToolError HookOutput)
 callHookTest handlers plugin event payload =
   fst . runTest handlers <$> callHook plugin HookInput {event, payload, context = testContext}
@@ -61,7 +61,7 @@ callHookTest handlers plugin event payload =
 testContext :: Context
 testContext = Context {role = "test", callId = "test-call", caller = Nothing, traceparent = Nothing}
 
--- | Programs whose effects are answered by handlers.
+-- | Programs whose effects are interpreted by handlers.
 class Answered es where
   answer :: [Handler] -> Eff.Union es x -> Pure x
 

@@ -1,4 +1,4 @@
--- | Tools: functions with a name, a description and the JSON Schemas of what they take and give.
+-- | Tools: functions with a name, a description and the JSON Schemas of their arguments and results.
 module Exomonad.Guest.Tool
   ( Tool (..),
     tool,
@@ -26,25 +26,25 @@ import Exomonad.Guest.Schema (Schema (..))
 import Exomonad.Guest.Types hiding (Tool (..))
 import Exomonad.Guest.Types qualified as Types
 
--- | What a plugin knows of a tool.
+-- | A plugin's entry for a tool.
 data Tool = Tool
   { name :: Text
-  -- ^ What a call names.
+  -- ^ The name by which it is called.
   , title :: Maybe Text
-  -- ^ The name for people.
+  -- ^ A display name for people.
   , description :: Text
-  -- ^ What it does: this is what a model reads.
+  -- ^ Its description, for models.
   , hints :: [Hint]
-  -- ^ How it behaves.
+  -- ^ Hints about its behaviour.
   , inputSchema :: Value
   -- ^ The JSON Schema of its arguments.
   , outputSchema :: Maybe Value
-  -- ^ The JSON Schema of its result, when that is an object.
+  -- ^ The JSON Schema of its result, if that is an object.
   , call :: Value -> Context -> Eff Effects CallToolResult
-  -- ^ Runs it with its arguments.
+  -- ^ The function.
   }
 
--- | How a tool behaves, as far as its author says.
+-- | Hints about a tool's behaviour, by its author.
 data Hint
   = -- | It changes nothing.
     ReadOnly
@@ -56,11 +56,11 @@ data Hint
     OpenWorld
   deriving stock (Eq, Show)
 
--- | A tool: its name, what it does, and the function.
+-- | A tool: its name, its description, and the function.
 tool :: (FromJSON i, Schema i, ToolOutput o) => Text -> Text -> (i -> Eff Effects o) -> Tool
 tool name description run = toolWith name description (\arguments _ -> run arguments)
 
--- | A tool that looks at who is calling.
+-- | A tool whose function gets the call's context.
 toolWith :: forall i o. (FromJSON i, Schema i, ToolOutput o) => Text -> Text -> (i -> Context -> Eff Effects o) -> Tool
 toolWith name description run =
   Tool
@@ -75,15 +75,15 @@ toolWith name description run =
         Right decoded -> toResult <$> run decoded context
     }
 
--- | Gives a tool a name for people.
+-- | Sets a tool's display name.
 titled :: Text -> Tool -> Tool
 titled title Tool {title = _, ..} = Tool {title = Just title, ..}
 
--- | Says how a tool behaves.
+-- | Sets the hints about a tool's behaviour.
 hinted :: [Hint] -> Tool -> Tool
 hinted hints Tool {hints = _, ..} = Tool {hints, ..}
 
--- | The arguments of a tool that takes none.
+-- | The arguments of a tool without arguments.
 data NoArguments = NoArguments
   deriving stock (Eq, Show)
 
@@ -93,9 +93,9 @@ instance FromJSON NoArguments where
 instance Schema NoArguments where
   schema = object ["type" .= ("object" :: Text), "properties" .= object [], "additionalProperties" .= False]
 
--- | What a tool may give: anything with JSON and a JSON Schema, or a 'CallToolResult' made by hand.
+-- | A tool's result: any type with JSON and a JSON Schema, or a 'CallToolResult' built by hand.
 class ToolOutput o where
-  -- | The JSON Schema of the result, when that is an object.
+  -- | The JSON Schema of the result, if that is an object.
   resultSchema :: Maybe Value
 
   -- | The result as the host gets it.
@@ -120,12 +120,12 @@ textual :: Text -> Maybe Value -> CallToolResult
 textual text structuredContent =
   CallToolResult {content = [ContentText text], structuredContent, isError = False}
 
--- | The failure of a tool as a result, which is how MCP has it.
+-- | A tool's failure as a result, as MCP defines it.
 failure :: Text -> CallToolResult
 failure message =
   CallToolResult {content = [ContentText message], structuredContent = Nothing, isError = True}
 
--- | The tool as it is listed.
+-- | The tool as listed.
 listing :: Tool -> Types.Tool
 listing one =
   Types.Tool

@@ -1,12 +1,12 @@
 //! Size classes: every 16 bytes up to 128, then four to each doubling.
 
-/// How many classes there are.
+/// The number of classes.
 pub const CLASSES: usize = 104;
 
 /// The longest block: half of what 32 bits can address.
 const LONGEST: usize = 1 << 31;
 
-/// The smallest class that holds `size` bytes; `None` when none does.
+/// The smallest class that holds `size` bytes; `None` if there is none.
 pub const fn class_of(size: usize) -> Option<usize> {
     if size <= 128 {
         return Some(size.saturating_sub(1) / 16);
@@ -20,7 +20,7 @@ pub const fn class_of(size: usize) -> Option<usize> {
     Some(8 + (doubling - 7) * 4 + quarter)
 }
 
-/// How many bytes a block of the class has.
+/// The block size of the class, in bytes.
 pub const fn class_size(class: usize) -> usize {
     if class < 8 {
         return 16 * (class + 1);
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_block_has_the_last_class_and_nothing_is_longer() {
+    fn the_longest_block_has_the_last_class() {
         assert_eq!(class_of(LONGEST), Some(CLASSES - 1));
         assert_eq!(class_size(CLASSES - 1), LONGEST);
         assert_eq!(class_of(LONGEST + 1), None);

@@ -8,18 +8,18 @@ use super::{Allocator, Memory};
 
 const PAGE: usize = 65_536;
 
-/// How much more than needed to ask for at once: 1 MiB. What is not touched costs nothing.
+/// The amount to allocate beyond the need: 1 MiB. Untouched memory costs nothing.
 const AHEAD: usize = 16 * PAGE;
 
 unsafe extern "C" {
-    /// Where the linker's data and stack end.
+    /// The end of the linker's data and stack.
     static __heap_base: u8;
 }
 
-/// The module's own memory, from where the linker left off.
+/// The module's own memory, from the end of the linker's data.
 struct ModuleMemory;
 
-// SAFETY: what is beyond `__heap_base` is nobody's, and only this allocator grows the memory.
+// SAFETY: memory beyond `__heap_base` is unused, and only this allocator grows the memory.
 unsafe impl Memory for ModuleMemory {
     fn initial(&mut self) -> (usize, usize) {
         (&raw const __heap_base as usize, memory_size(0) * PAGE)
@@ -27,7 +27,7 @@ unsafe impl Memory for ModuleMemory {
 
     fn grow(&mut self, bytes: usize) -> Option<usize> {
         let wanted = [(bytes + AHEAD).div_ceil(PAGE), bytes.div_ceil(PAGE)];
-        // The sandbox's limit may be nearer than the wish.
+        // The sandbox's limit may allow less than this.
         let granted = wanted
             .into_iter()
             .find(|pages| memory_grow(0, *pages) != usize::MAX);
@@ -40,7 +40,7 @@ struct Global(UnsafeCell<Allocator<ModuleMemory>>);
 // SAFETY: a module has one thread.
 unsafe impl Sync for Global {}
 
-// SAFETY: blocks are distinct, as long and as aligned as asked for; see `Allocator`.
+// SAFETY: blocks are distinct, as long and as aligned as requested; see `Allocator`.
 unsafe impl GlobalAlloc for Global {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: one thread, and the allocator does not call itself.

@@ -1,17 +1,16 @@
 //! The plugin's memory allocator.
 //!
-//! Most sandboxes live for one call: they allocate a little, and are thrown away.
-//! What costs there is not the allocating but what it touches: each page of
-//! memory that is written for the first time is a page fault, and each
-//! `memory.grow` a system call or two. So blocks are cut one after the other
-//! from the memory that is there from the beginning (Rust's own allocator never
-//! uses that, it grows first), what is freed is used again before more is cut,
-//! and the last block grows and shrinks where it is, so that a buffer being
-//! written is not copied each time it doubles.
+//! Most sandboxes live for one call: they allocate a little, and are dropped. The
+//! cost is then not in allocating but in touching memory: each first write to a
+//! page is a page fault, and each `memory.grow` a system call or two. So blocks
+//! are allocated one after the other from the memory that exists from the start
+//! (Rust's own allocator grows the memory first and never uses it), freed blocks
+//! are reused before new ones are allocated, and the last block grows and shrinks
+//! in place, so that a buffer being written is not copied each time it doubles.
 //!
-//! Sizes are rounded up to classes, at most a quarter more than asked for, and a
-//! freed block is used again for its own class only. A sandbox that is kept warm
-//! thus holds what each class needed at its peak.
+//! Sizes are rounded up to size classes, by at most a quarter, and a freed block
+//! is reused only within its own class. A pooled sandbox thus holds the peak of
+//! each class.
 
 #![allow(unsafe_code, reason = "an allocator deals in raw memory")]
 
@@ -25,37 +24,37 @@ use std::ptr::null_mut;
 
 use classes::{CLASSES, class_of, class_size};
 
-/// Every block begins at a multiple of this, which no type of Rust's exceeds.
+/// The alignment of every block, which no type of Rust's exceeds.
 const ALIGNMENT: usize = 16;
 
-/// Where an allocator gets its memory.
+/// The source of an allocator's memory.
 ///
 /// # Safety
-/// The range has to be memory that nobody else uses, and stays so as it grows.
+/// The range must be memory that nothing else uses, also after it grows.
 pub unsafe trait Memory {
-    /// The first range: begin and end, as addresses.
+    /// The initial range: start and end, as addresses.
     fn initial(&mut self) -> (usize, usize);
 
-    /// Makes the range longer by at least `bytes`, without moving it; gives its
-    /// new end, or `None` when there is no more.
+    /// Extends the range by at least `bytes`, without moving it; returns its
+    /// new end, or `None` if there is no more memory.
     fn grow(&mut self, bytes: usize) -> Option<usize>;
 }
 
-/// An allocator over some memory.
+/// An allocator over a range of memory.
 ///
 /// Its functions are not inlined: a plugin allocates in a thousand places.
 pub struct Allocator<M> {
     memory: M,
-    /// Where the next block is cut.
+    /// The start of the next new block.
     top: usize,
-    /// Where the memory ends; 0 before the first block.
+    /// The end of the memory; 0 before the first block.
     end: usize,
-    /// The first freed block of each class, whose first word is the next's address.
+    /// The first free block of each class, whose first word is the address of the next.
     free: [usize; CLASSES],
 }
 
 impl<M: Memory> Allocator<M> {
-    /// An allocator that has not touched its memory yet.
+    /// An allocator that has not used its memory yet.
     pub const fn new(memory: M) -> Self {
         Self {
             memory,
@@ -78,12 +77,12 @@ impl<M: Memory> Allocator<M> {
         if block == 0 {
             return self.cut(class_size(class), ALIGNMENT);
         }
-        // SAFETY: a block in the list is ours, and its first word is the next's address.
+        // SAFETY: a block in the list is free, and its first word is the address of the next.
         self.free[class] = unsafe { (block as *const usize).read() };
         block as *mut u8
     }
 
-    /// Takes a block back.
+    /// Frees a block.
     ///
     /// # Safety
     /// `block` came from this allocator for `layout`, and is not used again.
@@ -95,14 +94,14 @@ impl<M: Memory> Allocator<M> {
         if block as usize + class_size(class) == self.top {
             self.top = block as usize;
         } else if layout.align() <= ALIGNMENT {
-            // SAFETY: the block is ours again, aligned, and at least 16 bytes long.
+            // SAFETY: the block is free, aligned, and at least 16 bytes long.
             unsafe { block.cast::<usize>().write(self.free[class]) };
             self.free[class] = block as usize;
         }
-        // Else it is lost: blocks of a class are alike, and this is aligned to more.
+        // Otherwise it is lost: blocks of a class are alike, and this one has a larger alignment.
     }
 
-    /// Makes a block longer or shorter, where it is if it can be.
+    /// Grows or shrinks a block, in place if possible.
     ///
     /// # Safety
     /// As [`release`](Self::release) when the result is not null.
@@ -119,8 +118,8 @@ impl<M: Memory> Allocator<M> {
             self.top = block as usize + class_size(new);
             return block;
         }
-        // A block that gets shorter moves as well: kept where it is, it would be
-        // freed as what it has become, and its class would have lost it.
+        // A block that shrinks is moved too: in place it would later be freed as one
+        // of a smaller class, and be lost to its own.
         // SAFETY: a layout's alignment stays valid, and `size` has a class, so it is not too large.
         let moved =
             self.allocate(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
@@ -147,7 +146,7 @@ impl<M: Memory> Allocator<M> {
         block as *mut u8
     }
 
-    /// Makes sure that the memory reaches `size` bytes beyond `block`.
+    /// Extends the memory to at least `size` bytes beyond `block`.
     fn reserve(&mut self, block: usize, size: usize) -> bool {
         let Some(needed) = block.checked_add(size) else {
             return false;

@@ -1,8 +1,8 @@
-//! The allocator against a model, over memory of a fixed length.
+//! Tests of the allocator against a model, over memory of a fixed length.
 
 use super::*;
 
-/// Memory that grows by pages of 4 KiB up to where it ends.
+/// Memory that grows by pages of 4 KiB up to a limit.
 struct Arena {
     bytes: Vec<u128>,
     given: usize,
@@ -123,13 +123,13 @@ fn a_freed_block_is_used_again() {
     // SAFETY: the blocks are the allocator's and not used again.
     unsafe { allocator.release(first, layout(100)) };
     assert_eq!(allocator.allocate(layout(110)), first);
-    // The last block goes back to where blocks are cut.
+    // The last block is returned to the unallocated memory.
     unsafe { allocator.release(second, layout(100)) };
     assert_eq!(allocator.allocate(layout(3000)), second);
 }
 
 #[test]
-fn the_last_block_grows_where_it_is() {
+fn the_last_block_grows_in_place() {
     let mut allocator = Allocator::new(Arena::of(1 << 20));
     allocator.allocate(layout(10));
     let buffer = allocator.allocate(layout(64));
@@ -145,7 +145,7 @@ fn the_last_block_grows_where_it_is() {
 }
 
 #[test]
-fn a_block_aligned_to_more_is_aligned_and_apart() {
+fn a_block_with_a_larger_alignment_is_aligned_and_separate() {
     let mut allocator = Allocator::new(Arena::of(1 << 16));
     let wide = Layout::from_size_align(100, 256).unwrap();
     let one = allocator.allocate(wide);
@@ -155,7 +155,7 @@ fn a_block_aligned_to_more_is_aligned_and_apart() {
 }
 
 #[test]
-fn memory_that_has_run_out_gives_null_and_can_be_used_on() {
+fn exhausted_memory_gives_null_and_stays_usable() {
     let mut allocator = Allocator::new(Arena::of(1 << 16));
     assert!(allocator.allocate(layout(1 << 20)).is_null());
     assert!(allocator.allocate(layout(usize::MAX / 4)).is_null());
@@ -166,7 +166,7 @@ fn memory_that_has_run_out_gives_null_and_can_be_used_on() {
 }
 
 #[test]
-fn blocks_that_were_made_shorter_are_not_lost_to_a_sandbox_that_is_kept() {
+fn a_pooled_sandbox_reuses_blocks_that_were_shrunk() {
     let mut allocator = Allocator::new(Arena::of(1 << 16));
     for _ in 0..1000 {
         let first = allocator.allocate(layout(5000));

@@ -8,7 +8,7 @@ mod rules;
 
 use std::path::Path;
 
-use super::{Loaded, Surroundings, load_text};
+use super::{LoadContext, Loaded, load_text};
 use crate::diagnostic::ConfigErrors;
 
 /// Some effects, as the contract has them.
@@ -39,12 +39,12 @@ fn load_in(folder: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Load
         let found = variables.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    let surroundings = Surroundings {
+    let context = LoadContext {
         cwd: folder,
         env: &env,
         known_effects: &EFFECTS,
     };
-    load_text(text, Some(Path::new("exomonad.toml")), &surroundings)
+    load_text(text, Some(Path::new("exomonad.toml")), &context)
 }
 
 /// What is reported about a text that has mistakes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{load, load_in};
 use crate::model::{InstanceMode, LogFormat, OtlpProtocol, Signal};
 use crate::read::Source;
-use crate::text::{ByteSize, PluginRef, RoleName, TimeSpan};
+use exomonad_core::values::{ByteSize, PluginRef, RoleName, TimeSpan};
 
 fn name(text: &str) -> RoleName {
     text.parse().unwrap()
@@ -82,14 +82,14 @@ fn relative_paths_are_taken_from_the_files_folder_and_those_in_variables_from_th
         "EXOMONAD_STATE_DIR" => Some("state".to_owned()),
         _ => None,
     };
-    let surroundings = crate::read::Surroundings {
+    let context = crate::read::LoadContext {
         cwd: Path::new("/repo"),
         env: &env,
         known_effects: &[],
     };
     let text = "[role.tl]\nplugin = './build/tl.wasm'\npaths = ['.', '../other', '/abs', '~/x']\n[role.dev]\n";
     let loaded =
-        crate::read::load_text(text, Some(Path::new("etc/exomonad.toml")), &surroundings).unwrap();
+        crate::read::load_text(text, Some(Path::new("etc/exomonad.toml")), &context).unwrap();
     let config = loaded.config;
     assert_eq!(config.plugins.dir, Path::new("/repo/etc/.exomonad/plugins"));
     assert_eq!(
@@ -183,7 +183,7 @@ fn the_standard_variables_of_opentelemetry_set_up_telemetry() {
     assert!(!format!("{config:?}").contains("hunter2"));
     let headers = telemetry.headers_source().map(|source| {
         let read = source.resolve_headers(|_| Some(secret.to_owned()));
-        crate::tokens::header_pairs(&read.unwrap())
+        exomonad_core::header_pairs(&read.unwrap())
     });
     let bearer = ("authorization".to_owned(), "Bearer hunter2".to_owned());
     assert_eq!(headers, Some(vec![bearer]));

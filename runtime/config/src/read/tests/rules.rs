@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{load, mistakes, warnings};
-use crate::text::RoleName;
+use exomonad_core::values::RoleName;
 
 const TOKEN: (&str, &str) = ("SECRET", "0123456789abcdef");
 

@@ -1,4 +1,4 @@
-//! Generated modules: whatever is valid links to something valid.
+//! Generated modules: valid modules link to a valid module.
 
 use proptest::prelude::*;
 use wasm_smith::{Config, Module};
@@ -8,7 +8,7 @@ use super::Provided;
 use crate::link::unit::Unit;
 use crate::link::{SourceModule, features, link, linked_features};
 
-/// Modules with everything that the engine runs, and nothing to import.
+/// Modules that use everything the engine runs, without imports.
 fn configuration() -> Config {
     Config {
         max_imports: 0,
@@ -39,7 +39,7 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
     Some(Module::new(configuration(), &mut source).ok()?.to_bytes())
 }
 
-/// A main module that imports and passes on all functions of `lib` whose types need no definitions.
+/// A main module that imports and re-exports all functions of `lib` whose types need no definitions.
 fn importing(library: &[u8]) -> String {
     let unit = Unit::parse("lib", library, features()).unwrap();
     let mut main = String::from("(module");

@@ -1,4 +1,4 @@
-//! What does not link, and how that is said.
+//! Modules that do not link, and the error messages.
 
 use super::{Provided, try_link};
 use crate::LoadError;

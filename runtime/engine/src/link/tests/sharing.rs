@@ -1,4 +1,4 @@
-//! What modules share with each other, and what each keeps: functions, memories, tables, globals, tags,
+//! Items that modules share and items that they keep apart: functions, memories, tables, globals, tags,
 //! segments, types.
 
 use super::{NOTE, linked, run};
@@ -123,7 +123,7 @@ fn globals_begin_with_what_other_modules_export() {
         run(&linked(&[("lib", library), ("main", main)]), &["f"]).returned,
         [42]
     );
-    // Also when the manifest names the library after a module that needs it.
+    // Even if the manifest names the library after a module that needs it.
     let middle =
         r#"(module (import "lib" "g" (global $g i64)) (global (export "h") i64 (global.get $g)))"#;
     let main = r#"(module (import "middle" "h" (global $h i64)) (func (export "f") (result i64) (global.get $h)))"#;

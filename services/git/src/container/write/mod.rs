@@ -19,7 +19,7 @@ pub(super) use worktree::{add as add_worktree, remove as remove_worktree};
 
 use exomonad_core::CallContext;
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::effects::git::OnRepository;
+use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::InContainer;
@@ -53,7 +53,7 @@ impl InContainer {
         work: impl FnOnce(ContainerWriter, R) -> W + Send + 'static,
     ) -> Result<T, EffectError>
     where
-        R: EffectRequest + OnRepository,
+        R: EffectRequest + RepositoryRequest,
         T: Send + 'static,
         W: Future<Output = Result<T, EffectError>> + Send + 'static,
     {

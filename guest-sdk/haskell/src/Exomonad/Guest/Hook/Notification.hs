@@ -12,6 +12,6 @@ import Foreign.Ptr (FunPtr)
 
 foreign import ccall "&handle_notification" export :: FunPtr (IO Int32)
 
--- | The agent wants the user's attention.
+-- | The agent requests the user's attention.
 notification :: (HookInput -> Eff Effects HookOutput) -> Hook
 notification = hook HookEventNotification export

@@ -12,6 +12,6 @@ import Foreign.Ptr (FunPtr)
 
 foreign import ccall "&handle_pre_tool_use" export :: FunPtr (IO Int32)
 
--- | A tool is about to run; may be denied, asked about or given other arguments.
+-- | A tool is about to run; the hook may deny it, ask the user, or replace its arguments.
 preToolUse :: (HookInput -> Eff Effects HookOutput) -> Hook
 preToolUse = hook HookEventPreToolUse export

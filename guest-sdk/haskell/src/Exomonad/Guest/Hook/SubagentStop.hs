@@ -12,6 +12,6 @@ import Foreign.Ptr (FunPtr)
 
 foreign import ccall "&handle_subagent_stop" export :: FunPtr (IO Int32)
 
--- | A sub-agent is about to stop.
+-- | A subagent is about to stop.
 subagentStop :: (HookInput -> Eff Effects HookOutput) -> Hook
 subagentStop = hook HookEventSubagentStop export

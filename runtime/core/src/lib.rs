@@ -1,0 +1,42 @@
+//! What the services and the host share.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`call`] | the call that an effect belongs to, and the bounds of its role |
+//! | [`handler`] | [`EffectHandler`]: from request JSON to answer JSON |
+//! | [`services`] | one trait a service, made from the contract's table |
+//! | [`policy`] | decisions about a request, for enforcement and for `policy explain` alike |
+//! | [`patterns`] | names with `*`, as grants have them |
+//! | [`roots`] | the folders a role may reach |
+//! | [`secret`], [`secret_source`] | texts that are used and never shown, and where they are kept |
+//! | [`shared_bounds`] | bounds that several services share: folders, repositories |
+//! | [`values`] | sizes, durations, patterns and other values that are written as text |
+//! | [`span`] | spans, and how a trace goes on in requests that leave the host |
+//!
+//! It knows the contract and nothing else of the workspace: no service, no engine, no configuration file.
+
+pub mod bounds;
+pub mod call;
+pub mod handler;
+pub mod headers;
+pub mod patterns;
+pub mod policy;
+pub mod roots;
+pub mod secret;
+pub mod secret_source;
+pub mod services;
+pub mod shared_bounds;
+pub mod span;
+pub mod values;
+
+pub use bounds::BoundsMap;
+pub use call::CallContext;
+pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
+pub use policy::{Ruling, Verdict};
+pub use secret::Secret;
+pub use secret_source::{SecretError, SecretSource, header_pairs};
+pub use services::{
+    ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
+    RandomService, Services,
+};
+pub use shared_bounds::{PathBounds, RepoBounds};

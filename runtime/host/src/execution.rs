@@ -1,0 +1,389 @@
+//! [`Execution`]: one call of a role, from its arguments to its answer.
+//!
+//! An execution owns all that it needs: role, version of the plugin, context. So it can be awaited where
+//! it is made, or run by itself as a task ([`spawn`]) that outlives whoever asked. Dropping what runs it
+//! cancels it, down to the guest and the effect it waits for.
+//!
+//! Three things end independently:
+//! - the **permit** for a sandbox is taken when a guest is entered and given back when it returns;
+//! - the **wall-clock limit** holds for one run of the guest, and is the engine's;
+//! - the **execution** lives on between runs. A durable wait is a wait between two runs, so it holds
+//!   neither permit nor sandbox, and no clock runs.
+
+use std::sync::Arc;
+
+use exomonad_config::InstanceMode;
+use exomonad_core::CallContext;
+use exomonad_engine::{CallError, Output};
+use exomonad_schema::common::{
+    CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
+};
+use exomonad_schema::{CallId, RawJson};
+use exomonad_telemetry::spans;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tracing::{Instrument, Span};
+
+use crate::admission::{Permit, QueueFullError};
+use crate::error::{HostError, Violation};
+use crate::json::UniqueKeys;
+use crate::pipeline::CallHost;
+use crate::plugins::tool::CheckedTool;
+use crate::plugins::version::PluginVersion;
+use crate::role::Role;
+
+/// The caller, as the transport knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// A name for logs and for the guest.
+    pub name: Option<String>,
+    /// The W3C trace that the call belongs to.
+    pub traceparent: Option<String>,
+}
+
+/// A tool's answer: a JSON `CallToolResult`, as the guest wrote it where it wrote one.
+pub struct ToolAnswer {
+    /// The JSON.
+    pub json: Vec<u8>,
+    /// True if the tool failed.
+    pub is_error: bool,
+    /// The outcome: `ok`, `tool_error` if the guest says so, or the code of the guest's failure.
+    pub outcome: &'static str,
+}
+
+/// Work that runs as a task of its own. Dropping it cancels the work; [`detach`](Self::detach) lets the
+/// work go on without anybody who waits.
+pub struct Running<T>(Option<JoinHandle<Result<T, HostError>>>);
+
+/// Runs the work of an execution as a task of its own.
+pub fn spawn<T: Send + 'static>(
+    work: impl Future<Output = Result<T, HostError>> + Send + 'static,
+) -> Running<T> {
+    Running(Some(tokio::spawn(work.in_current_span())))
+}
+
+impl<T> Running<T> {
+    /// Waits for the outcome. A panic of the host in there is this call's error alone.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn outcome(mut self) -> Result<T, HostError> {
+        let Some(task) = &mut self.0 else {
+            return Err(HostError::Internal("the call has been detached".to_owned()));
+        };
+        let ended = task.await;
+        self.0 = None;
+        ended.unwrap_or_else(|error| {
+            Err(HostError::Internal(format!(
+                "the call did not finish: {error}"
+            )))
+        })
+    }
+
+    /// Lets the work go on by itself.
+    pub fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}
+
+/// One call of a role, with the version of the plugin that it began with.
+pub struct Execution {
+    role: Arc<Role>,
+    version: Arc<PluginVersion>,
+    /// The call as services and the guest see it.
+    pub context: CallContext,
+}
+
+impl Execution {
+    /// Begins a call.
+    ///
+    /// # Errors
+    /// If no version of the role's plugin serves.
+    pub fn new(role: Arc<Role>, id: CallId, caller: Caller) -> Result<Self, HostError> {
+        Ok(Self {
+            version: role.serving()?,
+            context: role.settings.call(id, caller.name, caller.traceparent),
+            role,
+        })
+    }
+
+    /// Calls a tool with these arguments, after they have been held against its schema.
+    ///
+    /// From there on every failure of the guest is the tool's failure, hence an answer.
+    pub async fn tool(self, name: String, arguments: RawJson) -> Result<ToolAnswer, HostError> {
+        let span = spans::call(&self.context, spans::TOOLS_CALL);
+        let called = self.known_tool(&span, &name, arguments);
+        let result = called.instrument(span.clone()).await;
+        match &result {
+            Ok(answer) if answer.is_error => spans::failed(&span, answer.outcome),
+            Ok(_) => {}
+            Err(error) => spans::failed(&span, error.code()),
+        }
+        result
+    }
+
+    async fn known_tool(
+        self,
+        span: &Span,
+        name: &str,
+        arguments: RawJson,
+    ) -> Result<ToolAnswer, HostError> {
+        let version = self.version.clone();
+        let (tool, series) = version.tool(name).map_err(|near| HostError::ToolNotFound {
+            role: self.role.name().to_string(),
+            tool: name.to_owned(),
+            near: near.map(str::to_owned),
+        })?;
+        // Not before it is known: what a request says is no name for a span or a series.
+        spans::is_of_tool(span, name);
+        let timer = series.begin();
+        let result = self.checked_tool(tool, arguments).await;
+        timer.ended(match &result {
+            Ok(answer) => answer.outcome,
+            Err(error) => error.code(),
+        });
+        result
+    }
+
+    async fn checked_tool(
+        mut self,
+        tool: &CheckedTool,
+        arguments: RawJson,
+    ) -> Result<ToolAnswer, HostError> {
+        // Checking large arguments is work, too.
+        let _permit = self.admit().await?;
+        let UniqueKeys(values) = arguments.parse().map_err(|error| {
+            HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
+        })?;
+        let violations = match tool.is_long_work(&values) {
+            false => tool.violations(&values),
+            true => self.check_aside(&tool.tool.name, values).await?,
+        };
+        if !violations.is_empty() {
+            return Err(HostError::InvalidArguments {
+                tool: tool.tool.name.clone(),
+                violations,
+            });
+        }
+        let guest = self.guest(HANDLE_MCP_CALL);
+        let input = ToolCallInput {
+            name: tool.tool.name.clone(),
+            arguments,
+            context: self.context.guest_view(),
+        };
+        let input = encode(&input)?;
+        match self.invoke(guest, HANDLE_MCP_CALL, &input).await {
+            Ok(output) => Ok(self.answer(output)),
+            Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
+        }
+    }
+
+    /// Checks arguments on a thread that may be busy for a while.
+    async fn check_aside(&self, tool: &str, arguments: Value) -> Result<Vec<Violation>, HostError> {
+        let (version, tool) = (self.version.clone(), tool.to_owned());
+        let check = move || match version.tool(&tool) {
+            Ok((tool, _)) => tool.violations(&arguments),
+            Err(_) => Vec::new(),
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| {
+            HostError::Internal("checking the arguments failed in the host".to_owned())
+        })
+    }
+
+    /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.
+    pub async fn hook(self, event: HookEvent, payload: RawJson) -> Result<HookOutput, HostError> {
+        let version = self.version.clone();
+        let Some(series) = version.hook(event) else {
+            return Err(self.role.hook_not_found(event.name()));
+        };
+        let span = spans::call(&self.context, "hook");
+        span.record("exomonad.hook", event.name());
+        let timer = series.begin();
+        let decided = self.decided(event, payload);
+        let result = decided.instrument(span.clone()).await;
+        if let Err(error) = &result {
+            spans::failed(&span, error.code());
+        }
+        timer.ended(result.as_ref().map_or_else(HostError::code, |_| "ok"));
+        result
+    }
+
+    async fn decided(
+        mut self,
+        event: HookEvent,
+        payload: RawJson,
+    ) -> Result<HookOutput, HostError> {
+        let _permit = self.admit().await?;
+        let guest = self.guest(event.export());
+        let input = encode(&HookInput {
+            event,
+            payload,
+            context: self.context.guest_view(),
+        })?;
+        let invoked = self.invoke(guest, event.export(), &input).await;
+        let output = invoked.map_err(|error| self.guest_error(&error))?;
+        serde_json::from_slice(&output.bytes).map_err(|error| HostError::Guest {
+            code: "invalid_answer",
+            message: format!(
+                "the answer of `{}` does not fit the contract: {error}",
+                event.export()
+            ),
+        })
+    }
+
+    /// Calls any export with any bytes.
+    pub async fn raw(mut self, export: String, input: Vec<u8>) -> Result<Output, HostError> {
+        let span = spans::call(&self.context, "raw call");
+        let called = async {
+            let _permit = self.admit().await?;
+            let guest = self.guest(&export);
+            let invoked = self.invoke(guest, &export, &input).await;
+            invoked.map_err(|error| self.guest_error(&error))
+        };
+        let result = called.instrument(span.clone()).await;
+        if let Err(error) = &result {
+            spans::failed(&span, error.code());
+        }
+        result
+    }
+
+    /// Waits for a permit of this role.
+    async fn admit(&self) -> Result<Permit, HostError> {
+        let (role, settings) = (&self.role, &self.role.settings);
+        let full = |QueueFullError { running, queue }| {
+            settings.metrics.hit(role.name(), "queue");
+            HostError::QueueFull {
+                role: role.name().to_string(),
+                running,
+                queue,
+                running_key: settings.limit_key("concurrent_calls"),
+                queue_key: settings.limit_key("queue"),
+            }
+        };
+        role.admission.admit().await.map_err(full)
+    }
+
+    /// The span of the guest's work. From here on the trace goes on from it, for the guest, too.
+    fn guest(&mut self, export: &str) -> Span {
+        let span = spans::guest(&self.context, export, self.version.plugin.digest());
+        if let Some(traceparent) = spans::traceparent(&span) {
+            self.context.traceparent = Some(traceparent);
+        }
+        span
+    }
+
+    /// Runs an export in a sandbox.
+    async fn invoke(&self, span: Span, export: &str, input: &[u8]) -> Result<Output, CallError> {
+        let settings = &self.role.settings;
+        let host = Arc::new(CallHost::new(self.context.clone(), settings.layers.clone()));
+        let plugin = &self.version.plugin;
+        let running = async {
+            match settings.instance {
+                InstanceMode::Fresh => plugin.call(host, settings.limits, export, input).await,
+                InstanceMode::Pooled => self.invoke_pooled(host, export, input).await,
+            }
+        };
+        let result = running.instrument(span.clone()).await;
+        if let Err(error) = &result {
+            spans::failed(&span, code(error));
+            if let CallError::Limit(hit) = error {
+                settings.metrics.hit(self.role.name(), hit.limit.key());
+            }
+            tracing::debug!(
+                role = %self.role.name(), call_id = %self.context.call_id, export, code = code(error), %error,
+                "the guest failed"
+            );
+        }
+        result
+    }
+
+    async fn invoke_pooled(
+        &self,
+        host: Arc<CallHost>,
+        export: &str,
+        input: &[u8],
+    ) -> Result<Output, CallError> {
+        let limits = self.role.settings.limits;
+        let mut sandbox = match self.version.instances.acquire() {
+            Some(sandbox) => sandbox,
+            None => self.version.plugin.sandbox(host.clone(), limits).await?,
+        };
+        let result = sandbox.call(host, limits, export, input).await;
+        self.version.instances.release(sandbox);
+        result
+    }
+
+    /// A guest's failure as an error, where only an answer will do.
+    fn guest_error(&self, error: &CallError) -> HostError {
+        match error {
+            CallError::UnknownExport { .. } | CallError::Signature { .. } => {
+                HostError::ExportNotFound(error.to_string())
+            }
+            _ => HostError::Guest {
+                code: code(error),
+                message: self.explain(error),
+            },
+        }
+    }
+
+    fn explain(&self, error: &CallError) -> String {
+        match error {
+            // The engine names the limit; which role it is set for is known here.
+            CallError::Limit(hit) => hit.set_by(&self.role.settings.limit_key(hit.limit.key())),
+            _ => error.to_string(),
+        }
+    }
+
+    /// Holds the guest's output against the contract; what fits goes out as it came.
+    fn answer(&self, output: Output) -> ToolAnswer {
+        match serde_json::from_slice::<CallToolResult>(&output.bytes) {
+            Ok(result) => ToolAnswer {
+                is_error: result.is_error,
+                outcome: if result.is_error { "tool_error" } else { "ok" },
+                json: output.bytes,
+            },
+            Err(error) => {
+                let message = format!("the plugin's answer is not a CallToolResult: {error}");
+                self.failed_tool("invalid_answer", &message)
+            }
+        }
+    }
+
+    /// A failed guest as the result of its tool.
+    fn failed_tool(&self, code: &'static str, message: &str) -> ToolAnswer {
+        let call_id = self.context.call_id.as_str();
+        let details = json!({"error": {"code": code, "message": message, "callId": call_id}});
+        let result = CallToolResult {
+            structured_content: Some(details.into()),
+            ..CallToolResult::error(message)
+        };
+        ToolAnswer {
+            json: serde_json::to_vec(&result).unwrap_or_default(),
+            is_error: true,
+            outcome: code,
+        }
+    }
+}
+
+/// The stable code of a guest's failure.
+fn code(error: &CallError) -> &'static str {
+    match error {
+        CallError::Limit(_) => "limit_exceeded",
+        CallError::Guest { .. } | CallError::Exit(_) => "guest_failed",
+        CallError::Busy(_) => "no_sandbox",
+        _ => "guest_trapped",
+    }
+}
+
+fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
+    serde_json::to_vec(input)
+        .map_err(|error| HostError::Internal(format!("the guest's input is not JSON: {error}")))
+}

@@ -1,0 +1,31 @@
+//! The host: roles, the plugins that serve them, and executions of these.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`runtime`] | [`Runtime`]: the engines, the services and the roles of one process |
+//! | [`role`] | a role: its grants, bounds and limits, and the version of its plugin that serves |
+//! | [`plugins`] | the plugin folder, loading, and replacing a version by another |
+//! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
+//! | [`admission`] | how many calls run at once, and how many wait |
+//! | [`pipeline`] | the layers between a guest and the services |
+//! | [`error`] | errors with stable codes; transports map codes to statuses |
+//! | [`report`] | the state of the host, as `/health` and `/roles` show it |
+//! | [`json`] | JSON that every guest language reads in the same way |
+//!
+//! It knows no transport: neither HTTP nor the command line.
+
+pub mod admission;
+pub mod error;
+pub mod execution;
+mod gauges;
+pub mod json;
+pub mod pipeline;
+pub mod plugins;
+pub mod report;
+pub mod role;
+pub mod runtime;
+
+pub use error::{HostError, Violation};
+pub use execution::{Caller, Execution, ToolAnswer};
+pub use role::Role;
+pub use runtime::{Runtime, capabilities};

@@ -1,0 +1,141 @@
+use std::sync::Mutex;
+
+use exomonad_schema::CallId;
+
+use super::grants::Granted;
+use super::*;
+
+/// A layer that notes what reaches it, and answers with something of its own.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<String>>);
+
+impl Recorder {
+    fn note(&self, request: impl Into<String>) {
+        self.0.lock().unwrap().push(request.into());
+    }
+
+    fn noted(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Layer for Arc<Recorder> {
+    fn effect<'a>(
+        &'a self,
+        _: &'a CallContext,
+        kind: EffectKind,
+        request: &'a [u8],
+    ) -> BoxFuture<'a, EncodedAnswer> {
+        self.note(format!("{kind} {}", String::from_utf8_lossy(request)));
+        Box::pin(std::future::ready(EncodedAnswer::new(&Ok(1))))
+    }
+
+    fn http<'a>(
+        &'a self,
+        _: &'a CallContext,
+        request: HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpResponse, HttpError>> {
+        self.note(format!("http {}", request.url));
+        Box::pin(std::future::ready(Ok(HttpResponse::default())))
+    }
+
+    fn log(&self, _: &CallContext, level: LogLevel, message: &str) {
+        self.note(format!("log {level:?} {message}"));
+    }
+
+    fn log_level(&self, _: &CallContext) -> Option<LogLevel> {
+        self.note("log level");
+        Some(LogLevel::Warn)
+    }
+
+    fn config(&self, _: &CallContext, key: &str) -> Option<String> {
+        self.note(format!("config {key}"));
+        Some("value".to_owned())
+    }
+
+    fn now(&self, _: &CallContext) -> SystemTime {
+        self.note("now");
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn monotonic(&self, _: &CallContext) -> Duration {
+        self.note("monotonic");
+        Duration::ZERO
+    }
+
+    fn random(&self, _: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
+        self.note(format!("random {}", bytes.len()));
+        Ok(())
+    }
+}
+
+fn call() -> CallContext {
+    CallContext::new("tl".parse().unwrap(), CallId::from(7))
+}
+
+fn request() -> HttpRequest {
+    serde_json::from_str(r#"{"url":"http://example.com/"}"#).unwrap()
+}
+
+/// The host of a call with all layers, over a recorder.
+fn host(grants: Grants) -> (Arc<Recorder>, CallHost) {
+    let recorder = Arc::new(Recorder::default());
+    let telemetry = exomonad_config::TelemetryConfig::default();
+    let metrics = Metrics::new(exomonad_telemetry::resource(&telemetry));
+    let layers = observe::Observe::new(metrics, Granted::new(grants, recorder.clone()));
+    (recorder, CallHost::new(call(), Arc::new(layers)))
+}
+
+#[tokio::test]
+async fn everything_that_a_guest_can_observe_passes_the_layers() {
+    let (recorder, host) = host(Grants::new(|_| true, String::new()));
+    let index = EffectKind::ClockNow.index();
+    assert_eq!(
+        host.effect(index, b"{}".to_vec()).await,
+        br#"{"kind":"Success","payload":1}"#
+    );
+    assert!(host.http(request()).await.is_ok());
+    host.log(LogLevel::Info, "a line");
+    assert_eq!(host.log_level(), Some(LogLevel::Warn));
+    assert_eq!(host.config("key").as_deref(), Some("value"));
+    assert_eq!(host.now(), SystemTime::UNIX_EPOCH);
+    assert_eq!(host.monotonic(), Duration::ZERO);
+    assert_eq!(host.random(&mut [0; 3]), Ok(()));
+    assert_eq!(
+        recorder.noted(),
+        [
+            "ClockNow {}",
+            "http http://example.com/",
+            "log Info a line",
+            "log level",
+            "config key",
+            "now",
+            "monotonic",
+            "random 3",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn extisms_http_request_takes_the_grant_of_the_effect_and_says_how_to_get_it() {
+    let hint = "write `{capability}` there".to_owned();
+    let (recorder, host) = host(Grants::new(|capability| capability == "clock.now", hint));
+    let refused = host.http(request()).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("not granted `http.request`; write `http.request` there"),
+        "{refused}"
+    );
+    let index = EffectKind::HttpRequest.index();
+    let answer = String::from_utf8(host.effect(index, b"{}".to_vec()).await).unwrap();
+    assert!(answer.contains("effect_denied"), "{answer}");
+    assert_eq!(recorder.noted(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_plugin_that_describes_itself_has_no_effects() {
+    let (recorder, host) = host(Grants::of_description());
+    let index = EffectKind::ClockNow.index();
+    let answer = String::from_utf8(host.effect(index, b"{}".to_vec()).await).unwrap();
+    assert!(answer.contains("has no effects"), "{answer}");
+    assert_eq!(recorder.noted(), [""; 0]);
+}

@@ -1,0 +1,286 @@
+//! One version of a role's plugin, checked from end to end before it serves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use exomonad_engine::{
+    CallError, CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, closest,
+};
+use exomonad_schema::common::{
+    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult,
+    PluginDescription, Tool,
+};
+use exomonad_schema::{CallId, EffectKind};
+
+use super::folder::Source;
+use super::instance_pool::InstancePool;
+use super::tool::CheckedTool;
+use crate::pipeline::{CallHost, effect_functions};
+use crate::role::RoleSettings;
+use exomonad_telemetry::CallSeries;
+
+/// The reason why a plugin file does not become a version.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginLoadError {
+    /// The engine refuses it.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It has no entry point that a role could use.
+    #[error(
+        "it is no role plugin: it exports neither `{HANDLE_LIST_TOOLS}` and `{HANDLE_MCP_CALL}` nor a hook such as `{}`; it exports {}",
+        HookEvent::PreToolUse.export(),
+        if .0.is_empty() { "nothing" } else { .0 }
+    )]
+    NoEntryPoint(String),
+    /// It has one half of the tool interface.
+    #[error("it exports `{0}` but not `{1}`: tools need both")]
+    HalfOfTools(&'static str, &'static str),
+    /// A call to one of its describing exports failed.
+    #[error("`{export}` failed: {reason}")]
+    Describe {
+        /// The export.
+        export: &'static str,
+        /// The failure.
+        reason: String,
+    },
+    /// It could not be asked, for a reason that passes.
+    #[error("`{export}` could not be called: {reason}; it is tried again")]
+    Busy {
+        /// The export.
+        export: &'static str,
+        /// The reason.
+        reason: String,
+    },
+    /// A tool cannot be offered.
+    #[error("tool `{tool}`: {reason}")]
+    Tool {
+        /// Its name.
+        tool: String,
+        /// The reason.
+        reason: String,
+    },
+}
+
+impl PluginLoadError {
+    /// True if the same file may load the next time.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+}
+
+/// One version of a role's plugin.
+pub struct PluginVersion {
+    /// Compiled and connected.
+    pub plugin: Plugin,
+    /// Where it came from.
+    pub source: Source,
+    /// When it began to serve.
+    pub loaded_at: SystemTime,
+    /// Its tools in the order it lists them.
+    pub tools: Vec<CheckedTool>,
+    /// The list as JSON: `{"tools":[…]}`.
+    pub tools_json: Vec<u8>,
+    /// Its description of itself.
+    pub description: Option<PluginDescription>,
+    /// The capabilities that it needs and the role does not have.
+    pub missing_grants: Vec<String>,
+    by_name: HashMap<String, usize>,
+    /// The series of its tools, in their order.
+    tool_series: Vec<CallSeries>,
+    /// The series of its hooks.
+    hook_series: Vec<(HookEvent, CallSeries)>,
+    /// Used sandboxes, if the role asks for those.
+    pub instances: InstancePool,
+}
+
+impl std::fmt::Debug for PluginVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginVersion")
+            .field("source", &self.source)
+            .field("plugin", &self.plugin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PluginVersion {
+    /// Loads the plugin and asks it for its tools, without effects.
+    ///
+    /// # Errors
+    /// Everything that keeps it from serving.
+    pub async fn load(
+        role: &Arc<RoleSettings>,
+        source: Source,
+        snapshot: bool,
+        cache: Option<&CompileCache>,
+    ) -> Result<Self, PluginLoadError> {
+        let opened = source.clone();
+        let manifest = tokio::task::spawn_blocking(move || open(&opened));
+        let manifest = manifest
+            .await
+            .map_err(|error| LoadError::Prepare(error.to_string()))??;
+        let options = LoadOptions {
+            effects: effect_functions(),
+            wasi: true,
+            snapshot,
+            cache: cache.cloned(),
+        };
+        let plugin = role.engine.load(&manifest, &options).await?;
+        check_entry_points(&plugin)?;
+        let tools = if plugin.has(HANDLE_LIST_TOOLS) {
+            list_tools(role, &plugin).await?
+        } else {
+            Vec::new()
+        };
+        let description = if plugin.has(DESCRIBE) {
+            Some(ask(role, &plugin, DESCRIBE).await?)
+        } else {
+            None
+        };
+        let needs = needs(&plugin, description.as_ref());
+        let missing = needs
+            .into_iter()
+            .filter(|needed| !role.granted.contains(&needed.as_str()));
+        let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
+        Ok(Self {
+            tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)]))
+                .unwrap_or_default(),
+            missing_grants: missing.collect(),
+            by_name: tools
+                .iter()
+                .enumerate()
+                .map(|(nth, tool)| (tool.tool.name.clone(), nth))
+                .collect(),
+            tool_series: tools
+                .iter()
+                .map(|tool| role.metrics.tool(&role.name, &tool.tool.name))
+                .collect(),
+            hook_series: HookEvent::ALL
+                .iter()
+                .filter(|event| plugin.has(event.export()))
+                .map(|event| (*event, role.metrics.hook(&role.name, event.name())))
+                .collect(),
+            plugin,
+            source,
+            loaded_at: SystemTime::now(),
+            tools,
+            description,
+            instances: InstancePool::default(),
+        })
+    }
+
+    /// The tool of this name, or the name that was probably meant.
+    pub fn tool(&self, name: &str) -> Result<(&CheckedTool, &CallSeries), Option<&str>> {
+        let find = |nth: &usize| Some((self.tools.get(*nth)?, self.tool_series.get(*nth)?));
+        match self.by_name.get(name).and_then(find) {
+            Some(found) => Ok(found),
+            None => Err(closest(
+                name,
+                self.tools.iter().map(|tool| tool.tool.name.as_str()),
+            )),
+        }
+    }
+
+    /// The events that the plugin handles.
+    pub fn hooks(&self) -> impl Iterator<Item = HookEvent> {
+        self.hook_series.iter().map(|(event, _)| *event)
+    }
+
+    /// The series of a hook, if the plugin handles its event.
+    pub fn hook(&self, event: HookEvent) -> Option<&CallSeries> {
+        let mut all = self.hook_series.iter();
+        all.find(|(handled, _)| *handled == event)
+            .map(|(_, series)| series)
+    }
+}
+
+fn open(source: &Source) -> Result<Manifest, LoadError> {
+    match source {
+        Source::File(path) => Manifest::open(path),
+        Source::Embedded(name) => match super::embedded::find(name) {
+            Some(wasm) => Ok(Manifest::of_module(wasm.to_vec())),
+            None => Err(LoadError::Manifest(format!(
+                "there is no embedded plugin `{name}`"
+            ))),
+        },
+    }
+}
+
+fn check_entry_points(plugin: &Plugin) -> Result<(), PluginLoadError> {
+    match (plugin.has(HANDLE_LIST_TOOLS), plugin.has(HANDLE_MCP_CALL)) {
+        (true, true) => Ok(()),
+        (true, false) => Err(PluginLoadError::HalfOfTools(
+            HANDLE_LIST_TOOLS,
+            HANDLE_MCP_CALL,
+        )),
+        (false, true) => Err(PluginLoadError::HalfOfTools(
+            HANDLE_MCP_CALL,
+            HANDLE_LIST_TOOLS,
+        )),
+        (false, false)
+            if HookEvent::ALL
+                .iter()
+                .any(|event| plugin.has(event.export())) =>
+        {
+            Ok(())
+        }
+        (false, false) => {
+            let exports: Vec<&str> = plugin.entry_points().collect();
+            Err(PluginLoadError::NoEntryPoint(exports.join(", ")))
+        }
+    }
+}
+
+/// The capabilities that a plugin needs: of the effects it imports, and those it says itself.
+fn needs(plugin: &Plugin, description: Option<&PluginDescription>) -> BTreeSet<String> {
+    let imported = plugin
+        .imports()
+        .iter()
+        .filter_map(|import| EffectKind::from_function(import.strip_prefix("extism:host/user::")?))
+        .map(|kind| kind.capability().to_owned());
+    let described = description
+        .into_iter()
+        .flat_map(|description| description.effects.iter().cloned());
+    imported.chain(described).collect()
+}
+
+/// Calls an export that describes the plugin, and reads its answer.
+async fn ask<T: serde::de::DeserializeOwned>(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+    export: &'static str,
+) -> Result<T, PluginLoadError> {
+    let failed = |reason: String| PluginLoadError::Describe { export, reason };
+    let call = role.call(CallId::random(), None, None);
+    let input = serde_json::to_vec(&ListToolsInput {
+        context: call.guest_view(),
+    })
+    .map_err(|error| failed(error.to_string()))?;
+    let host: Arc<dyn Host> = Arc::new(CallHost::new(call, role.describing.clone()));
+    let output = plugin
+        .call(host, role.limits, export, &input)
+        .await
+        .map_err(|error| match error {
+            CallError::Busy(reason) => PluginLoadError::Busy { export, reason },
+            _ => failed(error.to_string()),
+        })?;
+    serde_json::from_slice(&output.bytes)
+        .map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
+}
+
+async fn list_tools(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+) -> Result<Vec<CheckedTool>, PluginLoadError> {
+    let listed: ListToolsResult = ask(role, plugin, HANDLE_LIST_TOOLS).await?;
+    let mut checked: Vec<CheckedTool> = Vec::with_capacity(listed.tools.len());
+    for tool in listed.tools {
+        let name = tool.name.clone();
+        let wrong = |reason: String| PluginLoadError::Tool { tool: name, reason };
+        if checked.iter().any(|other| other.tool.name == tool.name) {
+            return Err(wrong("it is listed twice".to_owned()));
+        }
+        checked.push(CheckedTool::new(tool).map_err(wrong)?);
+    }
+    Ok(checked)
+}

@@ -1,0 +1,182 @@
+//! The state of the host, as `/health`, `/roles` and the command line show it.
+
+use std::time::SystemTime;
+
+use exomonad_schema::common::PluginDescription;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+use crate::runtime::Runtime;
+
+/// The state of the host in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Every plugin's newest version serves.
+    Ok,
+    /// The host serves, but some plugin's newest version does not.
+    Degraded,
+    /// The host finishes its calls and ends.
+    Draining,
+}
+
+/// The answer of `/health`.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The state in a word.
+    pub status: Status,
+    /// The host's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Roles that serve.
+    pub roles_serving: usize,
+    /// Roles that there are.
+    pub roles_total: usize,
+    /// The problems, by role.
+    pub problems: Vec<PluginProblem>,
+}
+
+/// The reason why a role's newest plugin does not serve.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginProblem {
+    /// The role.
+    pub role: String,
+    /// The error, and the file that it is about.
+    pub message: String,
+    /// Since when, in RFC 3339.
+    pub since: String,
+    /// True if an older version serves meanwhile.
+    pub old_version_serves: bool,
+}
+
+/// The answer of `/ready`.
+#[derive(Serialize, JsonSchema)]
+pub struct Ready {
+    /// Always true: not being ready is a problem.
+    pub ready: bool,
+}
+
+/// The answer of `/roles`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Roles {
+    /// All of them, by name.
+    pub roles: Vec<RoleReport>,
+}
+
+/// A role as it runs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleReport {
+    /// The role.
+    pub name: String,
+    /// The plugin that serves, if one does.
+    pub plugin: Option<PluginReport>,
+    /// `fresh` or `pooled`.
+    pub instance: String,
+    /// The capabilities that the role is granted.
+    pub granted: Vec<String>,
+    /// The reason why the newest plugin does not serve.
+    pub problem: Option<PluginProblem>,
+}
+
+/// A version of a plugin that serves.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginReport {
+    /// The file, or `embedded:` and the name.
+    pub source: String,
+    /// The SHA-256 of its modules.
+    pub digest: String,
+    /// Since when it serves, in RFC 3339.
+    pub loaded_at: String,
+    /// Its snapshot after initialisation: `not_needed`, `taken`, `off` or the reason it was refused.
+    pub snapshot: serde_json::Value,
+    /// Its description of itself, if it has one.
+    pub description: Option<PluginDescription>,
+    /// The names of its tools.
+    pub tools: Vec<String>,
+    /// The events that it handles.
+    pub hooks: Vec<String>,
+    /// Capabilities that it asks for and the role is not granted.
+    pub missing_grants: Vec<String>,
+}
+
+/// The state of the host.
+pub fn health(runtime: &Runtime, is_draining: bool) -> Health {
+    let roles = runtime.roles();
+    let problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
+    Health {
+        status: match (is_draining, problems.is_empty()) {
+            (true, _) => Status::Draining,
+            (false, true) => Status::Ok,
+            (false, false) => Status::Degraded,
+        },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: runtime.started.elapsed().unwrap_or_default().as_secs(),
+        roles_serving: roles
+            .values()
+            .filter(|role| role.version().is_some())
+            .count(),
+        roles_total: roles.len(),
+        problems,
+    }
+}
+
+/// The roles with their plugins.
+pub fn roles(runtime: &Runtime) -> Roles {
+    Roles {
+        roles: runtime.roles().values().map(|role| report(role)).collect(),
+    }
+}
+
+fn report(role: &Role) -> RoleReport {
+    let plugin = role.version().map(|version| PluginReport {
+        source: version.source.to_string(),
+        digest: version.plugin.digest().to_owned(),
+        loaded_at: rfc3339(version.loaded_at),
+        snapshot: serde_json::to_value(version.plugin.snapshot()).unwrap_or_default(),
+        description: version.description.clone(),
+        tools: version
+            .tools
+            .iter()
+            .map(|tool| tool.tool.name.clone())
+            .collect(),
+        hooks: version
+            .hooks()
+            .map(|event| event.name().to_owned())
+            .collect(),
+        missing_grants: version.missing_grants.clone(),
+    });
+    RoleReport {
+        name: role.name().to_string(),
+        plugin,
+        instance: match role.settings.instance {
+            exomonad_config::InstanceMode::Fresh => "fresh".to_owned(),
+            exomonad_config::InstanceMode::Pooled => "pooled".to_owned(),
+        },
+        granted: role
+            .settings
+            .granted
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        problem: problem(role),
+    }
+}
+
+fn problem(role: &Role) -> Option<PluginProblem> {
+    role.problem().map(|problem| PluginProblem {
+        role: role.name().to_string(),
+        message: problem.message,
+        since: rfc3339(problem.since),
+        old_version_serves: role.version().is_some(),
+    })
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

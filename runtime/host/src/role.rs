@@ -1,0 +1,220 @@
+//! A role: its grants, bounds and limits, and the version of its plugin that serves.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use exomonad_config::{Config, InstanceMode, PluginRef};
+use exomonad_core::{BoundsMap, CallContext, EffectHandler};
+use exomonad_engine::{Engine, Limits};
+use exomonad_schema::{CallId, EffectKind, RoleName};
+use exomonad_services::Http;
+use exomonad_telemetry::Metrics;
+use tokio::sync::Semaphore;
+
+use crate::admission::AdmissionQueue;
+use crate::error::HostError;
+use crate::pipeline::{self, Grants, Layer, ServiceLayer};
+use crate::plugins::version::PluginVersion;
+
+/// A role as the configuration has it. It does not change while the host runs.
+pub struct RoleSettings {
+    /// The role's name.
+    pub name: RoleName,
+    /// Where its plugin is looked for.
+    pub plugin: PluginRef,
+    /// The metrics of the host.
+    pub metrics: Arc<Metrics>,
+    /// The bounds that services hold its effects to.
+    pub bounds: Arc<BoundsMap>,
+    /// The limits of each call.
+    pub limits: Limits,
+    /// Fresh sandboxes, or a pool of used ones.
+    pub instance: InstanceMode,
+    /// The engine with the role's stack size.
+    pub engine: Engine,
+    /// The layers that a call's requests go through.
+    pub layers: Arc<dyn Layer>,
+    /// The layers for a plugin that describes itself: it has no effects.
+    pub describing: Arc<dyn Layer>,
+    /// The capabilities that it is granted.
+    pub granted: Vec<&'static str>,
+    /// The prefix of the keys that set its grants and its limits, for messages: `role.tl.` or `defaults.`.
+    pub key_prefix: String,
+}
+
+impl RoleSettings {
+    /// The key of one of its limits, for messages.
+    pub fn limit_key(&self, limit: &str) -> String {
+        format!("{}limits.{limit}", self.key_prefix)
+    }
+
+    /// The context of a new call.
+    pub fn call(
+        &self,
+        id: CallId,
+        caller: Option<String>,
+        traceparent: Option<String>,
+    ) -> CallContext {
+        CallContext {
+            role: self.name.clone(),
+            call_id: id,
+            caller,
+            traceparent,
+            bounds: self.bounds.clone(),
+        }
+    }
+}
+
+/// The services shared by all roles.
+#[derive(Clone)]
+pub struct SharedServices {
+    /// Performs effects.
+    pub effects: Arc<dyn EffectHandler>,
+    /// Performs Extism's `http_request`, which is no effect of the table.
+    pub http: Arc<Http>,
+    /// The metrics of the host.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The reason why a role's plugin, or its newest version, does not serve.
+#[derive(Clone, Debug)]
+pub struct PluginProblem {
+    /// The file, or files, that it is about.
+    pub files: Vec<PathBuf>,
+    /// The error.
+    pub message: String,
+    /// When it was first seen.
+    pub since: SystemTime,
+}
+
+/// A role as it runs.
+pub struct Role {
+    /// The role as the configuration has it.
+    pub settings: Arc<RoleSettings>,
+    /// Admits its calls.
+    pub admission: AdmissionQueue,
+    version: RwLock<Option<Arc<PluginVersion>>>,
+    problem: Mutex<Option<PluginProblem>>,
+}
+
+impl Role {
+    /// The role `name` as the configuration has it, without a plugin yet.
+    pub fn new(
+        name: &RoleName,
+        config: &Config,
+        role: &exomonad_config::Role,
+        engine: Engine,
+        services: &SharedServices,
+        sandboxes: Arc<Semaphore>,
+    ) -> Self {
+        let kinds = EffectKind::ALL.iter().map(|kind| kind.capability());
+        let limits = &role.limits;
+        let innermost = ServiceLayer {
+            effects: services.effects.clone(),
+            http: services.http.clone(),
+            config: Arc::new(role.config.clone()),
+        };
+        let stack = |grants| pipeline::stack(grants, innermost.clone(), services.metrics.clone());
+        let settings = RoleSettings {
+            name: name.clone(),
+            plugin: role.plugin_for(name),
+            metrics: services.metrics.clone(),
+            bounds: Arc::new(role.bounds.to_map()),
+            limits: Limits {
+                wall_time: limits.wall_time.get(),
+                memory: limits.memory.get(),
+                table_elements: limits.table_elements.into(),
+                input: limits.input.get(),
+                output: limits.output.get(),
+                effects: limits.effects.into(),
+                log_bytes: limits.log_bytes.get(),
+                vars: limits.vars.get(),
+                http_response: limits.http_response.get(),
+            },
+            instance: role.instance,
+            engine,
+            layers: stack(Grants::new(
+                |capability| role.grants(capability),
+                config.grant_hint(name),
+            )),
+            describing: stack(Grants::of_description()),
+            granted: kinds.filter(|capability| role.grants(capability)).collect(),
+            key_prefix: config.role_key(name, ""),
+        };
+        Self {
+            settings: Arc::new(settings),
+            admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
+            version: RwLock::new(None),
+            problem: Mutex::new(None),
+        }
+    }
+
+    /// The role's name.
+    pub fn name(&self) -> &RoleName {
+        &self.settings.name
+    }
+
+    /// The version that serves now. A call keeps the one it began with.
+    pub fn version(&self) -> Option<Arc<PluginVersion>> {
+        self.version
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The version that serves now.
+    ///
+    /// # Errors
+    /// If there is none, with the reason.
+    pub fn serving(&self) -> Result<Arc<PluginVersion>, HostError> {
+        self.version().ok_or_else(|| HostError::PluginNotLoaded {
+            role: self.name().to_string(),
+            reason: self.problem().map_or_else(
+                || "it is still loading".to_owned(),
+                |problem| problem.message,
+            ),
+        })
+    }
+
+    /// The error for an event that the role's plugin does not handle.
+    pub fn hook_not_found(&self, event: &str) -> HostError {
+        let version = self.version();
+        let handled = version.iter().flat_map(|version| version.hooks());
+        let handled: Vec<&str> = handled.map(|event| event.name()).collect();
+        HostError::HookNotFound {
+            role: self.name().to_string(),
+            event: event.to_owned(),
+            handled: handled.join(", "),
+        }
+    }
+
+    /// The reason why the role, or its newest version, does not serve.
+    pub fn problem(&self) -> Option<PluginProblem> {
+        self.problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Lets a version serve from the next call on.
+    pub fn serve(&self, version: Option<Arc<PluginVersion>>) {
+        *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+
+    /// Records a problem, or that there is none any more. The same problem keeps its time.
+    pub fn set_problem(&self, problem: Option<(Vec<PathBuf>, String)>) {
+        let mut current = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = problem.map(|(files, message)| {
+            let same = current
+                .as_ref()
+                .filter(|known| known.message == message && known.files == files);
+            let since = same.map_or_else(SystemTime::now, |known| known.since);
+            PluginProblem {
+                files,
+                message,
+                since,
+            }
+        });
+    }
+}

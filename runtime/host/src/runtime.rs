@@ -1,0 +1,185 @@
+//! [`Runtime`]: the engines, the services and the roles of one process. Transports call into it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use exomonad_config::{Config, InstanceMode};
+use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
+use exomonad_schema::{EffectKind, RoleName};
+use exomonad_telemetry::Metrics;
+use tokio::sync::Semaphore;
+
+use crate::error::HostError;
+use crate::gauges;
+use crate::plugins::instance_pool::InstancePool;
+use crate::role::{Role, SharedServices};
+
+/// Sandboxes for plugins that are being loaded, besides those of calls.
+const LOADING: u32 = 64;
+
+/// The engines, the services and the roles.
+pub struct Runtime {
+    /// The configuration in force.
+    pub config: Config,
+    /// The cache of compiled plugins; `None` if its folder cannot be used.
+    pub cache: Option<CompileCache>,
+    /// The metrics of the host.
+    pub metrics: Arc<Metrics>,
+    /// When the process began.
+    pub started: SystemTime,
+    engines: BTreeMap<u64, Engine>,
+    services: SharedServices,
+    sandboxes: Arc<Semaphore>,
+    roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
+}
+
+/// The capabilities of all effects, for the configuration to check its grants against.
+pub fn capabilities() -> Vec<&'static str> {
+    EffectKind::ALL
+        .iter()
+        .map(|kind| kind.capability())
+        .collect()
+}
+
+impl Runtime {
+    /// Opens everything but the plugins: [`Reloader`](crate::plugins::reload::Reloader) loads those.
+    ///
+    /// # Errors
+    /// If the engine or a service cannot start, with what to do about it.
+    pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
+        let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
+            let folder = config.plugins.cache_dir.display();
+            tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
+        });
+        let mut services = config.services();
+        services.read_secrets(env)?;
+        let services = exomonad_services::open(services)?;
+        let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
+        let runtime = Self {
+            engines: engines(&config)?,
+            cache: cache.ok(),
+            services: SharedServices {
+                http: services.http.clone(),
+                effects: Arc::new(services),
+                metrics: metrics.clone(),
+            },
+            metrics,
+            started: SystemTime::now(),
+            sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
+            roles: RwLock::default(),
+            config,
+        };
+        for name in runtime.config.roles.keys() {
+            runtime.add_role(name);
+        }
+        let runtime = Arc::new(runtime);
+        gauges::register(&runtime);
+        Ok(runtime)
+    }
+
+    /// The number of sandboxes that are free for calls, and of all.
+    pub fn sandboxes(&self) -> (u64, u64) {
+        let free = self.sandboxes.available_permits() as u64;
+        (free, self.config.engine.sandboxes.into())
+    }
+
+    /// The roles as they are now.
+    pub fn roles(&self) -> Arc<BTreeMap<RoleName, Arc<Role>>> {
+        self.roles
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The role of this name.
+    ///
+    /// # Errors
+    /// If there is none: never a permissive default.
+    pub fn role(&self, name: &str) -> Result<Arc<Role>, HostError> {
+        let roles = self.roles();
+        roles
+            .get(name)
+            .cloned()
+            .ok_or_else(|| HostError::RoleNotFound {
+                role: name.to_owned(),
+                near: closest(name, roles.keys().map(RoleName::as_str)).map(str::to_owned),
+            })
+    }
+
+    /// Makes the role if the configuration has one of this name, or serves unlisted ones.
+    pub fn add_role(&self, name: &RoleName) -> Option<Arc<Role>> {
+        let settings = self.config.role(name)?;
+        let engine = self.engines.get(&settings.limits.stack.get())?.clone();
+        let role = Role::new(
+            name,
+            &self.config,
+            settings,
+            engine,
+            &self.services,
+            self.sandboxes.clone(),
+        );
+        let role = Arc::new(role);
+        self.change_roles(|roles| {
+            roles.insert(name.clone(), role.clone());
+        });
+        Some(role)
+    }
+
+    /// Forgets a role that the configuration doesn't list, when its plugin is gone.
+    pub fn remove_role(&self, name: &RoleName) {
+        self.change_roles(|roles| {
+            roles.remove(name);
+        });
+    }
+
+    fn change_roles(&self, change: impl FnOnce(&mut BTreeMap<RoleName, Arc<Role>>)) {
+        let mut roles = self.roles.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeMap::clone(&roles);
+        change(&mut changed);
+        *roles = Arc::new(changed);
+    }
+}
+
+/// One engine for each size of stack: a pool is made of stacks of one size.
+fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
+    let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
+    let all = || config.roles.values().chain([&config.defaults]);
+    for role in all() {
+        let calls = sizes.entry(role.limits.stack.get()).or_default();
+        let pooled = match role.instance {
+            InstanceMode::Pooled => InstancePool::CAPACITY * 2,
+            InstanceMode::Fresh => 0,
+        };
+        let concurrent = role.limits.concurrent_calls.min(config.engine.sandboxes);
+        *calls = calls.saturating_add(concurrent).saturating_add(pooled);
+    }
+    if config.plugins.unlisted_roles {
+        // Any number of roles share the defaults.
+        let calls = sizes.entry(config.defaults.limits.stack.get()).or_default();
+        *calls = (*calls).max(config.engine.sandboxes);
+    }
+    let largest = |of: fn(&exomonad_config::Role) -> u64| all().map(of).max().unwrap_or_default();
+    let memory = largest(|role| role.limits.memory.get());
+    let table_elements = largest(|role| role.limits.table_elements.into());
+    let engines = sizes.into_iter().map(|(stack, calls)| {
+        // Beside the calls there are warm sandboxes of two versions, which stay in their slots, and
+        // plugins that are being loaded.
+        let engine = Engine::new(EngineConfig {
+            sandboxes: calls
+                .min(
+                    config
+                        .engine
+                        .sandboxes
+                        .saturating_add(InstancePool::CAPACITY * 8),
+                )
+                .saturating_add(LOADING),
+            memory,
+            table_elements,
+            stack,
+            keep_resident: config.engine.keep_resident.get(),
+        })?;
+        Ok((stack, engine))
+    });
+    engines.collect()
+}

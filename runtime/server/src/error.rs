@@ -1,0 +1,92 @@
+//! [`RequestError`]: why a request gets a problem document, and the status of each code.
+
+use exomonad_host::HostError;
+
+/// A request that is refused or cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The call failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// `POST /call` is turned off.
+    #[error("raw calls are off; `server.raw_calls = true` in exomonad.toml turns them on")]
+    RawCallsOff,
+    /// No token, or one that does not open this.
+    #[error("a bearer token for this is missing or wrong; send `Authorization: Bearer …`")]
+    Unauthorized,
+    /// The Host header is not one of this server's names.
+    #[error(
+        "requests to the host `{0}` are not answered here; `server.allowed_hosts` lists the names that are"
+    )]
+    HostNotAllowed(String),
+    /// The request comes from a web page that is not allowed to make it.
+    #[error(
+        "requests from the origin `{0}` are not answered; `server.allowed_origins` lists those that are"
+    )]
+    OriginNotAllowed(String),
+    /// The body is too long.
+    #[error("the body is longer than {0} bytes; `server.max_body` sets the limit")]
+    BodyTooLarge(u64),
+    /// The request took too long.
+    #[error("the request took longer than {0}; `server.request_timeout` sets the limit")]
+    Timeout(String),
+    /// No such endpoint.
+    #[error("there is no {0}; GET /openapi.json lists what there is")]
+    NoRoute(String),
+    /// The endpoint is there, for another method.
+    #[error("{0}")]
+    MethodNotAllowed(String),
+    /// The host is shutting down.
+    #[error("the host is shutting down")]
+    Draining,
+}
+
+impl RequestError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Host(error) => error.code(),
+            Self::RawCallsOff => "raw_calls_off",
+            Self::Unauthorized => "unauthorized",
+            Self::HostNotAllowed(_) => "host_not_allowed",
+            Self::OriginNotAllowed(_) => "origin_not_allowed",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::Timeout(_) => "request_timeout",
+            Self::NoRoute(_) => "route_not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        status(self.code())
+    }
+}
+
+/// The status of each code. A code that is not listed is a guest's failure, as of `guest_failed`.
+const STATUSES: &[(&str, u16)] = &[
+    ("invalid_request", 400),
+    ("unauthorized", 401),
+    ("raw_calls_off", 403),
+    ("host_not_allowed", 403),
+    ("origin_not_allowed", 403),
+    ("role_not_found", 404),
+    ("tool_not_found", 404),
+    ("hook_not_found", 404),
+    ("export_not_found", 404),
+    ("route_not_found", 404),
+    ("method_not_allowed", 405),
+    ("body_too_large", 413),
+    ("invalid_arguments", 422),
+    ("queue_full", 429),
+    ("internal", 500),
+    ("plugin_not_loaded", 503),
+    ("draining", 503),
+    ("request_timeout", 504),
+];
+
+fn status(code: &str) -> u16 {
+    let found = STATUSES.iter().find(|(known, _)| *known == code);
+    found.map_or(502, |(_, status)| *status)
+}

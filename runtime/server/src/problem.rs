@@ -1,0 +1,70 @@
+//! Errors as RFC 9457 problem documents.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use exomonad_host::{HostError, Violation};
+
+use crate::error::RequestError;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A problem document: <https://www.rfc-editor.org/rfc/rfc9457>.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Problem {
+    /// `urn:exomonad:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The code in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code, for programs.
+    pub code: String,
+    /// The error and what to do about it, for people.
+    pub detail: String,
+    /// The places where arguments break their schema.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub errors: Vec<Violation>,
+}
+
+impl From<&RequestError> for Problem {
+    fn from(error: &RequestError) -> Self {
+        let code = error.code();
+        Self {
+            kind: format!("urn:exomonad:problem:{code}"),
+            title: code.replace('_', " "),
+            status: error.status(),
+            code: code.to_owned(),
+            detail: error.to_string(),
+            errors: match error {
+                RequestError::Host(error) => error.violations().to_vec(),
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
+impl IntoResponse for RequestError {
+    fn into_response(self) -> Response {
+        let problem = Problem::from(&self);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            Self::Host(HostError::QueueFull { .. }) | Self::Draining => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            _ => None,
+        };
+        response
+    }
+}

@@ -1,0 +1,341 @@
+//! The endpoints: one table that the router and the API description are both made from.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
+use exomonad_schema::{CallId, RawJson};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+
+use super::guard::Access;
+use super::path_params::PathParams;
+use super::{App, openapi};
+use crate::error::RequestError;
+use exomonad_host::plugins::reload::Changes;
+use exomonad_host::{Caller, Execution, HostError, execution, report};
+
+/// The schema of a body.
+pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
+
+/// The kind of a request or response body.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// There is none.
+    None,
+    /// JSON of this schema.
+    Json(BodySchema),
+    /// Text of this media type.
+    Text(&'static str),
+    /// Any bytes.
+    Bytes,
+}
+
+/// One endpoint.
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path, with parameters in braces.
+    pub path: &'static str,
+    /// Its summary, in a line.
+    pub summary: &'static str,
+    /// The request's body.
+    pub request: Content,
+    /// The response's body.
+    pub response: Content,
+    /// Statuses of success.
+    pub success: &'static [u16],
+    /// Statuses of problem documents, besides those that every endpoint has.
+    pub problems: &'static [u16],
+    /// True if it wants a token when tokens are configured.
+    pub wants_token: bool,
+    /// Its handler.
+    pub handler: fn() -> MethodRouter<App>,
+}
+
+/// All endpoints.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "GET",
+        path: "/health",
+        summary: "The state of the host and of each role whose plugin does not serve.",
+        request: Content::None,
+        response: Content::Json(schema::<report::Health>),
+        success: &[200],
+        problems: &[],
+        wants_token: false,
+        handler: || get(health),
+    },
+    Route {
+        method: "GET",
+        path: "/ready",
+        summary: "200 once every plugin has been tried, 503 before and while the host shuts down.",
+        request: Content::None,
+        response: Content::Json(schema::<report::Ready>),
+        success: &[200],
+        problems: &[503],
+        wants_token: false,
+        handler: || get(ready),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        summary: "This description.",
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[],
+        wants_token: false,
+        handler: || get(async || axum::Json(openapi::document())),
+    },
+    Route {
+        method: "GET",
+        path: "/roles",
+        summary: "The roles with their plugins, tools and hooks.",
+        request: Content::None,
+        response: Content::Json(schema::<report::Roles>),
+        success: &[200],
+        problems: &[401],
+        wants_token: true,
+        handler: || get(roles),
+    },
+    Route {
+        method: "GET",
+        path: "/role/{role}/mcp/tools",
+        summary: "The tools of a role.",
+        request: Content::None,
+        response: Content::Json(schema::<ListToolsResult>),
+        success: &[200],
+        problems: &[400, 401, 404, 503],
+        wants_token: true,
+        handler: || get(tools),
+    },
+    Route {
+        method: "POST",
+        path: "/role/{role}/mcp/call",
+        summary: "Calls a tool. A tool that fails answers with `isError`.",
+        request: Content::Json(schema::<ToolCall>),
+        response: Content::Json(schema::<CallToolResult>),
+        success: &[200],
+        problems: &[400, 401, 404, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(call_tool),
+    },
+    Route {
+        method: "POST",
+        path: "/role/{role}/hook/{event}",
+        summary: "Asks a role's plugin to decide on an event, such as `pre_tool_use`. The body is the event.",
+        request: Content::Json(schema::<serde_json::Value>),
+        response: Content::Json(schema::<HookOutput>),
+        success: &[200],
+        problems: &[400, 401, 404, 413, 429, 502, 503],
+        wants_token: true,
+        handler: || post(call_hook),
+    },
+    Route {
+        method: "GET",
+        path: "/metrics",
+        summary: "The metrics, in Prometheus' text format.",
+        request: Content::None,
+        response: Content::Text(exomonad_telemetry::MEDIA_TYPE),
+        success: &[200],
+        problems: &[401],
+        wants_token: true,
+        handler: || get(metrics),
+    },
+    Route {
+        method: "POST",
+        path: "/reload",
+        summary: "Reconciles the roles with the plugin folder now, and reports the changes.",
+        request: Content::None,
+        response: Content::Json(schema::<Changes>),
+        success: &[200],
+        problems: &[401, 503],
+        wants_token: true,
+        handler: || post(reload),
+    },
+    Route {
+        method: "POST",
+        path: "/call",
+        summary: "Calls any export of a role's plugin, raw in and out. Off unless `server.raw_calls` is true.",
+        request: Content::Json(schema::<RawCall>),
+        response: Content::Bytes,
+        success: &[200],
+        problems: &[400, 401, 403, 404, 413, 429, 502, 503],
+        wants_token: true,
+        handler: || post(call_raw),
+    },
+];
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A call of a tool.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// The tool.
+    name: String,
+    /// Its arguments, an object; none when absent.
+    #[serde(default = "RawJson::empty_object")]
+    arguments: RawJson,
+    /// Metadata that MCP clients add for themselves.
+    #[serde(default, rename = "_meta")]
+    #[expect(dead_code, reason = "it is accepted, not used")]
+    meta: Option<RawJson>,
+}
+
+/// A call of any export.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCall {
+    /// The role whose plugin is called.
+    plugin: String,
+    /// The export.
+    function: String,
+    /// Its input, as it is.
+    #[serde(default)]
+    input: String,
+}
+
+async fn health(State(app): State<App>) -> Response {
+    axum::Json(report::health(&app.runtime, app.is_draining())).into_response()
+}
+
+async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
+    if app.is_draining() {
+        return Err(RequestError::Draining);
+    }
+    if !app.reload.is_ready() {
+        let reason = "plugins are still loading".to_owned();
+        return Err(HostError::PluginNotLoaded {
+            role: "*".to_owned(),
+            reason,
+        });
+    }
+    Ok(axum::Json(report::Ready { ready: true }).into_response())
+}
+
+async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    Ok(axum::Json(report::roles(&app.runtime)).into_response())
+}
+
+async fn tools(
+    State(app): State<App>,
+    PathParams(role): PathParams<String>,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let role = app.role(&role, &headers)?;
+    Ok(json(role.serving()?.tools_json.clone()))
+}
+
+async fn call_tool(
+    State(app): State<App>,
+    PathParams(role): PathParams<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let role = app.role(&role, &headers)?;
+    let call: ToolCall = app.parse(body).await?;
+    let id = CallId::random();
+    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
+    let name = call.name.clone();
+    let running = execution::spawn(execution.tool(call.name, call.arguments));
+    let answer = running.outcome().await?;
+    tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
+    Ok(with_call_id(json(answer.json), &id))
+}
+
+async fn call_hook(
+    State(app): State<App>,
+    PathParams((role, event)): PathParams<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let role = app.role(&role, &headers)?;
+    let payload: RawJson = app.parse(body).await?;
+    let Some(event) = HookEvent::from_name(&event) else {
+        return Err(role.hook_not_found(&event).into());
+    };
+    let id = CallId::random();
+    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let running = execution::spawn(execution.hook(event, payload));
+    let output = running.outcome().await?;
+    Ok(with_call_id(axum::Json(output).into_response(), &id))
+}
+
+async fn call_raw(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    if !app.runtime.config.server.raw_calls {
+        return Err(RequestError::RawCallsOff);
+    }
+    let call: RawCall = app.parse(body).await?;
+    let role = app.runtime.role(&call.plugin)?;
+    let id = CallId::random();
+    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let running = execution::spawn(execution.raw(call.function, call.input.into_bytes()));
+    let output = running.outcome().await?;
+    let response = (
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        output.bytes,
+    )
+        .into_response();
+    Ok(with_call_id(response, &id))
+}
+
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    let metrics = app.runtime.metrics.clone();
+    // Looks into folders.
+    let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+    let text = text.map_err(|error| HostError::Internal(format!("no metrics: {error}")))?;
+    Ok((
+        [(header::CONTENT_TYPE, exomonad_telemetry::MEDIA_TYPE)],
+        text,
+    )
+        .into_response())
+}
+
+async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
+    app.guard.check_token(&Access::Operator, &headers)?;
+    let changes = app
+        .reload
+        .reconcile_now()
+        .await
+        .ok_or(RequestError::Draining)?;
+    Ok(axum::Json(changes).into_response())
+}
+
+/// The caller, by the headers.
+fn caller(headers: &HeaderMap) -> Caller {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    Caller {
+        name: text("x-exomonad-caller"),
+        traceparent: text("traceparent"),
+    }
+}
+
+fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The call's id, to find it in the log.
+fn with_call_id(mut response: Response, id: &CallId) -> Response {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-exomonad-call-id", value);
+    }
+    response
+}

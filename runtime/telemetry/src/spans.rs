@@ -1,0 +1,111 @@
+//! Spans of requests, calls, guests and effects. Services have spans of their own.
+
+use exomonad_core::CallContext;
+use exomonad_core::span::TARGET;
+use exomonad_schema::EffectKind;
+use http::{HeaderMap, Method, Version};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+pub use exomonad_core::span::{failed, traceparent};
+
+use crate::requests::RouteLabels;
+
+/// A request. It continues the trace that its headers name, if they name one.
+pub fn request(
+    route: Option<RouteLabels>,
+    method: &Method,
+    path: &str,
+    version: Version,
+    headers: &HeaderMap,
+) -> Span {
+    // What went to no endpoint is named by nobody.
+    let method = route.map_or("_OTHER", |_| method.as_str());
+    let name = route.map_or("HTTP", |route| route.path);
+    let span = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = format_args!("{method} {name}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route.map(|route| route.path),
+        url.scheme = "http",
+        url.path = route.map(|_| path),
+        network.protocol.version = if version == Version::HTTP_10 { "1.0" } else { "1.1" },
+        http.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    );
+    if !span.is_disabled() {
+        let from = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+        if from.span().span_context().is_valid() {
+            // Fails where nothing is exported: then there is nothing to continue.
+            let _ = span.set_parent(from);
+        }
+    }
+    span
+}
+
+/// A call of a role: what it waits for, checks and answers.
+pub fn call(context: &CallContext, what: &'static str) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "call",
+        otel.name = what,
+        otel.kind = "internal",
+        mcp.method.name = (what == TOOLS_CALL).then_some(TOOLS_CALL),
+        gen_ai.operation.name = (what == TOOLS_CALL).then_some("execute_tool"),
+        gen_ai.tool.name = Empty,
+        exomonad.hook = Empty,
+        exomonad.role = context.role.as_str(),
+        exomonad.call_id = context.call_id.as_str(),
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// What [`call`] is for a tool: MCP's name for it.
+pub const TOOLS_CALL: &str = "tools/call";
+
+/// Says which tool a call is of, once it is known to be one that the plugin lists.
+pub fn is_of_tool(span: &Span, tool: &str) {
+    if !span.is_disabled() {
+        let name = format!("{TOOLS_CALL} {tool}");
+        // Recorded as a field it would come too late: the span has begun.
+        span.context().span().update_name(name);
+        span.record("gen_ai.tool.name", tool);
+    }
+}
+
+/// A guest at work in its sandbox.
+pub fn guest(context: &CallContext, export: &str, digest: &str) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "guest",
+        otel.name = format_args!("guest {export}"),
+        otel.kind = "internal",
+        exomonad.role = context.role.as_str(),
+        exomonad.export = export,
+        exomonad.plugin.digest = digest,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// An effect that a guest asks for.
+pub fn effect(kind: EffectKind) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "effect",
+        otel.name = kind.capability(),
+        otel.kind = "internal",
+        exomonad.effect = kind.function(),
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}

@@ -1,0 +1,103 @@
+//! A web server for guests to reach.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A server on loopback that gives every request the same answer.
+pub struct WebServer {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    last: Arc<Mutex<String>>,
+}
+
+impl WebServer {
+    /// A server whose every answer has this body.
+    #[must_use]
+    pub fn answering(body: &str) -> Self {
+        let length = body.len();
+        Self::start(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ))
+    }
+
+    /// A server that sends every request on to this URL.
+    #[must_use]
+    pub fn redirecting(url: &str) -> Self {
+        Self::start(format!(
+            "HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
+    /// Starts a server with this answer. Its thread ends with the test's process.
+    fn start(answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = requests.clone();
+        let last = Arc::new(Mutex::new(String::new()));
+        let noted = last.clone();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let request = read_request(&mut stream).unwrap_or_default();
+                if let Ok(mut last) = noted.lock() {
+                    *last = request;
+                }
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self {
+            address,
+            requests,
+            last,
+        }
+    }
+
+    /// Its base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The last request that has reached it.
+    #[must_use]
+    pub fn last(&self) -> String {
+        self.last
+            .lock()
+            .map(|last| last.clone())
+            .unwrap_or_default()
+    }
+
+    /// How many requests have reached it.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads a request to its end: a connection that is closed with bytes unread is reset, and the answer lost.
+fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        request.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    request.push_str("\r\n");
+    request.push_str(&String::from_utf8_lossy(&body));
+    Ok(request)
+}
