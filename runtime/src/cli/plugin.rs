@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
 use exomonad_schema::RoleName;
+use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -71,7 +72,7 @@ pub async fn open(
 
 /// The HTTP service for plugins that a command runs.
 pub fn http() -> Result<Arc<Http>, CommandError> {
-    Http::new(HttpConfig::default())
+    Http::new(HttpConfig::default(), Secrets::new())
         .map(Arc::new)
         .map_err(|error| CommandError::Unavailable(error.to_string()))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exomonad_config::HostPattern;
-use exomonad_core::{Bounds, EncodedAnswer};
+use exomonad_core::{BoundsMap, EncodedAnswer};
 use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
@@ -15,6 +15,7 @@ use exomonad_engine::{
 use exomonad_schema::common::{HANDLE_MCP_CALL, ToolCallInput};
 use exomonad_schema::{CallId, Context, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_services::Http;
+use exomonad_services::http::HttpBounds;
 use serde_json::Value;
 
 use super::CommandError;
@@ -157,7 +158,7 @@ fn write(bytes: &[u8]) -> Result<(), CommandError> {
 /// The host of a plugin that is called by hand: what the flags give it.
 struct FlagHost {
     config: BTreeMap<String, String>,
-    bounds: Bounds,
+    bounds: BoundsMap,
     http: Arc<Http>,
 }
 
@@ -179,21 +180,28 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
     let from_manifest = manifest
         .iter()
         .flat_map(|manifest| manifest.allowed_hosts().iter().cloned());
-    let mut bounds = Bounds {
-        hosts: arguments.allow_host.clone(),
-        // Who names a host here means it, wherever it is.
-        private_hosts: arguments.allow_host.clone(),
-        ..Bounds::default()
-    };
-    bounds.hosts.extend(from_manifest);
-    for host in &bounds.hosts {
+    let host = |host: &String| {
         host.parse::<HostPattern>().map_err(|error| {
             CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
-        })?;
+        })
+    };
+    // A host that is named here is meant, wherever it is.
+    let named: Vec<HostPattern> = arguments
+        .allow_host
+        .iter()
+        .map(host)
+        .collect::<Result<_, _>>()?;
+    let mut bounds = HttpBounds {
+        hosts: named.clone(),
+        private_hosts: named,
+        ..HttpBounds::default()
+    };
+    for listed in from_manifest {
+        bounds.hosts.push(host(&listed)?);
     }
     Ok(FlagHost {
         config,
-        bounds,
+        bounds: BoundsMap::default().with(bounds),
         http: http()?,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use exomonad_core::{Bounds, BoxFuture, CallContext, EffectHandler, EncodedAnswer};
+use exomonad_core::{BoundsMap, BoxFuture, CallContext, EffectHandler, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::effects::log::LogLevel as LineLevel;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
@@ -108,7 +108,7 @@ impl EffectHandler for NoEffects {
 /// If the bounds forbid it, or no response came.
 pub async fn fetch(
     http: &Http,
-    bounds: &Bounds,
+    bounds: &BoundsMap,
     traceparent: Option<&str>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
