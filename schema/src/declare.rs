@@ -50,7 +50,7 @@ macro_rules! effects {
                 match self { $($(Self::$Request => $function,)*)* }
             }
 
-            /// What a grant names, such as `git.get_branch`: the service and its method.
+            /// The name in grants, such as `git.get_branch`: the service and its method.
             pub const fn capability(self) -> &'static str {
                 match self {
                     $($(Self::$Request => {
@@ -69,12 +69,12 @@ macro_rules! effects {
                 match self { $($(Self::$Request => Service::$Service,)*)* }
             }
 
-            /// Whether it changes anything.
+            /// Its access: reading or writing.
             pub const fn access(self) -> Access {
                 match self { $($(Self::$Request => Access::$access,)*)* }
             }
 
-            /// What it does, as Markdown: the table's doc comment.
+            /// Its description in Markdown: the table's doc comment.
             pub const fn doc(self) -> &'static str {
                 match self { $($(Self::$Request => concat!($($doc, "\n",)*),)*)* }
             }
@@ -141,12 +141,12 @@ macro_rules! effects {
                 match self { $(Self::$Service => stringify!($service),)* }
             }
 
-            /// What the service is for: the table's doc comment.
+            /// Its description: the table's doc comment.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$Service => concat!($($service_doc, "\n",)*),)* }
             }
 
-            /// Whether the service needs configuring before it does anything.
+            /// True if the service needs configuring before it does anything.
             pub const fn is_optional(self) -> bool {
                 match self { $(Self::$Service => effects!(@optional $mode),)* }
             }
