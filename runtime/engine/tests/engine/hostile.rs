@@ -113,7 +113,7 @@ fn memories_and_tables_beyond_the_pool_are_refused() {
     }
     let many: String = "(memory 1)".repeat(90);
     assert!(try_load(format!("(module {many})").into_bytes()).is_err());
-    // What may grow that far is another matter: the limit ends that.
+    // Growth up to that size is a matter of the limit.
     assert!(try_load(b"(module (memory 1 65536) (func (export \"run\")))".to_vec()).is_ok());
 }
 

@@ -1,12 +1,12 @@
-//! The macro behind [`table`](crate::table): from one declaration per effect to the enums, and to macros
-//! by which other crates make something of every effect.
+//! The macro of [`table`](crate::table): one declaration per effect defines the enums, and macros by which
+//! other crates generate code for every effect.
 
 /// Declares every effect. The grammar, one block per service:
 ///
 /// ```text
-/// /// What the service is for.
+/// /// The purpose of the service.
 /// (live|optional) git = Git: GitService {
-///     /// What the effect does.
+///     /// The description of the effect.
 ///     Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
 /// }
 /// ```
@@ -69,7 +69,7 @@ macro_rules! effects {
                 match self { $($(Self::$Request => Service::$Service,)*)* }
             }
 
-            /// Its access: reading or writing.
+            /// The access that it needs.
             pub const fn access(self) -> Access {
                 match self { $($(Self::$Request => Access::$access,)*)* }
             }
@@ -141,12 +141,12 @@ macro_rules! effects {
                 match self { $(Self::$Service => stringify!($service),)* }
             }
 
-            /// Its description: the table's doc comment.
+            /// The service's purpose: the table's doc comment.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$Service => concat!($($service_doc, "\n",)*),)* }
             }
 
-            /// True if the service needs configuring before it does anything.
+            /// True if the service needs configuration before it does anything.
             pub const fn is_optional(self) -> bool {
                 match self { $(Self::$Service => effects!(@optional $mode),)* }
             }
