@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use exomonad_config::{Config, InstanceMode, SecretSource};
+use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::git::Author;
-use exomonad_services::{DockerConfig, GitConfig, GitHubConfig, HttpSecret, ServicesConfig};
 use exomonad_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
@@ -54,7 +52,9 @@ impl Runtime {
             let folder = config.plugins.cache_dir.display();
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
         });
-        let services = exomonad_services::open(services_config(&config, env)?)?;
+        let mut services = config.services();
+        services.read_secrets(env)?;
+        let services = exomonad_services::open(services)?;
         let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
         let runtime = Self {
             engines: engines(&config)?,
@@ -139,87 +139,6 @@ impl Runtime {
         change(&mut changed);
         *roles = Arc::new(changed);
     }
-}
-
-/// The configuration of the services, with their secrets resolved.
-fn services_config(
-    config: &Config,
-    env: impl Fn(&str) -> Option<String>,
-) -> anyhow::Result<ServicesConfig> {
-    let token = |source: Option<SecretSource>| {
-        anyhow::Ok(source.map(|source| source.resolve(&env)).transpose()?)
-    };
-    let mut services = ServicesConfig::with_state_in(&config.state.dir);
-    let git = &config.git;
-    let github_token = token(config.github.token_source())?;
-    let author = git.author_name.clone().zip(git.author_email.clone());
-    let github_host = github_host(&config.github.base_url);
-    let own_token = token(git.token_source())?;
-    // GitHub's token is for GitHub alone, wherever that is.
-    let token_hosts = match &own_token {
-        Some(_) => git.token_hosts.clone(),
-        None => github_host.iter().cloned().collect(),
-    };
-    services.git = GitConfig {
-        author: author.map(|(name, email)| Author { name, email }),
-        token: own_token.or_else(|| github_token.clone()),
-        token_hosts,
-        github_host,
-        remote_hosts: git.remote_hosts.clone(),
-        plain_http_hosts: git.plain_http_hosts.clone(),
-        known_hosts: git.known_hosts.clone(),
-        local_remotes: git.local_remotes,
-        time_limit: git.time_limit.get(),
-        remote_time_limit: git.remote_time_limit.get(),
-        max_transfer_bytes: git.max_transfer.get(),
-        max_files: git.max_files as usize,
-        max_file_bytes: git.max_file.get(),
-        ..GitConfig::default()
-    };
-    services.github = GitHubConfig {
-        base_url: config.github.base_url.clone(),
-        token: github_token,
-        time_limit: config.github.time_limit.get(),
-        ..GitHubConfig::default()
-    };
-    let docker = &config.docker;
-    let roles = || config.roles.values().chain([&config.defaults]);
-    services.docker = DockerConfig {
-        host: docker.host.clone(),
-        tls_dir: docker.tls_dir.clone(),
-        time_limit: docker.time_limit.get(),
-        max_memory_bytes: docker.max_memory.get(),
-        max_cpu_millis: docker.max_cpu_millis,
-        max_processes: docker.max_processes,
-        reserved_labels: roles()
-            .flat_map(|role| &role.labels)
-            .map(|label| label.key.clone())
-            .collect(),
-        ..DockerConfig::default()
-    };
-    services.http.time_limit = config.http.time_limit.get();
-    for (name, secret) in &config.secrets {
-        let Some(source) = secret.source() else {
-            continue;
-        };
-        let kept = HttpSecret {
-            value: source.resolve_text(&env)?,
-            hosts: secret.hosts.iter().map(ToString::to_string).collect(),
-        };
-        services.http.secrets.insert(name.clone(), kept);
-    }
-    Ok(services)
-}
-
-/// The host that GitHub serves repositories from, by where its API is.
-fn github_host(base_url: &str) -> Option<String> {
-    let url = reqwest::Url::parse(base_url).ok()?;
-    let host = url.host_str()?;
-    Some(match (host, url.port()) {
-        ("api.github.com", _) => "github.com".to_owned(),
-        (host, Some(port)) => format!("{host}:{port}"),
-        (host, None) => host.to_owned(),
-    })
 }
 
 /// One engine for each size of stack: a pool is made of stacks of one size.

@@ -61,13 +61,10 @@ pub fn report() -> Result<(), String> {
         "[telemetry]\nendpoint = '{receiver}'\nprotocol = 'http/protobuf'\nsampling = '10%'"
     ))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let call = CallContext {
-        role: "clock".parse().map_err(|_| "a role's name")?,
-        call_id: CallId::from(1),
-        caller: None,
-        traceparent: None,
-        bounds: std::sync::Arc::new(Bounds::default()),
-    };
+    let call = CallContext::new(
+        "clock".parse().map_err(|_| "a role's name")?,
+        CallId::from(1),
+    );
     let bare = Candidate::new(|calls| {
         let clock = Clock::<exomonad_services::clock::HostTime>::default();
         let begin = Instant::now();
