@@ -13,10 +13,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-engine", &[]),
     ("exomonad-docker-proxy", &[]),
     ("exomonad-basic", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-docker", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
     ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-docker", &["exomonad-core", "exomonad-schema"]),
     (
         "exomonad-git",
         &["exomonad-core", "exomonad-docker", "exomonad-schema"],
