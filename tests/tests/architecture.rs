@@ -9,16 +9,48 @@ use serde_json::Value;
 /// Each crate, and the crates of the workspace that it may depend on. Tests may depend on more.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-schema", &[]),
+    ("exomonad-core", &["exomonad-schema"]),
     ("exomonad-engine", &[]),
-    ("exomonad-services", &["exomonad-schema"]),
-    ("exomonad-config", &["exomonad-schema"]),
+    ("exomonad-docker-proxy", &[]),
+    ("exomonad-services", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-config", &["exomonad-core", "exomonad-schema"]),
+    (
+        "exomonad-telemetry",
+        &["exomonad-config", "exomonad-core", "exomonad-schema"],
+    ),
+    (
+        "exomonad-host",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-engine",
+            "exomonad-schema",
+            "exomonad-services",
+            "exomonad-telemetry",
+        ],
+    ),
+    (
+        "exomonad-server",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-host",
+            "exomonad-schema",
+            "exomonad-telemetry",
+        ],
+    ),
     (
         "exomonad",
         &[
             "exomonad-config",
+            "exomonad-core",
+            "exomonad-docker-proxy",
             "exomonad-engine",
+            "exomonad-host",
             "exomonad-schema",
+            "exomonad-server",
             "exomonad-services",
+            "exomonad-telemetry",
         ],
     ),
     ("exomonad-guest", &["exomonad-guest-macros"]),
@@ -26,10 +58,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-plugin-echo", &["exomonad-guest"]),
     ("exomonad-plugin-tl", &["exomonad-guest"]),
     ("exomonad-test-support", &["exomonad-schema"]),
+    ("exomonad-unified-features", &[]),
     ("exomonad-tests", &[]),
     (
         "exomonad-benches",
-        &["exomonad-engine", "exomonad-schema", "exomonad-services"],
+        &[
+            "exomonad-core",
+            "exomonad-engine",
+            "exomonad-schema",
+            "exomonad-services",
+        ],
     ),
 ];
 

@@ -159,3 +159,23 @@ fn a_hook_can_perform_effects() {
     assert_eq!(output.decision, HookDecision::Pass);
     assert_eq!(host.kv_value("started"), Some(json!({ "id": 7 })));
 }
+
+#[test]
+fn http_requests_are_effects_like_those_of_other_services() {
+    let host = FakeHost::new().on(|request: HttpRequest| {
+        Ok(HttpResponse {
+            status: 200,
+            url: request.url,
+            headers: [("content-type".to_owned(), "text/plain".to_owned())].into(),
+            body: "pong".to_owned(),
+            body_bytes: None,
+            truncated: false,
+        })
+    });
+    let request = HttpRequest::new("https://example.com/ping");
+    let response = host
+        .run(|| exomonad_guest::http::request(&request))
+        .unwrap();
+    assert_eq!((response.status, response.body.as_str()), (200, "pong"));
+    assert_eq!(host.requests::<HttpRequest>(), [request]);
+}

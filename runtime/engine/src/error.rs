@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::units;
+
 /// The reason why the engine refuses to load a plugin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The manifest itself is wrong.
-    #[error("manifest: {0}")]
+    /// The manifest itself is wrong; the message names its file.
+    #[error("{0}")]
     Manifest(String),
     /// A file that the manifest names could not be read.
     #[error("cannot read {path}: {source}")]
@@ -27,7 +29,15 @@ pub enum LoadError {
         /// The digest of the bytes that were read.
         actual: String,
     },
-    /// Not a WebAssembly module, a truncated one, or one that fails validation.
+    /// Content that is neither a WebAssembly binary nor WebAssembly text.
+    #[error("{module} is not valid WebAssembly: {content}")]
+    NotWebAssembly {
+        /// `the module`, or its name if the manifest has several.
+        module: String,
+        /// A description of the content.
+        content: String,
+    },
+    /// A truncated WebAssembly module, or one that fails validation.
     #[error("module `{module}` is not valid WebAssembly: {reason}")]
     Invalid {
         /// The module's name in the manifest.
@@ -49,6 +59,19 @@ pub enum LoadError {
         /// One entry per import: its source, with the nearest name that exists.
         Vec<String>,
     ),
+    /// Imports of WASI, which is not allowed.
+    #[error(
+        "module `{module}` imports {count} {} of WASI (`wasi_snapshot_preview1`), which is not allowed: {first}",
+        if *.count == 1 { "function" } else { "functions" }
+    )]
+    WasiNotAllowed {
+        /// The importing module.
+        module: String,
+        /// The number of imported functions.
+        count: usize,
+        /// The first of them, separated by commas.
+        first: String,
+    },
     /// An import whose type differs from that of the imported item.
     #[error("import `{import}` of module `{module}` has the type {found}, but it is {expected}")]
     ImportType {
@@ -134,18 +157,18 @@ impl LimitExceeded {
     /// The exceeded limit, and the configuration key that sets it.
     #[must_use]
     pub fn set_by(&self, key: &str) -> String {
-        let what = self.limit.key().replace('_', " ");
+        let name = self.limit.key().replace('_', " ");
         let value = self.value;
-        let hit = match self.limit {
+        let exceeded = match self.limit {
             Limit::WallTime => {
                 let time = Duration::from_millis(value);
-                format!("the {what} limit of {time:?} was hit")
+                format!("the {name} limit of {time:?} was hit")
             }
             Limit::Effects => format!("the limit of {value} effects per call was hit"),
             Limit::TableElements => format!("the limit of {value} table elements was hit"),
-            _ => format!("the {what} limit of {value} bytes was hit"),
+            _ => format!("the {name} limit of {} was hit", units::bytes(value)),
         };
-        format!("{hit}; `{key}` sets it")
+        format!("{exceeded}; `{key}` sets it")
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use extism_manifest::{Wasm, WasmMetadata};
 use sha2::{Digest, Sha256};
 
-use crate::LoadError;
+use crate::file_kind::not_webassembly;
 use crate::link::{HOST_ENV, HOST_USER, RESERVED, SourceModule, WASI};
+use crate::{LoadError, manifest_error, units};
 
 /// The name of the module whose exports become the plugin's.
 const MAIN: &str = "main";
@@ -24,6 +25,8 @@ pub struct Manifest {
     manifest: extism_manifest::Manifest,
     /// The folder that relative paths start from.
     folder: PathBuf,
+    /// The manifest's file; none for a plugin of one module.
+    file: Option<PathBuf>,
 }
 
 impl Manifest {
@@ -33,6 +36,7 @@ impl Manifest {
         Self {
             manifest: extism_manifest::Manifest::new([Wasm::data(wasm)]),
             folder: PathBuf::from("."),
+            file: None,
         }
     }
 
@@ -45,27 +49,23 @@ impl Manifest {
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json" | "toml") => {
-                let text = String::from_utf8(content).map_err(|error| {
-                    LoadError::Manifest(format!("{} is not UTF-8: {error}", path.display()))
-                })?;
-                Self::parse(&text, folder)
-                    .map_err(|error| LoadError::Manifest(format!("{}: {error}", path.display())))
+                let parsed = String::from_utf8(content)
+                    .map_err(|error| format!("the manifest is not UTF-8: {error}"))
+                    .and_then(|text| parse(&text));
+                match parsed {
+                    Ok(manifest) => Ok(Self {
+                        manifest,
+                        folder,
+                        file: Some(path.to_owned()),
+                    }),
+                    Err(reason) => Err(error(Some(path), &reason)),
+                }
             }
             _ => Ok(Self {
                 folder,
                 ..Self::of_module(content)
             }),
         }
-    }
-
-    /// Parses a manifest, JSON or TOML; relative paths in it start at `folder`.
-    fn parse(text: &str, folder: PathBuf) -> Result<Self, String> {
-        let manifest = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| error.to_string())?
-        } else {
-            toml_edit::de::from_str(text).map_err(|error| error.to_string())?
-        };
-        Ok(Self { manifest, folder })
     }
 
     /// The configuration that the manifest requests.
@@ -103,6 +103,15 @@ impl Manifest {
                 None => format!("module {nth}"),
             };
             check_digest(&name, &bytes, meta.hash.as_deref())?;
+            if let Some(content) = not_webassembly(&bytes) {
+                return Err(LoadError::NotWebAssembly {
+                    module: match count {
+                        1 => "the module".to_owned(),
+                        _ => format!("module `{name}`"),
+                    },
+                    content,
+                });
+            }
             let wasm = wat::parse_bytes(&bytes)
                 .map_err(|error| LoadError::Invalid {
                     module: name.clone(),
@@ -111,7 +120,7 @@ impl Manifest {
                 .into_owned();
             modules.push(SourceModule { name, wasm });
         }
-        check_names(&modules)?;
+        check_names(&modules).map_err(|reason| error(self.file.as_deref(), &reason))?;
         // Without a module of that name, the last one is the main one, as in Extism.
         if let Some(main) = modules.iter().position(|module| module.name == MAIN) {
             let main = modules.remove(main);
@@ -124,12 +133,32 @@ impl Manifest {
         match wasm {
             Wasm::File { path, meta } => Ok((read(&self.folder.join(path))?, meta)),
             Wasm::Data { data, meta } => Ok((data.clone(), meta)),
-            Wasm::Url { req, .. } => Err(LoadError::Manifest(format!(
-                "the module {} would be fetched from the network; download it and name it by `path`",
-                req.url
-            ))),
+            Wasm::Url { req, .. } => Err(error(
+                self.file.as_deref(),
+                &format!(
+                    "the module {} would be fetched from the network; download it and name it by `path`",
+                    req.url
+                ),
+            )),
         }
     }
+}
+
+/// Parses a manifest, JSON or TOML.
+fn parse(text: &str) -> Result<extism_manifest::Manifest, String> {
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| manifest_error::json(text, &error))
+    } else {
+        toml_edit::de::from_str(text).map_err(|error| manifest_error::toml(text, &error))
+    }
+}
+
+/// A mistake in the manifest of this file.
+fn error(file: Option<&Path>, reason: &str) -> LoadError {
+    LoadError::Manifest(match file {
+        Some(file) => format!("{}: {reason}", file.display()),
+        None => format!("the manifest: {reason}"),
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
@@ -143,7 +172,8 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     }
     if about.len() > MAX_MODULE_BYTES {
         return Err(failed(std::io::Error::other(format!(
-            "it is larger than {MAX_MODULE_BYTES} bytes"
+            "it is larger than {}",
+            units::bytes(MAX_MODULE_BYTES)
         ))));
     }
     fs::read(path).map_err(failed)
@@ -167,23 +197,20 @@ fn check_digest(module: &str, bytes: &[u8], expected: Option<&str>) -> Result<()
     })
 }
 
-fn check_names(modules: &[SourceModule]) -> Result<(), LoadError> {
+/// The first mistake in the modules' names.
+fn check_names(modules: &[SourceModule]) -> Result<(), String> {
     if modules.is_empty() {
-        return Err(LoadError::Manifest(
-            "it names no module: `wasm` is empty".to_owned(),
-        ));
+        return Err("it names no module: `wasm` is empty".to_owned());
     }
     for (nth, module) in modules.iter().enumerate() {
         let name = module.name.as_str();
         if [HOST_ENV, HOST_USER, WASI].contains(&name) || name.starts_with(RESERVED) {
-            return Err(LoadError::Manifest(format!(
+            return Err(format!(
                 "`{name}` is the host's name, no module can have it"
-            )));
+            ));
         }
         if modules[..nth].iter().any(|other| other.name == name) {
-            return Err(LoadError::Manifest(format!(
-                "two modules have the name `{name}`"
-            )));
+            return Err(format!("two modules have the name `{name}`"));
         }
     }
     Ok(())
@@ -194,7 +221,11 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Result<Vec<String>, String> {
-        let manifest = Manifest::parse(text, PathBuf::from("."))?;
+        let manifest = Manifest {
+            manifest: parse(text)?,
+            folder: PathBuf::from("."),
+            file: None,
+        };
         let modules = manifest.modules().map_err(|error| error.to_string())?;
         Ok(modules.into_iter().map(|module| module.name).collect())
     }
@@ -246,5 +277,99 @@ mod tests {
                 .unwrap_err()
                 .contains("/nonexistent.wasm")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_module_has_the_position_of_its_key() {
+        for (text, message) in [
+            (
+                "[[wasm]]\nname = 'lib'\npth = 'a.wasm'\n",
+                "line 3, column 1: a module has no key `pth` (did you mean `path`?); \
+                 its keys are `path`, `name` and `hash`",
+            ),
+            (
+                "[[wasm]]\npath = 3\n",
+                "line 2, column 1: `path` must be a string",
+            ),
+            (
+                "wasm = [{ name = 'lib' }]\n",
+                "line 1, column 9: a module needs `path`, its file",
+            ),
+            (
+                "[[wasm]]\npath = 'a'\nurl = 'b'\n",
+                "line 3, column 1: a module cannot have both `path` and `url`",
+            ),
+            (
+                r#"{"wasm":[{"path":"a"},{"pth":"b"}]}"#,
+                "`wasm[1]`: a module has no key `pth` (did you mean `path`?); \
+                 its keys are `path`, `name` and `hash`",
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), message);
+        }
+    }
+
+    #[test]
+    fn other_mistakes_have_their_position_in_one_line() {
+        for (text, parts) in [
+            (
+                "[[wasm]]\npath = 'a'\n[confg]\n",
+                ["line 3, column 2: ", "unknown field `confg`"],
+            ),
+            ("[[wasm]\n", ["line 1, column ", "expected"]),
+            ("memory = { max_pages = -1 }\n", ["line 1, column ", "-1"]),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(
+                parts.iter().all(|part| message.contains(part)) && !message.contains('\n'),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_manifests_path_is_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plugin.toml");
+        for content in [
+            "wasm = 1",
+            "wasm = []",
+            "[[wasm]]\nurl = 'https://example.com/a.wasm'",
+        ] {
+            fs::write(&file, content).unwrap();
+            let loaded = Manifest::open(&file).and_then(|manifest| manifest.modules());
+            let Err(LoadError::Manifest(message)) = loaded else {
+                panic!("{content}")
+            };
+            assert_eq!(message.matches("plugin.toml").count(), 1, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_webassembly_is_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plugin.wasm");
+        fs::write(&file, "<!DOCTYPE html>").unwrap();
+        let loaded = Manifest::open(&file).and_then(|manifest| manifest.modules());
+        assert_eq!(
+            loaded.map(|_| ()).unwrap_err().to_string(),
+            "the module is not valid WebAssembly: it is an HTML document"
+        );
+        fs::write(&file, "(module)").unwrap();
+        assert!(Manifest::open(&file).unwrap().modules().is_ok());
+    }
+
+    #[test]
+    fn the_example_manifest_is_valid_and_has_every_key() {
+        let text = include_str!("../../../plugins/plugin.example.toml");
+        let manifest = parse(text).unwrap();
+        assert_eq!(manifest.wasm.len(), 2);
+        let serde_json::Value::Object(keys) = serde_json::to_value(&manifest).unwrap() else {
+            panic!("a manifest is a table");
+        };
+        for (key, value) in keys {
+            let is_set = !value.is_null() && value != serde_json::json!({});
+            assert!(is_set, "`{key}` is not in the example");
+        }
     }
 }

@@ -299,7 +299,7 @@ fn trap_message(error: &wasmtime::Error) -> String {
                 .iter()
                 .take(MAX_FRAMES)
                 .map(|frame| match frame.func_name() {
-                    Some(name) => name.to_owned(),
+                    Some(name) => demangled(name),
                     None => format!("function {}", frame.func_index()),
                 });
         let names: Vec<String> = names.collect();
@@ -308,4 +308,40 @@ fn trap_message(error: &wasmtime::Error) -> String {
         }
     }
     message
+}
+
+/// A Rust function's readable name; the names of other languages stay as they are.
+fn demangled(name: &str) -> String {
+    // A plugin of several modules has `module::name`, and mangled names have no `::`.
+    let (module, function) = match name.rfind("::") {
+        Some(at) => name.split_at(at + 2),
+        None => ("", name),
+    };
+    match rustc_demangle::try_demangle(function) {
+        // Without the hash.
+        Ok(function) => format!("{module}{function:#}"),
+        Err(_) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demangled;
+
+    #[test]
+    fn rust_names_are_demangled_and_others_stay() {
+        for (name, readable) in [
+            (
+                "_ZN4core9panicking5panic17h0123456789abcdefE",
+                "core::panicking::panic",
+            ),
+            ("_RNvC6plugin6answer", "plugin::answer"),
+            ("lib::_RNvC6plugin6answer", "lib::plugin::answer"),
+            ("_ZN3foo3barEv", "_ZN3foo3barEv"),
+            ("base_GHCziBase_map_info", "base_GHCziBase_map_info"),
+            ("main.run", "main.run"),
+        ] {
+            assert_eq!(demangled(name), readable);
+        }
+    }
 }

@@ -214,7 +214,8 @@ async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
         return Err(HostError::PluginNotLoaded {
             role: "*".to_owned(),
             reason,
-        });
+        }
+        .into());
     }
     Ok(axum::Json(report::Ready { ready: true }).into_response())
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::CommandError;
 use super::args::Options;
 use super::config::load;
+use super::effects::find_effect;
 use super::show::print_json;
 
 /// What the configuration says about an effect of a role.
@@ -89,10 +90,11 @@ fn decide(
         .iter()
         .find(|pattern| pattern.matches(kind.capability()));
     let Some(pattern) = granting else {
+        let hint = loaded.config.grant_hint(&name);
         let reason = format!(
-            "no pattern of `{key}` covers it{}; add \"{}\" there",
+            "no pattern of `{key}` covers it{}; {}",
             place(loaded, &key),
-            kind.capability()
+            hint.replace("{capability}", kind.capability())
         );
         deny(&mut explanation, reason);
         return Ok(explanation);
@@ -152,20 +154,6 @@ fn listed(list: &Value) -> String {
     }
 }
 
-/// The effect by its name in JSON, its host function or its capability.
-fn find_effect(name: &str) -> Result<EffectKind, CommandError> {
-    let names = |kind: &EffectKind| [kind.capability(), kind.function(), kind.name()];
-    let found = EffectKind::ALL
-        .iter()
-        .find(|kind| names(kind).contains(&name));
-    found.copied().ok_or_else(|| {
-        let hint = closest(name, EffectKind::ALL.iter().flat_map(names))
-            .map(|near| format!(" (did you mean `{near}`?)"))
-            .unwrap_or_default();
-        CommandError::Refused(format!("there is no effect `{name}`{hint}"))
-    })
-}
-
 /// Where a key's value comes from, to end a sentence.
 fn place(loaded: &Loaded, key: &str) -> String {
     match loaded.sources.of(key.split('.')) {
@@ -198,7 +186,8 @@ mod tests {
         assert!(yes.reasons[0].ends_with("exomonad.toml:2)"), "{yes:?}");
         let no = explained(file, "tl", "KvSet", None);
         assert!(
-            !no.allowed && no.reasons[0].contains("add \"kv.set\" there"),
+            !no.allowed
+                && no.reasons[0].contains("effects = [\"github.*\", \"git.get_*\", \"kv.set\"]"),
             "{no:?}"
         );
         let issues = |repo: &str| format!(r#"{{"repo":"{repo}"}}"#);

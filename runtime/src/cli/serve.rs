@@ -41,7 +41,9 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
             again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
     }
     let config = loaded.config;
-    let mut telemetry = Telemetry::start(&config, env)?;
+    let mut telemetry = Telemetry::start(&config, env, || {
+        exomonad_services::http::client().map_err(|error| error.to_string())
+    })?;
     let tokens =
         Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
     let address = config.server.listen.get();

@@ -91,15 +91,17 @@ pub enum StartError {
 pub struct Telemetry(Option<(OtlpExporters, Export)>);
 
 impl Telemetry {
-    /// Starts the log, and sending traces and logs if a receiver is configured.
+    /// Starts the log, and sending traces and logs if a collector is configured; `client` makes the HTTP
+    /// client for it.
     ///
     /// # Errors
     /// If a part of the configuration cannot be used.
     pub fn start(
         config: &Config,
         env: impl Fn(&str) -> Option<String>,
+        client: impl FnOnce() -> Result<reqwest::Client, String>,
     ) -> Result<Self, StartError> {
-        let Some(receiver) = OtlpExporters::of(&config.telemetry, env)? else {
+        let Some(receiver) = OtlpExporters::of(&config.telemetry, env, client)? else {
             start_log(&config.log, &config.log.filter)?;
             return Ok(Self(None));
         };

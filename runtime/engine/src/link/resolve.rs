@@ -18,6 +18,9 @@ const MAX_REEXPORTS: usize = 100;
 /// The maximum number of unknown imports that are reported together.
 const MAX_REPORTED: usize = 20;
 
+/// The number of WASI functions that an error message names.
+const MAX_WASI_NAMED: usize = 3;
+
 /// The definition that an import resolves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Definition {
@@ -54,6 +57,7 @@ impl Resolver {
             host_imports: Vec::new(),
             definitions: HashMap::new(),
         };
+        check_wasi(inputs, &by_name, host)?;
         let mut unknown = Vec::new();
         for input in 0..inputs.len() {
             for import in 0..inputs[input].imports.len() {
@@ -195,6 +199,40 @@ impl Resolver {
             inputs[input].name
         ))
     }
+}
+
+/// Refuses a module that imports WASI where the host does not provide it, with one short message in
+/// place of one for each import.
+fn check_wasi(
+    inputs: &[InputModule<'_>],
+    by_name: &HashMap<&str, usize>,
+    host: &dyn HostFunctions,
+) -> Result<(), LoadError> {
+    if by_name.contains_key(WASI) || !host.names(WASI).is_empty() {
+        return Ok(());
+    }
+    for input in inputs {
+        let mut functions: Vec<&str> = Vec::new();
+        for import in input.imports.iter().filter(|import| import.module == WASI) {
+            if !functions.contains(&import.name) {
+                functions.push(import.name);
+            }
+        }
+        if functions.is_empty() {
+            continue;
+        }
+        let named = functions.iter().take(MAX_WASI_NAMED);
+        let mut first: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+        if functions.len() > MAX_WASI_NAMED {
+            first.push("…".to_owned());
+        }
+        return Err(LoadError::WasiNotAllowed {
+            module: input.name.clone(),
+            count: functions.len(),
+            first: first.join(", "),
+        });
+    }
+    Ok(())
 }
 
 fn import_type(

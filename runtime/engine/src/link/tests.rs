@@ -133,7 +133,7 @@ fn result_type(result: &Val) -> wasmtime::ValType {
 const NOTE: &str = r#"(import "extism:host/user" "note" (func $note (param i64) (result i64)))"#;
 
 #[test]
-fn the_kernels_text_is_valid_and_what_the_host_provides_is_not_in_it() {
+fn the_kernels_text_is_valid_and_defines_no_function_of_the_host() {
     let wasm = linked(&[("main", "(module)")]);
     let module = Module::new(&compiler(), &wasm).unwrap();
     assert_eq!(module.imports().len(), 0);
@@ -146,7 +146,7 @@ fn the_kernels_text_is_valid_and_what_the_host_provides_is_not_in_it() {
 }
 
 #[test]
-fn only_the_main_modules_exports_and_the_engines_own_remain() {
+fn only_the_exports_of_the_main_module_and_of_the_engine_remain() {
     let wasm = linked(&[
         (
             "lib",
@@ -230,7 +230,7 @@ fn initialisers_of_libraries_run_before_the_main_modules() {
 }
 
 #[test]
-fn wasi_of_each_module_is_told_apart() {
+fn each_module_has_its_own_wasi_imports() {
     let write = r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
     let wasm = linked(&[
         (
@@ -258,7 +258,7 @@ fn wasi_of_each_module_is_told_apart() {
 }
 
 #[test]
-fn a_bulk_copies_body_is_replaced_and_another_ones_is_not() {
+fn only_the_bodies_of_bulk_copies_are_replaced() {
     let module = |signature: &str| {
         format!(
             r#"(module (memory 1) (func (export "exomonad_memory_read") (param {signature}) (unreachable)))"#

@@ -5,7 +5,7 @@ use wasm_smith::{Config, Module};
 use wasmparser::{ExternalKind, Validator};
 
 use super::Provided;
-use crate::link::unit::Unit;
+use crate::link::input::InputModule;
 use crate::link::{SourceModule, features, link, linked_features};
 
 /// Modules that use everything the engine runs, without imports.
@@ -41,13 +41,13 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
 
 /// A main module that imports and re-exports all functions of `lib` whose types need no definitions.
 fn importing(library: &[u8]) -> String {
-    let unit = Unit::parse("lib", library, features()).unwrap();
+    let library = InputModule::parse("lib", library, features()).unwrap();
     let mut main = String::from("(module");
-    for (nth, export) in unit.exports.iter().enumerate() {
+    for (nth, export) in library.exports.iter().enumerate() {
         if export.kind != ExternalKind::Func {
             continue;
         }
-        let Some((_, ty)) = unit.exported_function(export.name) else {
+        let Some((_, ty)) = library.exported_function(export.name) else {
             continue;
         };
         if ty

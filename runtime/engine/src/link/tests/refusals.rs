@@ -2,7 +2,7 @@
 
 use super::{Provided, try_link};
 use crate::LoadError;
-use crate::link::{SourceModule, link};
+use crate::link::{HostFunctions, SourceModule, link};
 
 #[track_caller]
 fn refusal(modules: &[(&str, &str)]) -> String {
@@ -13,7 +13,7 @@ fn refusal(modules: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn unknown_imports_are_listed_all_at_once_with_what_may_be_meant() {
+fn unknown_imports_are_listed_all_at_once_with_suggestions() {
     let message = refusal(&[
         (
             "lib",
@@ -97,7 +97,7 @@ fn memories_globals_and_tables_are_only_shared_if_their_types_fit() {
 }
 
 #[test]
-fn the_kernels_memory_is_nobodys() {
+fn the_kernels_memory_cannot_be_imported() {
     let message = refusal(&[(
         "main",
         r#"(module (import "extism:host/env" "memory" (memory 1)))"#,
@@ -109,7 +109,7 @@ fn the_kernels_memory_is_nobodys() {
 }
 
 #[test]
-fn functions_that_modules_only_pass_on_in_a_circle_are_refused() {
+fn circular_reexports_are_refused() {
     let pass =
         |from: &str| format!(r#"(module (import "{from}" "f" (func $f)) (export "f" (func $f)))"#);
     let message = refusal(&[("a", &pass("b")), ("b", &pass("a")), ("main", &pass("a"))]);
@@ -117,7 +117,7 @@ fn functions_that_modules_only_pass_on_in_a_circle_are_refused() {
 }
 
 #[test]
-fn of_very_many_unknown_imports_some_are_named() {
+fn only_some_of_many_unknown_imports_are_named() {
     let imports: String = (0..5000)
         .map(|nth| format!(r#"(import "nowhere" "f{nth}" (func))"#))
         .collect();
@@ -130,7 +130,7 @@ fn of_very_many_unknown_imports_some_are_named() {
 }
 
 #[test]
-fn names_of_the_engine_are_refused() {
+fn reserved_names_are_refused() {
     let message = refusal(&[("main", r#"(module (func (export "exomonad:initialize")))"#)]);
     assert!(
         message.contains("`exomonad:initialize`") && message.contains("belong to the engine"),
@@ -139,7 +139,7 @@ fn names_of_the_engine_are_refused() {
 }
 
 #[test]
-fn what_is_not_a_module_is_refused_with_its_name() {
+fn content_that_is_not_a_module_is_refused_with_its_name() {
     let refused = |wasm: &[u8]| {
         let modules = [SourceModule {
             name: "main".to_owned(),
@@ -186,4 +186,41 @@ fn proposals_that_the_engine_does_not_run_are_refused_as_invalid() {
             "{module}"
         );
     }
+}
+
+#[test]
+fn imports_of_wasi_that_is_not_allowed_are_counted_and_three_are_named() {
+    struct WithoutWasi;
+    impl HostFunctions for WithoutWasi {
+        fn names(&self, _module: &str) -> Vec<&str> {
+            Vec::new()
+        }
+    }
+    let refused = |names: &[&str]| {
+        let imports: String = names
+            .iter()
+            .map(|name| format!(r#"(import "wasi_snapshot_preview1" "{name}" (func))"#))
+            .collect();
+        let modules = [SourceModule {
+            name: "main".to_owned(),
+            wasm: wat::parse_str(format!("(module {imports})")).unwrap(),
+        }];
+        link(&modules, &WithoutWasi).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(&[
+            "fd_write",
+            "fd_close",
+            "fd_write",
+            "environ_get",
+            "proc_exit"
+        ]),
+        "module `main` imports 4 functions of WASI (`wasi_snapshot_preview1`), which is not allowed: \
+         `fd_write`, `fd_close`, `environ_get`, …"
+    );
+    assert_eq!(
+        refused(&["fd_write"]),
+        "module `main` imports 1 function of WASI (`wasi_snapshot_preview1`), which is not allowed: \
+         `fd_write`"
+    );
 }

@@ -25,7 +25,7 @@ fn modules_may_import_from_each_other_in_a_circle() {
 }
 
 #[test]
-fn what_a_module_imports_it_can_pass_on() {
+fn a_module_can_reexport_its_imports() {
     let base = r#"(module (func (export "f") (result i64) (i64.const 5)) (global (export "g") (mut i64) (i64.const 6))
         (memory (export "m") 1) (data (i32.const 8) "\07"))"#;
     let middle = r#"(module (import "base" "f" (func $f (result i64))) (import "base" "g" (global $g (mut i64)))
@@ -45,7 +45,7 @@ fn what_a_module_imports_it_can_pass_on() {
 }
 
 #[test]
-fn what_only_an_export_declares_can_be_referred_to_in_a_library() {
+fn a_function_that_a_library_only_exports_can_be_referred_to() {
     let library = r#"(module (type $r (func (result i64)))
         (func $f (export "f") (result i64) (i64.const 5))
         (func (export "through") (result i64) (call_ref $r (ref.func $f))))"#;
@@ -59,7 +59,7 @@ fn what_only_an_export_declares_can_be_referred_to_in_a_library() {
 }
 
 #[test]
-fn functions_named_like_ours_in_a_memory_of_64_bits_are_left_alone() {
+fn functions_named_like_bulk_copies_are_unchanged_with_a_64_bit_memory() {
     let main = r#"(module (memory i64 1)
         (func (export "exomonad_memory_read") (param i64 i32 i32) (i64.store8 (i64.const 0) (i64.const 7)))
         (func (export "sum") (result i64)
@@ -68,7 +68,7 @@ fn functions_named_like_ours_in_a_memory_of_64_bits_are_left_alone() {
 }
 
 #[test]
-fn segments_keep_their_modules_whether_active_passive_or_declared() {
+fn active_passive_and_declared_segments_stay_with_their_modules() {
     let module = |letter: &str, function: u32| {
         format!(
             r#"(module (memory 1) (table $t 4 funcref) (type $r (func (result i64)))
@@ -98,7 +98,7 @@ fn segments_keep_their_modules_whether_active_passive_or_declared() {
 }
 
 #[test]
-fn a_module_fills_another_ones_memory_and_table() {
+fn a_module_initializes_the_memory_and_table_of_another() {
     let library = r#"(module (memory (export "m") 1) (table (export "t") 4 funcref) (global (export "at") i32 (i32.const 2))
         (type $r (func (result i64)))
         (func (export "see") (result i64)
@@ -114,7 +114,7 @@ fn a_module_fills_another_ones_memory_and_table() {
 }
 
 #[test]
-fn globals_begin_with_what_other_modules_export() {
+fn globals_can_be_initialized_by_exports_of_other_modules() {
     let library = r#"(module (global (export "g") i64 (i64.const 40)))"#;
     let main = r#"(module (import "lib" "g" (global $g i64))
         (global $next i64 (i64.add (global.get $g) (i64.const 2)))
@@ -138,7 +138,7 @@ fn globals_begin_with_what_other_modules_export() {
 }
 
 #[test]
-fn exceptions_cross_modules_by_the_tag_they_share() {
+fn exceptions_cross_modules_by_a_shared_tag() {
     let library = r#"(module (tag $e (export "e") (param i64)) (tag $other (param i64))
         (func (export "throw") (throw $e (i64.const 7))))"#;
     let main = r#"(module (tag $own (param i64)) (import "lib" "e" (tag $e (param i64))) (import "lib" "throw" (func $throw))
