@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use exomonad_core::DockerService;
 use exomonad_core::values::TimeSpan;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use exomonad_core::Secret;
 use exomonad_core::values::TimeSpan;

@@ -1,7 +1,5 @@
 //! Every effect of the table, against GitHub's description of its API.
 
-use std::time::Duration;
-
 use exomonad_core::GitHubService;
 use exomonad_core::values::TimeSpan;
 use exomonad_github::{GitHub, GitHubConfig};
