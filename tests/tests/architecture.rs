@@ -12,11 +12,40 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-core", &["exomonad-schema"]),
     ("exomonad-engine", &[]),
     ("exomonad-docker-proxy", &[]),
-    ("exomonad-services", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-config", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-basic", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-docker", &["exomonad-core", "exomonad-schema"]),
+    (
+        "exomonad-git",
+        &["exomonad-core", "exomonad-docker", "exomonad-schema"],
+    ),
+    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
+    (
+        "exomonad-services",
+        &[
+            "exomonad-basic",
+            "exomonad-core",
+            "exomonad-docker",
+            "exomonad-git",
+            "exomonad-github",
+            "exomonad-http",
+            "exomonad-kv",
+            "exomonad-schema",
+        ],
+    ),
+    (
+        "exomonad-config",
+        &["exomonad-core", "exomonad-schema", "exomonad-services"],
+    ),
     (
         "exomonad-telemetry",
-        &["exomonad-config", "exomonad-core", "exomonad-schema"],
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-http",
+            "exomonad-schema",
+        ],
     ),
     (
         "exomonad-host",
