@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(labels.for_new(map(&[]), &none).unwrap()["agent"], "");
         for wrong in [("team", "ops"), ("none", "some")] {
             let error = labels.for_new(map(&[wrong]), &none).unwrap_err();
-            assert_eq!(error.code, ErrorCode::Forbidden, "{wrong:?}");
+            assert_eq!(error.key, wrong.0, "{wrong:?}");
         }
         assert!(labels.for_new(map(&[("team", "web")]), &none).is_ok());
     }
@@ -176,7 +176,7 @@ mod tests {
         let reserved = BTreeSet::from(["team".to_owned(), "ops".to_owned()]);
         for foreign in [("ops", ""), ("exomonad.user", "0:0")] {
             let error = labels.for_new(map(&[foreign]), &reserved).unwrap_err();
-            assert_eq!(error.code, ErrorCode::Forbidden, "{foreign:?}");
+            assert_eq!(error.key, foreign.0, "{foreign:?}");
         }
         assert!(
             labels

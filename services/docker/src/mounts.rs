@@ -1,8 +1,9 @@
 //! Mounts of a spawned container: folders of the host within the role's paths, volumes
 //! of the role's own, memory.
 //!
-//! A folder is checked, and mounted, by its canonical path, without links and `..`. The paths are this host's: the engine must see the same file system, so on an engine
-//! that is not on a socket of this machine no folder can be mounted at all.
+//! A folder is checked, and mounted, by its canonical path, without links and `..`. The paths are
+//! this host's: the engine must see the same file system, so on an engine that is not on a socket of
+//! this machine no folder can be mounted at all.
 //!
 //! **Sockets** give access to programs, and the engine's own to the whole machine. A socket, or a
 //! folder with the engine's in it, is only mounted when the role's paths name that socket itself;

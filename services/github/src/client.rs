@@ -1,4 +1,13 @@
 //! The octocrab client: one request, one response of bounded size.
+//!
+//! octocrab sends each request through its stack of layers: GitHub's headers, and the token for GitHub's own
+//! host. Two parts of it are left out, since they would cost correctness:
+//!
+//! - **Its typed endpoints** give neither the `ETag` nor the rate limits of a response, read bodies of any
+//!   size, retry writes, and fail where GitHub adds a value to an enumeration. Conditional requests, errors
+//!   that say whether a write may have happened, and answers in the contract's types need the response itself.
+//! - **Its default connection** has no limit for idle ones, on which GitHub loses a request, and no message
+//!   for missing certificates.
 
 use std::error::Error;
 use std::io;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use exomonad_core::DockerService;
+use exomonad_core::values::TimeSpan;
+use exomonad_docker::{Docker, DockerConfig};
 use exomonad_schema::ErrorCode;
-use exomonad_services::{Docker, DockerConfig};
 use exomonad_test_support::RefusingAddress;
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -19,7 +20,7 @@ use crate::stage::{SOCKET, call_with, request, stage, stage_with};
 fn service(host: &str) -> Docker {
     Docker::new(DockerConfig {
         host: host.to_owned(),
-        time_limit: Duration::from_secs(1),
+        time_limit: TimeSpan::secs(1),
         ..DockerConfig::default()
     })
     .unwrap()

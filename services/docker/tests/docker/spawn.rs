@@ -5,8 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use bollard::models::NetworkCreateRequest;
+use exomonad_core::values::ByteSize;
+use exomonad_docker::DockerConfig;
 use exomonad_schema::ErrorCode;
-use exomonad_services::DockerConfig;
 use serde_json::{Value, json};
 
 use crate::stage::{SOCKET, Stage, call_with, stage, stage_with};
@@ -14,7 +15,7 @@ use crate::stage::{SOCKET, Stage, call_with, stage, stage_with};
 #[tokio::test]
 async fn limits_and_confinement_are_really_set() {
     let ceilings = DockerConfig {
-        max_memory_bytes: 256 << 20,
+        max_memory: ByteSize::mib(256),
         max_cpu_millis: 1500,
         max_processes: 100,
         ..DockerConfig::default()
@@ -127,11 +128,11 @@ async fn a_container_is_made_as_it_is_asked_for() {
         .await
         .unwrap();
     let wait = crate::stage::request(json!({ "container": made.id, "timeoutMillis": 60_000 }));
-    exomonad_schema::DockerService::wait(&stage.docker, &stage.call(), wait)
+    exomonad_core::DockerService::wait(&stage.docker, &stage.call(), wait)
         .await
         .unwrap();
     let logs = crate::stage::request(json!({ "container": made.id }));
-    let logs = exomonad_schema::DockerService::logs(&stage.docker, &stage.call(), logs)
+    let logs = exomonad_core::DockerService::logs(&stage.docker, &stage.call(), logs)
         .await
         .unwrap();
     assert_eq!(
@@ -221,7 +222,14 @@ async fn a_network_is_none_granted_by_name_or_the_role_s_own() {
         assert_eq!(networks(id).await, ["bridge"]);
     }
     let mut without = stage.call();
-    std::sync::Arc::make_mut(&mut without.bounds).networks = Vec::new();
+    let bounds = exomonad_docker::DockerBounds {
+        networks: Vec::new(),
+        ..without
+            .bounds
+            .get::<exomonad_docker::DockerBounds>()
+            .clone()
+    };
+    without.bounds = std::sync::Arc::new((*without.bounds).clone().with(bounds));
     for name in ["bridge", "default", "host"] {
         let error = stage
             .spawn_as(&without, json!({ "network": name }))
@@ -383,7 +391,7 @@ async fn what_does_not_start_is_not_left_behind() {
     expected.sort();
     let left = || async {
         let all = crate::stage::request(json!({ "all": true }));
-        let listed = exomonad_schema::DockerService::list(&stage.docker, &stage.call(), all).await;
+        let listed = exomonad_core::DockerService::list(&stage.docker, &stage.call(), all).await;
         let names = listed
             .unwrap()
             .containers

@@ -8,10 +8,10 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptions,
 };
-use exomonad_core::{Bounds, CallContext, DockerService};
+use exomonad_core::{BoundsMap, CallContext, DockerService, PathBounds};
+use exomonad_docker::{Docker, DockerBounds, DockerConfig};
 use exomonad_schema::effects::docker::{DockerExec, DockerExecResult, DockerSpawn, DockerSpawned};
 use exomonad_schema::{CallId, EffectError};
-use exomonad_services::{Docker, DockerConfig};
 use exomonad_test_support::{installed_by, required_or_skip};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -63,12 +63,16 @@ pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: None,
-        bounds: Arc::new(Bounds {
-            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-            paths: paths.to_vec(),
-            networks: vec!["bridge".to_owned()],
-            ..Bounds::default()
-        }),
+        bounds: Arc::new(
+            BoundsMap::default()
+                .with(PathBounds {
+                    paths: paths.to_vec(),
+                })
+                .with(DockerBounds {
+                    labels: labels.iter().map(|label| label.parse().unwrap()).collect(),
+                    networks: vec!["bridge".to_owned()],
+                }),
+        ),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use exomonad_core::DockerService;
+use exomonad_core::values::TimeSpan;
+use exomonad_docker::{Docker, DockerConfig};
 use exomonad_schema::ErrorCode;
-use exomonad_services::{Docker, DockerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -111,7 +111,7 @@ async fn an_engine_behind_tls_is_reached_with_the_right_certificates_only() {
 
     // Certificates of another authority: it does not know the server, nor the server them.
     let stranger = Docker::new(DockerConfig {
-        time_limit: Duration::from_secs(10),
+        time_limit: TimeSpan::secs(10),
         ..config(other.path())
     })
     .unwrap();

@@ -1,9 +1,9 @@
 //! Git's lock files, taken so that stale ones can be recognized.
 //!
-//! Git guards a file by creating `<file>.lock` beside it. When its owner dies,
-//! the lock stays, and looks like one that is held. Here every lock of one write is a hard link to one file, the session's `owner`, on which
-//! the host holds a kernel lock (`flock`). The kernel lets go when the process
-//! dies, also in another container. So a lock is
+//! Git guards a file by creating `<file>.lock` beside it. When its owner dies, the lock stays, and
+//! looks like one that is held. Here every lock of one write is a hard link to one file, the
+//! session's `owner`, on which the host holds a kernel lock (`flock`). The kernel lets go when the
+//! process dies, also in another container. So a lock is
 //!
 //! - **ours** when it holds our text, from its first moment on, since a link
 //!   appears with its content;

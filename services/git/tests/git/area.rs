@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use exomonad_core::{Bounds, CallContext};
+use exomonad_core::{BoundsMap, CallContext, PathBounds};
+use exomonad_docker::DockerBounds;
 use exomonad_schema::CallId;
 use exomonad_schema::value::WorkingDir;
 use tempfile::TempDir;
@@ -55,11 +56,16 @@ pub fn call_within(paths: &[&Path]) -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: None,
-        bounds: Arc::new(Bounds {
-            paths: paths.iter().map(|path| path.to_path_buf()).collect(),
-            labels: target::labels(),
-            ..Bounds::default()
-        }),
+        bounds: Arc::new(
+            BoundsMap::default()
+                .with(PathBounds {
+                    paths: paths.iter().map(|path| path.to_path_buf()).collect(),
+                })
+                .with(DockerBounds {
+                    labels: target::labels(),
+                    ..DockerBounds::default()
+                }),
+        ),
     }
 }
 

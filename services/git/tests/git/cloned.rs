@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use exomonad_core::Secret;
+use exomonad_core::values::TimeSpan;
 use exomonad_core::{CallContext, GitService};
+use exomonad_git::GitConfig;
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::*;
-use exomonad_services::GitConfig;
-use exomonad_services::git::Author;
 use exomonad_test_support::{GitServer, GitServerMode};
 
 use crate::area::*;
@@ -65,13 +64,11 @@ impl Setup {
 
     pub fn config(&self) -> GitConfig {
         GitConfig {
-            author: Some(Author {
-                name: "Eve".into(),
-                email: "eve@example.com".into(),
-            }),
+            author_name: Some("Eve".into()),
+            author_email: Some("eve@example.com".into()),
             token: Some(Secret::new(TOKEN)),
             token_hosts: vec![self.server.host()],
-            remote_time_limit: Duration::from_secs(30),
+            remote_time_limit: TimeSpan::secs(30),
             ..GitConfig::default()
         }
     }

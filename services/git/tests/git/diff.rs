@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
 use exomonad_core::GitService;
+use exomonad_core::values::ByteSize;
+use exomonad_git::GitConfig;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{Base64, EffectError, ErrorCode};
-use exomonad_services::GitConfig;
 
 use crate::area::*;
 
@@ -204,7 +205,7 @@ async fn a_file_beyond_the_size_limit_is_binary() {
     let area = Area::with_repository();
     fs::write(area.root.join("file"), "line\n".repeat(1000)).unwrap();
     let small = service_with(GitConfig {
-        max_file_bytes: 1000,
+        max_file: ByteSize::bytes(1000),
         ..GitConfig::default()
     });
     let told = small.diff(&area.call(), GitDiff::default()).await.unwrap();

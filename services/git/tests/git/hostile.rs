@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use exomonad_core::GitService;
+use exomonad_core::values::TimeSpan;
+use exomonad_git::GitConfig;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_services::GitConfig;
 use exomonad_test_support::{ChildGuard, GitServer, GitServerMode, free_port};
 
 use crate::area::*;
@@ -116,7 +117,7 @@ async fn nothing_in_the_repository_has_a_say_in_how_git_runs() {
 async fn a_server_that_is_silent_is_given_up_and_git_with_it() {
     let setup = Setup::new(GitServerMode::Silent);
     let config = GitConfig {
-        remote_time_limit: Duration::from_millis(700),
+        remote_time_limit: TimeSpan::millis(700),
         ..setup.config()
     };
     let service = service_with(config);

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use exomonad_core::GitService;
 use exomonad_core::Secret;
+use exomonad_git::GitConfig;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_services::GitConfig;
 use exomonad_test_support::GitServerMode;
 
 use crate::area::*;

@@ -1,10 +1,10 @@
 //! The service under test, for the place this suite is about.
 
 use exomonad_core::{CallContext, GitService};
+use exomonad_git::{Git, GitConfig};
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
-use exomonad_services::{Git, GitConfig};
 
 use crate::target;
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use exomonad_core::GitService;
+use exomonad_core::values::TimeSpan;
+use exomonad_git::GitConfig;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_services::GitConfig;
 use exomonad_test_support::{GitServerMode, SshAgent, SshServer, SshServerMode, make_key};
 
 use crate::area::*;
@@ -206,7 +207,7 @@ async fn a_server_that_hangs_is_given_up_and_ssh_with_it() {
         };
         let call = &over.setup.call;
         let hurried = service_with(GitConfig {
-            remote_time_limit: Duration::from_secs(4),
+            remote_time_limit: TimeSpan::secs(4),
             ..over.config()
         });
         let began = Instant::now();

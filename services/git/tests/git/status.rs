@@ -7,9 +7,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use exomonad_core::GitService;
+use exomonad_git::GitConfig;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{Base64, ErrorCode};
-use exomonad_services::GitConfig;
 
 use crate::area::*;
 use crate::porcelain::{self, Lists};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use exomonad_core::CallContext;
+use exomonad_git::{Git, GitConfig};
 use exomonad_schema::effects::git::RepositoryRequest;
-use exomonad_services::{Git, GitConfig};
 
 /// True if the effects work on the host.
 pub const IS_HOST: bool = true;
@@ -21,7 +21,7 @@ pub fn folder() -> PathBuf {
 }
 
 /// The labels of a role that may work there.
-pub fn labels() -> Vec<String> {
+pub fn labels() -> Vec<exomonad_core::values::Label> {
     Vec::new()
 }
 

@@ -5,10 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use exomonad_core::{CallContext, GitService};
+use exomonad_git::GitConfig;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::git::*;
-use exomonad_services::GitConfig;
-use exomonad_services::git::Author;
 
 use crate::area::*;
 use crate::porcelain;
@@ -21,10 +20,8 @@ pub fn writer() -> Service {
 
 pub fn writer_config() -> GitConfig {
     GitConfig {
-        author: Some(Author {
-            name: "Eve".into(),
-            email: "eve@example.com".into(),
-        }),
+        author_name: Some("Eve".into()),
+        author_email: Some("eve@example.com".into()),
         ..GitConfig::default()
     }
 }

@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use exomonad_core::values::ByteSize;
 use exomonad_core::{CallContext, GitService};
+use exomonad_docker::DockerBounds;
+use exomonad_git::{Git, GitConfig};
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{EffectError, ErrorCode};
-use exomonad_services::{Git, GitConfig};
 
 use crate::area::*;
 use crate::cloned::*;
@@ -57,9 +59,7 @@ async fn a_container_of_others_is_not_there_and_without_labels_there_is_none() {
         not_there.message
     );
     let mut nobody = call.clone();
-    let mut bounds = (*nobody.bounds).clone();
-    bounds.labels.clear();
-    nobody.bounds = bounds.into();
+    nobody.bounds = std::sync::Arc::new((*call.bounds).clone().with(DockerBounds::default()));
     let error = ask(&nobody, own.clone()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden, "{error}");
     let without_docker = Git::new(GitConfig::default()).unwrap();
@@ -197,7 +197,7 @@ async fn objects_that_are_none_or_too_many_are_not_pushed() {
         let container = target::another(None, &bin);
         commit_file(&setup.clone, "mine", "x\n", "Mine");
         let service = target::service(GitConfig {
-            max_transfer_bytes: 2 << 20,
+            max_transfer: ByteSize::mib(2),
             ..setup.config()
         });
         let push = GitPush::default().at(

@@ -13,9 +13,10 @@ use std::sync::OnceLock;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use exomonad_core::CallContext;
+use exomonad_docker::{Docker, DockerConfig};
+use exomonad_git::{Git, GitConfig};
 use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::value::WorkingDir;
-use exomonad_services::{Docker, DockerConfig, Git, GitConfig};
 use exomonad_test_support::{installed_by, required_or_skip};
 
 pub const IS_HOST: bool = false;
@@ -159,8 +160,8 @@ pub fn folder() -> PathBuf {
     shared().folder.clone()
 }
 
-pub fn labels() -> Vec<String> {
-    vec![format!("{LABEL}={}", shared().name)]
+pub fn labels() -> Vec<exomonad_core::values::Label> {
+    vec![format!("{LABEL}={}", shared().name).parse().unwrap()]
 }
 
 /// The container's id.
@@ -178,7 +179,13 @@ pub fn service(config: GitConfig) -> Git {
 
 /// The request for the same folder in the container.
 pub fn place<R: RepositoryRequest>(call: &CallContext, request: R) -> R {
-    let base = call.bounds.paths.first().cloned().unwrap_or_default();
+    let base = call
+        .bounds
+        .get::<exomonad_core::PathBounds>()
+        .paths
+        .first()
+        .cloned()
+        .unwrap_or_default();
     let folder = base.join(request.working_dir().as_path());
     let folder = WorkingDir(folder.to_str().unwrap().to_owned());
     request.at(folder, Some(container().try_into().unwrap()))

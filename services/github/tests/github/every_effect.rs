@@ -1,11 +1,10 @@
 //! Every effect of the table, against GitHub's description of its API.
 
-use std::time::Duration;
-
 use exomonad_core::GitHubService;
+use exomonad_core::values::TimeSpan;
+use exomonad_github::{GitHub, GitHubConfig};
 use exomonad_schema::EffectKind;
 use exomonad_schema::table::Service;
-use exomonad_services::{GitHub, GitHubConfig};
 use exomonad_test_support::Prism;
 use serde_json::{Value, json};
 
@@ -149,7 +148,7 @@ async fn every_effect_asks_as_github_describes_it_and_reads_what_it_answers() {
         return;
     };
     let github = github_with(GitHubConfig {
-        time_limit: Duration::from_secs(60),
+        time_limit: TimeSpan::secs(60),
         max_response_bytes: 4 << 20,
         ..config(&prism.server.url)
     });

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use exomonad_core::GitHubService;
+use exomonad_core::values::TimeSpan;
+use exomonad_github::GitHubConfig;
 use exomonad_schema::ErrorCode;
-use exomonad_services::GitHubConfig;
 use exomonad_test_support::{MockResponse, MockServer, RefusingAddress};
 
 use crate::service::*;
@@ -41,7 +42,7 @@ async fn a_server_that_speaks_no_tls_is_unavailable_and_gets_no_token() {
 async fn a_slow_answer_is_a_timeout_and_a_slow_write_may_have_happened() {
     let server = MockServer::start(|_, _| MockResponse::Late(Duration::from_secs(20))).await;
     let github = github_with(GitHubConfig {
-        time_limit: Duration::from_millis(300),
+        time_limit: TimeSpan::millis(300),
         ..config(&server.url)
     });
     let began = Instant::now();
@@ -64,7 +65,7 @@ async fn requests_beyond_those_at_once_wait_within_their_own_time() {
     let server = MockServer::start(|_, _| MockResponse::Late(Duration::from_secs(1))).await;
     let github = github_with(GitHubConfig {
         max_concurrent: 1,
-        time_limit: Duration::from_millis(1700),
+        time_limit: TimeSpan::millis(1700),
         ..config(&server.url)
     });
     let call = call();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use exomonad_core::Secret;
-use exomonad_core::{Bounds, GitHubService};
+use exomonad_core::{BoundsMap, GitHubService, RepoBounds};
+use exomonad_github::GitHubConfig;
 use exomonad_schema::ErrorCode;
-use exomonad_services::GitHubConfig;
 use exomonad_test_support::{MockResponse, MockServer};
 
 use crate::service::*;
@@ -53,10 +53,9 @@ async fn without_a_token_nothing_is_sent() {
 async fn a_repository_out_of_bounds_is_refused_before_anything_is_sent() {
     let server = refusing(200, "{}").await;
     let mut call = call();
-    call.bounds = Arc::new(Bounds {
-        repos: vec!["acme/api".to_owned(), "other/*".to_owned()],
-        ..Bounds::default()
-    });
+    call.bounds = Arc::new(BoundsMap::default().with(RepoBounds {
+        repos: vec!["acme/api".parse().unwrap(), "other/*".parse().unwrap()],
+    }));
     let outcome = github(&server.url).merge_pr(&call, merge_pr()).await;
     let error = failed(outcome, ErrorCode::Forbidden);
     assert!(error.message.contains("`role.tl.repos`"), "{error}");

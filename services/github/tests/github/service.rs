@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exomonad_core::Secret;
-use exomonad_core::{Bounds, CallContext};
+use exomonad_core::values::TimeSpan;
+use exomonad_core::{BoundsMap, CallContext, RepoBounds};
+use exomonad_github::{GitHub, GitHubConfig};
 use exomonad_schema::effects::github::*;
 use exomonad_schema::{CallId, EffectError, ErrorCode};
-use exomonad_services::{GitHub, GitHubConfig};
 use serde_json::Value;
 
 use crate::log;
@@ -21,7 +22,7 @@ pub fn config(url: &str) -> GitHubConfig {
     GitHubConfig {
         base_url: url.to_owned(),
         token: Some(Secret::new(TOKEN)),
-        time_limit: Duration::from_secs(5),
+        time_limit: TimeSpan::secs(5),
         max_response_bytes: 64 << 10,
         retry_delay: Duration::from_millis(10),
         ..GitHubConfig::default()
@@ -44,10 +45,9 @@ pub fn call() -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: Some(TRACEPARENT.to_owned()),
-        bounds: Arc::new(Bounds {
-            repos: vec!["acme/*".to_owned()],
-            ..Bounds::default()
-        }),
+        bounds: Arc::new(BoundsMap::default().with(RepoBounds {
+            repos: vec!["acme/*".parse().unwrap()],
+        })),
     }
 }
 

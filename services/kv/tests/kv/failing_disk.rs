@@ -4,8 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use exomonad_kv::{Kv, KvConfig};
 use exomonad_schema::{EffectError, ErrorCode};
-use exomonad_services::{Kv, KvConfig};
 use tempfile::tempdir;
 
 use crate::child;

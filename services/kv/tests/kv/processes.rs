@@ -43,9 +43,9 @@ async fn processes_that_make_the_file_at_once_all_get_to_write() {
 #[tokio::test]
 async fn a_write_waits_for_another_process_only_so_long() {
     let dir = tempdir().unwrap();
-    let store = Store::with(exomonad_services::KvConfig {
+    let store = Store::with(exomonad_kv::KvConfig {
         busy_timeout: std::time::Duration::from_millis(50),
-        ..exomonad_services::KvConfig::in_dir(dir.path())
+        ..exomonad_kv::KvConfig::in_dir(dir.path())
     });
     store.set("key", "1").await.unwrap();
     let other = rusqlite::Connection::open(dir.path().join("state.sqlite3")).unwrap();

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_core::{Bounds, CallContext, KvService};
+use exomonad_core::{CallContext, KvService};
+use exomonad_kv::{Kv, KvConfig};
 use exomonad_schema::effects::kv::*;
 use exomonad_schema::{CallId, EffectError, RawJson};
-use exomonad_services::{Kv, KvConfig};
 
 /// The service, asked by one role.
 pub struct Store {
@@ -80,13 +80,7 @@ impl Store {
 }
 
 fn call(role: &str) -> CallContext {
-    CallContext {
-        role: role.parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
-        traceparent: None,
-        bounds: Arc::new(Bounds::default()),
-    }
+    CallContext::new(role.parse().unwrap(), CallId::from(7))
 }
 
 /// The result of SQLite's own check of the whole file.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use exomonad_kv::KvConfig;
 use exomonad_schema::ErrorCode;
-use exomonad_services::KvConfig;
 use tempfile::tempdir;
 
 use crate::store::Store;
