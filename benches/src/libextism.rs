@@ -11,7 +11,7 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
 use std::process::Command;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use extism_manifest::Manifest;
@@ -45,7 +45,21 @@ unsafe impl Send for Plugin<'_> {}
 pub struct CallError {
     /// The return code.
     pub code: i32,
-    /// The message, with the causes and the backtrace that libextism adds.
+    /// The message; of a trap it is only the backtrace, and the reason stands in the log.
+    pub message: String,
+}
+
+/// The beginning of the message for an output whose stated length no memory can have.
+pub const IMPOSSIBLE_OUTPUT: &str = "libextism states an output of";
+
+/// An event of libextism's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// `ERROR`, `WARN`, …
+    pub level: String,
+    /// `extism::pdk` for what guests log.
+    pub target: String,
+    /// The message.
     pub message: String,
 }
 
@@ -151,6 +165,12 @@ impl Plugin<'_> {
                 (api.plugin_output_length)(self.raw),
             )
         };
+        if length > isize::MAX as u64 {
+            return Err(CallError {
+                code,
+                message: format!("{IMPOSSIBLE_OUTPUT} {length} bytes"),
+            });
+        }
         if data.is_null() || length == 0 {
             return Ok(&[]);
         }
@@ -158,9 +178,29 @@ impl Plugin<'_> {
         Ok(unsafe { std::slice::from_raw_parts(data, length as usize) })
     }
 
-    /// Its identifier, which stands in the lines of libextism's log.
+    /// The lines that it has logged since the last time, if [`log_from`] was called.
     #[must_use]
-    pub fn id(&self) -> String {
+    pub fn take_log(&self) -> Vec<LogEvent> {
+        let mark = format!(" plugin=\"{}\"", self.id());
+        // SAFETY: the function keeps nothing of what it is given.
+        unsafe { (api().log_drain)(keep_event) };
+        let mut all = EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.extract_if(.., |event| event.trim_end().ends_with(&mark));
+        own.filter_map(|event| {
+            let event = event.trim_end().strip_suffix(&mark)?;
+            let (_, event) = event.split_once(' ')?;
+            let (level, event) = event.trim_start().split_once(' ')?;
+            let (target, message) = event.split_once(": ")?;
+            Some(LogEvent {
+                level: level.to_owned(),
+                target: target.to_owned(),
+                message: message.to_owned(),
+            })
+        })
+        .collect()
+    }
+
+    fn id(&self) -> String {
         // SAFETY: the plugin is alive; its identifier is a UUID of 16 bytes.
         let id = unsafe { *(api().plugin_id)(self.raw).cast::<[u8; 16]>() };
         let hex =
@@ -178,30 +218,26 @@ impl Drop for Plugin<'_> {
     }
 }
 
-/// Has libextism keep what is logged from this level on; once for the process.
+/// Has libextism keep events for [`Plugin::take_log`]; once for the process.
+///
+/// The filter is that of `tracing-subscriber`'s `EnvFilter`.
 ///
 /// # Panics
-/// If it refuses.
-pub fn log_from(level: &CStr) {
-    // SAFETY: the level is a C string.
-    let set = unsafe { (api().log_custom)(level.as_ptr()) };
-    assert!(set, "libextism takes no log level");
+/// If libextism refuses the filter.
+pub fn log_from(filter: &CStr) {
+    // SAFETY: the filter is a C string.
+    let set = unsafe { (api().log_custom)(filter.as_ptr()) };
+    assert!(set, "libextism refuses the filter {filter:?}");
 }
 
-/// The lines that libextism has logged since the last time, from all plugins.
-#[must_use]
-pub fn log_lines() -> Vec<String> {
-    static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    unsafe extern "C" fn keep(data: *const c_char, length: u64) {
-        // SAFETY: libextism hands out a buffer of this length.
-        let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length as usize) };
-        let text = String::from_utf8_lossy(bytes);
-        let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend(text.lines().map(str::to_owned));
-    }
-    // SAFETY: the function keeps nothing of what it is given.
-    unsafe { (api().log_drain)(keep) };
-    std::mem::take(&mut *LINES.lock().unwrap_or_else(PoisonError::into_inner))
+/// Events that are taken from libextism, but by no plugin yet.
+static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+unsafe extern "C" fn keep_event(data: *const c_char, length: u64) {
+    // SAFETY: libextism hands out a buffer of this length.
+    let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length as usize) };
+    let mut events = EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    events.push(String::from_utf8_lossy(bytes).into_owned());
 }
 
 /// The version of the library.
@@ -396,8 +432,12 @@ fn path() -> Result<PathBuf, String> {
 fn load() -> Result<Api, String> {
     let path = path()?;
     // SAFETY: the standard library's own readers hold a lock, and no C code that reads the environment
-    // runs while the first plugin is made. An empty value turns the cache on disk off.
-    unsafe { std::env::set_var("EXTISM_CACHE_CONFIG", "") };
+    // runs while the first plugin is made. The first turns the cache on disk off, the second the stack traces
+    // in errors, which take a quarter of a second each.
+    unsafe {
+        std::env::set_var("EXTISM_CACHE_CONFIG", "");
+        std::env::set_var("RUST_LIB_BACKTRACE", "0");
+    }
     // SAFETY: loading runs the library's initialisers, which only a Rust library's runtime has.
     let library = unsafe { Library::new(&path) };
     let library = library.map_err(|error| format!("{}: {error}", path.display()))?;

@@ -1,9 +1,9 @@
-//! The services that perform the effects.
+//! The services that perform the effects, set up together.
 //!
-//! All have one shape: a folder, a config struct where there is something to
-//! set, a constructor that refuses invalid settings, and the service's trait from
-//! `exomonad-schema`, one `async fn` per effect. To add an effect, add its line to
-//! the schema's table and the method that the compiler then asks for.
+//! Each is a crate of its own, and all have one shape: its section of the configuration, the bounds that a
+//! role may have for it, a function that decides about a request by these bounds, a constructor that refuses
+//! invalid settings, and the service's trait from `exomonad-core`, one `async fn` per effect. To add an
+//! effect, add its line to the contract's table and the method that the compiler then asks for.
 //!
 //! | service | purpose | implementation |
 //! |---|---|---|
@@ -16,29 +16,30 @@
 //! | [`clock`] | reads the time, sleeps | the host's clock, tokio's timers |
 //! | [`random`] | generates random bytes | the operating system |
 //!
-//! A guest gets errors as an [`EffectError`](exomonad_schema::EffectError) with
+//! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
 //! one of the contract's codes. Its message says what was tried, on what, what
 //! went wrong and what to do, and holds neither secrets nor anything outside
 //! the role's bounds; details for the operator go to the log.
 
-pub mod clock;
-pub mod docker;
-pub mod git;
-pub mod github;
-pub mod http;
-pub mod kv;
-pub mod log;
+mod bounds;
+mod config;
 mod open;
-pub mod random;
-#[cfg(test)]
-mod test_call;
+mod policy;
 
-pub use clock::Clock;
-pub use docker::{Docker, DockerConfig};
-pub use git::{Git, GitConfig};
-pub use github::{GitHub, GitHubConfig};
-pub use http::{Http, HttpConfig, HttpSecret};
-pub use kv::{Kv, KvConfig};
-pub use log::{Event, Log, LogConfig};
-pub use open::{HostServices, OpenError, ServicesConfig, open};
-pub use random::Random;
+pub use exomonad_basic::{clock, log, random};
+pub use exomonad_docker as docker;
+pub use exomonad_git as git;
+pub use exomonad_github as github;
+pub use exomonad_http as http;
+pub use exomonad_kv as kv;
+
+pub use bounds::RoleBounds;
+pub use config::ServicesConfig;
+pub use exomonad_basic::{Clock, Event, Log, LogConfig, Random};
+pub use exomonad_docker::{Docker, DockerConfig};
+pub use exomonad_git::{Git, GitConfig};
+pub use exomonad_github::{GitHub, GitHubConfig};
+pub use exomonad_http::{Http, HttpConfig, SecretConfig};
+pub use exomonad_kv::{Kv, KvConfig};
+pub use open::{HostServices, OpenError, open};
+pub use policy::decide;

@@ -1,55 +1,20 @@
 //! Sets up all services of a host.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use exomonad_core::Services;
 
-use crate::docker::DockerConfigError;
-use crate::git::GitConfigError;
-use crate::github::GitHubConfigError;
-use crate::http::HttpConfigError;
-use crate::kv::KvOpenError;
-use crate::log::LogConfigError;
-use crate::{
-    Clock, Docker, DockerConfig, Git, GitConfig, GitHub, GitHubConfig, Http, HttpConfig, Kv,
-    KvConfig, Log, LogConfig, Random,
-};
+use crate::{Clock, Docker, Git, GitHub, Http, Kv, Log, Random, ServicesConfig};
+use exomonad_basic::log::LogConfigError;
+use exomonad_docker::DockerConfigError;
+use exomonad_git::GitConfigError;
+use exomonad_github::GitHubConfigError;
+use exomonad_http::HttpConfigError;
+use exomonad_kv::KvOpenError;
 
 /// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
 /// `services.log.subscribe()` is the stream of events.
 pub type HostServices = Services<Log, Git, Kv, Clock, Random, Arc<Http>, GitHub, Docker>;
-
-/// Configuration of all services.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicesConfig {
-    /// The log service.
-    pub log: LogConfig,
-    /// The git service.
-    pub git: GitConfig,
-    /// The key-value service.
-    pub kv: KvConfig,
-    /// The HTTP service.
-    pub http: HttpConfig,
-    /// The GitHub service.
-    pub github: GitHubConfig,
-    /// The Docker service.
-    pub docker: DockerConfig,
-}
-
-impl ServicesConfig {
-    /// The defaults, with state kept in `state_dir`.
-    pub fn with_state_in(state_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            log: LogConfig::default(),
-            git: GitConfig::default(),
-            kv: KvConfig::in_dir(state_dir),
-            http: HttpConfig::default(),
-            github: GitHubConfig::default(),
-            docker: DockerConfig::default(),
-        }
-    }
-}
 
 /// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +50,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         git,
         kv,
         http,
+        secrets,
         github,
         docker,
     } = config;
@@ -95,7 +61,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         kv: Kv::open(kv)?,
         clock: Clock::default(),
         random: Random,
-        http: Arc::new(Http::new(http)?),
+        http: Arc::new(Http::new(http, secrets)?),
         github: GitHub::new(github)?,
         docker,
     })
@@ -105,25 +71,24 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
 mod tests {
     use std::fs;
 
-    use exomonad_core::{Bounds, EffectHandler};
-    use exomonad_schema::{EffectKind, ErrorCode};
+    use exomonad_core::bounds::BoundsMap;
+    use exomonad_core::{CallContext, EffectHandler, RepoBounds};
+    use exomonad_schema::{CallId, EffectKind, ErrorCode};
 
     use super::*;
-    use crate::test_call::call;
 
     #[tokio::test]
     async fn every_effect_of_the_table_is_answered() {
         let dir = tempfile::tempdir().unwrap();
         let services = open(ServicesConfig::with_state_in(dir.path().join("state"))).unwrap();
+        let mut call = CallContext::new("tl".parse().unwrap(), CallId::from(7));
         for kind in EffectKind::ALL {
-            let answer = services.handle(&call("tl"), *kind, b"{}").await;
+            let answer = services.handle(&call, *kind, b"{}").await;
             assert_ne!(answer.error_code(), Some(ErrorCode::Internal), "{kind}");
         }
-        let mut call = call("tl");
-        call.bounds = Arc::new(Bounds {
-            repos: vec!["a/*".to_owned()],
-            ..Bounds::default()
-        });
+        call.bounds = Arc::new(BoundsMap::default().with(RepoBounds {
+            repos: vec!["a/*".parse().unwrap()],
+        }));
         let answer = services
             .handle(&call, EffectKind::GitHubGetRepo, br#"{"repo":"a/b"}"#)
             .await;

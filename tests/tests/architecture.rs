@@ -9,16 +9,77 @@ use serde_json::Value;
 /// Each crate, and the crates of the workspace that it may depend on. Tests may depend on more.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-schema", &[]),
+    ("exomonad-core", &["exomonad-schema"]),
     ("exomonad-engine", &[]),
-    ("exomonad-services", &["exomonad-schema"]),
-    ("exomonad-config", &["exomonad-schema"]),
+    ("exomonad-docker-proxy", &[]),
+    ("exomonad-basic", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-docker", &["exomonad-core", "exomonad-schema"]),
+    (
+        "exomonad-git",
+        &["exomonad-core", "exomonad-docker", "exomonad-schema"],
+    ),
+    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
+    (
+        "exomonad-services",
+        &[
+            "exomonad-basic",
+            "exomonad-core",
+            "exomonad-docker",
+            "exomonad-git",
+            "exomonad-github",
+            "exomonad-http",
+            "exomonad-kv",
+            "exomonad-schema",
+        ],
+    ),
+    (
+        "exomonad-config",
+        &["exomonad-core", "exomonad-schema", "exomonad-services"],
+    ),
+    (
+        "exomonad-telemetry",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-http",
+            "exomonad-schema",
+        ],
+    ),
+    (
+        "exomonad-host",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-engine",
+            "exomonad-schema",
+            "exomonad-services",
+            "exomonad-telemetry",
+        ],
+    ),
+    (
+        "exomonad-server",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-host",
+            "exomonad-schema",
+            "exomonad-telemetry",
+        ],
+    ),
     (
         "exomonad",
         &[
             "exomonad-config",
+            "exomonad-core",
+            "exomonad-docker-proxy",
             "exomonad-engine",
+            "exomonad-host",
             "exomonad-schema",
+            "exomonad-server",
             "exomonad-services",
+            "exomonad-telemetry",
         ],
     ),
     ("exomonad-guest", &["exomonad-guest-macros"]),
@@ -26,10 +87,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-plugin-echo", &["exomonad-guest"]),
     ("exomonad-plugin-tl", &["exomonad-guest"]),
     ("exomonad-test-support", &["exomonad-schema"]),
+    ("exomonad-unified-features", &[]),
     ("exomonad-tests", &[]),
     (
         "exomonad-benches",
-        &["exomonad-engine", "exomonad-schema", "exomonad-services"],
+        &[
+            "exomonad-core",
+            "exomonad-engine",
+            "exomonad-schema",
+            "exomonad-services",
+        ],
     ),
 ];
 

@@ -90,17 +90,16 @@ pub fn extism(setup: &Setup, calls: &[(&str, &[u8])]) -> Vec<Outcome> {
     let Ok(mut plugin) = compiled.plugin() else {
         return vec![Outcome::NotLoaded; calls.len()];
     };
-    let mut each = |(export, input): &(&str, &[u8])| match plugin.call(export, input) {
-        Ok(bytes) => Outcome::Answer(bytes.to_vec()),
-        Err(error) => match extism_failure(&error.message) {
-            // Whether Extism sees the interrupt as a trap depends on when it comes.
-            FailureKind::Timeout => Outcome::Failed(FailureKind::Timeout, Code(None)),
-            failure => Outcome::Failed(failure, Code(Some(error.code))),
-        },
+    let mut each = |(export, input): &(&str, &[u8])| {
+        let answered = plugin.call(export, input).map(<[u8]>::to_vec);
+        let events = plugin.take_log();
+        logs::record_extisms(&events);
+        match answered {
+            Ok(bytes) => Outcome::Answer(bytes),
+            Err(error) => extism_failure(&error, &events),
+        }
     };
-    let outcome = calls.iter().map(&mut each).collect();
-    logs::record_extisms(&plugin.id());
-    outcome
+    calls.iter().map(&mut each).collect()
 }
 
 /// Makes the calls under our engine, each in a fresh sandbox or all in a kept one.

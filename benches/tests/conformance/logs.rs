@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
-use exomonad_benches::libextism;
+use exomonad_benches::libextism::{self, LogEvent};
 use exomonad_engine::LogLevel;
 
 use crate::engines::{self, same_bodies};
@@ -21,17 +21,16 @@ thread_local! {
     static OURS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has libextism keep what guests log, once for all tests.
+/// Has libextism keep what guests log, and why calls fail; once for all tests.
 pub fn capture() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| libextism::log_from(c"extism::pdk=debug"));
+    ONCE.call_once(|| libextism::log_from(c"extism::pdk=debug,extism::plugin=debug"));
 }
 
-/// Keeps what this plugin has logged under Extism.
-pub fn record_extisms(id: &str) {
-    for line in libextism::log_lines() {
-        eprintln!("{line}");
-        let _ = id;
+/// Keeps what a guest has logged under Extism.
+pub fn record_extisms(events: &[LogEvent]) {
+    for event in events.iter().filter(|event| event.target == "extism::pdk") {
+        let line = format!("{} {}", event.level, event.message);
         EXTISMS.with_borrow_mut(|lines| lines.push(line));
     }
 }

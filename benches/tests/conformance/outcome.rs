@@ -1,5 +1,6 @@
 //! Outcomes of calls under both engines, in the same terms.
 
+use exomonad_benches::libextism::{self, IMPOSSIBLE_OUTPUT, LogEvent};
 use exomonad_engine::{CallError, Limit};
 
 /// The outcome of a call.
@@ -36,8 +37,8 @@ pub enum FailureKind {
     Vars,
     NoSuchExport,
     Signature,
-    /// The host itself panicked.
-    Panic,
+    /// The output has a length that no memory can have.
+    ImpossibleOutput,
 }
 
 impl Outcome {
@@ -55,15 +56,49 @@ impl Outcome {
     }
 }
 
-/// The kind of failure that an error message of Extism's stands for.
-pub fn extism_failure(message: &str) -> FailureKind {
+/// The outcome that an error of Extism's stands for.
+///
+/// The C interface tells of a trap only where it was. The reason, and that a guest has exited, stand in the log.
+pub fn extism_failure(error: &libextism::CallError, events: &[LogEvent]) -> Outcome {
+    let logged = |prefix: &str| {
+        let mut messages = events.iter().map(|event| event.message.as_str());
+        messages.find_map(|message| message.split_once(prefix).map(|(_, rest)| rest))
+    };
+    if let Some(code) = logged("WASI exit code: ") {
+        let exit = FailureKind::Exit(code.parse().unwrap_or(i32::MIN));
+        return Outcome::Failed(exit, Code(Some(error.code)));
+    }
+    let cause = logged("encountered an error: ").and_then(root_cause);
+    let message = match cause {
+        Some(cause) => cause,
+        // This is how Extism's Rust interface puts it; the C interface has the code alone.
+        None if error.message.is_empty() => format!("Returned non-zero exit code: {}", error.code),
+        None => error.message.clone(),
+    };
+    match failure_kind(&message) {
+        // Whether Extism sees the interrupt as a trap depends on when it comes.
+        FailureKind::Timeout => Outcome::Failed(FailureKind::Timeout, Code(None)),
+        kind => Outcome::Failed(kind, Code(Some(error.code))),
+    }
+}
+
+/// The last of the causes that an error shows, if it shows any.
+fn root_cause(error: &str) -> Option<String> {
+    let (_, causes) = error.rsplit_once("Caused by:\n")?;
+    let causes = causes.split("\n\nStack backtrace").next()?;
+    let last = causes.lines().last()?.trim();
+    // Several causes are numbered.
+    let numbered = last.split_once(": ");
+    let unnumbered = numbered.filter(|(number, _)| number.parse::<u32>().is_ok());
+    Some(unnumbered.map_or(last, |(_, cause)| cause).to_owned())
+}
+
+fn failure_kind(message: &str) -> FailureKind {
     if let Some(trap) = message.strip_prefix("wasm trap: ") {
         return FailureKind::Trap(trap.to_owned());
     }
-    if let Some(code) = message.strip_prefix("Exited with i32 exit status ") {
-        return FailureKind::Exit(code.parse().unwrap_or(i32::MIN));
-    }
     match message {
+        _ if message.starts_with(IMPOSSIBLE_OUTPUT) => FailureKind::ImpossibleOutput,
         "timeout" => FailureKind::Timeout,
         "oom" => FailureKind::Memory,
         "Variable store is full" | "Vars are disabled by this host" => FailureKind::Vars,

@@ -29,9 +29,8 @@ pub use exomonad_core::values::{
 };
 pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
-    Config, DockerConfig, EngineConfig, GitConfig, GitHubConfig, HttpConfig, InstanceMode, Limits,
-    LogConfig, LogFormat, OtlpProtocol, PluginsConfig, Role, SERVICE_BOUNDS, SecretConfig,
-    ServerConfig, ServiceBound, Signal, StateConfig, TelemetryConfig,
+    Config, EngineConfig, InstanceMode, Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig,
+    Role, ServerConfig, Signal, StateConfig, TelemetryConfig,
 };
 pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

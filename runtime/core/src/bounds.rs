@@ -3,19 +3,19 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// The bounds of a role. Each service declares a type of its own (`GitHubBounds { repos }`), which says
 /// by [`Default`] that nothing is allowed; this map holds one value of each, so that neither the call nor
 /// any other service knows what they are.
-#[derive(Default)]
-pub struct BoundsMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+#[derive(Clone, Default)]
+pub struct BoundsMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl BoundsMap {
     /// The map with `bounds` put in, in place of what it had of this type.
     #[must_use]
     pub fn with<B: Any + Send + Sync>(mut self, bounds: B) -> Self {
-        self.0.insert(TypeId::of::<B>(), Box::new(bounds));
+        self.0.insert(TypeId::of::<B>(), Arc::new(bounds));
         self
     }
 

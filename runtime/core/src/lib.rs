@@ -1,4 +1,4 @@
-//! What the services and the host share.
+//! Definitions that the services and the host share.
 //!
 //! | module | subject |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | [`patterns`] | names with `*`, as grants have them |
 //! | [`roots`] | the folders a role may reach |
 //! | [`secret`], [`secret_source`] | texts that are used and never shown, and where they are kept |
+//! | [`shared_bounds`] | bounds that several services share: folders, repositories |
 //! | [`values`] | sizes, durations, patterns and other values that are written as text |
 //! | [`span`] | spans, and how a trace goes on in requests that leave the host |
 //!
@@ -24,11 +25,12 @@ pub mod roots;
 pub mod secret;
 pub mod secret_source;
 pub mod services;
+pub mod shared_bounds;
 pub mod span;
 pub mod values;
 
 pub use bounds::BoundsMap;
-pub use call::{Bounds, CallContext};
+pub use call::CallContext;
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use policy::{Ruling, Verdict};
 pub use secret::Secret;
@@ -37,3 +39,4 @@ pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
     RandomService, Services,
 };
+pub use shared_bounds::{PathBounds, RepoBounds};

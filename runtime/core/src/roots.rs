@@ -1,4 +1,4 @@
-//! The folders a role may reach, without links, and whether a path lies in them.
+//! The folders a role may reach, and paths located in them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Roots(Vec<PathBuf>);
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// Into an allowed folder; the canonical path.
     Inside(PathBuf),
     /// Nowhere, and would be in an allowed folder.
     Missing,
-    /// Elsewhere. Whether anything is there is not told: that, too, would be
-    /// looking outside.
+    /// Elsewhere, whether anything is there or not: to find out would be looking outside.
     Outside,
 }
 
@@ -37,31 +36,31 @@ impl Roots {
         roots
     }
 
-    /// Whether a canonical path lies in them.
+    /// True if a canonical path lies in them.
     pub fn contain(&self, canonical: &Path) -> bool {
         self.0.iter().any(|root| canonical.starts_with(root))
     }
 
     /// Follows a path, links and `..` included.
-    pub fn place(&self, path: &Path) -> Place {
+    pub fn locate(&self, path: &Path) -> Location {
         if let Ok(canonical) = path.canonicalize() {
             return if self.contain(&canonical) {
-                Place::Inside(canonical)
+                Location::Inside(canonical)
             } else {
-                Place::Outside
+                Location::Outside
             };
         }
         // Something on the way is missing, or may not be seen: the last folder
         // that can be seen decides. A link that leads nowhere could lead outside.
         for ancestor in path.ancestors() {
             match ancestor.canonicalize() {
-                Ok(canonical) if self.contain(&canonical) => return Place::Missing,
-                Ok(_) => return Place::Outside,
-                Err(_) if ancestor.is_symlink() => return Place::Outside,
+                Ok(canonical) if self.contain(&canonical) => return Location::Missing,
+                Ok(_) => return Location::Outside,
+                Err(_) if ancestor.is_symlink() => return Location::Outside,
                 Err(_) => {}
             }
         }
-        Place::Outside
+        Location::Outside
     }
 }
 
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_judged_by_where_it_leads_not_by_how_it_is_spelled() {
+    fn a_path_is_located_by_its_target_not_by_its_spelling() {
         let area = tempfile::tempdir().unwrap();
         let area = area.path().canonicalize().unwrap();
         let (root, other) = (area.join("root"), area.join("other"));
@@ -84,11 +83,14 @@ mod tests {
         symlink(area.join("nothing"), root.join("dangling")).unwrap();
 
         let roots = Roots::new(std::slice::from_ref(&root));
-        let inside = || Place::Inside(root.join("in"));
-        assert_eq!(roots.place(&root.join("in")), inside());
-        assert_eq!(roots.place(&root.join("../root/in/../in")), inside());
-        assert_eq!(roots.place(&other.join("back")), inside());
-        assert_eq!(roots.place(&root.join("in/none/deeper")), Place::Missing);
+        let inside = || Location::Inside(root.join("in"));
+        assert_eq!(roots.locate(&root.join("in")), inside());
+        assert_eq!(roots.locate(&root.join("../root/in/../in")), inside());
+        assert_eq!(roots.locate(&other.join("back")), inside());
+        assert_eq!(
+            roots.locate(&root.join("in/none/deeper")),
+            Location::Missing
+        );
         for outside in [
             root.join(".."),
             root.join("../other"),
@@ -100,12 +102,12 @@ mod tests {
             area.join("root-with-the-same-beginning"),
             PathBuf::from("/etc/passwd/none"),
         ] {
-            assert_eq!(roots.place(&outside), Place::Outside, "{outside:?}");
+            assert_eq!(roots.locate(&outside), Location::Outside, "{outside:?}");
         }
     }
 
     #[test]
     fn no_roots_contain_nothing() {
-        assert_eq!(Roots::new(&[]).place(Path::new("/")), Place::Outside);
+        assert_eq!(Roots::new(&[]).locate(Path::new("/")), Location::Outside);
     }
 }

@@ -4,7 +4,6 @@ use std::task::{Context, Poll, Waker};
 use exomonad_schema::{Base64, CallId, ErrorCode};
 
 use super::*;
-use crate::call::Bounds;
 
 /// Fails each effect with the method, the role and the request that reached it.
 struct Recorder;
@@ -61,13 +60,7 @@ fn perform(effect: EffectKind, request: &str) -> EncodedAnswer {
         github: Recorder,
         docker: Recorder,
     };
-    let call = CallContext {
-        role: "tl".parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
-        traceparent: None,
-        bounds: Arc::new(Bounds::default()),
-    };
+    let call = CallContext::new("tl".parse().unwrap(), CallId::from(7));
     // Nothing here ever waits, so that one poll is enough.
     let mut answer = services.handle(&call, effect, request.as_bytes());
     match answer

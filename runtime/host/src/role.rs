@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use exomonad_config::{Config, InstanceMode, PluginRef};
-use exomonad_core::{Bounds, CallContext, EffectHandler};
+use exomonad_core::{BoundsMap, CallContext, EffectHandler};
 use exomonad_engine::{Engine, Limits};
 use exomonad_schema::{CallId, EffectKind, RoleName};
 use exomonad_services::Http;
@@ -26,7 +26,7 @@ pub struct RoleSettings {
     /// The metrics of the host.
     pub metrics: Arc<Metrics>,
     /// The bounds that services hold its effects to.
-    pub bounds: Arc<Bounds>,
+    pub bounds: Arc<BoundsMap>,
     /// The limits of each call.
     pub limits: Limits,
     /// Fresh sandboxes, or a pool of used ones.
@@ -120,15 +120,7 @@ impl Role {
             name: name.clone(),
             plugin: role.plugin_for(name),
             metrics: services.metrics.clone(),
-            bounds: Arc::new(Bounds {
-                paths: role.paths.clone(),
-                repos: role.repos.iter().map(ToString::to_string).collect(),
-                hosts: role.hosts.iter().map(ToString::to_string).collect(),
-                private_hosts: role.private_hosts.iter().map(ToString::to_string).collect(),
-                secrets: role.secrets.clone(),
-                labels: role.labels.iter().map(ToString::to_string).collect(),
-                networks: role.networks.clone(),
-            }),
+            bounds: Arc::new(role.bounds.to_map()),
             limits: Limits {
                 wall_time: limits.wall_time.get(),
                 memory: limits.memory.get(),

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use exomonad_config::{Config, InstanceMode, SecretSource};
+use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::git::Author;
-use exomonad_services::{DockerConfig, GitConfig, GitHubConfig, HttpSecret, ServicesConfig};
 use exomonad_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
@@ -30,7 +28,8 @@ pub struct Runtime {
     pub metrics: Arc<Metrics>,
     /// When the process began.
     pub started: SystemTime,
-    engines: BTreeMap<u64, Engine>,
+    /// One for each size of stack.
+    engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
     sandboxes: Arc<Semaphore>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
@@ -50,14 +49,51 @@ impl Runtime {
     /// # Errors
     /// If the engine or a service cannot start, with what to do about it.
     pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
+        let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
+        let sandboxes = Arc::new(Semaphore::new(config.engine.sandboxes as usize));
+        Self::with(
+            config,
+            env,
+            metrics,
+            sandboxes,
+            SystemTime::now(),
+            &BTreeMap::new(),
+        )
+    }
+
+    /// Opens a runtime with another configuration, to take the place of this one. It shares what belongs to
+    /// the process: the metrics, the bound on sandboxes, and engines that stay as they are.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn reopen(
+        &self,
+        mut config: Config,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Arc<Self>> {
+        config.engine = self.config.engine.clone();
+        config.state = self.config.state.clone();
+        let (metrics, sandboxes) = (self.metrics.clone(), self.sandboxes.clone());
+        Self::with(config, env, metrics, sandboxes, self.started, &self.engines)
+    }
+
+    fn with(
+        config: Config,
+        env: impl Fn(&str) -> Option<String>,
+        metrics: Arc<Metrics>,
+        sandboxes: Arc<Semaphore>,
+        started: SystemTime,
+        known: &BTreeMap<EngineConfig, Engine>,
+    ) -> anyhow::Result<Arc<Self>> {
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
             let folder = config.plugins.cache_dir.display();
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
         });
-        let services = exomonad_services::open(services_config(&config, env)?)?;
-        let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
+        let mut services = config.services();
+        services.read_secrets(env)?;
+        let services = exomonad_services::open(services)?;
         let runtime = Self {
-            engines: engines(&config)?,
+            engines: engines(&config, known)?,
             cache: cache.ok(),
             services: SharedServices {
                 http: services.http.clone(),
@@ -65,8 +101,8 @@ impl Runtime {
                 metrics: metrics.clone(),
             },
             metrics,
-            started: SystemTime::now(),
-            sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
+            started,
+            sandboxes,
             roles: RwLock::default(),
             config,
         };
@@ -110,7 +146,12 @@ impl Runtime {
     /// Makes the role if the configuration has one of this name, or serves unlisted ones.
     pub fn add_role(&self, name: &RoleName) -> Option<Arc<Role>> {
         let settings = self.config.role(name)?;
-        let engine = self.engines.get(&settings.limits.stack.get())?.clone();
+        let stack = settings.limits.stack.get();
+        let engine = self
+            .engines
+            .iter()
+            .find(|(config, _)| config.stack == stack);
+        let engine = engine?.1.clone();
         let role = Role::new(
             name,
             &self.config,
@@ -141,89 +182,11 @@ impl Runtime {
     }
 }
 
-/// The configuration of the services, with their secrets resolved.
-fn services_config(
-    config: &Config,
-    env: impl Fn(&str) -> Option<String>,
-) -> anyhow::Result<ServicesConfig> {
-    let token = |source: Option<SecretSource>| {
-        anyhow::Ok(source.map(|source| source.resolve(&env)).transpose()?)
-    };
-    let mut services = ServicesConfig::with_state_in(&config.state.dir);
-    let git = &config.git;
-    let github_token = token(config.github.token_source())?;
-    let author = git.author_name.clone().zip(git.author_email.clone());
-    let github_host = github_host(&config.github.base_url);
-    let own_token = token(git.token_source())?;
-    // GitHub's token is for GitHub alone, wherever that is.
-    let token_hosts = match &own_token {
-        Some(_) => git.token_hosts.clone(),
-        None => github_host.iter().cloned().collect(),
-    };
-    services.git = GitConfig {
-        author: author.map(|(name, email)| Author { name, email }),
-        token: own_token.or_else(|| github_token.clone()),
-        token_hosts,
-        github_host,
-        remote_hosts: git.remote_hosts.clone(),
-        plain_http_hosts: git.plain_http_hosts.clone(),
-        known_hosts: git.known_hosts.clone(),
-        local_remotes: git.local_remotes,
-        time_limit: git.time_limit.get(),
-        remote_time_limit: git.remote_time_limit.get(),
-        max_transfer_bytes: git.max_transfer.get(),
-        max_files: git.max_files as usize,
-        max_file_bytes: git.max_file.get(),
-        ..GitConfig::default()
-    };
-    services.github = GitHubConfig {
-        base_url: config.github.base_url.clone(),
-        token: github_token,
-        time_limit: config.github.time_limit.get(),
-        ..GitHubConfig::default()
-    };
-    let docker = &config.docker;
-    let roles = || config.roles.values().chain([&config.defaults]);
-    services.docker = DockerConfig {
-        host: docker.host.clone(),
-        tls_dir: docker.tls_dir.clone(),
-        time_limit: docker.time_limit.get(),
-        max_memory_bytes: docker.max_memory.get(),
-        max_cpu_millis: docker.max_cpu_millis,
-        max_processes: docker.max_processes,
-        reserved_labels: roles()
-            .flat_map(|role| &role.labels)
-            .map(|label| label.key.clone())
-            .collect(),
-        ..DockerConfig::default()
-    };
-    services.http.time_limit = config.http.time_limit.get();
-    for (name, secret) in &config.secrets {
-        let Some(source) = secret.source() else {
-            continue;
-        };
-        let kept = HttpSecret {
-            value: source.resolve_text(&env)?,
-            hosts: secret.hosts.iter().map(ToString::to_string).collect(),
-        };
-        services.http.secrets.insert(name.clone(), kept);
-    }
-    Ok(services)
-}
-
-/// The host that GitHub serves repositories from, by where its API is.
-fn github_host(base_url: &str) -> Option<String> {
-    let url = reqwest::Url::parse(base_url).ok()?;
-    let host = url.host_str()?;
-    Some(match (host, url.port()) {
-        ("api.github.com", _) => "github.com".to_owned(),
-        (host, Some(port)) => format!("{host}:{port}"),
-        (host, None) => host.to_owned(),
-    })
-}
-
 /// One engine for each size of stack: a pool is made of stacks of one size.
-fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
+fn engines(
+    config: &Config,
+    known: &BTreeMap<EngineConfig, Engine>,
+) -> anyhow::Result<BTreeMap<EngineConfig, Engine>> {
     let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
     let all = || config.roles.values().chain([&config.defaults]);
     for role in all() {
@@ -246,7 +209,7 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
     let engines = sizes.into_iter().map(|(stack, calls)| {
         // Beside the calls there are warm sandboxes of two versions, which stay in their slots, and
         // plugins that are being loaded.
-        let engine = Engine::new(EngineConfig {
+        let config = EngineConfig {
             sandboxes: calls
                 .min(
                     config
@@ -259,8 +222,12 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
             table_elements,
             stack,
             keep_resident: config.engine.keep_resident.get(),
-        })?;
-        Ok((stack, engine))
+        };
+        let engine = match known.get(&config) {
+            Some(engine) => engine.clone(),
+            None => Engine::new(config)?,
+        };
+        Ok((config, engine))
     });
     engines.collect()
 }

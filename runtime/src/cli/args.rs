@@ -1,17 +1,19 @@
-//! What can be typed.
+//! The arguments of all commands.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::EXIT_CODES;
+use super::complete::{complete_roles, complete_tools};
 
 /// A host for WASM plugins that serve AI agents: the plugin decides, the host acts.
 #[derive(Parser)]
 #[command(name = "exomonad", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// What holds for every command.
+    /// Options of every command.
     #[command(flatten)]
     pub options: Options,
     /// The command.
@@ -19,11 +21,10 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What holds for every command.
-#[derive(Args)]
+/// Options of every command.
+#[derive(Args, Clone)]
 pub struct Options {
     /// The configuration file; otherwise $EXOMONAD_CONFIG, otherwise ./exomonad.toml if it is there.
-    /// To `plugin call`, which has no use for that file, it gives KEY=VALUE of the plugin's configuration.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Vec<String>,
     /// Answer in JSON, for programs.
@@ -32,6 +33,9 @@ pub struct Options {
     /// The running host to ask, instead of the configured address.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "local")]
     pub url: Option<String>,
+    /// The token for the running host; otherwise $EXOMONAD_TOKEN, otherwise the configured one.
+    #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Do it in this process, even if a host is running.
     #[arg(long, global = true)]
     pub local: bool,
@@ -56,35 +60,46 @@ pub enum Command {
     /// Call a tool: on the running host, or in this process if none runs.
     Call {
         /// The role.
+        #[arg(add = ArgValueCompleter::new(complete_roles))]
         role: String,
         /// The tool.
+        #[arg(add = ArgValueCompleter::new(complete_tools))]
         tool: String,
         /// The arguments: one JSON object, or key=value pairs (a value that is JSON is taken as such).
         #[arg(value_name = "JSON|KEY=VALUE")]
         arguments: Vec<String>,
     },
-    /// List the tools of a role.
+    /// List the tools of a role, or show one with its arguments and their types.
     Tools {
         /// The role.
+        #[arg(add = ArgValueCompleter::new(complete_roles))]
         role: String,
+        /// The tool.
+        #[arg(add = ArgValueCompleter::new(complete_tools))]
+        tool: Option<String>,
+    },
+    /// List the effects that plugins can ask for, or show one with its request and its answer.
+    Effects {
+        /// The effect, such as git.status.
+        effect: Option<String>,
     },
     /// List the roles.
     Roles,
     /// Look at plugins, check them, call into them.
     Plugin {
-        /// What to do.
+        /// The subcommand.
         #[command(subcommand)]
         command: PluginCommand,
     },
     /// Show or check the configuration.
     Config {
-        /// What to do.
+        /// The subcommand.
         #[command(subcommand)]
         command: ConfigCommand,
     },
     /// Ask what the roles may do.
     Policy {
-        /// What to do.
+        /// The subcommand.
         #[command(subcommand)]
         command: PolicyCommand,
     },
@@ -94,8 +109,8 @@ pub enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Be the door to a Docker engine for a host in a container: lets through what its Docker service asks,
-    /// on containers that carry a label.
+    /// Filter requests to a Docker engine, for a host in a container: passes those of its Docker service, to
+    /// containers that carry a label.
     DockerProxy(DockerProxy),
     /// Write a completion script for a shell to standard output.
     Completions {
@@ -104,10 +119,10 @@ pub enum Command {
     },
 }
 
-/// A door to a Docker engine.
+/// A filter in front of a Docker engine.
 #[derive(Args)]
 pub struct DockerProxy {
-    /// Listen here. Nobody is asked for a token: only the host may reach it.
+    /// Listen here. There is no token: only the host may reach this address.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -137,7 +152,7 @@ pub struct DockerProxy {
     pub spawn: bool,
 }
 
-/// What can be done with plugins.
+/// The commands for plugins.
 #[derive(Subcommand)]
 pub enum PluginCommand {
     /// List the plugins that serve, with the files they come from and what is wrong.
@@ -161,15 +176,23 @@ pub enum PluginCommand {
 pub struct PluginCall {
     /// A module, or a manifest in TOML or JSON.
     pub file: PathBuf,
-    /// The function to call.
-    pub export: String,
+    /// The function to call; not with --tool.
+    #[arg(required_unless_present = "tool")]
+    pub export: Option<String>,
+    /// Call this tool of a role plugin, as a host would.
+    #[arg(long, value_name = "TOOL", conflicts_with_all = ["input", "stdin"])]
+    pub tool: Option<String>,
+    /// The tool's arguments: one JSON object, or key=value pairs.
+    #[arg(value_name = "JSON|KEY=VALUE", requires = "tool")]
+    pub arguments: Vec<String>,
     /// The input.
     #[arg(long, short, conflicts_with = "stdin")]
     pub input: Option<String>,
     /// Read the input from standard input.
     #[arg(long)]
     pub stdin: bool,
-    /// A value of the plugin's configuration; `--config` does the same here.
+    /// A value of the plugin's configuration. `--config KEY=VALUE` does the same here, as it does for
+    /// Extism's command line.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// A host that the plugin may reach over HTTP; `*` stands for any part of a name.
@@ -187,12 +210,12 @@ pub struct PluginCall {
     /// The longest HTTP response, in bytes.
     #[arg(long, value_name = "BYTES")]
     pub http_response_max: Option<u64>,
-    /// Call this many times, in one sandbox.
+    /// Call this many times in one sandbox; prints the last answer, and how long the calls took.
     #[arg(long = "loop", value_name = "N", default_value_t = 1)]
     pub times: u32,
 }
 
-/// What can be done with the configuration.
+/// The commands for the configuration.
 #[derive(Subcommand)]
 pub enum ConfigCommand {
     /// Print the effective configuration: every key, its value, and where the value comes from.
@@ -203,7 +226,7 @@ pub enum ConfigCommand {
     Default,
 }
 
-/// What can be asked about grants.
+/// The commands for grants.
 #[derive(Subcommand)]
 pub enum PolicyCommand {
     /// Tell whether a role may perform an effect, and which line of the configuration says so.

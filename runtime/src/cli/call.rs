@@ -10,10 +10,14 @@ use super::CommandError;
 use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
-use super::show::{print_json, print_table};
+use super::effects::print_fields;
+use super::show::{
+    print_json, print_json_text, print_line, print_table, print_text, without_controls,
+};
+use exomonad_engine::closest;
 use exomonad_host::plugins::reload::Reloader;
 use exomonad_host::report::{self, Roles};
-use exomonad_host::{Caller, Execution, Runtime};
+use exomonad_host::{Caller, Execution, HostError, Runtime};
 use exomonad_telemetry::start_log;
 
 /// The host that does it.
@@ -79,7 +83,7 @@ pub async fn tool(
         CommandError::Unavailable(format!("the answer is no tool result: {error}"))
     })?;
     if options.json {
-        println!("{}", String::from_utf8_lossy(&json));
+        print_json_text(&json);
     } else {
         print_result(&result);
     }
@@ -104,15 +108,15 @@ fn print_result(result: &CallToolResult) {
             },
         };
         if result.is_error {
-            eprintln!("{text}")
+            eprintln!("{}", without_controls(&text))
         } else {
-            println!("{text}")
+            print_text(&text)
         }
     }
 }
 
 /// One JSON object, or key=value pairs.
-fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandError> {
+pub fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandError> {
     if let [only] = arguments
         && only.trim_start().starts_with('{')
     {
@@ -121,10 +125,16 @@ fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandEr
         });
     }
     let pairs = arguments.iter().map(|argument| {
-        let (key, value) = argument.split_once('=').ok_or_else(|| {
-            CommandError::Usage(format!(
-                "`{argument}` is neither a JSON object nor key=value"
-            ))
+        let pair = argument
+            .split_once('=')
+            .filter(|_| !argument.trim_start().starts_with('{'));
+        let (key, value) = pair.ok_or_else(|| {
+            CommandError::Usage(match argument.trim_start().starts_with('{') {
+                true => format!(
+                    "`{argument}` stands beside other arguments: give one JSON object, or key=value pairs, not both"
+                ),
+                false => format!("`{argument}` is neither a JSON object nor key=value"),
+            })
         })?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         Ok((key.to_owned(), value))
@@ -133,7 +143,7 @@ fn parse_arguments(arguments: &[String]) -> Result<Map<String, Value>, CommandEr
 }
 
 /// Runs `tools`.
-pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
+pub async fn tools(options: &Options, role: &str, tool: Option<&str>) -> Result<(), CommandError> {
     let list: ListToolsResult = match Host::find(options, Some(role)).await? {
         Host::Running(client) => client.get(&format!("/role/{role}/mcp/tools")).await?,
         Host::Here(runtime) => {
@@ -144,6 +154,9 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
             }
         }
     };
+    if let Some(name) = tool {
+        return show_tool(options, role, name, &list);
+    }
     if options.json {
         print_json(&list);
         return Ok(());
@@ -157,9 +170,35 @@ pub async fn tools(options: &Options, role: &str) -> Result<(), CommandError> {
         ]
     });
     print_table(
-        &["TOOL", "ARGUMENTS", "WHAT IT DOES"],
+        &["TOOL", "ARGUMENTS", "DESCRIPTION"],
         &rows.collect::<Vec<_>>(),
     );
+    Ok(())
+}
+
+/// Shows one tool: its description, and its arguments with their types.
+fn show_tool(
+    options: &Options,
+    role: &str,
+    name: &str,
+    list: &ListToolsResult,
+) -> Result<(), CommandError> {
+    let Some(tool) = list.tools.iter().find(|tool| tool.name == name) else {
+        let names = list.tools.iter().map(|tool| tool.name.as_str());
+        let near = closest(name, names).map(str::to_owned);
+        let (role, tool) = (role.to_owned(), name.to_owned());
+        return Err(HostError::ToolNotFound { role, tool, near }.into());
+    };
+    if options.json {
+        print_json(tool);
+        return Ok(());
+    }
+    print_line(&format!("{}\n", tool.name));
+    if let Some(description) = &tool.description {
+        print_line(&format!("{}\n", description.trim()));
+    }
+    print_line("Arguments (those in brackets may be left out)");
+    print_fields(&tool.input_schema.parse().unwrap_or_default());
     Ok(())
 }
 
@@ -260,7 +299,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
     }
 }
 
-/// What became of a plugin's initialisation, in words.
+/// The snapshot of a plugin, in words.
 pub fn snapshot(value: &Value) -> String {
     match value {
         Value::String(word) => word.replace('_', " "),

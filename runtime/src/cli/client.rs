@@ -11,7 +11,7 @@ use super::config::env;
 use super::{CommandError, of_code};
 
 /// A host on this machine answers a connection at once, or is not there.
-const KNOCK: Duration = Duration::from_millis(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A running host.
 pub struct Client {
@@ -42,9 +42,10 @@ impl Client {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
                 let address = reachable(config.server.listen.get());
-                let knock =
-                    tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
-                if !matches!(knock, Ok(Ok(_))) {
+                let connected =
+                    tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(address))
+                        .await;
+                if !matches!(connected, Ok(Ok(_))) {
                     return Ok(None);
                 }
                 format!("http://{address}")
@@ -55,7 +56,7 @@ impl Client {
         Ok(Some(Self {
             base,
             http,
-            token: token(config, role),
+            token: options.token.clone().or_else(|| token(config, role)),
         }))
     }
 
@@ -129,7 +130,7 @@ impl Answer {
         );
         let code = problem["code"].as_str().unwrap_or_default();
         let detail = match code {
-            "unauthorized" => format!("{detail} (set EXOMONAD_TOKEN)"),
+            "unauthorized" => format!("{detail} (--token or EXOMONAD_TOKEN gives one)"),
             _ => detail,
         };
         Err(of_code(code, detail))

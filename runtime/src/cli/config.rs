@@ -17,10 +17,14 @@ pub fn load(options: &Options) -> Result<Loaded, CommandError> {
             errors.in_one_line()
         )),
     })?;
+    Ok(loaded)
+}
+
+/// Prints the warnings about the configuration: for the commands whose subject it is.
+pub fn print_warnings(loaded: &Loaded) {
     for warning in &loaded.warnings {
         eprintln!("{warning}");
     }
-    Ok(loaded)
 }
 
 fn try_load(options: &Options) -> Result<Loaded, ConfigErrors> {
@@ -38,7 +42,11 @@ pub fn run(options: &Options, command: ConfigCommand) -> Result<(), CommandError
         ConfigCommand::Default => print!("{}", default_file()),
         ConfigCommand::Show => {
             let loaded = load(options)?;
-            print!("{}", render_effective(&loaded.config, &loaded.sources));
+            print_warnings(&loaded);
+            match options.json {
+                true => print_json(&loaded.config),
+                false => print!("{}", render_effective(&loaded.config, &loaded.sources)),
+            }
         }
         ConfigCommand::Check => return check(options),
     }
@@ -49,9 +57,7 @@ fn check(options: &Options) -> Result<(), CommandError> {
     match (try_load(options), options.json) {
         (Ok(loaded), true) => print_json(&loaded.warnings),
         (Ok(loaded), false) => {
-            for warning in &loaded.warnings {
-                eprintln!("{warning}");
-            }
+            print_warnings(&loaded);
             match loaded.path {
                 Some(path) => println!("{}: fine", path.display()),
                 None => println!(
@@ -61,11 +67,11 @@ fn check(options: &Options) -> Result<(), CommandError> {
         }
         (Err(errors), true) => {
             print_json(&errors);
-            return Err(CommandError::Found);
+            return Err(CommandError::Wrong);
         }
         (Err(errors), false) => {
             eprintln!("{errors}");
-            return Err(CommandError::Found);
+            return Err(CommandError::Wrong);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `docker-proxy`: the door to a Docker engine, until it is told to stop.
+//! `docker-proxy`: filters requests to a Docker engine until it is told to stop.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub async fn run(arguments: args::DockerProxy) -> Result<(), CommandError> {
         .await
         .map_err(|error| bind_failed(arguments.listen, &error))?;
     let socket = proxy.socket.display();
-    proxy.knock().await.map_err(|error| {
+    proxy.ping().await.map_err(|error| {
         CommandError::Unavailable(format!(
             "the Docker engine's socket {socket} cannot be used: {error}; it has to be there, and open to the \
              group this runs with: in docker compose that is DOCKER_GID, and `stat -c %g {socket}` on the \

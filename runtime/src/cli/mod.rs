@@ -3,9 +3,11 @@
 mod args;
 mod call;
 mod client;
+mod complete;
 mod config;
 mod docker_proxy;
 mod doctor;
+mod effects;
 mod folders;
 mod plugin;
 mod plugin_call;
@@ -15,21 +17,24 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use self::args::{Cli, Command, PluginCommand, PolicyCommand};
 use exomonad_host::HostError;
 use exomonad_telemetry::StartError;
 
-/// How a command can end badly. The exit code tells scripts which way.
+/// The failure of a command. Its exit code tells scripts which.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// A tool or a guest failed; what it said is shown already.
+    /// A tool or a guest failed; its output is shown already.
     #[error("")]
     Failed,
     /// A check found something; it is shown already.
     #[error("")]
     Found,
+    /// The configuration is wrong; its mistakes are shown already.
+    #[error("")]
+    Wrong,
     /// The configuration or the arguments are wrong.
     #[error("{0}")]
     Usage(String),
@@ -45,7 +50,7 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Failed | Self::Found => 1,
-            Self::Usage(_) => 2,
+            Self::Wrong | Self::Usage(_) => 2,
             Self::Refused(_) => 3,
             Self::Unavailable(_) => 4,
         }
@@ -101,7 +106,7 @@ impl From<anyhow::Error> for CommandError {
     }
 }
 
-/// What the exit codes mean; shown by `--help`.
+/// The meaning of the exit codes; shown by `--help`.
 pub const EXIT_CODES: &str = "Exit codes:
   0  done
   1  a tool, a guest or a check failed
@@ -111,6 +116,7 @@ pub const EXIT_CODES: &str = "Exit codes:
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    complete::answer_shell();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,15 +132,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
-        Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "exomonad",
-                &mut std::io::stdout(),
-            );
-            Ok(())
-        }
+        Command::Completions { shell } => complete::write_script(shell),
+        Command::Effects { effect } => effects::run(&cli.options, effect.as_deref()),
         Command::Config { command } => config::run(&cli.options, command),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
         Command::Policy {
@@ -152,7 +151,9 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             tool,
             arguments,
         } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
-        Command::Tools { role } => block_on(call::tools(&cli.options, &role)),
+        Command::Tools { role, tool } => {
+            block_on(call::tools(&cli.options, &role, tool.as_deref()))
+        }
         Command::Roles => block_on(call::roles(&cli.options)),
         Command::Plugin { command } => match command {
             PluginCommand::List => block_on(call::plugins(&cli.options)),

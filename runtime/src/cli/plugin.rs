@@ -1,10 +1,11 @@
-//! `plugin inspect` and `plugin test`: what a file is, and whether it could serve.
+//! `plugin inspect` and `plugin test`: a plugin file's imports and exports, and a trial of loading it.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
 use exomonad_schema::RoleName;
+use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -48,7 +49,7 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
     Ok(())
 }
 
-/// Loads a file, with the refusal as what the command says.
+/// Loads a file, with its error as the command's.
 pub async fn open(
     engine: &Engine,
     file: &Path,
@@ -60,17 +61,18 @@ pub async fn open(
     };
     loaded.map_err(|error| match &error {
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
-        LoadError::Manifest(_) => CommandError::Refused(error.to_string()),
+        // The argument names something that is no plugin.
+        LoadError::Manifest(_) => CommandError::Usage(error.to_string()),
         LoadError::WasiNotAllowed { .. } => {
-            CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
+            CommandError::Usage(format!("{}: {error}; `--wasi` allows it", file.display()))
         }
-        _ => CommandError::Refused(format!("{}: {error}", file.display())),
+        _ => CommandError::Usage(format!("{}: {error}", file.display())),
     })
 }
 
-/// What sends the requests of plugins that a command runs.
+/// The HTTP service for plugins that a command runs.
 pub fn http() -> Result<Arc<Http>, CommandError> {
-    Http::new(HttpConfig::default())
+    Http::new(HttpConfig::default(), Secrets::new())
         .map(Arc::new)
         .map_err(|error| CommandError::Unavailable(error.to_string()))
 }
@@ -129,7 +131,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         None,
     )
     .await
-    .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
+    .map_err(|error| CommandError::Usage(format!("{}: {error}", file.display())))?;
     let tools: Vec<&str> = version
         .tools
         .iter()
@@ -150,9 +152,10 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             "  it asks for effects that the role is not granted: {}",
             version.missing_grants.join(", ")
         );
+        let key = config.role_key(&name, "effects");
         println!(
-            "  add them to `{}effects` in exomonad.toml to grant them",
-            role.settings.key_prefix
+            "  add them to `{key}` in {} to grant them",
+            config.file.display()
         );
     }
     Ok(())

@@ -1,22 +1,28 @@
 //! `plugin call`: any export of any Extism plugin, without a host.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exomonad_config::HostPattern;
-use exomonad_core::{Bounds, EncodedAnswer};
+use exomonad_core::{BoundsMap, EncodedAnswer};
 use exomonad_engine::{
     CallError, EngineConfig, Host, HostFuture, HttpError, HttpRequest, HttpResponse, Limits,
     LoadOptions, LogLevel, Manifest,
 };
-use exomonad_schema::{EffectError, ErrorCode};
+use exomonad_schema::common::{HANDLE_MCP_CALL, ToolCallInput};
+use exomonad_schema::{CallId, Context, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_services::Http;
+use exomonad_services::http::HttpBounds;
+use serde_json::Value;
 
 use super::CommandError;
 use super::args::{Options, PluginCall};
+use super::call::parse_arguments;
 use super::plugin::{engine, http, open};
+use super::show::without_controls;
 use exomonad_host::pipeline::{effect_functions, fetch};
 
 const PAGE: u64 = 64 << 10;
@@ -25,6 +31,10 @@ const MEMORY: u64 = 4 << 30;
 
 /// Runs `plugin call`.
 pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), CommandError> {
+    let export = match &arguments.tool {
+        Some(_) => HANDLE_MCP_CALL,
+        None => arguments.export.as_deref().unwrap_or_default(),
+    };
     let input = input(&arguments)?;
     let host: Arc<dyn Host> = Arc::new(host(options, &arguments)?);
     let mut limits = Limits {
@@ -60,7 +70,11 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
             Err(CommandError::Refused(error.to_string()))
         }
         _ => {
-            eprintln!("exomonad: {error} (return code {})", error.return_code());
+            eprintln!(
+                "exomonad: {} (return code {})",
+                without_controls(&error.to_string()),
+                error.return_code()
+            );
             Err(CommandError::Failed)
         }
     };
@@ -68,19 +82,30 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
         Ok(sandbox) => sandbox,
         Err(error) => return refused(&error),
     };
+    let began = Instant::now();
+    let mut answer = Vec::new();
     for _ in 0..arguments.times {
-        match sandbox
-            .call(host.clone(), limits, &arguments.export, &input)
-            .await
-        {
-            Ok(output) => write(&output.bytes)?,
+        let called = sandbox.call(host.clone(), limits, export, &input).await;
+        match called {
+            Ok(output) => answer = output.bytes,
             Err(error) => return refused(&error),
         }
+    }
+    let took = began.elapsed();
+    write(&answer)?;
+    if let (times @ 2.., total) = (arguments.times, took.as_secs_f64()) {
+        let each = total * 1e6 / f64::from(times);
+        eprintln!(
+            "{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last"
+        );
     }
     Ok(())
 }
 
 fn input(arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
+    if let Some(tool) = &arguments.tool {
+        return tool_call(tool, arguments);
+    }
     let mut input = arguments.input.clone().unwrap_or_default().into_bytes();
     if arguments.stdin {
         std::io::stdin().read_to_end(&mut input).map_err(|error| {
@@ -90,26 +115,50 @@ fn input(arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
     Ok(input)
 }
 
-/// Writes the output as it is; to a terminal, with an end of line.
+/// The input of a tool's call, as a host makes it.
+fn tool_call(tool: &str, arguments: &PluginCall) -> Result<Vec<u8>, CommandError> {
+    // Where --tool names what is called, the second word is an argument already.
+    let words: Vec<String> = arguments
+        .export
+        .iter()
+        .chain(&arguments.arguments)
+        .cloned()
+        .collect();
+    let role =
+        RoleName::from_str("plugin").map_err(|error| CommandError::Usage(error.to_string()))?;
+    let input = ToolCallInput {
+        name: tool.to_owned(),
+        arguments: RawJson::from(Value::Object(parse_arguments(&words)?)),
+        context: Context {
+            role,
+            call_id: CallId::random(),
+            caller: Some("plugin call".to_owned()),
+            traceparent: None,
+        },
+    };
+    serde_json::to_vec(&input).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// Writes the output as it is; to a terminal without control characters, and with an end of line.
 fn write(bytes: &[u8]) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
-    let newline: &[u8] = if std::io::IsTerminal::is_terminal(&out) {
-        b"\n"
-    } else {
-        b""
+    let written = match out.is_terminal() {
+        true => writeln!(out, "{}", without_controls(&String::from_utf8_lossy(bytes))),
+        false => out.write_all(bytes),
     };
-    out.write_all(bytes)
-        .and_then(|()| out.write_all(newline))
-        .and_then(|()| out.flush())
-        .map_err(|error| {
-            CommandError::Unavailable(format!("standard output cannot be written: {error}"))
-        })
+    match written.and_then(|()| out.flush()) {
+        // A reader that is gone has had what it wanted.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(
+            CommandError::Unavailable(format!("standard output cannot be written: {error}")),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The host of a plugin that is called by hand: what the flags give it.
 struct FlagHost {
     config: BTreeMap<String, String>,
-    bounds: Bounds,
+    bounds: BoundsMap,
     http: Arc<Http>,
 }
 
@@ -131,21 +180,28 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
     let from_manifest = manifest
         .iter()
         .flat_map(|manifest| manifest.allowed_hosts().iter().cloned());
-    let mut bounds = Bounds {
-        hosts: arguments.allow_host.clone(),
-        // Who names a host here means it, wherever it is.
-        private_hosts: arguments.allow_host.clone(),
-        ..Bounds::default()
-    };
-    bounds.hosts.extend(from_manifest);
-    for host in &bounds.hosts {
+    let host = |host: &String| {
         host.parse::<HostPattern>().map_err(|error| {
             CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
-        })?;
+        })
+    };
+    // A host that is named here is meant, wherever it is.
+    let named: Vec<HostPattern> = arguments
+        .allow_host
+        .iter()
+        .map(host)
+        .collect::<Result<_, _>>()?;
+    let mut bounds = HttpBounds {
+        hosts: named.clone(),
+        private_hosts: named,
+        ..HttpBounds::default()
+    };
+    for listed in from_manifest {
+        bounds.hosts.push(host(&listed)?);
     }
     Ok(FlagHost {
         config,
-        bounds,
+        bounds: BoundsMap::default().with(bounds),
         http: http()?,
     })
 }
@@ -165,7 +221,7 @@ impl Host for FlagHost {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        eprintln!("[{level:?}] {message}");
+        eprintln!("[{level:?}] {}", without_controls(message));
     }
 
     fn log_level(&self) -> Option<LogLevel> {

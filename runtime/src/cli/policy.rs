@@ -1,20 +1,19 @@
 //! `policy explain`: whether a role may perform an effect, and which line says so.
 
-use std::net::IpAddr;
-
-use exomonad_config::{HostPattern, Loaded, Role, RoleName, SERVICE_BOUNDS, Source};
+use exomonad_config::{Loaded, RoleName, Source};
+use exomonad_core::Ruling;
 use exomonad_engine::closest;
-use exomonad_schema::{Effect, EffectKind};
-use exomonad_services::http::is_public;
+use exomonad_schema::Effect;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::CommandError;
 use super::args::Options;
 use super::config::load;
+use super::effects::find_effect;
 use super::show::print_json;
 
-/// What the configuration says about an effect of a role.
+/// The decision about an effect of a role.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
@@ -91,215 +90,68 @@ fn decide(
         .iter()
         .find(|pattern| pattern.matches(kind.capability()));
     let Some(pattern) = granting else {
+        let hint = loaded.config.grant_hint(&name);
         let reason = format!(
-            "no pattern of `{key}` covers it{}; add \"{}\" there",
+            "no pattern of `{key}` covers it{}; {}",
             place(loaded, &key),
-            kind.capability()
+            hint.replace("{capability}", kind.capability())
         );
         deny(&mut explanation, reason);
         return Ok(explanation);
     };
     let reason = format!("\"{pattern}\" in `{key}` grants it{}", place(loaded, &key));
     explanation.reasons.push(reason);
-    let needed = SERVICE_BOUNDS
-        .iter()
-        .find(|needed| kind.capability().starts_with(needed.service));
-    if let Some(needed) = needed.filter(|_| !BOUNDLESS.contains(&kind))
-        && (needed.is_empty)(settings)
-    {
-        let key = loaded.config.role_key(&name, needed.key);
-        let reason = format!(
-            "`{key}` is empty{}: it reaches nothing",
+    let request = request
+        .map(|request| Effect::decode(kind, request.as_bytes()))
+        .transpose()
+        .map_err(|error| CommandError::Usage(error.message))?;
+    let lists = serde_json::to_value(settings).unwrap_or_default();
+    let services = loaded.config.services();
+    let bounds = settings.bounds.to_map();
+    for verdict in exomonad_services::decide(&services, &bounds, kind, request.as_ref()) {
+        let key = loaded.config.role_key(&name, verdict.key);
+        let rule = format!(
+            "`{key}` allows {}{}",
+            listed(&lists[verdict.key]),
             place(loaded, &key)
         );
-        deny(&mut explanation, reason);
-        return Ok(explanation);
-    }
-    if let Some(request) = request {
-        let effect = Effect::decode(kind, request.as_bytes())
-            .map_err(|error| CommandError::Usage(error.message))?;
-        // As it is written, so that every effect that has such a field is held to its bound.
-        let fields: Value = serde_json::to_value(&effect).unwrap_or_default();
-        for bound in BOUNDS {
-            let Some(text) = fields["payload"][bound.field].as_str() else {
-                continue;
-            };
-            if bound.key == "paths" && fields["payload"]["container"].is_string() {
-                let reason =
-                    format!("{text:?} is in the container: `paths` bound the host's files alone");
-                explanation.reasons.push(reason);
-                continue;
+        let subject = verdict.subject.as_ref().map(|text| format!("{text:?}"));
+        let reason = match (&verdict.ruling, subject) {
+            (Ruling::Empty(help), _) => {
+                let place = place(loaded, &key);
+                format!("`{key}` is empty{place}: it reaches nothing; {help}")
             }
-            let key = loaded.config.role_key(&name, bound.key);
-            let listed = (bound.list)(settings);
-            let list = if listed.is_empty() {
-                "nothing".to_owned()
-            } else {
-                listed.join(", ")
-            };
-            let says = format!("`{key}` allows {list}{}", place(loaded, &key));
-            match (bound.allows)(settings, text) {
-                Verdict::Within => explanation
-                    .reasons
-                    .push(format!("{text:?} is within the bounds: {says}")),
-                Verdict::Outside => {
-                    deny(
-                        &mut explanation,
-                        format!("{text:?} is not within the bounds: {says}"),
-                    );
-                    return Ok(explanation);
-                }
-                Verdict::AtCall => explanation
-                    .reasons
-                    .push(format!("{text:?} is decided when it is called: {says}")),
-                Verdict::Silent => {}
+            (Ruling::Within, Some(subject)) => format!("{subject} is within the bounds: {rule}"),
+            (Ruling::Within, None) => rule,
+            (Ruling::Outside, subject) => {
+                let subject = subject.unwrap_or_default();
+                format!("{subject} is not within the bounds: {rule}")
             }
+            (Ruling::Refused(reason), _) => reason.clone(),
+            (Ruling::AtCall(what), Some(subject)) => {
+                format!("{subject} is decided at the call, by {what}: {rule}")
+            }
+            (Ruling::AtCall(what), None) => format!("decided at the call, by {what}: {rule}"),
+            (Ruling::NotConcerned(reason), Some(subject)) => format!("{subject}: {reason}"),
+            (Ruling::NotConcerned(reason), None) => reason.clone(),
+        };
+        explanation.reasons.push(reason);
+        if verdict.is_refusal() {
+            explanation.allowed = false;
+            break;
         }
     }
     Ok(explanation)
 }
 
-/// Effects that need no list, though others of their service do: images are nobody's.
-const BOUNDLESS: &[EffectKind] = &[EffectKind::DockerImagePresent, EffectKind::DockerPull];
-
-/// What a bound says about a field.
-enum Verdict {
-    Within,
-    Outside,
-    /// Only the service can tell.
-    AtCall,
-    /// Nothing.
-    Silent,
-}
-
-impl Verdict {
-    fn of(is_within: bool) -> Self {
-        match is_within {
-            true => Self::Within,
-            false => Self::Outside,
-        }
+/// The entries of a list, to end "allows …".
+fn listed(list: &Value) -> String {
+    let entries = list.as_array().into_iter().flatten();
+    let entries: Vec<&str> = entries.filter_map(Value::as_str).collect();
+    match entries.is_empty() {
+        true => "nothing".to_owned(),
+        false => entries.join(", "),
     }
-}
-
-/// A bound of roles, and the field of requests that is held to it.
-struct Bound {
-    field: &'static str,
-    key: &'static str,
-    list: fn(&Role) -> Vec<String>,
-    allows: fn(&Role, &str) -> Verdict,
-}
-
-const BOUNDS: &[Bound] = &[
-    Bound {
-        field: "repo",
-        key: "repos",
-        list: |role| role.repos.iter().map(ToString::to_string).collect(),
-        allows: |role, repo| Verdict::of(role.repos.iter().any(|pattern| pattern.matches(repo))),
-    },
-    Bound {
-        field: "url",
-        key: "hosts",
-        list: |role| role.hosts.iter().map(ToString::to_string).collect(),
-        allows: |role, url| match host_of(url) {
-            Some(host) => Verdict::of(role.hosts.iter().any(|pattern| pattern.matches(&host))),
-            None => Verdict::Outside,
-        },
-    },
-    Bound {
-        field: "url",
-        key: "private_hosts",
-        list: |role| role.private_hosts.iter().map(ToString::to_string).collect(),
-        allows: |role, url| {
-            let Some(host) = host_of(url) else {
-                return Verdict::Outside;
-            };
-            let address: Option<IpAddr> = host.parse().ok();
-            let is_itself = |named: &HostPattern| named.as_str() == host;
-            if role
-                .private_hosts
-                .iter()
-                .any(|pattern| pattern.matches(&host))
-            {
-                Verdict::Within
-            } else if (address.is_some() || host == "localhost") && role.hosts.iter().any(is_itself)
-            {
-                // Listed as what it is, which is enough.
-                Verdict::Silent
-            } else {
-                match address {
-                    Some(address) if is_public(address) => Verdict::Silent,
-                    Some(_) => Verdict::Outside,
-                    None if host == "localhost" => Verdict::Outside,
-                    // Which address a name has is known then.
-                    None => Verdict::AtCall,
-                }
-            }
-        },
-    },
-    Bound {
-        field: "network",
-        key: "networks",
-        list: |role| role.networks.clone(),
-        allows: |role, network| match network {
-            "none" => Verdict::Silent,
-            // Docker has two names for it.
-            "default" => Verdict::of(role.networks.iter().any(|granted| granted == "bridge")),
-            "bridge" | "host" => {
-                Verdict::of(role.networks.iter().any(|granted| granted == network))
-            }
-            _ if role.networks.iter().any(|granted| granted == network) => Verdict::Within,
-            // It may have the role's labels.
-            _ => Verdict::AtCall,
-        },
-    },
-    Bound {
-        field: "container",
-        key: "labels",
-        list: |role| role.labels.iter().map(ToString::to_string).collect(),
-        allows: |_, _| Verdict::AtCall,
-    },
-    Bound {
-        field: "workingDir",
-        key: "paths",
-        list: |role| {
-            role.paths
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect()
-        },
-        allows: |role, folder| {
-            let first = role.paths.first().map(|first| first.join(folder));
-            let Some(folder) = first.and_then(|folder| folder.canonicalize().ok()) else {
-                return Verdict::AtCall;
-            };
-            let within = |root: &std::path::PathBuf| {
-                root.canonicalize()
-                    .is_ok_and(|root| folder.starts_with(root))
-            };
-            Verdict::of(role.paths.iter().any(within))
-        },
-    },
-];
-
-/// The host of an address as grants name it.
-fn host_of(url: &str) -> Option<String> {
-    let url = reqwest::Url::parse(url).ok()?;
-    let host = url.host_str()?;
-    Some(host.trim_matches(['[', ']']).to_ascii_lowercase())
-}
-
-/// The effect by its name in JSON, its host function or its capability.
-fn find_effect(name: &str) -> Result<EffectKind, CommandError> {
-    let names = |kind: &EffectKind| [kind.capability(), kind.function(), kind.name()];
-    let found = EffectKind::ALL
-        .iter()
-        .find(|kind| names(kind).contains(&name));
-    found.copied().ok_or_else(|| {
-        let hint = closest(name, EffectKind::ALL.iter().flat_map(names))
-            .map(|near| format!(" (did you mean `{near}`?)"))
-            .unwrap_or_default();
-        CommandError::Refused(format!("there is no effect `{name}`{hint}"))
-    })
 }
 
 /// Where a key's value comes from, to end a sentence.
@@ -334,7 +186,8 @@ mod tests {
         assert!(yes.reasons[0].ends_with("exomonad.toml:2)"), "{yes:?}");
         let no = explained(file, "tl", "KvSet", None);
         assert!(
-            !no.allowed && no.reasons[0].contains("add \"kv.set\" there"),
+            !no.allowed
+                && no.reasons[0].contains("effects = [\"github.*\", \"git.get_*\", \"kv.set\"]"),
             "{no:?}"
         );
         let issues = |repo: &str| format!(r#"{{"repo":"{repo}"}}"#);

@@ -1,12 +1,59 @@
-//! What commands print.
+//! Output of commands: JSON, tables, and guests' text.
+
+use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
-/// Prints a value as JSON on one line.
+/// Prints a value as JSON: indented on a terminal, on one line in a pipe.
 pub fn print_json(value: &(impl Serialize + ?Sized)) {
-    match serde_json::to_string(value) {
-        Ok(json) => println!("{json}"),
+    let json = match std::io::stdout().is_terminal() {
+        true => serde_json::to_string_pretty(value),
+        false => serde_json::to_string(value),
+    };
+    match json {
+        Ok(json) => print_line(&json),
         Err(error) => eprintln!("exomonad: the answer is not JSON: {error}"),
+    }
+}
+
+/// Prints JSON that is there already as text: on a terminal indented, in a pipe as it is.
+pub fn print_json_text(json: &[u8]) {
+    match serde_json::from_slice::<Value>(json) {
+        Ok(value) if std::io::stdout().is_terminal() => print_json(&value),
+        _ => print_line(&String::from_utf8_lossy(json)),
+    }
+}
+
+/// Prints the text of a guest. A terminal gets no control characters, which could change what is shown
+/// elsewhere on it, and JSON that a tool answers is indented there.
+pub fn print_text(text: &str) {
+    if !std::io::stdout().is_terminal() {
+        return print_line(text);
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => print_json(&value),
+        _ => print_line(&without_controls(text)),
+    }
+}
+
+/// The text for a terminal: control characters but line ends and tabs are shown as U+FFFD.
+pub fn without_controls(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Prints a line. A reader that is gone ends the output without a word, as other commands do it.
+pub fn print_line(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("exomonad: standard output cannot be written: {error}");
     }
 }
 
@@ -23,7 +70,7 @@ pub fn print_table(header: &[&str], rows: &[Vec<String>]) {
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+        print_line(padded.collect::<Vec<_>>().join("  ").trim_end());
     };
     line(&header.iter().map(ToString::to_string).collect::<Vec<_>>());
     for row in rows {

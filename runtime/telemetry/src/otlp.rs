@@ -19,10 +19,10 @@ use opentelemetry_sdk::trace::SpanExporter as _;
 
 use super::StartError;
 
-/// The most that is read of a receiver's answer, in bytes.
+/// The most that is read of a collector's answer, in bytes.
 const ANSWER: usize = 64 << 10;
 
-/// Who gets telemetry, and how.
+/// The exporters to a collector: its address, its headers and how it is spoken to.
 pub struct OtlpExporters {
     endpoint: String,
     time_limit: Duration,
@@ -32,13 +32,15 @@ pub struct OtlpExporters {
 }
 
 impl OtlpExporters {
-    /// The receiver of this configuration, if it names one. Inside a tokio runtime.
+    /// The exporters for the collector that the configuration names, if it does. `client` makes the HTTP
+    /// client. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// If its headers cannot be read, or there can be no TLS.
     pub fn of(
         config: &TelemetryConfig,
         env: impl Fn(&str) -> Option<String>,
+        client: impl FnOnce() -> Result<reqwest::Client, String>,
     ) -> Result<Option<Self>, StartError> {
         let Some(endpoint) = config.endpoint.as_ref() else {
             return Ok(None);
@@ -49,10 +51,9 @@ impl OtlpExporters {
         let client = match config.protocol {
             OtlpProtocol::Grpc => None,
             OtlpProtocol::Http => {
-                let client = exomonad_services::http::client();
-                Some(Client(client.map_err(|error| StartError::Exporter {
+                Some(Client(client().map_err(|reason| StartError::Exporter {
                     endpoint: endpoint.to_string(),
-                    reason: error.to_string(),
+                    reason,
                 })?))
             }
         };

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use exomonad_benches::measure::{Candidate, in_turns, micros};
+use exomonad_core::{Bounds, CallContext, ClockService as _};
+use exomonad_schema::CallId;
 use exomonad_schema::effects::clock::ClockNow;
 use exomonad_services::Clock;
 
@@ -59,13 +61,10 @@ pub fn report() -> Result<(), String> {
         "[telemetry]\nendpoint = '{receiver}'\nprotocol = 'http/protobuf'\nsampling = '10%'"
     ))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let call = CallContext {
-        role: "clock".parse().map_err(|_| "a role's name")?,
-        call_id: CallId::from(1),
-        caller: None,
-        traceparent: None,
-        bounds: std::sync::Arc::new(Bounds::default()),
-    };
+    let call = CallContext::new(
+        "clock".parse().map_err(|_| "a role's name")?,
+        CallId::from(1),
+    );
     let bare = Candidate::new(|calls| {
         let clock = Clock::<exomonad_services::clock::HostTime>::default();
         let begin = Instant::now();

@@ -1,28 +1,24 @@
-//! What can be configured: one struct a section, each field documented where it is defined.
+//! The configuration's model: one struct a section, each field documented where it is defined.
 //!
 //! These types are at once the shape of the file, the source of its JSON Schema and of every
 //! description a user sees, and the effective configuration the host reads. Their `Default` is the
 //! built-in default, with paths still relative.
 
 mod engine;
-mod http;
 mod limits;
 mod log;
 mod plugins;
 mod role;
 mod server;
-mod services;
 mod state;
 mod telemetry;
 
 pub use engine::EngineConfig;
-pub use http::{HttpConfig, SecretConfig};
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
-pub use role::{InstanceMode, Role, SERVICE_BOUNDS, ServiceBound};
+pub use role::{InstanceMode, Role};
 pub use server::ServerConfig;
-pub use services::{DockerConfig, GitConfig, GitHubConfig};
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
 
@@ -33,13 +29,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use exomonad_core::values::RoleName;
+use exomonad_services::{KvConfig, ServicesConfig};
 
 /// The effective configuration: file, environment and defaults merged, paths absolute.
 ///
 /// Made by [`Config::load`]. Holds no secret: a token is named by its file or environment variable,
 /// see [`crate::Tokens`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
@@ -47,26 +44,17 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// The sandboxes that plugins run in.
     pub engine: EngineConfig,
-    /// What the host keeps between starts.
+    /// The state that the host keeps between starts.
     pub state: StateConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
-    /// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent,
+    /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,
-    /// Git repositories: who commits, where pushes and fetches may go, how much one answer may hold.
-    pub git: GitConfig,
-    /// GitHub: where its API is, and the host's token for it.
-    pub github: GitHubConfig,
-    /// The Docker engine, and what a container that a guest starts may have at most.
-    pub docker: DockerConfig,
-    /// HTTP requests of guests.
-    pub http: HttpConfig,
-    /// Secrets that HTTP requests of guests may carry, by name.
-    #[serde(rename = "secret")]
-    #[schemars(extend("x-key-format" = "secret-name"))]
-    pub secrets: BTreeMap<String, SecretConfig>,
-    /// What every role begins with; a role's own keys override these. Lists are replaced, the
+    /// The services' sections: `[git]`, `[github]`, `[docker]`, `[http]`, `[secret.<name>]`.
+    #[serde(flatten)]
+    pub services: ServicesConfig,
+    /// The settings that every role begins with; a role's own keys override these. Lists are replaced, the
     /// tables `config` and `limits` are merged key by key.
     pub defaults: Role,
     /// The roles by name. As soon as one is listed, plugins that are not listed are no longer
@@ -81,7 +69,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// What the role of this name gets: its own table, or `[defaults]` if it is not listed and
+    /// The configuration of the services, with what they have to know of the roles and the state folder.
+    pub fn services(&self) -> ServicesConfig {
+        let roles = self.roles.values().chain([&self.defaults]);
+        let mut services = self
+            .services
+            .clone()
+            .with_roles(roles.map(|role| &role.bounds));
+        services.kv = KvConfig::in_dir(&self.state.dir);
+        services
+    }
+
+    /// The settings of the role of this name: its own table, or `[defaults]` if it is not listed and
     /// unlisted roles are served. `None` means that there is no such role, whatever the plugin
     /// folder holds.
     pub fn role(&self, name: &RoleName) -> Option<&Role> {

@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
-use exomonad_core::SecretSource;
-use exomonad_core::values::{EffectPattern, HostPattern, Label, PluginRef, RepoPattern, RoleName};
+use exomonad_core::values::{EffectPattern, PluginRef, RoleName};
+use exomonad_core::{PathBounds, SecretSource};
+use exomonad_services::RoleBounds;
 
-/// What a role runs, may do and may use.
+/// A role: its plugin, its grants, its bounds and its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Role {
     /// The plugin: a name in the plugin folder, or the path of a `.wasm` file. By default the
     /// plugin of the role's name. Set it for a role, not in `[defaults]`.
@@ -21,29 +22,10 @@ pub struct Role {
     /// The effects the role may use, by name or by pattern; every other effect is refused. `*`
     /// stands for any run of characters. By default what reads and logs, and nothing that writes.
     pub effects: Vec<EffectPattern>,
-    /// The folders that file and git effects may reach, with everything in them.
-    #[schemars(extend("items" = { "type": "string", "format": "path" }))]
-    pub paths: Vec<PathBuf>,
-    /// The GitHub repositories that GitHub effects may reach: `owner/name`, `owner/*`.
-    pub repos: Vec<RepoPattern>,
-    /// The hosts that the guest's HTTP requests may reach, without ports; `*` stands for any run of
-    /// characters.
-    pub hosts: Vec<HostPattern>,
-    /// Those of `hosts` that may have addresses of this machine or of a private network. A `*` in `hosts`
-    /// never reaches one; an address, or `localhost`, that is listed there as such does.
-    pub private_hosts: Vec<HostPattern>,
-    /// The secrets, by their names, that the guest's HTTP requests may carry.
-    #[schemars(extend("items" = { "type": "string", "format": "secret-name" }))]
-    pub secrets: Vec<String>,
-    /// The labels a container must carry, all of them, for Docker effects to reach it: `key=value`,
-    /// or `key` for any value. None means no container.
-    pub labels: Vec<Label>,
-    /// The Docker networks, by their names, that containers of the role may join, besides networks with
-    /// its labels: `bridge` is Docker's default, which leads to the internet, `host` the machine's own. A
-    /// container that names none gets none.
-    #[schemars(extend("items" = { "type": "string", "format": "network-name" }))]
-    pub networks: Vec<String>,
-    /// Whether a call gets a fresh sandbox, or one that an earlier call of the role has used.
+    /// The bounds of its effects.
+    #[serde(flatten)]
+    pub bounds: RoleBounds,
+    /// The sandbox of a call: a fresh one, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
     /// are dropped. Once set, the role is not served without it or the operator token.
@@ -54,52 +36,12 @@ pub struct Role {
     pub token_env: Option<String>,
     /// Texts that the guest can read by name. It sees them all: no secrets here.
     pub config: BTreeMap<String, String>,
-    /// What a call may use at most. A call that needs more is ended, and its error names the limit
+    /// Limits of a call. A call that needs more is ended, and its error names the limit
     /// and the key that sets it.
     pub limits: Limits,
 }
 
-/// A list of a role without which the effects of a service reach nothing.
-pub struct ServiceBound {
-    /// How the capabilities of the service begin.
-    pub service: &'static str,
-    /// The list's key.
-    pub key: &'static str,
-    /// Whether the role's list is empty.
-    pub is_empty: fn(&Role) -> bool,
-    /// What to write into it.
-    pub help: &'static str,
-}
-
-/// The lists that services need.
-pub const SERVICE_BOUNDS: &[ServiceBound] = &[
-    ServiceBound {
-        service: "github.",
-        key: "repos",
-        is_empty: |role| role.repos.is_empty(),
-        help: "name the repositories, such as [\"owner/name\"]",
-    },
-    ServiceBound {
-        service: "http.",
-        key: "hosts",
-        is_empty: |role| role.hosts.is_empty(),
-        help: "name the hosts, such as [\"api.example.com\"]",
-    },
-    ServiceBound {
-        service: "docker.",
-        key: "labels",
-        is_empty: |role| role.labels.is_empty(),
-        help: "name the labels of the containers that are meant",
-    },
-    ServiceBound {
-        service: "git.",
-        key: "paths",
-        is_empty: |role| role.paths.is_empty(),
-        help: "name the folders, such as [\".\"]",
-    },
-];
-
-/// What reads and logs. Effects are listed one by one where a service also has, or may come to
+/// The effects that read and log. They are listed one by one where a service also has, or may come to
 /// have, ones that write.
 const READING_EFFECTS: [&str; 9] = [
     "log.*",
@@ -121,13 +63,12 @@ impl Default for Role {
                 .iter()
                 .filter_map(|pattern| pattern.parse().ok())
                 .collect(),
-            paths: vec![PathBuf::from(".")],
-            repos: Vec::new(),
-            hosts: Vec::new(),
-            private_hosts: Vec::new(),
-            secrets: Vec::new(),
-            labels: Vec::new(),
-            networks: Vec::new(),
+            bounds: RoleBounds {
+                files: PathBounds {
+                    paths: vec![PathBuf::from(".")],
+                },
+                ..RoleBounds::default()
+            },
             instance: InstanceMode::Fresh,
             token_file: None,
             token_env: None,
@@ -145,7 +86,7 @@ impl Role {
             .unwrap_or_else(|| PluginRef::Named(name.clone()))
     }
 
-    /// Whether the role may use the effect of this capability.
+    /// True if the role may use the effect of this capability.
     pub fn grants(&self, capability: &str) -> bool {
         self.effects
             .iter()

@@ -1,4 +1,4 @@
-//! What can only be checked against the machine: files, folders, tokens.
+//! Checks against the machine: files, folders, tokens.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ const SHORTEST_TOKEN: usize = 16;
 /// Checks all of it.
 pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut DiagnosticSink<'_>) {
     let server = &config.server;
-    let (git, github) = (&config.git, &config.github);
+    let (git, github) = (&config.services.git, &config.services.github);
     for (section, kept, file, variable) in [
         ("server", &TOKEN, &server.token_file, &server.token_env),
         ("git", &SERVICE_TOKEN, &git.token_file, &git.token_env),
@@ -55,7 +55,7 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
             "name a file with the keys of ssh servers; `ssh-keyscan HOST` prints them",
         );
     }
-    for (name, secret) in &config.secrets {
+    for (name, secret) in &config.services.secrets {
         let table = KeyPath::of(["secret", name.as_str()]);
         if secret.source().is_none() && !sink.has_failed(&table) {
             sink.error(
@@ -72,7 +72,7 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
         let places = (role.token_file.as_deref(), role.token_env.as_deref());
         check_token(&table, &TOKEN, places, context, sink);
         if sink.is_written(&table.key("paths")) && !sink.has_failed(&table.key("paths")) {
-            for (index, path) in role.paths.iter().enumerate() {
+            for (index, path) in role.bounds.files.paths.iter().enumerate() {
                 check_root(table.key("paths").index(index), path, sink);
             }
         }
@@ -127,12 +127,12 @@ fn check_root(key: KeyPath, path: &Path, sink: &mut DiagnosticSink<'_>) {
 /// Reads a variable.
 type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What is kept in a file or a variable, and the keys that say in which.
+/// A secret in a file or a variable, and the keys that say in which.
 struct SecretSpec {
     file: &'static str,
     env: &'static str,
     resolve: fn(&SecretSource, Environment<'_>) -> Result<Secret, SecretError>,
-    /// Whether the operator makes it, and so can make a better one.
+    /// True if the operator makes it, and so can make a better one.
     is_made_here: bool,
     in_file: &'static str,
     in_variable: &'static str,
@@ -226,7 +226,7 @@ fn check_token(
     }
 }
 
-/// Who may write the file can let himself in; who may read it knows the token. The latter is how
+/// A user who may write the file can let himself in; one who may read it knows the token. The latter is how
 /// Docker mounts secrets, within a container where it matters little, so it is a warning only.
 #[cfg(unix)]
 fn check_permissions(key: KeyPath, path: &Path, sink: &mut DiagnosticSink<'_>) {

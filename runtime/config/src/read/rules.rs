@@ -4,8 +4,11 @@ use super::check::nearest;
 use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
-use crate::model::{Config, Role, SERVICE_BOUNDS, ServiceBound};
+use crate::model::{Config, Role};
+use exomonad_core::Ruling;
 use exomonad_core::values::{ByteSize, EffectPattern};
+use exomonad_schema::{EffectKind, Service};
+use exomonad_services::decide;
 
 /// The unit in which a guest's memory grows.
 const PAGE: u64 = 64 * 1024;
@@ -29,7 +32,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut Diagnost
     }
     for (table, role) in roles(config) {
         check_effects(&table, role, known_effects, sink);
-        check_bounds(&table, role, sink);
+        check_bounds(&table, role, config, sink);
         check_secrets(&table, role, config, sink);
         check_limits(&table, role, config, sink);
     }
@@ -148,7 +151,7 @@ fn check_effects(
     }
 }
 
-/// What the pattern was likely meant to be: an effect, all of a service, or else a list of services.
+/// The likely meaning of a pattern that matches nothing: an effect, all of a service, or else a list of services.
 fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
     let mut services: Vec<&str> = known_effects
         .iter()
@@ -186,32 +189,37 @@ fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
 }
 
 /// Granting what is then bounded to nothing is allowed, but hardly meant.
-fn check_bounds(table: &KeyPath, role: &Role, sink: &mut DiagnosticSink<'_>) {
-    for ServiceBound {
-        service,
-        key: bound,
-        is_empty,
-        help,
-    } in SERVICE_BOUNDS
-    {
-        let effects = table.key("effects");
-        let is_written = sink.is_written(&effects) || sink.is_written(&table.key(bound));
+fn check_bounds(table: &KeyPath, role: &Role, config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let bounds = role.bounds.to_map();
+    for service in Service::ALL {
+        let prefix = format!("{}.", service.name());
         let names_service = role
             .effects
             .iter()
-            .any(|pattern| pattern.as_str().starts_with(service));
-        if is_empty(role) && names_service && is_written && !sink.has_failed(&table.key(bound)) {
-            let key = if sink.is_written(&table.key(bound)) {
-                table.key(bound)
-            } else {
-                effects
-            };
-            let message = format!(
-                "{service}* effects are granted, but `{}` is empty: they reach nothing",
-                table.key(bound)
-            );
-            sink.warn(key, Code::UselessGrant, message, *help);
+            .any(|pattern| pattern.as_str().starts_with(&prefix));
+        let mut verdicts = EffectKind::ALL
+            .iter()
+            .filter(|kind| kind.service() == *service)
+            .flat_map(|kind| decide(&config.services, &bounds, *kind, None));
+        let empty = verdicts.find_map(|verdict| match verdict.ruling {
+            Ruling::Empty(help) => Some((verdict.key, help)),
+            _ => None,
+        });
+        let Some((bound, help)) = empty.filter(|_| names_service) else {
+            continue;
+        };
+        let (effects, bound) = (table.key("effects"), table.key(bound));
+        if sink.has_failed(&bound) || !(sink.is_written(&effects) || sink.is_written(&bound)) {
+            continue;
         }
+        let message =
+            format!("{prefix}* effects are granted, but `{bound}` is empty: they reach nothing");
+        let key = if sink.is_written(&bound) {
+            bound
+        } else {
+            effects
+        };
+        sink.warn(key, Code::UselessGrant, message, help);
     }
 }
 
@@ -221,11 +229,11 @@ fn check_secrets(table: &KeyPath, role: &Role, config: &Config, sink: &mut Diagn
     if !sink.is_written(&list) || sink.has_failed(&list) {
         return;
     }
-    for (index, name) in role.secrets.iter().enumerate() {
-        if config.secrets.contains_key(name) {
+    for (index, name) in role.bounds.http.secrets.iter().enumerate() {
+        if config.services.secrets.contains_key(name) {
             continue;
         }
-        let help = match nearest(name, config.secrets.keys().map(String::as_str)) {
+        let help = match nearest(name, config.services.secrets.keys().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => {
                 format!("add a [secret.{name}] that says where it is and which hosts it is for")

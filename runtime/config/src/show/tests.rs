@@ -1,4 +1,4 @@
-//! What is written out can be read back.
+//! Everything that is written out can be read back.
 
 use proptest::prelude::*;
 
@@ -35,13 +35,13 @@ fn roles() -> impl Strategy<Value = Role> {
                     InstanceMode::Fresh
                 },
                 token_env: token.then(|| "ANY_TOKEN".to_owned()),
-                // As loading leaves them.
-                paths: paths
-                    .iter()
-                    .map(|path| std::path::PathBuf::from(path).components().collect())
-                    .collect(),
                 ..Role::default()
             };
+            // As loading leaves them.
+            role.bounds.files.paths = paths
+                .iter()
+                .map(|path| std::path::PathBuf::from(path).components().collect())
+                .collect();
             role.effects = ["log.*", "kv.get"]
                 .iter()
                 .map(|pattern| pattern.parse().unwrap())
@@ -157,5 +157,8 @@ fn the_default_file_says_the_defaults_with_its_settings_commented_out_or_not() {
     assert_eq!(load(&uncomment(settings), &[]).unwrap().config, defaults);
     let examples = uncomment(&format!("#[secret.WEATHER_KEY]{example}"));
     let examples = load(&examples, &[("WEATHER_KEY", "sunny")]).unwrap().config;
-    assert_eq!((examples.roles.len(), examples.secrets.len()), (1, 1));
+    assert_eq!(
+        (examples.roles.len(), examples.services.secrets.len()),
+        (1, 1)
+    );
 }

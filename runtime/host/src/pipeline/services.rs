@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use exomonad_core::{Bounds, BoxFuture, CallContext, EffectHandler, EncodedAnswer};
+use exomonad_core::{BoundsMap, BoxFuture, CallContext, EffectHandler, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::effects::log::LogLevel as LineLevel;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
 use exomonad_services::Http;
-use exomonad_services::http::Outgoing;
+use exomonad_services::http::OutgoingRequest;
 
 use super::Layer;
 
@@ -108,13 +108,13 @@ impl EffectHandler for NoEffects {
 /// If the bounds forbid it, or no response came.
 pub async fn fetch(
     http: &Http,
-    bounds: &Bounds,
+    bounds: &BoundsMap,
     traceparent: Option<&str>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
     let failed = |reason: String| HttpError::Failed(reason);
     let method = request.method.as_deref().unwrap_or("GET");
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         method: method
             .to_ascii_uppercase()
             .parse()

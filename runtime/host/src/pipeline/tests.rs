@@ -1,6 +1,5 @@
 use std::sync::Mutex;
 
-use exomonad_core::Bounds;
 use exomonad_schema::CallId;
 
 use super::grants::Granted;
@@ -71,13 +70,7 @@ impl Layer for Arc<Recorder> {
 }
 
 fn call() -> CallContext {
-    CallContext {
-        role: "tl".parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
-        traceparent: None,
-        bounds: Arc::new(Bounds::default()),
-    }
+    CallContext::new("tl".parse().unwrap(), CallId::from(7))
 }
 
 fn request() -> HttpRequest {
@@ -111,7 +104,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
     assert_eq!(
         recorder.noted(),
         [
-            "ClockNow {}",
+            "clock.now {}",
             "http http://example.com/",
             "log Info a line",
             "log level",

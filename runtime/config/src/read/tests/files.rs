@@ -125,7 +125,7 @@ fn a_file_of_known_hosts_that_cannot_be_read_is_refused() {
     let loaded = load("known hosts").unwrap();
     assert!(loaded.warnings.is_empty());
     let path = folder.path().join("known hosts");
-    assert_eq!(loaded.config.git.known_hosts, Some(path));
+    assert_eq!(loaded.config.services.git.known_hosts, Some(path));
     for bad in ["none", "."] {
         let errors = load(bad).unwrap_err();
         assert_eq!(errors.diagnostics[0].code, Code::Path, "{bad}");

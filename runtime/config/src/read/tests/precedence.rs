@@ -99,7 +99,7 @@ fn relative_paths_are_taken_from_the_files_folder_and_those_in_variables_from_th
     assert_eq!(config.state.dir, Path::new("/repo/state"));
     let tl = &config.roles[&name("tl")];
     let expected = ["/repo/etc", "/repo/etc/../other", "/abs", "/home/u/x"].map(PathBuf::from);
-    assert_eq!(tl.paths, expected);
+    assert_eq!(tl.bounds.files.paths, expected);
     assert_eq!(
         tl.plugin_for(&name("tl")),
         PluginRef::File("/repo/etc/build/tl.wasm".into())

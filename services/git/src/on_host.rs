@@ -1,0 +1,326 @@
+//! Effects on repositories of the host, by libgit2.
+
+use std::sync::Arc;
+
+use exomonad_core::{CallContext, GitService, PathBounds};
+use exomonad_schema::EffectError;
+use exomonad_schema::effect::EffectRequest;
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::git::*;
+use exomonad_schema::value::WorkingDir;
+
+use super::blocking::{BlockingPool, Job};
+use super::effect_context::EffectContext;
+use super::open::OpenRepo;
+use super::process_limit::ProcessLimit;
+use super::write::RepoWriter;
+use super::write::repo_locks::RepoLocks;
+use super::{GitConfig, diff, head, history, info, remote, status, transport, worktree, write};
+
+/// Effects on repositories of the host.
+#[derive(Debug)]
+pub(super) struct OnHost {
+    pub(super) config: Arc<GitConfig>,
+    pub(super) process_limit: ProcessLimit,
+    jobs: BlockingPool,
+    repo_locks: RepoLocks,
+}
+
+impl OnHost {
+    pub(super) fn new(config: Arc<GitConfig>, process_limit: ProcessLimit) -> Self {
+        Self {
+            jobs: BlockingPool::new(config.max_concurrent, config.time_limit.get()),
+            repo_locks: RepoLocks::default(),
+            process_limit,
+            config,
+        }
+    }
+
+    /// Opens the repository around `working_dir` and works on it, on a blocking thread.
+    pub(super) async fn read<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&OpenRepo, &Job) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let context = EffectContext::new(R::KIND, call, working_dir);
+        let bounds = call.bounds.get::<PathBounds>().clone();
+        self.jobs
+            .run(context, move |context, job| {
+                work(&OpenRepo::open(context, &bounds)?, job)
+            })
+            .await
+    }
+
+    /// Opens the repository around `working_dir` to write to it, under its lock, on
+    /// a blocking thread.
+    ///
+    /// Dropping the future lets work that has begun run to its end; the next
+    /// writer waits for it.
+    pub(super) async fn write<R, T>(
+        &self,
+        call: &CallContext,
+        working_dir: &WorkingDir,
+        work: impl FnOnce(&RepoWriter<'_>) -> Result<T, EffectError> + Send + 'static,
+    ) -> Result<T, EffectError>
+    where
+        R: EffectRequest,
+        T: Send + 'static,
+    {
+        let common_dir = self
+            .read::<R, _>(call, working_dir, |repo, _| {
+                Ok(repo.common_dir().to_owned())
+            })
+            .await?;
+        let guard = self.repo_locks.lock(common_dir).await;
+        let context = EffectContext::new(R::KIND, call, working_dir);
+        let bounds = call.bounds.get::<PathBounds>().clone();
+        let config = self.config.clone();
+        self.jobs
+            .run(context, move |context, job| {
+                let _guard = guard;
+                work(&RepoWriter::begin(context, &bounds, job, &config)?)
+            })
+            .await
+    }
+}
+
+impl GitService for OnHost {
+    async fn get_branch(
+        &self,
+        call: &CallContext,
+        request: GitGetBranch,
+    ) -> Result<GitBranch, EffectError> {
+        self.read::<GitGetBranch, _>(call, &request.working_dir, |repo, _| head::read(repo))
+            .await
+    }
+
+    async fn get_worktree(
+        &self,
+        call: &CallContext,
+        request: GitGetWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        self.read::<GitGetWorktree, _>(call, &request.working_dir, |repo, _| {
+            worktree::current(repo)
+        })
+        .await
+    }
+
+    async fn get_dirty_files(
+        &self,
+        call: &CallContext,
+        request: GitGetDirtyFiles,
+    ) -> Result<GitDirtyFiles, EffectError> {
+        let max_files = self.config.max_files as usize;
+        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |repo, _| {
+            status::dirty_files(repo, max_files)
+        })
+        .await
+    }
+
+    async fn get_recent_commits(
+        &self,
+        call: &CallContext,
+        request: GitGetRecentCommits,
+    ) -> Result<GitCommits, EffectError> {
+        let GitGetRecentCommits {
+            working_dir,
+            limit,
+            reference,
+            ..
+        } = request;
+        self.read::<GitGetRecentCommits, _>(call, &working_dir, move |repo, job| {
+            history::recent(repo, job, &reference, limit.get())
+        })
+        .await
+    }
+
+    async fn status(
+        &self,
+        call: &CallContext,
+        request: GitStatus,
+    ) -> Result<GitStatusReport, EffectError> {
+        let max_files = self.config.max_files as usize;
+        self.read::<GitStatus, _>(call, &request.working_dir, move |repo, _| {
+            status::report(repo, max_files)
+        })
+        .await
+    }
+
+    async fn diff(
+        &self,
+        call: &CallContext,
+        request: GitDiff,
+    ) -> Result<GitDiffReport, EffectError> {
+        let limits = diff::DiffLimits {
+            max_files: self.config.max_files as usize,
+            max_file_bytes: self.config.max_file.get(),
+        };
+        let working_dir = request.working_dir.clone();
+        self.read::<GitDiff, _>(call, &working_dir, move |repo, job| {
+            diff::report(repo, job, &request, limits)
+        })
+        .await
+    }
+
+    async fn get_remote_url(
+        &self,
+        call: &CallContext,
+        request: GitGetRemoteUrl,
+    ) -> Result<GitRemoteUrl, EffectError> {
+        let GitGetRemoteUrl {
+            working_dir,
+            remote,
+            ..
+        } = request;
+        self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |repo, _| {
+            remote::url_of(repo, &remote)
+        })
+        .await
+    }
+
+    async fn repo_info(
+        &self,
+        call: &CallContext,
+        request: GitRepoInfo,
+    ) -> Result<GitRepository, EffectError> {
+        self.read::<GitRepoInfo, _>(call, &request.working_dir, |repo, _| info::read(repo))
+            .await
+    }
+
+    async fn create_branch(
+        &self,
+        call: &CallContext,
+        request: GitCreateBranch,
+    ) -> Result<GitNewBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateBranch, _>(call, &working_dir, move |writer| {
+            write::create_branch(writer, &request.branch, request.reference.as_deref())
+        })
+        .await
+    }
+
+    async fn switch_branch(
+        &self,
+        call: &CallContext,
+        request: GitSwitchBranch,
+    ) -> Result<GitBranch, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitSwitchBranch, _>(call, &working_dir, move |writer| {
+            write::switch_branch(writer, &request.branch)
+        })
+        .await
+    }
+
+    async fn stage(&self, call: &CallContext, request: GitStage) -> Result<GitStaged, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStage, _>(call, &working_dir, move |writer| {
+            write::stage(writer, &request.paths, request.all)
+        })
+        .await
+    }
+
+    async fn commit(
+        &self,
+        call: &CallContext,
+        request: GitCreateCommit,
+    ) -> Result<GitCommit, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateCommit, _>(call, &working_dir, move |writer| {
+            write::create_commit(writer, &request)
+        })
+        .await
+    }
+
+    async fn push(&self, call: &CallContext, request: GitPush) -> Result<GitPushed, EffectError> {
+        transport::push(self, call, request).await
+    }
+
+    async fn fetch(
+        &self,
+        call: &CallContext,
+        request: GitFetch,
+    ) -> Result<GitFetched, EffectError> {
+        transport::fetch(self, call, request).await
+    }
+
+    async fn add_worktree(
+        &self,
+        call: &CallContext,
+        request: GitAddWorktree,
+    ) -> Result<GitWorktree, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitAddWorktree, _>(call, &working_dir, move |writer| {
+            write::add_worktree(writer, &request)
+        })
+        .await
+    }
+
+    async fn remove_worktree(
+        &self,
+        call: &CallContext,
+        request: GitRemoveWorktree,
+    ) -> Result<Done, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitRemoveWorktree, _>(call, &working_dir, move |writer| {
+            write::remove_worktree(writer, &request).map(|()| Done {})
+        })
+        .await
+    }
+
+    async fn stash(
+        &self,
+        call: &CallContext,
+        request: GitStash,
+    ) -> Result<GitStashed, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitStash, _>(call, &working_dir, move |writer| {
+            write::stash(writer, &request.message, request.include_untracked)
+        })
+        .await
+    }
+
+    async fn pop_stash(
+        &self,
+        call: &CallContext,
+        request: GitPopStash,
+    ) -> Result<GitPoppedStash, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitPopStash, _>(call, &working_dir, move |writer| {
+            write::pop_stash(writer, request.index.get())
+        })
+        .await
+    }
+
+    async fn list_stashes(
+        &self,
+        call: &CallContext,
+        request: GitListStashes,
+    ) -> Result<GitStashes, EffectError> {
+        self.read::<GitListStashes, _>(call, &request.working_dir, |repo, _| {
+            write::list_stashes(repo)
+        })
+        .await
+    }
+
+    async fn create_tag(
+        &self,
+        call: &CallContext,
+        request: GitCreateTag,
+    ) -> Result<GitTag, EffectError> {
+        let working_dir = request.working_dir.clone();
+        self.write::<GitCreateTag, _>(call, &working_dir, move |writer| {
+            write::create_tag(
+                writer,
+                &request.tag,
+                request.reference.as_deref(),
+                request.message.as_deref(),
+            )
+        })
+        .await
+    }
+}
