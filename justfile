@@ -1,4 +1,4 @@
-# Recipes; `just` lists them.
+# Recipes. `just` lists them.
 
 _default:
     @just --list --unsorted
