@@ -28,7 +28,8 @@ fn locate<R: EffectRequest>(request: &[u8], error: &serde_json::Error) -> Effect
         Ok(_) => ".".to_owned(),
     };
     EffectError::invalid_input(format!(
-        "{effect}: the request does not fit at `{path}`: {error}"
+        "{}: the request does not fit at `{path}`: {error}",
+        R::KIND
     ))
     .with_details(&Where {
         effect,
@@ -48,7 +49,7 @@ mod tests {
         let error = decode::<GitGetRecentCommits>(br#"{"limit":"ten"}"#).unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidInput);
         assert!(
-            error.message.starts_with("GitGetRecentCommits: "),
+            error.message.starts_with("git.get_recent_commits: "),
             "{error}"
         );
         assert!(error.message.contains("`limit`"), "{error}");

@@ -41,17 +41,12 @@ impl EffectKind {
             .copied()
             .find(|kind| kind.function() == function)
     }
-
-    /// True if a role has it without a configuration file: all that read, of the
-    /// services that need no configuration.
-    pub const fn in_default_grant(self) -> bool {
-        matches!(self.access(), Access::Read) && !self.service().is_optional()
-    }
 }
 
+/// Its capability: the one spelling of an effect in messages.
 impl fmt::Display for EffectKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        formatter.write_str(self.capability())
     }
 }
 
@@ -106,35 +101,6 @@ mod tests {
             assert_eq!(EffectKind::from_function(kind.function()), Some(*kind));
         }
         assert_eq!(EffectKind::from_function("launch_rocket"), None);
-    }
-
-    #[test]
-    fn effects_that_write_or_need_configuration_are_not_granted_by_default() {
-        let granted = |capability: &str| {
-            EffectKind::ALL
-                .iter()
-                .find(|kind| kind.capability() == capability)
-                .is_some_and(|kind| kind.in_default_grant())
-        };
-        for yes in [
-            "log.write",
-            "log.emit_event",
-            "git.diff",
-            "kv.get",
-            "clock.sleep",
-            "random.bytes",
-        ] {
-            assert!(granted(yes), "{yes}");
-        }
-        for no in [
-            "kv.set",
-            "kv.delete",
-            "github.list_issues",
-            "docker.logs",
-            "docker.exec",
-        ] {
-            assert!(!granted(no), "{no}");
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use exomonad_schema::RoleName;
 use crate::model::Config;
 
 /// The tokens of a configuration, read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     operator: Option<Secret>,
     unlisted: Option<Secret>,

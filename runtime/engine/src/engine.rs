@@ -24,7 +24,7 @@ const INSTANCE_BYTES: usize = 4 << 20;
 const INLINING_LIMIT: usize = 1 << 20;
 
 /// The configuration of an [`Engine`]. All sizes are reserved address space, not used memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EngineConfig {
     /// Sandboxes that may exist at once.
     pub sandboxes: u32,

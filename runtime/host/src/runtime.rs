@@ -28,7 +28,8 @@ pub struct Runtime {
     pub metrics: Arc<Metrics>,
     /// When the process began.
     pub started: SystemTime,
-    engines: BTreeMap<u64, Engine>,
+    /// One for each size of stack.
+    engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
     sandboxes: Arc<Semaphore>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
@@ -48,6 +49,42 @@ impl Runtime {
     /// # Errors
     /// If the engine or a service cannot start, with what to do about it.
     pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
+        let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
+        let sandboxes = Arc::new(Semaphore::new(config.engine.sandboxes as usize));
+        Self::with(
+            config,
+            env,
+            metrics,
+            sandboxes,
+            SystemTime::now(),
+            &BTreeMap::new(),
+        )
+    }
+
+    /// Opens a runtime with another configuration, to take the place of this one. It shares what belongs to
+    /// the process: the metrics, the bound on sandboxes, and engines that stay as they are.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn reopen(
+        &self,
+        mut config: Config,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Arc<Self>> {
+        config.engine = self.config.engine.clone();
+        config.state = self.config.state.clone();
+        let (metrics, sandboxes) = (self.metrics.clone(), self.sandboxes.clone());
+        Self::with(config, env, metrics, sandboxes, self.started, &self.engines)
+    }
+
+    fn with(
+        config: Config,
+        env: impl Fn(&str) -> Option<String>,
+        metrics: Arc<Metrics>,
+        sandboxes: Arc<Semaphore>,
+        started: SystemTime,
+        known: &BTreeMap<EngineConfig, Engine>,
+    ) -> anyhow::Result<Arc<Self>> {
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
             let folder = config.plugins.cache_dir.display();
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
@@ -55,9 +92,8 @@ impl Runtime {
         let mut services = config.services();
         services.read_secrets(env)?;
         let services = exomonad_services::open(services)?;
-        let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
         let runtime = Self {
-            engines: engines(&config)?,
+            engines: engines(&config, known)?,
             cache: cache.ok(),
             services: SharedServices {
                 http: services.http.clone(),
@@ -65,8 +101,8 @@ impl Runtime {
                 metrics: metrics.clone(),
             },
             metrics,
-            started: SystemTime::now(),
-            sandboxes: Arc::new(Semaphore::new(config.engine.sandboxes as usize)),
+            started,
+            sandboxes,
             roles: RwLock::default(),
             config,
         };
@@ -110,7 +146,12 @@ impl Runtime {
     /// Makes the role if the configuration has one of this name, or serves unlisted ones.
     pub fn add_role(&self, name: &RoleName) -> Option<Arc<Role>> {
         let settings = self.config.role(name)?;
-        let engine = self.engines.get(&settings.limits.stack.get())?.clone();
+        let stack = settings.limits.stack.get();
+        let engine = self
+            .engines
+            .iter()
+            .find(|(config, _)| config.stack == stack);
+        let engine = engine?.1.clone();
         let role = Role::new(
             name,
             &self.config,
@@ -142,7 +183,10 @@ impl Runtime {
 }
 
 /// One engine for each size of stack: a pool is made of stacks of one size.
-fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
+fn engines(
+    config: &Config,
+    known: &BTreeMap<EngineConfig, Engine>,
+) -> anyhow::Result<BTreeMap<EngineConfig, Engine>> {
     let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
     let all = || config.roles.values().chain([&config.defaults]);
     for role in all() {
@@ -165,7 +209,7 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
     let engines = sizes.into_iter().map(|(stack, calls)| {
         // Beside the calls there are warm sandboxes of two versions, which stay in their slots, and
         // plugins that are being loaded.
-        let engine = Engine::new(EngineConfig {
+        let config = EngineConfig {
             sandboxes: calls
                 .min(
                     config
@@ -178,8 +222,12 @@ fn engines(config: &Config) -> anyhow::Result<BTreeMap<u64, Engine>> {
             table_elements,
             stack,
             keep_resident: config.engine.keep_resident.get(),
-        })?;
-        Ok((stack, engine))
+        };
+        let engine = match known.get(&config) {
+            Some(engine) => engine.clone(),
+            None => Engine::new(config)?,
+        };
+        Ok((config, engine))
     });
     engines.collect()
 }

@@ -1,5 +1,6 @@
 //! [`RequestError`]: why a request gets a problem document, and the status of each code.
 
+use exomonad_config::ByteSize;
 use exomonad_host::HostError;
 
 /// A request that is refused or cannot be answered.
@@ -25,8 +26,8 @@ pub enum RequestError {
     )]
     OriginNotAllowed(String),
     /// The body is too long.
-    #[error("the body is longer than {0} bytes; `server.max_body` sets the limit")]
-    BodyTooLarge(u64),
+    #[error("the body is longer than {0}; `server.max_body` sets the limit")]
+    BodyTooLarge(ByteSize),
     /// The request took too long.
     #[error("the request took longer than {0}; `server.request_timeout` sets the limit")]
     Timeout(String),

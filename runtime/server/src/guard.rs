@@ -1,4 +1,4 @@
-//! Who may ask: the Host and Origin of a request, and its token.
+//! Access: the Host and Origin of a request, and its token.
 //!
 //! A web page that a user visits can make the browser send requests to loopback, and by rebinding its
 //! name even read the answers. Checking Host and Origin stops both.
@@ -10,13 +10,13 @@ use exomonad_schema::RoleName;
 
 use crate::error::RequestError;
 
-/// Decides about each request before anything else does.
+/// Checks each request before anything else does.
 pub struct Guard {
     config: ServerConfig,
     tokens: Tokens,
 }
 
-/// What a request wants to use.
+/// The part of the host that a request uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access<'a> {
     /// One role.
@@ -29,6 +29,11 @@ impl Guard {
     /// A guard with these names and tokens.
     pub fn new(config: ServerConfig, tokens: Tokens) -> Self {
         Self { config, tokens }
+    }
+
+    /// True if these are the tokens that it checks.
+    pub fn has(&self, tokens: &Tokens) -> bool {
+        self.tokens == *tokens
     }
 
     /// Checks the names that a request uses for this server, and the page it comes from.

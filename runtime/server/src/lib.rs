@@ -9,11 +9,12 @@ mod path_params;
 pub mod problem;
 mod request_observer;
 pub mod routes;
+pub mod serving;
 
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
 use axum::Router;
@@ -22,19 +23,21 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use exomonad_host::plugins::reload::ReloadHandle;
-use exomonad_host::{HostError, Role, Runtime, json};
-use exomonad_telemetry::{RequestMetrics, RouteLabels};
+use exomonad_host::plugins::reload::{Changes, Reconfigured};
+use exomonad_host::{HostError, Role, json};
+use exomonad_telemetry::{Metrics, RequestMetrics, RouteLabels};
 use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use self::error::RequestError;
-use self::guard::{Access, Guard};
+use self::guard::Access;
 pub use self::listen::serve;
 use self::request_observer::RequestObserver;
 use self::routes::ROUTES;
+use self::serving::{ReadConfig, Serving};
 
 /// The state of the server, shared by all handlers.
 #[derive(Clone)]
@@ -42,12 +45,12 @@ pub struct App(Arc<AppState>);
 
 /// See [`App`].
 pub struct AppState {
-    /// Engines, services, roles.
-    pub runtime: Arc<Runtime>,
-    /// The task that loads plugins.
-    pub reload: ReloadHandle,
-    /// Checks names and tokens.
-    pub guard: Guard,
+    serving: RwLock<Arc<Serving>>,
+    read_config: ReadConfig,
+    /// Held while the configuration is read again: one at a time.
+    reloading: Mutex<()>,
+    /// The metrics of the host.
+    pub metrics: Arc<Metrics>,
     /// The series of requests.
     pub requests: RequestMetrics,
     draining: AtomicBool,
@@ -62,19 +65,87 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// The state of a server that serves this runtime.
-    pub fn new(runtime: Arc<Runtime>, reload: ReloadHandle, guard: Guard) -> Self {
+    /// The state of a server. `read_config` is asked when the configuration is to be read again.
+    pub fn new(serving: Serving, read_config: ReadConfig) -> Self {
         let routes = ROUTES.iter().map(|route| RouteLabels {
             method: route.method,
             path: route.path,
         });
+        let metrics = serving.runtime.metrics.clone();
         Self(Arc::new(AppState {
-            requests: runtime.metrics.requests(routes),
-            runtime,
-            reload,
-            guard,
+            requests: metrics.requests(routes),
+            metrics,
+            serving: RwLock::new(Arc::new(serving)),
+            read_config,
+            reloading: Mutex::new(()),
             draining: AtomicBool::new(false),
         }))
+    }
+
+    /// What answers requests now. A request keeps what it began with.
+    pub fn serving(&self) -> Arc<Serving> {
+        self.serving
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reads the configuration again, and reconciles the roles with the plugin folder. A configuration that
+    /// is wrong, or cannot be put into force, leaves the old one in force.
+    ///
+    /// # Errors
+    /// If the host is shutting down.
+    pub async fn reload(&self) -> Result<Changes, RequestError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let configuration = self.reconfigure().await;
+        let reconciled = self.serving().reload.reconcile_now().await;
+        let mut changes = reconciled.ok_or(RequestError::Draining)?;
+        changes.configuration = configuration;
+        Ok(changes)
+    }
+
+    /// Puts a changed configuration into force; `None` if it has not changed.
+    async fn reconfigure(&self) -> Option<Reconfigured> {
+        let old = self.serving();
+        let refused = |problem: String| {
+            tracing::error!(
+                problem,
+                "the configuration is not reloaded: the old one stays in force"
+            );
+            Some(Reconfigured {
+                applied: false,
+                problem: Some(problem),
+                needs_restart: Vec::new(),
+            })
+        };
+        let (config, tokens) = match (self.read_config)() {
+            Ok(read) => read,
+            Err(problem) => return refused(problem),
+        };
+        // Tokens may have changed in their files, whatever the configuration says.
+        if config == old.runtime.config && old.guard.has(&tokens) {
+            return None;
+        }
+        let needs_restart = serving::needs_restart(&old.runtime.config, &config);
+        let env = |name: &str| std::env::var(name).ok();
+        let new = match old.runtime.reopen(config, env) {
+            Ok(runtime) => Serving::start(runtime, tokens),
+            Err(error) => return refused(format!("{error:#}")),
+        };
+        // Until its plugins are loaded the old roles answer.
+        new.reload.ready().await;
+        let file = new.runtime.config.file.display().to_string();
+        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        tracing::info!(
+            file,
+            needs_restart = needs_restart.join(", "),
+            "the configuration is reloaded"
+        );
+        Some(Reconfigured {
+            applied: true,
+            problem: None,
+            needs_restart: needs_restart.into_iter().map(str::to_owned).collect(),
+        })
     }
 
     /// Says that no more work is wanted.
@@ -89,17 +160,18 @@ impl App {
 
     /// The role of this name, if the request may use it. Unknown and forbidden roles look identical.
     fn role(&self, name: &str, headers: &HeaderMap) -> Result<Arc<Role>, RequestError> {
+        let serving = self.serving();
         match name.parse() {
-            Ok(name) => self.guard.check_token(&Access::Role(&name), headers)?,
-            Err(_) => self.guard.check_token(&Access::Operator, headers)?,
+            Ok(name) => serving.guard.check_token(&Access::Role(&name), headers)?,
+            Err(_) => serving.guard.check_token(&Access::Operator, headers)?,
         }
-        Ok(self.runtime.role(name)?)
+        Ok(serving.runtime.role(name)?)
     }
 
     /// The JSON of a body: read only when the request is known to be allowed.
     async fn parse<T: DeserializeOwned>(&self, body: Body) -> Result<T, RequestError> {
-        let limit = self.runtime.config.server.max_body;
-        let too_large = || RequestError::BodyTooLarge(limit.get());
+        let limit = self.serving().runtime.config.server.max_body;
+        let too_large = || RequestError::BodyTooLarge(limit);
         // One that says so itself is not even received.
         if body.size_hint().lower() > limit.get() {
             return Err(too_large());
@@ -133,8 +205,9 @@ pub fn router(app: App) -> Router {
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let observed = RequestObserver::begin(&app, &request);
     let (request, unread) = TrackedBody::track(request);
-    let limit = app.runtime.config.server.request_timeout;
-    let mut response = match app.guard.check_names(request.uri(), request.headers()) {
+    let serving = app.serving();
+    let limit = serving.runtime.config.server.request_timeout;
+    let mut response = match serving.guard.check_names(request.uri(), request.headers()) {
         Err(failure) => failure.into_response(),
         // Dropping the work cancels it, down to the guest.
         Ok(()) => {

@@ -148,7 +148,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/reload",
-        summary: "Reconciles the roles with the plugin folder now, and reports the changes.",
+        summary: "Reads the configuration again, reconciles the roles with the plugin folder, and reports the changes.",
         request: Content::None,
         response: Content::Json(schema::<Changes>),
         success: &[200],
@@ -202,14 +202,14 @@ pub struct RawCall {
 }
 
 async fn health(State(app): State<App>) -> Response {
-    axum::Json(report::health(&app.runtime, app.is_draining())).into_response()
+    axum::Json(report::health(&app.serving().runtime, app.is_draining())).into_response()
 }
 
 async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
     if app.is_draining() {
         return Err(RequestError::Draining);
     }
-    if !app.reload.is_ready() {
+    if !app.serving().reload.is_ready() {
         let reason = "plugins are still loading".to_owned();
         return Err(HostError::PluginNotLoaded {
             role: "*".to_owned(),
@@ -221,8 +221,10 @@ async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
 }
 
 async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.guard.check_token(&Access::Operator, &headers)?;
-    Ok(axum::Json(report::roles(&app.runtime)).into_response())
+    app.serving()
+        .guard
+        .check_token(&Access::Operator, &headers)?;
+    Ok(axum::Json(report::roles(&app.serving().runtime)).into_response())
 }
 
 async fn tools(
@@ -274,12 +276,14 @@ async fn call_raw(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, RequestError> {
-    app.guard.check_token(&Access::Operator, &headers)?;
-    if !app.runtime.config.server.raw_calls {
+    app.serving()
+        .guard
+        .check_token(&Access::Operator, &headers)?;
+    if !app.serving().runtime.config.server.raw_calls {
         return Err(RequestError::RawCallsOff);
     }
     let call: RawCall = app.parse(body).await?;
-    let role = app.runtime.role(&call.plugin)?;
+    let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
     let execution = Execution::new(role, id.clone(), caller(&headers))?;
     let running = execution::spawn(execution.raw(call.function, call.input.into_bytes()));
@@ -293,8 +297,10 @@ async fn call_raw(
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.guard.check_token(&Access::Operator, &headers)?;
-    let metrics = app.runtime.metrics.clone();
+    app.serving()
+        .guard
+        .check_token(&Access::Operator, &headers)?;
+    let metrics = app.metrics.clone();
     // Looks into folders.
     let text = tokio::task::spawn_blocking(move || metrics.text()).await;
     let text = text.map_err(|error| HostError::Internal(format!("no metrics: {error}")))?;
@@ -306,7 +312,9 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 }
 
 async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.guard.check_token(&Access::Operator, &headers)?;
+    app.serving()
+        .guard
+        .check_token(&Access::Operator, &headers)?;
     let changes = app
         .reload
         .reconcile_now()

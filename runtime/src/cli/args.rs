@@ -22,7 +22,7 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Options {
     /// The configuration file; otherwise $EXOMONAD_CONFIG, otherwise ./exomonad.toml if it is there.
     #[arg(long, global = true, value_name = "FILE")]

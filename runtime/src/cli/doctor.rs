@@ -1,19 +1,19 @@
-//! `doctor`: is everything there that the host needs?
+//! `doctor`: checks everything that the host needs, and that its grants need.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_config::Config;
+use exomonad_config::{Config, Role, Source};
 use exomonad_engine::CompileCache;
-use exomonad_schema::{CallId, EffectKind, RoleName};
+use exomonad_schema::{CallId, EffectKind, RoleName, Service};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::{env, load};
+use super::config::{env, load, print_warnings};
 use super::show::print_json;
 use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::Reloader;
@@ -26,7 +26,9 @@ const MAPPINGS_PER_SANDBOX: u64 = 7;
 struct Check {
     what: &'static str,
     ok: bool,
-    /// What was found, or what is wrong and what to do.
+    /// True if it works, and could be better.
+    note: bool,
+    /// The finding, and what to do about it.
     says: String,
 }
 
@@ -43,7 +45,11 @@ pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
         for check in &checks {
             println!(
                 "{} {:<15} {}",
-                if check.ok { "✓" } else { "✗" },
+                match (check.ok, check.note) {
+                    (true, false) => "✓",
+                    (true, true) => "!",
+                    (false, _) => "✗",
+                },
                 check.what,
                 check.says
             );
@@ -69,10 +75,13 @@ async fn is_ready(options: &Options) -> Result<(), CommandError> {
 }
 
 async fn check_all(options: &Options) -> Vec<Check> {
-    let config = match load(options) {
-        Ok(loaded) => loaded.config,
+    let loaded = match load(options) {
+        Ok(loaded) => loaded,
         Err(error) => return vec![check("configuration", Err(error.to_string()))],
     };
+    print_warnings(&loaded);
+    let sandboxes_are_set = loaded.sources.of(["engine", "sandboxes"]) != Source::Default;
+    let config = loaded.config;
     let mut checks = vec![
         check("configuration", Ok("every key is fine".to_owned())),
         check(
@@ -84,9 +93,11 @@ async fn check_all(options: &Options) -> Vec<Check> {
         check("plugin folder", readable(&config.plugins.dir)),
         check("compile cache", compile_cache(&config.plugins.cache_dir)),
         check("state folder", writable(&config.state.dir)),
-        check("memory maps", memory_maps(config.engine.sandboxes)),
+        memory_maps(config.engine.sandboxes, sandboxes_are_set),
         check("port", port(options, &config).await),
     ];
+    checks.extend(github(&config));
+    checks.extend(docker(&config).await);
     match Runtime::open(config, env) {
         Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
         Ok(runtime) => {
@@ -106,6 +117,7 @@ fn check(what: &'static str, result: Result<String, String>) -> Check {
     Check {
         what,
         ok,
+        note: false,
         says: result.unwrap_or_else(|problem| problem),
     }
 }
@@ -152,24 +164,98 @@ fn compile_cache(folder: &Path) -> Result<String, String> {
     }
 }
 
-fn memory_maps(sandboxes: u32) -> Result<String, String> {
+/// Compares the pool with the mappings that the kernel allows. A size that somebody has set must fit; the
+/// default is as large as the kernel lets it be.
+fn memory_maps(sandboxes: u32, is_set: bool) -> Check {
+    const WHAT: &str = "memory maps";
     let limit = fs::read_to_string("/proc/sys/vm/max_map_count")
         .ok()
         .and_then(|text| text.trim().parse::<u64>().ok());
     let Some(limit) = limit else {
-        return Ok("this system states no limit".to_owned());
+        return check(WHAT, Ok("this system states no limit".to_owned()));
     };
     let stacks = u64::from(sandboxes) * 2;
-    let at_once = (limit.saturating_sub(stacks + 1000)) / (MAPPINGS_PER_SANDBOX - 2);
+    let at_once = limit.saturating_sub(stacks + 1000) / (MAPPINGS_PER_SANDBOX - 2);
     if stacks + 1000 > limit {
-        return Err(format!(
-            "the pool of {sandboxes} sandboxes needs more than the {limit} mappings that the kernel allows; lower `engine.sandboxes` or raise vm.max_map_count"
-        ));
+        return check(
+            WHAT,
+            Err(format!(
+                "the pool of {sandboxes} sandboxes needs more than the {limit} mappings that the kernel allows; lower `engine.sandboxes` or raise vm.max_map_count"
+            )),
+        );
     }
-    Ok(format!(
-        "{limit} allowed: enough for some {} sandboxes at once",
-        at_once.min(sandboxes.into())
-    ))
+    if at_once >= u64::from(sandboxes) {
+        let fine = format!("{limit} allowed: enough for all {sandboxes} sandboxes at once");
+        return check(WHAT, Ok(fine));
+    }
+    let wanted = stacks + 1000 + u64::from(sandboxes) * (MAPPINGS_PER_SANDBOX - 2);
+    let found = format!(
+        "{limit} allowed: enough for some {at_once} of the {sandboxes} sandboxes at once; `sysctl vm.max_map_count={wanted}` allows all"
+    );
+    match is_set {
+        true => check(WHAT, Err(format!("{found}, or lower `engine.sandboxes`"))),
+        false => Check {
+            note: true,
+            ..check(WHAT, Ok(found))
+        },
+    }
+}
+
+/// The roles that are granted an effect of a service.
+fn granted(config: &Config, service: Service) -> String {
+    let of_service = || {
+        EffectKind::ALL
+            .iter()
+            .filter(|kind| kind.service() == service)
+    };
+    let grants = |role: &Role| of_service().any(|kind| role.grants(kind.capability()));
+    let mut names: Vec<&str> = config
+        .roles
+        .iter()
+        .filter(|(_, role)| grants(role))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if config.plugins.unlisted_roles && grants(&config.defaults) {
+        names.push("every role that is not listed");
+    }
+    names.join(", ")
+}
+
+/// GitHub's token, if a role is granted GitHub's effects.
+fn github(config: &Config) -> Option<Check> {
+    let roles = granted(config, Service::GitHub);
+    let source = config.services.github.token_source();
+    (!roles.is_empty()).then(|| {
+        let found = match source.map(|source| source.resolve(env)) {
+            Some(Ok(_)) => Ok(format!("there is a token; granted to {roles}")),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err(format!(
+                "github.* is granted to {roles}, and there is no token: set `github.token_file`, `github.token_env` or GITHUB_TOKEN"
+            )),
+        };
+        check("github", found)
+    })
+}
+
+/// The Docker engine, if a role is granted Docker's effects.
+async fn docker(config: &Config) -> Option<Check> {
+    let roles = granted(config, Service::Docker);
+    if roles.is_empty() {
+        return None;
+    }
+    let host = &config.services.docker.host;
+    let connected = match host.split_once("://") {
+        Some(("unix", socket)) => tokio::net::UnixStream::connect(socket).await.map(drop),
+        Some((_, address)) => tokio::net::TcpStream::connect(address).await.map(drop),
+        None => Err(std::io::ErrorKind::InvalidInput.into()),
+    };
+    let found = match connected {
+        Ok(()) => Ok(format!("{host} answers; granted to {roles}")),
+        Err(error) => Err(format!(
+            "docker.* is granted to {roles}, and {host} cannot be reached: {error}; start the engine, or set `docker.host`"
+        )),
+    };
+    Some(check("docker", found))
 }
 
 async fn port(options: &Options, config: &Config) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use exomonad_config::{Loaded, RoleName, Source};
 use exomonad_core::Ruling;
 use exomonad_engine::closest;
-use exomonad_schema::{Effect, EffectKind};
+use exomonad_schema::Effect;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,19 +1,18 @@
 //! `serve`: the host, until it is told to stop.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use exomonad_config::Tokens;
+use exomonad_config::{Config, ListenAddress, Loaded, RoleName, Tokens};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
 use super::args::Options;
-use super::config::{env, load};
+use super::config::{env, load, print_warnings};
 use super::folders;
 use exomonad_host::Runtime;
-use exomonad_host::plugins::reload::Reloader;
-use exomonad_host::plugins::watch::FolderWatch;
-use exomonad_server::guard::Guard;
+use exomonad_server::serving::Serving;
 use exomonad_server::{self as server, App};
 use exomonad_telemetry::Telemetry;
 
@@ -22,24 +21,8 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs `serve`.
 pub async fn run(options: &Options, listen: Option<String>) -> Result<(), CommandError> {
-    let mut loaded = load(options)?;
-    if let Some(listen) = listen {
-        // Through the same check as the configuration's: tokens are wanted beyond loopback.
-        let with = |name: &str| {
-            if name == "EXOMONAD_LISTEN" {
-                Some(listen.clone())
-            } else {
-                env(name)
-            }
-        };
-        let again = exomonad_config::Config::load(
-            options.config_file(),
-            with,
-            &exomonad_host::capabilities(),
-        );
-        loaded =
-            again.map_err(|errors| CommandError::Usage(format!("--listen {listen}\n{errors}")))?;
-    }
+    let loaded = load_for(options, listen.as_deref())?;
+    print_warnings(&loaded);
     let config = loaded.config;
     let mut telemetry = Telemetry::start(&config, env, || {
         exomonad_services::http::client().map_err(|error| error.to_string())
@@ -53,13 +36,20 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         .map_err(|error| bind_failed(address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     folders::prepare(&config, &loaded.sources)?;
-    let (server, grace) = (config.server.clone(), config.server.shutdown_grace.get());
+    let grace = config.server.shutdown_grace.get();
     let runtime = Runtime::open(config, env)?;
     telemetry.send_metrics(&runtime.config.telemetry, &runtime.metrics)?;
-    let reload = Reloader::start(runtime.clone());
-    let _watch = FolderWatch::start(&runtime.config, reload.clone());
-    let app = App::new(runtime.clone(), reload, Guard::new(server, tokens));
-    tracing::info!(%address, plugins = %runtime.config.plugins.dir.display(), "serving on http://{address}");
+    let plugins = runtime.config.plugins.dir.display().to_string();
+    let again = options.clone();
+    let read_config = move || {
+        let loaded = load_for(&again, listen.as_deref()).map_err(|error| error.to_string())?;
+        let tokens = Tokens::read(&loaded.config, env).map_err(|error| error.to_string())?;
+        Ok((loaded.config, tokens))
+    };
+    let app = App::new(Serving::start(runtime, tokens), Box::new(read_config));
+    tracing::info!(%address, plugins, "serving on http://{address}");
+    tokio::spawn(say_what_to_try(app.clone(), address));
+    tokio::spawn(reload_on_hangup(app.clone()));
     let stop = {
         let app = app.clone();
         async move {
@@ -88,7 +78,56 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     Ok(())
 }
 
-pub fn bind_failed(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
+/// The configuration, with the address of `--listen` in the place of the configured one.
+fn load_for(options: &Options, listen: Option<&str>) -> Result<Loaded, CommandError> {
+    let Some(listen) = listen else {
+        return load(options);
+    };
+    if let Err(error) = listen.parse::<ListenAddress>() {
+        return Err(CommandError::Usage(format!("--listen: {error}")));
+    }
+    // Through the same check as the configuration's: tokens are wanted beyond loopback.
+    let with = |name: &str| match name {
+        "EXOMONAD_LISTEN" => Some(listen.to_owned()),
+        _ => env(name),
+    };
+    let loaded = Config::load(options.config_file(), with, &exomonad_host::capabilities());
+    loaded.map_err(|errors| {
+        let errors = errors.to_string().replace("EXOMONAD_LISTEN", "--listen");
+        CommandError::Usage(format!("the configuration is wrong\n{errors}"))
+    })
+}
+
+/// Tells a newcomer what to do next, once the plugins are loaded.
+async fn say_what_to_try(app: App, address: SocketAddr) {
+    let serving = app.serving();
+    serving.reload.ready().await;
+    let roles = serving.runtime.roles();
+    let names: Vec<&str> = roles.keys().map(RoleName::as_str).collect();
+    let tool = roles.iter().find_map(|(name, role)| {
+        let version = role.version()?;
+        let tool = version.tools.first()?;
+        Some(format!("exomonad call {name} {}", tool.tool.name))
+    });
+    tracing::info!(
+        roles = names.join(", "),
+        try_this = tool.unwrap_or_else(|| format!("curl -s http://{address}/health")),
+        "ready"
+    );
+}
+
+/// Reads the configuration again at each SIGHUP.
+async fn reload_on_hangup(app: App) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        // What came of it is logged there.
+        let _ = app.reload().await;
+    }
+}
+
+pub fn bind_failed(address: SocketAddr, error: &std::io::Error) -> CommandError {
     let hint = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             "; another host may be running there (`exomonad doctor` tells): stop it, or set `server.listen` or --listen"

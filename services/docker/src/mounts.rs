@@ -78,7 +78,7 @@ pub(super) async fn prepare(
     .map_err(|error| {
         tracing::error!(%error, "checking mounts failed in the host");
         EffectError::internal(
-            "DockerSpawn: checking the mounts failed in the host; its log says more",
+            "docker.spawn: checking the mounts failed in the host; its log says more",
         )
     })??;
     for mount in &prepared.mounts {

@@ -39,7 +39,7 @@ pub(super) fn in_one_line(diagnostics: &[Diagnostic]) -> String {
     };
     let more = match diagnostics.len() {
         1 => String::new(),
-        count => format!(" (the first of {count} mistakes; `exomonad config check` shows all)"),
+        count => format!(" (the first of {count} mistakes)"),
     };
     format!("{place}{}{help}{more}", first.message)
 }

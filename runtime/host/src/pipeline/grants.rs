@@ -89,7 +89,7 @@ impl<L: Layer> Layer for Granted<L> {
         if self.grants.contains(kind) {
             return self.inner.effect(call, kind, request);
         }
-        let message = self.grants.refusal(call, kind, kind.name());
+        let message = self.grants.refusal(call, kind, kind.capability());
         let error = EffectError::new(ErrorCode::EffectDenied, message);
         Box::pin(std::future::ready(EncodedAnswer::error(&error)))
     }

@@ -104,7 +104,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
     assert_eq!(
         recorder.noted(),
         [
-            "ClockNow {}",
+            "clock.now {}",
             "http http://example.com/",
             "log Info a line",
             "log level",

@@ -38,6 +38,23 @@ pub struct Changes {
     /// The reason why the plugin folder could not be read: everything goes on as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What became of the configuration, if it was read again and differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Reconfigured>,
+}
+
+/// A changed configuration.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reconfigured {
+    /// True if it holds now; otherwise the old one does.
+    pub applied: bool,
+    /// The reason why it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Keys that have changed and hold from the next start on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
 }
 
 /// Asks the reloader for a pass over the folder.
@@ -72,6 +89,12 @@ impl ReloadHandle {
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }
+
+    /// Waits until every plugin has been tried.
+    pub async fn ready(&self) {
+        // Fails only when the task is gone, and with it what could be waited for.
+        let _ = self.ready.clone().wait_for(|ready| *ready).await;
+    }
 }
 
 /// The state of a plugin's file.
@@ -98,6 +121,8 @@ struct FailedLoad {
 pub struct Reloader {
     runtime: Arc<Runtime>,
     files: BTreeMap<RoleName, FileState>,
+    /// Plugins of the folder that no role serves, as last said.
+    unserved: Vec<String>,
     first: bool,
 }
 
@@ -114,6 +139,7 @@ impl Reloader {
             Self {
                 runtime,
                 files: BTreeMap::new(),
+                unserved: Vec::new(),
                 first: true,
             }
             .run(inbox, ready),
@@ -126,6 +152,7 @@ impl Reloader {
         Self {
             runtime,
             files: BTreeMap::new(),
+            unserved: Vec::new(),
             first: true,
         }
         .reconcile(true)
@@ -217,6 +244,7 @@ impl Reloader {
             }
         }
         self.add_unlisted(&contents);
+        self.name_unserved(&contents);
         let mut loads = tokio::task::JoinSet::new();
         for role in self.runtime.roles().values() {
             self.decide(role, &contents, retry, &mut loads, &mut changes);
@@ -264,6 +292,37 @@ impl Reloader {
                 self.runtime.add_role(&name);
             }
         }
+    }
+
+    /// Says which plugins are there and not served, because the configuration lists other roles.
+    fn name_unserved(&mut self, contents: &Contents) {
+        let config = &self.runtime.config;
+        if config.plugins.unlisted_roles {
+            return;
+        }
+        let named: Vec<&str> = config
+            .roles
+            .iter()
+            .filter_map(|(name, role)| match role.plugin_for(name) {
+                PluginRef::Named(plugin) => contents.plugins.get_key_value(&plugin),
+                PluginRef::File(_) => None,
+            })
+            .map(|(plugin, _)| plugin.as_str())
+            .collect();
+        let names = contents.plugins.keys().map(RoleName::as_str);
+        let unserved: Vec<String> = names
+            .filter(|name| !named.contains(name))
+            .map(str::to_owned)
+            .collect();
+        if unserved != self.unserved && !unserved.is_empty() {
+            tracing::warn!(
+                plugins = unserved.join(", "),
+                file = %config.file.display(),
+                "these plugins are not served: as soon as the file lists a role, only listed roles are; add a \
+                 table [role.NAME] for each, or set plugins.unlisted_roles = true"
+            );
+        }
+        self.unserved = unserved;
     }
 
     fn decide(
@@ -450,11 +509,10 @@ fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
         "a plugin serves"
     );
     if !version.missing_grants.is_empty() {
-        tracing::warn!(
+        tracing::info!(
             role = %role.name(),
-            missing = version.missing_grants.join(", "),
-            add_to = format!("{}effects", role.settings.key_prefix),
-            "the plugin asks for effects that the role is not granted"
+            not_granted = version.missing_grants.len(),
+            "the plugin can use more effects than the role is granted; `exomonad roles --json` lists them"
         );
     }
     changes.loaded.push(role.name().to_string());

@@ -52,7 +52,7 @@ impl<T: TimeSource> ClockService for Clock<T> {
         let unix_millis = unix_millis(self.time.now());
         let moment = Timestamp::from_millisecond(unix_millis).map_err(|_| {
             EffectError::internal(format!(
-                "ClockNow: the host's clock stands at {unix_millis} ms, beyond the year 9999; set it"
+                "clock.now: the host's clock stands at {unix_millis} ms, beyond the year 9999; set it"
             ))
         })?;
         Ok(ClockTime {

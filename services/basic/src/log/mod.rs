@@ -131,7 +131,7 @@ impl LogService for Log {
             return Err(EffectError::new(
                 ErrorCode::LimitExceeded,
                 format!(
-                    "EmitEvent: the payload of {:?} has {bytes} bytes, and the limit is {} \
+                    "log.emit_event: the payload of {:?} has {bytes} bytes, and the limit is {} \
                      (`max_event_bytes` of the host's log service); keep the rest under a key and send the key",
                     &*request.name, self.max_event_bytes
                 ),

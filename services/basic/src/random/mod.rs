@@ -23,7 +23,7 @@ impl RandomService for Random {
             EffectError::new(
                 ErrorCode::Unavailable,
                 format!(
-                    "RandomBytes: the operating system gave no {length} random bytes: {error}; \
+                    "random.bytes: the operating system gave no {length} random bytes: {error}; \
                      check that the host may call getrandom or read /dev/urandom"
                 ),
             )
