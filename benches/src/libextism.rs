@@ -178,7 +178,7 @@ impl Plugin<'_> {
         Ok(unsafe { std::slice::from_raw_parts(data, length as usize) })
     }
 
-    /// What it has logged since the last time, if [`log_from`] was called.
+    /// The lines that it has logged since the last time, if [`log_from`] was called.
     #[must_use]
     pub fn take_log(&self) -> Vec<LogEvent> {
         let mark = format!(" plugin=\"{}\"", self.id());

@@ -26,12 +26,12 @@ pattern_schema!(RoleName, r"^[a-z0-9][a-z0-9_-]{0,63}$");
 #[error("`{}` is not a role name: {problem}; {}", .text.escape_debug(), Self::HELP)]
 pub struct InvalidRoleName {
     text: String,
-    /// What is wrong with it, as a clause that ends a sentence.
+    /// The mistake, as a clause that ends a sentence.
     pub problem: String,
 }
 
 impl InvalidRoleName {
-    /// What to write instead.
+    /// The remedy, as a clause.
     pub const HELP: &str =
         "use lower-case letters, digits, `_` and `-`, such as \"tl\" or \"dev-2\"";
 }

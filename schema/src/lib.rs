@@ -28,7 +28,7 @@
 //! refused. An absent optional is left out, not `null`. Times are milliseconds,
 //! sizes bytes, and a name says so (`unixMillis`, `maxBytes`).
 
-mod declare;
+mod effect_macro;
 
 pub mod common;
 mod decode;

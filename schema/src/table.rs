@@ -2,14 +2,14 @@
 //!
 //! To add one: write its request and answer types in [`effects`](crate::effects),
 //! add its line here, run `just gen-types`, and write the method that the compiler
-//! then demands of the service. `declare.rs` has the grammar.
+//! then demands of the service. `effect_macro.rs` has the grammar.
 //!
 //! A capability is `service.method`: `log.write`, `git.get_branch`,
 //! `github.list_issues`. Grants name capabilities, with `*` for any method:
 //! `effects = ["log.*", "git.get_*"]`.
 
-use crate::declare::effects;
 use crate::effect::{Access, EffectRequest};
+use crate::effect_macro::effects;
 use crate::effects::Done;
 use crate::effects::clock::*;
 use crate::effects::docker::*;

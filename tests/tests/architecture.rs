@@ -13,14 +13,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-engine", &[]),
     ("exomonad-docker-proxy", &[]),
     ("exomonad-basic", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
-    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
     ("exomonad-docker", &["exomonad-core", "exomonad-schema"]),
     (
         "exomonad-git",
         &["exomonad-core", "exomonad-docker", "exomonad-schema"],
     ),
+    ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
     (
         "exomonad-services",
         &[
@@ -40,7 +40,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "exomonad-telemetry",
-        &["exomonad-config", "exomonad-core", "exomonad-schema"],
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-http",
+            "exomonad-schema",
+        ],
     ),
     (
         "exomonad-host",

@@ -215,12 +215,10 @@ fn in_process_a_bad_plugin_is_listed_with_its_reason() {
 }
 
 #[test]
-fn a_completion_script_names_the_commands() {
+fn a_completion_script_is_one_that_its_shell_can_read() {
     for shell in ["bash", "zsh", "fish"] {
         let script = Project::new().run(["completions", shell]).exits(0).stdout;
-        for command in ["serve", "call", "doctor", "plugin"] {
-            assert!(script.contains(command), "{shell} lacks {command}");
-        }
+        assert!(script.contains("COMPLETE"), "{shell}: {script}");
     }
     let script = Project::new().run(["completions", "bash"]).exits(0).stdout;
     let project = Project::new();
@@ -260,5 +258,90 @@ fn help_and_version_are_there_for_every_command() {
             .exits(0)
             .stdout
             .starts_with("exomonad ")
+    );
+}
+
+/// The answers that a shell gets which asks for completions of the last word.
+fn completions(project: &Project, words: &[&str]) -> Vec<String> {
+    let output = project
+        .command()
+        .arg("--")
+        .args(words)
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string())
+        .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+        .env("_CLAP_COMPLETE_SPACE", "true")
+        .env("_CLAP_IFS", "\n")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn commands_roles_and_tools_are_completed() {
+    let project = Project::new();
+    let commands = completions(&project, &["exomonad", "eff"]);
+    assert_eq!(commands, ["effects"]);
+    let roles = completions(&project, &["exomonad", "call", ""]);
+    assert!(roles.contains(&"tl".to_owned()), "{roles:?}");
+    let host = project.serve().await;
+    let asking = project.env("EXOMONAD_LISTEN", host.address().to_string());
+    let tools = completions(&asking, &["exomonad", "call", "tl", "repo"]);
+    assert_eq!(tools, ["repo_status"]);
+}
+
+#[tokio::test]
+async fn one_tool_is_shown_with_its_arguments_and_their_types() {
+    let project = Project::new();
+    let host = project.serve().await;
+    for arguments in both(&host.url(), &["tools", "tl", "file_pr"]) {
+        let shown = project.run(&arguments).exits(0).stdout;
+        for part in ["file_pr", "[draft]", "boolean", "title", "string"] {
+            assert!(shown.contains(part), "{part} is missing in {shown}");
+        }
+    }
+    let near = project.run(["tools", "tl", "file_p", "--local"]).exits(3);
+    assert!(near.stderr.contains("did you mean `file_pr`"), "{near:?}");
+}
+
+#[test]
+fn effects_are_listed_and_one_is_shown_by_any_of_its_names() {
+    let project = Project::new();
+    let listed = project.run(["effects"]).exits(0).stdout;
+    for effect in ["git.status", "github.create_pr", "docker.exec", "kv.set"] {
+        assert!(listed.contains(effect), "{effect} is missing in {listed}");
+    }
+    for name in ["git.status", "git_status", "GitStatus"] {
+        let shown = project.run(["effects", name, "--json"]).exits(0).json();
+        assert_eq!(shown["capability"], "git.status", "{name}");
+        assert_eq!(shown["access"], "read", "{name}");
+        assert!(
+            shown["answer"]["properties"]["staged"].is_object(),
+            "{shown}"
+        );
+    }
+    let unknown = project.run(["effects", "git.statu"]).exits(3);
+    assert!(unknown.stderr.contains("did you mean"), "{unknown:?}");
+}
+
+#[test]
+fn an_object_beside_pairs_and_a_bad_address_are_told_as_what_they_are() {
+    let project = Project::new();
+    let both = project
+        .run([
+            "call",
+            "tl",
+            "recent_work",
+            "limit=3",
+            r#"{"a":1}"#,
+            "--local",
+        ])
+        .exits(2);
+    assert!(both.stderr.contains("not both"), "{both:?}");
+    let address = project.run(["serve", "--listen", "nowhere"]).exits(2);
+    assert!(
+        address.stderr.contains("--listen") && !address.stderr.contains("EXOMONAD_LISTEN"),
+        "{address:?}"
     );
 }

@@ -51,11 +51,11 @@ async fn every_mistake_is_reported_at_once_with_its_position_and_nothing_starts(
 fn a_check_finds_the_same_mistakes_for_people_and_for_programs() {
     let project = Project::new().config(WRONG);
     let ran = project.run(["config", "check"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
     for at in PLACES {
         assert!(ran.stderr.contains(at), "{}", ran.stderr);
     }
-    let mistakes = project.run(["config", "check", "--json"]).exits(1).json();
+    let mistakes = project.run(["config", "check", "--json"]).exits(2).json();
     let found: Vec<String> = mistakes
         .as_array()
         .unwrap()

@@ -142,3 +142,25 @@ async fn a_running_host_is_found_and_asked_whether_it_is_ready() {
     let away = project.run(["doctor", "--quick"]).exits(4);
     assert!(away.stderr.contains("no host runs"), "{away:?}");
 }
+
+#[test]
+fn grants_that_cannot_work_are_red() {
+    let project = Project::new().config(
+        "[docker]\nhost = 'unix:///nowhere/docker.sock'\n\
+         [role.tl]\neffects = ['git.*', 'github.*', 'docker.exec']\nrepos = ['a/b']\nlabels = ['a']\n",
+    );
+    let ran = project.run(["doctor"]).exits(1);
+    let failed = failed_checks(&ran);
+    assert!(
+        failed
+            .iter()
+            .any(|check| check.starts_with("github") && check.contains("`github.token_file`")),
+        "{ran:?}"
+    );
+    assert!(
+        failed
+            .iter()
+            .any(|check| check.starts_with("docker") && check.contains("`docker.host`")),
+        "{ran:?}"
+    );
+}

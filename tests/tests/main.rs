@@ -25,6 +25,7 @@ mod manifests;
 mod metrics;
 mod plugin_call;
 mod raw_calls;
+mod reconfigure;
 mod refused_plugins;
 mod secrets;
 mod shutdown;

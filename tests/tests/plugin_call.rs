@@ -81,10 +81,9 @@ fn input_comes_from_a_flag_or_from_standard_input_and_goes_out_byte_for_byte() {
 #[test]
 fn a_loop_calls_again_and_again_in_one_sandbox() {
     let (bench, file) = Bench::with(&counter());
-    assert_eq!(
-        bench.call(&file, &["count", "--loop", "3"]).exits(0).stdout,
-        "123"
-    );
+    let ran = bench.call(&file, &["count", "--loop", "3"]).exits(0);
+    assert_eq!(ran.stdout, "3", "the answer of the last call");
+    assert!(ran.stderr.starts_with("3 calls in "), "{ran:?}");
     assert_eq!(bench.call(&file, &["count"]).exits(0).stdout, "1");
 }
 
@@ -293,7 +292,7 @@ fn an_inspection_names_what_a_plugin_imports_and_exports() {
         .write("garbage.wasm", "garbage")
         .display()
         .to_string();
-    bench.project.run(["plugin", "inspect", &garbage]).exits(3);
+    bench.project.run(["plugin", "inspect", &garbage]).exits(2);
     bench
         .project
         .run(["plugin", "inspect", "missing.wasm"])
@@ -326,4 +325,18 @@ fn a_test_tells_whether_a_file_can_serve_as_a_role() {
         .run(["plugin", "test", half.to_str().unwrap()])
         .exits(3);
     assert!(refused.stderr.contains("handle_mcp_call"), "{refused:?}");
+}
+
+#[test]
+fn a_tool_of_a_plugin_file_is_called_as_a_host_would() {
+    let bench = Bench::new();
+    let call = |arguments: &[&str]| {
+        let arguments = [&["plugin", "call", &bench.echo(), "--tool"], arguments].concat();
+        bench.project.run(arguments)
+    };
+    let answer = call(&["echo", "text=a b"]).exits(0).json();
+    assert_eq!(answer["structuredContent"]["text"], "a b", "{answer}");
+    let answer = call(&["echo", r#"{"text":"c"}"#]).exits(0).json();
+    assert_eq!(answer["structuredContent"]["text"], "c", "{answer}");
+    call(&["echo", "text=a", "--stdin"]).exits(2);
 }

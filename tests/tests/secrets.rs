@@ -176,7 +176,7 @@ fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
     ] {
         let project = Project::new().config("[role.tl]\ntoken_file = 'tl.token'\n");
         project.write("tl.token", token);
-        let ran = project.run(["config", "check"]).exits(1);
+        let ran = project.run(["config", "check"]).exits(2);
         assert!(ran.output().contains("tl.token"), "{ran:?}");
         assert_clean("the refusal", &ran.output());
     }

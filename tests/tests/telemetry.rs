@@ -247,7 +247,7 @@ async fn a_configuration_that_cannot_work_is_refused_with_its_place() {
         let ran = Project::new()
             .config(config)
             .run(["config", "check"])
-            .exits(1);
+            .exits(2);
         assert!(ran.output().contains(says), "{ran:?}");
         assert!(!ran.output().contains(MARK), "{ran:?}");
     };
@@ -272,7 +272,7 @@ async fn a_configuration_that_cannot_work_is_refused_with_its_place() {
     let ran = Project::new()
         .env("OTEL_EXPORTER_OTLP_HEADERS", format!("Bearer {HEADER}"))
         .run(["config", "check"])
-        .exits(1);
+        .exits(2);
     assert!(
         ran.output().contains("OTEL_EXPORTER_OTLP_HEADERS") && !ran.output().contains(MARK),
         "{ran:?}"

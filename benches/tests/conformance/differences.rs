@@ -84,14 +84,6 @@ const DIFFERENCES: &[Difference] = &[
         kept: |outcome| outcome.numbers() == Some(vec![0]),
     },
     Difference {
-        what: "an error that is not UTF-8 is shown as well as it can be",
-        why: "what the guest meant to say is worth more than that it was no text",
-        body: r#"(func (export "run") (call $error_set (call $not_text)))"#,
-        extism: |outcome| says(outcome, "unable to load error message"),
-        fresh: |outcome| says(outcome, "not text"),
-        kept: |outcome| says(outcome, "not text"),
-    },
-    Difference {
         what: "a trap other than `unreachable` is reported even if an error was set before",
         why: "`unreachable` is how guests abort after they said why; the others are bugs, and their place counts",
         body: r#"(func (export "run") (call $error_set (call $it_broke)) (drop (i32.div_u (i32.const 1) (i32.const 0))))"#,

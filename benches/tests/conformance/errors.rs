@@ -39,6 +39,10 @@ fn errors_are_reported_alike_with_every_return_code() {
                 "(call $answer (call $greeting)) (call $error_set (call $it_broke))",
             ),
             (
+                "set to what is not UTF-8",
+                "(call $error_set (call $not_text))",
+            ),
+            (
                 "set twice",
                 "(call $error_set (call $greeting)) (call $error_set (call $it_broke))",
             ),

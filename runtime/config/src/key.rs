@@ -47,7 +47,7 @@ impl KeyPath {
         }
     }
 
-    /// Whether this is `outer` or something in it.
+    /// True if this is `outer` or something in it.
     pub fn is_in(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }

@@ -54,7 +54,7 @@ impl Shape {
         self.0.get("properties")?.as_object()
     }
 
-    /// What the doc comment says.
+    /// The doc comment.
     pub fn description(self) -> Option<&'static str> {
         self.text_of("description")
     }
@@ -72,7 +72,7 @@ impl Shape {
             .map(|(name, shape)| (name.as_str(), Self(shape)))
     }
 
-    /// What a table may hold under a key; `None` if it may not have that key.
+    /// The shape of a table's value under a key; `None` if it may not have that key.
     pub fn key(self, name: &str) -> Option<Self> {
         match self.properties() {
             Some(properties) => properties.get(name).map(Self),
@@ -80,18 +80,18 @@ impl Shape {
         }
     }
 
-    /// What each value of a table with free keys may be.
+    /// The shape of each value of a table with free keys.
     fn entry(self) -> Option<Self> {
         let entry = self.0.get("additionalProperties")?;
         entry.is_object().then_some(Self(entry))
     }
 
-    /// What the keys of a table with free keys must look like.
+    /// The format of the keys of a table with free keys.
     pub fn key_format(self) -> Option<&'static str> {
         self.text_of("x-key-format")
     }
 
-    /// What the items of a list may be.
+    /// The shape of a list's items.
     pub fn item(self) -> Option<Self> {
         self.0.get("items").map(Self)
     }
@@ -129,7 +129,7 @@ impl Shape {
         (self.text_of("x-minimum"), self.text_of("x-maximum"))
     }
 
-    /// Whether a value of this kind may stand here.
+    /// True if a value of this kind may stand here.
     pub fn allows(self, kind: Kind) -> bool {
         let name = match kind {
             Kind::Boolean => "boolean",
@@ -145,7 +145,7 @@ impl Shape {
         }
     }
 
-    /// What stands here, to complete "expected …".
+    /// The expected value, to complete "expected …".
     pub fn expected(self) -> String {
         if let Some(described) = self.format().and_then(values::describe) {
             return described.to_owned();

@@ -38,7 +38,7 @@ impl Tokens {
         })
     }
 
-    /// Whether the role may be called with what the request presents: its own token or the
+    /// True if the role may be called with what the request presents: its own token or the
     /// operator's. With neither configured, anyone who reaches the address may.
     pub fn admit(&self, role: &RoleName, presented: Option<&str>) -> bool {
         let own = self.roles.get(role).unwrap_or(&self.unlisted);
@@ -53,7 +53,7 @@ impl Tokens {
         })
     }
 
-    /// Whether what concerns all roles (`/reload`, `/call`, `/metrics`) may be called with what the
+    /// True if what concerns all roles (`/reload`, `/call`, `/metrics`) may be called with what the
     /// request presents: the operator's token, if one is configured. With tokens for roles alone
     /// nobody may; with none at all, anyone who reaches the address.
     pub fn admit_operator(&self, presented: Option<&str>) -> bool {

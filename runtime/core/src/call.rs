@@ -13,11 +13,11 @@ pub struct CallContext {
     pub role: RoleName,
     /// The call, unique on this host.
     pub call_id: CallId,
-    /// Who made the call, as far as it was said.
+    /// The caller, as far as it was said.
     pub caller: Option<String>,
     /// The W3C trace context of the call (<https://www.w3.org/TR/trace-context/>).
     pub traceparent: Option<String>,
-    /// What the role's effects may touch.
+    /// The bounds of the role's effects.
     pub bounds: Arc<BoundsMap>,
 }
 

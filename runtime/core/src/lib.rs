@@ -1,4 +1,4 @@
-//! What the services and the host share.
+//! Definitions that the services and the host share.
 //!
 //! | module | subject |
 //! |---|---|

@@ -66,7 +66,7 @@ pub enum SecretSource {
     Variable(String),
 }
 
-/// Why a token can't be used. Never holds the token.
+/// The reason why a secret can't be used. Never holds the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file can't be read.
@@ -74,7 +74,7 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The variable is not set.
@@ -85,7 +85,7 @@ pub enum SecretError {
     Unusable {
         /// The file or variable.
         place: String,
-        /// What is wrong, as the rest of the sentence.
+        /// The problem, as the rest of the sentence.
         problem: &'static str,
     },
 }

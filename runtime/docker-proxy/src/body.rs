@@ -95,7 +95,7 @@ pub fn volume(body: &Value, labels: &Labels) -> Result<(), String> {
     is_labelled(body, labels)
 }
 
-/// What a new container referenced_resources that has to carry a label: the path by which the engine tells of it.
+/// The objects that a new container uses and that must carry a label, as paths of the engine's API.
 pub fn referenced_resources(body: &Value) -> Vec<String> {
     let host = &body["HostConfig"];
     let volumes = host["Mounts"].as_array().into_iter().flatten();

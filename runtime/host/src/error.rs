@@ -11,7 +11,7 @@ pub enum HostError {
     /// No such role.
     #[error("there is no role `{role}`{}", hint(.near))]
     RoleNotFound {
-        /// What was asked for.
+        /// The name that was asked for.
         role: String,
         /// The nearest name that exists.
         near: Option<String>,
@@ -21,7 +21,7 @@ pub enum HostError {
     ToolNotFound {
         /// The role.
         role: String,
-        /// What was asked for.
+        /// The name that was asked for.
         tool: String,
         /// The nearest name that exists.
         near: Option<String>,
@@ -31,7 +31,7 @@ pub enum HostError {
     HookNotFound {
         /// The role.
         role: String,
-        /// What was asked for.
+        /// The name that was asked for.
         event: String,
         /// The events that it handles.
         handled: String,
@@ -55,7 +55,7 @@ pub enum HostError {
     PluginNotLoaded {
         /// The role.
         role: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// Too many calls.
@@ -79,7 +79,7 @@ pub enum HostError {
     Guest {
         /// One of `guest_failed`, `guest_trapped`, `limit_exceeded`, `invalid_answer`.
         code: &'static str,
-        /// What happened.
+        /// The failure.
         message: String,
     },
     /// A bug in the host.
@@ -92,7 +92,7 @@ pub enum HostError {
 pub struct Violation {
     /// A JSON pointer into the arguments, empty for all of them.
     pub pointer: String,
-    /// What is wrong there.
+    /// The violation.
     pub message: String,
 }
 

@@ -19,7 +19,7 @@ const EXPONENT: usize = 9;
 /// U+FFFD, the character for what cannot be read. Whether it is JSON is not looked at.
 ///
 /// # Errors
-/// What is wrong with a number.
+/// The problem with a number.
 pub fn sanitize(body: Bytes) -> Result<Bytes, String> {
     let mut halves = Vec::new();
     let mut at = 0;

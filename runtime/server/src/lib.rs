@@ -82,7 +82,7 @@ impl App {
         }))
     }
 
-    /// What answers requests now. A request keeps what it began with.
+    /// The part that answers requests now. A request keeps the one it began with.
     pub fn serving(&self) -> Arc<Serving> {
         self.serving
             .read()

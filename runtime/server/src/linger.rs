@@ -46,7 +46,7 @@ impl Linger {
         }
     }
 
-    /// What a write came to, unless the client has read nothing for too long.
+    /// The result of a write, unless the client has read nothing for too long.
     fn watched<T>(
         &mut self,
         written: Poll<io::Result<T>>,

@@ -299,7 +299,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
     }
 }
 
-/// What became of a plugin's initialisation, in words.
+/// The snapshot of a plugin, in words.
 pub fn snapshot(value: &Value) -> String {
     match value {
         Value::String(word) => word.replace('_', " "),

@@ -1,4 +1,4 @@
-//! `docker-proxy`: the door to a Docker engine, until it is told to stop.
+//! `docker-proxy`: filters requests to a Docker engine until it is told to stop.
 
 use std::sync::Arc;
 

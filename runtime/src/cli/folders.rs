@@ -92,7 +92,7 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-/// Whether it will be the same the next time.
+/// True if it will be the same the next time.
 fn is_lasting(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
     [

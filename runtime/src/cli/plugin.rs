@@ -63,10 +63,13 @@ pub async fn open(
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
         // The argument names something that is no plugin.
         LoadError::Manifest(_) => CommandError::Usage(error.to_string()),
-        LoadError::WasiNotAllowed { .. } => {
-            CommandError::Usage(format!("{}: {error}; `--wasi` allows it", file.display()))
+        LoadError::NotWebAssembly { .. } => {
+            CommandError::Usage(format!("{}: {error}", file.display()))
         }
-        _ => CommandError::Usage(format!("{}: {error}", file.display())),
+        LoadError::WasiNotAllowed { .. } => {
+            CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
+        }
+        _ => CommandError::Refused(format!("{}: {error}", file.display())),
     })
 }
 
@@ -131,7 +134,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         None,
     )
     .await
-    .map_err(|error| CommandError::Usage(format!("{}: {error}", file.display())))?;
+    .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
     let tools: Vec<&str> = version
         .tools
         .iter()

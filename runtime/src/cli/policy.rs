@@ -13,7 +13,7 @@ use super::config::load;
 use super::effects::find_effect;
 use super::show::print_json;
 
-/// What the configuration says about an effect of a role.
+/// The decision about an effect of a role.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {

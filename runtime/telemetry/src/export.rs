@@ -1,6 +1,6 @@
-//! From the queues to the receiver: a task for each signal, and one voice for what goes wrong.
+//! Export from the queues to the collector: one task a signal. Each outage is logged once.
 //!
-//! A task takes what there is every so often, and as soon as there is a batch. A receiver that is
+//! A task takes what there is every so often, and as soon as there is a batch. A collector that is
 //! away costs the queues' memory and one line in the log; another line tells when it is back.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,9 @@ use tokio::task::JoinSet;
 use super::metrics::Metrics;
 use super::queue::{self, DropCounters, Line, Lines, QueueReceiver, Spans};
 
-/// A receiver that comes and goes is spoken of no more often.
+/// A collector that comes and goes is spoken of no more often.
 const QUIET: Duration = Duration::from_secs(60);
-/// How much of what a receiver says is logged, in characters.
+/// How much of what a collector says is logged, in characters.
 const WORDS: usize = 300;
 
 /// The tasks that send, and how to end them.
@@ -60,7 +60,7 @@ impl Export {
         let (queue, waiting) = queue::new(self.queue, &self.drops, |drops| &drops.spans);
         let send = async move |batch: Vec<SpanData>| exporter.export(batch).await;
         self.tasks
-            .spawn(empty(waiting, self.errand(Signal::Traces), send));
+            .spawn(empty(waiting, self.worker(Signal::Traces), send));
         Spans::into(queue)
     }
 
@@ -72,21 +72,21 @@ impl Export {
             exporter.export(LogBatch::new(&batch)).await
         };
         self.tasks
-            .spawn(empty(waiting, self.errand(Signal::Logs), send));
+            .spawn(empty(waiting, self.worker(Signal::Logs), send));
         Lines::into(queue)
     }
 
     /// Sends metrics from now on.
     pub fn metrics(&mut self, exporter: MetricExporter, metrics: Arc<Metrics>) {
-        let mut errand = self.errand(Signal::Metrics);
+        let mut worker = self.worker(Signal::Metrics);
         self.tasks.spawn(async move {
             loop {
-                let is_last = errand.pause(None).await;
+                let is_last = worker.pause(None).await;
                 let metrics = metrics.clone();
                 // Collecting looks into folders.
                 let collected = tokio::task::spawn_blocking(move || metrics.collect()).await;
                 if let Ok(Some(collected)) = collected {
-                    errand.send(exporter.export(&collected)).await;
+                    worker.send(exporter.export(&collected)).await;
                 }
                 if is_last {
                     return;
@@ -107,7 +107,7 @@ impl Export {
         }
     }
 
-    fn errand(&self, signal: Signal) -> ExportWorker {
+    fn worker(&self, signal: Signal) -> ExportWorker {
         ExportWorker {
             signal,
             endpoint: self.endpoint.clone(),
@@ -122,17 +122,17 @@ impl Export {
 
 /// Sends batches until it is told to stop, and then the rest.
 ///
-/// While the receiver is away, one batch goes to it every so often, be it an empty one: what else there is
+/// While the collector is away, one batch goes to it every so often, be it an empty one: what else there is
 /// stays in the queue, and that it is back is noticed on a quiet host, too.
 async fn empty<T>(
     mut waiting: QueueReceiver<T>,
-    mut errand: ExportWorker,
+    mut worker: ExportWorker,
     send: impl AsyncFn(Vec<T>) -> OTelSdkResult,
 ) {
     loop {
-        let was_away = errand.is_away();
+        let was_away = worker.is_away();
         let filled = (!was_away).then(|| waiting.filled());
-        let is_last = errand.pause(filled).await;
+        let is_last = worker.pause(filled).await;
         if is_last {
             waiting.close();
         }
@@ -144,7 +144,7 @@ async fn empty<T>(
                 break;
             }
             asks = false;
-            if !errand.send(send(batch)).await {
+            if !worker.send(send(batch)).await {
                 waiting.drop(count);
                 break;
             }
@@ -155,7 +155,7 @@ async fn empty<T>(
     }
 }
 
-/// What each of the tasks needs to know.
+/// The state of one exporting task.
 struct ExportWorker {
     signal: Signal,
     endpoint: String,
@@ -181,7 +181,7 @@ impl ExportWorker {
         }
     }
 
-    /// Whether the last try failed.
+    /// True if the last try failed.
     fn is_away(&self) -> bool {
         self.health.is_failing(self.signal)
     }
@@ -200,7 +200,7 @@ impl ExportWorker {
                 }
             }
             Err(error) => {
-                if self.health.fell_ill(self.signal) {
+                if self.health.note_failure(self.signal) {
                     let reason = shortened(&error.to_string());
                     tracing::warn!(
                         endpoint,
@@ -226,8 +226,8 @@ struct Health(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    ill: Vec<Signal>,
-    /// Whether the log's last word is that something does not get through.
+    failing: Vec<Signal>,
+    /// True if the log's last line about it is that something does not get through.
     is_said: bool,
     said_at: Option<Instant>,
 }
@@ -237,16 +237,16 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the last try of this one failed.
+    /// True if the last try of this one failed.
     fn is_failing(&self, signal: Signal) -> bool {
-        self.state().ill.contains(&signal)
+        self.state().failing.contains(&signal)
     }
 
     /// Notes that this one does not get through; true if that is to be said.
-    fn fell_ill(&self, signal: Signal) -> bool {
+    fn note_failure(&self, signal: Signal) -> bool {
         let mut state = self.state();
-        if !state.ill.contains(&signal) {
-            state.ill.push(signal);
+        if !state.failing.contains(&signal) {
+            state.failing.push(signal);
         }
         let is_quiet = state.said_at.is_some_and(|at| at.elapsed() < QUIET);
         let says = !state.is_said && !is_quiet;
@@ -260,7 +260,7 @@ impl Health {
     /// Notes that this one gets through; true if all do again, and that is to be said.
     fn recovered(&self, signal: Signal) -> bool {
         let mut state = self.state();
-        state.ill.retain(|other| *other != signal);
-        state.ill.is_empty() && std::mem::take(&mut state.is_said)
+        state.failing.retain(|other| *other != signal);
+        state.failing.is_empty() && std::mem::take(&mut state.is_said)
     }
 }

@@ -48,12 +48,12 @@ pub use self::prometheus::MEDIA_TYPE;
 pub use self::requests::{RequestMetrics, RouteLabels};
 pub use self::series::{CallSeries, Timer};
 
-/// What libraries say about their own workings comes first, so that the configuration can still ask for
+/// Filters for libraries' own lines come first, so that the configuration can still ask for
 /// it. The client of Docker would repeat whole requests, environment variables included. Spans are the
 /// exporter's.
 const QUIET: &str = "notify=warn,bollard=info,exomonad::span=off";
 
-/// What carries telemetry away. Its own log lines are not exported: exporting them would make more.
+/// The libraries that send telemetry. Their own log lines are not exported: exporting them would make more.
 const CARRIERS: [&str; 7] = [
     "h2",
     "hyper",
@@ -64,21 +64,21 @@ const CARRIERS: [&str; 7] = [
     "tower",
 ];
 
-/// Why telemetry, or the log, cannot be started.
+/// The reason why telemetry, or the log, cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The filter cannot be read.
     #[error("`log.filter` is not one: `{0}`: {1}")]
     Filter(String, tracing_subscriber::filter::ParseError),
-    /// The headers for the receiver cannot be read any more.
+    /// The headers for the collector cannot be read any more.
     #[error(transparent)]
     Headers(#[from] SecretError),
-    /// The receiver cannot be spoken to as configured.
+    /// The collector cannot be spoken to as configured.
     #[error("telemetry cannot be sent to {endpoint}: {reason}")]
     Exporter {
         /// Its address.
         endpoint: String,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
     /// There is a log already.
@@ -86,7 +86,7 @@ pub enum StartError {
     Log(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// What is under way to a receiver; nothing if there is none.
+/// The exporters that run; none without a collector.
 #[derive(Default)]
 pub struct Telemetry(Option<(OtlpExporters, Export)>);
 
@@ -101,18 +101,18 @@ impl Telemetry {
         env: impl Fn(&str) -> Option<String>,
         client: impl FnOnce() -> Result<reqwest::Client, String>,
     ) -> Result<Self, StartError> {
-        let Some(receiver) = OtlpExporters::of(&config.telemetry, env, client)? else {
+        let Some(exporters) = OtlpExporters::of(&config.telemetry, env, client)? else {
             start_log(&config.log, &config.log.filter)?;
             return Ok(Self(None));
         };
         let (telemetry, filter) = (&config.telemetry, config.log.filter.as_str());
         let mut export = Export::new(telemetry);
         let traces = match telemetry.sends(Signal::Traces) {
-            true => Some(traces(telemetry, &receiver, &mut export)?),
+            true => Some(traces(telemetry, &exporters, &mut export)?),
             false => None,
         };
         let logs = match telemetry.sends(Signal::Logs) {
-            true => Some(logs(telemetry, &receiver, &mut export, filter)?),
+            true => Some(logs(telemetry, &exporters, &mut export, filter)?),
             false => None,
         };
         tracing_subscriber::registry()
@@ -120,22 +120,22 @@ impl Telemetry {
             .with(traces)
             .with(logs)
             .try_init()?;
-        Ok(Self(Some((receiver, export))))
+        Ok(Self(Some((exporters, export))))
     }
 
-    /// Sends metrics, too, if a receiver wants them.
+    /// Sends metrics, too, if a collector wants them.
     ///
     /// # Errors
-    /// If the receiver cannot be spoken to as configured.
+    /// If the collector cannot be spoken to as configured.
     pub fn send_metrics(
         &mut self,
         config: &TelemetryConfig,
         metrics: &Arc<Metrics>,
     ) -> Result<(), StartError> {
-        if let Some((receiver, export)) = &mut self.0 {
+        if let Some((exporters, export)) = &mut self.0 {
             metrics.count_drops(export.drops());
             if config.sends(Signal::Metrics) {
-                export.metrics(receiver.metrics()?, metrics.clone());
+                export.metrics(exporters.metrics()?, metrics.clone());
             }
         }
         Ok(())
@@ -178,7 +178,7 @@ where
     }
 }
 
-/// What the host says of itself with everything it sends.
+/// The attributes of the host that go with everything it sends.
 pub fn resource(config: &TelemetryConfig) -> Resource {
     let pair =
         |name: &str, value: &str| opentelemetry::KeyValue::new(name.to_owned(), value.to_owned());
@@ -199,7 +199,7 @@ pub fn resource(config: &TelemetryConfig) -> Resource {
 
 fn traces<S>(
     config: &TelemetryConfig,
-    receiver: &OtlpExporters,
+    exporters: &OtlpExporters,
     export: &mut Export,
 ) -> Result<impl Layer<S> + use<S>, StartError>
 where
@@ -210,7 +210,7 @@ where
     let provider = SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(share)))
         .with_resource(resource.clone())
-        .with_span_processor(export.spans(receiver.spans(&resource)?))
+        .with_span_processor(export.spans(exporters.spans(&resource)?))
         .build();
     // The layer's tracer keeps the provider.
     Ok(tracing_opentelemetry::layer()
@@ -224,7 +224,7 @@ where
 
 fn logs<S>(
     config: &TelemetryConfig,
-    receiver: &OtlpExporters,
+    exporters: &OtlpExporters,
     export: &mut Export,
     filter: &str,
 ) -> Result<impl Layer<S> + use<S>, StartError>
@@ -234,7 +234,7 @@ where
     let resource = resource(config);
     let provider = SdkLoggerProvider::builder()
         .with_resource(resource.clone())
-        .with_log_processor(export.lines(receiver.logs(&resource)?))
+        .with_log_processor(export.lines(exporters.logs(&resource)?))
         .build();
     // Without a hint of its own the filter would make everybody believe that all is wanted.
     let not_the_carriers = FilterFn::new(is_not_a_carriers).with_max_level_hint(LevelFilter::TRACE);

@@ -19,7 +19,7 @@ use opentelemetry_sdk::trace::SpanExporter as _;
 
 use super::StartError;
 
-/// The most that is read of a receiver's answer, in bytes.
+/// The most that is read of a collector's answer, in bytes.
 const ANSWER: usize = 64 << 10;
 
 /// The exporters to a collector: its address, its headers and how it is spoken to.

@@ -86,7 +86,7 @@ impl<T> QueueReceiver<T> {
         &self.filled
     }
 
-    /// What there is, up to a batch.
+    /// The items that wait, up to a batch.
     pub fn batch(&mut self) -> Vec<T> {
         let mut batch = Vec::new();
         while batch.len() < BATCH

@@ -7,10 +7,10 @@ use exomonad_schema::{ErrorCode, RoleName};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
-/// What becomes of a call that nobody waits for any more.
+/// The outcome of a call that nobody waits for any more.
 const CANCELLED: &str = "cancelled";
 
-/// How calls end often; what else there is costs more to count.
+/// Common outcomes, pre-bound; others take the slow path.
 const OF_CALLS: &[&str] = &[
     "ok",
     "tool_error",

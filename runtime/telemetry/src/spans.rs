@@ -69,7 +69,7 @@ pub fn call(context: &CallContext, what: &'static str) -> Span {
     )
 }
 
-/// What [`call`] is for a tool: MCP's name for it.
+/// MCP's name of a tool's call, for [`call`].
 pub const TOOLS_CALL: &str = "tools/call";
 
 /// Says which tool a call is of, once it is known to be one that the plugin lists.

@@ -39,7 +39,7 @@ pub struct GitConfig {
     /// By default the `~/.ssh/known_hosts` of the user who runs the host, and the system's.
     #[schemars(extend("format" = "path"), example = &"/etc/exomonad/known_hosts")]
     pub known_hosts: Option<PathBuf>,
-    /// Whether a remote may be a folder of this machine, within the role's paths.
+    /// If true, a remote may be a folder of this machine, within the role's paths.
     pub local_remotes: bool,
     /// How long one effect may work on a repository.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1d"))]

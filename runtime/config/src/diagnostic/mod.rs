@@ -1,4 +1,4 @@
-//! What is reported about a configuration: each mistake with its place and what to do about it.
+//! Diagnostics about a configuration: each mistake with its place and what to do about it.
 
 mod place;
 mod report;
@@ -11,13 +11,13 @@ use serde::{Serialize, Serializer};
 /// One mistake, or one thing that is allowed but likely not meant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diagnostic {
-    /// Whether the configuration can be used in spite of it.
+    /// Its severity: a warning leaves the configuration usable.
     pub severity: Severity,
-    /// What kind of mistake it is; stable, for machines.
+    /// The kind of mistake; stable, for machines.
     pub code: Code,
-    /// What is wrong, in one clause.
+    /// The mistake, in one clause.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// The full key it concerns, such as `role.tl.limits.memory`; absent if it concerns none.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use exomonad_core::values::{ByteSize, TimeSpan};
 
-/// What a call may use at most.
+/// Limits of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

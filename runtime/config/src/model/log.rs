@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by
+    /// The lines that are logged: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by
     /// target as `RUST_LOG` has them: `info,exomonad_engine=debug`.
     pub filter: String,
     /// How it is written.

@@ -1,4 +1,4 @@
-//! What can be configured: one struct a section, each field documented where it is defined.
+//! The configuration's model: one struct a section, each field documented where it is defined.
 //!
 //! These types are at once the shape of the file, the source of its JSON Schema and of every
 //! description a user sees, and the effective configuration the host reads. Their `Default` is the
@@ -44,17 +44,17 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// The sandboxes that plugins run in.
     pub engine: EngineConfig,
-    /// What the host keeps between starts.
+    /// The state that the host keeps between starts.
     pub state: StateConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
-    /// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent,
+    /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,
     /// The services' sections: `[git]`, `[github]`, `[docker]`, `[http]`, `[secret.<name>]`.
     #[serde(flatten)]
     pub services: ServicesConfig,
-    /// What every role begins with; a role's own keys override these. Lists are replaced, the
+    /// The settings that every role begins with; a role's own keys override these. Lists are replaced, the
     /// tables `config` and `limits` are merged key by key.
     pub defaults: Role,
     /// The roles by name. As soon as one is listed, plugins that are not listed are no longer
@@ -80,7 +80,7 @@ impl Config {
         services
     }
 
-    /// What the role of this name gets: its own table, or `[defaults]` if it is not listed and
+    /// The settings of the role of this name: its own table, or `[defaults]` if it is not listed and
     /// unlisted roles are served. `None` means that there is no such role, whatever the plugin
     /// folder holds.
     pub fn role(&self, name: &RoleName) -> Option<&Role> {

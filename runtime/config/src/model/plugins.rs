@@ -15,13 +15,13 @@ pub struct PluginsConfig {
     /// exist; it is noticed when it appears.
     #[schemars(extend("format" = "path"))]
     pub dir: PathBuf,
-    /// Whether the plugins that come with the host (`tl`, `echo`) are there when the folder has no
+    /// If true, the plugins that come with the host (`tl`, `echo`) are there when the folder has no
     /// plugin of that name.
     pub embedded: bool,
-    /// Whether a plugin that has no `[role.<name>]` is served as the role of its name, with what
+    /// If true, a plugin that has no `[role.<name>]` is served as the role of its name, with what
     /// `[defaults]` grants. By default true if the file lists no role, false once it lists one.
     pub unlisted_roles: bool,
-    /// Whether the kernel's notices of changes in the plugin folder are used, so that a new plugin
+    /// If true, the kernel's notices of changes in the plugin folder are used, so that a new plugin
     /// serves at once. Without them it is taken up at the next poll, or by `POST /reload`.
     pub watch: bool,
     /// How often the folder is looked through even if the system reports no change, since bind
@@ -36,7 +36,7 @@ pub struct PluginsConfig {
     /// By default `$XDG_CACHE_HOME/exomonad` if that variable is set.
     #[schemars(extend("format" = "path"))]
     pub cache_dir: PathBuf,
-    /// Whether a plugin that needs initialising is initialised once, and each sandbox starts from a
+    /// If true, a plugin that needs initialising is initialised once, and each sandbox starts from a
     /// copy of the result.
     pub snapshot: bool,
 }

@@ -11,7 +11,7 @@ use exomonad_core::values::{EffectPattern, PluginRef, RoleName};
 use exomonad_core::{PathBounds, SecretSource};
 use exomonad_services::RoleBounds;
 
-/// What a role runs, may do and may use.
+/// A role: its plugin, its grants, its bounds and its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Role {
@@ -25,7 +25,7 @@ pub struct Role {
     /// The bounds of its effects.
     #[serde(flatten)]
     pub bounds: RoleBounds,
-    /// Whether a call gets a fresh sandbox, or one that an earlier call of the role has used.
+    /// The sandbox of a call: a fresh one, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
     /// are dropped. Once set, the role is not served without it or the operator token.
@@ -36,12 +36,12 @@ pub struct Role {
     pub token_env: Option<String>,
     /// Texts that the guest can read by name. It sees them all: no secrets here.
     pub config: BTreeMap<String, String>,
-    /// What a call may use at most. A call that needs more is ended, and its error names the limit
+    /// Limits of a call. A call that needs more is ended, and its error names the limit
     /// and the key that sets it.
     pub limits: Limits,
 }
 
-/// What reads and logs. Effects are listed one by one where a service also has, or may come to
+/// The effects that read and log. They are listed one by one where a service also has, or may come to
 /// have, ones that write.
 const READING_EFFECTS: [&str; 9] = [
     "log.*",
@@ -86,7 +86,7 @@ impl Role {
             .unwrap_or_else(|| PluginRef::Named(name.clone()))
     }
 
-    /// Whether the role may use the effect of this capability.
+    /// True if the role may use the effect of this capability.
     pub fn grants(&self, capability: &str) -> bool {
         self.effects
             .iter()

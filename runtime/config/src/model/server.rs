@@ -31,7 +31,7 @@ pub struct ServerConfig {
     /// How long running calls may go on after the host is told to stop; then they are cancelled.
     #[schemars(extend("x-maximum" = "1d"))]
     pub shutdown_grace: TimeSpan,
-    /// Whether `POST /call` runs any export of any loaded plugin, around tools and their schemas.
+    /// If true, `POST /call` runs any export of any loaded plugin, around tools and their schemas.
     pub raw_calls: bool,
     /// File with the operator token, a bearer token that opens every role. Read once at start;
     /// blanks around the token are dropped. Once set, no call is answered without a token.

@@ -1,4 +1,4 @@
-//! `[telemetry]`: traces, logs and metrics for a receiver of the OpenTelemetry protocol.
+//! `[telemetry]`: traces, logs and metrics for a collector of the OpenTelemetry protocol.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use exomonad_core::SecretSource;
 use exomonad_core::values::{Attribute, Endpoint, Ratio, TimeSpan};
 
-/// Traces, logs and metrics for a receiver of the OpenTelemetry protocol (OTLP). Nothing is sent, and
+/// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent, and
 /// no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Where the receiver listens: `http://localhost:4318`, or with `https`. For `http/protobuf`
+    /// Where the collector listens: `http://localhost:4318`, or with `https`. For `http/protobuf`
     /// `/v1/traces` and the like are added to it; `grpc` usually has port 4317.
     #[schemars(example = &"http://localhost:4318")]
     pub endpoint: Option<Endpoint>,
     /// How it is spoken to.
     pub protocol: OtlpProtocol,
-    /// What it gets.
+    /// The signals that it gets.
     pub signals: Vec<Signal>,
     /// File with headers that go with each request, such as `authorization=Bearer …`: `name=value`,
     /// separated by commas, each value percent-encoded. Read once at start, never shown.
@@ -33,13 +33,13 @@ pub struct TelemetryConfig {
     pub sampling: Ratio,
     /// The name that the host goes by: `service.name`.
     pub service_name: String,
-    /// What else is said of the host with everything it sends, as `name=value`, such as
+    /// Further attributes of the host, sent with everything, as `name=value`, such as
     /// `deployment.environment.name=production`.
     pub resource_attributes: Vec<Attribute>,
     /// How often what there is is sent.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub interval: TimeSpan,
-    /// How long the receiver may take for one batch; it is tried again within that time, then dropped.
+    /// How long the collector may take for one batch; it is tried again within that time, then dropped.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
     pub time_limit: TimeSpan,
     /// How many spans, and how many lines of the log, wait to be sent at most. Further ones are
@@ -72,7 +72,7 @@ impl TelemetryConfig {
         SecretSource::of(self.headers_file.as_deref(), self.headers_env.as_deref())
     }
 
-    /// Whether the receiver gets this.
+    /// True if the collector gets this.
     pub fn sends(&self, signal: Signal) -> bool {
         self.endpoint.is_some() && self.signals.contains(&signal)
     }
@@ -86,7 +86,7 @@ pub enum Signal {
     Traces,
     /// The lines of the log that `log.filter` lets through.
     Logs,
-    /// What `GET /metrics` shows.
+    /// The metrics that `GET /metrics` shows.
     Metrics,
 }
 

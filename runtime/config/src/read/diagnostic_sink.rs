@@ -1,4 +1,4 @@
-//! What has been found so far: mistakes, and where each value comes from.
+//! [`DiagnosticSink`]: the mistakes found so far, and where each value comes from.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,12 +43,12 @@ impl<'a> DiagnosticSink<'a> {
         self.origins.insert(key, origin);
     }
 
-    /// Whether the key was written, rightly or wrongly, in the file or the environment.
+    /// True if the key was written, rightly or wrongly, in the file or the environment.
     pub fn is_written(&self, key: &KeyPath) -> bool {
         self.origins.contains_key(key)
     }
 
-    /// Whether an error about this key, or something in it, has been reported. What is then in its
+    /// True if an error about this key, or something in it, has been reported. What is then in its
     /// place is a default that nobody chose.
     pub fn has_failed(&self, key: &KeyPath) -> bool {
         self.failed.iter().any(|failed| failed.is_in(key))

@@ -25,7 +25,7 @@ pub(super) struct Node {
     pub content: Content,
 }
 
-/// What a value is.
+/// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Boolean(bool),
@@ -34,7 +34,7 @@ pub(super) enum Content {
     List(Vec<Node>),
     Table(Vec<Entry>),
     Text(String),
-    /// What no key takes: a float, a date. The words complete "it is …".
+    /// A value that no key takes: a float, a date. The words complete "it is …".
     Other(&'static str),
 }
 

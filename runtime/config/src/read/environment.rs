@@ -17,7 +17,7 @@ pub struct Variable {
     pub name: &'static str,
     /// The section and the key it overrides.
     pub key: [&'static str; 2],
-    /// What it holds, for people.
+    /// Its content, for people.
     pub description: &'static str,
 }
 

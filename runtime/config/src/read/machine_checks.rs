@@ -1,4 +1,4 @@
-//! What can only be checked against the machine: files, folders, tokens.
+//! Checks against the machine: files, folders, tokens.
 
 use std::fs;
 use std::path::Path;
@@ -127,12 +127,12 @@ fn check_root(key: KeyPath, path: &Path, sink: &mut DiagnosticSink<'_>) {
 /// Reads a variable.
 type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What is kept in a file or a variable, and the keys that say in which.
+/// A secret in a file or a variable, and the keys that say in which.
 struct SecretSpec {
     file: &'static str,
     env: &'static str,
     resolve: fn(&SecretSource, Environment<'_>) -> Result<Secret, SecretError>,
-    /// Whether the operator makes it, and so can make a better one.
+    /// True if the operator makes it, and so can make a better one.
     is_made_here: bool,
     in_file: &'static str,
     in_variable: &'static str,
@@ -226,7 +226,7 @@ fn check_token(
     }
 }
 
-/// Who may write the file can let himself in; who may read it knows the token. The latter is how
+/// A user who may write the file can let himself in; one who may read it knows the token. The latter is how
 /// Docker mounts secrets, within a container where it matters little, so it is a warning only.
 #[cfg(unix)]
 fn check_permissions(key: KeyPath, path: &Path, sink: &mut DiagnosticSink<'_>) {

@@ -31,13 +31,13 @@ use diagnostic_sink::DiagnosticSink;
 /// A configuration that can be used, and how it came about.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What is in force.
+    /// The configuration in force.
     pub config: Config,
     /// The file it was read from; `None` if there is none and the defaults hold.
     pub path: Option<PathBuf>,
     /// Where each value that is not a default comes from.
     pub sources: Sources,
-    /// What is allowed but likely not meant.
+    /// Warnings: what is allowed but likely not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -88,7 +88,7 @@ impl Config {
     }
 }
 
-/// What a configuration is loaded in.
+/// The context that a configuration is loaded in.
 #[derive(Clone, Copy)]
 pub(crate) struct LoadContext<'a> {
     /// The current directory.

@@ -151,7 +151,7 @@ fn check_effects(
     }
 }
 
-/// What the pattern was likely meant to be: an effect, all of a service, or else a list of services.
+/// The likely meaning of a pattern that matches nothing: an effect, all of a service, or else a list of services.
 fn suggest_effect(pattern: &EffectPattern, known_effects: &[&str]) -> String {
     let mut services: Vec<&str> = known_effects
         .iter()

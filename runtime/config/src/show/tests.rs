@@ -1,4 +1,4 @@
-//! What is written out can be read back.
+//! Everything that is written out can be read back.
 
 use proptest::prelude::*;
 

@@ -19,7 +19,7 @@ impl ListenAddress {
         self.0
     }
 
-    /// Whether only this machine can reach the address.
+    /// True if only this machine can reach the address.
     pub fn is_loopback(self) -> bool {
         // `::ffff:127.0.0.1` is loopback too, though `Ipv6Addr::is_loopback` denies it.
         self.0.ip().to_canonical().is_loopback()

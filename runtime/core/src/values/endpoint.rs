@@ -15,7 +15,7 @@ impl Endpoint {
         &self.0
     }
 
-    /// Whether what is sent there can be read on the way: plain HTTP to another machine.
+    /// True if what is sent there can be read on the way: plain HTTP to another machine.
     pub fn is_plain(&self) -> bool {
         let Some(rest) = self.0.strip_prefix("http://") else {
             return false;
@@ -82,7 +82,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// What follows a prefix, in whichever case that is written.
+/// The text behind a prefix, in whichever case that is written.
 fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
     let head = text.get(..prefix.len())?;
     head.eq_ignore_ascii_case(prefix)

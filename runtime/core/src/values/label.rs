@@ -15,7 +15,7 @@ pub struct Label {
 }
 
 impl Label {
-    /// Whether a container's label of this key and value satisfies this one.
+    /// True if a container's label of this key and value satisfies this one.
     pub fn matches(&self, key: &str, value: &str) -> bool {
         self.key == key && self.value.as_deref().is_none_or(|wanted| wanted == value)
     }

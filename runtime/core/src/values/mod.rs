@@ -34,9 +34,9 @@ use exomonad_schema::identity::InvalidRoleName;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; {help}")]
 pub struct FormatError {
-    /// What is wrong with the text, as a clause that ends a sentence.
+    /// The problem with the text, as a clause that ends a sentence.
     pub problem: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub help: String,
 }
 
@@ -116,7 +116,7 @@ pub fn check(format: &str, text: &str) -> Result<(), FormatError> {
     }
 }
 
-/// What a value of a format looks like, to complete "expected …".
+/// A description of a format's values, to complete "expected …".
 pub fn describe(format: &str) -> Option<&'static str> {
     Some(match format {
         "attribute" => "an attribute such as \"deployment.environment.name=production\"",

@@ -37,7 +37,7 @@ pattern! {
 }
 
 impl EffectPattern {
-    /// Whether the pattern grants the capability.
+    /// True if the pattern grants the capability.
     pub fn matches(&self, capability: &str) -> bool {
         matches(&self.0, capability)
     }
@@ -66,12 +66,12 @@ pattern! {
 }
 
 impl HostPattern {
-    /// Whether the host, given without port, is meant; case does not matter, nor a final dot.
+    /// True if the host, given without port, is meant; case does not matter, nor a final dot.
     pub fn matches(&self, host: &str) -> bool {
         matches_host(&self.0, host)
     }
 
-    /// Whether every host is meant.
+    /// True if every host is meant.
     pub fn is_any(&self) -> bool {
         self.0.bytes().all(|byte| byte == b'*')
     }
@@ -124,7 +124,7 @@ pattern! {
 }
 
 impl RepoPattern {
-    /// Whether the repository, given as `owner/name`, is meant.
+    /// True if the repository, given as `owner/name`, is meant.
     pub fn matches(&self, repository: &str) -> bool {
         matches_repo(&self.0, repository)
     }

@@ -6,13 +6,13 @@ use super::FormatError;
 pub(super) struct Kind {
     /// With its article: "a size".
     pub noun: &'static str,
-    /// What to write instead, as a clause.
+    /// The text to write instead, as a clause.
     pub help: &'static str,
     /// Each unit's spelling and how many base units it holds, largest first.
     pub units: &'static [(&'static str, u64)],
     /// The unit that zero is written in.
     pub zero: &'static str,
-    /// Whether `kib` means `KiB`.
+    /// True if `kib` means `KiB`.
     pub ignore_case: bool,
 }
 

@@ -25,7 +25,7 @@ const COPYING: &str = r#"
     (call $output_set (local.get $block) (call $input_length)))
   (func (export "read") (call $read (call $offset) (call $at) (call $length_asked)))
   (func (export "write") (call $write (call $offset) (call $at) (call $length_asked)))
-  ;; What the guest sees after a read of the first 160 bytes, byte by byte allowed.
+  ;; The guest's view after reading the first 160 bytes, which a byte-wise read allows.
   (func (export "peek") (result i32) (local $i i64) (local $seen i32)
     (loop $next
       (local.set $seen (i32.or (local.get $seen) (call $load_u8 (local.get $i))))

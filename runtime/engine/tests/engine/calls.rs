@@ -36,7 +36,7 @@ async fn every_call_gets_a_sandbox_that_knows_nothing_of_the_last() {
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
     (i32.store (i32.const 4096) (i32.add (i32.load (i32.const 4096)) (i32.const 1)))
     (local.set $b (call $alloc (i64.const 100)))
-    ;; What a block holds before anything is stored in it, then something of our own.
+    ;; The content of a new block, before and after something is stored in it.
     (call $store_u8 (local.get $b) (i32.add (call $load_u8 (local.get $b)) (i32.load (i32.const 4096))))
     (call $output_set (local.get $b) (i64.const 1))
     (i32.sub (global.get $calls) (i32.const 1)))"#,
@@ -391,7 +391,7 @@ async fn a_kept_sandbox_keeps_its_state_and_a_trapped_one_is_unusable() {
         .await
         .unwrap_err();
     assert!(sandbox.is_usable());
-    // What it says before it breaks off makes it no better.
+    // A message before the abort does not make the call succeed.
     for (export, answers) in [("trap", false), ("message_and_trap", false), ("exit", true)] {
         let mut sandbox = plugin.sandbox(host(), Limits::default()).await.unwrap();
         let ended = sandbox.call(host(), Limits::default(), export, b"").await;

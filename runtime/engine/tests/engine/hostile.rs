@@ -59,22 +59,21 @@ fn a_truncated_plugin_is_refused_unless_it_ends_between_sections() {
 }
 
 #[test]
-fn what_is_not_wasm_is_refused_as_invalid() {
+fn content_that_is_not_webassembly_is_refused_and_described() {
     let long = vec![b'('; 200_000];
+    for bytes in [b"\0".as_slice(), b"\0asm", &long, b"(module", b"(modul)"] {
+        let error = try_load(bytes.to_vec()).unwrap_err();
+        assert!(matches!(error, LoadError::Invalid { .. }), "{error}");
+    }
     for bytes in [
         b"".as_slice(),
-        b"\0",
-        b"\0asm",
         b"hello",
         b"<html>",
         b"\x7fELF",
         &[0xff; 4096],
-        &long,
-        b"(module",
-        b"(modul)",
     ] {
         let error = try_load(bytes.to_vec()).unwrap_err();
-        assert!(matches!(error, LoadError::Invalid { .. }), "{error}");
+        assert!(matches!(error, LoadError::NotWebAssembly { .. }), "{error}");
     }
     assert!(matches!(
         try_load(b"(component)".to_vec()),
@@ -113,7 +112,7 @@ fn memories_and_tables_beyond_the_pool_are_refused() {
     }
     let many: String = "(memory 1)".repeat(90);
     assert!(try_load(format!("(module {many})").into_bytes()).is_err());
-    // What may grow that far is another matter: the limit ends that.
+    // Growth up to that size is a matter of the limit.
     assert!(try_load(b"(module (memory 1 65536) (func (export \"run\")))".to_vec()).is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! What lies in the plugin folder.
+//! The contents of the plugin folder.
 //!
 //! `<name>.wasm` (or `.wat`) is a plugin of one module, `<name>/plugin.toml` (or `.json`) an Extism
 //! manifest that names several. Two of them for one name are an error that names both.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use exomonad_engine::Manifest;
 use exomonad_schema::RoleName;
 
-/// What a manifest in a folder of its own is called.
+/// The names of a manifest in a folder of its own.
 const MANIFESTS: &[&str] = &["plugin.toml", "plugin.json"];
 /// How a module's name may end.
 const MODULES: &[&str] = &["wasm", "wat"];
@@ -45,7 +45,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// What makes a file this very version of itself, as far as can be seen without reading it.
+/// The metadata by which a file is the same version of itself, as far as can be seen without reading it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint(Vec<(PathBuf, u64, i64, i64, u64)>);
 

@@ -38,7 +38,7 @@ pub struct Changes {
     /// The reason why the plugin folder could not be read: everything goes on as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What became of the configuration, if it was read again and differs.
+    /// The outcome for the configuration, if it was read again and differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Reconfigured>,
 }

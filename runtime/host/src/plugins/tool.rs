@@ -38,7 +38,7 @@ impl CheckedTool {
     /// Checks the tool's name and schemas.
     ///
     /// # Errors
-    /// Why it cannot be offered.
+    /// The reason why it cannot be offered.
     pub fn new(tool: Tool) -> Result<Self, String> {
         if tool.name.is_empty() || tool.name.len() > 128 || !tool.name.chars().all(is_name) {
             return Err("a name is 1 to 128 letters, digits, `_`, `-`, `.` and `/`".to_owned());
@@ -60,7 +60,7 @@ impl CheckedTool {
         parts(arguments, &|_| 1).saturating_mul(self.schema_parts)
     }
 
-    /// Whether checking these arguments may take longer than an async thread has.
+    /// True if checking these arguments may take longer than an async thread has.
     pub fn is_long_work(&self, arguments: &Value) -> bool {
         self.checks(arguments) > MOST_CHECKS
     }

@@ -1,4 +1,4 @@
-//! What a person reads about each kind of mistake.
+//! The texts about each kind of mistake.
 
 use insta::assert_snapshot;
 

@@ -47,7 +47,7 @@ fn load_in(folder: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Load
     load_text(text, Some(Path::new("exomonad.toml")), &context)
 }
 
-/// What is reported about a text that has mistakes.
+/// The diagnostics about a text that has mistakes.
 fn mistakes(text: &str) -> String {
     match load(text, &[]) {
         Ok(_) => "no mistakes".to_owned(),

@@ -134,7 +134,7 @@ fn keep_stores_in_blocks(mut script: Vec<Step>) -> Vec<Step> {
                 {
                     live.retain(|(alive, _)| *alive != freed);
                 }
-                // What is freed otherwise is no block: blocks begin at multiples of 16.
+                // Any other freed address is no block: blocks begin at multiples of 16.
                 _ => {
                     if let Base::Number(number) = &mut step.base {
                         *number &= !1;

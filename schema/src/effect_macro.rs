@@ -1,12 +1,12 @@
-//! The macro behind [`table`](crate::table): from one declaration per effect to the enums, and to macros
-//! by which other crates make something of every effect.
+//! The macro of [`table`](crate::table): one declaration per effect defines the enums, and macros by which
+//! other crates generate code for every effect.
 
 /// Declares every effect. The grammar, one block per service:
 ///
 /// ```text
-/// /// What the service is for.
+/// /// The purpose of the service.
 /// (live|optional) git = Git: GitService {
-///     /// What the effect does.
+///     /// The description of the effect.
 ///     Read get_branch(GitGetBranch) -> GitBranch as "git_get_branch";
 /// }
 /// ```
@@ -50,7 +50,7 @@ macro_rules! effects {
                 match self { $($(Self::$Request => $function,)*)* }
             }
 
-            /// What a grant names, such as `git.get_branch`: the service and its method.
+            /// The name in grants, such as `git.get_branch`: the service and its method.
             pub const fn capability(self) -> &'static str {
                 match self {
                     $($(Self::$Request => {
@@ -69,12 +69,12 @@ macro_rules! effects {
                 match self { $($(Self::$Request => Service::$Service,)*)* }
             }
 
-            /// Whether it changes anything.
+            /// The access that it needs.
             pub const fn access(self) -> Access {
                 match self { $($(Self::$Request => Access::$access,)*)* }
             }
 
-            /// What it does, as Markdown: the table's doc comment.
+            /// Its description in Markdown: the table's doc comment.
             pub const fn doc(self) -> &'static str {
                 match self { $($(Self::$Request => concat!($($doc, "\n",)*),)*)* }
             }
@@ -141,12 +141,12 @@ macro_rules! effects {
                 match self { $(Self::$Service => stringify!($service),)* }
             }
 
-            /// What the service is for: the table's doc comment.
+            /// The service's purpose: the table's doc comment.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$Service => concat!($($service_doc, "\n",)*),)* }
             }
 
-            /// Whether the service needs configuring before it does anything.
+            /// True if the service needs configuration before it does anything.
             pub const fn is_optional(self) -> bool {
                 match self { $(Self::$Service => effects!(@optional $mode),)* }
             }
