@@ -40,12 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "exomonad-telemetry",
-        &[
-            "exomonad-config",
-            "exomonad-core",
-            "exomonad-http",
-            "exomonad-schema",
-        ],
+        &["exomonad-config", "exomonad-core", "exomonad-schema"],
     ),
     (
         "exomonad-host",
