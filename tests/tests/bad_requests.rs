@@ -254,7 +254,7 @@ async fn a_body_longer_than_allowed_is_refused_however_it_comes() {
         .await
         .problem(413, "body_too_large");
     assert!(
-        message.contains("65536") && message.contains("`server.max_body`"),
+        message.contains("64KiB") && message.contains("`server.max_body`"),
         "{message}"
     );
     let in_chunks =

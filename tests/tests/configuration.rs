@@ -165,7 +165,7 @@ fn a_file_that_is_named_has_to_be_there() {
     let project = Project::new();
     let ran = project
         .run(["config", "check", "--config", "missing.toml"])
-        .exits(1);
+        .exits(2);
     assert!(ran.stderr.contains("missing.toml"), "{ran:?}");
     project.run(["serve", "--config", "missing.toml"]).exits(2);
 }

@@ -99,7 +99,7 @@ async fn by_default_a_role_reads_and_logs_and_writes_nothing() {
         assert_eq!(error_code(&answer), "effect_denied", "{effect}");
         let message = answer["payload"]["message"].as_str().unwrap();
         assert!(
-            message.contains("`defaults.effects`"),
+            message.contains("[defaults]\neffects = "),
             "an unlisted role gets its grants there: {message}"
         );
     }

@@ -46,7 +46,7 @@ impl EffectVisitor for Cases {
         });
         self.found.push(Case {
             name: types.answer.clone(),
-            again: again::<R::Response>,
+            again: again::<R::Answer>,
         });
     }
 }

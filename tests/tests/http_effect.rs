@@ -71,7 +71,7 @@ async fn extisms_own_function_takes_the_same_grant() {
     assert_eq!((answer.status, &*answer.text()), (200, "here"));
     let denied = host.raw("denied", "use", &request).await;
     assert!(
-        denied.text().contains("`role.denied.effects`"),
+        denied.text().contains("[role.denied]\\neffects = "),
         "{}",
         denied.text()
     );

@@ -56,7 +56,7 @@ async fn memory() {
         "(if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then unreachable))",
     );
     let host = small("memory = '1MiB'", growing).await;
-    assert_hit(&host, "", "1048576", "memory").await;
+    assert_hit(&host, "", "1MiB", "memory").await;
 }
 
 #[tokio::test]
@@ -74,20 +74,20 @@ async fn stack() {
         .part("(func $deeper (param i64) (result i64) (i64.add (i64.const 1) (call $deeper (i64.add (local.get 0) (i64.const 1)))))")
         .export("use", "(drop (call $deeper (i64.const 0)))");
     let host = small("stack = '128KiB'", recursing).await;
-    assert_hit(&host, "", "131072", "stack").await;
+    assert_hit(&host, "", "128KiB", "stack").await;
 }
 
 #[tokio::test]
 async fn input() {
     let host = small("input = '4KiB'", guest().export("use", "")).await;
-    assert_hit(&host, &"x".repeat(5000), "4096", "input").await;
+    assert_hit(&host, &"x".repeat(5000), "4KiB", "input").await;
 }
 
 #[tokio::test]
 async fn output() {
     let echoing = guest().export("use", "(call $give (call $input_offset))");
     let host = small("output = '1KiB'", echoing).await;
-    assert_hit(&host, &"x".repeat(1025), "1024", "output").await;
+    assert_hit(&host, &"x".repeat(1025), "1KiB", "output").await;
     assert_eq!(
         host.raw("small", "use", &"x".repeat(1024)).await.body.len(),
         1024,
@@ -114,7 +114,7 @@ async fn variables() {
             .export("use", "(call $var_set (call $text) (call $input_offset))"),
     )
     .await;
-    assert_hit(&host, &"x".repeat(2000), "1024", "vars").await;
+    assert_hit(&host, &"x".repeat(2000), "1KiB", "vars").await;
     assert_eq!(host.raw("small", "remember", "short").await.status, 200);
 }
 
@@ -131,7 +131,7 @@ async fn http_response() {
     assert_hit(
         &host,
         &json!({"url": web.url()}).to_string(),
-        "4096",
+        "4KiB",
         "http_response",
     )
     .await;
@@ -145,7 +145,7 @@ async fn log_volume_by_the_log_functions() {
         .text(&"flood ".repeat(20))
         .export("use", "(loop $on (call $log_info (call $text)) (br $on))");
     let host = small("log_bytes = '1KiB'\nwall_time = '10s'", flooding).await;
-    assert_hit(&host, "", "1024", "log_bytes").await;
+    assert_hit(&host, "", "1KiB", "log_bytes").await;
     let lines = host
         .log()
         .lines()
@@ -166,7 +166,7 @@ async fn log_volume_by_the_log_effect() {
     )
     .await;
     let line = json!({"level": "info", "message": "flood ".repeat(20)});
-    assert_hit(&host, &line.to_string(), "1024", "log_bytes").await;
+    assert_hit(&host, &line.to_string(), "1KiB", "log_bytes").await;
     let lines = host
         .log()
         .lines()

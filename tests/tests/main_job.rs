@@ -161,7 +161,7 @@ async fn file_pr_is_denied_unless_the_role_is_granted_it() {
         .await;
     assert!(result.is_error(), "{result:?}");
     assert!(
-        result.text().contains(r#"add "git.push" to"#),
+        result.text().contains("not granted `git.push`"),
         "{}",
         result.text()
     );

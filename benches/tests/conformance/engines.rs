@@ -8,7 +8,7 @@ use exomonad_engine::{
     LoadOptions, LogLevel, Manifest, Plugin,
 };
 
-use crate::outcome::{Code, FailureKind, Outcome, extism_failure, our_failure};
+use crate::outcome::{Outcome, extism_failure, our_failure};
 use crate::setup::Setup;
 use crate::{http, logs};
 

@@ -387,3 +387,50 @@ fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
     serde_json::to_vec(input)
         .map_err(|error| HostError::Internal(format!("the guest's input is not JSON: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn running_work_has_an_outcome_and_a_panic_in_it_is_an_error() {
+        assert_eq!(spawn(async { Ok(1) }).outcome().await.ok(), Some(1));
+        let panicked = spawn::<()>(async { panic!("a bug") }).outcome().await;
+        assert_eq!(panicked.map_err(|error| error.code()), Err("internal"));
+    }
+
+    #[tokio::test]
+    async fn dropped_work_is_cancelled_and_detached_work_goes_on() {
+        struct OnDrop(Arc<AtomicBool>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let guard = OnDrop(cancelled.clone());
+        let (begun, began) = oneshot::channel();
+        let running = spawn::<()>(async move {
+            let _guard = guard;
+            let _ = begun.send(());
+            std::future::pending().await
+        });
+        let _ = began.await;
+        drop(running);
+        while !cancelled.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        let (ended, end) = oneshot::channel();
+        spawn(async move {
+            tokio::task::yield_now().await;
+            let _ = ended.send(7);
+            Ok(())
+        })
+        .detach();
+        assert_eq!(end.await, Ok(7));
+    }
+}

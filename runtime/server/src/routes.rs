@@ -15,7 +15,7 @@ use super::path_params::PathParams;
 use super::{App, openapi};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
-use exomonad_host::{Caller, Execution, HostError, execution, report};
+use exomonad_host::{Caller, Execution, HostError, report};
 
 /// The schema of a body.
 pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
@@ -247,8 +247,8 @@ async fn call_tool(
     let id = CallId::random();
     let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let name = call.name.clone();
-    let running = execution::spawn(execution.tool(call.name, call.arguments));
-    let answer = running.outcome().await?;
+    // Awaited here, so that a client that goes away cancels it at once.
+    let answer = execution.tool(call.name, call.arguments).await?;
     tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
     Ok(with_call_id(json(answer.json), &id))
 }
@@ -266,8 +266,7 @@ async fn call_hook(
     };
     let id = CallId::random();
     let execution = Execution::new(role, id.clone(), caller(&headers))?;
-    let running = execution::spawn(execution.hook(event, payload));
-    let output = running.outcome().await?;
+    let output = execution.hook(event, payload).await?;
     Ok(with_call_id(axum::Json(output).into_response(), &id))
 }
 
@@ -286,8 +285,9 @@ async fn call_raw(
     let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
     let execution = Execution::new(role, id.clone(), caller(&headers))?;
-    let running = execution::spawn(execution.raw(call.function, call.input.into_bytes()));
-    let output = running.outcome().await?;
+    let output = execution
+        .raw(call.function, call.input.into_bytes())
+        .await?;
     let response = (
         [(header::CONTENT_TYPE, "application/octet-stream")],
         output.bytes,
@@ -315,12 +315,7 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     app.serving()
         .guard
         .check_token(&Access::Operator, &headers)?;
-    let changes = app
-        .reload
-        .reconcile_now()
-        .await
-        .ok_or(RequestError::Draining)?;
-    Ok(axum::Json(changes).into_response())
+    Ok(axum::Json(app.reload().await?).into_response())
 }
 
 /// The caller, by the headers.

@@ -28,7 +28,10 @@ fn the_reference_names_every_effect_and_every_error_code() {
         .find(|file| file.path.ends_with("EFFECTS.md"));
     let reference = reference.unwrap().text;
     for kind in EffectKind::ALL {
-        assert!(reference.contains(&format!("### {kind}\n")), "{kind}");
+        assert!(
+            reference.contains(&format!("### {}\n", kind.name())),
+            "{kind}"
+        );
         assert!(
             reference.contains(&format!("`{}`", kind.capability())),
             "{kind}"

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Forbidden);
         assert_eq!(
             error.message,
-            "GitDiff in \".\": this folder is outside the folders role `tl` may reach; \
+            "git.diff in \".\": this folder is outside the folders role `tl` may reach; \
              if it is meant to, add the folder to `role.tl.paths` in exomonad.toml"
         );
     }

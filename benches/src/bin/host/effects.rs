@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use exomonad_benches::measure::{Candidate, in_turns, micros};
-use exomonad_core::{Bounds, CallContext, ClockService as _};
+use exomonad_core::{CallContext, ClockService as _};
 use exomonad_schema::CallId;
 use exomonad_schema::effects::clock::ClockNow;
 use exomonad_services::Clock;

@@ -107,7 +107,7 @@ async fn a_name_that_names_no_commit_says_why() {
         let error = commits(&area, name, 9).await.unwrap_err();
         assert_eq!(error.code, code, "{error}");
         assert!(
-            error.message.starts_with("GitGetRecentCommits in "),
+            error.message.starts_with("git.get_recent_commits in "),
             "{error}"
         );
     }
