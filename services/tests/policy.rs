@@ -252,7 +252,7 @@ async fn every_effect_under_every_bounds_gets_what_the_policy_says() {
                     continue;
                 }
                 let is_forbidden = code == Some(ErrorCode::Forbidden);
-                if is_forbidden != is_refused && !(is_open && !is_refused) {
+                if is_forbidden != is_refused && (is_refused || !is_open) {
                     wrong.push(format!("{kind} {request} ({name}): {code:?}, {verdicts:?}"));
                 }
             }

@@ -184,7 +184,7 @@ fn compose(
                 format!("the header `{name}` is set by the host: leave it out"),
             ));
         }
-        let value = placeholders.fill(value, &target)?;
+        let value = placeholders.fill(value, target)?;
         let parsed = header::HeaderName::from_bytes(name.as_bytes())
             .ok()
             .zip(header::HeaderValue::from_str(&value).ok());
@@ -205,7 +205,7 @@ fn compose(
     }
     // Bytes that are no text are sent as they are.
     let filled = match std::str::from_utf8(body) {
-        Ok(text) => placeholders.fill(text, &target)?.into_owned().into_bytes(),
+        Ok(text) => placeholders.fill(text, target)?.into_owned().into_bytes(),
         Err(_) => body.to_vec(),
     };
     Ok(request.body(filled))
