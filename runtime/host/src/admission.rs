@@ -54,11 +54,10 @@ impl AdmissionQueue {
     /// # Errors
     /// If as many calls wait already as may.
     pub async fn admit(&self) -> Result<Permit, QueueFullError> {
-        let now = (
-            self.role.clone().try_acquire_owned(),
-            self.host.clone().try_acquire_owned(),
-        );
-        if let (Ok(role), Ok(host)) = now {
+        // One alone is given back before the wait: a call that waits holds no sandbox.
+        if let Ok(role) = self.role.clone().try_acquire_owned()
+            && let Ok(host) = self.host.clone().try_acquire_owned()
+        {
             return Ok(Permit {
                 _role: role,
                 _host: host,
@@ -140,6 +139,16 @@ mod tests {
         assert!(futures_util::poll!(&mut waiter).is_pending());
         drop(permit);
         assert!(waiter.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_holds_nothing_of_the_host() {
+        let host = Arc::new(Semaphore::new(2));
+        let queue = AdmissionQueue::new(1, 1, host.clone());
+        let _permit = queue.admit().await.unwrap();
+        let mut waiter = Box::pin(queue.admit());
+        assert!(futures_util::poll!(&mut waiter).is_pending());
+        assert_eq!(host.available_permits(), 1);
     }
 
     #[tokio::test]
