@@ -247,11 +247,15 @@ async fn every_effect_under_every_bounds_gets_what_the_policy_says() {
                 let is_open = verdicts
                     .iter()
                     .any(|verdict| matches!(verdict.ruling, Ruling::AtCall(_)));
-                // Where no repository is found, the call ends before it looks at further folders.
-                if is_refused && code == Some(ErrorCode::NotFound) {
-                    continue;
-                }
-                let is_forbidden = code == Some(ErrorCode::Forbidden);
+                // The folder of these bounds has no repository: the call ends before it looks at the worktree's.
+                let ends_before = name == "other"
+                    && matches!(
+                        kind,
+                        EffectKind::GitAddWorktree | EffectKind::GitRemoveWorktree
+                    )
+                    && code == Some(ErrorCode::NotFound);
+                let is_forbidden =
+                    code == Some(ErrorCode::Forbidden) || (is_refused && ends_before);
                 if is_forbidden != is_refused && (is_refused || !is_open) {
                     wrong.push(format!("{kind} {request} ({name}): {code:?}, {verdicts:?}"));
                 }
