@@ -115,6 +115,8 @@ async fn file_pr_goes_from_http_through_the_guest_to_git_and_github() {
     // The log has each step, under one call id.
     let call_id = answer.header("x-exomonad-call-id").to_owned();
     assert!(!call_id.is_empty());
+    // Its last line, which may come behind the answer.
+    stage.host.logs("\"tool call\"", 1).await;
     let log = stage.host.log();
     let steps = [
         "git_push",

@@ -48,10 +48,11 @@ pub use self::prometheus::MEDIA_TYPE;
 pub use self::requests::{RequestMetrics, RouteLabels};
 pub use self::series::{CallSeries, Timer};
 
-/// Filters for libraries' own lines come first, so that the configuration can still ask for
-/// it. The client of Docker would repeat whole requests, environment variables included. Spans are the
-/// exporter's.
-const QUIET: &str = "notify=warn,bollard=info,exomonad::span=off";
+/// Filters for libraries' own lines, before the configuration's, so that it can still ask for them by name.
+/// The client of Docker would repeat whole requests, environment variables included. The compiler of WASM
+/// prints each function it compiles in all its forms: gigabytes, and minutes, for one plugin under `trace`.
+/// Spans are the exporter's.
+const QUIET: &str = "notify=warn,bollard=info,cranelift=info,regalloc2=info,wasmtime=info,exomonad::span=off";
 
 /// The libraries that send telemetry. Their own log lines are not exported: exporting them would make more.
 const CARRIERS: [&str; 7] = [
