@@ -23,6 +23,8 @@ macro_rules! effects {
             )*
         }
     )*) => {
+        $(use crate::effects::$service::*;)*
+
         /// Every effect, by name.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,

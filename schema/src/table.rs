@@ -11,14 +11,6 @@
 use crate::effect::{Access, EffectRequest};
 use crate::effect_macro::effects;
 use crate::effects::Done;
-use crate::effects::clock::*;
-use crate::effects::docker::*;
-use crate::effects::git::*;
-use crate::effects::github::*;
-use crate::effects::http::*;
-use crate::effects::kv::*;
-use crate::effects::log::*;
-use crate::effects::random::*;
 use crate::error::EffectError;
 
 effects! {

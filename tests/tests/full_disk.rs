@@ -108,7 +108,7 @@ async fn assert_serves_without_cache(project: &Project) {
 
 #[tokio::test]
 async fn with_a_full_disk_under_the_cache_plugins_load_and_the_log_warns() {
-    let project = Project::new();
+    let project = Project::new().own_cache();
     let cache = project.home("cache/exomonad");
     assert_serves_without_cache(&project.small_disk(cache, 64)).await;
 }
@@ -122,7 +122,7 @@ async fn with_a_cache_that_cannot_be_made_plugins_load_and_the_log_warns() {
 
 #[tokio::test]
 async fn a_cache_that_others_may_write_is_not_trusted() {
-    let project = Project::new();
+    let project = Project::new().own_cache();
     let cache = project.home("cache/exomonad");
     std::fs::create_dir_all(&cache).unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);

@@ -1,8 +1,6 @@
 //! Plugins written in Haskell: the same tools as in Rust, the same JSON as the host's, and what goes wrong
 //! in a Haskell program is reported and survived.
 
-use std::path::PathBuf;
-
 use exomonad_test_support::{Host, Prism, Project, eventually, haskell_plugin};
 use serde_json::{Value, json};
 
@@ -30,12 +28,9 @@ const WASI: &[&str] = &[
     "random_get",
 ];
 
-/// A repository with these plugins of `plugins/dist`. What is compiled of them is kept for the other tests:
-/// it takes seconds.
+/// A repository with these plugins of `plugins/dist`.
 pub fn project(plugins: &[&str]) -> Project {
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let project = Project::new().env("XDG_CACHE_HOME", cache.to_string_lossy());
-    plugins.iter().fold(project, |project, name| {
+    plugins.iter().fold(Project::new(), |project, name| {
         project.plugin(&format!("{name}.wasm"), haskell_plugin(name))
     })
 }

@@ -17,6 +17,7 @@ mod grants;
 mod haskell;
 mod haskell_round_trips;
 mod hooks;
+mod hostile_modules;
 mod hot_reload;
 mod http_effect;
 mod limits;

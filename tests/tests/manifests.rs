@@ -171,7 +171,7 @@ async fn snapshots_can_be_turned_off() {
 
 #[tokio::test]
 async fn a_second_start_finds_its_compiled_plugins_and_answers_the_same() {
-    let project = Project::new().plugin(
+    let project = Project::new().own_cache().plugin(
         "slow.wasm",
         Guest::answering("ready").starting_up(ROUNDS).wasm(),
     );
@@ -195,7 +195,7 @@ async fn a_second_start_finds_its_compiled_plugins_and_answers_the_same() {
 
 #[tokio::test]
 async fn a_damaged_cache_costs_time_and_nothing_else() {
-    let project = Project::new();
+    let project = Project::new().own_cache();
     drop(project.serve().await);
     for file in std::fs::read_dir(project.home("cache/exomonad")).unwrap() {
         let path = file.unwrap().path();

@@ -4,14 +4,6 @@
 //! service has the method.
 
 use exomonad_schema::effects::Done;
-use exomonad_schema::effects::clock::*;
-use exomonad_schema::effects::docker::*;
-use exomonad_schema::effects::git::*;
-use exomonad_schema::effects::github::*;
-use exomonad_schema::effects::http::*;
-use exomonad_schema::effects::kv::*;
-use exomonad_schema::effects::log::*;
-use exomonad_schema::effects::random::*;
 use exomonad_schema::{EffectError, EffectKind};
 
 use crate::call::CallContext;
@@ -24,6 +16,8 @@ macro_rules! declare {
             $($(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident;)*
         }
     )*) => {
+        $(use exomonad_schema::effects::$service::*;)*
+
         $(
             $(#[doc = $service_doc])*
             ///

@@ -9,67 +9,40 @@ use super::*;
 struct Recorder;
 
 macro_rules! record {
-    ($Trait:ident, $($method:ident($Request:ident) -> $Answer:ident;)*) => {
-        impl $Trait for Recorder {
+    ($(
+        $(#[doc = $service_doc:literal])*
+        $service:ident = $Service:ident: $Trait:ident {
+            $($(#[doc = $doc:literal])* $method:ident($Request:ident) -> $Answer:ident;)*
+        }
+    )*) => {
+        $(impl $Trait for Recorder {
             $(async fn $method(&self, call: &CallContext, request: $Request) -> Result<$Answer, EffectError> {
                 Err(EffectError::new(
                     ErrorCode::Conflict,
                     format!("{} for {}: {request:?}", stringify!($method), call.role),
                 ))
             })*
+        })*
+
+        fn recorders() -> impl EffectHandler {
+            Services { $($service: Arc::new(Recorder),)* }
         }
     };
 }
 
-macro_rules! record_git { ($($methods:tt)*) => { record!(GitService, $($methods)*); } }
-macro_rules! record_log { ($($methods:tt)*) => { record!(LogService, $($methods)*); } }
-macro_rules! record_kv { ($($methods:tt)*) => { record!(KvService, $($methods)*); } }
-macro_rules! record_clock { ($($methods:tt)*) => { record!(ClockService, $($methods)*); } }
-macro_rules! record_http { ($($methods:tt)*) => { record!(HttpService, $($methods)*); } }
-macro_rules! record_github { ($($methods:tt)*) => { record!(GitHubService, $($methods)*); } }
-macro_rules! record_docker { ($($methods:tt)*) => { record!(DockerService, $($methods)*); } }
+exomonad_schema::services!(record);
 
-exomonad_schema::methods!(git record_git);
-exomonad_schema::methods!(log record_log);
-exomonad_schema::methods!(kv record_kv);
-exomonad_schema::methods!(clock record_clock);
-exomonad_schema::methods!(http record_http);
-exomonad_schema::methods!(github record_github);
-exomonad_schema::methods!(docker record_docker);
-
-impl RandomService for Recorder {
-    async fn bytes(
-        &self,
-        _: &CallContext,
-        request: RandomBytes,
-    ) -> Result<RandomBytesAnswer, EffectError> {
-        Ok(RandomBytesAnswer {
-            bytes: Base64(vec![4; request.length.get() as usize]),
-        })
+/// The output of a future that never waits, so that one poll is enough.
+fn output<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
     }
 }
 
 fn perform(effect: EffectKind, request: &str) -> EncodedAnswer {
-    let services = Services {
-        log: Recorder,
-        git: Arc::new(Recorder),
-        kv: Recorder,
-        clock: Recorder,
-        random: Recorder,
-        http: Recorder,
-        github: Recorder,
-        docker: Recorder,
-    };
     let call = CallContext::new("tl".parse().unwrap(), CallId::from(7));
-    // Nothing here ever waits, so that one poll is enough.
-    let mut answer = services.handle(&call, effect, request.as_bytes());
-    match answer
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("{effect} waits"),
-    }
+    output(recorders().handle(&call, effect, request.as_bytes()))
 }
 
 #[test]
@@ -83,8 +56,7 @@ fn every_effect_reaches_the_method_of_its_name_with_its_call() {
                 assert!(text.contains(&expected), "{kind}: {text}");
             }
             // Its request has fields that cannot be left out.
-            Some(code) => assert_eq!(code, ErrorCode::InvalidInput, "{kind}: {text}"),
-            None => assert_eq!(*kind, EffectKind::RandomBytes),
+            code => assert_eq!(code, Some(ErrorCode::InvalidInput), "{kind}: {text}"),
         }
     }
 }
@@ -101,7 +73,12 @@ fn a_request_is_filled_up_with_its_defaults() {
 
 #[test]
 fn a_success_is_encoded_with_its_payload() {
-    let answer = perform(EffectKind::RandomBytes, r#"{"length":3}"#);
+    let bytes = async |request: RandomBytes| {
+        Ok(RandomBytesAnswer {
+            bytes: Base64(vec![4; request.length.get() as usize]),
+        })
+    };
+    let answer = output(answer(br#"{"length":3}"#, bytes));
     assert_eq!(
         std::str::from_utf8(answer.json()),
         Ok(r#"{"kind":"Success","payload":{"bytes":"BAQE"}}"#)

@@ -52,7 +52,8 @@ pub use self::series::{CallSeries, Timer};
 /// The client of Docker would repeat whole requests, environment variables included. The compiler of WASM
 /// prints each function it compiles in all its forms: gigabytes, and minutes, for one plugin under `trace`.
 /// Spans are the exporter's.
-const QUIET: &str = "notify=warn,bollard=info,cranelift=info,regalloc2=info,wasmtime=info,exomonad::span=off";
+const QUIET: &str =
+    "notify=warn,bollard=info,cranelift=info,regalloc2=info,wasmtime=info,exomonad::span=off";
 
 /// The libraries that send telemetry. Their own log lines are not exported: exporting them would make more.
 const CARRIERS: [&str; 7] = [

@@ -35,6 +35,15 @@ fn beside_the_tests() -> PathBuf {
         .unwrap_or_default()
 }
 
+/// Cargo's target folder, which the tests lie in.
+pub(crate) fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors()
+        .nth(3)
+        .map(PathBuf::from)
+        .unwrap_or_default()
+}
+
 /// Exit code and output of a command that has ended.
 #[derive(Debug)]
 pub struct CommandOutput {

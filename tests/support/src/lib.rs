@@ -6,6 +6,7 @@
 //! - [`ChildGuard`]: a process that ends with the test;
 //! - [`required_or_skip`]: the one rule for tests that need a tool;
 //! - [`free_port`], [`RefusingAddress`]: ports that stay as they are;
+//! - [`fuzz`]: mutations of a corpus;
 //! - [`eventually`]: waits for what is bound to happen, and says what didn't;
 //! - [`arbitrary`]: values of the contract's types.
 //!
@@ -20,9 +21,8 @@
 //! - [`Deployment`]: the whole of it by docker compose, on a real engine.
 //!
 //! The binary is `$EXOMONAD_BIN`, otherwise the one that lies beside the tests' own build, of the same profile.
-//! With `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary. What is
-//! compiled is kept from test to test in `$EXOMONAD_TEST_CACHE`, if that is set; each test compiles for itself
-//! otherwise.
+//! With `$EXOMONAD_PLUGINS` the plugins of that folder serve in place of those inside the binary. The tests share
+//! what is compiled of plugins, in `target/tmp/compiled`.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -31,6 +31,7 @@ mod collector;
 mod command;
 mod compose;
 mod connection;
+mod fuzz;
 mod git_server;
 mod guest;
 mod host;
@@ -53,6 +54,7 @@ pub use collector::{Collector, TelemetryItem, parsed_metrics};
 pub use command::{CommandOutput, binary};
 pub use compose::Deployment;
 pub use connection::Connection;
+pub use fuzz::fuzz;
 pub use git_server::{GitServer, GitServerMode};
 pub use guest::{BEGUN, Guest, OWN_TEXT, haskell_plugin, shipped_plugin, tool_named};
 pub use host::Host;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::command::{self, CommandOutput, binary};
+use crate::command::{self, CommandOutput, binary, target_folder};
 use crate::small_disk::SmallDisk;
 use crate::{Host, guest};
 
@@ -21,6 +21,7 @@ pub struct Project {
     root: Arc<TempDir>,
     variables: Vec<(String, String)>,
     small_disk: Option<SmallDisk>,
+    has_own_cache: bool,
 }
 
 impl Project {
@@ -46,6 +47,7 @@ impl Project {
             root: Arc::new(root),
             variables: Vec::new(),
             small_disk: None,
+            has_own_cache: false,
         }
     }
 
@@ -74,6 +76,14 @@ impl Project {
     #[must_use]
     pub fn small_disk(mut self, folder: PathBuf, kib: u32) -> Self {
         self.small_disk = Some(SmallDisk::new(folder, kib));
+        self
+    }
+
+    /// Keeps what is compiled here in its home, `cache/exomonad`. Otherwise all tests share one folder:
+    /// compiling the plugins that ship takes seconds.
+    #[must_use]
+    pub fn own_cache(mut self) -> Self {
+        self.has_own_cache = true;
         self
     }
 
@@ -152,7 +162,11 @@ impl Project {
     }
 
     fn cache(&self) -> PathBuf {
-        std::env::var_os("EXOMONAD_TEST_CACHE").map_or_else(|| self.home("cache"), PathBuf::from)
+        if self.has_own_cache {
+            self.home("cache")
+        } else {
+            target_folder().join("tmp/compiled")
+        }
     }
 
     /// Runs the binary to its end.
