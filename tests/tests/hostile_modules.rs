@@ -34,7 +34,7 @@ const IMPORTS: &str = r#"(module
   (import "extism:host/env" "http_status_code" (func (result i32)))
   (import "extism:host/env" "log_warn" (func (param i64)))
   (import "extism:host/user" "log" (func (param i64) (result i64)))
-  (import "extism:host/user" "now" (func (param i64) (result i64)))
+  (import "extism:host/user" "clock_now" (func (param i64) (result i64)))
   (import "extism:host/user" "git_get_branch" (func (param i64) (result i64))))"#;
 const EXPORTS: &str = r#"(module (func (export "run") (result i32) (i32.const 0)))"#;
 
@@ -102,7 +102,7 @@ fn bombs() -> Vec<String> {
         "(loop $l (call $output_set (i64.const 0) (i64.const -1)) (br $l))",
         "(loop $l (call $log_warn (call $text)) (br $l))",
         "(loop $l (drop (call $log (call $text))) (br $l))",
-        "(loop $l (drop (call $now (call $text))) (br $l))",
+        "(loop $l (drop (call $clock_now (call $text))) (br $l))",
         "(loop $l (call $var_set (call $alloc (i64.const 16)) (call $alloc (i64.const 65536))) (br $l))",
         // Wrong offsets.
         "(call $output_set (i64.const -8) (i64.const 16))",
@@ -133,7 +133,7 @@ fn bomb(instructions: &str) -> Vec<u8> {
         .host_function("log_warn", "(param i64)")
         .host_function("http_request", "(param i64 i64) (result i64)")
         .import("extism:host/user", "log", "(param i64) (result i64)")
-        .import("extism:host/user", "now", "(param i64) (result i64)")
+        .import("extism:host/user", "clock_now", "(param i64) (result i64)")
         .part("(table $t 1 funcref) (func $deep (call $deep))")
         .first(instructions)
         .wasm()

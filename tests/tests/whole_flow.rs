@@ -119,9 +119,9 @@ async fn file_pr_goes_from_http_through_the_guest_to_git_and_github() {
     stage.host.logs("\"tool call\"", 1).await;
     let log = stage.host.log();
     let steps = [
-        "git_push",
-        "github_get_pr_for_branch",
-        "github_create_pr",
+        "git.push",
+        "github.get_pr_for_branch",
+        "github.create_pr",
         "tool call",
     ];
     let mut lines = log.lines().filter(|line| line.contains(&call_id));

@@ -185,6 +185,12 @@ impl Host {
         .await;
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) {
         process::signal(self.child.id(), signal);

@@ -1,5 +1,6 @@
 //! Tests of the linker alone: the linked module is validated, instantiated and called.
 
+mod fuzz;
 mod generated;
 mod refusals;
 mod sharing;

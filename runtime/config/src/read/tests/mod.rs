@@ -1,6 +1,7 @@
 //! Loading as a whole, from text to configuration or mistakes.
 
 mod files;
+mod fuzz;
 mod mistakes;
 mod precedence;
 mod properties;
