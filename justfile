@@ -19,7 +19,7 @@ t *ARGS:
 # Run mutations of tests/corpus through every reader of outside bytes, each for so many seconds.
 fuzz SECONDS='3600':
     cargo build --bin exomonad
-    EXOMONAD_FUZZ_SECONDS={{SECONDS}} cargo nextest run --config 'profile.default.slow-timeout="2h"' --success-output final -E 'test(/fuzz/)'
+    EXOMONAD_FUZZ_SECONDS={{SECONDS}} cargo nextest run --profile fuzz -E 'test(/fuzz/)'
 
 # Write what is generated from the effect table: JSON Schemas, the reference, the guests' bindings.
 gen-types:
