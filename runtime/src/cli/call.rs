@@ -267,6 +267,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
         .roles
         .iter()
         .filter_map(|role| role.problem.clone())
+        .chain(roles.ignored.iter().cloned())
         .collect();
     if options.json {
         print_json(&roles);

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
+use exomonad_engine::{
+    CompileLimits, Engine, EngineConfig, Limit, LoadError, LoadOptions, Manifest, Plugin,
+};
 use exomonad_schema::RoleName;
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
@@ -66,6 +68,9 @@ pub async fn open(
         LoadError::NotWebAssembly { .. } => {
             CommandError::Usage(format!("{}: {error}", file.display()))
         }
+        LoadError::InitialSize(size) if size.limit == Limit::Memory => CommandError::Refused(
+            format!("{}: {}", file.display(), size.set_by("--memory-max")),
+        ),
         LoadError::WasiNotAllowed { .. } => {
             CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
         }
@@ -132,6 +137,10 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         Source::File(file.to_owned()),
         config.plugins.snapshot,
         None,
+        CompileLimits {
+            time: config.engine.compile_time.get(),
+            memory: config.engine.compile_memory.get(),
+        },
     )
     .await
     .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
