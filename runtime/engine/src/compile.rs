@@ -47,6 +47,9 @@ const MAX_MESSAGE: usize = 1000;
 /// followed through each loop.
 const LOCALS_IN_LOOPS: u64 = 200_000;
 
+/// In this process, blocks may be nested as deep as this.
+const NESTING: usize = 50_000;
+
 /// The first byte of the child's answer.
 const COMPILED: u8 = b'+';
 const REFUSED: u8 = b'-';
@@ -115,7 +118,7 @@ fn precompile(settings: &Config, wasm: &[u8]) -> Result<Vec<u8>, String> {
     compiled.map_err(|error| format!("{error:#}"))
 }
 
-/// Refuses functions whose locals and nested loops make a compiler's work grow as their product.
+/// Refuses functions whose nesting, with their locals, makes a compiler's work grow as a product.
 fn check_cost(wasm: &[u8]) -> Result<(), LoadError> {
     let invalid = |error: wasmparser::BinaryReaderError| LoadError::Prepare(error.to_string());
     for payload in Parser::new(0).parse_all(wasm) {
@@ -126,7 +129,7 @@ fn check_cost(wasm: &[u8]) -> Result<(), LoadError> {
         for local in body.get_locals_reader().map_err(invalid)? {
             locals += u64::from(local.map_err(invalid)?.0);
         }
-        let (mut blocks, mut loops, mut deepest) = (Vec::new(), 0u64, 0);
+        let (mut blocks, mut loops, mut deepest, mut nesting) = (Vec::new(), 0u64, 0, 0);
         for operator in body.get_operators_reader().map_err(invalid)? {
             match operator.map_err(invalid)? {
                 Operator::Loop { .. } => {
@@ -140,6 +143,12 @@ fn check_cost(wasm: &[u8]) -> Result<(), LoadError> {
                 Operator::End => loops -= u64::from(blocks.pop().unwrap_or_default()),
                 _ => {}
             }
+            nesting = nesting.max(blocks.len());
+        }
+        if nesting > NESTING {
+            return Err(LoadError::Prepare(format!(
+                "a function has {nesting} nested blocks, which takes too long to compile"
+            )));
         }
         if locals.saturating_mul(deepest) > LOCALS_IN_LOOPS {
             return Err(LoadError::Prepare(format!(
@@ -279,6 +288,8 @@ pub fn run_compiler() -> io::Result<()> {
         order.memory.saturating_mul(2).saturating_add(ADDRESS_SPACE),
     )?;
     limit(Resource::Core, 0)?;
+    // Where the machine has no more memory, this goes first, and not the host.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // The calls of plugins that serve come first.
     let _ = rustix::process::nice(5);
     let mut wasm = Vec::new();
