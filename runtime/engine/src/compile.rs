@@ -231,6 +231,7 @@ fn start(argument: &str) -> io::Result<Child> {
     // The file of the running binary, even when another has taken its place.
     let mut command = Command::new("/proc/self/exe");
     command
+        .arg0("exomonad")
         .arg(argument)
         .env_clear()
         .env("MALLOC_ARENA_MAX", "2")
@@ -279,7 +280,9 @@ pub fn run_compiler() -> io::Result<()> {
     let mut order = vec![0; u32::from_le_bytes(length).min(1 << 20) as usize];
     input.read_exact(&mut order)?;
     let order: Order = serde_json::from_slice(&order)?;
-    // The time in seconds of all processors: should the host be killed, this ends as well.
+    // Nobody wants the answer when the host is gone.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // The time in seconds of all processors.
     let processors = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
     limit(Resource::Cpu, order.seconds.saturating_mul(processors))?;
     limit(Resource::Data, order.memory)?;

@@ -137,7 +137,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             if !message.is_empty() {
-                eprintln!("exomonad: {message}");
+                // A message may quote a guest.
+                eprintln!("exomonad: {}", show::without_controls(&message));
             }
             ExitCode::from(error.exit_code())
         }
