@@ -57,10 +57,23 @@ const REFUSED: u8 = b'-';
 /// The limits of one compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Time from the compiler's start to its end.
+    /// Time from the compiler's start to its end, for a small module. A large one has as long again for each
+    /// MiB, up to [`MOST_TIMES`] times as long.
     pub time: Duration,
     /// Bytes of memory.
     pub memory: u64,
+}
+
+/// How many times as long as a small module a large one may take.
+const MOST_TIMES: u32 = 4;
+
+impl CompileLimits {
+    /// The time for a module of this length.
+    fn time_for(&self, wasm: &[u8]) -> Duration {
+        let times =
+            u32::try_from(wasm.len() >> 20).map_or(MOST_TIMES, |more| more.saturating_add(1));
+        self.time.saturating_mul(times.min(MOST_TIMES))
+    }
 }
 
 impl Default for CompileLimits {
@@ -168,11 +181,12 @@ async fn in_child(
 ) -> Result<Vec<u8>, LoadError> {
     let failed =
         |error: io::Error| LoadError::Compile(format!("the compiler does not run: {error}"));
+    let time = limits.time_for(wasm);
     let order = serde_json::to_vec(&Order {
         config: *config,
         inlining: inlining == Inlining::Yes,
         memory: limits.memory,
-        seconds: limits.time.as_secs().saturating_add(1),
+        seconds: time.as_secs().saturating_add(1),
     })
     .map_err(|error| failed(error.into()))?;
     // Never closed.
@@ -183,11 +197,11 @@ async fn in_child(
     let answer = {
         let talk = converse(&mut child, &order, wasm, most);
         tokio::pin!(talk);
-        match tokio::time::timeout(LONGEST_TURN.min(limits.time), &mut talk).await {
+        match tokio::time::timeout(LONGEST_TURN.min(time), &mut talk).await {
             Ok(answer) => Some(answer),
             Err(_) => {
                 drop(turn);
-                let left = limits.time.saturating_sub(LONGEST_TURN);
+                let left = time.saturating_sub(LONGEST_TURN);
                 tokio::time::timeout(left, &mut talk).await.ok()
             }
         }
@@ -197,8 +211,7 @@ async fn in_child(
     let status = child.wait().await.ok();
     match answer {
         None => Err(LoadError::Compile(format!(
-            "compiling it takes longer than {:?}; `engine.compile_time` sets the limit",
-            limits.time
+            "compiling it takes longer than {time:?}; `engine.compile_time` sets the limit"
         ))),
         Some(Ok(answer)) if answer.len() as u64 > most => Err(LoadError::Compile(format!(
             "it compiles to more than {} of code",
@@ -337,6 +350,14 @@ mod tests {
             ")".repeat(loops)
         );
         wat::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_large_module_has_more_time_up_to_a_bound() {
+        let limits = CompileLimits::default();
+        for (length, seconds) in [(0, 30), (1 << 20, 60), (3 << 20, 120), (9 << 20, 120)] {
+            assert_eq!(limits.time_for(&vec![0; length]).as_secs(), seconds);
+        }
     }
 
     #[test]

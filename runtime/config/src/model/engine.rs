@@ -18,7 +18,8 @@ pub struct EngineConfig {
     /// for each sandbox that has had one.
     #[schemars(extend("x-maximum" = "64MiB"))]
     pub keep_resident: ByteSize,
-    /// How long compiling one plugin may take. A plugin that needs longer does not load.
+    /// How long compiling one plugin may take; a large one may take as long again for each MiB, up to four
+    /// times as long. A plugin that needs longer does not load.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub compile_time: TimeSpan,
     /// How much memory the compiler of one plugin may use; up to four run at once.

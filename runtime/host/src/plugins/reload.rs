@@ -27,6 +27,9 @@ use exomonad_engine::{CompileLimits, Manifest};
 /// it again leave such a gap.
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
 
+/// How long a plugin that takes its time to load keeps the host from being ready.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// The changes of one pass over the folder.
 #[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Changes {
@@ -103,12 +106,12 @@ impl ReloadHandle {
         changes.await.ok()
     }
 
-    /// True once every plugin has been tried: the host is ready.
+    /// True once every plugin has been tried, or has taken as long as [`LONGEST_WAIT`]: the host is ready.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }
 
-    /// Waits until every plugin has been tried.
+    /// Waits until the host is ready.
     pub async fn ready(&self) {
         // Fails only when the task is gone, and with it what could be waited for.
         let _ = self.ready.clone().wait_for(|ready| *ready).await;
@@ -220,9 +223,11 @@ impl Reloader {
         };
         let mut changes = self.reconcile(true).await;
         let mut untried = self.loading.clone();
+        let waited = tokio::time::sleep(LONGEST_WAIT);
+        tokio::pin!(waited);
         loop {
             untried.retain(|role| self.loading.contains(role));
-            if untried.is_empty() {
+            if untried.is_empty() || waited.is_elapsed() {
                 // The receivers may be gone: then nobody waits for readiness.
                 let _ = ready.send(true);
             }
@@ -245,6 +250,9 @@ impl Reloader {
                         if untried.is_empty() {
                             let _ = ready.send(true);
                         }
+                    }
+                    () = &mut waited, if !waited.is_elapsed() => {
+                        let _ = ready.send(true);
                     }
                     () = &mut next => break None,
                 }
