@@ -35,10 +35,10 @@ fn base64(text: &str) -> String {
             .iter()
             .chain([0, 0].iter())
             .take(3)
-            .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+            .fold(0u32, |word, byte| (word << 8) | u32::from(*byte));
         for digit in 0..4 {
             match digit <= three.len() {
-                true => out.push(DIGITS[(word >> (18 - 6 * digit) & 63) as usize].into()),
+                true => out.push(DIGITS[((word >> (18 - 6 * digit)) & 63) as usize].into()),
                 false => out.push('='),
             }
         }

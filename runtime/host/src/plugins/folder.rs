@@ -217,9 +217,9 @@ fn entry_kind(path: &Path, real: &Path) -> EntryKind {
                 "a module's name ends in `.wasm` or `.wat`, in lower case",
             )
         }
-        Some("toml" | "json") => invalid(
+        Some(_) if MANIFESTS.contains(&name.as_ref()) => invalid(
             path,
-            "a manifest is `plugin.toml` or `plugin.json` in a folder of the plugin's name",
+            "a manifest lies in a folder of its own, whose name is the plugin's",
         ),
         _ => EntryKind::Other,
     }
@@ -337,7 +337,7 @@ mod tests {
             "greet-1.2.0.wasm",
             "UP.wasm",
             "x.WASM",
-            "tool.json",
+            "plugin.json",
             "README.md",
         ] {
             fs::write(at(file), "x").unwrap();
@@ -351,7 +351,7 @@ mod tests {
             ("greet-1.2.0.wasm", "lower-case letters, digits"),
             ("UP.wasm", "lower-case letters, digits"),
             ("x.WASM", "in lower case"),
-            ("tool.json", "in a folder of the plugin's name"),
+            ("plugin.json", "in a folder of its own"),
             ("parts", "has neither"),
         ] {
             let reason = contents.invalid.iter().find(|(path, _)| *path == at(name));
