@@ -346,3 +346,19 @@ async fn a_reload_tells_what_it_changed() {
     assert_eq!(removed["failed"], json!({}));
     assert_eq!(host.reload().await, nothing);
 }
+
+#[tokio::test]
+async fn a_file_that_is_written_over_with_its_old_size_and_time_is_noticed() {
+    let project = Project::new().config("[plugins]\npoll_interval = '100ms'\nwatch = false\n");
+    let put = |text: &str| {
+        let path = project.put_plugin("greeter.wasm", saying(text));
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+    };
+    put("one");
+    let host = project.serve().await;
+    says(&host, "greeter", "one").await;
+    put("two");
+    says(&host, "greeter", "two").await;
+}

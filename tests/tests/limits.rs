@@ -287,3 +287,37 @@ async fn a_new_version_of_a_pooled_plugin_starts_with_new_sandboxes() {
     .await;
     assert_eq!(host.raw("keeper", "recall", "").await.text(), "");
 }
+
+#[tokio::test]
+async fn an_error_that_the_guest_sets_counts_as_output() {
+    // A MiB of what is no UTF-8, and of what JSON writes with six characters.
+    for byte in [0xff, 1] {
+        let guest = guest()
+            .host_function("error_set", "(param i64)")
+            .part(&format!(
+                r#"(func $fill (local $block i64) (local $at i64)
+              (local.set $block (call $alloc (i64.const 1048576)))
+              (loop $next
+                (call $store_u8 (i64.add (local.get $block) (local.get $at)) (i32.const {byte}))
+                (local.set $at (i64.add (local.get $at) (i64.const 1)))
+                (br_if $next (i64.lt_u (local.get $at) (i64.const 1048576))))
+              (call $error_set (local.get $block)))"#
+            ));
+        let guest = guest
+            .export("use", "(call $fill)")
+            .first("(call $fill) (unreachable)");
+        let host = small("output = '2MiB'", guest).await;
+        let message = host
+            .raw("small", "use", "")
+            .await
+            .problem(502, "limit_exceeded");
+        assert!(message.contains("`role.small.limits.output`"), "{message}");
+        let answer = host.tool("small", "answer", json!({})).await;
+        assert!(answer.text().len() < 1000, "{} bytes", answer.text().len());
+        assert!(
+            answer.text().contains("`role.small.limits.output`"),
+            "{}",
+            answer.text()
+        );
+    }
+}

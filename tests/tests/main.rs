@@ -7,6 +7,7 @@ mod architecture;
 mod bad_guests;
 mod bad_requests;
 mod command_line;
+mod compile_limits;
 mod compose;
 mod configuration;
 mod connections;

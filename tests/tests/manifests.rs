@@ -210,3 +210,15 @@ async fn a_damaged_cache_costs_time_and_nothing_else() {
         "main"
     );
 }
+
+#[tokio::test]
+async fn a_manifest_of_thousands_of_modules_is_a_problem_and_no_end_of_the_host() {
+    let modules: Vec<_> = (0..20_000)
+        .map(|number| json!({"name": format!("m{number}"), "data": "AGFzbQEAAAA="}))
+        .collect();
+    let project = oracle(2).plugin("chain/plugin.json", json!({"wasm": modules}).to_string());
+    let host = project.serve().await;
+    let problem = host.problem("chain").await;
+    assert!(problem.contains("names 20000 modules"), "{problem}");
+    assert_eq!(host.tool("oracle", "answer", json!({})).await.text(), "42");
+}

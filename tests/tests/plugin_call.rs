@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use exomonad_test_support::{CommandOutput, Guest, Project, WebServer, shipped_plugin};
+use exomonad_test_support::{CommandOutput, Guest, OWN_TEXT, Project, WebServer, shipped_plugin};
 use serde_json::json;
 
 struct Bench {
@@ -340,4 +340,100 @@ fn a_tool_of_a_plugin_file_is_called_as_a_host_would() {
     let answer = call(&["echo", r#"{"text":"c"}"#]).exits(0).json();
     assert_eq!(answer["structuredContent"]["text"], "c", "{answer}");
     call(&["echo", "text=a", "--stdin"]).exits(2);
+}
+
+/// What the PDK of Go does: it frees its argument once more when the host has consumed it, and goes on.
+#[test]
+fn a_result_is_not_laid_where_a_consumed_argument_lay() {
+    let web = WebServer::answering("the answer of the server, forty-two bytes.");
+    let after = |call: &str| {
+        format!(
+            "(local.set $result {call}) (call $free (local.get $key))
+             (drop (call $block (i32.const 50000) (i32.const 24))) (call $give (local.get $result))"
+        )
+    };
+    let function = |name: &str, call: &str| {
+        format!(
+            r#"(func (export "{name}") (result i32) (local $key i64) (local $result i64)
+              (local.set $key (call $text)) {} (i32.const 0))"#,
+            after(call)
+        )
+    };
+    let guest = Guest::answering("")
+        .host_function("config_get", "(param i64) (result i64)")
+        .host_function("var_get", "(param i64) (result i64)")
+        .host_function("var_set", "(param i64 i64)")
+        .host_function("http_request", "(param i64 i64) (result i64)")
+        .host_function("free", "(param i64)")
+        .text(&json!({"url": web.url()}).to_string())
+        .part(&function("config", "(call $config_get (local.get $key))"))
+        .part(&function(
+            "fetch",
+            "(call $http_request (local.get $key) (i64.const 0))",
+        ));
+    let (bench, file) = Bench::with(&guest);
+    let key = json!({"url": web.url()}).to_string();
+    let set = format!("{key}=the value of the key");
+    let config = bench.call(&file, &["config", "--set", &set]).exits(0);
+    assert_eq!(config.stdout, "the value of the key");
+    let fetched = bench
+        .call(&file, &["fetch", "--allow-host", "127.0.0.1"])
+        .exits(0);
+    assert_eq!(fetched.stdout, "the answer of the server, forty-two bytes.");
+}
+
+#[test]
+fn what_a_guest_wrote_before_it_died_is_in_the_error() {
+    let guest = Guest::answering("")
+        .import(
+            "wasi_snapshot_preview1",
+            "fd_write",
+            "(param i32 i32 i32 i32) (result i32)",
+        )
+        .text("panic: no such thing\u{1b}[2J\n")
+        .export(
+            "die",
+            &format!(
+                "(i32.store (i32.const 50000) (i32.const {OWN_TEXT})) (i32.store (i32.const 50004) (i32.const 25))
+                 (drop (call $fd_write (i32.const 2) (i32.const 50000) (i32.const 1) (i32.const 50016))) (unreachable)"
+            ),
+        );
+    let (bench, file) = Bench::with(&guest);
+    let died = bench.call(&file, &["die", "--wasi"]).exits(1);
+    assert!(
+        died.stderr.contains("unreachable") && died.stderr.contains("wrote: panic: no such thing"),
+        "{died:?}"
+    );
+    assert!(!died.stderr.contains('\u{1b}'), "{died:?}");
+    let without = bench.call(&file, &["die"]).exits(3);
+    assert!(without.stderr.contains("--wasi"), "{without:?}");
+}
+
+#[test]
+fn a_manifest_asks_for_hosts_and_the_flags_allow_them() {
+    let web = WebServer::answering("good morning");
+    let bench = Bench::new();
+    bench.project.write("plugins/guest.wat", fetcher().wat());
+    let manifest = bench.project.write(
+        "plugins/plugin.json",
+        json!({"wasm": [{"path": "guest.wat"}], "allowed_hosts": ["127.0.0.1"]}).to_string(),
+    );
+    let (file, request) = (
+        manifest.display().to_string(),
+        json!({"url": web.url()}).to_string(),
+    );
+    let denied = bench.call(&file, &["fetch", "--input", &request]).exits(1);
+    assert!(
+        denied
+            .stderr
+            .contains("`--allow-host 127.0.0.1` allows them"),
+        "{denied:?}"
+    );
+    assert_eq!(web.requests(), 0);
+    bench
+        .call(
+            &file,
+            &["fetch", "--input", &request, "--allow-host", "127.0.0.1"],
+        )
+        .exits(0);
 }

@@ -305,3 +305,113 @@ async fn a_guest_that_spins_while_it_lists_its_tools_is_given_up() {
     let echoed = host.tool("echo", "echo", json!({"text": "a"})).await;
     assert_eq!(echoed.structured()["text"], "a", "the other plugins serve");
 }
+
+#[tokio::test]
+async fn a_file_whose_name_is_no_role_name_is_a_problem_wherever_an_operator_looks() {
+    let plugin = Guest::answering("fine").wasm();
+    let project = Project::new();
+    let host = project.serve().await;
+    let names = ["greet-1.2.0", "My.Tool", "UP", "two words", "ünï"];
+    for name in names {
+        project.put_plugin(&format!("{name}.wasm"), &plugin);
+    }
+    let reloaded = host.reload().await.to_string();
+    let health = host.get("/health").await.json();
+    assert_eq!(health["status"], "degraded");
+    let listed = project
+        .run(["plugin", "list", "--url", &host.url()])
+        .exits(1);
+    for name in names {
+        let file = format!("{name}.wasm");
+        let problems = health["problems"].as_array().unwrap();
+        let problem = problems.iter().find(|problem| problem["role"] == name);
+        let message = problem.unwrap()["message"].as_str().unwrap();
+        assert!(
+            message.contains(&file) && message.contains("lower-case letters, digits, `_` and `-`"),
+            "{message}"
+        );
+        assert!(reloaded.contains(&file), "{reloaded}");
+        assert!(listed.stderr.contains(message), "{listed:?}");
+        host.logs(&file, 1).await;
+    }
+    for name in names {
+        std::fs::remove_file(project.plugin_path(&format!("{name}.wasm"))).unwrap();
+    }
+    host.reload().await;
+    assert_eq!(host.get("/health").await.json()["status"], "ok");
+}
+
+#[tokio::test]
+async fn nothing_of_a_file_that_is_no_plugin_is_shown() {
+    let project = Project::new();
+    let token = project.write("github-token", "(ghp_secretsecretsecret");
+    let host = project.serve().await;
+    let link = project.plugin_path("linked.wasm");
+    std::fs::create_dir_all(project.plugin_path("")).unwrap();
+    std::os::unix::fs::symlink(&token, link).unwrap();
+    project.put_plugin("copied.wasm", "ghp_secretsecretsecret\n");
+    project.put_plugin("text.wat", "(module\n (ghp_secretsecretsecret))");
+    project.put_plugin(
+        "manifest/plugin.toml",
+        format!("[[wasm]]\npath = '{}'\n", token.display()),
+    );
+    project.put_plugin(
+        "upwards/plugin.toml",
+        "[[wasm]]\npath = '../../../github-token'\n",
+    );
+    let reloaded = host.reload().await.to_string();
+    let health = host.get("/health").await;
+    assert_eq!(
+        health.json()["problems"].as_array().unwrap().len(),
+        5,
+        "{}",
+        health.json()
+    );
+    for shown in [reloaded, health.json().to_string(), host.log()] {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    for role in ["manifest", "upwards"] {
+        let problem = host.problem(role).await;
+        assert!(
+            problem.contains("leads out of the manifest's folder"),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_begins_with_too_much_memory_is_told_the_key_of_its_role() {
+    let big = "(module (memory (export \"memory\") 2000) (func (export \"handle_pre_tool_use\")))";
+    let project = Project::new()
+        .config(
+            "[plugins]\nunlisted_roles = true\n[role.named]\n[role.huge.limits]\nmemory = '1GiB'\n",
+        )
+        .plugin("big.wat", big)
+        .plugin("named.wat", big)
+        .plugin("huge.wat", big);
+    let host = project.serve().await;
+    assert_eq!(host.problem("huge").await, "");
+    // The pool has room for the largest role's memory; each role has its own limit.
+    for (role, key) in [
+        ("big", "`defaults.limits.memory`"),
+        ("named", "limits.memory`"),
+    ] {
+        let problem = host.problem(role).await;
+        assert!(
+            problem.contains("begins with 131076096 bytes of memory")
+                || problem.contains("begins with 128004KiB of memory"),
+            "{problem}"
+        );
+        assert!(
+            problem.contains("limit of 64MiB") && problem.contains(key),
+            "{problem}"
+        );
+        host.logs(&problem, 1).await;
+    }
+    let tested = project.run([
+        "plugin",
+        "test",
+        &project.plugin_path("big.wat").display().to_string(),
+    ]);
+    assert!(tested.stderr.contains("limits.memory`"), "{tested:?}");
+}

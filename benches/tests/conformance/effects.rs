@@ -50,6 +50,13 @@ fn variables_answer_alike_within_a_call() {
     same_bodies(b"", &[
         ("absent", "(call $say (call $var_get (call $greeting))) (call $report)"),
         (
+            "a value stays when its key is freed once more",
+            "(call $var_set (call $greeting) (call $alloc (i64.const 40)))
+             (local.set $a (call $greeting)) (local.set $b (call $var_get (local.get $a)))
+             (call $free (local.get $a)) (drop (call $alloc (i64.const 24)))
+             (call $say (call $length (local.get $b))) (call $report)",
+        ),
+        (
             "set and read",
             "(call $var_set (call $greeting) (call $it_broke)) (call $answer (call $var_get (call $greeting)))",
         ),

@@ -5,7 +5,7 @@
 
 use wasmtime::{Caller, Linker};
 
-use crate::limits::LOG_LINE_OVERHEAD;
+use crate::limits::{LOG_LINE_OVERHEAD, VARIABLE_OVERHEAD};
 use crate::link::{HOST_ENV, HOST_USER};
 use crate::state::{HostCallError, KernelAccess, LastHttpResponse, StoreState};
 use crate::{HttpError, HttpRequest, Limit, LogLevel};
@@ -63,7 +63,7 @@ pub(crate) fn define(linker: &mut Linker<StoreState>, name: &str) -> wasmtime::R
                 HOST_ENV,
                 name,
                 move |mut caller: Caller<'_, StoreState>, message: i64| -> wasmtime::Result<()> {
-                    let message = caller.take(message)?;
+                    let [message] = caller.take([message])?;
                     Ok(caller.data_mut().log(level, &message)?)
                 },
             )
@@ -99,7 +99,7 @@ pub(crate) fn define_effect(
                             .map_err(HostCallError::from)?;
                     }
                     let answer = host.effect(effect, request).await;
-                    Ok::<_, wasmtime::Error>(caller.put(&answer)?)
+                    Ok::<_, wasmtime::Error>(caller.put(&answer, 0)?)
                 })
             },
         )
@@ -107,15 +107,17 @@ pub(crate) fn define_effect(
 }
 
 fn config_get(mut caller: Caller<'_, StoreState>, key: i64) -> wasmtime::Result<i64> {
-    let key = text(caller.take(key)?, "config_get")?;
-    let value = caller.data().host.config(&key);
-    Ok(caller.put(value.unwrap_or_default().as_bytes())?)
+    let [name] = caller.take([key])?;
+    let name = text(name, "config_get")?;
+    let value = caller.data().host.config(&name);
+    Ok(caller.put(value.unwrap_or_default().as_bytes(), key)?)
 }
 
 fn var_get(mut caller: Caller<'_, StoreState>, key: i64) -> wasmtime::Result<i64> {
-    let key = text(caller.take(key)?, "var_get")?;
-    let value = caller.data().vars.get(&key).cloned();
-    Ok(caller.put(&value.unwrap_or_default())?)
+    let [name] = caller.take([key])?;
+    let name = text(name, "var_get")?;
+    let value = caller.data().vars.get(&name).cloned();
+    Ok(caller.put(&value.unwrap_or_default(), key)?)
 }
 
 fn var_set(mut caller: Caller<'_, StoreState>, key: i64, value: i64) -> wasmtime::Result<()> {
@@ -125,23 +127,33 @@ fn var_set(mut caller: Caller<'_, StoreState>, key: i64, value: i64) -> wasmtime
         )
         .into());
     }
-    let key = text(caller.take(key)?, "var_set")?;
+    let [name, content] = caller.take([key, value])?;
+    let name = text(name, "var_set")?;
+    let state = caller.data_mut();
+    let before = state
+        .vars
+        .get(&name)
+        .map_or(0, |value| variable_size(&name, value));
+    let others = state.vars_size - before;
     // An offset of 0 deletes.
     if value == 0 {
-        caller.data_mut().vars.remove(&key);
+        state.vars.remove(&name);
+        state.vars_size = others;
         return Ok(());
     }
-    let value = caller.take(value)?;
-    let state = caller.data_mut();
-    let others = state.vars.iter().filter(|(other, _)| **other != key);
-    let others: usize = others.map(|(other, value)| other.len() + value.len()).sum();
-    let total = (others + key.len() + value.len()) as u64;
+    let total = others + variable_size(&name, &content);
     state
         .meter
         .check(total, Limit::Vars)
         .map_err(HostCallError::from)?;
-    state.vars.insert(key, value);
+    state.vars.insert(name, content);
+    state.vars_size = total;
     Ok(())
+}
+
+/// The bytes that a variable counts as.
+fn variable_size(name: &str, value: &[u8]) -> u64 {
+    (name.len() + value.len()) as u64 + VARIABLE_OVERHEAD
 }
 
 async fn http_request(
@@ -154,15 +166,15 @@ async fn http_request(
         .meter
         .count_effect()
         .map_err(HostCallError::from)?;
-    let request = caller.take(request)?;
-    let mut request: HttpRequest = serde_json::from_slice(&request).map_err(|error| {
+    let [json, content] = caller.take([request, body])?;
+    let mut http: HttpRequest = serde_json::from_slice(&json).map_err(|error| {
         HostCallError::Refused(format!("http_request: the request is not valid: {error}"))
     })?;
-    request.body = caller.take(body)?;
-    request.max_response = caller.data().meter.limits.http_response;
+    http.body = content;
+    http.max_response = caller.data().meter.limits.http_response;
     let host = caller.data().host.clone();
     caller.data_mut().http = LastHttpResponse::default();
-    let response = host.http(request).await.map_err(|error| match error {
+    let response = host.http(http).await.map_err(|error| match error {
         HttpError::TooLarge => {
             HostCallError::Limit(caller.data().meter.limits.exceeded(Limit::HttpResponse))
         }
@@ -172,7 +184,7 @@ async fn http_request(
         status: response.status,
         headers: response.headers,
     };
-    Ok(caller.put(&response.body)?)
+    Ok(caller.put(&response.body, request)?)
 }
 
 fn http_headers(mut caller: Caller<'_, StoreState>) -> wasmtime::Result<i64> {
@@ -180,7 +192,7 @@ fn http_headers(mut caller: Caller<'_, StoreState>) -> wasmtime::Result<i64> {
         return Ok(0);
     }
     let headers = serde_json::to_vec(&caller.data().http.headers)?;
-    Ok(caller.put(&headers)?)
+    Ok(caller.put(&headers, 0)?)
 }
 
 fn text(bytes: Vec<u8>, function: &str) -> Result<String, HostCallError> {

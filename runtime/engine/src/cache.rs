@@ -22,10 +22,10 @@ use wasmtime::Module;
 use crate::SnapshotStatus;
 use crate::link::SourceModule;
 
-/// The end of each cache file; the number changes when the layout or the linker does. Before it
+/// The end of each cache file; the number changes when the layout, the linker or what a snapshot may hold does. Before it
 /// come, from the front: the compiled module, the snapshot status as JSON, the length of
 /// that JSON (`u16`, little-endian), and the SHA-256 of all this.
-const MAGIC: &[u8] = b"exomonad compiled 2\n";
+const MAGIC: &[u8] = b"exomonad compiled 3\n";
 const CHECKSUM: usize = 32;
 /// The maximum size of all files together: some hundred plugins.
 const MAX_BYTES: u64 = 1 << 30;

@@ -1,21 +1,22 @@
 //! The engine: the compiler, the sandbox pool, and the epoch ticker that makes guests interruptible.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
 use wasmtime::{Config, Inlining, InstanceAllocationStrategy, Module, PoolingAllocationConfig};
 
 use crate::LoadError;
+use crate::compile::{self, CompileLimits};
 
 /// The time that a guest runs before it yields to others.
 const TICK: Duration = Duration::from_millis(5);
 /// The size of a fiber's stack beyond the guest's own, for the host functions that run on it.
 const HOST_STACK: usize = 512 << 10;
 /// Memories and tables that one plugin may have, the kernel's memory included.
-const MEMORIES_PER_PLUGIN: u32 = 8;
-const TABLES_PER_PLUGIN: u32 = 8;
+pub(crate) const MEMORIES_PER_PLUGIN: u32 = 8;
+pub(crate) const TABLES_PER_PLUGIN: u32 = 8;
 /// Bytes for an instance's globals, imports and bookkeeping; a large Haskell module needs some hundred KiB.
 const INSTANCE_BYTES: usize = 4 << 20;
 
@@ -24,7 +25,9 @@ const INSTANCE_BYTES: usize = 4 << 20;
 const INLINING_LIMIT: usize = 1 << 20;
 
 /// The configuration of an [`Engine`]. All sizes are reserved address space, not used memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct EngineConfig {
     /// Sandboxes that may exist at once.
     pub sandboxes: u32,
@@ -66,8 +69,8 @@ pub struct Engine {
 pub(crate) struct EngineVariant {
     pub engine: wasmtime::Engine,
     pub ticker: Arc<EpochTicker>,
-    /// The configuration of the engines that compile for this one.
-    compiler: Config,
+    config: EngineConfig,
+    inlining: Inlining,
 }
 
 impl EngineVariant {
@@ -75,8 +78,7 @@ impl EngineVariant {
         let prepare = |error: wasmtime::Error| {
             LoadError::Prepare(format!("the engine cannot start: {error:#}"))
         };
-        let compiler = settings(config, inlining);
-        let mut settings = compiler.clone();
+        let mut settings = settings(config, inlining);
         if inlining == Inlining::Yes {
             settings.allocation_strategy(pool(config));
         }
@@ -86,26 +88,22 @@ impl EngineVariant {
         Ok(Self {
             engine,
             ticker,
-            compiler,
+            config: *config,
+            inlining,
         })
     }
 
-    /// Compiles a linked module on all processors, one module at a time per process: several at once would
-    /// not finish sooner, and each needs some hundred MiB.
-    ///
-    /// Uses a temporary engine: Wasmtime keeps the compiler's memory, those hundred MiB, as long as
-    /// its engine exists.
-    #[allow(
+    /// Compiles a linked module for this engine.
+    #[expect(
         unsafe_code,
         reason = "deserialising is unsafe for bytes that wasmtime did not write"
     )]
-    pub fn compile(&self, linked: &[u8]) -> wasmtime::Result<Module> {
-        static COMPILING: Mutex<()> = Mutex::new(());
-        let _compiling = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = wasmtime::Engine::new(&self.compiler)?.precompile_module(linked);
-        trim_heap();
-        // SAFETY: Wasmtime has just compiled these bytes, and nobody else had access to them.
-        unsafe { Module::deserialize(&self.engine, compiled?) }
+    pub async fn compile(&self, linked: &[u8], limits: CompileLimits) -> Result<Module, LoadError> {
+        let compiled = compile::compile(&self.config, self.inlining, linked, limits).await?;
+        // SAFETY: Wasmtime has just compiled these bytes, in this process or in the same binary, and nobody
+        // else had access to them.
+        unsafe { Module::deserialize(&self.engine, compiled) }
+            .map_err(|error| LoadError::Prepare(format!("{error:#}")))
     }
 }
 
@@ -148,7 +146,7 @@ impl Engine {
 }
 
 /// Returns free memory to the system, which glibc's allocator otherwise keeps in fragments.
-fn trim_heap() {
+pub(crate) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     #[allow(unsafe_code, reason = "a function of the C library")]
     // SAFETY: it may be called at any time, from any thread.
@@ -158,7 +156,7 @@ fn trim_heap() {
 }
 
 /// The compiler's configuration, and everything else except the pool.
-fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
+pub(crate) fn settings(config: &EngineConfig, inlining: Inlining) -> Config {
     let mut settings = Config::new();
     settings
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)

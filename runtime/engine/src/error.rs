@@ -97,6 +97,45 @@ pub enum LoadError {
     /// The module is valid, but the compiler or the sandbox's fixed limits reject it.
     #[error("the module cannot be prepared: {0}")]
     Prepare(String),
+    /// It begins with more memory or table elements than its calls may have.
+    #[error("{0}")]
+    InitialSize(InitialSizeError),
+    /// Compiling it takes more than it may: time, memory or output.
+    #[error("the module cannot be compiled: {0}")]
+    Compile(String),
+}
+
+/// A plugin that begins with more than a limit allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InitialSizeError {
+    /// [`Limit::Memory`] or [`Limit::TableElements`].
+    pub limit: Limit,
+    /// The bytes or elements that the plugin begins with.
+    pub needed: u64,
+    /// The limit's value.
+    pub value: u64,
+}
+
+impl InitialSizeError {
+    /// The sizes, and the configuration key that sets the limit.
+    #[must_use]
+    pub fn set_by(&self, key: &str) -> String {
+        let shown = |value: u64| match self.limit {
+            Limit::TableElements => format!("{value} table elements"),
+            _ => format!("{} of {}", units::bytes(value), self.limit.key()),
+        };
+        format!(
+            "the plugin begins with {}, more than the limit of {}; `{key}` sets it",
+            shown(self.needed),
+            shown(self.value)
+        )
+    }
+}
+
+impl std::fmt::Display for InitialSizeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.set_by(&format!("limits.{}", self.limit.key())))
+    }
 }
 
 /// A limit of a call. Its [`key`](Limit::key) is the setting's name under a role's `limits`.
@@ -203,7 +242,8 @@ pub enum CallError {
     /// The guest reported a failure: by `error_set`, by a return code, or both.
     #[error("{message}")]
     Guest {
-        /// The argument of `error_set`, or a sentence that names the return code.
+        /// The argument of `error_set`, or a sentence that names the return code and the end of what the
+        /// guest wrote before.
         message: String,
         /// The function's return code.
         code: i32,
@@ -211,7 +251,7 @@ pub enum CallError {
     /// The guest trapped.
     #[error("the guest trapped: {message}")]
     Trap {
-        /// The trap and its backtrace.
+        /// The trap, its backtrace, and the end of what the guest wrote before.
         message: String,
     },
     /// A host function refused the guest's request: a forged offset, a host that is not allowed.
@@ -220,7 +260,8 @@ pub enum CallError {
         /// The request and the reason of the refusal.
         message: String,
     },
-    /// The guest exited by WASI's `proc_exit` with a code other than 0.
+    /// The guest exited by WASI's `proc_exit` with a code other than 0, and wrote nothing before. One that
+    /// did is a [`Guest`](Self::Guest) with that text.
     #[error("the guest exited with code {0}")]
     Exit(i32),
     /// The call exceeded a limit.
@@ -246,10 +287,20 @@ impl CallError {
     }
 }
 
+/// The names that a list in a message has at most, and the bytes of each.
+const MOST_NAMES: usize = 50;
+const MOST_OF_NAME: usize = 200;
+
 fn list(names: &[String]) -> String {
     if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+        return "none".to_owned();
     }
+    let shown = names.iter().take(MOST_NAMES);
+    let mut shown: Vec<String> = shown
+        .map(|name| units::clipped(name, MOST_OF_NAME))
+        .collect();
+    if names.len() > MOST_NAMES {
+        shown.push(format!("and {} more", names.len() - MOST_NAMES));
+    }
+    shown.join(", ")
 }

@@ -1,7 +1,5 @@
 //! Recognition of files that are given as a module but contain something else.
 
-use std::fmt::Write;
-
 /// First bytes of well-known file formats.
 const MAGIC: &[(&[u8], &str)] = &[
     (b"\x7fELF", "an ELF executable or library"),
@@ -30,12 +28,11 @@ const TEXT: &[(&str, &str)] = &[
     ),
 ];
 
-/// The characters of a text that an error message quotes.
-const QUOTED_CHARS: usize = 24;
-/// The bytes of other data that an error message quotes.
-const QUOTED_BYTES: usize = 4;
+/// The characters of the longest of them.
+const LONGEST_TEXT: usize = 24;
 
-/// A description of content that is neither a WebAssembly binary nor WebAssembly text.
+/// A description of content that is neither a WebAssembly binary nor WebAssembly text. It quotes nothing:
+/// the file may be another than its author thinks, and its content nobody's business.
 pub(crate) fn not_webassembly(content: &[u8]) -> Option<String> {
     if content.is_empty() {
         return Some("the file is empty".to_owned());
@@ -51,28 +48,21 @@ pub(crate) fn not_webassembly(content: &[u8]) -> Option<String> {
         .map(|text| text.trim_start_matches('\u{feff}').trim_start())
         .filter(|text| !text.contains('\0'))
     else {
-        let mut bytes = String::new();
-        for byte in content.iter().take(QUOTED_BYTES) {
-            // Writing to a `String` cannot fail.
-            let _ = write!(bytes, " {byte:02x}");
-        }
-        return Some(format!("it begins with the bytes{bytes}"));
+        return Some("it is binary data of an unknown kind".to_owned());
     };
     // WebAssembly text: an expression or a comment.
     if text.starts_with('(') || text.starts_with(";;") {
         return None;
     }
-    let start: String = text.chars().take(QUOTED_CHARS).collect();
-    if let Some((_, kind)) = TEXT
+    let start: String = text.chars().take(LONGEST_TEXT).collect();
+    let start = start.to_ascii_lowercase();
+    let kind = TEXT
         .iter()
-        .find(|(start_of, _)| start.to_ascii_lowercase().starts_with(start_of))
-    {
-        return Some(format!("it is {kind}"));
-    }
-    let line = start.lines().next().unwrap_or_default();
-    Some(match line.is_empty() {
-        true => "it is blank text".to_owned(),
-        false => format!("it is text that begins with `{}`", line.escape_debug()),
+        .find(|(start_of, _)| start.starts_with(start_of));
+    Some(match kind {
+        Some((_, kind)) => format!("it is {kind}"),
+        None if text.is_empty() => "it is blank text".to_owned(),
+        None => "it is text, and not WebAssembly's".to_owned(),
     })
 }
 
@@ -93,13 +83,13 @@ mod tests {
                 "it is a Git LFS pointer; run `git lfs pull`",
             ),
             (
-                b"# exomonad\n\nA host",
-                "it is text that begins with `# exomonad`",
+                b"ghp_16C7e42F292c6912E7",
+                "it is text, and not WebAssembly's",
             ),
             (b"\n \n", "it is blank text"),
             (
                 b"\xff\xfe\x00\x01\x02",
-                "it begins with the bytes ff fe 00 01",
+                "it is binary data of an unknown kind",
             ),
         ] {
             assert_eq!(not_webassembly(content).as_deref(), Some(description));

@@ -6,7 +6,7 @@
 //! 1. a [`Manifest`] names its modules;
 //! 2. the linker (`link`) merges them with the Extism kernel into one module;
 //! 3. a module with an initialisation is initialised once and replaced by its snapshot (`snapshot`);
-//! 4. it is compiled, or loaded from the [`CompileCache`], and linked with the host functions
+//! 4. it is compiled (`compile`), or loaded from the [`CompileCache`], and linked with the host functions
 //!    (`abi`, `wasi`): a [`Plugin`];
 //! 5. a call takes a [`Sandbox`] from the pool, writes the input into the kernel (`kernel`), runs the entry
 //!    point under its [`Limits`], and reads the output.
@@ -15,10 +15,12 @@
 
 mod abi;
 mod cache;
+mod compile;
 mod engine;
 mod error;
 mod file_kind;
 mod host;
+mod initial;
 mod kernel;
 mod limits;
 mod link;
@@ -33,8 +35,9 @@ mod units;
 mod wasi;
 
 pub use cache::CompileCache;
+pub use compile::{CompileLimits, run_compiler, use_own_binary};
 pub use engine::{Engine, EngineConfig};
-pub use error::{CallError, Limit, LimitExceeded, LoadError};
+pub use error::{CallError, InitialSizeError, Limit, LimitExceeded, LoadError};
 pub use host::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
 pub use limits::{Limits, Usage};
 pub use manifest::Manifest;

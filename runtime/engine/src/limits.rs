@@ -24,7 +24,7 @@ pub struct Limits {
     pub effects: u64,
     /// Bytes of log messages, including standard output and standard error.
     pub log_bytes: u64,
-    /// Bytes of variables, including their keys; 0 turns variables off.
+    /// Bytes of variables, including their keys and what it takes to keep them; 0 turns variables off.
     pub vars: u64,
     /// Bytes of one HTTP response.
     pub http_response: u64,
@@ -82,6 +82,9 @@ pub struct Usage {
 
 /// Bytes counted per log line in addition to its text: the time, the role and the call that the host adds.
 pub(crate) const LOG_LINE_OVERHEAD: usize = 64;
+
+/// Bytes counted per variable in addition to its key and its value: the host's table and allocations.
+pub(crate) const VARIABLE_OVERHEAD: u64 = 160;
 
 /// The limits of one sandbox and their use.
 #[derive(Debug)]

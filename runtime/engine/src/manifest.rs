@@ -1,20 +1,28 @@
 //! The modules of a plugin: a single one, or an Extism manifest that names several.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
 
 use extism_manifest::{Wasm, WasmMetadata};
 use sha2::{Digest, Sha256};
 
 use crate::file_kind::not_webassembly;
 use crate::link::{HOST_ENV, HOST_USER, RESERVED, SourceModule, WASI};
-use crate::{LoadError, manifest_error, units};
+use crate::{CompileCache, LoadError, manifest_error, units};
 
 /// The name of the module whose exports become the plugin's.
 const MAIN: &str = "main";
-/// The size limit of a module file, in bytes.
+/// The size limit of all modules of a plugin together, in bytes.
 const MAX_MODULE_BYTES: u64 = 512 << 20;
+/// The size limit of a manifest, in bytes; it may hold modules itself.
+const MAX_MANIFEST_BYTES: u64 = 128 << 20;
+/// The modules that a manifest names at most.
+const MAX_MODULES: usize = 64;
 
 /// The modules of a plugin.
 ///
@@ -45,13 +53,22 @@ impl Manifest {
     /// # Errors
     /// If the file cannot be read or the manifest is not one.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let content = read(path)?;
-        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json" | "toml") => {
+                let content = read(path, MAX_MANIFEST_BYTES, None)?;
                 let parsed = String::from_utf8(content)
                     .map_err(|error| format!("the manifest is not UTF-8: {error}"))
-                    .and_then(|text| parse(&text));
+                    .and_then(|text| parse(&text))
+                    .and_then(|manifest| match manifest.wasm.len() {
+                        0..=MAX_MODULES => Ok(manifest),
+                        number => Err(format!(
+                            "it names {number} modules; a plugin can have {MAX_MODULES}"
+                        )),
+                    });
                 match parsed {
                     Ok(manifest) => Ok(Self {
                         manifest,
@@ -63,7 +80,7 @@ impl Manifest {
             }
             _ => Ok(Self {
                 folder,
-                ..Self::of_module(content)
+                ..Self::of_module(read(path, MAX_MODULE_BYTES, None)?)
             }),
         }
     }
@@ -84,18 +101,28 @@ impl Manifest {
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let files = self.manifest.wasm.iter().filter_map(|wasm| match wasm {
-            Wasm::File { path, .. } => Some(self.folder.join(path)),
+            Wasm::File { path, .. } => inside(&self.folder, path),
             _ => None,
         });
         files.collect()
+    }
+
+    /// The SHA-256 of the modules, as [`Plugin::digest`](crate::Plugin::digest) of what is loaded from them.
+    ///
+    /// # Errors
+    /// If a module cannot be read.
+    pub fn digest(&self) -> Result<String, LoadError> {
+        Ok(CompileCache::digest(&self.modules()?))
     }
 
     /// Reads all modules, checks their digests and determines the main one; it comes last.
     pub(crate) fn modules(&self) -> Result<Vec<SourceModule>, LoadError> {
         let count = self.manifest.wasm.len();
         let mut modules = Vec::with_capacity(count);
+        let mut left = MAX_MODULE_BYTES;
         for (nth, wasm) in self.manifest.wasm.iter().enumerate() {
-            let (bytes, meta) = self.content(wasm)?;
+            let (bytes, meta) = self.content(wasm, left)?;
+            left = left.saturating_sub(bytes.len() as u64);
             let name = match &meta.name {
                 _ if count == 1 => MAIN.to_owned(),
                 Some(name) => name.clone(),
@@ -115,7 +142,7 @@ impl Manifest {
             let wasm = wat::parse_bytes(&bytes)
                 .map_err(|error| LoadError::Invalid {
                     module: name.clone(),
-                    reason: error.to_string(),
+                    reason: text_mistake(&error),
                 })?
                 .into_owned();
             modules.push(SourceModule { name, wasm });
@@ -129,10 +156,26 @@ impl Manifest {
         Ok(modules)
     }
 
-    fn content<'m>(&'m self, wasm: &'m Wasm) -> Result<(Vec<u8>, &'m WasmMetadata), LoadError> {
+    /// The content of a module, of at most `most` bytes.
+    fn content<'m>(
+        &'m self,
+        wasm: &'m Wasm,
+        most: u64,
+    ) -> Result<(Cow<'m, [u8]>, &'m WasmMetadata), LoadError> {
         match wasm {
-            Wasm::File { path, meta } => Ok((read(&self.folder.join(path))?, meta)),
-            Wasm::Data { data, meta } => Ok((data.clone(), meta)),
+            Wasm::File { path, meta } => {
+                let Some(file) = inside(&self.folder, path) else {
+                    return Err(self.outside(path));
+                };
+                match read(&file, most, Some(&self.folder)) {
+                    Ok(content) => Ok((content.into(), meta)),
+                    Err(LoadError::Read { source, .. }) if source.kind() == LEADS_OUT => {
+                        Err(self.outside(path))
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Wasm::Data { data, meta } => Ok((data.as_slice().into(), meta)),
             Wasm::Url { req, .. } => Err(error(
                 self.file.as_deref(),
                 &format!(
@@ -141,6 +184,16 @@ impl Manifest {
                 ),
             )),
         }
+    }
+
+    fn outside(&self, path: &Path) -> LoadError {
+        error(
+            self.file.as_deref(),
+            &format!(
+                "the module path `{}` leads out of the manifest's folder",
+                path.display()
+            ),
+        )
     }
 }
 
@@ -161,22 +214,84 @@ fn error(file: Option<&Path>, reason: &str) -> LoadError {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// The kind of the error for a file whose real path is outside.
+const LEADS_OUT: io::ErrorKind = io::ErrorKind::CrossesDevices;
+
+/// Reads a regular file of at most `most` bytes, which lies in `folder` whatever links lead to it.
+fn read(path: &Path, most: u64, folder: Option<&Path>) -> Result<Vec<u8>, LoadError> {
     let failed = |source| LoadError::Read {
         path: path.to_owned(),
         source,
     };
-    let about = fs::metadata(path).map_err(failed)?;
-    if !about.is_file() {
-        return Err(failed(std::io::Error::other("it is not a file")));
+    let file = open_regular(path, folder).map_err(failed)?;
+    let mut content = Vec::new();
+    let mut file = file.take(most.saturating_add(1));
+    file.read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > most {
+        return Err(failed(io::Error::other(match most {
+            MAX_MODULE_BYTES | MAX_MANIFEST_BYTES => {
+                format!("it is larger than {}", units::bytes(most))
+            }
+            _ => format!(
+                "the modules together are larger than {}",
+                units::bytes(MAX_MODULE_BYTES)
+            ),
+        })));
     }
-    if about.len() > MAX_MODULE_BYTES {
-        return Err(failed(std::io::Error::other(format!(
-            "it is larger than {}",
-            units::bytes(MAX_MODULE_BYTES)
-        ))));
+    Ok(content)
+}
+
+/// Opens a file, without waiting for a writer of a pipe, and looks what it is once it is open: what lies
+/// at its path may change.
+fn open_regular(path: &Path, folder: Option<&Path>) -> io::Result<fs::File> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    if let Some(folder) = folder {
+        let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        if !real.starts_with(fs::canonicalize(folder)?) {
+            return Err(LEADS_OUT.into());
+        }
     }
-    fs::read(path).map_err(failed)
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    Ok(file)
+}
+
+/// The path in the folder, unless its own words lead out of it.
+fn inside(folder: &Path, path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        let below = path.strip_prefix(folder).ok()?;
+        return inside(folder, below);
+    }
+    let mut depth = 0usize;
+    for part in path.components() {
+        match part {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            _ => depth = depth.checked_sub(1)?,
+        }
+    }
+    Some(folder.join(path))
+}
+
+/// The place of a mistake in WebAssembly text. The parser's own message shows the line, which a health
+/// report must not: the file may be another than its author thinks.
+fn text_mistake(error: &wat::Error) -> String {
+    let message = error.to_string();
+    let place = message.split("<anon>:").nth(1).and_then(|rest| {
+        let (line, rest) = rest.split_once(':')?;
+        let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((line.parse::<u32>().ok()?, column.parse::<u32>().ok()?))
+    });
+    match place {
+        Some((line, column)) => {
+            format!("its text has a mistake at line {line}, column {column}")
+        }
+        None => "its text cannot be parsed".to_owned(),
+    }
 }
 
 fn check_digest(module: &str, bytes: &[u8], expected: Option<&str>) -> Result<(), LoadError> {

@@ -10,7 +10,8 @@ use crate::link::{self, HOST_ENV, HOST_USER, HostFunctions, SourceModule};
 use crate::sandbox::{self, Sandbox, with_time_limit};
 use crate::state::StoreState;
 use crate::{
-    CallError, CompileCache, Engine, Host, Limits, LoadError, Manifest, Output, abi, snapshot, wasi,
+    CallError, CompileCache, CompileLimits, Engine, Host, Limits, LoadError, Manifest, Output, abi,
+    initial, snapshot, wasi,
 };
 
 /// The options for loading a plugin.
@@ -25,6 +26,11 @@ pub struct LoadOptions {
     pub snapshot: bool,
     /// The cache of compiled modules, which outlives the host's process.
     pub cache: Option<CompileCache>,
+    /// The limits of the calls that will be made, if they are known: a plugin that begins with more memory
+    /// or table elements is refused as [`LoadError::InitialSize`].
+    pub limits: Option<Limits>,
+    /// The limits of the compiler.
+    pub compile: CompileLimits,
 }
 
 impl Default for LoadOptions {
@@ -34,6 +40,8 @@ impl Default for LoadOptions {
             wasi: true,
             snapshot: true,
             cache: None,
+            limits: None,
+            compile: CompileLimits::default(),
         }
     }
 }
@@ -136,6 +144,8 @@ impl Engine {
         options: &LoadOptions,
     ) -> Result<Plugin, LoadError> {
         let linked = link::link(&modules, &AvailableFunctions(options))?;
+        let check = |linked: &[u8]| initial::check(linked, &self.config, options.limits.as_ref());
+        check(&linked)?;
         let variant = self.variant_for(&linked)?;
         let key = CompileCache::key(&linked, options.snapshot, &variant.engine);
         let digest = CompileCache::digest(&modules);
@@ -157,8 +167,9 @@ impl Engine {
                 }
             },
         };
-        let module = variant.compile(&wasm);
-        let module = module.map_err(|error| LoadError::Prepare(format!("{error:#}")))?;
+        // What it has allocated while it was initialised is there from the start now.
+        check(&wasm)?;
+        let module = variant.compile(&wasm, options.compile).await?;
         if let Some(cache) = options.cache.as_ref().filter(|_| cacheable) {
             cache.put(&key, &module, &snapshot);
         }

@@ -8,10 +8,14 @@ use crate::kernel::{Kernel, OutOfMemory};
 use crate::limits::{Meter, Usage};
 use crate::plugin::{EntryPoint, ReturnType};
 use crate::state::{HostCallError, StoreState};
-use crate::{CallError, Host, Limit, LimitExceeded, Limits, Plugin, wasi};
+use crate::{CallError, Host, Limit, LimitExceeded, Limits, Plugin, units, wasi};
 
 /// The maximum number of backtrace frames in an error message.
 const MAX_FRAMES: usize = 6;
+/// The bytes of a function's name in it.
+const MAX_NAME: usize = 200;
+/// The bytes of a host function's reason, which may quote what the guest passed.
+const MAX_REASON: usize = 4 << 10;
 
 /// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +106,7 @@ impl Sandbox {
     ) -> Result<Output, CallError> {
         let state = self.store.data_mut();
         state.host = host;
+        state.written = Default::default();
         state.meter.next_call(limits);
         // Remains false unless the entry point returns.
         self.usable = false;
@@ -194,14 +199,12 @@ impl Sandbox {
 
     fn output(&self, code: i32) -> Result<Output, CallError> {
         if let Some(message) = self.kernel.error(&self.store) {
-            return Err(CallError::Guest {
-                message: String::from_utf8_lossy(message).into_owned(),
-                code,
-            });
+            return Err(self.guest_error(message, code));
         }
         if code != 0 {
+            let output = self.store.data().last_output();
             return Err(CallError::Guest {
-                message: format!("Returned non-zero exit code: {code}"),
+                message: format!("Returned non-zero exit code: {code}{output}"),
                 code,
             });
         }
@@ -221,12 +224,24 @@ impl Sandbox {
         let ended_itself = matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached))
             || matches!(error.downcast_ref(), Some(HostCallError::Exit(_)));
         if let (Some(message), true) = (self.kernel.error(&self.store), ended_itself) {
-            return CallError::Guest {
-                message: String::from_utf8_lossy(message).into_owned(),
-                code: -1,
-            };
+            return self.guest_error(message, -1);
         }
         self.plugin.call_error(error, self.store.data())
+    }
+
+    /// The error that the guest has set, unless it is longer than an output may be: as the guest set it, or
+    /// as the JSON string that it becomes, in which one byte can be six.
+    fn guest_error(&self, message: &[u8], code: i32) -> CallError {
+        let limits = &self.store.data().meter.limits;
+        let fits = |length: usize| length as u64 <= limits.output;
+        if !fits(message.len()) {
+            return self.limit(Limit::Output);
+        }
+        let message = String::from_utf8_lossy(message).into_owned();
+        match fits(json_length(&message)) {
+            true => CallError::Guest { message, code },
+            false => self.limit(Limit::Output),
+        }
     }
 
     fn limit(&self, limit: Limit) -> CallError {
@@ -246,6 +261,16 @@ impl Sandbox {
     }
 }
 
+/// The bytes between the quotes of a JSON string.
+fn json_length(text: &str) -> usize {
+    let length = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
+}
+
 /// Runs a call within its wall time. Dropping the call's future cancels the guest wherever it is.
 pub(crate) async fn with_time_limit<T>(
     plugin: &Plugin,
@@ -263,10 +288,19 @@ pub(crate) async fn with_time_limit<T>(
 pub(crate) fn call_error(error: &wasmtime::Error, state: &StoreState, stack: u64) -> CallError {
     match error.downcast_ref::<HostCallError>() {
         Some(HostCallError::Limit(hit)) => return CallError::Limit(*hit),
-        Some(HostCallError::Exit(code)) => return CallError::Exit(*code),
+        Some(HostCallError::Exit(code)) => {
+            let exit = CallError::Exit(*code);
+            return match state.last_output() {
+                output if output.is_empty() => exit,
+                output => CallError::Guest {
+                    message: format!("{exit}{output}"),
+                    code: *code,
+                },
+            };
+        }
         Some(HostCallError::Refused(reason)) => {
             return CallError::Refused {
-                message: reason.clone(),
+                message: units::clipped(reason, MAX_REASON),
             };
         }
         None => {}
@@ -285,13 +319,13 @@ pub(crate) fn call_error(error: &wasmtime::Error, state: &StoreState, stack: u64
         return CallError::Limit(state.meter.limits.exceeded(limit));
     }
     CallError::Trap {
-        message: trap_message(error),
+        message: format!("{}{}", trap_message(error), state.last_output()),
     }
 }
 
 /// The trap's message and the innermost functions.
 fn trap_message(error: &wasmtime::Error) -> String {
-    let mut message = error.root_cause().to_string();
+    let mut message = units::clipped(&error.root_cause().to_string(), MAX_REASON);
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         let names =
             backtrace
@@ -299,7 +333,7 @@ fn trap_message(error: &wasmtime::Error) -> String {
                 .iter()
                 .take(MAX_FRAMES)
                 .map(|frame| match frame.func_name() {
-                    Some(name) => demangled(name),
+                    Some(name) => units::clipped(&demangled(name), MAX_NAME),
                     None => format!("function {}", frame.func_index()),
                 });
         let names: Vec<String> = names.collect();

@@ -3,13 +3,14 @@
 //! The initialised module is again a module (`wasmtime-wizer` writes it), which the compile cache stores.
 //! A snapshot copies everything, including entropy: while it is taken, randomness and effects are refused,
 //! and a plugin that uses them during its initialisation is initialised in each sandbox instead. So is one
-//! that reads its configuration, which may differ from role to role, or sets variables, which are not in
-//! the module. The clock is not refused: language runtimes read it when they start, to measure from then
-//! on, and a sandbox with an old start time behaves like one that was paused.
+//! that reads its configuration, which may differ from role to role, sets variables, which are not in
+//! the module, or reads the time of day, from which JavaScript and C seed their random numbers. The
+//! monotonic clock is not refused: language runtimes read it when they start, to measure from then on, and
+//! a sandbox with an old start time behaves like one that was paused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wasmtime::{Instance, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
@@ -87,7 +88,8 @@ pub(crate) async fn take(
     let variant = engine
         .without_inlining()
         .map_err(|error| error.to_string())?;
-    let module = variant.compile(&instrumented).map_err(message)?;
+    let compiled = variant.compile(&instrumented, options.compile).await;
+    let module = compiled.map_err(|error| error.to_string())?;
     let plugin = engine
         .prepare(
             variant,
@@ -119,6 +121,11 @@ pub(crate) async fn take(
                 .into(),
         );
     }
+    if host.read_time.load(Ordering::Relaxed) {
+        let reason =
+            "the initialisation reads the time of day, from which it may seed random numbers";
+        return Err(reason.to_owned().into());
+    }
     if !store.data().vars.is_empty() {
         let reason = "the initialisation sets variables, which a snapshot cannot hold";
         return Err(reason.to_owned().into());
@@ -133,6 +140,7 @@ pub(crate) async fn take(
 #[derive(Default)]
 struct InitializationHost {
     read_configuration: AtomicBool,
+    read_time: AtomicBool,
 }
 
 impl Host for InitializationHost {
@@ -153,6 +161,11 @@ impl Host for InitializationHost {
 
     fn log(&self, level: LogLevel, message: &str) {
         tracing::debug!(?level, message, "while a snapshot is taken");
+    }
+
+    fn now(&self) -> SystemTime {
+        self.read_time.store(true, Ordering::Relaxed);
+        SystemTime::now()
     }
 
     fn random(&self, _bytes: &mut [u8]) -> Result<(), String> {

@@ -34,14 +34,21 @@ pub(crate) struct LastHttpResponse {
     pub headers: BTreeMap<String, String>,
 }
 
+/// The bytes of a guest's output that an error quotes.
+const MAX_QUOTED: usize = 2 << 10;
+
 /// The data of a sandbox's store.
 pub(crate) struct StoreState {
     pub host: Arc<dyn Host>,
     pub meter: Meter,
     pub vars: HashMap<String, Vec<u8>>,
+    /// What the variables count as.
+    pub vars_size: u64,
     pub http: LastHttpResponse,
     /// Incomplete lines of standard output and standard error.
     pub output_lines: [Vec<u8>; 2],
+    /// The end of what this call has written to each of them.
+    pub written: [Vec<u8>; 2],
     /// Set right after instantiation; only start functions run before.
     pub kernel: Option<Kernel>,
 }
@@ -52,9 +59,39 @@ impl StoreState {
             host,
             meter,
             vars: HashMap::new(),
+            vars_size: 0,
             http: LastHttpResponse::default(),
             output_lines: [Vec::new(), Vec::new()],
+            written: [Vec::new(), Vec::new()],
             kernel: None,
+        }
+    }
+
+    /// Remembers text written to a standard stream, as far as a message quotes it.
+    pub fn remember_output(&mut self, stream: usize, text: &[u8]) {
+        let written = &mut self.written[stream];
+        written.extend_from_slice(&text[text.len().saturating_sub(MAX_QUOTED)..]);
+        let surplus = written.len().saturating_sub(MAX_QUOTED);
+        written.drain(..surplus);
+    }
+
+    /// The end of what the guest wrote to standard error, or else to standard output, where some languages
+    /// write their panics; as the end of a message, empty if there is nothing.
+    pub fn last_output(&self) -> String {
+        let [output, error] = &self.written;
+        // Without what would move a terminal's cursor or change its colours.
+        let shown = |c: char| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        };
+        let written = [error, output].map(|text| {
+            let text: String = String::from_utf8_lossy(text).chars().map(shown).collect();
+            text.trim().to_owned()
+        });
+        match written.into_iter().find(|text| !text.is_empty()) {
+            Some(text) => format!("; before that it wrote: {text}"),
+            None => String::new(),
         }
     }
 
@@ -72,10 +109,12 @@ pub(crate) trait KernelAccess {
     fn kernel(&mut self) -> Result<Kernel, HostCallError>;
     /// A copy of the block at `offset`.
     fn block(&mut self, offset: i64) -> Result<Vec<u8>, HostCallError>;
-    /// The content of the block at `offset`, which is freed: for functions that own their arguments.
-    fn take(&mut self, offset: i64) -> Result<Vec<u8>, HostCallError>;
-    /// The offset of a new block with this content, for the guest.
-    fn put(&mut self, content: &[u8]) -> Result<i64, HostCallError>;
+    /// The contents of the blocks at these offsets, which are consumed: for functions that own their
+    /// arguments. One call takes all of them at once.
+    fn take<const N: usize>(&mut self, offsets: [i64; N]) -> Result<[Vec<u8>; N], HostCallError>;
+    /// The offset of a new block with this content, for the guest. `taken` is the first argument that the
+    /// function has taken, or 0.
+    fn put(&mut self, content: &[u8], taken: i64) -> Result<i64, HostCallError>;
 }
 
 fn no_block(offset: i64) -> HostCallError {
@@ -107,16 +146,16 @@ impl KernelAccess for Caller<'_, StoreState> {
             .ok_or_else(|| no_block(offset))
     }
 
-    fn take(&mut self, offset: i64) -> Result<Vec<u8>, HostCallError> {
+    fn take<const N: usize>(&mut self, offsets: [i64; N]) -> Result<[Vec<u8>; N], HostCallError> {
         let kernel = self.kernel()?;
         kernel
-            .take(self, offset as u64)
-            .ok_or_else(|| no_block(offset))
+            .take(self, offsets.map(|offset| offset as u64))
+            .map_err(|offset| no_block(offset as i64))
     }
 
-    fn put(&mut self, content: &[u8]) -> Result<i64, HostCallError> {
+    fn put(&mut self, content: &[u8], taken: i64) -> Result<i64, HostCallError> {
         let kernel = self.kernel()?;
-        match kernel.put(&mut *self, content) {
+        match kernel.put(&mut *self, content, taken as u64) {
             Ok(offset) => Ok(offset as i64),
             Err(OutOfMemory) => Err(self.data().meter.limits.exceeded(Limit::Memory).into()),
         }

@@ -1,10 +1,21 @@
 //! Suggestions for misspelled names: "did you mean …".
 
+/// The length in bytes from which a name is no spelling of another.
+const MAX_LENGTH: usize = 200;
+/// The candidates that are compared; a plugin may export any number of names.
+const MOST_CANDIDATES: usize = 2000;
+
 /// The candidate most similar to `name`, if one is similar enough to be a suggestion.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // The comparison takes the product of both lengths.
+    if name.len() > MAX_LENGTH {
+        return None;
+    }
     let max_distance = name.chars().count().max(3) / 3;
     candidates
         .into_iter()
+        .take(MOST_CANDIDATES)
+        .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= max_distance)
         .min()

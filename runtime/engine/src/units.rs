@@ -13,9 +13,23 @@ pub(crate) fn bytes(size: u64) -> String {
     }
 }
 
+/// The text, or its beginning with `…` where it is longer than `most` bytes.
+pub(crate) fn clipped(text: &str, most: usize) -> String {
+    match text.len() > most {
+        true => format!("{}…", &text[..text.floor_char_boundary(most)]),
+        false => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, clipped};
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(clipped("aé", 3), "aé");
+        assert_eq!(clipped("aéé", 4), "aé…");
+    }
 
     #[test]
     fn a_size_has_the_largest_unit_that_divides_it() {

@@ -353,6 +353,7 @@ fn fd_write(
         else {
             return Ok(Errno::Fault as i32);
         };
+        caller.data_mut().remember_output(stream, &text);
         write_lines(caller.data_mut(), stream, &text)?;
         total = total.saturating_add(length);
     }

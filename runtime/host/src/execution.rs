@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use exomonad_config::InstanceMode;
 use exomonad_core::CallContext;
-use exomonad_engine::{CallError, Output};
+use exomonad_engine::{CallError, Limit, Output};
 use exomonad_schema::common::{
     CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
 };
@@ -365,13 +365,25 @@ impl Execution {
             structured_content: Some(details.into()),
             ..CallToolResult::error(message)
         };
+        let json = serde_json::to_vec(&result).unwrap_or_default();
+        // The message is in it twice, and is the guest's: it is bounded as its output is.
+        let settings = &self.role.settings;
+        let most = settings.limits.output.max(SHORT_ANSWER);
+        if json.len() as u64 > most {
+            let key = settings.limit_key(Limit::Output.key());
+            let message = settings.limits.exceeded(Limit::Output).set_by(&key);
+            return self.failed_tool("limit_exceeded", &message);
+        }
         ToolAnswer {
-            json: serde_json::to_vec(&result).unwrap_or_default(),
+            json,
             is_error: true,
             outcome: code,
         }
     }
 }
+
+/// The bytes that the answer of a failed tool may have whatever the role's limit.
+const SHORT_ANSWER: u64 = 16 << 10;
 
 /// The stable code of a guest's failure.
 fn code(error: &CallError) -> &'static str {

@@ -35,7 +35,7 @@ pub struct Health {
     pub roles_serving: usize,
     /// Roles that there are.
     pub roles_total: usize,
-    /// The problems, by role.
+    /// The problems, by role, and files in the plugin folder that cannot be plugins.
     pub problems: Vec<PluginProblem>,
 }
 
@@ -43,7 +43,7 @@ pub struct Health {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginProblem {
-    /// The role.
+    /// The role; of a file that cannot be a plugin, its name.
     pub role: String,
     /// The error, and the file that it is about.
     pub message: String,
@@ -65,6 +65,9 @@ pub struct Ready {
 pub struct Roles {
     /// All of them, by name.
     pub roles: Vec<RoleReport>,
+    /// Files in the plugin folder that look like plugins and cannot be one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<PluginProblem>,
 }
 
 /// A role as it runs.
@@ -108,7 +111,8 @@ pub struct PluginReport {
 /// The state of the host.
 pub fn health(runtime: &Runtime, is_draining: bool) -> Health {
     let roles = runtime.roles();
-    let problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
+    let mut problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
+    problems.extend(ignored(runtime));
     Health {
         status: match (is_draining, problems.is_empty()) {
             (true, _) => Status::Draining,
@@ -130,7 +134,24 @@ pub fn health(runtime: &Runtime, is_draining: bool) -> Health {
 pub fn roles(runtime: &Runtime) -> Roles {
     Roles {
         roles: runtime.roles().values().map(|role| report(role)).collect(),
+        ignored: ignored(runtime),
     }
+}
+
+/// The files in the plugin folder that cannot be plugins, as problems of the roles that they are not.
+fn ignored(runtime: &Runtime) -> Vec<PluginProblem> {
+    let problems = runtime.ignored().into_iter().map(|file| PluginProblem {
+        role: file
+            .path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        message: format!("{} is ignored: {}", file.path.display(), file.reason),
+        since: rfc3339(file.since),
+        old_version_serves: false,
+    });
+    problems.collect()
 }
 
 fn report(role: &Role) -> RoleReport {

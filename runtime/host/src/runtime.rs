@@ -1,6 +1,7 @@
 //! [`Runtime`]: the engines, the services and the roles of one process. Transports call into it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -33,6 +34,18 @@ pub struct Runtime {
     services: SharedServices,
     sandboxes: Arc<Semaphore>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
+    ignored: RwLock<Vec<IgnoredFile>>,
+}
+
+/// A file in the plugin folder that looks like a plugin and cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The reason, and what to do.
+    pub reason: String,
+    /// When it was first seen.
+    pub since: SystemTime,
 }
 
 /// The capabilities of all effects, for the configuration to check its grants against.
@@ -104,6 +117,7 @@ impl Runtime {
             started,
             sandboxes,
             roles: RwLock::default(),
+            ignored: RwLock::default(),
             config,
         };
         for name in runtime.config.roles.keys() {
@@ -141,6 +155,33 @@ impl Runtime {
                 role: name.to_owned(),
                 near: closest(name, roles.keys().map(RoleName::as_str)).map(str::to_owned),
             })
+    }
+
+    /// The files in the plugin folder that look like plugins and cannot be one.
+    pub fn ignored(&self) -> Vec<IgnoredFile> {
+        let ignored = self.ignored.read().unwrap_or_else(PoisonError::into_inner);
+        ignored.clone()
+    }
+
+    /// Records these files, and returns those that are new. A file that was known keeps its time.
+    pub fn set_ignored(&self, files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
+        let mut ignored = self.ignored.write().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        let recorded = files.iter().map(|(path, reason)| {
+            let known = ignored
+                .iter()
+                .find(|known| known.path == *path && known.reason == *reason);
+            known.cloned().unwrap_or_else(|| {
+                new.push((path.clone(), reason.clone()));
+                IgnoredFile {
+                    path: path.clone(),
+                    reason: reason.clone(),
+                    since: SystemTime::now(),
+                }
+            })
+        });
+        *ignored = recorded.collect();
+        new
     }
 
     /// Makes the role if the configuration has one of this name, or serves unlisted ones.

@@ -267,6 +267,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
         .roles
         .iter()
         .filter_map(|role| role.problem.clone())
+        .chain(roles.ignored.iter().cloned())
         .collect();
     if options.json {
         print_json(&roles);
@@ -289,7 +290,8 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
             &rows.collect::<Vec<_>>(),
         );
         for problem in &problems {
-            eprintln!("\n{}: {}", problem.role, problem.message);
+            let line = format!("{}: {}", problem.role, problem.message);
+            eprintln!("\n{}", without_controls(&line));
         }
     }
     if problems.is_empty() {

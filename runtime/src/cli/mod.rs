@@ -114,8 +114,22 @@ pub const EXIT_CODES: &str = "Exit codes:
   3  refused: no such role or tool, or arguments that do not fit its schema
   4  a host, a file or a service cannot be reached";
 
+/// The argument by which this binary is started as the engine's compiler; it is no command for users.
+const COMPILER: &str = "__compile";
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    // The engine runs this binary as its compiler.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == COMPILER)
+    {
+        return match exomonad_engine::run_compiler() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    exomonad_engine::use_own_binary(COMPILER);
     complete::answer_shell();
     let cli = Cli::parse();
     match run(cli) {
@@ -123,7 +137,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             if !message.is_empty() {
-                eprintln!("exomonad: {message}");
+                // A message may quote a guest.
+                eprintln!("exomonad: {}", show::without_controls(&message));
             }
             ExitCode::from(error.exit_code())
         }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_engine::{Engine, EngineConfig, LoadError, LoadOptions, Manifest, Plugin};
+use exomonad_engine::{
+    CompileLimits, Engine, EngineConfig, Limit, LoadError, LoadOptions, Manifest, Plugin,
+};
 use exomonad_schema::RoleName;
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
@@ -14,7 +16,7 @@ use super::CommandError;
 use super::args::Options;
 use super::call::snapshot;
 use super::config::load;
-use super::show::print_json;
+use super::show::{print_json, print_line};
 use exomonad_host::pipeline::{NoEffects, effect_functions};
 use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::version::PluginVersion;
@@ -41,11 +43,11 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
         }));
         return Ok(());
     }
-    println!("{}", file.display());
-    println!("  sha256    {}", plugin.digest());
-    println!("  snapshot  {}", snapshot(&outcome));
-    println!("  exports   {}", lines(&exports));
-    println!("  imports   {}", lines(plugin.imports()));
+    print_line(&file.display().to_string());
+    print_line(&format!("  sha256    {}", plugin.digest()));
+    print_line(&format!("  snapshot  {}", snapshot(&outcome)));
+    print_line(&format!("  exports   {}", lines(&exports)));
+    print_line(&format!("  imports   {}", lines(plugin.imports())));
     Ok(())
 }
 
@@ -66,6 +68,9 @@ pub async fn open(
         LoadError::NotWebAssembly { .. } => {
             CommandError::Usage(format!("{}: {error}", file.display()))
         }
+        LoadError::InitialSize(size) if size.limit == Limit::Memory => CommandError::Refused(
+            format!("{}: {}", file.display(), size.set_by("--memory-max")),
+        ),
         LoadError::WasiNotAllowed { .. } => {
             CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
         }
@@ -132,6 +137,10 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         Source::File(file.to_owned()),
         config.plugins.snapshot,
         None,
+        CompileLimits {
+            time: config.engine.compile_time.get(),
+            memory: config.engine.compile_memory.get(),
+        },
     )
     .await
     .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
@@ -147,14 +156,14 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         }));
         return Ok(());
     }
-    println!("{} can serve as role `{name}`", file.display());
-    println!("  tools     {}", lines(&tools));
-    println!("  hooks     {}", lines(&hooks));
+    print_line(&format!("{} can serve as role `{name}`", file.display()));
+    print_line(&format!("  tools     {}", lines(&tools)));
+    print_line(&format!("  hooks     {}", lines(&hooks)));
     if !version.missing_grants.is_empty() {
-        println!(
+        print_line(&format!(
             "  it asks for effects that the role is not granted: {}",
             version.missing_grants.join(", ")
-        );
+        ));
         let key = config.role_key(&name, "effects");
         println!(
             "  add them to `{key}` in {} to grant them",

@@ -62,6 +62,7 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
     let load = LoadOptions {
         effects: effect_functions(),
         wasi: arguments.wasi,
+        limits: Some(limits),
         ..LoadOptions::default()
     };
     let plugin = open(&engine, &arguments.file, &load).await?;
@@ -177,9 +178,14 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
         .map(|manifest| manifest.config().clone())
         .unwrap_or_default();
     config.extend(given);
-    let from_manifest = manifest
-        .iter()
-        .flat_map(|manifest| manifest.allowed_hosts().iter().cloned());
+    // Its author asks for hosts; who runs it allows them.
+    let wanted = manifest.iter().flat_map(Manifest::allowed_hosts);
+    for wanted in wanted.filter(|wanted| !arguments.allow_host.contains(wanted)) {
+        let wanted = without_controls(wanted);
+        eprintln!(
+            "exomonad: the manifest asks for requests to `{wanted}`; `--allow-host {wanted}` allows them"
+        );
+    }
     let host = |host: &String| {
         host.parse::<HostPattern>().map_err(|error| {
             CommandError::Usage(format!("`{host}` is not the name of a host: {error}"))
@@ -191,14 +197,11 @@ fn host(options: &Options, arguments: &PluginCall) -> Result<FlagHost, CommandEr
         .iter()
         .map(host)
         .collect::<Result<_, _>>()?;
-    let mut bounds = HttpBounds {
+    let bounds = HttpBounds {
         hosts: named.clone(),
         private_hosts: named,
         ..HttpBounds::default()
     };
-    for listed in from_manifest {
-        bounds.hosts.push(host(&listed)?);
-    }
     Ok(FlagHost {
         config,
         bounds: BoundsMap::default().with(bounds),

@@ -37,20 +37,29 @@ pub fn print_text(text: &str) {
     }
 }
 
-/// The text for a terminal: control characters but line ends and tabs are shown as U+FFFD.
+/// The text for a terminal: control characters but line ends and tabs, and those that change the direction
+/// of what follows, are shown as U+FFFD.
 pub fn without_controls(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,
         c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
         c => c,
     };
     text.chars().map(shown).collect()
 }
 
-/// Prints a line. A reader that is gone ends the output without a word, as other commands do it.
+/// Prints a line; to a terminal without control characters, since names and messages may be a guest's. A
+/// reader that is gone ends the output without a word, as other commands do it.
 pub fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush())
+    let written = match out.is_terminal() {
+        true => writeln!(out, "{}", without_controls(line)),
+        false => writeln!(out, "{line}"),
+    };
+    if let Err(error) = written.and_then(|()| out.flush())
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         eprintln!("exomonad: standard output cannot be written: {error}");
@@ -75,5 +84,18 @@ pub fn print_table(header: &[&str], rows: &[Vec<String>]) {
     line(&header.iter().map(ToString::to_string).collect::<Vec<_>>());
     for row in rows {
         line(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_controls;
+
+    #[test]
+    fn a_terminal_gets_nothing_that_moves_its_cursor_or_turns_its_text() {
+        assert_eq!(
+            without_controls("a\tb\n\u{1b}[2J\r\u{9b}1m\u{202e}é"),
+            "a\tb\n\u{fffd}[2J\u{fffd}\u{fffd}1m\u{fffd}é"
+        );
     }
 }

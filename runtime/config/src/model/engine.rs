@@ -1,11 +1,11 @@
-//! `[engine]`: the sandboxes that plugins run in.
+//! `[engine]`: the sandboxes that plugins run in, and the compiler that makes them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use exomonad_core::values::ByteSize;
+use exomonad_core::values::{ByteSize, TimeSpan};
 
-/// The sandboxes that plugins run in.
+/// The sandboxes that plugins run in, and the compiler that makes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
@@ -18,6 +18,13 @@ pub struct EngineConfig {
     /// for each sandbox that has had one.
     #[schemars(extend("x-maximum" = "64MiB"))]
     pub keep_resident: ByteSize,
+    /// How long compiling one plugin may take; a large one may take as long again for each MiB, up to four
+    /// times as long. A plugin that needs longer does not load.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub compile_time: TimeSpan,
+    /// How much memory the compiler of one plugin may use; up to four run at once.
+    #[schemars(extend("x-minimum" = "64MiB", "x-maximum" = "1TiB"))]
+    pub compile_memory: ByteSize,
 }
 
 impl Default for EngineConfig {
@@ -25,6 +32,8 @@ impl Default for EngineConfig {
         Self {
             sandboxes: 12_000,
             keep_resident: ByteSize::kib(256),
+            compile_time: TimeSpan::secs(30),
+            compile_memory: ByteSize::mib(2048),
         }
     }
 }

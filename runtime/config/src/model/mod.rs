@@ -42,7 +42,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where plugins come from.
     pub plugins: PluginsConfig,
-    /// The sandboxes that plugins run in.
+    /// The sandboxes that plugins run in, and the compiler that makes them.
     pub engine: EngineConfig,
     /// The state that the host keeps between starts.
     pub state: StateConfig,

@@ -300,29 +300,40 @@ impl<'a> InputModule<'a> {
 
 /// The modules' numbers, each after those of the modules that it imports from.
 pub(super) fn dependency_order(inputs: &[InputModule<'_>]) -> Vec<usize> {
-    fn visit(
-        inputs: &[InputModule<'_>],
-        number: usize,
-        seen: &mut Vec<bool>,
-        order: &mut Vec<usize>,
-    ) {
-        if std::mem::replace(&mut seen[number], true) {
-            return;
-        }
-        for dependency in 0..inputs.len() {
-            if inputs[number]
-                .dependencies()
-                .contains(inputs[dependency].name.as_str())
-            {
-                visit(inputs, dependency, seen, order);
-            }
-        }
-        order.push(number);
-    }
+    let by_name: HashMap<&str, usize> = inputs
+        .iter()
+        .zip(0..)
+        .map(|(input, number)| (input.name.as_str(), number))
+        .collect();
+    let needs = |input: &InputModule<'_>| {
+        let numbers = input.dependencies().into_iter();
+        let mut numbers: Vec<usize> = numbers
+            .filter_map(|name| by_name.get(name).copied())
+            .collect();
+        // The last comes off first.
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        numbers
+    };
     let mut order = Vec::with_capacity(inputs.len());
     let mut seen = vec![false; inputs.len()];
+    // Modules whose dependencies are being placed, each with those that are left.
+    let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
     for number in 0..inputs.len() {
-        visit(inputs, number, &mut seen, &mut order);
+        let mut next = Some(number);
+        loop {
+            if let Some(number) = next.filter(|number| !std::mem::replace(&mut seen[*number], true))
+            {
+                path.push((number, needs(&inputs[number])));
+            }
+            let Some((number, left)) = path.last_mut() else {
+                break;
+            };
+            next = left.pop();
+            if next.is_none() {
+                order.push(*number);
+                path.pop();
+            }
+        }
     }
     order
 }

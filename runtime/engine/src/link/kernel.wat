@@ -12,10 +12,16 @@
 ;;    4  input offset      8  input length
 ;;   12  output offset    16  output length
 ;;   20  error offset
-;;   24  heads of 32 lists of free blocks, one for each floor(log2(capacity))
+;;   24  blocks that the host has consumed: bytes of all, with headers     28 the first     32 the last
+;;   40  heads of 28 lists of free blocks, one for each floor(log2(capacity)) from 4 on
 ;;  160  HEAP_BASE: blocks from here on
 ;; A block is a header of 16 bytes and its data:
-;;   -16 tag: the data's offset, xor LIVE or FREE   -12 capacity   -8 used   -4 next free block
+;;   -16 tag: the data's offset, xor LIVE, FREE or CONSUMED   -12 capacity   -8 used
+;;    -4 the next block in the list of free or of consumed ones
+;; The host consumes the arguments of functions that own them (`config_get`, `http_request`, …). PDKs free
+;; such a block once more, some of them late, and nothing else may lie there then: so a consumed block has
+;; the length 0 and ignores `free`, and is used again only when there are too many of them or the memory
+;; cannot grow.
 ;; The tag makes `length` of anything that is not a block 0 without a walk over all blocks. A guest can
 ;; forge one inside its own data; it then fools nobody but itself, since the host checks every range it
 ;; reads against the memory's bounds.
@@ -53,7 +59,7 @@
       (i32.const 160)
       (local.get $end)))
 
-  ;; The address of the list that a free block of this capacity hangs in.
+  ;; The address of the list that a free block of this capacity, at least 16, hangs in.
   (func $free_list (param $capacity i32) (result i32)
     (i32.add
       (i32.const 24)
@@ -97,7 +103,10 @@
                 (i64.and (i64.add (local.get $end) (i64.const 0xFFFF)) (i64.const -0x10000))
                 (local.get $bytes)))
             (if (i32.eq (memory.grow (i32.wrap_i64 (local.get $bytes))) (i32.const -1))
-              (then (return (i64.const 0))))))
+              (then
+                (if (i32.eqz (i32.load (i32.const 28))) (then (return (i64.const 0))))
+                (call $release_consumed)
+                (return (call $alloc (local.get $n)))))))
         (i32.store (i32.const 0) (i32.wrap_i64 (local.get $end)))
         (i32.store (i32.sub (local.get $block) (i32.const 12)) (local.get $size))))
     (i32.store
@@ -105,6 +114,25 @@
       (i32.xor (local.get $block) (i32.const 0x4556494c)))
     (i32.store (i32.sub (local.get $block) (i32.const 8)) (i32.wrap_i64 (local.get $n)))
     (i64.extend_i32_u (local.get $block)))
+
+  ;; Frees all consumed blocks. A list that the guest forged ends at the first block that is none.
+  (func $release_consumed
+    (local $block i32) (local $next i32)
+    (local.set $block (i32.load (i32.const 28)))
+    (i32.store (i32.const 24) (i32.const 0))
+    (i32.store (i32.const 28) (i32.const 0))
+    (i32.store (i32.const 32) (i32.const 0))
+    (block $done
+      (loop $each
+        (br_if $done
+          (i32.eqz (call $is_block (i64.extend_i32_u (local.get $block)) (i32.const 0x534e4f43))))
+        (local.set $next (i32.load (i32.sub (local.get $block) (i32.const 4))))
+        (i32.store
+          (i32.sub (local.get $block) (i32.const 16))
+          (i32.xor (local.get $block) (i32.const 0x4556494c)))
+        (call $free (i64.extend_i32_u (local.get $block)))
+        (local.set $block (local.get $next))
+        (br $each))))
 
   (func $free (export "free") (param $p i64)
     (local $block i32) (local $capacity i32) (local $list i32)
@@ -121,7 +149,8 @@
         (i32.store (i32.sub (local.get $block) (i32.const 16)) (i32.const 0))
         (i32.store (i32.const 0) (i32.sub (local.get $block) (i32.const 16)))
         (return)))
-    (if (i32.eqz (local.get $capacity)) (then (return)))
+    ;; No block is so small; this one's header is forged.
+    (if (i32.lt_u (local.get $capacity) (i32.const 16)) (then (return)))
     (local.set $list (call $free_list (local.get $capacity)))
     (i32.store
       (i32.sub (local.get $block) (i32.const 16))

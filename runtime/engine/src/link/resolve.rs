@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::input::{InputModule, Kind};
 use super::types;
 use super::{HOST_ENV, RESERVED, WASI};
-use crate::{LoadError, suggest::closest};
+use crate::{LoadError, suggest::closest, units::clipped};
 
 /// The functions that the host provides, by import module.
 pub(crate) trait HostFunctions {
@@ -18,6 +18,8 @@ const MAX_REEXPORTS: usize = 100;
 /// The maximum number of unknown imports that are reported together.
 const MAX_REPORTED: usize = 20;
 
+/// The bytes of a name that an error message quotes.
+const MAX_NAME: usize = 200;
 /// The number of WASI functions that an error message names.
 const MAX_WASI_NAMED: usize = 3;
 
@@ -187,15 +189,18 @@ impl Resolver {
         let hint = match closest(import.name, names.iter().copied().chain(exports)) {
             Some(near) => format!(" (did you mean `{near}`?)"),
             None if names.is_empty() && provider.is_none() => {
-                format!(" (there is no module `{}`)", import.module)
+                format!(
+                    " (there is no module `{}`)",
+                    clipped(import.module, MAX_NAME)
+                )
             }
             None => String::new(),
         };
         Err(format!(
             "the {} `{}::{}` to module `{}`{hint}",
             kind.noun(),
-            import.module,
-            import.name,
+            clipped(import.module, MAX_NAME),
+            clipped(import.name, MAX_NAME),
             inputs[input].name
         ))
     }

@@ -205,3 +205,33 @@ async fn a_guest_without_a_start_up_needs_no_snapshot() {
         .unwrap();
     assert_eq!(*plugin.snapshot(), SnapshotStatus::NotNeeded);
 }
+
+/// JavaScript and C seed their random numbers from the time of day.
+#[tokio::test]
+async fn a_start_up_that_reads_the_time_of_day_runs_in_each_sandbox() {
+    let clock = |number: u32| {
+        with_abi(&format!(
+            r#"(func (export "_initialize")
+              (if (call $clock (i32.const {number}) (i64.const 1) (i32.const 64)) (then (unreachable))))
+            (func (export "run") (call $answer (call $block (i32.const 64) (i32.const 8))))"#
+        ))
+        .replacen(
+            "(module",
+            r#"(module (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))"#,
+            1,
+        )
+    };
+    let seeded = try_load(&clock(0)).await.unwrap();
+    assert!(
+        matches!(seeded.snapshot(), SnapshotStatus::Refused(reason) if reason.contains("time of day")),
+        "{:?}",
+        seeded.snapshot()
+    );
+    let first = call(&seeded, "run", b"").await.unwrap().bytes;
+    assert_ne!(call(&seeded, "run", b"").await.unwrap().bytes, first);
+    // Language runtimes measure from their start.
+    assert_eq!(
+        *try_load(&clock(1)).await.unwrap().snapshot(),
+        SnapshotStatus::Taken
+    );
+}

@@ -4,7 +4,8 @@
 //! fails, the old one does. Calls in flight keep the version they began with. A file that still changes
 //! is left for the next pass, and one that is gone is waited for a while before its role goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +14,21 @@ use exomonad_config::PluginRef;
 use exomonad_schema::RoleName;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::embedded;
-use super::folder::{self, Contents, Fingerprint, Source};
+use super::folder::{self, Contents, Fingerprint, Fingerprints, Source};
 use super::version::PluginVersion;
 use crate::role::{Role, RoleSettings};
 use crate::runtime::Runtime;
+use exomonad_engine::{CompileLimits, Manifest};
 
 /// How long a file may be gone before its role goes: programs that replace a file by deleting and writing
 /// it again leave such a gap.
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
+
+/// How long a plugin that takes its time to load keeps the host from being ready.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The changes of one pass over the folder.
 #[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
@@ -35,12 +41,27 @@ pub struct Changes {
     pub failed: BTreeMap<String, String>,
     /// Files that still change; the next pass decides.
     pub pending: Vec<PathBuf>,
+    /// Files in the plugin folder that look like plugins and cannot be one, with the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ignored: BTreeMap<PathBuf, String>,
     /// The reason why the plugin folder could not be read: everything goes on as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The outcome for the configuration, if it was read again and differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Reconfigured>,
+}
+
+impl Changes {
+    /// Adds those of a later pass.
+    fn extend(&mut self, later: Self) {
+        self.loaded.extend(later.loaded);
+        self.removed.extend(later.removed);
+        self.failed.extend(later.failed);
+        self.pending = later.pending;
+        self.ignored = later.ignored;
+        self.problem = later.problem;
+    }
 }
 
 /// A changed configuration.
@@ -85,25 +106,28 @@ impl ReloadHandle {
         changes.await.ok()
     }
 
-    /// True once every plugin has been tried: the host is ready.
+    /// True once every plugin has been tried, or has taken as long as [`LONGEST_WAIT`]: the host is ready.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }
 
-    /// Waits until every plugin has been tried.
+    /// Waits until the host is ready.
     pub async fn ready(&self) {
         // Fails only when the task is gone, and with it what could be waited for.
         let _ = self.ready.clone().wait_for(|ready| *ready).await;
     }
 }
 
+/// A plugin's file as it was at some time.
+type FileVersion = (Source, Option<Fingerprint>);
+
 /// The state of a plugin's file.
 #[derive(Default)]
 struct FileState {
     /// As last seen, to tell a file that still changes.
-    seen: Option<(Source, Option<Fingerprint>)>,
+    seen: Option<FileVersion>,
     /// As last loaded, or tried.
-    tried: Option<(Source, Option<Fingerprint>)>,
+    tried: Option<FileVersion>,
     /// The failure of that, if it failed.
     failure: Option<FailedLoad>,
     missing_since: Option<Instant>,
@@ -117,16 +141,52 @@ struct FailedLoad {
     transient: bool,
 }
 
+/// The plugin folder and the files of plugins, as one pass has found them.
+struct Findings {
+    contents: io::Result<Contents>,
+    fingerprints: HashMap<PathBuf, Result<Fingerprint, String>>,
+    /// The digests of the files' content, in a pass that the operator asked for.
+    digests: HashMap<PathBuf, String>,
+}
+
+/// An operator's request whose loads are not all done.
+struct PendingAnswer {
+    answer: oneshot::Sender<Changes>,
+    changes: Changes,
+    loading: BTreeSet<RoleName>,
+}
+
 /// The one task that changes which plugins serve.
 pub struct Reloader {
     runtime: Arc<Runtime>,
     files: BTreeMap<RoleName, FileState>,
+    fingerprints: Fingerprints,
+    /// Loads that run; a pass does not wait for them, so that a slow one holds up no other plugin.
+    loads: JoinSet<Loaded>,
+    loading: BTreeSet<RoleName>,
+    answers: Vec<PendingAnswer>,
     /// Plugins of the folder that no role serves, as last said.
     unserved: Vec<String>,
+    /// Files of the folder that are no plugins, as last said.
+    others: Vec<PathBuf>,
     first: bool,
 }
 
 impl Reloader {
+    fn new(runtime: Arc<Runtime>) -> Self {
+        Self {
+            runtime,
+            files: BTreeMap::new(),
+            fingerprints: Fingerprints::default(),
+            loads: JoinSet::new(),
+            loading: BTreeSet::new(),
+            answers: Vec::new(),
+            unserved: Vec::new(),
+            others: Vec::new(),
+            first: true,
+        }
+    }
+
     /// Starts the task: it makes a pass at once, when asked, and as often as configured.
     pub fn start(runtime: Arc<Runtime>) -> ReloadHandle {
         let (requests, inbox) = mpsc::channel(8);
@@ -135,52 +195,74 @@ impl Reloader {
             requests,
             ready: ready_receiver,
         };
-        tokio::spawn(
-            Self {
-                runtime,
-                files: BTreeMap::new(),
-                unserved: Vec::new(),
-                first: true,
-            }
-            .run(inbox, ready),
-        );
+        tokio::spawn(Self::new(runtime).run(inbox, ready));
         handle
     }
 
     /// Makes one pass, without a task: for commands that need the plugins and no server.
     pub async fn once(runtime: Arc<Runtime>) -> Changes {
-        Self {
-            runtime,
-            files: BTreeMap::new(),
-            unserved: Vec::new(),
-            first: true,
+        let mut reloader = Self::new(runtime);
+        let mut changes = reloader.reconcile(true).await;
+        while let Some(loaded) = reloader.loads.join_next().await {
+            if let Ok(loaded) = loaded {
+                reloader.finish(loaded, &mut changes);
+            }
         }
-        .reconcile(true)
-        .await
+        changes
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>, ready: watch::Sender<bool>) {
-        self.reconcile(true).await;
-        // The receivers may be gone: then nobody waits for readiness.
-        let _ = ready.send(true);
         let (settle, poll) = {
             let plugins = &self.runtime.config.plugins;
             (plugins.settle.get(), plugins.poll_interval.get())
         };
-        let mut again = false;
+        let pause = |again: bool| match (again, poll.is_zero()) {
+            (true, _) => settle,
+            (false, false) => poll,
+            (false, true) => Duration::from_secs(365 * 24 * 3600),
+        };
+        let mut changes = self.reconcile(true).await;
+        let mut untried = self.loading.clone();
+        let waited = tokio::time::sleep(LONGEST_WAIT);
+        tokio::pin!(waited);
         loop {
-            let pause = match (again, poll.is_zero()) {
-                (true, _) => settle,
-                (false, false) => poll,
-                (false, true) => Duration::from_secs(365 * 24 * 3600),
+            untried.retain(|role| self.loading.contains(role));
+            if untried.is_empty() || waited.is_elapsed() {
+                // The receivers may be gone: then nobody waits for readiness.
+                let _ = ready.send(true);
+            }
+            let next = tokio::time::sleep(pause(!changes.pending.is_empty()));
+            tokio::pin!(next);
+            let request = loop {
+                tokio::select! {
+                    request = inbox.recv() => match request {
+                        None => return,
+                        request => break request,
+                    },
+                    Some(loaded) = self.loads.join_next() => {
+                        match loaded {
+                            Ok(loaded) => self.finish(loaded, &mut Changes::default()),
+                            // It runs its work in a task of its own, and nothing else in it can panic.
+                            Err(_) => self.loading.clear(),
+                        }
+                        self.answer_finished();
+                        untried.retain(|role| self.loading.contains(role));
+                        if untried.is_empty() {
+                            let _ = ready.send(true);
+                        }
+                    }
+                    () = &mut waited, if !waited.is_elapsed() => {
+                        let _ = ready.send(true);
+                    }
+                    () = &mut next => break None,
+                }
             };
             let mut waiting = Vec::new();
-            match tokio::time::timeout(pause, inbox.recv()).await {
-                Ok(None) => return,
-                Ok(Some(Request::Now(answer))) => waiting.push(answer),
+            match request {
+                Some(Request::Now(answer)) => waiting.push(answer),
                 // A burst of events is one change: let it settle.
-                Ok(Some(Request::Reconcile)) => tokio::time::sleep(settle).await,
-                Err(_) => {}
+                Some(Request::Reconcile) => tokio::time::sleep(settle).await,
+                None => {}
             }
             // One pass serves all that have asked meanwhile.
             while let Ok(request) = inbox.try_recv() {
@@ -188,14 +270,27 @@ impl Reloader {
                     waiting.push(answer);
                 }
             }
-            let changes = match waiting.is_empty() {
+            changes = match waiting.is_empty() {
                 true => self.reconcile(false).await,
                 false => self.reconcile_settled(settle).await,
             };
-            again = !changes.pending.is_empty();
-            for answer in waiting {
-                let _ = answer.send(changes.clone());
-            }
+            self.answers
+                .extend(waiting.into_iter().map(|answer| PendingAnswer {
+                    answer,
+                    changes: changes.clone(),
+                    loading: self.loading.clone(),
+                }));
+            self.answer_finished();
+        }
+    }
+
+    /// Answers the operator's requests whose loads are done.
+    fn answer_finished(&mut self) {
+        let loading = &self.loading;
+        let done = |request: &mut PendingAnswer| request.loading.is_disjoint(loading);
+        for request in self.answers.extract_if(.., done) {
+            // Whoever asked may be gone.
+            let _ = request.answer.send(request.changes);
         }
     }
 
@@ -206,61 +301,128 @@ impl Reloader {
         if !changes.pending.is_empty() {
             tokio::time::sleep(settle).await;
             let second = self.reconcile(false).await;
-            changes.loaded.extend(second.loaded);
-            changes.removed.extend(second.removed);
-            changes.failed.extend(second.failed);
-            changes.pending = second.pending;
-            changes.problem = second.problem;
+            changes.extend(second);
         }
         changes
     }
 
-    /// Compares the folder with what serves, and loads what is new. `retry` also tries again what failed.
-    async fn reconcile(&mut self, retry: bool) -> Changes {
+    /// Looks at the folder and at the files of all plugins, off the threads of calls.
+    async fn look(&mut self, with_digests: bool) -> Option<Findings> {
         let folder = self.runtime.config.plugins.dir.clone();
-        let scanned = tokio::task::spawn_blocking(move || (folder::scan(&folder), folder)).await;
-        let mut changes = Changes::default();
-        let contents = match scanned {
-            Ok((Ok(contents), _)) => contents,
-            Ok((Err(error), folder)) => match self.without_folder(&folder, &error) {
-                Some(contents) => contents,
-                None => {
-                    let folder = folder.display();
-                    changes.problem = Some(format!(
-                        "the plugin folder {folder} cannot be read: {error}"
-                    ));
-                    return changes;
+        let roles = self.runtime.roles();
+        let named = roles
+            .values()
+            .filter_map(|role| match &role.settings.plugin {
+                PluginRef::File(path) => Some(path.clone()),
+                PluginRef::Named(_) => None,
+            });
+        let mut paths: Vec<PathBuf> = named.collect();
+        let mut fingerprints = std::mem::take(&mut self.fingerprints);
+        let looked = tokio::task::spawn_blocking(move || {
+            let contents = folder::scan(&folder);
+            if let Ok(contents) = &contents {
+                paths.extend(contents.plugins.values().flatten().cloned());
+            }
+            fingerprints.retain(&paths);
+            let mut findings = Findings {
+                contents,
+                fingerprints: HashMap::new(),
+                digests: HashMap::new(),
+            };
+            for path in paths {
+                let digest = with_digests
+                    .then(|| Manifest::open(&path).and_then(|manifest| manifest.digest()));
+                if let Some(Ok(digest)) = digest {
+                    findings.digests.insert(path.clone(), digest);
                 }
-            },
-            Err(_) => {
-                changes.problem =
-                    Some("looking at the plugin folder failed in the host".to_owned());
-                return changes;
+                let fingerprint = fingerprints.take(&path).map_err(|error| error.to_string());
+                findings.fingerprints.insert(path, fingerprint);
+            }
+            (findings, fingerprints)
+        });
+        let (findings, fingerprints) = looked.await.ok()?;
+        self.fingerprints = fingerprints;
+        Some(findings)
+    }
+
+    /// Compares the folder with what serves, and begins to load what is new. `retry` also tries again what
+    /// failed, and compares contents.
+    async fn reconcile(&mut self, retry: bool) -> Changes {
+        let mut changes = Changes::default();
+        let Some(mut findings) = self.look(retry && !self.first).await else {
+            changes.problem = Some("looking at the plugin folder failed in the host".to_owned());
+            return changes;
+        };
+        let contents = match std::mem::replace(&mut findings.contents, Ok(Contents::default())) {
+            Ok(contents) => contents,
+            Err(error) => {
+                let folder = self.runtime.config.plugins.dir.clone();
+                match self.without_folder(&folder, &error) {
+                    Some(contents) => contents,
+                    None => {
+                        let folder = folder.display();
+                        changes.problem = Some(format!(
+                            "the plugin folder {folder} cannot be read: {error}"
+                        ));
+                        return changes;
+                    }
+                }
             }
         };
-        for (path, reason) in &contents.invalid {
-            if self.first {
-                tracing::warn!(path = %path.display(), %reason, "a file in the plugin folder is ignored");
-            }
-        }
+        self.name_ignored(&contents, &mut changes);
         self.add_unlisted(&contents);
         self.name_unserved(&contents);
-        let mut loads = tokio::task::JoinSet::new();
         for role in self.runtime.roles().values() {
-            self.decide(role, &contents, retry, &mut loads, &mut changes);
-        }
-        while let Some(loaded) = loads.join_next().await {
-            if let Ok((role, source, result)) = loaded {
-                let known = self.files.entry(role.name().clone()).or_default();
-                known.failure = result.as_ref().err().cloned();
-                match result {
-                    Ok(version) => serve(&role, version, &mut changes),
-                    Err(failure) => fail(&role, source.files(), failure.message, &mut changes),
-                }
-            }
+            self.decide(role, &contents, &findings, retry, &mut changes);
         }
         self.first = false;
         changes
+    }
+
+    /// Takes up what a load has brought, unless the file was replaced or removed meanwhile.
+    fn finish(&mut self, (role, file, result): Loaded, changes: &mut Changes) {
+        self.loading.remove(role.name());
+        let same = self
+            .runtime
+            .roles()
+            .get(role.name())
+            .is_some_and(|now| Arc::ptr_eq(now, &role));
+        let Some(known) = self.files.get_mut(role.name()).filter(|_| same) else {
+            return;
+        };
+        if known.tried.as_ref() != Some(&file) {
+            return;
+        }
+        known.failure = result.as_ref().err().cloned();
+        let mut own = Changes::default();
+        match result {
+            Ok(version) => serve(&role, version, &mut own),
+            Err(failure) => fail(&role, file.0.files(), failure.message, &mut own),
+        }
+        let waiting = self.answers.iter_mut();
+        for request in waiting.filter(|request| request.loading.contains(role.name())) {
+            request.changes.loaded.extend(own.loaded.clone());
+            request.changes.failed.extend(own.failed.clone());
+        }
+        changes.loaded.extend(own.loaded);
+        changes.failed.extend(own.failed);
+    }
+
+    /// Says which files of the folder are no plugins: a problem of those that look like some, and a line of
+    /// the log for others.
+    fn name_ignored(&mut self, contents: &Contents, changes: &mut Changes) {
+        for (path, reason) in self.runtime.set_ignored(&contents.invalid) {
+            tracing::warn!(path = %path.display(), %reason, "a file in the plugin folder is ignored");
+        }
+        changes.ignored = contents.invalid.iter().cloned().collect();
+        for path in contents
+            .others
+            .iter()
+            .filter(|path| !self.others.contains(path))
+        {
+            tracing::info!(path = %path.display(), "a file in the plugin folder does not look like a plugin");
+        }
+        self.others.clone_from(&contents.others);
     }
 
     /// Without a folder there are the embedded plugins at the start; later, what serves goes on serving.
@@ -329,8 +491,8 @@ impl Reloader {
         &mut self,
         role: &Arc<Role>,
         contents: &Contents,
+        findings: &Findings,
         retry: bool,
-        loads: &mut tokio::task::JoinSet<Loaded>,
         changes: &mut Changes,
     ) {
         let known = self.files.entry(role.name().clone()).or_default();
@@ -370,16 +532,37 @@ impl Reloader {
         known.missing_since = None;
         let now = match &found {
             Source::Embedded(_) => (found, None),
-            Source::File(path) => match folder::fingerprint(path) {
-                Ok(fingerprint) => (found, Some(fingerprint)),
-                // Says which file, of those that a manifest names.
-                Err(error) => {
-                    return fail(role, vec![path.clone()], error.to_string(), changes);
+            Source::File(path) => match findings.fingerprints.get(path) {
+                Some(Ok(fingerprint)) => {
+                    let fingerprint = fingerprint.clone();
+                    (found, Some(fingerprint))
                 }
+                // Says which file, of those that a manifest names.
+                Some(Err(error)) => {
+                    return fail(role, vec![path.clone()], error.clone(), changes);
+                }
+                // It has come since the files were looked at.
+                None => return changes.pending.push(path.clone()),
             },
         };
+        if self.loading.contains(role.name()) {
+            // What has changed since is taken up when that is done.
+            if let (true, Source::File(path)) = (known.tried.as_ref() != Some(&now), &now.0) {
+                changes.pending.push(path.clone());
+            }
+            return;
+        }
+        // A file may be written over without a trace in its metadata.
+        let differs = |path: &PathBuf| match (findings.digests.get(path), role.version()) {
+            (Some(digest), Some(version)) => {
+                version.source == now.0 && version.plugin.digest() != digest
+            }
+            _ => false,
+        };
+        let replaced = matches!(&now.0, Source::File(path) if differs(path));
         let again = |failure: &FailedLoad| retry || failure.transient;
-        if known.tried.as_ref() == Some(&now) && !known.failure.as_ref().is_some_and(again) {
+        let unchanged = known.tried.as_ref() == Some(&now) && !replaced;
+        if unchanged && !known.failure.as_ref().is_some_and(again) {
             // Unchanged: a problem of the folder, or of a clash, is over; one of its own is not.
             let failure = known.failure.clone();
             role.set_problem(failure.map(|failure| (now.0.files(), failure.message)));
@@ -394,14 +577,20 @@ impl Reloader {
         }
         known.tried = Some(now.clone());
         let (role, runtime) = (role.clone(), self.runtime.clone());
-        loads.spawn(async move {
+        self.loading.insert(role.name().clone());
+        self.loads.spawn(async move {
             let snapshot = runtime.config.plugins.snapshot;
             let (settings, source) = (role.settings.clone(), now.0.clone());
             let load = async move {
-                PluginVersion::load(&settings, source, snapshot, runtime.cache.as_ref()).await
+                let compile = CompileLimits {
+                    time: runtime.config.engine.compile_time.get(),
+                    memory: runtime.config.engine.compile_memory.get(),
+                };
+                let cache = runtime.cache.as_ref();
+                PluginVersion::load(&settings, source, snapshot, cache, compile).await
             };
             // In a task of its own, so that a panic in there is this plugin's problem.
-            let source = now.0;
+            let source = &now.0;
             let result = match tokio::spawn(load).await {
                 Ok(result) => result.map_err(|error| FailedLoad {
                     message: format!("{source}: {error}"),
@@ -412,7 +601,7 @@ impl Reloader {
                     transient: false,
                 }),
             };
-            (role, source, result)
+            (role, now, result)
         });
     }
 
@@ -447,7 +636,8 @@ impl Reloader {
     }
 }
 
-type Loaded = (Arc<Role>, Source, Result<PluginVersion, FailedLoad>);
+/// A role, the file that was loaded for it, and what became of that.
+type Loaded = (Arc<Role>, FileVersion, Result<PluginVersion, FailedLoad>);
 
 enum Found {
     One(Source),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use exomonad_engine::{
-    CallError, CompileCache, Host, LoadError, LoadOptions, Manifest, Plugin, closest,
+    CallError, CompileCache, CompileLimits, Host, LoadError, LoadOptions, Manifest, Plugin, closest,
 };
 use exomonad_schema::common::{
     DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult,
@@ -26,6 +26,9 @@ pub enum PluginLoadError {
     /// The engine refuses it.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It begins with more memory or table elements than the role's calls may have.
+    #[error("{0}")]
+    InitialSize(String),
     /// It has no entry point that a role could use.
     #[error(
         "it is no role plugin: it exports neither `{HANDLE_LIST_TOOLS}` and `{HANDLE_MCP_CALL}` nor a hook such as `{}`; it exports {}",
@@ -113,6 +116,7 @@ impl PluginVersion {
         source: Source,
         snapshot: bool,
         cache: Option<&CompileCache>,
+        compile: CompileLimits,
     ) -> Result<Self, PluginLoadError> {
         let opened = source.clone();
         let manifest = tokio::task::spawn_blocking(move || open(&opened));
@@ -124,8 +128,17 @@ impl PluginVersion {
             wasi: true,
             snapshot,
             cache: cache.cloned(),
+            limits: Some(role.limits),
+            compile,
         };
-        let plugin = role.engine.load(&manifest, &options).await?;
+        let plugin = role.engine.load(&manifest, &options).await;
+        let plugin = plugin.map_err(|error| match error {
+            // The engine names the limit; which role it is set for is known here.
+            LoadError::InitialSize(size) => {
+                PluginLoadError::InitialSize(size.set_by(&role.limit_key(size.limit.key())))
+            }
+            error => error.into(),
+        })?;
         check_entry_points(&plugin)?;
         let tools = if plugin.has(HANDLE_LIST_TOOLS) {
             list_tools(role, &plugin).await?
@@ -262,6 +275,7 @@ async fn ask<T: serde::de::DeserializeOwned>(
         .await
         .map_err(|error| match error {
             CallError::Busy(reason) => PluginLoadError::Busy { export, reason },
+            CallError::Limit(hit) => failed(hit.set_by(&role.limit_key(hit.limit.key()))),
             _ => failed(error.to_string()),
         })?;
     serde_json::from_slice(&output.bytes)

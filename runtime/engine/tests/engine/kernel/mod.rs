@@ -1,5 +1,6 @@
 //! The kernel against a model: random scripts of calls, with offsets that mean harm.
 
+mod host_calls;
 mod model;
 mod script;
 

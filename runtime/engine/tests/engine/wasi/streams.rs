@@ -88,3 +88,48 @@ async fn an_exit_ends_the_call_with_its_code() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_last_words_of_a_guest_that_dies_are_in_its_error() {
+    let message = async |wat: &str| {
+        call(&load(wat).await, "run", b"")
+            .await
+            .unwrap_err()
+            .to_string()
+    };
+    // Standard error comes first, standard output is where TinyGo panics.
+    for stream in [1, 2] {
+        let died = message(&writing(
+            stream,
+            &["panic: no ", "such thing\n\ngoroutine 1"],
+            "(unreachable)",
+        ))
+        .await;
+        assert!(
+            died.contains("unreachable")
+                && died.ends_with("wrote: panic: no such thing\n\ngoroutine 1"),
+            "{died}"
+        );
+    }
+    let exited = message(&writing(
+        2,
+        &["fatal error\n"],
+        "(call $exit (i32.const 2))",
+    ))
+    .await;
+    assert_eq!(
+        exited,
+        "the guest exited with code 2; before that it wrote: fatal error"
+    );
+    // Bounded, and without what moves a cursor.
+    let long = message(&writing(
+        2,
+        &[&"x".repeat(20_000), "\x1b[2Jend"],
+        "(unreachable)",
+    ))
+    .await;
+    assert!(
+        long.len() < 3000 && long.ends_with("x\u{fffd}[2Jend"),
+        "{long}"
+    );
+}
