@@ -11,10 +11,12 @@
 //!   neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use exomonad_config::InstanceMode;
 use exomonad_core::CallContext;
-use exomonad_engine::{CallError, Output};
+use exomonad_engine::{CallError, Limit, Output};
 use exomonad_schema::common::{
     CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
 };
@@ -31,6 +33,14 @@ use crate::pipeline::CallHost;
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
+use crate::schema::work::{Stop, Work};
+
+/// Bytes of arguments up to which they are read and checked on the thread that serves the request.
+const SMALL_ARGUMENTS: usize = 32 << 10;
+/// Steps that such a check may take there: about a millisecond.
+const FEW_STEPS: u64 = 200_000;
+/// Steps that any check may take: some seconds.
+const MOST_STEPS: u64 = 2_000_000_000;
 
 /// The caller, as the transport knows it.
 #[derive(Clone, Debug, Default)]
@@ -137,10 +147,20 @@ impl Execution {
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         let version = self.version.clone();
-        let (tool, series) = version.tool(name).map_err(|near| HostError::ToolNotFound {
-            role: self.role.name().to_string(),
-            tool: name.to_owned(),
-            near: near.map(str::to_owned),
+        let (tool, series) = version.tool(name).map_err(|near| {
+            let mut refused = version.refused_tools.iter();
+            match refused.find(|refused| refused.name == name) {
+                Some(refused) => HostError::ToolRefused {
+                    role: self.role.name().to_string(),
+                    tool: name.to_owned(),
+                    reason: refused.reason.clone(),
+                },
+                None => HostError::ToolNotFound {
+                    role: self.role.name().to_string(),
+                    tool: name.to_owned(),
+                    near: near.map(str::to_owned),
+                },
+            }
         })?;
         // Not before it is known: what a request says is no name for a span or a series.
         spans::is_of_tool(span, name);
@@ -160,12 +180,10 @@ impl Execution {
     ) -> Result<ToolAnswer, HostError> {
         // Checking large arguments is work, too.
         let _permit = self.admit().await?;
-        let UniqueKeys(values) = arguments.parse().map_err(|error| {
-            HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
-        })?;
-        let violations = match tool.is_long_work(&values) {
-            false => tool.violations(&values),
-            true => self.check_aside(&tool.tool.name, values).await?,
+        let violations = match self.check(tool, &arguments).await? {
+            Ok(violations) => violations,
+            Err(Stop::Deadline) => return Ok(self.out_of_time()),
+            Err(stop) => vec![too_much(stop)],
         };
         if !violations.is_empty() {
             return Err(HostError::InvalidArguments {
@@ -186,16 +204,53 @@ impl Execution {
         }
     }
 
-    /// Checks arguments on a thread that may be busy for a while.
-    async fn check_aside(&self, tool: &str, arguments: Value) -> Result<Vec<Violation>, HostError> {
-        let (version, tool) = (self.version.clone(), tool.to_owned());
-        let check = move || match version.tool(&tool) {
-            Ok((tool, _)) => tool.violations(&arguments),
-            Err(_) => Vec::new(),
+    /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a
+    /// while. The role's wall-clock limit holds, and dropping the call ends the check.
+    async fn check(
+        &self,
+        tool: &CheckedTool,
+        arguments: &RawJson,
+    ) -> Result<Result<Vec<Violation>, Stop>, HostError> {
+        if arguments.get().len() <= SMALL_ARGUMENTS {
+            let values = parse(arguments)?;
+            match tool.schema.violations(&values, &mut Work::new(FEW_STEPS)) {
+                Err(Stop::TooMuch) => {}
+                checked => return Ok(checked),
+            }
+        }
+        let deadline = Instant::now() + self.role.settings.limits.wall_time;
+        let waited = tokio::time::timeout_at(
+            deadline.into(),
+            self.role.long_checks.clone().acquire_owned(),
+        );
+        // The semaphore is never closed.
+        let Ok(Ok(turn)) = waited.await else {
+            return Ok(Err(Stop::Deadline));
+        };
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let _cancel = CancelOnDrop(cancelled.clone());
+        let (schema, arguments) = (tool.schema.clone(), arguments.clone());
+        let check = move || {
+            let _turn = turn;
+            let values = parse(&arguments)?;
+            let mut work = Work::new(MOST_STEPS).until(deadline, cancelled);
+            Ok(schema.violations(&values, &mut work))
         };
         tokio::task::spawn_blocking(check).await.map_err(|_| {
             HostError::Internal("checking the arguments failed in the host".to_owned())
-        })
+        })?
+    }
+
+    /// The answer of a tool whose arguments took the call's whole time to check.
+    fn out_of_time(&self) -> ToolAnswer {
+        let settings = &self.role.settings;
+        let hit = settings.limits.exceeded(Limit::WallTime);
+        settings.metrics.hit(self.role.name(), hit.limit.key());
+        let message = format!(
+            "checking the arguments against the tool's schema: {}",
+            hit.set_by(&settings.limit_key(hit.limit.key()))
+        );
+        self.failed_tool("limit_exceeded", &message)
     }
 
     /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.
@@ -373,6 +428,34 @@ impl Execution {
     }
 }
 
+/// Ends a check when the call that waits for it does.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn parse(arguments: &RawJson) -> Result<Value, HostError> {
+    let UniqueKeys(values) = arguments.parse().map_err(|error| {
+        HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
+    })?;
+    Ok(values)
+}
+
+/// The violation that stands for a check that was given up.
+fn too_much(stop: Stop) -> Violation {
+    let message = match stop {
+        Stop::TooDeep => "these values lie too deep in each other for the tool's schema",
+        _ => "these are too many values, or too long ones, to check against the tool's schema; send fewer",
+    };
+    Violation {
+        pointer: String::new(),
+        message: message.to_owned(),
+    }
+}
+
 /// The stable code of a guest's failure.
 fn code(error: &CallError) -> &'static str {
     match error {
@@ -390,8 +473,6 @@ fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use tokio::sync::oneshot;
 
     use super::*;

@@ -17,6 +17,9 @@ use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
 
+/// Long checks of arguments that run at once for a role, so that the others have processors left.
+const LONG_CHECKS: usize = 2;
+
 /// A role as the configuration has it. It does not change while the host runs.
 pub struct RoleSettings {
     /// The role's name.
@@ -94,6 +97,8 @@ pub struct Role {
     pub settings: Arc<RoleSettings>,
     /// Admits its calls.
     pub admission: AdmissionQueue,
+    /// The threads that check long arguments of its calls.
+    pub long_checks: Arc<Semaphore>,
     version: RwLock<Option<Arc<PluginVersion>>>,
     problem: Mutex<Option<PluginProblem>>,
 }
@@ -145,6 +150,7 @@ impl Role {
         Self {
             settings: Arc::new(settings),
             admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
+            long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
             problem: Mutex::new(None),
         }

@@ -289,7 +289,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
             &rows.collect::<Vec<_>>(),
         );
         for problem in &problems {
-            eprintln!("\n{}: {}", problem.role, problem.message);
+            eprintln!("\n{}: {}", problem.role, problem.message.as_deref().unwrap_or(&problem.code));
         }
     }
     if problems.is_empty() {

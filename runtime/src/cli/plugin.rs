@@ -142,14 +142,20 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         .collect();
     let hooks: Vec<&str> = version.hooks().map(|event| event.name()).collect();
     if options.json {
+        let refused = version.refused_tools.iter();
+        let refused = refused.map(|tool| json!({"tool": tool.name, "reason": tool.reason}));
         print_json(&json!({
             "file": file, "role": name, "tools": tools, "hooks": hooks, "missingGrants": version.missing_grants,
+            "refusedTools": refused.collect::<Vec<_>>(),
         }));
         return Ok(());
     }
     println!("{} can serve as role `{name}`", file.display());
     println!("  tools     {}", lines(&tools));
     println!("  hooks     {}", lines(&hooks));
+    for tool in &version.refused_tools {
+        println!("  not offered: tool `{}`: {}", tool.name, tool.reason);
+    }
     if !version.missing_grants.is_empty() {
         println!(
             "  it asks for effects that the role is not granted: {}",
