@@ -12,6 +12,7 @@
 //!   and defaults → rules that concern several keys;
 //! - `diagnostic`: what is reported about a mistake, for people and for machines;
 //! - `show`: the effective configuration and the documented default file, written out;
+//! - `trust`: what a file that is merely found in the working directory may not set by itself;
 //! - `tokens`: bearer tokens, which the configuration names but never holds.
 
 mod diagnostic;
@@ -21,6 +22,7 @@ mod read;
 mod schema;
 mod show;
 mod tokens;
+pub mod trust;
 
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
 pub use exomonad_core::values::{

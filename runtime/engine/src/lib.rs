@@ -15,6 +15,7 @@
 
 mod abi;
 mod cache;
+mod cache_key;
 mod engine;
 mod error;
 mod file_kind;

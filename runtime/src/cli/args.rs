@@ -97,6 +97,15 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Trust a configuration file that is found in the working directory, as it is now, to set every key.
+    Trust {
+        /// The file.
+        #[arg(default_value = "exomonad.toml")]
+        file: PathBuf,
+        /// Trust it no longer.
+        #[arg(long)]
+        revoke: bool,
+    },
     /// Ask what the roles may do.
     Policy {
         /// The subcommand.

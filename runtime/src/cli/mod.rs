@@ -14,6 +14,7 @@ mod plugin_call;
 mod policy;
 mod serve;
 mod show;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -135,6 +136,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Completions { shell } => complete::write_script(shell),
         Command::Effects { effect } => effects::run(&cli.options, effect.as_deref()),
         Command::Config { command } => config::run(&cli.options, command),
+        Command::Trust { file, revoke } => trust::run(&file, revoke),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
         Command::Policy {
             command:
