@@ -12,7 +12,7 @@ use exomonad_services::Http;
 use exomonad_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
-use crate::admission::AdmissionQueue;
+use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
@@ -111,7 +111,7 @@ impl Role {
         role: &exomonad_config::Role,
         engine: Engine,
         services: &SharedServices,
-        sandboxes: Arc<Semaphore>,
+        sandboxes: Arc<HostSandboxes>,
     ) -> Self {
         let kinds = EffectKind::ALL.iter().map(|kind| kind.capability());
         let limits = &role.limits;
@@ -139,10 +139,16 @@ impl Role {
             },
             instance: role.instance,
             engine,
-            layers: stack(Grants::new(
-                |capability| role.grants(capability),
-                config.grant_hint(name),
-            )),
+            layers: stack(
+                Grants::new(
+                    |capability| role.grants(capability),
+                    config.grant_hint(name),
+                )
+                .with_largest_request(
+                    limits.effect_request.get(),
+                    config.role_key(name, "limits.effect_request"),
+                ),
+            ),
             describing: stack(Grants::of_description()),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: config.role_key(name, ""),

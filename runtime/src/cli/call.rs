@@ -108,7 +108,7 @@ fn print_result(result: &CallToolResult) {
             },
         };
         if result.is_error {
-            eprintln!("{}", without_controls(&text))
+            errln!("{}", without_controls(&text))
         } else {
             print_text(&text)
         }
@@ -289,7 +289,7 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
             &rows.collect::<Vec<_>>(),
         );
         for problem in &problems {
-            eprintln!("\n{}: {}", problem.role, problem.message.as_deref().unwrap_or(&problem.code));
+            errln!("\n{}: {}", problem.role, problem.message.as_deref().unwrap_or(&problem.code));
         }
     }
     if problems.is_empty() {

@@ -1,6 +1,7 @@
 //! `doctor`: checks everything that the host needs, and that its grants need.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
         print_json(&checks);
     } else {
         for check in &checks {
-            println!(
+            outln!(
                 "{} {:<15} {}",
                 match (check.ok, check.note) {
                     (true, false) => "✓",
@@ -138,7 +139,11 @@ fn readable(folder: &Path) -> Result<String, String> {
 
 fn writable(folder: &Path) -> Result<String, String> {
     let try_it = || {
-        fs::create_dir_all(folder)?;
+        // Closed to others, as the host makes it.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
         let probe = folder.join(format!(".doctor-{}", std::process::id()));
         fs::write(&probe, b"x")?;
         fs::remove_file(&probe)

@@ -1,5 +1,27 @@
 //! The command line.
 
+/// `print!` for a reader that may be gone: `exomonad roles | head -1` ends without a word.
+macro_rules! out {
+    ($($text:tt)*) => {
+        $crate::cli::show::print_args(::std::format_args!($($text)*))
+    };
+}
+
+/// `println!`, as [`out`].
+macro_rules! outln {
+    ($($text:tt)*) => {
+        $crate::cli::show::print_line(&::std::format!($($text)*))
+    };
+}
+
+/// `eprintln!`, as [`out`]: it too may be read through a pipe.
+macro_rules! errln {
+    ($($text:tt)*) => {{
+        use ::std::io::Write;
+        let _ = ::std::writeln!(::std::io::stderr(), $($text)*);
+    }};
+}
+
 mod args;
 mod call;
 mod client;
@@ -124,7 +146,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             if !message.is_empty() {
-                eprintln!("exomonad: {message}");
+                errln!("exomonad: {message}");
             }
             ExitCode::from(error.exit_code())
         }

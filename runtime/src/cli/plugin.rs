@@ -8,13 +8,13 @@ use exomonad_schema::RoleName;
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use super::CommandError;
 use super::args::Options;
 use super::call::snapshot;
 use super::config::load;
 use super::show::print_json;
+use exomonad_host::admission::HostSandboxes;
 use exomonad_host::pipeline::{NoEffects, effect_functions};
 use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::version::PluginVersion;
@@ -41,11 +41,11 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
         }));
         return Ok(());
     }
-    println!("{}", file.display());
-    println!("  sha256    {}", plugin.digest());
-    println!("  snapshot  {}", snapshot(&outcome));
-    println!("  exports   {}", lines(&exports));
-    println!("  imports   {}", lines(plugin.imports()));
+    outln!("{}", file.display());
+    outln!("  sha256    {}", plugin.digest());
+    outln!("  snapshot  {}", snapshot(&outcome));
+    outln!("  exports   {}", lines(&exports));
+    outln!("  imports   {}", lines(plugin.imports()));
     Ok(())
 }
 
@@ -125,7 +125,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
         },
-        Arc::new(Semaphore::new(4)),
+        HostSandboxes::new(4),
     );
     let version = PluginVersion::load(
         &role.settings,
@@ -150,19 +150,19 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         }));
         return Ok(());
     }
-    println!("{} can serve as role `{name}`", file.display());
-    println!("  tools     {}", lines(&tools));
-    println!("  hooks     {}", lines(&hooks));
+    outln!("{} can serve as role `{name}`", file.display());
+    outln!("  tools     {}", lines(&tools));
+    outln!("  hooks     {}", lines(&hooks));
     for tool in &version.refused_tools {
-        println!("  not offered: tool `{}`: {}", tool.name, tool.reason);
+        outln!("  not offered: tool `{}`: {}", tool.name, tool.reason);
     }
     if !version.missing_grants.is_empty() {
-        println!(
+        outln!(
             "  it asks for effects that the role is not granted: {}",
             version.missing_grants.join(", ")
         );
         let key = config.role_key(&name, "effects");
-        println!(
+        outln!(
             "  add them to `{key}` in {} to grant them",
             config.file.display()
         );

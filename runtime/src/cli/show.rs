@@ -1,5 +1,6 @@
 //! Output of commands: JSON, tables, and guests' text.
 
+use std::fmt::Arguments;
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) {
     };
     match json {
         Ok(json) => print_line(&json),
-        Err(error) => eprintln!("exomonad: the answer is not JSON: {error}"),
+        Err(error) => errln!("exomonad: the answer is not JSON: {error}"),
     }
 }
 
@@ -47,13 +48,18 @@ pub fn without_controls(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Prints a line. A reader that is gone ends the output without a word, as other commands do it.
+/// Prints a line.
 pub fn print_line(line: &str) {
+    print_args(format_args!("{line}\n"));
+}
+
+/// Prints a text. A reader that is gone ends the output without a word, as other commands do it.
+pub fn print_args(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush())
+    if let Err(error) = out.write_fmt(text).and_then(|()| out.flush())
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        eprintln!("exomonad: standard output cannot be written: {error}");
+        errln!("exomonad: standard output cannot be written: {error}");
     }
 }
 

@@ -15,8 +15,8 @@ pub fn run(file: &Path, revoke: bool) -> Result<(), CommandError> {
     };
     if revoke {
         match trust::forget(file, env).map_err(failed)? {
-            true => println!("{} is trusted no longer", file.display()),
-            false => println!("{} was not trusted", file.display()),
+            true => outln!("{} is trusted no longer", file.display()),
+            false => outln!("{} was not trusted", file.display()),
         }
         return Ok(());
     }
@@ -24,10 +24,10 @@ pub fn run(file: &Path, revoke: bool) -> Result<(), CommandError> {
     let loaded = Config::load(Some(file), env, &capabilities())
         .map_err(|errors| CommandError::Usage(format!("nothing is trusted\n{errors}")))?;
     let path = trust::remember(file, env).map_err(failed)?;
-    println!("{} is trusted as it is now", path.display());
+    outln!("{} is trusted as it is now", path.display());
     let folder = path.parent().unwrap_or(Path::new("/"));
     for key in trust::guarded_keys(&loaded.config, &loaded.sources, folder) {
-        println!("  it may set {key}");
+        outln!("  it may set {key}");
     }
     Ok(())
 }

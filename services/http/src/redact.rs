@@ -206,11 +206,7 @@ impl Spelled {
         let Some(rest) = bytes.get(at..) else { return };
         let is_same = |found: char| match self.form {
             Form::Plain | Form::Hex => found.eq_ignore_ascii_case(&wanted),
-            Form::Base64 => match found {
-                '-' => wanted == '+',
-                '_' => wanted == '/',
-                _ => found == wanted,
-            } || found == wanted,
+            Form::Base64 => found == wanted || matches!((found, wanted), ('-', '+') | ('_', '/')),
         };
         let mut end = |found: Option<(char, usize)>| {
             if let Some((found, length)) = found
