@@ -34,7 +34,7 @@ pub use model::{
     Config, EngineConfig, InstanceMode, Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig,
     Role, ServerConfig, Signal, StateConfig, TelemetryConfig,
 };
-pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
+pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;
 pub use show::{default_file, render_effective};
 pub use tokens::Tokens;

@@ -285,7 +285,7 @@ impl Execution {
         })?;
         let invoked = self.invoke(guest, event.export(), &input).await;
         let output = invoked.map_err(|error| self.guest_error(&error))?;
-        serde_json::from_slice(&output.bytes).map_err(|error| HostError::Guest {
+        exomonad_schema::from_slice(&output.bytes).map_err(|error| HostError::Guest {
             code: "invalid_answer",
             message: format!(
                 "the answer of `{}` does not fit the contract: {error}",
@@ -399,7 +399,7 @@ impl Execution {
 
     /// Holds the guest's output against the contract; what fits goes out as it came.
     fn answer(&self, output: Output) -> ToolAnswer {
-        match serde_json::from_slice::<CallToolResult>(&output.bytes) {
+        match exomonad_schema::from_slice::<CallToolResult>(&output.bytes) {
             Ok(result) => ToolAnswer {
                 is_error: result.is_error,
                 outcome: if result.is_error { "tool_error" } else { "ok" },

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_config::{Config, Role, Source};
+use exomonad_config::{Config, DockerEnvironment, Role, Source};
 use exomonad_engine::CompileCache;
 use exomonad_schema::{CallId, EffectKind, RoleName, Service};
 use serde::Serialize;
@@ -235,7 +235,7 @@ fn github(config: &Config) -> Option<Check> {
             Some(Ok(_)) => Ok(format!("there is a token; granted to {roles}")),
             Some(Err(error)) => Err(error.to_string()),
             None => Err(format!(
-                "github.* is granted to {roles}, and there is no token: set `github.token_file`, `github.token_env` or GITHUB_TOKEN"
+                "github.* is granted to {roles}, and there is no token: set `github.token_file`, `github.token_env`, GITHUB_TOKEN or GH_TOKEN"
             )),
         };
         check("github", found)
@@ -254,10 +254,19 @@ async fn docker(config: &Config) -> Option<Check> {
         Some((_, address)) => tokio::net::TcpStream::connect(address).await.map(drop),
         None => Err(std::io::ErrorKind::InvalidInput.into()),
     };
+    let meant = match DockerEnvironment::of(&env) {
+        DockerEnvironment::Taken { host: other, by, .. } if other != *host => {
+            format!(" ({by} says {other}, and `docker.host` comes first)")
+        }
+        DockerEnvironment::NotTaken { host: other, by } => {
+            format!(" ({by} says {other}, which is not taken)")
+        }
+        _ => String::new(),
+    };
     let found = match connected {
-        Ok(()) => Ok(format!("{host} answers; granted to {roles}")),
+        Ok(()) => Ok(format!("{host} answers{meant}; granted to {roles}")),
         Err(error) => Err(format!(
-            "docker.* is granted to {roles}, and {host} cannot be reached: {error}; start the engine, or set `docker.host`"
+            "docker.* is granted to {roles}, and {host} cannot be reached{meant}: {error}; start the engine, or set `docker.host` or DOCKER_HOST"
         )),
     };
     Some(check("docker", found))

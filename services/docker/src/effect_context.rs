@@ -118,7 +118,7 @@ impl EffectContext {
             ErrorCode::Unavailable,
             format_args!(
                 "the Docker engine at {host} cannot be reached or broke off: {why}; check that it \
-                 runs and that `docker.host` is right"
+                 runs and that `docker.host`, or DOCKER_HOST in its place, is right"
             ),
         )
     }

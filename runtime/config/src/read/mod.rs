@@ -14,12 +14,14 @@ mod environment;
 mod file;
 mod machine_checks;
 mod merge;
+mod other_tools;
 mod rules;
 mod sources;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use environment::{VARIABLES, Variable};
+pub use other_tools::DockerEnvironment;
 pub use sources::{Source, Sources};
 
 use std::path::{Path, PathBuf};
@@ -135,6 +137,7 @@ pub(crate) fn load_text(
             config.file = path.unwrap_or(Path::new(file::DEFAULT_NAME)).to_owned();
             rules::check(&config, context.known_effects, &mut sink);
             machine_checks::check(&config, context, &mut sink);
+            other_tools::check(&config, context, &mut sink);
             sink.conclude(config, path)
         }
         // The schema says it fits and the type says it does not: report it rather than trust either.

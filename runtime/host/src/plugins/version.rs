@@ -248,7 +248,7 @@ fn needs(plugin: &Plugin, description: Option<&PluginDescription>) -> BTreeSet<S
 }
 
 /// Calls an export that describes the plugin, and reads its answer.
-async fn ask<T: serde::de::DeserializeOwned>(
+async fn ask<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
     role: &Arc<RoleSettings>,
     plugin: &Plugin,
     export: &'static str,
@@ -267,7 +267,7 @@ async fn ask<T: serde::de::DeserializeOwned>(
             CallError::Busy(reason) => PluginLoadError::Busy { export, reason },
             _ => failed(error.to_string()),
         })?;
-    serde_json::from_slice(&output.bytes)
+    exomonad_schema::from_slice(&output.bytes)
         .map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
 }
 
