@@ -32,5 +32,7 @@ mod shutdown;
 mod state;
 mod telemetry;
 mod tokens;
+mod tool_schemas;
 mod traces;
+mod trust;
 mod whole_flow;

@@ -399,12 +399,17 @@ impl Execution {
 
     /// Holds the guest's output against the contract; what fits goes out as it came.
     fn answer(&self, output: Output) -> ToolAnswer {
-        match exomonad_schema::from_slice::<CallToolResult>(&output.bytes) {
-            Ok(result) => ToolAnswer {
-                is_error: result.is_error,
-                outcome: if result.is_error { "tool_error" } else { "ok" },
-                json: output.bytes,
-            },
+        let result = |json: Vec<u8>, result: &CallToolResult| ToolAnswer {
+            is_error: result.is_error,
+            outcome: if result.is_error { "tool_error" } else { "ok" },
+            json,
+        };
+        if let Ok(read) = serde_json::from_slice(&output.bytes) {
+            return result(output.bytes, &read);
+        }
+        // Optional fields that are null; a client might take these as little as serde does.
+        match exomonad_schema::from_slice(&output.bytes) {
+            Ok(read) => result(serde_json::to_vec(&read).unwrap_or_default(), &read),
             Err(error) => {
                 let message = format!("the plugin's answer is not a CallToolResult: {error}");
                 self.failed_tool("invalid_answer", &message)
