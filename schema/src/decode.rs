@@ -13,8 +13,9 @@ use crate::nulls::without_nulls;
 /// details are `{"effect":…,"path":…}`.
 pub fn decode<R: EffectRequest>(request: &[u8]) -> Result<R, EffectError> {
     serde_json::from_slice(request).or_else(|error| match without_nulls::<R>(request) {
-        Some(mended) => serde_json::from_str(&mended)
-            .map_err(|error| locate::<R>(mended.as_bytes(), &error)),
+        Some(mended) => {
+            serde_json::from_str(&mended).map_err(|error| locate::<R>(mended.as_bytes(), &error))
+        }
         None => Err(locate::<R>(request, &error)),
     })
 }

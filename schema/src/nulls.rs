@@ -21,7 +21,9 @@ const DEEPEST: usize = 32;
 ///
 /// # Errors
 /// Those of the text without them.
-pub fn from_slice<T: DeserializeOwned + JsonSchema + 'static>(json: &[u8]) -> serde_json::Result<T> {
+pub fn from_slice<T: DeserializeOwned + JsonSchema + 'static>(
+    json: &[u8],
+) -> serde_json::Result<T> {
     serde_json::from_slice(json).or_else(|error| match without_nulls::<T>(json) {
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),
@@ -47,7 +49,13 @@ pub(crate) fn without_nulls<T: JsonSchema + 'static>(json: &[u8]) -> Option<Stri
 fn schema_of<T: JsonSchema + 'static>() -> Arc<Value> {
     static KNOWN: LazyLock<Mutex<HashMap<TypeId, Arc<Value>>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let make = || Arc::new(SchemaGenerator::default().into_root_schema_for::<T>().to_value());
+    let make = || {
+        Arc::new(
+            SchemaGenerator::default()
+                .into_root_schema_for::<T>()
+                .to_value(),
+        )
+    };
     known.entry(TypeId::of::<T>()).or_insert_with(make).clone()
 }
 
@@ -121,9 +129,14 @@ impl<'s> Writer<'s> {
             let required = schema["required"].as_array();
             required.is_some_and(|all| all.iter().any(|required| required == name))
         };
-        let knows = schemas.iter().filter(|schema| !schema["properties"][name].is_null());
+        let knows = schemas
+            .iter()
+            .filter(|schema| !schema["properties"][name].is_null());
         !knows.clone().all(is_required)
-            && !self.alternatives(of_member).iter().any(|schema| allows_null(schema))
+            && !self
+                .alternatives(of_member)
+                .iter()
+                .any(|schema| allows_null(schema))
     }
 
     /// The schemas that references and unions lead to.
@@ -135,7 +148,10 @@ impl<'s> Writer<'s> {
                 continue;
             }
             let mut leads_on = false;
-            if let Some(pointer) = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+            if let Some(pointer) = schema["$ref"]
+                .as_str()
+                .and_then(|reference| reference.strip_prefix('#'))
+            {
                 open.extend(self.root.pointer(pointer).map(|target| (target, depth + 1)));
                 leads_on = true;
             }
@@ -187,7 +203,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut members: A,
+            ) -> Result<Members<'de>, A::Error> {
                 let mut all = Vec::new();
                 while let Some(member) = members.next_entry()? {
                     all.push(member);
@@ -202,11 +221,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Effect, EffectKind};
     use crate::common::{CallToolResult, HookOutput, ListToolsResult};
     use crate::effects::docker::DockerSpawn;
     use crate::effects::http::HttpRequest;
     use crate::effects::kv::KvSet;
+    use crate::{Effect, EffectKind};
 
     #[test]
     fn an_optional_field_that_is_null_is_as_if_absent() {
@@ -215,11 +234,14 @@ mod tests {
         let plain: DockerSpawn =
             from_slice(br#"{"image":"a","mounts":[{"kind":"tmpfs","target":"/t"}]}"#).unwrap();
         assert_eq!(spawn, plain);
-        let http: HttpRequest = from_slice(br#"{"url":"http://a","headers":null,"maxRedirects":null}"#).unwrap();
+        let http: HttpRequest =
+            from_slice(br#"{"url":"http://a","headers":null,"maxRedirects":null}"#).unwrap();
         assert_eq!(http, from_slice(br#"{"url":"http://a"}"#).unwrap());
-        let result = br#"{"content":[{"type":"text","text":"a"}],"isError":null,"structuredContent":null}"#;
+        let result =
+            br#"{"content":[{"type":"text","text":"a"}],"isError":null,"structuredContent":null}"#;
         assert!(!from_slice::<CallToolResult>(result).unwrap().is_error);
-        let tools = br#"{"tools":[{"name":"a","description":null,"inputSchema":{"type":"object"}}]}"#;
+        let tools =
+            br#"{"tools":[{"name":"a","description":null,"inputSchema":{"type":"object"}}]}"#;
         assert!(from_slice::<ListToolsResult>(tools).is_ok());
         let _: fn(&[u8]) -> serde_json::Result<HookOutput> = from_slice::<HookOutput>;
     }
@@ -228,8 +250,13 @@ mod tests {
     fn a_null_that_means_something_or_is_wanted_stays() {
         let set: KvSet = from_slice(br#"{"key":"a","value":null}"#).unwrap();
         assert_eq!(set.value.get(), "null");
-        let set: KvSet = from_slice(br#"{"key":"a","value":{"b":null,"c":123456789012345678901234567890}}"#).unwrap();
-        assert_eq!(set.value.get(), r#"{"b":null,"c":123456789012345678901234567890}"#);
+        let set: KvSet =
+            from_slice(br#"{"key":"a","value":{"b":null,"c":123456789012345678901234567890}}"#)
+                .unwrap();
+        assert_eq!(
+            set.value.get(),
+            r#"{"b":null,"c":123456789012345678901234567890}"#
+        );
         assert!(from_slice::<KvSet>(br#"{"key":null,"value":1}"#).is_err());
         assert!(from_slice::<DockerSpawn>(br#"{"image":null}"#).is_err());
         assert!(from_slice::<DockerSpawn>(br#"{"image":"a","command":[null]}"#).is_err());
@@ -243,10 +270,17 @@ mod tests {
         let root = schema_of::<Effect>();
         for variant in root["oneOf"].as_array().unwrap() {
             let effect = variant["properties"]["kind"]["const"].as_str().unwrap();
-            let kind = EffectKind::ALL.iter().find(|kind| kind.name() == effect).unwrap();
+            let kind = EffectKind::ALL
+                .iter()
+                .find(|kind| kind.name() == effect)
+                .unwrap();
             let payload = &variant["properties"]["payload"];
-            let pointer = payload["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
-            let schema = pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(payload);
+            let pointer = payload["$ref"]
+                .as_str()
+                .and_then(|reference| reference.strip_prefix('#'));
+            let schema = pointer
+                .and_then(|pointer| root.pointer(pointer))
+                .unwrap_or(payload);
             let required: Vec<&str> = schema["required"]
                 .as_array()
                 .into_iter()
@@ -261,7 +295,10 @@ mod tests {
                 let decoded = Effect::decode(*kind, with.as_bytes());
                 // What is required is missing; the field that is null is no mistake.
                 if let Err(error) = decoded {
-                    assert!(error.message.contains("missing field"), "{kind} {name}: {error}");
+                    assert!(
+                        error.message.contains("missing field"),
+                        "{kind} {name}: {error}"
+                    );
                 }
                 tried += 1;
             }

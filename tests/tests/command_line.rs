@@ -381,7 +381,13 @@ fn a_command_whose_reader_is_gone_ends_without_a_word() {
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(matches!(ran.status.code(), Some(0 | 141) | None), "{arguments:?}: {ran:?}");
-        assert!(!errors.contains("panic") && !errors.contains("Broken pipe"), "{arguments:?}: {errors}");
+        assert!(
+            matches!(ran.status.code(), Some(0 | 141) | None),
+            "{arguments:?}: {ran:?}"
+        );
+        assert!(
+            !errors.contains("panic") && !errors.contains("Broken pipe"),
+            "{arguments:?}: {errors}"
+        );
     }
 }

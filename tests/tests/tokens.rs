@@ -151,7 +151,10 @@ async fn without_a_token_health_has_codes_and_no_messages() {
         open.contains("\"role\":\"victim\"") && open.contains("\"code\":\"plugin_not_loaded\""),
         "{open}"
     );
-    assert!(!open.contains("message") && !open.contains("victim.wat"), "{open}");
+    assert!(
+        !open.contains("message") && !open.contains("victim.wat"),
+        "{open}"
+    );
     let whole = health(Some(OPERATOR)).await;
     assert!(whole.contains("victim.wat"), "{whole}");
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 /// A host with a role whose plugin has these tools.
 async fn with_tools(config: &str, tools: Value) -> Host {
     let guest = Guest::answering("fine").tools(tools);
-    let project = Project::new().config(config).plugin("guest.wat", guest.wat());
+    let project = Project::new()
+        .config(config)
+        .plugin("guest.wat", guest.wat());
     project.serve().await
 }
 
@@ -21,11 +23,20 @@ fn tool(name: &str, mut schema: Value) -> Value {
 async fn a_pattern_that_needs_backtracking_is_refused_for_its_tool_alone_with_the_reason() {
     let pattern = r"^(a|a)*(a|a)*(a|a)*\1z0$";
     let any_of: Vec<Value> = (0..1000)
-        .map(|nth| json!({"properties": {"s": {"pattern": pattern.replace('0', &nth.to_string())}}}))
+        .map(
+            |nth| json!({"properties": {"s": {"pattern": pattern.replace('0', &nth.to_string())}}}),
+        )
         .collect();
-    let host = with_tools("", json!([tool_named("answer"), tool("evil", json!({"anyOf": any_of}))])).await;
+    let host = with_tools(
+        "",
+        json!([tool_named("answer"), tool("evil", json!({"anyOf": any_of}))]),
+    )
+    .await;
     assert_eq!(host.tool("guest", "answer", json!({})).await.text(), "fine");
-    let refused = host.call("guest", "evil", json!({"s": "a"})).await.problem(404, "tool_not_found");
+    let refused = host
+        .call("guest", "evil", json!({"s": "a"}))
+        .await
+        .problem(404, "tool_not_found");
     assert!(refused.contains("backreference"), "{refused}");
     let role = host.role("guest").await;
     assert_eq!(role["plugin"]["tools"], json!(["answer"]));
@@ -33,7 +44,10 @@ async fn a_pattern_that_needs_backtracking_is_refused_for_its_tool_alone_with_th
     let health = host.get("/health").await.json();
     assert_eq!(health["status"], "ok");
     assert!(
-        health["refusedTools"][0]["reason"].as_str().unwrap().contains("backreference"),
+        health["refusedTools"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("backreference"),
         "{health}"
     );
     host.logs("is not offered", 1).await;
@@ -48,12 +62,19 @@ async fn a_costly_check_ends_at_the_limit_while_others_are_answered() {
     let host = with_tools(config, json!([tool("evil", json!({"anyOf": patterns}))])).await;
     let value = json!({"s": "a".repeat(4 << 20)});
     let calls = async {
-        for answer in futures_util::future::join_all((0..4).map(|_| host.call("guest", "evil", value.clone()))).await {
+        for answer in futures_util::future::join_all(
+            (0..4).map(|_| host.call("guest", "evil", value.clone())),
+        )
+        .await
+        {
             match answer.status {
                 200 => {
                     let error = &answer.json()["structuredContent"]["error"];
                     assert_eq!(error["code"], "limit_exceeded", "{error}");
-                    assert!(error["message"].as_str().unwrap().contains("wall_time"), "{error}");
+                    assert!(
+                        error["message"].as_str().unwrap().contains("wall_time"),
+                        "{error}"
+                    );
                 }
                 _ => _ = answer.problem(422, "invalid_arguments"),
             }
@@ -92,9 +113,15 @@ async fn patterns_as_schema_makers_write_them_are_taken() {
         "date": {"pattern": r"^(?<year>\d{4})\-\d{2}\-\d{2}$"},
     }});
     let host = with_tools("", json!([tool("answer", schema)])).await;
-    let good = json!({"mail": "a@b.co", "text": "x", "name": "a-b.c", "any": "\n", "date": "2024-01-01"});
+    let good =
+        json!({"mail": "a@b.co", "text": "x", "name": "a-b.c", "any": "\n", "date": "2024-01-01"});
     assert_eq!(host.tool("guest", "answer", good).await.text(), "fine");
-    for (key, value) in [("mail", "a..b@c.de"), ("text", "  "), ("name", "a b"), ("date", "٢٠٢٤-01-01")] {
+    for (key, value) in [
+        ("mail", "a..b@c.de"),
+        ("text", "  "),
+        ("name", "a b"),
+        ("date", "٢٠٢٤-01-01"),
+    ] {
         let answer = host.call("guest", "answer", json!({key: value})).await;
         answer.problem(422, "invalid_arguments");
         assert_eq!(answer.json()["errors"][0]["pointer"], format!("/{key}"));

@@ -14,10 +14,15 @@ fn cloned(config: &str) -> Project {
 
 #[tokio::test]
 async fn a_configuration_that_reaches_out_of_its_project_is_refused_until_it_is_trusted() {
-    let project = cloned("[plugins]\ncache_dir = '.cache'\n[docker]\nhost = 'tcp://127.0.0.1:2375'\n");
+    let project =
+        cloned("[plugins]\ncache_dir = '.cache'\n[docker]\nhost = 'tcp://127.0.0.1:2375'\n");
     for command in [&["roles", "--local"][..], &["config", "show"], &["serve"]] {
         let refused = project.run(command.iter().copied()).exits(2);
-        for part in ["`plugins.cache_dir` (line 2)", "`docker.host` (line 4)", "exomonad trust"] {
+        for part in [
+            "`plugins.cache_dir` (line 2)",
+            "`docker.host` (line 4)",
+            "exomonad trust",
+        ] {
             assert!(refused.stderr.contains(part), "{command:?}: {refused:?}");
         }
     }
@@ -27,7 +32,9 @@ async fn a_configuration_that_reaches_out_of_its_project_is_refused_until_it_is_
     project.run(["config", "show"]).exits(0);
     project.write("exomonad.toml", "[plugins]\ncache_dir = '/tmp/other'\n");
     project.run(["config", "show"]).exits(2);
-    project.run(["config", "show", "--config", "exomonad.toml"]).exits(0);
+    project
+        .run(["config", "show", "--config", "exomonad.toml"])
+        .exits(0);
     project.run(["trust"]).exits(0);
     project.run(["trust", "--revoke"]).exits(0);
     project.run(["config", "show"]).exits(2);
@@ -66,6 +73,10 @@ async fn compiled_code_of_another_key_is_compiled_anew() {
     let roles = victim.run(["roles", "--local"]).exits(0);
     assert!(roles.stdout.contains("guest"), "{roles:?}");
     for (path, content) in before {
-        assert!(fs::read(&path).unwrap() != content, "{} was taken as it is", path.display());
+        assert!(
+            fs::read(&path).unwrap() != content,
+            "{} was taken as it is",
+            path.display()
+        );
     }
 }

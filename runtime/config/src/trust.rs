@@ -66,25 +66,41 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
             found.push(format!("`{}` (line {line})", key.join(".")));
         }
     };
-    let outside = |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| is_outside(folder, path));
+    let outside =
+        |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| is_outside(folder, path));
     // Compiled code is executed, wherever it lies.
     guard(&["plugins", "cache_dir"], true);
     guard(&["state", "dir"], is_outside(folder, &config.state.dir));
     guard(&["server", "listen"], is_reachable(&config.server.listen));
-    guard(&["server", "token_file"], outside(&config.server.token_file));
+    guard(
+        &["server", "token_file"],
+        outside(&config.server.token_file),
+    );
     let services = &config.services;
     let docker = &services.docker;
     guard(&["docker", "host"], is_other_engine(folder, docker));
     guard(&["docker", "tls_dir"], outside(&docker.tls_dir));
     guard(&["git", "token_file"], outside(&services.git.token_file));
-    guard(&["github", "token_file"], outside(&services.github.token_file));
-    guard(&["telemetry", "headers_file"], outside(&config.telemetry.headers_file));
+    guard(
+        &["github", "token_file"],
+        outside(&services.github.token_file),
+    );
+    guard(
+        &["telemetry", "headers_file"],
+        outside(&config.telemetry.headers_file),
+    );
     for (name, secret) in &services.secrets {
         guard(&["secret", name.as_str(), "file"], outside(&secret.file));
     }
-    guard(&["defaults", "token_file"], outside(&config.defaults.token_file));
+    guard(
+        &["defaults", "token_file"],
+        outside(&config.defaults.token_file),
+    );
     for (name, role) in &config.roles {
-        guard(&["role", name.as_str(), "token_file"], outside(&role.token_file));
+        guard(
+            &["role", name.as_str(), "token_file"],
+            outside(&role.token_file),
+        );
     }
     found
 }
@@ -163,7 +179,9 @@ fn is_outside(folder: &Path, path: &Path) -> bool {
     let mut missing = PathBuf::new();
     for at in path.ancestors() {
         if let Ok(real) = fs::canonicalize(at) {
-            let climbs = missing.components().any(|part| part == std::path::Component::ParentDir);
+            let climbs = missing
+                .components()
+                .any(|part| part == std::path::Component::ParentDir);
             return climbs || !real.starts_with(&folder);
         }
         // A link that leads nowhere now may lead somewhere later.
@@ -232,20 +250,35 @@ mod tests {
     #[test]
     fn a_file_that_is_found_may_not_reach_out_of_its_project_until_it_is_trusted() {
         for (text, key) in [
-            ("[plugins]\ncache_dir = 'cache'\n", "`plugins.cache_dir` (line 2)"),
+            (
+                "[plugins]\ncache_dir = 'cache'\n",
+                "`plugins.cache_dir` (line 2)",
+            ),
             ("[state]\ndir = '/var/tmp/elsewhere'\n", "`state.dir`"),
             ("[state]\ndir = '../elsewhere'\n", "`state.dir`"),
             ("[state]\ndir = 'none/../../elsewhere'\n", "`state.dir`"),
             ("[state]\ndir = '~/elsewhere'\n", "`state.dir`"),
             ("[docker]\nhost = 'tcp://127.0.0.1:2375'\n", "`docker.host`"),
-            ("[docker]\nhost = 'unix:///run/user/1000/docker.sock'\n", "`docker.host`"),
-            ("[github]\ntoken_file = '/etc/hostname'\n", "`github.token_file`"),
+            (
+                "[docker]\nhost = 'unix:///run/user/1000/docker.sock'\n",
+                "`docker.host`",
+            ),
+            (
+                "[github]\ntoken_file = '/etc/hostname'\n",
+                "`github.token_file`",
+            ),
             (
                 "[server]\nlisten = '0.0.0.0:7432'\ntoken_env = 'HOME'\n",
                 "`server.listen`",
             ),
-            ("[secret.K]\nfile = '/etc/hostname'\nhosts = ['a.example']\n", "`secret.K.file`"),
-            ("[role.tl]\ntoken_file = '/etc/hostname'\n", "`role.tl.token_file`"),
+            (
+                "[secret.K]\nfile = '/etc/hostname'\nhosts = ['a.example']\n",
+                "`secret.K.file`",
+            ),
+            (
+                "[role.tl]\ntoken_file = '/etc/hostname'\n",
+                "`role.tl.token_file`",
+            ),
         ] {
             let clone = Clone::new(text);
             let refused = clone.load().expect_err(text).to_string();
@@ -273,7 +306,10 @@ mod tests {
         fs::remove_file(&token).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", &token).unwrap();
         let refused = clone.load().unwrap_err().to_string();
-        assert!(refused.contains("`server.token_file` (line 3)"), "{refused}");
+        assert!(
+            refused.contains("`server.token_file` (line 3)"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -122,7 +122,9 @@ async fn decoded<R: EffectRequest>(request: &[u8]) -> Result<R, EffectError> {
     let request = request.to_vec();
     let decoding = tokio::task::spawn_blocking(move || decode::<R>(&request));
     decoding.await.unwrap_or_else(|_| {
-        Err(EffectError::internal("reading the request failed in the host"))
+        Err(EffectError::internal(
+            "reading the request failed in the host",
+        ))
     })
 }
 

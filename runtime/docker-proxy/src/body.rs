@@ -178,9 +178,13 @@ fn host_config(host: &Value) -> Result<Value, String> {
     members.fixed("PublishAllPorts", false.into())?;
     members.fixed("SecurityOpt", json!(["no-new-privileges:true"]))?;
     members.fixed("CapDrop", json!(["MKNOD"]))?;
-    members.passed.insert("RestartPolicy".to_owned(), json!({"Name": "no"}));
+    members
+        .passed
+        .insert("RestartPolicy".to_owned(), json!({"Name": "no"}));
     members.pass("RestartPolicy", restart_policy)?;
-    members.passed.insert("NetworkMode".to_owned(), "none".into());
+    members
+        .passed
+        .insert("NetworkMode".to_owned(), "none".into());
     members.pass("NetworkMode", network)?;
     if let Some(bindings) = members.take("PortBindings") {
         let bindings = ports(bindings)?;
@@ -249,7 +253,8 @@ fn network(mode: &Value) -> Result<Value, &'static str> {
 /// `80/tcp`.
 fn is_port(text: &str) -> bool {
     let is_number = |port: &str| {
-        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
     };
     text.split_once('/')
         .is_some_and(|(port, protocol)| is_number(port) && ["tcp", "udp"].contains(&protocol))
@@ -258,7 +263,11 @@ fn is_port(text: &str) -> bool {
 fn exposed(ports: &Value) -> Result<Value, &'static str> {
     let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
     match ports.as_object() {
-        Some(members) if members.iter().all(|(port, value)| is_port(port) && is_empty(value)) => {
+        Some(members)
+            if members
+                .iter()
+                .all(|(port, value)| is_port(port) && is_empty(value)) =>
+        {
             Ok(ports.clone())
         }
         _ => Err("is no object of ports"),
@@ -266,23 +275,30 @@ fn exposed(ports: &Value) -> Result<Value, &'static str> {
 }
 
 fn ports(bindings: &Value) -> Result<Value, String> {
-    let all = bindings.as_object().ok_or("`HostConfig.PortBindings` is no object")?;
+    let all = bindings
+        .as_object()
+        .ok_or("`HostConfig.PortBindings` is no object")?;
     let mut passed = Map::new();
     for (port, bindings) in all.iter().filter(|(_, bindings)| !bindings.is_null()) {
         let bindings = bindings.as_array().filter(|_| is_port(port));
-        let bindings = bindings.ok_or("`HostConfig.PortBindings` is no object of ports and lists")?;
+        let bindings =
+            bindings.ok_or("`HostConfig.PortBindings` is no object of ports and lists")?;
         let mut list = Vec::new();
         for binding in bindings {
             let mut members = Members::of(binding, "HostConfig.PortBindings.")?;
             members.pass("HostPort", |port| match port.as_str() {
-                Some(text) if text.is_empty() || is_port(&format!("{text}/tcp")) => Ok(port.clone()),
+                Some(text) if text.is_empty() || is_port(&format!("{text}/tcp")) => {
+                    Ok(port.clone())
+                }
                 _ => Err("is no port"),
             })?;
             match members.take("HostIp") {
                 Some(address) if address == "127.0.0.1" => {}
                 _ => return Err("`HostConfig.PortBindings` passes on 127.0.0.1 only".to_owned()),
             }
-            members.passed.insert("HostIp".to_owned(), "127.0.0.1".into());
+            members
+                .passed
+                .insert("HostIp".to_owned(), "127.0.0.1".into());
             list.push(members.finish()?);
         }
         passed.insert(port.clone(), list.into());
@@ -353,7 +369,10 @@ mod tests {
         ] {
             assert!(exec(&body).is_err(), "{body}");
         }
-        assert_eq!(exec_start(&json!({})), Ok(json!({"Detach": false, "Tty": false})));
+        assert_eq!(
+            exec_start(&json!({})),
+            Ok(json!({"Detach": false, "Tty": false}))
+        );
         assert!(exec_start(&json!({"detach": true})).is_err());
     }
 
@@ -366,7 +385,12 @@ mod tests {
             "SecurityOpt": ["no-new-privileges:true"], "CapDrop": ["MKNOD"],
             "RestartPolicy": {"Name": "no"}, "NetworkMode": "none",
         });
-        for host in [None, Some(json!(null)), Some(json!({})), Some(confined.clone())] {
+        for host in [
+            None,
+            Some(json!(null)),
+            Some(json!({})),
+            Some(confined.clone()),
+        ] {
             let mut body = json!({"Image": "a", "Labels": {"role": "tl"}});
             if let Some(host) = host {
                 body["HostConfig"] = host;
@@ -382,7 +406,10 @@ mod tests {
     #[test]
     fn a_container_is_labelled_and_confined() {
         let mounts = json!([{"Type": "volume", "Source": "cache", "Target": "/c", "ReadOnly": true}, {"Type": "tmpfs", "Target": "/t"}]);
-        assert_eq!(with("Mounts", mounts.clone()).unwrap()["HostConfig"]["Mounts"], mounts);
+        assert_eq!(
+            with("Mounts", mounts.clone()).unwrap()["HostConfig"]["Mounts"],
+            mounts
+        );
         let bindings = json!({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]});
         let passed = with("PortBindings", bindings.clone()).unwrap();
         assert_eq!(passed["HostConfig"]["PortBindings"], bindings);
@@ -407,19 +434,46 @@ mod tests {
             ("CpuQuota", json!(-1)),
             ("RestartPolicy", json!({"Name": "always"})),
             ("RestartPolicy", json!({"Name": "no", "name": "always"})),
-            ("PortBindings", json!({"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]})),
+            (
+                "PortBindings",
+                json!({"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}),
+            ),
             ("PortBindings", json!({"80/tcp": [{"HostPort": "80"}]})),
-            ("PortBindings", json!({"80/tcp": [{"HostIp": "127.0.0.1", "hostip": "0.0.0.0"}]})),
-            ("PortBindings", json!({"80/tcp": [{"HostIp": "127.0.0.1", "Ho\u{17f}tIp": "::"}]})),
+            (
+                "PortBindings",
+                json!({"80/tcp": [{"HostIp": "127.0.0.1", "hostip": "0.0.0.0"}]}),
+            ),
+            (
+                "PortBindings",
+                json!({"80/tcp": [{"HostIp": "127.0.0.1", "Ho\u{17f}tIp": "::"}]}),
+            ),
             ("PortBindings", json!({"80/tcp": {"HostIp": "127.0.0.1"}})),
             ("PortBindings", json!({"80": [{"HostIp": "127.0.0.1"}]})),
-            ("Mounts", json!([{"Type": "bind", "Source": "/", "Target": "/host"}])),
+            (
+                "Mounts",
+                json!([{"Type": "bind", "Source": "/", "Target": "/host"}]),
+            ),
             ("Mounts", json!([{"Source": "/", "Target": "/host"}])),
-            ("Mounts", json!([{"Type": "volume", "type": "bind", "Source": "a", "Target": "/x"}])),
-            ("Mounts", json!([{"Type": "volume", "Source": "/etc", "Target": "/host"}])),
-            ("Mounts", json!([{"Type": "tmpfs", "Source": "/etc", "Target": "/host"}])),
-            ("Mounts", json!([{"Type": "volume", "Source": "a", "VolumeOptions": {}}])),
-            ("Mounts", json!([{"Type": "volume", "Source": "a", "Target": "/a/../../etc"}])),
+            (
+                "Mounts",
+                json!([{"Type": "volume", "type": "bind", "Source": "a", "Target": "/x"}]),
+            ),
+            (
+                "Mounts",
+                json!([{"Type": "volume", "Source": "/etc", "Target": "/host"}]),
+            ),
+            (
+                "Mounts",
+                json!([{"Type": "tmpfs", "Source": "/etc", "Target": "/host"}]),
+            ),
+            (
+                "Mounts",
+                json!([{"Type": "volume", "Source": "a", "VolumeOptions": {}}]),
+            ),
+            (
+                "Mounts",
+                json!([{"Type": "volume", "Source": "a", "Target": "/a/../../etc"}]),
+            ),
         ] {
             assert!(with(key, value.clone()).is_err(), "{key}: {value}");
         }
@@ -439,7 +493,10 @@ mod tests {
         let own = json!({"Name": "a", "Driver": "local", "Labels": {"role": "tl"}});
         assert_eq!(volume(&own, &labels()), Ok(own.clone()));
         for (key, value) in [
-            ("DriverOpts", json!({"type": "none", "o": "bind", "device": "/"})),
+            (
+                "DriverOpts",
+                json!({"type": "none", "o": "bind", "device": "/"}),
+            ),
             ("driveropts", json!({})),
             ("Driver", json!("nfs")),
             ("Name", json!("/etc")),

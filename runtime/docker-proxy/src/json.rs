@@ -77,7 +77,9 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         while let Some(key) = members.next_key::<String>()? {
             let Unique(value) = members.next_value()?;
             if all.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("the key `{key}` is there twice")));
+                return Err(de::Error::custom(format_args!(
+                    "the key `{key}` is there twice"
+                )));
             }
             all.insert(key, value);
         }

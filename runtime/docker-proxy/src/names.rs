@@ -12,15 +12,27 @@ pub fn check(request: &Parts, allowed: &[String]) -> Result<(), String> {
     if request.headers.contains_key(ORIGIN) {
         return Err("docker-proxy answers no web page".to_owned());
     }
-    let header = || request.headers.get(HOST).and_then(|value| value.to_str().ok());
-    let host = request.uri.authority().map(|authority| authority.as_str()).or_else(header);
+    let header = || {
+        request
+            .headers
+            .get(HOST)
+            .and_then(|value| value.to_str().ok())
+    };
+    let host = request
+        .uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .or_else(header);
     let Some(host) = host.filter(|host| !host.is_empty()) else {
         return Err("docker-proxy wants a `Host`".to_owned());
     };
     // A connection over a socket has a name that is none.
     let name = name(host);
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
-    if is_address || !name.contains('.') || allowed.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+    if is_address
+        || !name.contains('.')
+        || allowed.iter().any(|other| other.eq_ignore_ascii_case(name))
+    {
         return Ok(());
     }
     Err(format!(
@@ -44,16 +56,33 @@ mod tests {
 
     fn checked(headers: &[(&str, &str)]) -> Result<(), String> {
         let request = Request::get("/containers/json");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        check(&request.body(()).unwrap().into_parts().0, &["engine.internal".to_owned()])
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        check(
+            &request.body(()).unwrap().into_parts().0,
+            &["engine.internal".to_owned()],
+        )
     }
 
     #[test]
     fn names_of_the_internet_and_web_pages_are_refused() {
-        for host in ["localhost:2375", "docker-proxy:2375", "127.0.0.1:2375", "[::1]:2375", "10.1.2.3", "Engine.Internal:1"] {
+        for host in [
+            "localhost:2375",
+            "docker-proxy:2375",
+            "127.0.0.1:2375",
+            "[::1]:2375",
+            "10.1.2.3",
+            "Engine.Internal:1",
+        ] {
             assert_eq!(checked(&[("host", host)]), Ok(()), "{host}");
         }
-        for host in ["evil.example:2375", "localhost.evil.example", "127.0.0.1.nip.io", ""] {
+        for host in [
+            "evil.example:2375",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "",
+        ] {
             assert!(checked(&[("host", host)]).is_err(), "{host}");
         }
         assert!(checked(&[]).is_err());

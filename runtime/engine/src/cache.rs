@@ -391,7 +391,10 @@ mod tests {
         cache.put("key", &module, &SnapshotStatus::Off);
         assert!(cache.get(&engine, "key").is_some());
         fs::copy(cache.path("key"), cache.path("other")).unwrap();
-        assert!(cache.get(&engine, "other").is_none(), "a file is of one module");
+        assert!(
+            cache.get(&engine, "other").is_none(),
+            "a file is of one module"
+        );
         let foreign = CompileCache {
             key: CacheKey::kept(&folder.path().join("elsewhere")).unwrap(),
             ..cache

@@ -52,7 +52,11 @@ impl CacheKey {
                 .recursive(true)
                 .mode(0o700)
                 .create(folder)?;
-            let part = folder.join(format!("cache.key.{}.{}", std::process::id(), random_name()?));
+            let part = folder.join(format!(
+                "cache.key.{}.{}",
+                std::process::id(),
+                random_name()?
+            ));
             let new = Self::random()?;
             let mut open = fs::OpenOptions::new();
             let opened = open.write(true).create_new(true).mode(0o600).open(&part);
@@ -117,12 +121,19 @@ impl CacheKey {
 
 fn random_name() -> io::Result<String> {
     let random = CacheKey::random()?;
-    Ok(random.0[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random.0[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// `$XDG_STATE_HOME`, or the folder that the XDG specification has in its place.
 fn state_folder() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
@@ -137,8 +148,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new/folder");
         let keys: Vec<[u8; KEY]> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| CacheKey::kept(&folder).unwrap().0)).collect();
-            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| CacheKey::kept(&folder).unwrap().0))
+                .collect();
+            all.into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
         let path = folder.join("cache.key");
@@ -156,7 +171,14 @@ mod tests {
         let key = CacheKey(key);
         let mut code = key.begin();
         code.update(b"Hi There");
-        let code: String = key.finish(code).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(code, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        let code: String = key
+            .finish(code)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            code,
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
     }
 }

@@ -138,7 +138,11 @@ impl AdmissionQueue {
         // Neither semaphore is ever closed.
         let full = |_| self.full();
         let role = self.role.clone().acquire_owned().await.map_err(full)?;
-        let host = self.host.acquire(self.others_running()).await.map_err(full)?;
+        let host = self
+            .host
+            .acquire(self.others_running())
+            .await
+            .map_err(full)?;
         Ok(Permit {
             _role: role,
             _host: host,

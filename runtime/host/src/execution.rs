@@ -453,7 +453,9 @@ fn parse(arguments: &RawJson) -> Result<Value, HostError> {
 fn too_much(stop: Stop) -> Violation {
     let message = match stop {
         Stop::TooDeep => "these values lie too deep in each other for the tool's schema",
-        _ => "these are too many values, or too long ones, to check against the tool's schema; send fewer",
+        _ => {
+            "these are too many values, or too long ones, to check against the tool's schema; send fewer"
+        }
     };
     Violation {
         pointer: String::new(),

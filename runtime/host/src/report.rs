@@ -142,9 +142,14 @@ pub enum Detail {
 pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
     let roles = runtime.roles();
     let mut problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
-    let mut refused_tools: Vec<_> = roles.values().flat_map(|role| refused_tools(role)).collect();
+    let mut refused_tools: Vec<_> = roles
+        .values()
+        .flat_map(|role| refused_tools(role))
+        .collect();
     if detail == Detail::Codes {
-        problems.iter_mut().for_each(|problem| problem.message = None);
+        problems
+            .iter_mut()
+            .for_each(|problem| problem.message = None);
         refused_tools.iter_mut().for_each(|tool| tool.reason = None);
     }
     Health {

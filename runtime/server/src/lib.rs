@@ -169,7 +169,10 @@ impl App {
     }
 
     /// The JSON of a body: read only when the request is known to be allowed.
-    async fn parse<T: DeserializeOwned + Send + 'static>(&self, body: Body) -> Result<T, RequestError> {
+    async fn parse<T: DeserializeOwned + Send + 'static>(
+        &self,
+        body: Body,
+    ) -> Result<T, RequestError> {
         let limit = self.serving().runtime.config.server.max_body;
         let too_large = || RequestError::BodyTooLarge(limit);
         // One that says so itself is not even received.
@@ -185,9 +188,8 @@ impl App {
             return Ok(parse_body(bytes)?);
         }
         let parsed = tokio::task::spawn_blocking(move || parse_body(bytes)).await;
-        let parsed = parsed.map_err(|_| {
-            HostError::Internal("reading the body failed in the host".to_owned())
-        })?;
+        let parsed = parsed
+            .map_err(|_| HostError::Internal("reading the body failed in the host".to_owned()))?;
         Ok(parsed?)
     }
 }

@@ -289,7 +289,11 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
             &rows.collect::<Vec<_>>(),
         );
         for problem in &problems {
-            errln!("\n{}: {}", problem.role, problem.message.as_deref().unwrap_or(&problem.code));
+            errln!(
+                "\n{}: {}",
+                problem.role,
+                problem.message.as_deref().unwrap_or(&problem.code)
+            );
         }
     }
     if problems.is_empty() {

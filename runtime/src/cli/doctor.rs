@@ -255,7 +255,9 @@ async fn docker(config: &Config) -> Option<Check> {
         None => Err(std::io::ErrorKind::InvalidInput.into()),
     };
     let meant = match DockerEnvironment::of(&env) {
-        DockerEnvironment::Taken { host: other, by, .. } if other != *host => {
+        DockerEnvironment::Taken {
+            host: other, by, ..
+        } if other != *host => {
             format!(" ({by} says {other}, and `docker.host` comes first)")
         }
         DockerEnvironment::NotTaken { host: other, by } => {

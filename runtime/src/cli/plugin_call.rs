@@ -95,9 +95,7 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
     write(&answer)?;
     if let (times @ 2.., total) = (arguments.times, took.as_secs_f64()) {
         let each = total * 1e6 / f64::from(times);
-        errln!(
-            "{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last"
-        );
+        errln!("{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last");
     }
     Ok(())
 }

@@ -10,9 +10,8 @@ use exomonad_host::capabilities;
 
 /// Runs `trust`.
 pub fn run(file: &Path, revoke: bool) -> Result<(), CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::Unavailable(format!("{}: {error}", file.display()))
-    };
+    let failed =
+        |error: std::io::Error| CommandError::Unavailable(format!("{}: {error}", file.display()));
     if revoke {
         match trust::forget(file, env).map_err(failed)? {
             true => outln!("{} is trusted no longer", file.display()),

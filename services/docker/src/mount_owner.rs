@@ -101,12 +101,10 @@ pub(super) fn check_user(
 ) -> Result<(), EffectError> {
     match (only, asked) {
         // `1000` alone would leave the group to the image, where it may be root's.
-        (Some(only), Some(asked)) if asked != only => {
-            Err(context.forbidden(format_args!(
-                "the container may write to folders of the host, and so everything in it runs as \
+        (Some(only), Some(asked)) if asked != only => Err(context.forbidden(format_args!(
+            "the container may write to folders of the host, and so everything in it runs as \
                  their owner, {only}; leave `user` out"
-            )))
-        }
+        ))),
         _ => Ok(()),
     }
 }
@@ -123,7 +121,15 @@ mod tests {
         let context = EffectContext::new(EffectKind::DockerExec, &call("tl"), "a");
         let checked = |asked| check_user(&context, Some("1000:1000"), asked).is_ok();
         assert!(checked(None) && checked(Some("1000:1000")));
-        for other in ["1000", "1000:0", "0", "root", "1000:1000 ", "01000:1000", ""] {
+        for other in [
+            "1000",
+            "1000:0",
+            "0",
+            "root",
+            "1000:1000 ",
+            "01000:1000",
+            "",
+        ] {
             assert!(!checked(Some(other)), "{other}");
         }
     }

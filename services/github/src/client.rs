@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use exomonad_core::patterns::is_loopback;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use exomonad_core::patterns::is_loopback;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -125,7 +125,12 @@ fn proxy_of(origin: &Uri, host: &str) -> io::Result<Option<Intercept>> {
 }
 
 /// The client over these connections.
-fn build<T>(config: &GitHubConfig, origin: Uri, tls: ClientConfig, transport: T) -> io::Result<Octocrab>
+fn build<T>(
+    config: &GitHubConfig,
+    origin: Uri,
+    tls: ClientConfig,
+    transport: T,
+) -> io::Result<Octocrab>
 where
     HttpsConnector<T>: Connect + Clone + Send + Sync + 'static,
 {

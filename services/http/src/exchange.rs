@@ -9,8 +9,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 
 use super::address::{PrivateAddressError, PublicResolver};
 use super::placeholder::Placeholders;
-use super::redact::Redactor;
 use super::policy::{HttpBounds, Target};
+use super::redact::Redactor;
 use super::{Http, HttpConfig, HttpConfigError, HttpError, IncomingResponse, OutgoingRequest};
 
 /// Bytes of a response up to which it is searched for secrets on the thread that serves the request.
@@ -130,7 +130,10 @@ fn parse(
     }
     // It would be sent as `Authorization: Basic`, and is kept and shown by much that handles addresses.
     let user = [parsed.username(), parsed.password().unwrap_or_default()];
-    if user.iter().any(|part| part.contains("%7B%7B") || part.contains("%7D%7D")) {
+    if user
+        .iter()
+        .any(|part| part.contains("%7B%7B") || part.contains("%7D%7D"))
+    {
         return Err(invalid(
             &"a secret cannot be its user or password; send it in the header `authorization`",
         ));
@@ -255,9 +258,18 @@ fn is_reserved_header(header: &str) -> bool {
 
 /// True for headers that ask for the body in another form than as it is, in which a secret would not be found.
 fn alters_body(header: &str) -> bool {
-    ["accept-encoding", "range", "if-range", "request-range", "a-im", "want-digest", "want-repr-digest", "want-content-digest"]
-        .iter()
-        .any(|name| header.eq_ignore_ascii_case(name))
+    [
+        "accept-encoding",
+        "range",
+        "if-range",
+        "request-range",
+        "a-im",
+        "want-digest",
+        "want-repr-digest",
+        "want-content-digest",
+    ]
+    .iter()
+    .any(|name| header.eq_ignore_ascii_case(name))
 }
 
 /// Refuses a response of which a secret could be hidden or cut in two.

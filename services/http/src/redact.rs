@@ -61,7 +61,10 @@ impl Redactor {
                 });
             };
             add(Form::Plain, value.to_owned());
-            add(Form::Hex, value.bytes().map(|byte| format!("{byte:02x}")).collect());
+            add(
+                Form::Hex,
+                value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            );
             for before in 0..3 {
                 let core = base64_core(value.as_bytes(), before);
                 if core.len() >= LEAST_BASE64 {
@@ -86,7 +89,10 @@ impl Redactor {
                 begins[usize::from(b'_')] = true;
             }
         }
-        Self { secrets: all, begins }
+        Self {
+            secrets: all,
+            begins,
+        }
     }
 
     /// True if there is nothing to find.
@@ -96,7 +102,11 @@ impl Redactor {
 
     /// Bytes beyond a limit that have to be read to find a secret that lies across it.
     pub fn overhang(&self) -> usize {
-        let longest = self.secrets.iter().map(|spelled| spelled.characters.len()).max();
+        let longest = self
+            .secrets
+            .iter()
+            .map(|spelled| spelled.characters.len())
+            .max();
         longest.unwrap_or(0).saturating_mul(LONGEST_CHARACTER)
     }
 
@@ -152,7 +162,10 @@ impl Redactor {
         if !self.begins[usize::from(*bytes.get(at)?)] {
             return None;
         }
-        let found = self.secrets.iter().filter_map(|spelled| Some((spelled, spelled.end(bytes, at)?)));
+        let found = self
+            .secrets
+            .iter()
+            .filter_map(|spelled| Some((spelled, spelled.end(bytes, at)?)));
         found.max_by_key(|(_, end)| *end)
     }
 }
@@ -218,7 +231,9 @@ impl Spelled {
         end(first_character(rest).map(|found| (found, found.len_utf8())));
         match rest.first() {
             Some(b'%') => end(hexadecimal_bytes(rest, percent_sign)),
-            Some(b'=') => end(hexadecimal_bytes(rest, |rest| rest.strip_prefix(b"=").map(|_| 1))),
+            Some(b'=') => end(hexadecimal_bytes(rest, |rest| {
+                rest.strip_prefix(b"=").map(|_| 1)
+            })),
             Some(b'\\') => end(backslash(rest)),
             Some(b'&') => end(entity(rest)),
             Some(b'+') => end(Some((' ', 1))),
@@ -244,7 +259,11 @@ fn percent_sign(bytes: &[u8]) -> Option<usize> {
     for _ in 0..DEEPEST {
         match bytes.get(length..length + 2) {
             // Not the escape itself: two digits have to follow.
-            Some(b"25") if bytes.get(length + 2..length + 4).is_some_and(is_hexadecimal) => {
+            Some(b"25")
+                if bytes
+                    .get(length + 2..length + 4)
+                    .is_some_and(is_hexadecimal) =>
+            {
                 length += 2;
             }
             _ => break,
@@ -273,7 +292,9 @@ fn hexadecimal_bytes(bytes: &[u8], sign: impl Fn(&[u8]) -> Option<usize>) -> Opt
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
-    let is_digits = digits.iter().all(|digit| char::from(*digit).is_digit(radix));
+    let is_digits = digits
+        .iter()
+        .all(|digit| char::from(*digit).is_digit(radix));
     let text = std::str::from_utf8(digits).ok().filter(|_| is_digits)?;
     u32::from_str_radix(text, radix).ok()
 }
@@ -287,14 +308,21 @@ fn backslash(bytes: &[u8]) -> Option<(char, usize)> {
     let digits = |from: usize, count: usize| number(rest.get(from..from + count)?, 16);
     let escaped = match rest.first() {
         Some(b'u') if rest.get(1) == Some(&b'{') => {
-            let length = rest.iter().take(DIGITS + 3).position(|byte| *byte == b'}')?;
+            let length = rest
+                .iter()
+                .take(DIGITS + 3)
+                .position(|byte| *byte == b'}')?;
             let found = number(rest.get(2..length)?, 16)?;
             Some((char::from_u32(found)?, length + 1))
         }
         Some(b'u') => match digits(1, 4)? {
             high @ 0xd800..0xdc00 => {
                 // However often its backslash is escaped.
-                let between = rest.get(5..)?.iter().take_while(|byte| **byte == b'\\').count();
+                let between = rest
+                    .get(5..)?
+                    .iter()
+                    .take_while(|byte| **byte == b'\\')
+                    .count();
                 let low = digits(5 + between + 1, 4)?;
                 let low = low.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
                 let found = 0x1_0000 + ((high - 0xd800) << 10) + low;
@@ -336,7 +364,11 @@ fn entity(bytes: &[u8]) -> Option<(char, usize)> {
         _ => (10, 0),
     };
     let digits = rest.get(before..)?;
-    let count = digits.iter().take(DIGITS).take_while(|digit| char::from(**digit).is_digit(radix)).count();
+    let count = digits
+        .iter()
+        .take(DIGITS)
+        .take_while(|digit| char::from(**digit).is_digit(radix))
+        .count();
     let found = char::from_u32(number(digits.get(..count)?, radix)?)?;
     let semicolon = usize::from(digits.get(count) == Some(&b';'));
     Some((found, 2 + before + count + semicolon))
@@ -356,7 +388,8 @@ fn base64_core(value: &[u8], before: usize) -> String {
     let (first, last) = ((before * 8).div_ceil(6), (before + value.len()) * 8 / 6);
     (first..last)
         .map(|character| {
-            let index = (character * 6..character * 6 + 6).fold(0, |index, nth| index << 1 | bit(nth));
+            let index =
+                (character * 6..character * 6 + 6).fold(0, |index, nth| index << 1 | bit(nth));
             char::from(ALPHABET[index])
         })
         .collect()
@@ -384,7 +417,10 @@ mod tests {
             ("plain", SECRET.to_owned()),
             ("upper case", SECRET.to_ascii_uppercase()),
             ("percent, all", each(SECRET, |byte| format!("%{byte:02X}"))),
-            ("percent, lower", each(SECRET, |byte| format!("%{byte:02x}"))),
+            (
+                "percent, lower",
+                each(SECRET, |byte| format!("%{byte:02x}")),
+            ),
             (
                 "percent, some",
                 each(SECRET, |byte| match byte.is_ascii_alphanumeric() {
@@ -392,29 +428,78 @@ mod tests {
                     false => format!("%{byte:02X}"),
                 }),
             ),
-            ("percent twice", each(SECRET, |byte| format!("%25{byte:02X}"))),
+            (
+                "percent twice",
+                each(SECRET, |byte| format!("%25{byte:02X}")),
+            ),
             ("json", json.clone()),
             ("json in json", serde_json_escape(&json)),
             ("json with slashes", json.replace('/', "\\/")),
-            ("json, all", SECRET.chars().map(|letter| format!("\\u{:04x}", letter as u32)).collect()),
-            ("json, braces", SECRET.chars().map(|letter| format!("\\u{{{:x}}}", letter as u32)).collect()),
+            (
+                "json, all",
+                SECRET
+                    .chars()
+                    .map(|letter| format!("\\u{:04x}", letter as u32))
+                    .collect(),
+            ),
+            (
+                "json, braces",
+                SECRET
+                    .chars()
+                    .map(|letter| format!("\\u{{{:x}}}", letter as u32))
+                    .collect(),
+            ),
             (
                 "html",
-                SECRET.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;"),
+                SECRET
+                    .replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('"', "&quot;"),
             ),
-            ("html, decimal", SECRET.chars().map(|letter| format!("&#{};", letter as u32)).collect()),
-            ("html, hexadecimal", SECRET.chars().map(|letter| format!("&#x{:X};", letter as u32)).collect()),
-            ("quoted-printable", each(SECRET, |byte| format!("={byte:02X}"))),
+            (
+                "html, decimal",
+                SECRET
+                    .chars()
+                    .map(|letter| format!("&#{};", letter as u32))
+                    .collect(),
+            ),
+            (
+                "html, hexadecimal",
+                SECRET
+                    .chars()
+                    .map(|letter| format!("&#x{:X};", letter as u32))
+                    .collect(),
+            ),
+            (
+                "quoted-printable",
+                each(SECRET, |byte| format!("={byte:02X}")),
+            ),
             ("hexadecimal", each(SECRET, |byte| format!("{byte:02x}"))),
-            ("hexadecimal, upper", each(SECRET, |byte| format!("{byte:02X}"))),
-            ("hexadecimal, colons", each(SECRET, |byte| format!("{byte:02x}:")).trim_end_matches(':').to_owned()),
-            ("bytes", each(SECRET, |byte| format!("\\x{byte:02x}")).trim_start_matches("\\x").to_owned()),
+            (
+                "hexadecimal, upper",
+                each(SECRET, |byte| format!("{byte:02X}")),
+            ),
+            (
+                "hexadecimal, colons",
+                each(SECRET, |byte| format!("{byte:02x}:"))
+                    .trim_end_matches(':')
+                    .to_owned(),
+            ),
+            (
+                "bytes",
+                each(SECRET, |byte| format!("\\x{byte:02x}"))
+                    .trim_start_matches("\\x")
+                    .to_owned(),
+            ),
         ];
         for (what, text) in spellings {
             let found = redacted(&format!("a {text} b"));
             assert!(found.contains("{{secret:KEY}}"), "{what}: {text}: {found}");
         }
-        assert_eq!(redacted("nothing of it: s3cr/t+ k&y"), "nothing of it: s3cr/t+ k&y");
+        assert_eq!(
+            redacted("nothing of it: s3cr/t+ k&y"),
+            "nothing of it: s3cr/t+ k&y"
+        );
     }
 
     /// As `serde_json` writes it, without its dependency.
@@ -438,12 +523,28 @@ mod tests {
             for after in ["", "x", "xy"] {
                 let text = base64(format!("{before}{SECRET}{after}").as_bytes());
                 let url = text.replace('+', "-").replace('/', "_");
-                let lines: Vec<&str> = (0..text.len()).step_by(8).map(|at| &text[at..text.len().min(at + 8)]).collect();
-                for text in [text.clone(), url, lines.join("\r\n"), lines.join("\\n"), text.replace('+', "%2B").replace('/', "\\/")] {
+                let lines: Vec<&str> = (0..text.len())
+                    .step_by(8)
+                    .map(|at| &text[at..text.len().min(at + 8)])
+                    .collect();
+                for text in [
+                    text.clone(),
+                    url,
+                    lines.join("\r\n"),
+                    lines.join("\\n"),
+                    text.replace('+', "%2B").replace('/', "\\/"),
+                ] {
                     let found = redacted(&text);
-                    assert!(found.contains("{{secret:KEY}}"), "{before} {after} {text}: {found}");
+                    assert!(
+                        found.contains("{{secret:KEY}}"),
+                        "{before} {after} {text}: {found}"
+                    );
                     let left = found.replace("{{secret:KEY}}", "");
-                    assert!(left.len() <= base64(before.as_bytes()).len() + base64(after.as_bytes()).len() + 6, "{found}");
+                    assert!(
+                        left.len()
+                            <= base64(before.as_bytes()).len() + base64(after.as_bytes()).len() + 6,
+                        "{found}"
+                    );
                 }
             }
         }
@@ -452,7 +553,10 @@ mod tests {
     #[test]
     fn utf_16_is_found() {
         let secrets = [("hunter2", "X".to_owned())];
-        let wide: Vec<u8> = "hunter2".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> = "hunter2"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         let kept = Redactor::new(secrets).bytes(wide, 1000);
         assert_eq!(kept, b"X\0");
     }
@@ -461,20 +565,41 @@ mod tests {
     fn no_part_is_left_wherever_the_limit_is() {
         let secrets = [("hunter2hunter2", "{}".to_owned())];
         let redactor = Redactor::new(secrets);
-        for spelled in ["hunter2hunter2", "%68%75%6e%74%65%72%32%68%75%6e%74%65%72%32", "aHVudGVyMmh1bnRlcjI"] {
+        for spelled in [
+            "hunter2hunter2",
+            "%68%75%6e%74%65%72%32%68%75%6e%74%65%72%32",
+            "aHVudGVyMmh1bnRlcjI",
+        ] {
             let body = format!("ab {spelled} cd");
             for limit in 0..body.len() {
                 let read = (limit + redactor.overhang()).min(body.len());
                 let kept = redactor.bytes(body.as_bytes()[..read].to_vec(), limit);
                 let kept = String::from_utf8(kept).unwrap();
-                assert!("ab {} cd".starts_with(&kept) || kept == "ab", "{limit}: {kept}");
+                assert!(
+                    "ab {} cd".starts_with(&kept) || kept == "ab",
+                    "{limit}: {kept}"
+                );
             }
         }
     }
 
     #[test]
     fn what_looks_like_an_escape_and_is_none_passes() {
-        for text in ["%", "%%%%", "%s", "\\", "\\\\\\", "&#;", "&#xffffffff;", "&", "=", "=\r\n", "\\ud800", "\\u{", "100% & more\\"] {
+        for text in [
+            "%",
+            "%%%%",
+            "%s",
+            "\\",
+            "\\\\\\",
+            "&#;",
+            "&#xffffffff;",
+            "&",
+            "=",
+            "=\r\n",
+            "\\ud800",
+            "\\u{",
+            "100% & more\\",
+        ] {
             assert_eq!(redacted(text), text);
         }
     }

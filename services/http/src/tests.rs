@@ -342,7 +342,11 @@ async fn a_secret_that_a_server_has_kept_is_redacted_however_it_is_asked_for() {
     let server = Server::answering(&[encoded]).await;
     let (http, bounds) = with_secret();
     let mut request = get(server.url("127.0.0.1"));
-    for (name, value) in [("Range", "bytes=0-3"), ("Accept-Encoding", "gzip"), ("If-Range", "x")] {
+    for (name, value) in [
+        ("Range", "bytes=0-3"),
+        ("Accept-Encoding", "gzip"),
+        ("If-Range", "x"),
+    ] {
         request.headers.insert(name.to_owned(), value.to_owned());
     }
     let answer = send(&http, &bounds, None, request).await.unwrap();
@@ -356,16 +360,24 @@ async fn a_secret_that_a_server_has_kept_is_redacted_however_it_is_asked_for() {
 
 #[tokio::test]
 async fn an_encoded_or_partial_response_is_refused_where_it_could_hide_a_secret() {
-    for head in ["200 OK\r\ncontent-encoding: gzip", "206 Partial\r\ncontent-range: bytes 3-5/9"] {
-        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 3\r\nconnection: close\r\n\r\nrec");
+    for head in [
+        "200 OK\r\ncontent-encoding: gzip",
+        "206 Partial\r\ncontent-range: bytes 3-5/9",
+    ] {
+        let answer =
+            format!("HTTP/1.1 {head}\r\ncontent-length: 3\r\nconnection: close\r\n\r\nrec");
         let server = Server::answering(&[&answer]).await;
         let (http, bounds) = with_secret();
-        let refused = send(&http, &bounds, None, get(server.url("127.0.0.1"))).await.unwrap_err();
+        let refused = send(&http, &bounds, None, get(server.url("127.0.0.1")))
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unavailable, "{refused}");
         // Who has no secret for the server gets what it asks for.
         let mut without = bounds.clone();
         without.secrets.clear();
-        let answer = send(&http, &without, None, get(server.url("127.0.0.1"))).await.unwrap();
+        let answer = send(&http, &without, None, get(server.url("127.0.0.1")))
+            .await
+            .unwrap();
         assert_eq!(answer.body, b"rec");
     }
 }
@@ -381,6 +393,12 @@ async fn a_secret_is_neither_user_nor_password_of_an_address_and_not_in_the_fina
     }
     let redirect = "HTTP/1.1 302 Found\r\nlocation: /at/correct%2bhorse%2Fbattery?b=Y29ycmVjdCtob3JzZS9iYXR0ZXJ5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let server = Server::answering(&[redirect, OK]).await;
-    let answer = send(&http, &bounds, None, get(server.url("127.0.0.1"))).await.unwrap();
-    assert!(answer.url.ends_with("/at/{{secret:KEY}}?b={{secret:KEY}}"), "{}", answer.url);
+    let answer = send(&http, &bounds, None, get(server.url("127.0.0.1")))
+        .await
+        .unwrap();
+    assert!(
+        answer.url.ends_with("/at/{{secret:KEY}}?b={{secret:KEY}}"),
+        "{}",
+        answer.url
+    );
 }

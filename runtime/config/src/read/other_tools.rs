@@ -43,7 +43,9 @@ impl DockerEnvironment {
     pub fn of(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         if let Some(host) = set("DOCKER_HOST") {
-            let tls_dir = set("DOCKER_TLS_VERIFY").and(set("DOCKER_CERT_PATH")).map(PathBuf::from);
+            let tls_dir = set("DOCKER_TLS_VERIFY")
+                .and(set("DOCKER_CERT_PATH"))
+                .map(PathBuf::from);
             return Self::at(host, tls_dir, "DOCKER_HOST".to_owned());
         }
         let folder = set("DOCKER_CONFIG")
@@ -52,14 +54,15 @@ impl DockerEnvironment {
         let Some(folder) = folder.filter(|folder| folder.is_absolute()) else {
             return Self::Usual;
         };
-        let read = |path: PathBuf| -> Option<Value> {
-            serde_json::from_slice(&fs::read(path).ok()?).ok()
-        };
+        let read =
+            |path: PathBuf| -> Option<Value> { serde_json::from_slice(&fs::read(path).ok()?).ok() };
         let (name, by) = match set("DOCKER_CONTEXT") {
             Some(name) => (name, "DOCKER_CONTEXT".to_owned()),
             None => {
                 let config = read(folder.join("config.json"));
-                let current = config.as_ref().and_then(|config| config["currentContext"].as_str());
+                let current = config
+                    .as_ref()
+                    .and_then(|config| config["currentContext"].as_str());
                 let Some(name) = current.filter(|name| !name.is_empty()) else {
                     return Self::Usual;
                 };
@@ -72,9 +75,14 @@ impl DockerEnvironment {
         let id = Sha256::digest(name.as_bytes());
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let meta = read(folder.join("contexts/meta").join(&id).join("meta.json"));
-        let host = meta.as_ref().and_then(|meta| meta["Endpoints"]["docker"]["Host"].as_str());
+        let host = meta
+            .as_ref()
+            .and_then(|meta| meta["Endpoints"]["docker"]["Host"].as_str());
         let Some(host) = host else {
-            return Self::NotTaken { host: format!("in the context `{name}`, which is not there"), by };
+            return Self::NotTaken {
+                host: format!("in the context `{name}`, which is not there"),
+                by,
+            };
         };
         let certificates = folder.join("contexts/tls").join(&id).join("docker");
         let tls_dir = certificates.is_dir().then_some(certificates);
@@ -138,7 +146,9 @@ pub(super) fn overrides(merged: &mut Value, context: &LoadContext<'_>) {
 
 /// Milliseconds, within what `telemetry.time_limit` takes.
 fn timeout(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|millis| (10..=600_000).contains(millis))
+    text.parse()
+        .ok()
+        .filter(|millis| (10..=600_000).contains(millis))
 }
 
 const EXPORTERS: [(&str, &str); 3] = [
@@ -149,18 +159,54 @@ const EXPORTERS: [(&str, &str); 3] = [
 
 /// Variables of the specification that are not honoured, with the key that does what they do, if one does.
 const IGNORED: &[(&str, Option<&str>)] = &[
-    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Some("telemetry.endpoint")),
-    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", Some("telemetry.endpoint")),
-    ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", Some("telemetry.endpoint")),
-    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Some("telemetry.protocol")),
-    ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", Some("telemetry.protocol")),
-    ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", Some("telemetry.protocol")),
-    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Some("telemetry.headers_env")),
-    ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", Some("telemetry.headers_env")),
-    ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", Some("telemetry.headers_env")),
-    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Some("telemetry.time_limit")),
-    ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", Some("telemetry.time_limit")),
-    ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", Some("telemetry.time_limit")),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        Some("telemetry.endpoint"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        Some("telemetry.endpoint"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        Some("telemetry.endpoint"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        Some("telemetry.protocol"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        Some("telemetry.protocol"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+        Some("telemetry.protocol"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        Some("telemetry.headers_env"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+        Some("telemetry.headers_env"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+        Some("telemetry.headers_env"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        Some("telemetry.time_limit"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+        Some("telemetry.time_limit"),
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+        Some("telemetry.time_limit"),
+    ),
     ("OTEL_BSP_SCHEDULE_DELAY", Some("telemetry.interval")),
     ("OTEL_BSP_EXPORT_TIMEOUT", Some("telemetry.time_limit")),
     ("OTEL_BSP_MAX_QUEUE_SIZE", Some("telemetry.queue")),
@@ -181,7 +227,10 @@ const IGNORED: &[(&str, Option<&str>)] = &[
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", None),
     ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", None),
     ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", None),
-    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", None),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        None,
+    ),
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", None),
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", None),
     ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", None),
@@ -225,7 +274,11 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
     }
     for (name, _) in EXPORTERS {
         if let Some(value) = set(name).filter(|value| !["none", "otlp"].contains(&value.as_str())) {
-            warn(name, &format!("is `{value}`; `otlp` and `none` are honoured"), Some("telemetry.signals"));
+            warn(
+                name,
+                &format!("is `{value}`; `otlp` and `none` are honoured"),
+                Some("telemetry.signals"),
+            );
         }
     }
     if let Some(value) = set("OTEL_TRACES_SAMPLER") {
@@ -237,17 +290,31 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
             "parentbased_traceidratio",
         ];
         if !known.contains(&value.as_str()) {
-            warn("OTEL_TRACES_SAMPLER", &format!("is `{value}`, which is not honoured"), Some("telemetry.sampling"));
+            warn(
+                "OTEL_TRACES_SAMPLER",
+                &format!("is `{value}`, which is not honoured"),
+                Some("telemetry.sampling"),
+            );
         }
     }
     if set("OTEL_EXPORTER_OTLP_TIMEOUT").is_some_and(|value| timeout(&value).is_none()) {
-        warn("OTEL_EXPORTER_OTLP_TIMEOUT", "is no number of milliseconds from 10 to 600000", Some("telemetry.time_limit"));
+        warn(
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+            "is no number of milliseconds from 10 to 600000",
+            Some("telemetry.time_limit"),
+        );
     }
     let foreign = |value: &String| {
-        value.split(',').any(|name| !["tracecontext", "baggage", ""].contains(&name.trim()))
+        value
+            .split(',')
+            .any(|name| !["tracecontext", "baggage", ""].contains(&name.trim()))
     };
     if set("OTEL_PROPAGATORS").is_some_and(|value| foreign(&value)) {
-        warn("OTEL_PROPAGATORS", "names something else than `tracecontext`, which is honoured", None);
+        warn(
+            "OTEL_PROPAGATORS",
+            "names something else than `tracecontext`, which is honoured",
+            None,
+        );
     }
 }
 
@@ -271,13 +338,26 @@ mod tests {
         };
         let rootless = ("DOCKER_HOST", "unix:///run/user/1000/docker.sock");
         assert_eq!(host("", &[rootless]), rootless.1);
-        assert_eq!(host("[docker]\nhost = 'tcp://a:1'\n", &[rootless]), "tcp://a:1");
+        assert_eq!(
+            host("[docker]\nhost = 'tcp://a:1'\n", &[rootless]),
+            "tcp://a:1"
+        );
         for usual in ["", "ssh://a", "npipe:////./pipe/docker"] {
-            assert_eq!(host("", &[("DOCKER_HOST", usual)]), "unix:///var/run/docker.sock");
+            assert_eq!(
+                host("", &[("DOCKER_HOST", usual)]),
+                "unix:///var/run/docker.sock"
+            );
         }
-        let tls = [("DOCKER_HOST", "tcp://a:2376"), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", "/certs")];
+        let tls = [
+            ("DOCKER_HOST", "tcp://a:2376"),
+            ("DOCKER_TLS_VERIFY", "1"),
+            ("DOCKER_CERT_PATH", "/certs"),
+        ];
         let docker = load("", &tls).unwrap().config.services.docker;
-        assert_eq!((docker.host.as_str(), docker.tls_dir.as_deref()), ("tcp://a:2376", Some(Path::new("/certs"))));
+        assert_eq!(
+            (docker.host.as_str(), docker.tls_dir.as_deref()),
+            ("tcp://a:2376", Some(Path::new("/certs")))
+        );
         let ssh = environment(&[("DOCKER_HOST", "ssh://a")]);
         assert!(matches!(ssh, DockerEnvironment::NotTaken { by, .. } if by == "DOCKER_HOST"));
     }
@@ -285,7 +365,10 @@ mod tests {
     #[test]
     fn the_engine_of_a_context_is_found_as_dockers_command_finds_it() {
         let home = tempfile::tempdir().unwrap();
-        let id: String = Sha256::digest(b"colima").iter().map(|byte| format!("{byte:02x}")).collect();
+        let id: String = Sha256::digest(b"colima")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let folder = home.path().join(".docker/contexts/meta").join(id);
         fs::create_dir_all(&folder).unwrap();
         let meta = r#"{"Name":"colima","Endpoints":{"docker":{"Host":"unix:///home/u/.colima/docker.sock"}}}"#;
@@ -301,9 +384,19 @@ mod tests {
         };
         assert_eq!(at(&[]), "Usual");
         let found = "unix:///home/u/.colima/docker.sock by";
-        assert_eq!(at(&[("DOCKER_CONTEXT", "colima")]), format!("{found} DOCKER_CONTEXT"));
-        assert_eq!(at(&[("DOCKER_CONTEXT", "colima"), ("DOCKER_HOST", "tcp://a:1")]), "tcp://a:1 by DOCKER_HOST");
-        fs::write(home.path().join(".docker/config.json"), r#"{"currentContext":"colima"}"#).unwrap();
+        assert_eq!(
+            at(&[("DOCKER_CONTEXT", "colima")]),
+            format!("{found} DOCKER_CONTEXT")
+        );
+        assert_eq!(
+            at(&[("DOCKER_CONTEXT", "colima"), ("DOCKER_HOST", "tcp://a:1")]),
+            "tcp://a:1 by DOCKER_HOST"
+        );
+        fs::write(
+            home.path().join(".docker/config.json"),
+            r#"{"currentContext":"colima"}"#,
+        )
+        .unwrap();
         assert_eq!(at(&[]), format!("{found} Docker's context `colima`"));
         assert_eq!(at(&[("DOCKER_CONTEXT", "default")]), "Usual");
         assert!(at(&[("DOCKER_CONTEXT", "gone")]).starts_with("NotTaken"));
@@ -312,11 +405,23 @@ mod tests {
     #[test]
     fn gh_token_is_taken_where_nothing_else_says_which() {
         let source = |text: &str, variables: &[(&str, &str)]| {
-            load(text, variables).unwrap().config.services.github.token_env
+            load(text, variables)
+                .unwrap()
+                .config
+                .services
+                .github
+                .token_env
         };
         let token = "0123456789abcdef0123";
-        assert_eq!(source("", &[("GH_TOKEN", token)]).as_deref(), Some("GH_TOKEN"));
-        let both = [("GH_TOKEN", token), ("GITHUB_TOKEN", token), ("MINE", token)];
+        assert_eq!(
+            source("", &[("GH_TOKEN", token)]).as_deref(),
+            Some("GH_TOKEN")
+        );
+        let both = [
+            ("GH_TOKEN", token),
+            ("GITHUB_TOKEN", token),
+            ("MINE", token),
+        ];
         assert_eq!(source("", &both).as_deref(), Some("GITHUB_TOKEN"));
         let file = "[github]\ntoken_env = 'MINE'\n";
         let own = [both[0], both[2]];
@@ -330,13 +435,36 @@ mod tests {
             let mut all = vec![on];
             all.extend(variables);
             let loaded = load("", &all).unwrap();
-            let warnings: Vec<String> = loaded.warnings.into_iter().map(|warning| warning.message).collect();
+            let warnings: Vec<String> = loaded
+                .warnings
+                .into_iter()
+                .map(|warning| warning.message)
+                .collect();
             (loaded.config.telemetry, warnings)
         };
         assert_eq!(telemetry(&[("OTEL_SDK_DISABLED", "true")]).0.endpoint, None);
-        assert_eq!(telemetry(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")]).0.signals, [crate::Signal::Metrics]);
-        assert_eq!(telemetry(&[("OTEL_TRACES_SAMPLER", "always_off")]).0.sampling.to_string(), "0");
-        assert_eq!(telemetry(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "2500")]).0.time_limit, crate::TimeSpan::millis(2500));
+        assert_eq!(
+            telemetry(&[
+                ("OTEL_TRACES_EXPORTER", "none"),
+                ("OTEL_LOGS_EXPORTER", "none")
+            ])
+            .0
+            .signals,
+            [crate::Signal::Metrics]
+        );
+        assert_eq!(
+            telemetry(&[("OTEL_TRACES_SAMPLER", "always_off")])
+                .0
+                .sampling
+                .to_string(),
+            "0"
+        );
+        assert_eq!(
+            telemetry(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "2500")])
+                .0
+                .time_limit,
+            crate::TimeSpan::millis(2500)
+        );
         for (name, value) in [
             ("OTEL_BSP_SCHEDULE_DELAY", "100"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:1"),
@@ -345,8 +473,14 @@ mod tests {
             ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
         ] {
             let warnings = telemetry(&[(name, value)]).1;
-            assert!(warnings.iter().any(|warning| warning.contains(name)), "{name}: {warnings:?}");
+            assert!(
+                warnings.iter().any(|warning| warning.contains(name)),
+                "{name}: {warnings:?}"
+            );
         }
-        assert_eq!(telemetry(&[("OTEL_PROPAGATORS", "tracecontext,baggage")]).1, [""; 0]);
+        assert_eq!(
+            telemetry(&[("OTEL_PROPAGATORS", "tracecontext,baggage")]).1,
+            [""; 0]
+        );
     }
 }

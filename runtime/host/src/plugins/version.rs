@@ -284,9 +284,7 @@ async fn list_tools(
     })?
 }
 
-fn check_tools(
-    listed: Vec<Tool>,
-) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {
+fn check_tools(listed: Vec<Tool>) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {
     let mut checked = Vec::with_capacity(listed.len());
     let mut refused = Vec::new();
     let mut names = BTreeSet::new();

@@ -51,7 +51,8 @@ fn brief(json: &Value) -> String {
     impl Write for Cut {
         fn write_str(&mut self, part: &str) -> std::fmt::Result {
             let left = VIOLATION.saturating_sub(self.0.len());
-            self.0.push_str(part.get(..part.floor_char_boundary(left)).unwrap_or(part));
+            self.0
+                .push_str(part.get(..part.floor_char_boundary(left)).unwrap_or(part));
             match part.len() > left {
                 true => Err(std::fmt::Error),
                 false => Ok(()),
@@ -292,7 +293,11 @@ impl<'s> Check<'s, '_> {
                 }
                 let fits = fitting == 1 || (fitting > 1 && keyword == "anyOf");
                 if !fits {
-                    let how = if fitting == 0 { "none" } else { "more than one" };
+                    let how = if fitting == 0 {
+                        "none"
+                    } else {
+                        "more than one"
+                    };
                     self.violation(at, || format!("fits {how} of the schemas of `{keyword}`"));
                 }
                 Ok(fits)
@@ -339,7 +344,9 @@ impl<'s> Check<'s, '_> {
         };
         if !fits {
             let is = type_name(value);
-            self.violation(at, || format!("is of type \"{is}\", not of type {}", brief(argument)));
+            self.violation(at, || {
+                format!("is of type \"{is}\", not of type {}", brief(argument))
+            });
         }
         fits
     }
@@ -408,7 +415,11 @@ impl<'s> Check<'s, '_> {
     ) -> bool {
         let bound = count(argument).unwrap_or(u64::MAX);
         let is_most = keyword.starts_with("max");
-        let fits = if is_most { number <= bound } else { number >= bound };
+        let fits = if is_most {
+            number <= bound
+        } else {
+            number >= bound
+        };
         if !fits {
             let how = if is_most { "more" } else { "less" };
             self.violation(at, || format!("has {number} {things}, {how} than {bound}"));
@@ -564,7 +575,9 @@ impl<'s> Check<'s, '_> {
                     if !self.quietly(argument, &name, at, None)? {
                         let key = shortened(key, 100);
                         self.violation(at, || {
-                            format!("has the member `{key}`, whose name does not fit `propertyNames`")
+                            format!(
+                                "has the member `{key}`, whose name does not fit `propertyNames`"
+                            )
                         });
                         fits = false;
                     }
@@ -577,7 +590,9 @@ impl<'s> Check<'s, '_> {
 
     fn unexpected(&mut self, key: &str, at: &At<'_>) {
         let key = shortened(key, 100);
-        self.violation(at, || format!("has the member `{key}`, which is not expected"));
+        self.violation(at, || {
+            format!("has the member `{key}`, which is not expected")
+        });
     }
 
     fn required(
@@ -587,7 +602,12 @@ impl<'s> Check<'s, '_> {
         at: &At<'_>,
     ) -> Result<bool, Stop> {
         let mut fits = true;
-        for name in names.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for name in names
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             self.work.spend(1)?;
             if !object.contains_key(name) {
                 self.violation(at, || format!("\"{name}\" is a required property"));
@@ -683,7 +703,10 @@ fn compare(one: &Number, other: &Number) -> Ordering {
         (Some(one), Some(other)) => one.cmp(&other),
         (Some(one), None) => compare_mixed(one, other),
         (None, Some(other)) => compare_mixed(other, one).reverse(),
-        (None, None) => one.as_f64().unwrap_or(f64::NAN).total_cmp(&other.as_f64().unwrap_or(f64::NAN)),
+        (None, None) => one
+            .as_f64()
+            .unwrap_or(f64::NAN)
+            .total_cmp(&other.as_f64().unwrap_or(f64::NAN)),
     }
 }
 

@@ -70,7 +70,10 @@ pub(super) enum Direction {
 impl Program {
     /// The number of a class.
     pub fn class(&mut self, class: &ClassUnicode) -> u32 {
-        let ranges: Vec<_> = class.iter().map(|range| (range.start(), range.end())).collect();
+        let ranges: Vec<_> = class
+            .iter()
+            .map(|range| (range.start(), range.end()))
+            .collect();
         if let Some(known) = self.known.get(&ranges) {
             return *known;
         }
@@ -154,7 +157,10 @@ impl Program {
             threads.next_position();
             for state in &passed {
                 if let Some(State::Class { class, next }) = nfa.states.get(*state as usize)
-                    && self.classes.get(*class as usize).is_some_and(|class| class.contains(letter))
+                    && self
+                        .classes
+                        .get(*class as usize)
+                        .is_some_and(|class| class.contains(letter))
                 {
                     threads.enter(nfa, *next, text, at, tables, work)?;
                 }
@@ -254,7 +260,9 @@ fn holds(assert: Assert, text: &str, at: usize, tables: &[Vec<u64>]) -> bool {
         Assert::WordBoundary => is_word(at.checked_sub(1)) != is_word(Some(at)),
         Assert::NoWordBoundary => is_word(at.checked_sub(1)) == is_word(Some(at)),
         Assert::Look { index, negated } => {
-            let word = tables.get(index as usize).and_then(|table| table.get(at / 64));
+            let word = tables
+                .get(index as usize)
+                .and_then(|table| table.get(at / 64));
             word.is_some_and(|word| word >> (at % 64) & 1 == 1) != negated
         }
     }

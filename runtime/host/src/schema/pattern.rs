@@ -91,7 +91,10 @@ pub(super) enum Assert {
     WordBoundary,
     NoWordBoundary,
     /// Holds where the program's assertion of this number does, or does not.
-    Look { index: u32, negated: bool },
+    Look {
+        index: u32,
+        negated: bool,
+    },
 }
 
 /// True if every match begins at the text's start.
@@ -216,7 +219,9 @@ impl Parser<'_, '_> {
     fn group(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(format!("its groups lie deeper than {DEEPEST} in each other"));
+            return Err(format!(
+                "its groups lie deeper than {DEEPEST} in each other"
+            ));
         }
         let look = |behind, negated| Some((behind, negated));
         let mut flags = self.flags;
@@ -259,7 +264,9 @@ impl Parser<'_, '_> {
             return Ok(node);
         };
         if self.program.looks.len() >= MOST_LOOKS {
-            return Err(format!("it looks ahead or behind more than {MOST_LOOKS} times"));
+            return Err(format!(
+                "it looks ahead or behind more than {MOST_LOOKS} times"
+            ));
         }
         // Ahead is found from the end on, so that one pass knows it for all positions.
         let direction = match behind {
@@ -307,7 +314,10 @@ impl Parser<'_, '_> {
             return Ok(node);
         };
         if most.is_some_and(|most| most < least) {
-            return Err(format!("`{{{least},{}}}` is no range", most.unwrap_or_default()));
+            return Err(format!(
+                "`{{{least},{}}}` is no range",
+                most.unwrap_or_default()
+            ));
         }
         // Lazy or not, the same texts match.
         if !self.eat('?') && self.rest.peek() == Some(&'+') {
@@ -341,7 +351,12 @@ impl Parser<'_, '_> {
         let number = |ahead: &mut Peekable<Chars<'_>>| {
             let mut number = None;
             while let Some(digit) = ahead.peek().and_then(|letter| letter.to_digit(10)) {
-                number = Some(number.unwrap_or(0_u32).saturating_mul(10).saturating_add(digit));
+                number = Some(
+                    number
+                        .unwrap_or(0_u32)
+                        .saturating_mul(10)
+                        .saturating_add(digit),
+                );
                 ahead.next();
             }
             number

@@ -37,7 +37,8 @@ pub(super) fn check(root: &Value) -> Result<Found, SchemaFault> {
     while let Some(reference) = found.references.difference(&followed).next().cloned() {
         if found.has_inner_id {
             return Err(SchemaFault::NotTaken(
-                "has both `$ref` and an `$id` inside, which changes what references mean".to_owned(),
+                "has both `$ref` and an `$id` inside, which changes what references mean"
+                    .to_owned(),
             ));
         }
         if !reference.starts_with('#') {
@@ -250,7 +251,11 @@ fn keyword(name: &str, value: &Value, at: &str, found: &mut Found) -> Result<(),
             // Of a target of a reference the place is known already.
             Some(text) if !at.starts_with('#') => {
                 let pointer = at.to_owned();
-                if found.anchors.insert(text.to_owned(), pointer).is_some_and(|old| old != at) {
+                if found
+                    .anchors
+                    .insert(text.to_owned(), pointer)
+                    .is_some_and(|old| old != at)
+                {
                     return wrong("is an anchor that there is already");
                 }
             }
@@ -276,7 +281,11 @@ fn is_list_of_names(value: &Value) -> bool {
 /// True if no text is twice in a list.
 fn are_distinct(value: &Value) -> bool {
     let mut seen = HashSet::new();
-    let mut texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut texts = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     texts.all(|text| seen.insert(text))
 }
 
@@ -305,7 +314,8 @@ fn applied(
         Some(true) => return Ok(()),
         Some(false) => {
             return Err(SchemaFault::NotTaken(
-                "refers to itself for the same value, so that checking it would never end".to_owned(),
+                "refers to itself for the same value, so that checking it would never end"
+                    .to_owned(),
             ));
         }
         None if depth > DEEPEST => {

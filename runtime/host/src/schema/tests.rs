@@ -18,8 +18,12 @@ fn schema(value: Value) -> Schema {
 }
 
 fn violations(schema: &Schema, value: &Value) -> Vec<(String, String)> {
-    let all = schema.violations(value, &mut Work::new(10_000_000)).unwrap();
-    all.into_iter().map(|all| (all.pointer, all.message)).collect()
+    let all = schema
+        .violations(value, &mut Work::new(10_000_000))
+        .unwrap();
+    all.into_iter()
+        .map(|all| (all.pointer, all.message))
+        .collect()
 }
 
 /// Patterns as schema makers write them, with texts that match and texts that do not. The expected results
@@ -38,26 +42,62 @@ fn patterns_of_ecma_262_mean_what_they_mean_there() {
         (r"^[]$", &[], &["", "]"]),
         (r"^\d+$", &["0123"], &["٣", "१"]),
         (r"^\w$", &["_"], &["é", "ß"]),
-        (r"^\s$", &["\u{feff}", "\u{a0}", "\u{2028}", "\t"], &["\u{85}", "x"]),
-        (r"^https?:\/\/[^\s\/$.?#].[^\s]*$", &["http://a.b/c"], &["ftp://a.b", "http:///"]),
+        (
+            r"^\s$",
+            &["\u{feff}", "\u{a0}", "\u{2028}", "\t"],
+            &["\u{85}", "x"],
+        ),
+        (
+            r"^https?:\/\/[^\s\/$.?#].[^\s]*$",
+            &["http://a.b/c"],
+            &["ftp://a.b", "http:///"],
+        ),
         (r"^a\-b\@c\_\#$", &["a-b@c_#"], &["ab"]),
         (r"^(?<year>\d{4})-(?<month>\d\d)$", &["2024-05"], &["24-05"]),
         (r"^(?!\s*$).+", &["a", "  a"], &["", "   "]),
-        (r"^(?=.*[A-Z])(?=.*\d).{8,}$", &["Passw0rd"], &["password", "P4"]),
+        (
+            r"^(?=.*[A-Z])(?=.*\d).{8,}$",
+            &["Passw0rd"],
+            &["password", "P4"],
+        ),
         (r"(?=.*[A-Z])(?=.*\d)^.{3,}", &["aB1"], &["ab1"]),
         (r"foo(?=bar)", &["foobar", "foofoobar"], &["foobaz", "foo"]),
-        (r"(?<!\d)\d{3}(?!\d)", &["a123b", "123", "1234 567"], &["1234", "12"]),
+        (
+            r"(?<!\d)\d{3}(?!\d)",
+            &["a123b", "123", "1234 567"],
+            &["1234", "12"],
+        ),
         (r"(?<=\$)\d+", &["cost $5"], &["cost 5"]),
         (r"^((?!ab).)*$", &["ba", "a", ""], &["ab", "xxab"]),
         (r"^(?:(?!--)[a-z-])+$", &["a-b-c"], &["a--b"]),
-        (zod_email, &["a.b+c@example.co", "x@a.bc"], &[".a@b.co", "a..b@c.de", "a@b", "a@-b.co"]),
-        (zod_duration, &["P1Y2M", "PT1H", "P3W", "P1DT1.5S"], &["P", "PT", "P1W2D", "1Y", "P1YT"]),
-        (zod_hostname, &["a.b", "localhost", &long], &["-a", "a..b", &too_long, ""]),
-        (zod_date, &["2024-02-29", "2023-12-31"], &["2023-02-29", "2024-13-01", "2024-04-31"]),
+        (
+            zod_email,
+            &["a.b+c@example.co", "x@a.bc"],
+            &[".a@b.co", "a..b@c.de", "a@b", "a@-b.co"],
+        ),
+        (
+            zod_duration,
+            &["P1Y2M", "PT1H", "P3W", "P1DT1.5S"],
+            &["P", "PT", "P1W2D", "1Y", "P1YT"],
+        ),
+        (
+            zod_hostname,
+            &["a.b", "localhost", &long],
+            &["-a", "a..b", &too_long, ""],
+        ),
+        (
+            zod_date,
+            &["2024-02-29", "2023-12-31"],
+            &["2023-02-29", "2024-13-01", "2024-04-31"],
+        ),
         (r"^\p{Lu}\p{L}*$", &["Éa"], &["éa"]),
         (r"^\p{Script=Greek}+$", &["αβ"], &["ab"]),
         (r"^\P{L}+$", &["12"], &["1a"]),
-        (r"^(\p{Extended_Pictographic}|\p{Emoji_Component})+$", &["😀"], &["a"]),
+        (
+            r"^(\p{Extended_Pictographic}|\p{Emoji_Component})+$",
+            &["😀"],
+            &["a"],
+        ),
         (r"^.$", &["😀", "é"], &["\n", "\u{2028}", "ab"]),
         (r"^\u{1F600}\uD83D\uDE00\x41\u0042$", &["😀😀AB"], &["😀AB"]),
         (r"^a{,3}$", &["a{,3}"], &["aaa"]),
@@ -133,7 +173,10 @@ fn the_work_of_a_pattern_grows_with_the_text_and_not_with_its_power() {
     // And what is more than there may be ends.
     let pattern = pattern("(a?){1000}b").unwrap();
     let value = "a".repeat(1 << 20);
-    assert_eq!(pattern.is_match(&value, &mut Work::new(1_000_000)), Err(Stop::TooMuch));
+    assert_eq!(
+        pattern.is_match(&value, &mut Work::new(1_000_000)),
+        Err(Stop::TooMuch)
+    );
 }
 
 #[test]
@@ -157,10 +200,18 @@ fn a_schema_that_is_none_is_told_from_one_that_is_not_taken() {
         // Of what a reference leads to, too.
         json!({"x": {"type": 5}, "$ref": "#/x"}),
     ] {
-        assert!(matches!(fault(invalid.clone()), Some(SchemaFault::Invalid(_))), "{invalid}");
+        assert!(
+            matches!(fault(invalid.clone()), Some(SchemaFault::Invalid(_))),
+            "{invalid}"
+        );
     }
     let chain: serde_json::Map<String, Value> = (0..10_000)
-        .map(|nth| (format!("a{nth}"), json!({"$ref": format!("#/$defs/a{}", nth + 1)})))
+        .map(|nth| {
+            (
+                format!("a{nth}"),
+                json!({"$ref": format!("#/$defs/a{}", nth + 1)}),
+            )
+        })
         .chain([("a10000".to_owned(), json!({}))])
         .collect();
     for not_taken in [
@@ -174,7 +225,10 @@ fn a_schema_that_is_none_is_told_from_one_that_is_not_taken() {
         json!({"$defs": {"a": {"$id": "https://a.example/"}}, "$ref": "#/$defs/a"}),
     ] {
         let text = not_taken.to_string();
-        assert!(matches!(fault(not_taken), Some(SchemaFault::NotTaken(_))), "{text:.200}");
+        assert!(
+            matches!(fault(not_taken), Some(SchemaFault::NotTaken(_))),
+            "{text:.200}"
+        );
     }
 }
 
@@ -189,19 +243,37 @@ fn hostile_schemas_and_arguments_end_with_little_work_or_are_given_up() {
         .chain([("a40".to_owned(), json!({"required": ["x"]}))])
         .collect();
     let unique: Vec<Value> = (0..50_000).map(|nth| json!([nth])).collect();
-    let names: serde_json::Map<String, Value> =
-        (0..2_000).map(|nth| (format!("key{nth}"), json!(1))).collect();
-    let patterns: serde_json::Map<String, Value> =
-        (0..2_000).map(|nth| (format!("{nth}$"), json!({"type": "string"}))).collect();
+    let names: serde_json::Map<String, Value> = (0..2_000)
+        .map(|nth| (format!("key{nth}"), json!(1)))
+        .collect();
+    let patterns: serde_json::Map<String, Value> = (0..2_000)
+        .map(|nth| (format!("{nth}$"), json!({"type": "string"})))
+        .collect();
     let nested = (0..100).fold(json!({"pattern": "x$"}), |inner, _| json!({"not": inner}));
     for (schema_value, value, ends) in [
-        (json!({"$defs": doubled, "$ref": "#/$defs/a0"}), json!({}), false),
+        (
+            json!({"$defs": doubled, "$ref": "#/$defs/a0"}),
+            json!({}),
+            false,
+        ),
         (json!({"uniqueItems": true}), json!(unique), true),
         (json!({"patternProperties": patterns}), json!(names), false),
-        (json!({"enum": (0..50_000).collect::<Vec<_>>()}), json!(-1), true),
+        (
+            json!({"enum": (0..50_000).collect::<Vec<_>>()}),
+            json!(-1),
+            true,
+        ),
         (nested, json!(text(100_000)), true),
-        (json!({"pattern": r"^(a|a)*(a|a)*(a|a)*z0$"}), json!(text(100_000)), true),
-        (json!({"propertyNames": {"pattern": "(a?){999}$"}}), json!({text(100_000): 1}), false),
+        (
+            json!({"pattern": r"^(a|a)*(a|a)*(a|a)*z0$"}),
+            json!(text(100_000)),
+            true,
+        ),
+        (
+            json!({"propertyNames": {"pattern": "(a?){999}$"}}),
+            json!({text(100_000): 1}),
+            false,
+        ),
     ] {
         let schema = schema(schema_value);
         let checked = schema.violations(&value, &mut Work::new(20_000_000));
@@ -210,7 +282,10 @@ fn hostile_schemas_and_arguments_end_with_little_work_or_are_given_up() {
     // A recursive schema over a deep value.
     let tree = schema(json!({"properties": {"a": {"allOf": [{"allOf": [{"$ref": "#"}]}]}}}));
     let deep = (0..120).fold(json!(1), |inner, _| json!({"a": inner}));
-    assert_eq!(tree.violations(&deep, &mut Work::new(1_000_000)).err(), Some(Stop::TooDeep));
+    assert_eq!(
+        tree.violations(&deep, &mut Work::new(1_000_000)).err(),
+        Some(Stop::TooDeep)
+    );
 }
 
 #[test]
@@ -258,8 +333,7 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("[abc]", inner, 0..4)
-                .prop_map(|members| json!(members)),
+            prop::collection::btree_map("[abc]", inner, 0..4).prop_map(|members| json!(members)),
         ]
     })
 }
@@ -299,8 +373,7 @@ fn schemas() -> impl Strategy<Value = Value> {
             some().prop_map(|all| json!({"anyOf": all})),
             some().prop_map(|all| json!({"oneOf": all})),
             one().prop_map(|not| json!({"not": not})),
-            (one(), one(), one())
-                .prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
+            (one(), one(), one()).prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
             object,
             (some(), one()).prop_map(|(first, rest)| json!({"prefixItems": first, "items": rest})),
             (one(), 0..3_u64).prop_map(|(item, n)| {

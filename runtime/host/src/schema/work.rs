@@ -60,7 +60,9 @@ impl Work {
             return Ok(());
         }
         self.until_look = STEPS_PER_LOOK;
-        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
         match is_late || self.cancelled.load(Ordering::Relaxed) {
             true => Err(Stop::Deadline),
             false => Ok(()),
