@@ -11,6 +11,7 @@ mod compose;
 mod configuration;
 mod connections;
 mod doctor;
+mod environment;
 mod file_pr;
 mod full_disk;
 mod grants;

@@ -57,13 +57,13 @@ pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError
         .mode(0o700)
         .create(&config.dir)
         .map_err(StoreError::Folder)?;
-    // SQLite would make it as the umask has it, and gives its log the mode of the file.
-    OpenOptions::new()
+    // SQLite would make it as the umask has it, and gives its log the mode of the file. If it cannot be made,
+    // SQLite says so.
+    let _ = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(config.file())
-        .map_err(StoreError::Folder)?;
+        .open(config.file());
     open(config, &config.file(), OpenFlags::SQLITE_OPEN_CREATE)
 }
 
@@ -118,5 +118,29 @@ fn enable_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<(
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_and_its_log_are_the_hosts_alone_also_where_they_were_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = KvConfig::in_dir(folder.path());
+        let modes = || {
+            let files = ["", "-wal", "-shm"].map(|end| {
+                let path = format!("{}{end}", config.file().display());
+                fs::metadata(path).unwrap().permissions().mode() & 0o777
+            });
+            files.to_vec()
+        };
+        let first = open_or_create(&config).unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        fs::set_permissions(config.file(), Permissions::from_mode(0o644)).unwrap();
+        let _second = open_existing(&config).unwrap().unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        drop(first);
     }
 }
