@@ -146,7 +146,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             if !message.is_empty() {
-                errln!("exomonad: {message}");
+                // It may tell what a guest has written.
+                errln!("exomonad: {}", show::without_controls(&message));
             }
             ExitCode::from(error.exit_code())
         }
