@@ -35,7 +35,7 @@ use crate::plugins::version::PluginVersion;
 use crate::role::Role;
 use crate::schema::work::{Stop, Work};
 
-/// Bytes of arguments up to which they are read and checked on the thread that serves the request.
+/// Bytes of arguments, and of answers, up to which they are read on the thread that serves the request.
 const SMALL_ARGUMENTS: usize = 32 << 10;
 /// Steps that such a check may take there: about a millisecond.
 const FEW_STEPS: u64 = 200_000;
@@ -199,7 +199,7 @@ impl Execution {
         };
         let input = encode(&input)?;
         match self.invoke(guest, HANDLE_MCP_CALL, &input).await {
-            Ok(output) => Ok(self.answer(output)),
+            Ok(output) => self.answer(output).await,
             Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
         }
     }
@@ -285,7 +285,10 @@ impl Execution {
         })?;
         let invoked = self.invoke(guest, event.export(), &input).await;
         let output = invoked.map_err(|error| self.guest_error(&error))?;
-        exomonad_schema::from_slice(&output.bytes).map_err(|error| HostError::Guest {
+        let json = output.bytes;
+        let read: serde_json::Result<HookOutput> =
+            aside(json.len(), move || exomonad_schema::from_slice(&json)).await?;
+        read.map_err(|error| HostError::Guest {
             code: "invalid_answer",
             message: format!(
                 "the answer of `{}` does not fit the contract: {error}",
@@ -398,23 +401,28 @@ impl Execution {
     }
 
     /// Holds the guest's output against the contract; what fits goes out as it came.
-    fn answer(&self, output: Output) -> ToolAnswer {
-        let result = |json: Vec<u8>, result: &CallToolResult| ToolAnswer {
-            is_error: result.is_error,
-            outcome: if result.is_error { "tool_error" } else { "ok" },
-            json,
-        };
-        if let Ok(read) = serde_json::from_slice(&output.bytes) {
-            return result(output.bytes, &read);
-        }
-        // Optional fields that are null; a client might take these as little as serde does.
-        match exomonad_schema::from_slice(&output.bytes) {
-            Ok(read) => result(serde_json::to_vec(&read).unwrap_or_default(), &read),
+    async fn answer(&self, output: Output) -> Result<ToolAnswer, HostError> {
+        let json = output.bytes;
+        let read = aside(json.len(), move || {
+            if let Ok(result) = serde_json::from_slice::<CallToolResult>(&json) {
+                return Ok((json, result.is_error));
+            }
+            // Optional fields that are null; a client might take these as little as serde does.
+            let result: CallToolResult = exomonad_schema::from_slice(&json)?;
+            Ok((serde_json::to_vec(&result)?, result.is_error))
+        });
+        let read: serde_json::Result<_> = read.await?;
+        Ok(match read {
+            Ok((json, is_error)) => ToolAnswer {
+                json,
+                is_error,
+                outcome: if is_error { "tool_error" } else { "ok" },
+            },
             Err(error) => {
                 let message = format!("the plugin's answer is not a CallToolResult: {error}");
                 self.failed_tool("invalid_answer", &message)
             }
-        }
+        })
     }
 
     /// A failed guest as the result of its tool.
@@ -431,6 +439,20 @@ impl Execution {
             outcome: code,
         }
     }
+}
+
+/// Reads a guest's JSON of this many bytes: here, or on a thread that may be busy for a while.
+async fn aside<T: Send + 'static>(
+    bytes: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HostError> {
+    if bytes <= SMALL_ARGUMENTS {
+        return Ok(read());
+    }
+    let reading = tokio::task::spawn_blocking(read);
+    reading.await.map_err(|_| {
+        HostError::Internal("reading the guest's answer failed in the host".to_owned())
+    })
 }
 
 /// Ends a check when the call that waits for it does.
