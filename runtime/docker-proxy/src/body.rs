@@ -138,6 +138,8 @@ pub fn exec(body: &Value) -> Result<Value, String> {
 /// The start of an exec.
 pub fn exec_start(body: &Value) -> Result<Value, String> {
     let mut members = Members::of(body, "")?;
+    // The service's client sends it, and the engine knows no such key.
+    members.take("OutputCapacity");
     for key in ["Detach", "Tty"] {
         members.passed.insert(key.to_owned(), false.into());
         members.pass(key, flag)?;
@@ -371,6 +373,11 @@ mod tests {
         }
         assert_eq!(
             exec_start(&json!({})),
+            Ok(json!({"Detach": false, "Tty": false}))
+        );
+        let of_client = json!({"Detach": false, "Tty": false, "OutputCapacity": 32768});
+        assert_eq!(
+            exec_start(&of_client),
             Ok(json!({"Detach": false, "Tty": false}))
         );
         assert!(exec_start(&json!({"detach": true})).is_err());
