@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use exomonad_core::patterns::is_loopback;
 use exomonad_core::values::ListenAddress;
 use exomonad_services::DockerConfig;
 use sha2::{Digest, Sha256};
@@ -88,6 +89,22 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
     guard(
         &["telemetry", "headers_file"],
         outside(&config.telemetry.headers_file),
+    );
+    let endpoint = config.telemetry.endpoint.as_ref();
+    guard(
+        &["telemetry", "endpoint"],
+        endpoint.is_some_and(|endpoint| !is_local(endpoint.as_str())),
+    );
+    // The user's own token for GitHub, which the file does not have to know.
+    let is_the_users = services
+        .github
+        .token_env
+        .as_deref()
+        .is_some_and(|name| ["GITHUB_TOKEN", "GH_TOKEN"].contains(&name));
+    let base = services.github.base_url.as_str();
+    guard(
+        &["github", "base_url"],
+        is_the_users && !is_local(base) && base.trim_end_matches('/') != "https://api.github.com",
     );
     for (name, secret) in &services.secrets {
         guard(&["secret", name.as_str(), "file"], outside(&secret.file));
@@ -200,6 +217,20 @@ fn is_reachable(listen: &ListenAddress) -> bool {
     !listen.get().ip().is_loopback()
 }
 
+/// True for an address of this machine.
+fn is_local(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    is_loopback(name)
+}
+
 /// True for an engine that is neither the usual one nor a socket in the folder.
 fn is_other_engine(folder: &Path, docker: &DockerConfig) -> bool {
     match docker.host.strip_prefix("unix://") {
@@ -238,7 +269,11 @@ mod tests {
 
         fn env(&self) -> impl Fn(&str) -> Option<String> + use<> {
             let home = self.root.path().join("home").display().to_string();
-            move |name| (name == "HOME").then(|| home.clone())
+            move |name| match name {
+                "HOME" => Some(home.clone()),
+                "GITHUB_TOKEN" => Some("0123456789abcdef".to_owned()),
+                _ => None,
+            }
         }
 
         /// As a command that runs in the clone does.
@@ -274,6 +309,14 @@ mod tests {
             (
                 "[secret.K]\nfile = '/etc/hostname'\nhosts = ['a.example']\n",
                 "`secret.K.file`",
+            ),
+            (
+                "[telemetry]\nendpoint = 'https://collector.example'\n",
+                "`telemetry.endpoint`",
+            ),
+            (
+                "[github]\nbase_url = 'https://ghe.example/api/v3'\n",
+                "`github.base_url`",
             ),
             (
                 "[role.tl]\ntoken_file = '/etc/hostname'\n",
