@@ -3,8 +3,8 @@
 //! Cached machine code is executed, so the cache trusts only files that this user wrote: its folder is
 //! closed to others, every file must belong to the user and carries a code made with the user's key
 //! ([`CacheKey`]), which incomplete, damaged and foreign files fail: a folder that was cloned or unpacked has
-//! files that are the user's own and were written by somebody else. A file is mapped, not read, so that unused code takes no memory. Files appear atomically,
-//! under their final name, and are never modified.
+//! files that are the user's own and were written by somebody else. A file is mapped, not read, so that unused
+//! code takes no memory. Files appear atomically, under their final name, and are never modified.
 //!
 //! When the cache exceeds its size limit, the least recently used files are removed. An unusable cache
 //! costs time and nothing else.
@@ -33,6 +33,7 @@ const CODE: usize = 32;
 const MAX_BYTES: u64 = 1 << 30;
 /// The age from which partial files are removed, which a killed host left behind.
 const ABANDONED: Duration = Duration::from_secs(3600);
+const FOREIGN: &str = "it is damaged, or this user's host did not write it";
 /// The extensions of compiled modules and of partial files.
 const COMPILED: &str = "cwasm";
 const PART: &str = "part";
@@ -173,6 +174,11 @@ impl CompileCache {
         let file = fs::File::open(&path).ok()?;
         match self.read(file, key, engine) {
             Ok(found) => Some(found),
+            // As of a folder that several users share, or of another machine.
+            Err(reason) if reason == FOREIGN => {
+                tracing::info!(path = %path.display(), reason, "a file in the compile cache is ignored");
+                None
+            }
             Err(reason) => {
                 tracing::warn!(path = %path.display(), reason, "a file in the compile cache is ignored");
                 None
@@ -198,12 +204,13 @@ impl CompileCache {
         let snapshot = self
             .verify(&file, key, about.len())
             .map_err(message)?
-            .ok_or("it is damaged, or this user's host did not write it")?;
+            .ok_or(FOREIGN)?;
         // Marks the file as recently used. Without modification times the oldest file is removed first.
         let _ = file.set_modified(SystemTime::now());
         // SAFETY: `put` wrote this file from a module of wasmtime's: it is this user's and nobody else may
-        // write to it, its code shows that it is complete and was written by who has the user's key, and it was
-        // renamed into place, after which nothing changes it. Wasmtime itself refuses modules of another version or configuration.
+        // write to it, its code shows that it is complete and was written by who has the user's key, and it
+        // was renamed into place, after which nothing changes it. Wasmtime itself refuses modules of another
+        // version or configuration.
         let mapped = file.try_clone().map_err(message)?;
         let module = unsafe { Module::deserialize_open_file(engine, mapped) };
         let module = module.or_else(|_| {
@@ -303,8 +310,8 @@ impl CompileCache {
         Ok(())
     }
 
-    /// The snapshot status of a complete file of this length; `None` if any bit of the file is damaged, or its code is of another key.
-    /// Large files are not read into memory as a whole.
+    /// The snapshot status of a complete file of this length; `None` if any bit of the file is damaged, or its
+    /// code is of another key. Large files are not read into memory as a whole.
     fn verify(
         &self,
         file: &fs::File,
