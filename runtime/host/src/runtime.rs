@@ -9,6 +9,7 @@ use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_telemetry::Metrics;
 
+use crate::admission::HostSandboxes;
 use crate::error::HostError;
 use crate::gauges;
 use crate::plugins::instance_pool::InstancePool;
