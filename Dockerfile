@@ -38,7 +38,9 @@ ENV PATH=/usr/bin HOME=/home/exomonad \
     EXOMONAD_LISTEN=0.0.0.0:7432 \
     EXOMONAD_PLUGINS_DIR=/plugins \
     EXOMONAD_STATE_DIR=/data/state \
-    EXOMONAD_CACHE_DIR=/data/cache
+    EXOMONAD_CACHE_DIR=/data/cache \
+    # The key of the cache is kept in there.
+    XDG_STATE_HOME=/data
 USER 10001:10001
 WORKDIR /work
 VOLUME /data

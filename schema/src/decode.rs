@@ -4,14 +4,20 @@ use serde::Serialize;
 
 use crate::effect::EffectRequest;
 use crate::error::EffectError;
+use crate::nulls::without_nulls;
 
-/// Decodes the request of one effect.
+/// Decodes the request of one effect. An optional field that is `null` is as if absent.
 ///
 /// # Errors
 /// `invalid_input`, whose message names the effect and the JSON path, and whose
 /// details are `{"effect":…,"path":…}`.
 pub fn decode<R: EffectRequest>(request: &[u8]) -> Result<R, EffectError> {
-    serde_json::from_slice(request).map_err(|error| locate::<R>(request, &error))
+    serde_json::from_slice(request).or_else(|error| match without_nulls::<R>(request) {
+        Some(mended) => {
+            serde_json::from_str(&mended).map_err(|error| locate::<R>(mended.as_bytes(), &error))
+        }
+        None => Err(locate::<R>(request, &error)),
+    })
 }
 
 #[cold]

@@ -25,7 +25,7 @@
 //!
 //! Unions are adjacently tagged (`{"kind":…,"payload":…}`), fields are
 //! camelCase, enumerated values snake_case. A request with an unknown field is
-//! refused. An absent optional is left out, not `null`. Times are milliseconds,
+//! refused. An absent optional is left out; one that is `null` is as if absent. Times are milliseconds,
 //! sizes bytes, and a name says so (`unixMillis`, `maxBytes`).
 
 mod effect_macro;
@@ -38,6 +38,7 @@ pub mod error;
 #[cfg(feature = "generate")]
 pub mod generate;
 pub mod identity;
+mod nulls;
 pub mod table;
 pub mod value;
 
@@ -46,5 +47,6 @@ pub use decode::decode;
 pub use effect::{Access, EffectRequest};
 pub use error::{Answer, EffectError, ErrorCode};
 pub use identity::{CallId, RoleName};
+pub use nulls::from_slice;
 pub use table::{Effect, EffectKind, Service};
 pub use value::{Base64, BoundedInt, BoundedText, RawJson, RepoName};

@@ -345,3 +345,49 @@ fn an_object_beside_pairs_and_a_bad_address_are_told_as_what_they_are() {
         "{address:?}"
     );
 }
+
+/// As for `exomonad roles | head -1` whose reader has what it wants.
+#[test]
+fn a_command_whose_reader_is_gone_ends_without_a_word() {
+    let project = Project::new();
+    let hook = "(module (memory (export \"memory\") 1) (func (export \"handle_pre_tool_use\")))";
+    project.write("hook.wat", hook);
+    for arguments in [
+        &["config", "default"][..],
+        &["config", "show"],
+        &["config", "check"],
+        &["plugin", "inspect", "hook.wat"],
+        &["plugin", "test", "hook.wat"],
+        &["plugin", "call", "hook.wat", "handle_pre_tool_use"],
+        &["completions", "bash"],
+        &["completions", "elvish"],
+        &["policy", "explain", "tl", "git.status"],
+        &["effects"],
+        &["effects", "git.status"],
+        &["--local", "roles"],
+        &["--local", "roles", "--json"],
+        &["--local", "tools", "echo"],
+        &["--local", "call", "echo", "echo", "text=a"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = project.command();
+        let ran = command
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(
+            matches!(ran.status.code(), Some(0 | 141) | None),
+            "{arguments:?}: {ran:?}"
+        );
+        assert!(
+            !errors.contains("panic") && !errors.contains("Broken pipe"),
+            "{arguments:?}: {errors}"
+        );
+    }
+}

@@ -321,3 +321,23 @@ async fn an_error_that_the_guest_sets_counts_as_output() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_request_of_one_effect() {
+    let asking = guest()
+        .forwarding(&["kv_get"])
+        .export("use", "(call $give (call $kv_get (call $input_offset)))");
+    let host = small("effect_request = '64KiB'", asking).await;
+    let ask = async |length: usize| {
+        let request = json!({"key": "k".repeat(length)}).to_string();
+        host.raw("small", "use", &request).await.json()
+    };
+    assert_eq!(ask(10).await["kind"], "Success");
+    let refused = ask(70_000).await;
+    assert_eq!(refused["payload"]["code"], "limit_exceeded", "{refused}");
+    let message = refused["payload"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("64KiB") && message.contains("`role.small.limits.effect_request`"),
+        "{message}"
+    );
+}

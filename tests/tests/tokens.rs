@@ -132,6 +132,34 @@ async fn only_the_operator_sees_and_does_what_concerns_all_roles() {
 }
 
 #[tokio::test]
+async fn without_a_token_health_has_codes_and_no_messages() {
+    let project = Project::new()
+        .config("[server]\ntoken_env = 'OPERATOR'\n")
+        .env("OPERATOR", OPERATOR)
+        .plugin("victim.wat", "(module this line is a secret)");
+    let host = project.serve().await;
+    let health = async |token: Option<&str>| {
+        let request = host.request(Method::GET, "/health");
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let open = health(None).await;
+    assert!(
+        open.contains("\"role\":\"victim\"") && open.contains("\"code\":\"plugin_not_loaded\""),
+        "{open}"
+    );
+    assert!(
+        !open.contains("message") && !open.contains("victim.wat"),
+        "{open}"
+    );
+    let whole = health(Some(OPERATOR)).await;
+    assert!(whole.contains("victim.wat"), "{whole}");
+}
+
+#[tokio::test]
 async fn every_route_of_a_role_requires_its_token() {
     let (_place, host) = guarded().await;
     for (method, path) in [

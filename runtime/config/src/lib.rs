@@ -12,6 +12,7 @@
 //!   and defaults → rules that concern several keys;
 //! - `diagnostic`: what is reported about a mistake, for people and for machines;
 //! - `show`: the effective configuration and the documented default file, written out;
+//! - `trust`: what a file that is merely found in the working directory may not set by itself;
 //! - `tokens`: bearer tokens, which the configuration names but never holds.
 
 mod diagnostic;
@@ -21,6 +22,7 @@ mod read;
 mod schema;
 mod show;
 mod tokens;
+pub mod trust;
 
 pub use diagnostic::{Code, ConfigErrors, Diagnostic, Excerpt, FilePlace, Place, Severity};
 pub use exomonad_core::values::{
@@ -32,7 +34,7 @@ pub use model::{
     Config, EngineConfig, InstanceMode, Limits, LogConfig, LogFormat, OtlpProtocol, PluginsConfig,
     Role, ServerConfig, Signal, StateConfig, TelemetryConfig,
 };
-pub use read::{Loaded, Source, Sources, VARIABLES, Variable};
+pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;
 pub use show::{default_file, render_effective};
 pub use tokens::Tokens;

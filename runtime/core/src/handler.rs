@@ -6,6 +6,7 @@
 use std::pin::Pin;
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use exomonad_schema::{EffectError, EffectKind, EffectRequest, ErrorCode, decode};
 
@@ -107,6 +108,26 @@ fn encode<T: Serialize>(answer: &AnswerRef<'_, T>) -> serde_json::Result<Vec<u8>
     Ok(json)
 }
 
+/// Bytes of a request up to which it is decoded on the thread that serves the call.
+const SMALL_REQUEST: usize = 64 << 10;
+/// Large requests that are decoded at once.
+static LARGE_REQUESTS: Semaphore = Semaphore::const_new(4);
+
+/// Decodes a request; a large one on a thread that may be busy for a while.
+async fn decoded<R: EffectRequest>(request: &[u8]) -> Result<R, EffectError> {
+    if request.len() <= SMALL_REQUEST {
+        return decode::<R>(request);
+    }
+    let _turn = LARGE_REQUESTS.acquire().await;
+    let request = request.to_vec();
+    let decoding = tokio::task::spawn_blocking(move || decode::<R>(&request));
+    decoding.await.unwrap_or_else(|_| {
+        Err(EffectError::internal(
+            "reading the request failed in the host",
+        ))
+    })
+}
+
 /// Decodes, performs, encodes.
 pub(crate) async fn answer<R, P, F>(request: &[u8], perform: P) -> EncodedAnswer
 where
@@ -114,7 +135,7 @@ where
     P: FnOnce(R) -> F,
     F: Future<Output = Result<R::Answer, EffectError>>,
 {
-    match decode::<R>(request) {
+    match decoded::<R>(request).await {
         Ok(request) => EncodedAnswer::new(&perform(request).await),
         Err(error) => EncodedAnswer::error(&error),
     }

@@ -1,98 +1,214 @@
-//! The bodies of requests that create something.
+//! The bodies of requests: read, judged, and written anew.
 //!
-//! Only keys that are listed here pass, written just so: the engine does not care about the case of a key,
-//! and knows many that would open the machine. What was read is what is sent on.
+//! What goes on to the engine is made here of the values that were judged: keys that are listed, each of its
+//! type, and every limit and confinement, whether the request names it or not. Nothing of the request's own
+//! text goes on, since the engine reads JSON in its own way (see [`json`](super::json)) and knows many keys
+//! that would open the machine.
 
 use serde_json::{Map, Value, json};
 
 use super::Labels;
 use super::rules::{has_label, is_name};
 
-/// The values that a key may have.
-enum Allowed {
-    Anything,
-    /// This, or nothing.
-    Only(fn() -> Value),
-    /// A value that the function accepts.
-    Checked(fn(&Value) -> Result<(), String>),
-}
-use Allowed::{Anything, Checked, Only};
+/// What a container has at most when its request names no limit; the Docker service names its own.
+const MEMORY_BYTES: i64 = 2 << 30;
+const CPU_PERIOD_MICROS: i64 = 100_000;
+const CPU_QUOTA_MICROS: i64 = 200_000;
+const PROCESSES: i64 = 1024;
 
-type Keys = &'static [(&'static str, Allowed)];
-
-const EXEC: Keys = &[
-    ("AttachStdin", Anything),
-    ("AttachStdout", Anything),
-    ("AttachStderr", Anything),
-    ("Tty", Anything),
-    ("Env", Anything),
-    ("Cmd", Anything),
-    ("User", Anything),
-    ("WorkingDir", Anything),
-    ("Privileged", Only(|| json!(false))),
-];
-
-const CONTAINER: Keys = &[
-    ("Image", Anything),
-    ("Cmd", Anything),
-    ("Entrypoint", Anything),
-    ("Env", Anything),
-    ("Labels", Anything),
-    ("User", Anything),
-    ("WorkingDir", Anything),
-    ("ExposedPorts", Anything),
-    (
-        "HostConfig",
-        Checked(|value| check(value, HOST, "HostConfig.")),
-    ),
-];
-
-const HOST: Keys = &[
-    ("AutoRemove", Anything),
-    ("CpuPeriod", Anything),
-    ("CpuQuota", Anything),
-    ("Memory", Anything),
-    ("MemorySwap", Anything),
-    ("PidsLimit", Anything),
-    ("ReadonlyRootfs", Anything),
-    ("RestartPolicy", Anything),
-    ("IpcMode", Only(|| json!("private"))),
-    ("Privileged", Only(|| json!(false))),
-    ("PublishAllPorts", Only(|| json!(false))),
-    ("SecurityOpt", Only(|| json!(["no-new-privileges:true"]))),
-    ("NetworkMode", Checked(network)),
-    ("PortBindings", Checked(ports)),
-    ("Mounts", Checked(mounts)),
-];
-
-const MOUNT: Keys = &[
-    ("Source", Anything),
-    ("Target", Anything),
-    ("ReadOnly", Anything),
-    ("Type", Checked(mount_type)),
-];
-
-const VOLUME: Keys = &[
-    ("Name", Anything),
-    ("Labels", Anything),
-    ("Driver", Only(|| json!("local"))),
-];
-
-/// Checks a new exec.
-pub fn exec(body: &Value) -> Result<(), String> {
-    check(body, EXEC, "")
+/// The members of an object, taken one by one; what is left at the end does not pass.
+struct Members<'a> {
+    within: &'static str,
+    rest: Vec<(&'a str, &'a Value)>,
+    passed: Map<String, Value>,
 }
 
-/// Checks a new container.
-pub fn container(body: &Value, labels: &Labels) -> Result<(), String> {
-    check(body, CONTAINER, "")?;
-    is_labelled(body, labels)
+impl<'a> Members<'a> {
+    fn of(value: &'a Value, within: &'static str) -> Result<Self, String> {
+        let members = match value {
+            Value::Object(members) => members,
+            _ => return Err(format!("`{within}` is no object")),
+        };
+        // The engine takes null as absent.
+        let members = members.iter().filter(|(_, value)| !value.is_null());
+        Ok(Self {
+            within,
+            rest: members.map(|(key, value)| (key.as_str(), value)).collect(),
+            passed: Map::new(),
+        })
+    }
+
+    fn take(&mut self, key: &str) -> Option<&'a Value> {
+        let at = self.rest.iter().position(|(name, _)| *name == key)?;
+        Some(self.rest.swap_remove(at).1)
+    }
+
+    /// Passes a member on, as `judged` makes it, if it is there.
+    fn pass(
+        &mut self,
+        key: &str,
+        judged: impl FnOnce(&Value) -> Result<Value, &'static str>,
+    ) -> Result<(), String> {
+        if let Some(value) = self.take(key) {
+            let value = judged(value).map_err(|is| format!("`{}{key}` {is}", self.within))?;
+            self.passed.insert(key.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// Sets a member, which the request may name with this value only.
+    fn fixed(&mut self, key: &str, value: Value) -> Result<(), String> {
+        match self.take(key) {
+            Some(named) if *named != value => {
+                Err(format!("`{}{key}` passes as {value} only", self.within))
+            }
+            _ => {
+                self.passed.insert(key.to_owned(), value);
+                Ok(())
+            }
+        }
+    }
+
+    /// A limit: what the request names, or this much; never none.
+    fn limit(&mut self, key: &str, usual: i64) -> Result<i64, String> {
+        let limit = match self.take(key) {
+            None => usual,
+            Some(value) => value
+                .as_i64()
+                .filter(|limit| *limit > 0)
+                .ok_or_else(|| format!("`{}{key}` passes as a number above 0 only", self.within))?,
+        };
+        self.passed.insert(key.to_owned(), limit.into());
+        Ok(limit)
+    }
+
+    fn finish(self) -> Result<Value, String> {
+        match self.rest.first() {
+            Some((key, _)) => Err(format!("`{}{key}` does not pass", self.within)),
+            None => Ok(Value::Object(self.passed)),
+        }
+    }
 }
 
-/// Checks a new volume.
-pub fn volume(body: &Value, labels: &Labels) -> Result<(), String> {
-    check(body, VOLUME, "")?;
-    is_labelled(body, labels)
+fn flag(value: &Value) -> Result<Value, &'static str> {
+    match value {
+        Value::Bool(_) => Ok(value.clone()),
+        _ => Err("is neither true nor false"),
+    }
+}
+
+fn text(value: &Value) -> Result<Value, &'static str> {
+    match value {
+        Value::String(_) => Ok(value.clone()),
+        _ => Err("is no text"),
+    }
+}
+
+fn texts(value: &Value) -> Result<Value, &'static str> {
+    match value.as_array() {
+        Some(items) if items.iter().all(Value::is_string) => Ok(value.clone()),
+        _ => Err("is no list of texts"),
+    }
+}
+
+/// A map of texts: its keys are the guest's own, and the engine tells them apart by their case.
+fn labels_of(value: &Value) -> Result<Value, &'static str> {
+    match value.as_object() {
+        Some(members) if members.values().all(Value::is_string) => Ok(value.clone()),
+        _ => Err("is no object of texts"),
+    }
+}
+
+/// A new exec.
+pub fn exec(body: &Value) -> Result<Value, String> {
+    let mut members = Members::of(body, "")?;
+    for key in ["AttachStdin", "AttachStdout", "AttachStderr", "Tty"] {
+        members.pass(key, flag)?;
+    }
+    for key in ["Env", "Cmd"] {
+        members.pass(key, texts)?;
+    }
+    for key in ["User", "WorkingDir"] {
+        members.pass(key, text)?;
+    }
+    members.fixed("Privileged", false.into())?;
+    members.finish()
+}
+
+/// The start of an exec.
+pub fn exec_start(body: &Value) -> Result<Value, String> {
+    let mut members = Members::of(body, "")?;
+    // The service's client sends it, and the engine knows no such key.
+    members.take("OutputCapacity");
+    for key in ["Detach", "Tty"] {
+        members.passed.insert(key.to_owned(), false.into());
+        members.pass(key, flag)?;
+    }
+    members.finish()
+}
+
+/// A new container.
+pub fn container(body: &Value, labels: &Labels) -> Result<Value, String> {
+    let mut members = Members::of(body, "")?;
+    for key in ["Image", "User", "WorkingDir"] {
+        members.pass(key, text)?;
+    }
+    for key in ["Cmd", "Entrypoint", "Env"] {
+        members.pass(key, texts)?;
+    }
+    members.pass("Labels", labels_of)?;
+    members.pass("ExposedPorts", exposed)?;
+    let host = members.take("HostConfig").cloned();
+    let host = host_config(&host.unwrap_or_else(|| json!({})))?;
+    members.passed.insert("HostConfig".to_owned(), host);
+    is_labelled(members.finish()?, labels)
+}
+
+fn host_config(host: &Value) -> Result<Value, String> {
+    let mut members = Members::of(host, "HostConfig.")?;
+    for key in ["AutoRemove", "ReadonlyRootfs"] {
+        members.pass(key, flag)?;
+    }
+    let memory = members.limit("Memory", MEMORY_BYTES)?;
+    // Memory and swap together: none on top.
+    members.fixed("MemorySwap", memory.into())?;
+    members.limit("CpuPeriod", CPU_PERIOD_MICROS)?;
+    members.limit("CpuQuota", CPU_QUOTA_MICROS)?;
+    members.limit("PidsLimit", PROCESSES)?;
+    members.fixed("IpcMode", "private".into())?;
+    members.fixed("Privileged", false.into())?;
+    members.fixed("PublishAllPorts", false.into())?;
+    members.fixed("SecurityOpt", json!(["no-new-privileges:true"]))?;
+    members.fixed("CapDrop", json!(["MKNOD"]))?;
+    members
+        .passed
+        .insert("RestartPolicy".to_owned(), json!({"Name": "no"}));
+    members.pass("RestartPolicy", restart_policy)?;
+    members
+        .passed
+        .insert("NetworkMode".to_owned(), "none".into());
+    members.pass("NetworkMode", network)?;
+    if let Some(bindings) = members.take("PortBindings") {
+        let bindings = ports(bindings)?;
+        members.passed.insert("PortBindings".to_owned(), bindings);
+    }
+    if let Some(mounts) = members.take("Mounts") {
+        let mounts = self::mounts(mounts)?;
+        members.passed.insert("Mounts".to_owned(), mounts);
+    }
+    members.finish()
+}
+
+/// A new volume.
+pub fn volume(body: &Value, labels: &Labels) -> Result<Value, String> {
+    let mut members = Members::of(body, "")?;
+    members.pass("Name", |name| match name.as_str() {
+        Some(text) if is_name(text) => Ok(name.clone()),
+        _ => Err("is no name of a volume"),
+    })?;
+    members.pass("Labels", labels_of)?;
+    members.fixed("Driver", "local".into())?;
+    is_labelled(members.finish()?, labels)
 }
 
 /// The objects that a new container uses and that must carry a label, as paths of the engine's API.
@@ -109,82 +225,117 @@ pub fn referenced_resources(body: &Value) -> Vec<String> {
     volumes.chain(network).collect()
 }
 
-/// Removes keys that are null: the engine ignores them too.
-pub fn remove_nulls(value: &mut Value) {
-    if let Value::Object(object) = value {
-        object.retain(|_, value| !value.is_null());
-        object.values_mut().for_each(remove_nulls);
-    }
-}
-
-fn is_labelled(body: &Value, labels: &Labels) -> Result<(), String> {
+fn is_labelled(body: Value, labels: &Labels) -> Result<Value, String> {
     match has_label(labels, &body["Labels"]) {
-        true => Ok(()),
+        true => Ok(body),
         false => Err(format!("it has to carry a label: {labels}")),
     }
 }
 
-fn check(value: &Value, keys: Keys, within: &str) -> Result<(), String> {
-    for (key, value) in object(value)? {
-        let Some((_, holds)) = keys.iter().find(|(known, _)| known == key) else {
-            return Err(format!("`{within}{key}` does not pass"));
-        };
-        match holds {
-            Anything => {}
-            Only(this) if *value == this() => {}
-            Only(this) => return Err(format!("`{within}{key}` passes as {} only", this())),
-            Checked(check) => check(value)?,
-        }
+fn restart_policy(policy: &Value) -> Result<Value, &'static str> {
+    let members = policy.as_object().ok_or("is no object")?;
+    let is_no = members.iter().all(|(key, value)| match key.as_str() {
+        "Name" => *value == "no" || *value == "",
+        "MaximumRetryCount" => *value == 0 || value.is_null(),
+        _ => false,
+    });
+    match is_no {
+        true => Ok(json!({"Name": "no"})),
+        false => Err("passes as `no` only"),
     }
-    Ok(())
 }
 
-fn object(value: &Value) -> Result<&Map<String, Value>, String> {
-    value
-        .as_object()
-        .ok_or_else(|| "an object is expected".to_owned())
-}
-
-fn network(mode: &Value) -> Result<(), String> {
+fn network(mode: &Value) -> Result<Value, &'static str> {
     match mode.as_str() {
-        Some(name) if is_name(name) && !["host", "default"].contains(&name) => Ok(()),
-        _ => {
-            Err("`HostConfig.NetworkMode` passes as `bridge`, `none` or a network's id".to_owned())
-        }
+        Some(name) if is_name(name) && !["host", "default"].contains(&name) => Ok(mode.clone()),
+        _ => Err("passes as `bridge`, `none` or a network's id"),
     }
 }
 
-fn ports(bindings: &Value) -> Result<(), String> {
-    for bindings in object(bindings)?.values() {
-        for binding in bindings.as_array().into_iter().flatten() {
-            if binding["HostIp"] != "127.0.0.1" {
-                return Err("`HostConfig.PortBindings` passes on 127.0.0.1 only".to_owned());
+/// `80/tcp`.
+fn is_port(text: &str) -> bool {
+    let is_number = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    text.split_once('/')
+        .is_some_and(|(port, protocol)| is_number(port) && ["tcp", "udp"].contains(&protocol))
+}
+
+fn exposed(ports: &Value) -> Result<Value, &'static str> {
+    let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    match ports.as_object() {
+        Some(members)
+            if members
+                .iter()
+                .all(|(port, value)| is_port(port) && is_empty(value)) =>
+        {
+            Ok(ports.clone())
+        }
+        _ => Err("is no object of ports"),
+    }
+}
+
+fn ports(bindings: &Value) -> Result<Value, String> {
+    let all = bindings
+        .as_object()
+        .ok_or("`HostConfig.PortBindings` is no object")?;
+    let mut passed = Map::new();
+    for (port, bindings) in all.iter().filter(|(_, bindings)| !bindings.is_null()) {
+        let bindings = bindings.as_array().filter(|_| is_port(port));
+        let bindings =
+            bindings.ok_or("`HostConfig.PortBindings` is no object of ports and lists")?;
+        let mut list = Vec::new();
+        for binding in bindings {
+            let mut members = Members::of(binding, "HostConfig.PortBindings.")?;
+            members.pass("HostPort", |port| match port.as_str() {
+                Some(text) if text.is_empty() || is_port(&format!("{text}/tcp")) => {
+                    Ok(port.clone())
+                }
+                _ => Err("is no port"),
+            })?;
+            match members.take("HostIp") {
+                Some(address) if address == "127.0.0.1" => {}
+                _ => return Err("`HostConfig.PortBindings` passes on 127.0.0.1 only".to_owned()),
             }
+            members
+                .passed
+                .insert("HostIp".to_owned(), "127.0.0.1".into());
+            list.push(members.finish()?);
         }
+        passed.insert(port.clone(), list.into());
     }
-    Ok(())
+    Ok(passed.into())
 }
 
-fn mounts(mounts: &Value) -> Result<(), String> {
-    let mounts = mounts.as_array().ok_or("`HostConfig.Mounts` is a list")?;
-    for mount in mounts {
-        check(mount, MOUNT, "HostConfig.Mounts.")?;
-        let is_volume = mount["Type"] == "volume";
-        if is_volume && !mount["Source"].as_str().is_some_and(is_name) {
-            return Err("a volume's `Source` passes as its name only".to_owned());
+fn mounts(mounts: &Value) -> Result<Value, String> {
+    let mounts = mounts.as_array().ok_or("`HostConfig.Mounts` is no list")?;
+    let judged = mounts.iter().map(|mount| {
+        let mut members = Members::of(mount, "HostConfig.Mounts.")?;
+        let kind = members.take("Type").and_then(Value::as_str);
+        let source = members.take("Source").and_then(Value::as_str);
+        match (kind, source) {
+            (Some("volume"), Some(name)) if is_name(name) => {
+                members.passed.insert("Source".to_owned(), name.into());
+            }
+            (Some("tmpfs"), None | Some("")) => {}
+            (Some("volume"), _) => {
+                return Err("a volume's `Source` passes as its name only".to_owned());
+            }
+            (Some("tmpfs"), _) => return Err("a `tmpfs` has no `Source`".to_owned()),
+            _ => return Err("a mount's `Type` passes as `volume` or `tmpfs` only".to_owned()),
         }
-        if mount["Type"].is_null() {
-            return Err("a mount has a `Type`".to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn mount_type(kind: &Value) -> Result<(), String> {
-    match kind.as_str() {
-        Some("volume" | "tmpfs") => Ok(()),
-        _ => Err("a mount's `Type` passes as `volume` or `tmpfs` only".to_owned()),
-    }
+        members.passed.insert("Type".to_owned(), kind.into());
+        members.pass("Target", |target| match target.as_str() {
+            Some(path) if path.starts_with('/') && !path.split('/').any(|part| part == "..") => {
+                Ok(target.clone())
+            }
+            _ => Err("is no absolute path"),
+        })?;
+        members.pass("ReadOnly", flag)?;
+        members.finish()
+    });
+    judged.collect()
 }
 
 #[cfg(test)]
@@ -195,55 +346,116 @@ mod tests {
         Labels(vec!["role=tl".to_owned()])
     }
 
+    fn with(key: &str, value: Value) -> Result<Value, String> {
+        let mut host = json!({"Memory": 6 << 20, "NetworkMode": "bridge"});
+        host[key] = value;
+        container(
+            &json!({"Image": "a", "Labels": {"role": "tl"}, "HostConfig": host}),
+            &labels(),
+        )
+    }
+
     #[test]
     fn an_exec_has_no_more_than_its_container() {
         assert_eq!(
-            exec(&json!({"Cmd": ["sh"], "Privileged": false, "User": "root"})),
-            Ok(())
+            exec(&json!({"Cmd": ["sh"], "User": "root", "WorkingDir": null})),
+            Ok(json!({"Cmd": ["sh"], "Privileged": false, "User": "root"}))
         );
         for body in [
             json!({"Cmd": ["sh"], "Privileged": true}),
             json!({"Cmd": ["sh"], "privileged": true}),
             json!({"Cmd": ["sh"], "PRIVILEGED": false}),
+            json!({"Cmd": "sh"}),
+            json!({"Tty": {"Tty": true}}),
             json!(["sh"]),
         ] {
             assert!(exec(&body).is_err(), "{body}");
         }
+        assert_eq!(
+            exec_start(&json!({})),
+            Ok(json!({"Detach": false, "Tty": false}))
+        );
+        let of_client = json!({"Detach": false, "Tty": false, "OutputCapacity": 32768});
+        assert_eq!(
+            exec_start(&of_client),
+            Ok(json!({"Detach": false, "Tty": false}))
+        );
+        assert!(exec_start(&json!({"detach": true})).is_err());
+    }
+
+    #[test]
+    fn a_container_gets_every_limit_and_confinement_whether_its_request_names_it_or_not() {
+        let confined = json!({
+            "Memory": MEMORY_BYTES, "MemorySwap": MEMORY_BYTES, "PidsLimit": PROCESSES,
+            "CpuPeriod": CPU_PERIOD_MICROS, "CpuQuota": CPU_QUOTA_MICROS,
+            "IpcMode": "private", "Privileged": false, "PublishAllPorts": false,
+            "SecurityOpt": ["no-new-privileges:true"], "CapDrop": ["MKNOD"],
+            "RestartPolicy": {"Name": "no"}, "NetworkMode": "none",
+        });
+        for host in [
+            None,
+            Some(json!(null)),
+            Some(json!({})),
+            Some(confined.clone()),
+        ] {
+            let mut body = json!({"Image": "a", "Labels": {"role": "tl"}});
+            if let Some(host) = host {
+                body["HostConfig"] = host;
+            }
+            let passed = container(&body, &labels()).unwrap();
+            assert_eq!(passed["HostConfig"], confined, "{body}");
+        }
+        let named = with("PidsLimit", json!(5)).unwrap();
+        assert_eq!(named["HostConfig"]["PidsLimit"], 5);
+        assert_eq!(named["HostConfig"]["MemorySwap"], 6 << 20);
     }
 
     #[test]
     fn a_container_is_labelled_and_confined() {
-        let with = |key: &str, value: Value| {
-            let mut host = json!({"Memory": 6 << 20, "NetworkMode": "bridge", "SecurityOpt": ["no-new-privileges:true"]});
-            host[key] = value;
-            container(
-                &json!({"Image": "a", "Labels": {"role": "tl"}, "HostConfig": host}),
-                &labels(),
-            )
-        };
-        assert_eq!(with("Privileged", json!(false)), Ok(()));
+        let mounts = json!([{"Type": "volume", "Source": "cache", "Target": "/c", "ReadOnly": true}, {"Type": "tmpfs", "Target": "/t"}]);
         assert_eq!(
-            with(
-                "Mounts",
-                json!([{"Type": "volume", "Source": "cache", "Target": "/c"}])
-            ),
-            Ok(())
+            with("Mounts", mounts.clone()).unwrap()["HostConfig"]["Mounts"],
+            mounts
         );
+        let bindings = json!({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]});
+        let passed = with("PortBindings", bindings.clone()).unwrap();
+        assert_eq!(passed["HostConfig"]["PortBindings"], bindings);
         for (key, value) in [
             ("Privileged", json!(true)),
             ("privileged", json!(true)),
             ("Binds", json!(["/:/host"])),
             ("CapAdd", json!(["ALL"])),
+            ("CapDrop", json!([])),
             ("PidMode", json!("host")),
             ("Devices", json!([])),
             ("SecurityOpt", json!(["seccomp=unconfined"])),
             ("NetworkMode", json!("host")),
             ("NetworkMode", json!("container:a")),
+            ("Memory", json!(0)),
+            ("Memory", json!(-1)),
+            ("Memory", json!("1g")),
+            ("memory", json!(0)),
+            ("MemorySwap", json!(-1)),
+            ("PidsLimit", json!(-1)),
+            ("PidsLimit", json!(0)),
+            ("CpuQuota", json!(-1)),
+            ("RestartPolicy", json!({"Name": "always"})),
+            ("RestartPolicy", json!({"Name": "no", "name": "always"})),
             (
                 "PortBindings",
                 json!({"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}),
             ),
             ("PortBindings", json!({"80/tcp": [{"HostPort": "80"}]})),
+            (
+                "PortBindings",
+                json!({"80/tcp": [{"HostIp": "127.0.0.1", "hostip": "0.0.0.0"}]}),
+            ),
+            (
+                "PortBindings",
+                json!({"80/tcp": [{"HostIp": "127.0.0.1", "Ho\u{17f}tIp": "::"}]}),
+            ),
+            ("PortBindings", json!({"80/tcp": {"HostIp": "127.0.0.1"}})),
+            ("PortBindings", json!({"80": [{"HostIp": "127.0.0.1"}]})),
             (
                 "Mounts",
                 json!([{"Type": "bind", "Source": "/", "Target": "/host"}]),
@@ -251,26 +463,55 @@ mod tests {
             ("Mounts", json!([{"Source": "/", "Target": "/host"}])),
             (
                 "Mounts",
+                json!([{"Type": "volume", "type": "bind", "Source": "a", "Target": "/x"}]),
+            ),
+            (
+                "Mounts",
                 json!([{"Type": "volume", "Source": "/etc", "Target": "/host"}]),
+            ),
+            (
+                "Mounts",
+                json!([{"Type": "tmpfs", "Source": "/etc", "Target": "/host"}]),
             ),
             (
                 "Mounts",
                 json!([{"Type": "volume", "Source": "a", "VolumeOptions": {}}]),
             ),
+            (
+                "Mounts",
+                json!([{"Type": "volume", "Source": "a", "Target": "/a/../../etc"}]),
+            ),
         ] {
             assert!(with(key, value.clone()).is_err(), "{key}: {value}");
         }
-        let foreign = json!({"Image": "a", "Labels": {"role": "dev"}});
-        assert!(container(&foreign, &labels()).is_err());
+        for body in [
+            json!({"Image": "a", "Labels": {"role": "dev"}}),
+            json!({"Image": "a", "labels": {"role": "tl"}}),
+            json!({"Image": "a", "Labels": {"role": "tl"}, "hostconfig": {}}),
+            json!({"Image": "a", "Labels": {"role": "tl"}, "Volumes": {"/": {}}}),
+            json!({"Image": "a", "Labels": {"role": "tl"}, "NetworkingConfig": {}}),
+        ] {
+            assert!(container(&body, &labels()).is_err(), "{body}");
+        }
     }
 
     #[test]
     fn a_volume_is_docker_s_own() {
         let own = json!({"Name": "a", "Driver": "local", "Labels": {"role": "tl"}});
-        assert_eq!(volume(&own, &labels()), Ok(()));
-        let mut bound = own.clone();
-        bound["DriverOpts"] = json!({"type": "none", "o": "bind", "device": "/"});
-        assert!(volume(&bound, &labels()).is_err());
+        assert_eq!(volume(&own, &labels()), Ok(own.clone()));
+        for (key, value) in [
+            (
+                "DriverOpts",
+                json!({"type": "none", "o": "bind", "device": "/"}),
+            ),
+            ("driveropts", json!({})),
+            ("Driver", json!("nfs")),
+            ("Name", json!("/etc")),
+        ] {
+            let mut other = own.clone();
+            other[key] = value;
+            assert!(volume(&other, &labels()).is_err(), "{other}");
+        }
     }
 
     #[test]

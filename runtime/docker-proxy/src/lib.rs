@@ -4,6 +4,7 @@
 //! Access to the engine's socket is root on the machine. So a host in a container does not get it; this
 //! process does, in a container of its own. It passes
 //! - the requests that the Docker service makes ([`rules`]);
+//! - with bodies that it writes anew of what it has judged, and empty ones elsewhere;
 //! - to containers that carry one of its labels: it looks each up itself, by whatever name it is asked, and
 //!   goes on by the container's id;
 //! - new containers, if starting is turned on, confined as the service confines them ([`body`]).
@@ -12,6 +13,8 @@
 //! proxies drop the `Upgrade` of a request with a body (HAProxy since 2.4), with which every exec begins.
 
 mod body;
+mod json;
+mod names;
 mod rules;
 
 use std::path::PathBuf;
@@ -52,6 +55,8 @@ pub struct Proxy {
     pub labels: Labels,
     /// True if containers may be started.
     pub spawning: bool,
+    /// Names, besides those that no web page can have ([`names`]), by which clients may call it.
+    pub allowed_hosts: Vec<String>,
 }
 
 type ProxyResponse = Response<Either<Incoming, Full<Bytes>>>;
@@ -130,6 +135,7 @@ impl Proxy {
     /// Sends a request on, if it may pass.
     async fn pass(&self, request: Request<Incoming>) -> Result<ProxyResponse, ProxyError> {
         let (mut parts, body) = request.into_parts();
+        names::check(&parts, &self.allowed_hosts).map_err(ProxyError::forbidden)?;
         let path = parts.uri.path().to_owned();
         // For `exomonad doctor --quick`.
         if path == "/ready" {
@@ -160,7 +166,7 @@ impl Proxy {
                     format!("docker-proxy: the request's body: {error}"),
                 )
             })?;
-        let mut body = body.to_bytes();
+        let body = body.to_bytes();
         let mut path = path.clone();
         match condition {
             Condition::None | Condition::List => {}
@@ -186,26 +192,40 @@ impl Proxy {
             }
             Condition::CreateContainer | Condition::CreateVolume | Condition::Pull => {}
         }
-        if let Condition::CreateExec | Condition::CreateContainer | Condition::CreateVolume =
-            condition
-        {
-            let mut json: Value = serde_json::from_slice(&body).map_err(|error| {
-                ProxyError::forbidden(format!("docker-proxy: no JSON: {error}"))
-            })?;
-            body::remove_nulls(&mut json);
-            match condition {
-                Condition::CreateExec => body::exec(&json),
-                Condition::CreateVolume => body::volume(&json, &self.labels),
-                _ => body::container(&json, &self.labels),
+        let judge: fn(&Value, &Labels) -> Result<Value, String> = match condition {
+            Condition::CreateExec => |body, _| body::exec(body),
+            Condition::Exec if parts.method == hyper::Method::POST => {
+                |body, _| body::exec_start(body)
             }
-            .map_err(|why| ProxyError::forbidden(format!("docker-proxy: {why}")))?;
-            if condition == Condition::CreateContainer {
-                for used in body::referenced_resources(&json) {
-                    self.require_label(&used).await?;
-                }
+            Condition::CreateContainer => body::container,
+            Condition::CreateVolume => body::volume,
+            // The engine reads no body here; older ones took a container's configuration at its start.
+            _ => |body, _| match body {
+                Value::Null => Ok(Value::Null),
+                Value::Object(members) if members.is_empty() => Ok(Value::Null),
+                _ => Err("this request has no body".to_owned()),
+            },
+        };
+        let json = match body.trim_ascii() {
+            [] => Ok(json!({})),
+            text => json::parse(text),
+        };
+        let json = json.and_then(|json| judge(&json, &self.labels));
+        let json = json.map_err(|why| ProxyError::forbidden(format!("docker-proxy: {why}")))?;
+        if condition == Condition::CreateContainer {
+            if !rules::is_creation(parts.uri.query().unwrap_or_default()) {
+                return Err(ProxyError::forbidden(
+                    "docker-proxy creates a container with a `name` and a `platform` only",
+                ));
             }
-            body = json.to_string().into();
+            for used in body::referenced_resources(&json) {
+                self.require_label(&used).await?;
+            }
         }
+        let body: Bytes = match json {
+            Value::Null => Bytes::new(),
+            json => json.to_string().into(),
+        };
 
         let wants_upgrade = parts.headers.contains_key(header::UPGRADE);
         let on_upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
@@ -215,8 +235,8 @@ impl Proxy {
         };
         let mut onward = Request::builder().method(parts.method.clone()).uri(target);
         onward = onward.header(header::HOST, "docker");
-        if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
-            onward = onward.header(header::CONTENT_TYPE, kind);
+        if !body.is_empty() {
+            onward = onward.header(header::CONTENT_TYPE, "application/json");
         }
         if wants_upgrade {
             onward = onward

@@ -168,6 +168,19 @@ pub fn is_pull(query: &str) -> bool {
     })
 }
 
+/// True if a container is created with a name and for a platform, and nothing more.
+pub fn is_creation(query: &str) -> bool {
+    query.is_empty()
+        || query.split('&').all(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match key {
+                "name" => value.is_empty() || is_name(value),
+                "platform" => true,
+                _ => false,
+            }
+        })
+}
+
 /// True if these labels, as the engine has them in JSON, hold one of those that are wanted.
 pub fn has_label(labels: &Labels, carried: &serde_json::Value) -> bool {
     labels.0.iter().any(|label| match label.split_once('=') {

@@ -1,9 +1,10 @@
 //! The compile cache: compiled modules on disk, keyed by the hash of their source.
 //!
 //! Cached machine code is executed, so the cache trusts only files that this user wrote: its folder is
-//! closed to others, every file must belong to the user and has a checksum, which incomplete or damaged
-//! files fail. A file is mapped, not read, so that unused code takes no memory. Files appear atomically,
-//! under their final name, and are never modified.
+//! closed to others, every file must belong to the user and carries a code made with the user's key
+//! ([`CacheKey`]), which incomplete, damaged and foreign files fail: a folder that was cloned or unpacked has
+//! files that are the user's own and were written by somebody else. A file is mapped, not read, so that unused
+//! code takes no memory. Files appear atomically, under their final name, and are never modified.
 //!
 //! When the cache exceeds its size limit, the least recently used files are removed. An unusable cache
 //! costs time and nothing else.
@@ -20,17 +21,19 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use crate::SnapshotStatus;
+use crate::cache_key::CacheKey;
 use crate::link::SourceModule;
 
 /// The end of each cache file; the number changes when the layout, the linker or what a snapshot may hold does. Before it
 /// come, from the front: the compiled module, the snapshot status as JSON, the length of
-/// that JSON (`u16`, little-endian), and the SHA-256 of all this.
-const MAGIC: &[u8] = b"exomonad compiled 3\n";
-const CHECKSUM: usize = 32;
+/// that JSON (`u16`, little-endian), and the HMAC-SHA-256 of the file's key and all this.
+const MAGIC: &[u8] = b"exomonad compiled 4\n";
+const CODE: usize = 32;
 /// The maximum size of all files together: some hundred plugins.
 const MAX_BYTES: u64 = 1 << 30;
 /// The age from which partial files are removed, which a killed host left behind.
 const ABANDONED: Duration = Duration::from_secs(3600);
+const FOREIGN: &str = "it is damaged, or this user's host did not write it";
 /// The extensions of compiled modules and of partial files.
 const COMPILED: &str = "cwasm";
 const PART: &str = "part";
@@ -40,6 +43,7 @@ const PART: &str = "part";
 pub struct CompileCache {
     folder: PathBuf,
     owner: u32,
+    key: CacheKey,
     lookups: Arc<Lookups>,
 }
 
@@ -89,6 +93,7 @@ impl CompileCache {
         Ok(Self {
             folder,
             owner: own,
+            key: CacheKey::of_user()?,
             lookups: Arc::default(),
         })
     }
@@ -167,8 +172,13 @@ impl CompileCache {
     fn look_up(&self, engine: &wasmtime::Engine, key: &str) -> Option<CachedModule> {
         let path = self.path(key);
         let file = fs::File::open(&path).ok()?;
-        match self.read(file, engine) {
+        match self.read(file, key, engine) {
             Ok(found) => Some(found),
+            // As of a folder that several users share, or of another machine.
+            Err(reason) if reason == FOREIGN => {
+                tracing::info!(path = %path.display(), reason, "a file in the compile cache is ignored");
+                None
+            }
             Err(reason) => {
                 tracing::warn!(path = %path.display(), reason, "a file in the compile cache is ignored");
                 None
@@ -180,20 +190,27 @@ impl CompileCache {
         unsafe_code,
         reason = "deserialising is unsafe for bytes that wasmtime did not write"
     )]
-    fn read(&self, mut file: fs::File, engine: &wasmtime::Engine) -> Result<CachedModule, String> {
+    fn read(
+        &self,
+        mut file: fs::File,
+        key: &str,
+        engine: &wasmtime::Engine,
+    ) -> Result<CachedModule, String> {
         let message = |error: io::Error| error.to_string();
         let about = file.metadata().map_err(message)?;
         if about.uid() != self.owner || about.permissions().mode() & 0o022 != 0 {
             return Err("it belongs to another user, or others may write to it".to_owned());
         }
-        let snapshot = verify(&file, about.len())
+        let snapshot = self
+            .verify(&file, key, about.len())
             .map_err(message)?
-            .ok_or("it is damaged")?;
+            .ok_or(FOREIGN)?;
         // Marks the file as recently used. Without modification times the oldest file is removed first.
         let _ = file.set_modified(SystemTime::now());
         // SAFETY: `put` wrote this file from a module of wasmtime's: it is this user's and nobody else may
-        // write to it, its checksum shows that it is complete, and it was renamed into place, after which
-        // nothing changes it. Wasmtime itself refuses modules of another version or configuration.
+        // write to it, its code shows that it is complete and was written by who has the user's key, and it
+        // was renamed into place, after which nothing changes it. Wasmtime itself refuses modules of another
+        // version or configuration.
         let mapped = file.try_clone().map_err(message)?;
         let module = unsafe { Module::deserialize_open_file(engine, mapped) };
         let module = module.or_else(|_| {
@@ -214,7 +231,7 @@ impl CompileCache {
         let written = module
             .serialize()
             .map_err(|error| io::Error::other(error.to_string()))
-            .and_then(|compiled| self.write(&path, compiled, snapshot))
+            .and_then(|compiled| self.write(&path, key, compiled, snapshot))
             .and_then(|()| self.evict(MAX_BYTES));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "a compiled plugin could not be cached");
@@ -224,6 +241,7 @@ impl CompileCache {
     fn write(
         &self,
         path: &Path,
+        key: &str,
         mut content: Vec<u8>,
         snapshot: &SnapshotStatus,
     ) -> io::Result<()> {
@@ -231,7 +249,10 @@ impl CompileCache {
         let length = u16::try_from(about.len()).map_err(io::Error::other)?;
         content.extend_from_slice(&about);
         content.extend_from_slice(&length.to_le_bytes());
-        let checksum = Sha256::digest(&content);
+        let mut code = self.key.begin();
+        code.update(key);
+        code.update(&content);
+        let code = self.key.finish(code);
         // Two roles may load the same plugin at the same time.
         static WRITES: AtomicU64 = AtomicU64::new(0);
         let number = WRITES.fetch_add(1, Ordering::Relaxed);
@@ -240,7 +261,7 @@ impl CompileCache {
         open.write(true).create(true).truncate(true).mode(0o600);
         let written = open.open(&part).and_then(|mut file| {
             file.write_all(&content)?;
-            file.write_all(checksum.as_slice())?;
+            file.write_all(&code)?;
             file.write_all(MAGIC)?;
             file.sync_all()?;
             fs::rename(&part, path)
@@ -289,43 +310,49 @@ impl CompileCache {
         Ok(())
     }
 
+    /// The snapshot status of a complete file of this length; `None` if any bit of the file is damaged, or its
+    /// code is of another key. Large files are not read into memory as a whole.
+    fn verify(
+        &self,
+        file: &fs::File,
+        key: &str,
+        length: u64,
+    ) -> io::Result<Option<SnapshotStatus>> {
+        let Some(body) = length.checked_sub((CODE + MAGIC.len()) as u64) else {
+            return Ok(None);
+        };
+        let mut hash = self.key.begin();
+        hash.update(key);
+        let mut buffer = vec![0; 64 << 10];
+        let mut at = 0;
+        while at < body {
+            let wanted = buffer
+                .len()
+                .min(usize::try_from(body - at).unwrap_or(usize::MAX));
+            file.read_exact_at(&mut buffer[..wanted], at)?;
+            hash.update(&buffer[..wanted]);
+            at += wanted as u64;
+        }
+        let mut end = vec![0; CODE + MAGIC.len()];
+        file.read_exact_at(&mut end, body)?;
+        if end.strip_suffix(MAGIC) != Some(&self.key.finish(hash)[..]) {
+            return Ok(None);
+        }
+        let mut length = [0; 2];
+        let about = |before: u64, bytes: &mut [u8]| match body.checked_sub(before) {
+            Some(at) => file.read_exact_at(bytes, at),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        about(2, &mut length)?;
+        let length = u16::from_le_bytes(length);
+        let mut json = vec![0; usize::from(length)];
+        about(2 + u64::from(length), &mut json)?;
+        Ok(serde_json::from_slice(&json).ok())
+    }
+
     fn path(&self, key: &str) -> PathBuf {
         self.folder.join(format!("{key}.{COMPILED}"))
     }
-}
-
-/// The snapshot status of a complete file of this length; `None` if any bit of the file is damaged.
-/// Large files are not read into memory as a whole.
-fn verify(file: &fs::File, length: u64) -> io::Result<Option<SnapshotStatus>> {
-    let Some(body) = length.checked_sub((CHECKSUM + MAGIC.len()) as u64) else {
-        return Ok(None);
-    };
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = 0;
-    while at < body {
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(body - at).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut buffer[..wanted], at)?;
-        hash.update(&buffer[..wanted]);
-        at += wanted as u64;
-    }
-    let mut end = vec![0; CHECKSUM + MAGIC.len()];
-    file.read_exact_at(&mut end, body)?;
-    if end.strip_suffix(MAGIC) != Some(hash.finalize().as_slice()) {
-        return Ok(None);
-    }
-    let mut length = [0; 2];
-    let about = |before: u64, bytes: &mut [u8]| match body.checked_sub(before) {
-        Some(at) => file.read_exact_at(bytes, at),
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
-    };
-    about(2, &mut length)?;
-    let length = u16::from_le_bytes(length);
-    let mut json = vec![0; usize::from(length)];
-    about(2 + u64::from(length), &mut json)?;
-    Ok(serde_json::from_slice(&json).ok())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -361,6 +388,25 @@ mod tests {
         assert!(!left.exists() && writing.exists() && strange.exists());
         cache.evict(100).unwrap();
         assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn a_file_of_another_key_or_under_another_name_is_not_taken() {
+        let (folder, cache) = opened();
+        let engine = wasmtime::Engine::default();
+        let module = Module::new(&engine, wat::parse_str("(module)").unwrap()).unwrap();
+        cache.put("key", &module, &SnapshotStatus::Off);
+        assert!(cache.get(&engine, "key").is_some());
+        fs::copy(cache.path("key"), cache.path("other")).unwrap();
+        assert!(
+            cache.get(&engine, "other").is_none(),
+            "a file is of one module"
+        );
+        let foreign = CompileCache {
+            key: CacheKey::kept(&folder.path().join("elsewhere")).unwrap(),
+            ..cache
+        };
+        assert!(foreign.get(&engine, "key").is_none());
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod abi;
 mod cache;
+mod cache_key;
 mod compile;
 mod engine;
 mod error;

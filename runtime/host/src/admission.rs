@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+
+/// The part of all sandboxes that is kept for roles that have less than their share: one in so many.
+const RESERVED: u32 = 8;
 
 /// The wait queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +17,73 @@ pub struct QueueFullError {
     pub queue: u32,
 }
 
+/// The host's sandboxes, shared by all roles.
+///
+/// Most go to whoever comes first. Some are kept for roles that have less than an equal share, so that one
+/// role with many long calls does not hold all of them. A role that is alone may have all.
+#[derive(Debug)]
+pub struct HostSandboxes {
+    open: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    total: u32,
+    roles: AtomicU32,
+}
+
+impl HostSandboxes {
+    /// So many sandboxes.
+    pub fn new(total: u32) -> Arc<Self> {
+        let reserved = match total {
+            0 | 1 => 0,
+            _ => (total / RESERVED).max(1),
+        };
+        Arc::new(Self {
+            open: Arc::new(Semaphore::new((total - reserved) as usize)),
+            reserved: Arc::new(Semaphore::new(reserved as usize)),
+            total,
+            roles: AtomicU32::new(0),
+        })
+    }
+
+    /// The number that is free.
+    pub fn available(&self) -> u64 {
+        (self.open.available_permits() + self.reserved.available_permits()) as u64
+    }
+
+    /// True if a role with so many running calls may have one of those that are kept.
+    fn may_have_reserved(&self, running: u32) -> bool {
+        let roles = self.roles.load(Ordering::Relaxed).max(1);
+        roles == 1 || running < (self.total / roles).max(1)
+    }
+
+    fn try_acquire(&self, running: u32) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.open.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        match self.may_have_reserved(running) {
+            true => self.reserved.clone().try_acquire_owned().ok(),
+            false => None,
+        }
+    }
+
+    async fn acquire(&self, running: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let open = self.open.clone().acquire_owned();
+        if !self.may_have_reserved(running) {
+            return open.await;
+        }
+        tokio::select! {
+            biased;
+            permit = open => permit,
+            permit = self.reserved.clone().acquire_owned() => permit,
+        }
+    }
+}
+
 /// Lets a bounded number of a role's calls run, and a bounded number wait.
 ///
 /// A role's calls also count against the whole host's sandboxes.
 pub struct AdmissionQueue {
     role: Arc<Semaphore>,
-    host: Arc<Semaphore>,
+    host: Arc<HostSandboxes>,
     waiting: AtomicU32,
     refused: AtomicU64,
     running: u32,
@@ -36,9 +100,16 @@ pub struct Permit {
     _host: OwnedSemaphorePermit,
 }
 
+impl Drop for AdmissionQueue {
+    fn drop(&mut self) {
+        self.host.roles.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl AdmissionQueue {
     /// A queue for `running` calls at once and `queue` that wait, within the host's own bound.
-    pub fn new(running: u32, queue: u32, host: Arc<Semaphore>) -> Self {
+    pub fn new(running: u32, queue: u32, host: Arc<HostSandboxes>) -> Self {
+        host.roles.fetch_add(1, Ordering::Relaxed);
         Self {
             role: Arc::new(Semaphore::new(running as usize)),
             host,
@@ -56,7 +127,7 @@ impl AdmissionQueue {
     pub async fn admit(&self) -> Result<Permit, QueueFullError> {
         // One alone is given back before the wait: a call that waits holds no sandbox.
         if let Ok(role) = self.role.clone().try_acquire_owned()
-            && let Ok(host) = self.host.clone().try_acquire_owned()
+            && let Some(host) = self.host.try_acquire(self.others_running())
         {
             return Ok(Permit {
                 _role: role,
@@ -67,11 +138,20 @@ impl AdmissionQueue {
         // Neither semaphore is ever closed.
         let full = |_| self.full();
         let role = self.role.clone().acquire_owned().await.map_err(full)?;
-        let host = self.host.clone().acquire_owned().await.map_err(full)?;
+        let host = self
+            .host
+            .acquire(self.others_running())
+            .await
+            .map_err(full)?;
         Ok(Permit {
             _role: role,
             _host: host,
         })
+    }
+
+    /// The number of calls that run beside the one that has just got the role's permit.
+    fn others_running(&self) -> u32 {
+        self.running().saturating_sub(1)
     }
 
     /// The number of calls that have a permit.
@@ -123,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_waiter_that_leaves_makes_room() {
-        let queue = AdmissionQueue::new(1, 1, Arc::new(Semaphore::new(10)));
+        let queue = AdmissionQueue::new(1, 1, HostSandboxes::new(10));
         let permit = queue.admit().await.unwrap();
         let mut waiter = Box::pin(queue.admit());
         assert!(futures_util::poll!(&mut waiter).is_pending());
@@ -143,20 +223,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_holds_nothing_of_the_host() {
-        let host = Arc::new(Semaphore::new(2));
+        let host = HostSandboxes::new(2);
         let queue = AdmissionQueue::new(1, 1, host.clone());
         let _permit = queue.admit().await.unwrap();
         let mut waiter = Box::pin(queue.admit());
         assert!(futures_util::poll!(&mut waiter).is_pending());
-        assert_eq!(host.available_permits(), 1);
+        assert_eq!(host.available(), 1);
     }
 
     #[tokio::test]
     async fn the_bound_of_the_host_holds_over_all_roles() {
-        let host = Arc::new(Semaphore::new(1));
+        let host = HostSandboxes::new(1);
         let one = AdmissionQueue::new(5, 5, host.clone());
         let other = AdmissionQueue::new(5, 0, host);
         let _permit = one.admit().await.unwrap();
         assert!(other.admit().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_role_does_not_hold_all_sandboxes_of_the_host() {
+        let host = HostSandboxes::new(16);
+        let greedy = AdmissionQueue::new(100, 100, host.clone());
+        let modest = AdmissionQueue::new(100, 100, host.clone());
+        let mut held = Vec::new();
+        loop {
+            let mut next = Box::pin(greedy.admit());
+            match futures_util::poll!(&mut next) {
+                std::task::Poll::Ready(permit) => held.push(permit.unwrap()),
+                std::task::Poll::Pending => break,
+            }
+        }
+        assert_eq!(held.len(), 14, "two are kept for the other role");
+        let permit = modest.admit().await.unwrap();
+        drop(modest);
+        // Alone, it may have all that are left.
+        assert!(greedy.admit().await.is_ok());
+        drop(permit);
     }
 }

@@ -26,6 +26,16 @@ pub enum HostError {
         /// The nearest name that exists.
         near: Option<String>,
     },
+    /// The plugin lists the tool, and it cannot be offered.
+    #[error("role `{role}` does not offer tool `{tool}`: {reason}")]
+    ToolRefused {
+        /// The role.
+        role: String,
+        /// The tool.
+        tool: String,
+        /// The reason.
+        reason: String,
+    },
     /// The plugin handles no such event.
     #[error("the plugin of role `{role}` does not handle the event `{event}`; it handles {}", none(.handled))]
     HookNotFound {
@@ -101,7 +111,7 @@ impl HostError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::RoleNotFound { .. } => "role_not_found",
-            Self::ToolNotFound { .. } => "tool_not_found",
+            Self::ToolNotFound { .. } | Self::ToolRefused { .. } => "tool_not_found",
             Self::HookNotFound { .. } => "hook_not_found",
             Self::ExportNotFound(_) => "export_not_found",
             Self::InvalidRequest(_) => "invalid_request",

@@ -11,6 +11,8 @@
 //!   neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use exomonad_config::InstanceMode;
 use exomonad_core::CallContext;
@@ -31,6 +33,14 @@ use crate::pipeline::CallHost;
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
+use crate::schema::work::{Stop, Work};
+
+/// Bytes of arguments, and of answers, up to which they are read on the thread that serves the request.
+const SMALL_ARGUMENTS: usize = 32 << 10;
+/// Steps that such a check may take there: about a millisecond.
+const FEW_STEPS: u64 = 200_000;
+/// Steps that any check may take: some seconds.
+const MOST_STEPS: u64 = 2_000_000_000;
 
 /// The caller, as the transport knows it.
 #[derive(Clone, Debug, Default)]
@@ -137,10 +147,20 @@ impl Execution {
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         let version = self.version.clone();
-        let (tool, series) = version.tool(name).map_err(|near| HostError::ToolNotFound {
-            role: self.role.name().to_string(),
-            tool: name.to_owned(),
-            near: near.map(str::to_owned),
+        let (tool, series) = version.tool(name).map_err(|near| {
+            let mut refused = version.refused_tools.iter();
+            match refused.find(|refused| refused.name == name) {
+                Some(refused) => HostError::ToolRefused {
+                    role: self.role.name().to_string(),
+                    tool: name.to_owned(),
+                    reason: refused.reason.clone(),
+                },
+                None => HostError::ToolNotFound {
+                    role: self.role.name().to_string(),
+                    tool: name.to_owned(),
+                    near: near.map(str::to_owned),
+                },
+            }
         })?;
         // Not before it is known: what a request says is no name for a span or a series.
         spans::is_of_tool(span, name);
@@ -160,12 +180,10 @@ impl Execution {
     ) -> Result<ToolAnswer, HostError> {
         // Checking large arguments is work, too.
         let _permit = self.admit().await?;
-        let UniqueKeys(values) = arguments.parse().map_err(|error| {
-            HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
-        })?;
-        let violations = match tool.is_long_work(&values) {
-            false => tool.violations(&values),
-            true => self.check_aside(&tool.tool.name, values).await?,
+        let violations = match self.check(tool, &arguments).await? {
+            Ok(violations) => violations,
+            Err(Stop::Deadline) => return Ok(self.out_of_time()),
+            Err(stop) => vec![too_much(stop)],
         };
         if !violations.is_empty() {
             return Err(HostError::InvalidArguments {
@@ -181,21 +199,58 @@ impl Execution {
         };
         let input = encode(&input)?;
         match self.invoke(guest, HANDLE_MCP_CALL, &input).await {
-            Ok(output) => Ok(self.answer(output)),
+            Ok(output) => self.answer(output).await,
             Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
         }
     }
 
-    /// Checks arguments on a thread that may be busy for a while.
-    async fn check_aside(&self, tool: &str, arguments: Value) -> Result<Vec<Violation>, HostError> {
-        let (version, tool) = (self.version.clone(), tool.to_owned());
-        let check = move || match version.tool(&tool) {
-            Ok((tool, _)) => tool.violations(&arguments),
-            Err(_) => Vec::new(),
+    /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a
+    /// while. The role's wall-clock limit holds, and dropping the call ends the check.
+    async fn check(
+        &self,
+        tool: &CheckedTool,
+        arguments: &RawJson,
+    ) -> Result<Result<Vec<Violation>, Stop>, HostError> {
+        if arguments.get().len() <= SMALL_ARGUMENTS {
+            let values = parse(arguments)?;
+            match tool.schema.violations(&values, &mut Work::new(FEW_STEPS)) {
+                Err(Stop::TooMuch) => {}
+                checked => return Ok(checked),
+            }
+        }
+        let deadline = Instant::now() + self.role.settings.limits.wall_time;
+        let waited = tokio::time::timeout_at(
+            deadline.into(),
+            self.role.long_checks.clone().acquire_owned(),
+        );
+        // The semaphore is never closed.
+        let Ok(Ok(turn)) = waited.await else {
+            return Ok(Err(Stop::Deadline));
+        };
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let _cancel = CancelOnDrop(cancelled.clone());
+        let (schema, arguments) = (tool.schema.clone(), arguments.clone());
+        let check = move || {
+            let _turn = turn;
+            let values = parse(&arguments)?;
+            let mut work = Work::new(MOST_STEPS).until(deadline, cancelled);
+            Ok(schema.violations(&values, &mut work))
         };
         tokio::task::spawn_blocking(check).await.map_err(|_| {
             HostError::Internal("checking the arguments failed in the host".to_owned())
-        })
+        })?
+    }
+
+    /// The answer of a tool whose arguments took the call's whole time to check.
+    fn out_of_time(&self) -> ToolAnswer {
+        let settings = &self.role.settings;
+        let hit = settings.limits.exceeded(Limit::WallTime);
+        settings.metrics.hit(self.role.name(), hit.limit.key());
+        let message = format!(
+            "checking the arguments against the tool's schema: {}",
+            hit.set_by(&settings.limit_key(hit.limit.key()))
+        );
+        self.failed_tool("limit_exceeded", &message)
     }
 
     /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.
@@ -230,7 +285,10 @@ impl Execution {
         })?;
         let invoked = self.invoke(guest, event.export(), &input).await;
         let output = invoked.map_err(|error| self.guest_error(&error))?;
-        serde_json::from_slice(&output.bytes).map_err(|error| HostError::Guest {
+        let json = output.bytes;
+        let read: serde_json::Result<HookOutput> =
+            aside(json.len(), move || exomonad_schema::from_slice(&json)).await?;
+        read.map_err(|error| HostError::Guest {
             code: "invalid_answer",
             message: format!(
                 "the answer of `{}` does not fit the contract: {error}",
@@ -343,18 +401,28 @@ impl Execution {
     }
 
     /// Holds the guest's output against the contract; what fits goes out as it came.
-    fn answer(&self, output: Output) -> ToolAnswer {
-        match serde_json::from_slice::<CallToolResult>(&output.bytes) {
-            Ok(result) => ToolAnswer {
-                is_error: result.is_error,
-                outcome: if result.is_error { "tool_error" } else { "ok" },
-                json: output.bytes,
+    async fn answer(&self, output: Output) -> Result<ToolAnswer, HostError> {
+        let json = output.bytes;
+        let read = aside(json.len(), move || {
+            if let Ok(result) = serde_json::from_slice::<CallToolResult>(&json) {
+                return Ok((json, result.is_error));
+            }
+            // Optional fields that are null; a client might take these as little as serde does.
+            let result: CallToolResult = exomonad_schema::from_slice(&json)?;
+            Ok((serde_json::to_vec(&result)?, result.is_error))
+        });
+        let read: serde_json::Result<_> = read.await?;
+        Ok(match read {
+            Ok((json, is_error)) => ToolAnswer {
+                json,
+                is_error,
+                outcome: if is_error { "tool_error" } else { "ok" },
             },
             Err(error) => {
                 let message = format!("the plugin's answer is not a CallToolResult: {error}");
                 self.failed_tool("invalid_answer", &message)
             }
-        }
+        })
     }
 
     /// A failed guest as the result of its tool.
@@ -384,6 +452,49 @@ impl Execution {
 
 /// The bytes that the answer of a failed tool may have whatever the role's limit.
 const SHORT_ANSWER: u64 = 16 << 10;
+/// Reads a guest's JSON of this many bytes: here, or on a thread that may be busy for a while.
+async fn aside<T: Send + 'static>(
+    bytes: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HostError> {
+    if bytes <= SMALL_ARGUMENTS {
+        return Ok(read());
+    }
+    let reading = tokio::task::spawn_blocking(read);
+    reading.await.map_err(|_| {
+        HostError::Internal("reading the guest's answer failed in the host".to_owned())
+    })
+}
+
+/// Ends a check when the call that waits for it does.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn parse(arguments: &RawJson) -> Result<Value, HostError> {
+    let UniqueKeys(values) = arguments.parse().map_err(|error| {
+        HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
+    })?;
+    Ok(values)
+}
+
+/// The violation that stands for a check that was given up.
+fn too_much(stop: Stop) -> Violation {
+    let message = match stop {
+        Stop::TooDeep => "these values lie too deep in each other for the tool's schema",
+        _ => {
+            "these are too many values, or too long ones, to check against the tool's schema; send fewer"
+        }
+    };
+    Violation {
+        pointer: String::new(),
+        message: message.to_owned(),
+    }
+}
 
 /// The stable code of a guest's failure.
 fn code(error: &CallError) -> &'static str {
@@ -402,8 +513,6 @@ fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use tokio::sync::oneshot;
 
     use super::*;

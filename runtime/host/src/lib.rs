@@ -5,6 +5,7 @@
 //! | [`runtime`] | [`Runtime`]: the engines, the services and the roles of one process |
 //! | [`role`] | a role: its grants, bounds and limits, and the version of its plugin that serves |
 //! | [`plugins`] | the plugin folder, loading, and replacing a version by another |
+//! | [`schema`] | JSON Schemas of tools, checked in bounded time |
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
 //! | [`admission`] | how many calls run at once, and how many wait |
 //! | [`pipeline`] | the layers between a guest and the services |
@@ -24,6 +25,7 @@ pub mod plugins;
 pub mod report;
 pub mod role;
 pub mod runtime;
+pub mod schema;
 
 pub use error::{HostError, Violation};
 pub use execution::{Caller, Execution, ToolAnswer};

@@ -37,6 +37,22 @@ pub struct Health {
     pub roles_total: usize,
     /// The problems, by role, and files in the plugin folder that cannot be plugins.
     pub problems: Vec<PluginProblem>,
+    /// Tools that plugins list and their roles do not offer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused_tools: Vec<RefusedTool>,
+}
+
+/// A tool that a plugin lists and its role does not offer, while it offers the others.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedTool {
+    /// The role.
+    pub role: String,
+    /// The tool.
+    pub tool: String,
+    /// The reason; not in answers to requests without a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The reason why a role's newest plugin does not serve.
@@ -45,8 +61,13 @@ pub struct Health {
 pub struct PluginProblem {
     /// The role; of a file that cannot be a plugin, its name.
     pub role: String,
-    /// The error, and the file that it is about.
-    pub message: String,
+    /// A stable code: `plugin_not_loaded`.
+    #[serde(default)]
+    pub code: String,
+    /// The error, and the file that it is about; not in answers to requests without a token, as an error may
+    /// tell what is in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Since when, in RFC 3339.
     pub since: String,
     /// True if an older version serves meanwhile.
@@ -102,17 +123,39 @@ pub struct PluginReport {
     pub description: Option<PluginDescription>,
     /// The names of its tools.
     pub tools: Vec<String>,
+    /// Tools that it lists and the role does not offer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_tools: Vec<RefusedTool>,
     /// The events that it handles.
     pub hooks: Vec<String>,
     /// Capabilities that it asks for and the role is not granted.
     pub missing_grants: Vec<String>,
 }
 
+/// How much a report tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Codes and names, for anybody.
+    Codes,
+    /// Messages too, for an operator.
+    Messages,
+}
+
 /// The state of the host.
-pub fn health(runtime: &Runtime, is_draining: bool) -> Health {
+pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
     let roles = runtime.roles();
     let mut problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
     problems.extend(ignored(runtime));
+    let mut refused_tools: Vec<_> = roles
+        .values()
+        .flat_map(|role| refused_tools(role))
+        .collect();
+    if detail == Detail::Codes {
+        problems
+            .iter_mut()
+            .for_each(|problem| problem.message = None);
+        refused_tools.iter_mut().for_each(|tool| tool.reason = None);
+    }
     Health {
         status: match (is_draining, problems.is_empty()) {
             (true, _) => Status::Draining,
@@ -127,6 +170,7 @@ pub fn health(runtime: &Runtime, is_draining: bool) -> Health {
             .count(),
         roles_total: roles.len(),
         problems,
+        refused_tools,
     }
 }
 
@@ -166,6 +210,7 @@ fn report(role: &Role) -> RoleReport {
             .iter()
             .map(|tool| tool.tool.name.clone())
             .collect(),
+        refused_tools: refused_tools(role),
         hooks: version
             .hooks()
             .map(|event| event.name().to_owned())
@@ -192,10 +237,22 @@ fn report(role: &Role) -> RoleReport {
 fn problem(role: &Role) -> Option<PluginProblem> {
     role.problem().map(|problem| PluginProblem {
         role: role.name().to_string(),
-        message: problem.message,
+        code: "plugin_not_loaded".to_owned(),
+        message: Some(problem.message),
         since: rfc3339(problem.since),
         old_version_serves: role.version().is_some(),
     })
+}
+
+fn refused_tools(role: &Role) -> Vec<RefusedTool> {
+    let version = role.version();
+    let refused = version.iter().flat_map(|version| &version.refused_tools);
+    let refused = refused.map(|tool| RefusedTool {
+        role: role.name().to_string(),
+        tool: tool.name.clone(),
+        reason: Some(tool.reason.clone()),
+    });
+    refused.collect()
 }
 
 fn rfc3339(time: SystemTime) -> String {

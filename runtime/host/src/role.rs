@@ -12,10 +12,13 @@ use exomonad_services::Http;
 use exomonad_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
-use crate::admission::AdmissionQueue;
+use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
+
+/// Long checks of arguments that run at once for a role, so that the others have processors left.
+const LONG_CHECKS: usize = 2;
 
 /// A role as the configuration has it. It does not change while the host runs.
 pub struct RoleSettings {
@@ -94,6 +97,8 @@ pub struct Role {
     pub settings: Arc<RoleSettings>,
     /// Admits its calls.
     pub admission: AdmissionQueue,
+    /// The threads that check long arguments of its calls.
+    pub long_checks: Arc<Semaphore>,
     version: RwLock<Option<Arc<PluginVersion>>>,
     problem: Mutex<Option<PluginProblem>>,
 }
@@ -106,7 +111,7 @@ impl Role {
         role: &exomonad_config::Role,
         engine: Engine,
         services: &SharedServices,
-        sandboxes: Arc<Semaphore>,
+        sandboxes: Arc<HostSandboxes>,
     ) -> Self {
         let kinds = EffectKind::ALL.iter().map(|kind| kind.capability());
         let limits = &role.limits;
@@ -134,10 +139,16 @@ impl Role {
             },
             instance: role.instance,
             engine,
-            layers: stack(Grants::new(
-                |capability| role.grants(capability),
-                config.grant_hint(name),
-            )),
+            layers: stack(
+                Grants::new(
+                    |capability| role.grants(capability),
+                    config.grant_hint(name),
+                )
+                .with_largest_request(
+                    limits.effect_request.get(),
+                    config.role_key(name, "limits.effect_request"),
+                ),
+            ),
             describing: stack(Grants::of_description()),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: config.role_key(name, ""),
@@ -145,6 +156,7 @@ impl Role {
         Self {
             settings: Arc::new(settings),
             admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
+            long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
             problem: Mutex::new(None),
         }

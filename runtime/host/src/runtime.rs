@@ -9,8 +9,8 @@ use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_telemetry::Metrics;
-use tokio::sync::Semaphore;
 
+use crate::admission::HostSandboxes;
 use crate::error::HostError;
 use crate::gauges;
 use crate::plugins::instance_pool::InstancePool;
@@ -32,7 +32,7 @@ pub struct Runtime {
     /// One for each size of stack.
     engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
-    sandboxes: Arc<Semaphore>,
+    sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
     ignored: RwLock<Vec<IgnoredFile>>,
 }
@@ -63,7 +63,7 @@ impl Runtime {
     /// If the engine or a service cannot start, with what to do about it.
     pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
         let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
-        let sandboxes = Arc::new(Semaphore::new(config.engine.sandboxes as usize));
+        let sandboxes = HostSandboxes::new(config.engine.sandboxes);
         Self::with(
             config,
             env,
@@ -94,7 +94,7 @@ impl Runtime {
         config: Config,
         env: impl Fn(&str) -> Option<String>,
         metrics: Arc<Metrics>,
-        sandboxes: Arc<Semaphore>,
+        sandboxes: Arc<HostSandboxes>,
         started: SystemTime,
         known: &BTreeMap<EngineConfig, Engine>,
     ) -> anyhow::Result<Arc<Self>> {
@@ -130,7 +130,7 @@ impl Runtime {
 
     /// The number of sandboxes that are free for calls, and of all.
     pub fn sandboxes(&self) -> (u64, u64) {
-        let free = self.sandboxes.available_permits() as u64;
+        let free = self.sandboxes.available();
         (free, self.config.engine.sandboxes.into())
     }
 

@@ -169,7 +169,10 @@ impl App {
     }
 
     /// The JSON of a body: read only when the request is known to be allowed.
-    async fn parse<T: DeserializeOwned>(&self, body: Body) -> Result<T, RequestError> {
+    async fn parse<T: DeserializeOwned + Send + 'static>(
+        &self,
+        body: Body,
+    ) -> Result<T, RequestError> {
         let limit = self.serving().runtime.config.server.max_body;
         let too_large = || RequestError::BodyTooLarge(limit);
         // One that says so itself is not even received.
@@ -181,12 +184,24 @@ impl App {
             Some(source) if source.is::<LengthLimitError>() => too_large(),
             _ => HostError::InvalidRequest(format!("the body cannot be read: {error}")).into(),
         })?;
-        let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            HostError::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
-                .into()
-        })
+        if bytes.len() <= SMALL_BODY {
+            return Ok(parse_body(bytes)?);
+        }
+        let parsed = tokio::task::spawn_blocking(move || parse_body(bytes)).await;
+        let parsed = parsed
+            .map_err(|_| HostError::Internal("reading the body failed in the host".to_owned()))?;
+        Ok(parsed?)
     }
+}
+
+/// Bytes of a body up to which it is read on the thread that serves the request.
+const SMALL_BODY: usize = 64 << 10;
+
+fn parse_body<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
+    let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        HostError::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
+    })
 }
 
 /// All endpoints behind the guard.

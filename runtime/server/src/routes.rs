@@ -201,8 +201,15 @@ pub struct RawCall {
     input: String,
 }
 
-async fn health(State(app): State<App>) -> Response {
-    axum::Json(report::health(&app.serving().runtime, app.is_draining())).into_response()
+/// Whoever has no token gets codes: a message may tell what is in a file.
+async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+    let serving = app.serving();
+    let detail = match serving.guard.check_token(&Access::Operator, &headers) {
+        Ok(()) => report::Detail::Messages,
+        Err(_) => report::Detail::Codes,
+    };
+    let health = report::health(&serving.runtime, app.is_draining(), detail);
+    axum::Json(health).into_response()
 }
 
 async fn ready(State(app): State<App>) -> Result<Response, RequestError> {

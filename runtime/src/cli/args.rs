@@ -97,6 +97,15 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Trust a configuration file that is found in the working directory, as it is now, to set every key.
+    Trust {
+        /// The file.
+        #[arg(default_value = "exomonad.toml")]
+        file: PathBuf,
+        /// Trust it no longer.
+        #[arg(long)]
+        revoke: bool,
+    },
     /// Ask what the roles may do.
     Policy {
         /// The subcommand.
@@ -147,6 +156,14 @@ pub struct DockerProxy {
         required = true
     )]
     pub labels: Vec<String>,
+    /// Names, separated by commas, by which clients call this proxy, beside addresses and names without a dot.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DOCKER_PROXY_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
     /// Let containers be started, too, and images be pulled for them.
     #[arg(long, env = "DOCKER_PROXY_SPAWN", value_parser = clap::builder::FalseyValueParser::new())]
     pub spawn: bool,

@@ -108,7 +108,7 @@ fn print_result(result: &CallToolResult) {
             },
         };
         if result.is_error {
-            eprintln!("{}", without_controls(&text))
+            errln!("{}", without_controls(&text))
         } else {
             print_text(&text)
         }
@@ -290,8 +290,12 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
             &rows.collect::<Vec<_>>(),
         );
         for problem in &problems {
-            let line = format!("{}: {}", problem.role, problem.message);
-            eprintln!("\n{}", without_controls(&line));
+            let line = format!(
+                "{}: {}",
+                problem.role,
+                problem.message.as_deref().unwrap_or(&problem.code)
+            );
+            errln!("\n{}", without_controls(&line));
         }
     }
     if problems.is_empty() {

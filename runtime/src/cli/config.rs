@@ -23,7 +23,7 @@ pub fn load(options: &Options) -> Result<Loaded, CommandError> {
 /// Prints the warnings about the configuration: for the commands whose subject it is.
 pub fn print_warnings(loaded: &Loaded) {
     for warning in &loaded.warnings {
-        eprintln!("{warning}");
+        errln!("{warning}");
     }
 }
 
@@ -39,13 +39,13 @@ pub fn env(name: &str) -> Option<String> {
 /// Runs `config`.
 pub fn run(options: &Options, command: ConfigCommand) -> Result<(), CommandError> {
     match command {
-        ConfigCommand::Default => print!("{}", default_file()),
+        ConfigCommand::Default => out!("{}", default_file()),
         ConfigCommand::Show => {
             let loaded = load(options)?;
             print_warnings(&loaded);
             match options.json {
                 true => print_json(&loaded.config),
-                false => print!("{}", render_effective(&loaded.config, &loaded.sources)),
+                false => out!("{}", render_effective(&loaded.config, &loaded.sources)),
             }
         }
         ConfigCommand::Check => return check(options),
@@ -59,8 +59,8 @@ fn check(options: &Options) -> Result<(), CommandError> {
         (Ok(loaded), false) => {
             print_warnings(&loaded);
             match loaded.path {
-                Some(path) => println!("{}: fine", path.display()),
-                None => println!(
+                Some(path) => outln!("{}: fine", path.display()),
+                None => outln!(
                     "no exomonad.toml here: the defaults hold (`exomonad config show` lists them)"
                 ),
             }
@@ -70,7 +70,7 @@ fn check(options: &Options) -> Result<(), CommandError> {
             return Err(CommandError::Wrong);
         }
         (Err(errors), false) => {
-            eprintln!("{errors}");
+            errln!("{errors}");
             return Err(CommandError::Wrong);
         }
     }

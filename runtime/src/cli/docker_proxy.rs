@@ -32,6 +32,7 @@ pub async fn run(arguments: args::DockerProxy) -> Result<(), CommandError> {
         socket: arguments.socket,
         labels: Labels(labels),
         spawning: arguments.spawn,
+        allowed_hosts: arguments.allowed_hosts,
     });
     let listener = TcpListener::bind(arguments.listen)
         .await

@@ -1,10 +1,11 @@
 //! `doctor`: checks everything that the host needs, and that its grants need.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use exomonad_config::{Config, Role, Source};
+use exomonad_config::{Config, DockerEnvironment, Role, Source};
 use exomonad_engine::CompileCache;
 use exomonad_schema::{CallId, EffectKind, RoleName, Service};
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
         print_json(&checks);
     } else {
         for check in &checks {
-            println!(
+            outln!(
                 "{} {:<15} {}",
                 match (check.ok, check.note) {
                     (true, false) => "✓",
@@ -138,7 +139,11 @@ fn readable(folder: &Path) -> Result<String, String> {
 
 fn writable(folder: &Path) -> Result<String, String> {
     let try_it = || {
-        fs::create_dir_all(folder)?;
+        // Closed to others, as the host makes it.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
         let probe = folder.join(format!(".doctor-{}", std::process::id()));
         fs::write(&probe, b"x")?;
         fs::remove_file(&probe)
@@ -230,7 +235,7 @@ fn github(config: &Config) -> Option<Check> {
             Some(Ok(_)) => Ok(format!("there is a token; granted to {roles}")),
             Some(Err(error)) => Err(error.to_string()),
             None => Err(format!(
-                "github.* is granted to {roles}, and there is no token: set `github.token_file`, `github.token_env` or GITHUB_TOKEN"
+                "github.* is granted to {roles}, and there is no token: set `github.token_file`, `github.token_env`, GITHUB_TOKEN or GH_TOKEN"
             )),
         };
         check("github", found)
@@ -249,10 +254,21 @@ async fn docker(config: &Config) -> Option<Check> {
         Some((_, address)) => tokio::net::TcpStream::connect(address).await.map(drop),
         None => Err(std::io::ErrorKind::InvalidInput.into()),
     };
+    let meant = match DockerEnvironment::of(&env) {
+        DockerEnvironment::Taken {
+            host: other, by, ..
+        } if other != *host => {
+            format!(" ({by} says {other}, and `docker.host` comes first)")
+        }
+        DockerEnvironment::NotTaken { host: other, by } => {
+            format!(" ({by} says {other}, which is not taken)")
+        }
+        _ => String::new(),
+    };
     let found = match connected {
-        Ok(()) => Ok(format!("{host} answers; granted to {roles}")),
+        Ok(()) => Ok(format!("{host} answers{meant}; granted to {roles}")),
         Err(error) => Err(format!(
-            "docker.* is granted to {roles}, and {host} cannot be reached: {error}; start the engine, or set `docker.host`"
+            "docker.* is granted to {roles}, and {host} cannot be reached{meant}: {error}; start the engine, or set `docker.host` or DOCKER_HOST"
         )),
     };
     Some(check("docker", found))

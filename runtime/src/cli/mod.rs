@@ -1,5 +1,27 @@
 //! The command line.
 
+/// `print!` for a reader that may be gone: `exomonad roles | head -1` ends without a word.
+macro_rules! out {
+    ($($text:tt)*) => {
+        $crate::cli::show::print_args(::std::format_args!($($text)*))
+    };
+}
+
+/// `println!`, as [`out`].
+macro_rules! outln {
+    ($($text:tt)*) => {
+        $crate::cli::show::print_line(&::std::format!($($text)*))
+    };
+}
+
+/// `eprintln!`, as [`out`]: it too may be read through a pipe.
+macro_rules! errln {
+    ($($text:tt)*) => {{
+        use ::std::io::Write;
+        let _ = ::std::writeln!(::std::io::stderr(), $($text)*);
+    }};
+}
+
 mod args;
 mod call;
 mod client;
@@ -14,6 +36,7 @@ mod plugin_call;
 mod policy;
 mod serve;
 mod show;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -137,8 +160,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             if !message.is_empty() {
-                // A message may quote a guest.
-                eprintln!("exomonad: {}", show::without_controls(&message));
+                // It may tell what a guest has written.
+                errln!("exomonad: {}", show::without_controls(&message));
             }
             ExitCode::from(error.exit_code())
         }
@@ -150,6 +173,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Completions { shell } => complete::write_script(shell),
         Command::Effects { effect } => effects::run(&cli.options, effect.as_deref()),
         Command::Config { command } => config::run(&cli.options, command),
+        Command::Trust { file, revoke } => trust::run(&file, revoke),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
         Command::Policy {
             command:

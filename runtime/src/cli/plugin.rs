@@ -10,13 +10,13 @@ use exomonad_schema::RoleName;
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use super::CommandError;
 use super::args::Options;
 use super::call::snapshot;
 use super::config::load;
-use super::show::{print_json, print_line};
+use super::show::print_json;
+use exomonad_host::admission::HostSandboxes;
 use exomonad_host::pipeline::{NoEffects, effect_functions};
 use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::version::PluginVersion;
@@ -43,11 +43,11 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
         }));
         return Ok(());
     }
-    print_line(&file.display().to_string());
-    print_line(&format!("  sha256    {}", plugin.digest()));
-    print_line(&format!("  snapshot  {}", snapshot(&outcome)));
-    print_line(&format!("  exports   {}", lines(&exports)));
-    print_line(&format!("  imports   {}", lines(plugin.imports())));
+    outln!("{}", file.display());
+    outln!("  sha256    {}", plugin.digest());
+    outln!("  snapshot  {}", snapshot(&outcome));
+    outln!("  exports   {}", lines(&exports));
+    outln!("  imports   {}", lines(plugin.imports()));
     Ok(())
 }
 
@@ -130,7 +130,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
         },
-        Arc::new(Semaphore::new(4)),
+        HostSandboxes::new(4),
     );
     let version = PluginVersion::load(
         &role.settings,
@@ -151,21 +151,27 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         .collect();
     let hooks: Vec<&str> = version.hooks().map(|event| event.name()).collect();
     if options.json {
+        let refused = version.refused_tools.iter();
+        let refused = refused.map(|tool| json!({"tool": tool.name, "reason": tool.reason}));
         print_json(&json!({
             "file": file, "role": name, "tools": tools, "hooks": hooks, "missingGrants": version.missing_grants,
+            "refusedTools": refused.collect::<Vec<_>>(),
         }));
         return Ok(());
     }
-    print_line(&format!("{} can serve as role `{name}`", file.display()));
-    print_line(&format!("  tools     {}", lines(&tools)));
-    print_line(&format!("  hooks     {}", lines(&hooks)));
+    outln!("{} can serve as role `{name}`", file.display());
+    outln!("  tools     {}", lines(&tools));
+    outln!("  hooks     {}", lines(&hooks));
+    for tool in &version.refused_tools {
+        outln!("  not offered: tool `{}`: {}", tool.name, tool.reason);
+    }
     if !version.missing_grants.is_empty() {
-        print_line(&format!(
+        outln!(
             "  it asks for effects that the role is not granted: {}",
             version.missing_grants.join(", ")
         ));
         let key = config.role_key(&name, "effects");
-        println!(
+        outln!(
             "  add them to `{key}` in {} to grant them",
             config.file.display()
         );

@@ -71,7 +71,7 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
             Err(CommandError::Refused(error.to_string()))
         }
         _ => {
-            eprintln!(
+            errln!(
                 "exomonad: {} (return code {})",
                 without_controls(&error.to_string()),
                 error.return_code()
@@ -96,9 +96,7 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
     write(&answer)?;
     if let (times @ 2.., total) = (arguments.times, took.as_secs_f64()) {
         let each = total * 1e6 / f64::from(times);
-        eprintln!(
-            "{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last"
-        );
+        errln!("{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last");
     }
     Ok(())
 }
@@ -224,7 +222,7 @@ impl Host for FlagHost {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        eprintln!("[{level:?}] {}", without_controls(message));
+        errln!("[{level:?}] {}", without_controls(message));
     }
 
     fn log_level(&self) -> Option<LogLevel> {

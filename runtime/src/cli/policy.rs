@@ -42,9 +42,9 @@ pub fn explain(
         } else {
             "denied"
         };
-        println!("{verdict}: {} for role `{role}`", explanation.capability);
+        outln!("{verdict}: {} for role `{role}`", explanation.capability);
         for reason in &explanation.reasons {
-            println!("  {reason}");
+            outln!("  {reason}");
         }
     }
     if explanation.allowed {

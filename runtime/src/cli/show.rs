@@ -1,5 +1,6 @@
 //! Output of commands: JSON, tables, and guests' text.
 
+use std::fmt::Arguments;
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) {
     };
     match json {
         Ok(json) => print_line(&json),
-        Err(error) => eprintln!("exomonad: the answer is not JSON: {error}"),
+        Err(error) => errln!("exomonad: the answer is not JSON: {error}"),
     }
 }
 
@@ -33,7 +34,7 @@ pub fn print_text(text: &str) {
     }
     match serde_json::from_str::<Value>(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => print_json(&value),
-        _ => print_line(&without_controls(text)),
+        _ => print_line(text),
     }
 }
 
@@ -51,18 +52,23 @@ pub fn without_controls(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Prints a line; to a terminal without control characters, since names and messages may be a guest's. A
-/// reader that is gone ends the output without a word, as other commands do it.
+/// Prints a line.
 pub fn print_line(line: &str) {
+    print_args(format_args!("{line}\n"));
+}
+
+/// Prints a text. A reader that is gone ends the output without a word, as other commands do it.
+pub fn print_args(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
+    // Names and messages may be a guest's.
     let written = match out.is_terminal() {
-        true => writeln!(out, "{}", without_controls(line)),
-        false => writeln!(out, "{line}"),
+        true => out.write_all(without_controls(&text.to_string()).as_bytes()),
+        false => out.write_fmt(text),
     };
     if let Err(error) = written.and_then(|()| out.flush())
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        eprintln!("exomonad: standard output cannot be written: {error}");
+        errln!("exomonad: standard output cannot be written: {error}");
     }
 }
 

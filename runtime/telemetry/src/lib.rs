@@ -176,8 +176,14 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match config.format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
-        LogFormat::Pretty => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Pretty => lines.with_ansi(has_colors()).boxed(),
     }
+}
+
+/// True for a terminal whose user has not turned colors off (<https://no-color.org>).
+fn has_colors() -> bool {
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_off && std::io::stderr().is_terminal()
 }
 
 /// The attributes of the host that go with everything it sends.

@@ -118,7 +118,7 @@ impl EffectContext {
             ErrorCode::Unavailable,
             format_args!(
                 "the Docker engine at {host} cannot be reached or broke off: {why}; check that it \
-                 runs and that `docker.host` is right"
+                 runs and that `docker.host`, or DOCKER_HOST in its place, is right"
             ),
         )
     }
@@ -145,6 +145,8 @@ impl EffectContext {
                     "a container of this name exists already; choose another name",
                 );
             }
+            // Of a registry that is away: "dial tcp: lookup registry-1.docker.io: no such host".
+            _ if NETWORK_FAILURES.iter().any(|failure| says(failure)) => ErrorCode::Unavailable,
             409 => ErrorCode::Conflict,
             400 => ErrorCode::InvalidInput,
             401 | 403 => ErrorCode::Unauthenticated,
@@ -173,6 +175,25 @@ impl EffectContext {
         )
     }
 }
+
+/// Parts of what an engine says when it does not reach a registry; in lower case.
+const NETWORK_FAILURES: &[&str] = &[
+    "dial tcp",
+    "dial udp",
+    "no such host",
+    "connection refused",
+    "connection reset",
+    "no route to host",
+    "network is unreachable",
+    "i/o timeout",
+    "tls handshake timeout",
+    "deadline exceeded",
+    "request canceled while waiting for connection",
+    "server misbehaving",
+    "name or service not known",
+    "in name resolution",
+    "proxyconnect",
+];
 
 /// An error with its causes, since transport errors only say "client error" themselves.
 fn causes(error: &EngineError) -> String {
@@ -232,6 +253,26 @@ mod tests {
             ),
             (500, "toomanyrequests: slow down", ErrorCode::RateLimited),
             (500, "no space left on device", ErrorCode::Unavailable),
+            (
+                500,
+                "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io on 127.0.0.53:53: no such host",
+                ErrorCode::Unavailable,
+            ),
+            (
+                404,
+                "failed to resolve reference: failed to do request: Head \"https://r/v2\": dial tcp 10.0.0.1:443: i/o timeout",
+                ErrorCode::Unavailable,
+            ),
+            (
+                500,
+                "pinging container registry r: Get \"https://r/v2/\": net/http: TLS handshake timeout",
+                ErrorCode::Unavailable,
+            ),
+            (
+                500,
+                "lookup r: Temporary failure in name resolution",
+                ErrorCode::Unavailable,
+            ),
             (503, "", ErrorCode::Unavailable),
         ] {
             assert_eq!(error(status, message).code, code, "{message}");

@@ -100,12 +100,37 @@ pub(super) fn check_user(
     asked: Option<&str>,
 ) -> Result<(), EffectError> {
     match (only, asked) {
-        (Some(only), Some(asked)) if asked != only && Some(asked) != only.split(':').next() => {
-            Err(context.forbidden(format_args!(
-                "the container may write to folders of the host, and so everything in it runs as \
+        // `1000` alone would leave the group to the image, where it may be root's.
+        (Some(only), Some(asked)) if asked != only => Err(context.forbidden(format_args!(
+            "the container may write to folders of the host, and so everything in it runs as \
                  their owner, {only}; leave `user` out"
-            )))
-        }
+        ))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exomonad_schema::EffectKind;
+
+    use super::*;
+    use crate::test_call::call;
+
+    #[test]
+    fn only_the_owner_with_his_group_is_taken() {
+        let context = EffectContext::new(EffectKind::DockerExec, &call("tl"), "a");
+        let checked = |asked| check_user(&context, Some("1000:1000"), asked).is_ok();
+        assert!(checked(None) && checked(Some("1000:1000")));
+        for other in [
+            "1000",
+            "1000:0",
+            "0",
+            "root",
+            "1000:1000 ",
+            "01000:1000",
+            "",
+        ] {
+            assert!(!checked(Some(other)), "{other}");
+        }
     }
 }

@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use exomonad_core::patterns::is_loopback;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use octocrab::service::middleware::auth_header::AuthHeaderLayer;
 use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
@@ -85,17 +88,61 @@ pub(super) fn prepare(config: &GitHubConfig, base: &BaseUrl) -> io::Result<Octoc
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(config.connect_timeout));
+    let origin: Uri = base.origin().parse().map_err(io::Error::other)?;
+    let tls = tls.with_no_client_auth();
+    match proxy_of(&origin, base.host())? {
+        None => build(config, origin, tls, tcp),
+        Some(proxy) => {
+            let tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+            let tunnel = match proxy.basic_auth() {
+                Some(auth) => tunnel.with_auth(auth.clone()),
+                None => tunnel,
+            };
+            build(config, origin, tls, tunnel)
+        }
+    }
+}
+
+/// The proxy that the environment has for GitHub: `HTTPS_PROXY` and `ALL_PROXY`, but for the hosts of
+/// `NO_PROXY`, each also in lower case, as `git` and `curl` take them. This machine is reached directly.
+///
+/// # Errors
+/// When it is of a kind that is not taken.
+fn proxy_of(origin: &Uri, host: &str) -> io::Result<Option<Intercept>> {
+    if is_loopback(host) {
+        return Ok(None);
+    }
+    let Some(proxy) = Matcher::from_env().intercept(origin) else {
+        return Ok(None);
+    };
+    match proxy.uri().scheme_str() {
+        Some("http") => Ok(Some(proxy)),
+        scheme => Err(io::Error::other(format!(
+            "the proxy of the environment for {host} is one of {}, and proxies of http alone are taken; set HTTPS_PROXY to such a one, or name {host} in NO_PROXY",
+            scheme.unwrap_or("no known kind")
+        ))),
+    }
+}
+
+/// The client over these connections.
+fn build<T>(
+    config: &GitHubConfig,
+    origin: Uri,
+    tls: ClientConfig,
+    transport: T,
+) -> io::Result<Octocrab>
+where
+    HttpsConnector<T>: Connect + Clone + Send + Sync + 'static,
+{
     let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls.with_no_client_auth())
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(tcp);
+        .wrap_connector(transport);
     let client: legacy::Client<_, OctoBody> = legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_LIMIT)
         .build(connector);
-
-    let origin: Uri = base.origin().parse().map_err(io::Error::other)?;
     let token = config.token.as_ref().and_then(|token| {
         let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
         header.set_sensitive(true);

@@ -10,7 +10,11 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 use super::address::{PrivateAddressError, PublicResolver};
 use super::placeholder::Placeholders;
 use super::policy::{HttpBounds, Target};
+use super::redact::Redactor;
 use super::{Http, HttpConfig, HttpConfigError, HttpError, IncomingResponse, OutgoingRequest};
+
+/// Bytes of a response up to which it is searched for secrets on the thread that serves the request.
+const SHORT_BODY: usize = 64 << 10;
 
 /// A client that speaks TLS by rustls with ring, follows no redirects and uses no proxy.
 pub(super) fn client(
@@ -39,6 +43,7 @@ pub(super) async fn run(
     request: OutgoingRequest,
 ) -> Result<IncomingResponse, HttpError> {
     let placeholders = Placeholders::new(&http.secrets, bounds);
+    let redactor = Arc::new(placeholders.redactor());
     let OutgoingRequest {
         mut method,
         url,
@@ -49,19 +54,18 @@ pub(super) async fn run(
         ..
     } = request;
     let max_response = max_response.min(http.config.max_response_bytes);
-    let uses_secret = Placeholders::occurs_in(&url)
-        || headers.values().any(|value| Placeholders::occurs_in(value))
-        || std::str::from_utf8(&body).is_ok_and(Placeholders::occurs_in);
-    if uses_secret {
-        // These would hide a secret from the search that redacts it.
-        headers.retain(|name, _| !alters_body(name));
-    }
     // As the guest knows it: inserted, a secret in it could be spelled in other ways.
     let mut shown = url.clone();
     let mut url = parse(&url, bounds, &placeholders)?;
     let mut redirects = 0;
     loop {
         let target = allowed(&url, bounds)?;
+        let has_secrets = placeholders.are_for(&target);
+        if has_secrets {
+            // These would hide a secret from the search that redacts it, one that the server has kept, too.
+            headers.retain(|name, _| !alters_body(name));
+            headers.insert("accept-encoding".to_owned(), "identity".to_owned());
+        }
         let client = if bounds.may_be_private(&target) {
             &http.any
         } else {
@@ -82,7 +86,10 @@ pub(super) async fn run(
             .map_err(|error| transport_error(error, &target.host))?;
         let next = next_hop(&response, &url);
         let Some(next) = next.filter(|_| max_redirects > 0) else {
-            return read(response, shown, max_response, &target.host, &placeholders).await;
+            if has_secrets {
+                is_whole(&response, &target.host)?;
+            }
+            return read(response, shown, max_response, &target.host, redactor).await;
         };
         if redirects == max_redirects {
             return Err(HttpError::new(
@@ -100,7 +107,7 @@ pub(super) async fn run(
         if next.origin() != url.origin() {
             headers.retain(|name, value| !is_credential(name) && !Placeholders::occurs_in(value));
         }
-        shown = placeholders.redact_text(next.to_string());
+        shown = redactor.text(next.to_string());
         url = next;
     }
 }
@@ -120,6 +127,16 @@ fn parse(
     let parsed = Url::parse(text).map_err(|error| invalid(&error))?;
     if !Placeholders::occurs_in(text) {
         return Ok(parsed);
+    }
+    // It would be sent as `Authorization: Basic`, and is kept and shown by much that handles addresses.
+    let user = [parsed.username(), parsed.password().unwrap_or_default()];
+    if user
+        .iter()
+        .any(|part| part.contains("%7B%7B") || part.contains("%7D%7D"))
+    {
+        return Err(invalid(
+            &"a secret cannot be its user or password; send it in the header `authorization`",
+        ));
     }
     // Inserted as text, so that a secret could change what the text means: the host has to stay.
     let target = allowed(&parsed, bounds)?;
@@ -241,9 +258,40 @@ fn is_reserved_header(header: &str) -> bool {
 
 /// True for headers that ask for the body in another form than as it is, in which a secret would not be found.
 fn alters_body(header: &str) -> bool {
-    ["accept-encoding", "range", "if-range"]
-        .iter()
-        .any(|name| header.eq_ignore_ascii_case(name))
+    [
+        "accept-encoding",
+        "range",
+        "if-range",
+        "request-range",
+        "a-im",
+        "want-digest",
+        "want-repr-digest",
+        "want-content-digest",
+    ]
+    .iter()
+    .any(|name| header.eq_ignore_ascii_case(name))
+}
+
+/// Refuses a response of which a secret could be hidden or cut in two.
+fn is_whole(response: &Response, host: &str) -> Result<(), HttpError> {
+    let encodings = response.headers().get_all(header::CONTENT_ENCODING).iter();
+    let is_plain = |value: &header::HeaderValue| {
+        let value = value.as_bytes().trim_ascii();
+        value.is_empty() || value.eq_ignore_ascii_case(b"identity")
+    };
+    let what = if !encodings.into_iter().all(is_plain) {
+        "is encoded, though it was asked for as it is"
+    } else if response.status() == 206 {
+        "is a part, though the whole was asked for"
+    } else {
+        return Ok(());
+    };
+    Err(HttpError::new(
+        ErrorCode::Unavailable,
+        format!(
+            "HTTP request to {host}: the response {what}; a secret of the role could not be found in it"
+        ),
+    ))
 }
 
 /// True for headers that are for the first server alone.
@@ -258,14 +306,14 @@ async fn read(
     url: String,
     limit: u64,
     host: &str,
-    placeholders: &Placeholders<'_>,
+    redactor: Arc<Redactor>,
 ) -> Result<IncomingResponse, HttpError> {
     let mut headers = BTreeMap::<String, String>::new();
     for (name, value) in response.headers() {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let value = placeholders.redact_text(value);
+        let value = redactor.text(value);
         headers
-            .entry(name.as_str().to_owned())
+            .entry(redactor.text(name.as_str().to_owned()))
             .and_modify(|known| {
                 known.push_str(", ");
                 known.push_str(&value);
@@ -274,7 +322,7 @@ async fn read(
     }
     let status = response.status().as_u16();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut body, whole) = (Vec::new(), limit.saturating_add(placeholders.overhang()));
+    let (mut body, whole) = (Vec::new(), limit.saturating_add(redactor.overhang()));
     let mut truncated = false;
     while let Some(chunk) = response
         .chunk()
@@ -289,11 +337,19 @@ async fn read(
             break;
         }
     }
+    let body = match redactor.is_empty() || body.len() <= SHORT_BODY {
+        true => redactor.bytes(body, limit),
+        false => tokio::task::spawn_blocking(move || redactor.bytes(body, limit))
+            .await
+            .map_err(|_| {
+                HttpError::new(ErrorCode::Internal, "reading a response failed in the host")
+            })?,
+    };
     Ok(IncomingResponse {
         status,
         url,
         headers,
-        body: placeholders.redact(body, limit),
+        body,
         truncated,
     })
 }

@@ -8,8 +8,10 @@
 //!    on the public internet are refused unless the role is granted them by name (`private_hosts`). The
 //!    name is resolved once, and the connection goes to the address that was checked;
 //! 3. secrets: `{{secret:NAME}}` is filled in here, only for a role that is granted the secret, only
-//!    towards the hosts the secret is for, only over TLS (or to a granted private host). The
-//!    response is searched for the secret's text, so that a server that repeats it reveals nothing.
+//!    towards the hosts the secret is for, only over TLS (or to a granted private host). Every
+//!    response to a role with secrets is searched for them, in all usual encodings, so that a server that
+//!    repeats or has kept one reveals nothing; where such a secret is for the server, the response comes whole
+//!    and unencoded.
 //!
 //! The environment's proxies are not used: a proxy would resolve names by itself.
 //!
@@ -17,7 +19,8 @@
 //! |---|---|
 //! | `config` | configuration |
 //! | `address` | public addresses; name resolution |
-//! | `placeholder` | secrets, inserted and redacted |
+//! | `placeholder` | secrets, inserted |
+//! | `redact` | secrets, found in responses |
 //! | `policy` | decisions by a role's bounds |
 //! | `exchange` | one request with its redirects |
 
@@ -26,6 +29,7 @@ mod config;
 mod exchange;
 mod placeholder;
 mod policy;
+mod redact;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! Secrets: inserted in requests, redacted in responses.
+//! Secrets: inserted in requests; [`redact`](super::redact) finds them in responses.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use exomonad_schema::ErrorCode;
 use super::HttpError;
 use super::config::Secrets;
 use super::policy::{HttpBounds, Target};
+use super::redact::Redactor;
 
 const BEGIN: &str = "{{secret:";
 const END: &str = "}}";
@@ -81,63 +82,19 @@ impl<'a> Placeholders<'a> {
         secret.map(Secret::expose).ok_or_else(not_granted)
     }
 
-    /// Replaces the secrets that the role may use by their placeholders.
-    pub fn redact_text(&self, text: String) -> String {
-        self.by_length()
-            .into_iter()
-            .fold(text, |text, (name, value)| {
-                if text.contains(value) {
-                    text.replace(value, &format!("{BEGIN}{name}{END}"))
-                } else {
-                    text
-                }
-            })
+    /// Finds the secrets that the role may use, to replace them by their placeholders.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(
+            self.granted()
+                .map(|(name, value)| (value, format!("{BEGIN}{name}{END}"))),
+        )
     }
 
-    /// Bytes beyond a limit that have to be read to find a secret that lies across it.
-    pub fn overhang(&self) -> usize {
-        self.granted()
-            .map(|(_, value)| value.len() - 1)
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// The first `limit` bytes, secrets replaced by their placeholders. One that lies across the
-    /// limit is left out as a whole: half of it would reveal that half.
-    pub fn redact(&self, mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
-        let end = bytes.len().min(limit);
-        let secrets = self.by_length();
-        if secrets.is_empty() {
-            bytes.truncate(end);
-            return bytes;
-        }
-        let mut kept = Vec::with_capacity(end);
-        let mut at = 0;
-        while at < end {
-            let here = &bytes[at..];
-            let secret = secrets
-                .iter()
-                .find(|(_, value)| here.starts_with(value.as_bytes()));
-            match secret {
-                Some((_, value)) if at + value.len() > end => break,
-                Some((name, value)) => {
-                    kept.extend_from_slice(format!("{BEGIN}{name}{END}").as_bytes());
-                    at += value.len();
-                }
-                None => {
-                    kept.push(here[0]);
-                    at += 1;
-                }
-            }
-        }
-        kept
-    }
-
-    /// Secrets, the longest first: one may begin with another.
-    fn by_length(&self) -> Vec<(&'a str, &'a str)> {
-        let mut secrets: Vec<_> = self.granted().collect();
-        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        secrets
+    /// True if a server may have a secret of the role: one that is for it.
+    pub fn are_for(&self, target: &Target) -> bool {
+        let all = self.secrets.iter();
+        all.filter(|(name, _)| self.bounds.secrets.contains(name))
+            .any(|(_, secret)| secret.hosts.iter().any(|host| host.matches(&target.host)))
     }
 
     fn granted(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -221,23 +178,12 @@ mod tests {
                 ..HttpBounds::default()
             },
         );
-        let placeholders = Placeholders::new(&secrets, &bounds);
+        let redactor = Placeholders::new(&secrets, &bounds).redactor();
         let body = b"hunter2\xffhunter2hunter swordfish";
         assert_eq!(
-            placeholders.redact(body.to_vec(), 1000),
+            redactor.bytes(body.to_vec(), 1000),
             b"{{secret:API}}\xff{{secret:API}}hunter swordfish"
         );
-        assert_eq!(placeholders.overhang(), 6);
-        // However the limit is chosen, no part of the secret is seen.
-        for limit in 0..body.len() {
-            let kept = placeholders.redact(body[..(limit + 6).min(body.len())].to_vec(), limit);
-            let kept = String::from_utf8_lossy(&kept).replace("{{secret:API}}", "");
-            let end = kept.trim_end_matches("hunter swordfish");
-            assert!(!end.contains("hun") || limit > 15, "{limit}: {kept}");
-        }
-        assert_eq!(
-            placeholders.redact_text("x=hunter2".to_owned()),
-            "x={{secret:API}}"
-        );
+        assert_eq!(redactor.text("x=hunter2".to_owned()), "x={{secret:API}}");
     }
 }

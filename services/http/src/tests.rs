@@ -326,3 +326,79 @@ async fn errors_have_codes_and_name_only_the_host() {
         assert!(!message.contains("hunter2"), "{message}");
     }
 }
+
+/// A role with a secret for the server, and a request that does not use it.
+fn with_secret() -> (Http, HttpBounds) {
+    let http = http(&[("KEY", "correct+horse/battery", "127.0.0.1")]);
+    let mut bounds = hosts(&["127.0.0.1"]);
+    bounds.secrets = vec!["KEY".to_owned()];
+    (http, bounds)
+}
+
+#[tokio::test]
+async fn a_secret_that_a_server_has_kept_is_redacted_however_it_is_asked_for() {
+    let encoded = "HTTP/1.1 200 OK\r\nx-e: Y29ycmVjdCtob3JzZS9iYXR0ZXJ5\r\nconnection: close\r\n\r\n\
+        {\"a\":\"correct\\u002bhorse\\/battery\",\"b\":\"correct%2Bhorse%2Fbattery\",\"c\":\"dTpjb3JyZWN0K2hvcnNlL2JhdHRlcnk=\"}";
+    let server = Server::answering(&[encoded]).await;
+    let (http, bounds) = with_secret();
+    let mut request = get(server.url("127.0.0.1"));
+    for (name, value) in [
+        ("Range", "bytes=0-3"),
+        ("Accept-Encoding", "gzip"),
+        ("If-Range", "x"),
+    ] {
+        request.headers.insert(name.to_owned(), value.to_owned());
+    }
+    let answer = send(&http, &bounds, None, request).await.unwrap();
+    let body = String::from_utf8(answer.body).unwrap();
+    assert_eq!(body.matches("{{secret:KEY}}").count(), 3, "{body}");
+    assert_eq!(answer.headers["x-e"], "{{secret:KEY}}");
+    let seen = server.seen().remove(0).to_lowercase();
+    assert!(!seen.contains("range") && !seen.contains("gzip"), "{seen}");
+    assert!(seen.contains("accept-encoding: identity"), "{seen}");
+}
+
+#[tokio::test]
+async fn an_encoded_or_partial_response_is_refused_where_it_could_hide_a_secret() {
+    for head in [
+        "200 OK\r\ncontent-encoding: gzip",
+        "206 Partial\r\ncontent-range: bytes 3-5/9",
+    ] {
+        let answer =
+            format!("HTTP/1.1 {head}\r\ncontent-length: 3\r\nconnection: close\r\n\r\nrec");
+        let server = Server::answering(&[&answer]).await;
+        let (http, bounds) = with_secret();
+        let refused = send(&http, &bounds, None, get(server.url("127.0.0.1")))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable, "{refused}");
+        // Who has no secret for the server gets what it asks for.
+        let mut without = bounds.clone();
+        without.secrets.clear();
+        let answer = send(&http, &without, None, get(server.url("127.0.0.1")))
+            .await
+            .unwrap();
+        assert_eq!(answer.body, b"rec");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_neither_user_nor_password_of_an_address_and_not_in_the_final_one() {
+    let (http, bounds) = with_secret();
+    for user in ["u:{{secret:KEY}}", "{{secret:KEY}}", "{{secret:KEY}}:x"] {
+        let url = format!("http://{user}@127.0.0.1:1/");
+        let refused = send(&http, &bounds, None, get(url)).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidInput, "{refused}");
+        assert!(refused.message.contains("authorization"), "{refused}");
+    }
+    let redirect = "HTTP/1.1 302 Found\r\nlocation: /at/correct%2bhorse%2Fbattery?b=Y29ycmVjdCtob3JzZS9iYXR0ZXJ5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let server = Server::answering(&[redirect, OK]).await;
+    let answer = send(&http, &bounds, None, get(server.url("127.0.0.1")))
+        .await
+        .unwrap();
+    assert!(
+        answer.url.ends_with("/at/{{secret:KEY}}?b={{secret:KEY}}"),
+        "{}",
+        answer.url
+    );
+}

@@ -1,7 +1,7 @@
 //! Opens the file.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -57,10 +57,18 @@ pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError
         .mode(0o700)
         .create(&config.dir)
         .map_err(StoreError::Folder)?;
+    // SQLite would make it as the umask has it, and gives its log the mode of the file. If it cannot be made,
+    // SQLite says so.
+    let _ = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(config.file());
     open(config, &config.file(), OpenFlags::SQLITE_OPEN_CREATE)
 }
 
 fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
+    keep_private(file);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let mut connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(config.busy_timeout)?;
@@ -74,6 +82,20 @@ fn open(config: &KvConfig, file: &Path, more: OpenFlags) -> Result<Connection, S
     connection.pragma_update(None, "trusted_schema", false)?;
     migrations::apply(&mut connection)?;
     Ok(connection)
+}
+
+/// Closes a file that an earlier version has made for others to read, with its log.
+fn keep_private(file: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(end);
+        if let Ok(about) = fs::metadata(&path)
+            && about.permissions().mode() & 0o077 != 0
+        {
+            // Whoever may write it may not own it: then it is as its owner wants it.
+            let _ = fs::set_permissions(&path, Permissions::from_mode(0o600));
+        }
+    }
 }
 
 /// Sets the file to write-ahead logging: readers do not wait for the writer,
@@ -96,5 +118,29 @@ fn enable_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<(
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_and_its_log_are_the_hosts_alone_also_where_they_were_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = KvConfig::in_dir(folder.path());
+        let modes = || {
+            let files = ["", "-wal", "-shm"].map(|end| {
+                let path = format!("{}{end}", config.file().display());
+                fs::metadata(path).unwrap().permissions().mode() & 0o777
+            });
+            files.to_vec()
+        };
+        let first = open_or_create(&config).unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        fs::set_permissions(config.file(), Permissions::from_mode(0o644)).unwrap();
+        let _second = open_existing(&config).unwrap().unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        drop(first);
     }
 }

@@ -153,8 +153,14 @@ impl Project {
             .env("HOME", self.home(""))
             .env("XDG_CACHE_HOME", self.cache())
             .env("XDG_CONFIG_HOME", self.home("config"))
+            // Beside the cache, whose key is in there.
+            .env("XDG_STATE_HOME", self.cache().join("state"))
             // A host that somebody runs on the usual port is none of the test's business.
             .env("EXOMONAD_LISTEN", "127.0.0.1:0");
+        if self.path("exomonad.toml").exists() {
+            // Named, and so trusted: tests reach for folders and engines beyond the repository.
+            command.env("EXOMONAD_CONFIG", "exomonad.toml");
+        }
         for (name, value) in &self.variables {
             command.env(name, value);
         }

@@ -88,6 +88,8 @@ codes! {
     Ineffective = "ineffective",
     /// A protection is weakened.
     Insecure = "insecure",
+    /// A file that is merely found in the working directory reaches out of its project.
+    Untrusted = "untrusted",
 }
 
 impl Serialize for Code {

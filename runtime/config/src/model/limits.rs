@@ -30,6 +30,9 @@ pub struct Limits {
     /// How many effects a call may use.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub effects: u32,
+    /// The request of one effect.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "4GiB"))]
+    pub effect_request: ByteSize,
     /// How much a call may log, by effects, by Extism's functions and by standard output together.
     #[schemars(extend("x-maximum" = "1GiB"))]
     pub log_bytes: ByteSize,
@@ -59,6 +62,7 @@ impl Default for Limits {
             input: ByteSize::mib(16),
             output: ByteSize::mib(16),
             effects: 1_000,
+            effect_request: ByteSize::mib(16),
             log_bytes: ByteSize::kib(256),
             concurrent_calls: 12_000,
             queue: 1_000,

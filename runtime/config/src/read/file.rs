@@ -12,13 +12,19 @@ pub(super) const DEFAULT_NAME: &str = "exomonad.toml";
 /// The largest file, in bytes: far beyond any configuration, far below what would hurt.
 const LARGEST: u64 = 1024 * 1024;
 
+const VARIABLE: &str = "EXOMONAD_CONFIG";
+
+/// The file that the environment names.
+pub(super) fn named(context: &LoadContext<'_>) -> Option<String> {
+    (context.env)(VARIABLE).filter(|name| !name.is_empty())
+}
+
 /// The file to read and its text; `None` if none is named and there is none.
 pub(super) fn find(
     argument: Option<&Path>,
     context: &LoadContext<'_>,
 ) -> Result<Option<(PathBuf, String)>, ConfigErrors> {
-    const VARIABLE: &str = "EXOMONAD_CONFIG";
-    let named = (context.env)(VARIABLE).filter(|name| !name.is_empty());
+    let named = named(context);
     let (path, place) = match (argument, named) {
         (Some(path), _) => (path.to_owned(), Place::Nowhere {}),
         (None, Some(path)) => (PathBuf::from(path), Place::Variable { variable: VARIABLE }),

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::LoadContext;
+use super::other_tools;
 use crate::model::{Config, Role};
 use crate::schema::Shape;
 use exomonad_core::values::PluginRef;
@@ -25,12 +26,15 @@ pub(super) fn merge(
     if let Some(cache) = variable(context, "XDG_CACHE_HOME") {
         merged["plugins"]["cache_dir"] = format!("{cache}/exomonad").into();
     }
+    other_tools::defaults(&mut merged, &file, context);
     for layer in [&file, &environment] {
         let sections = layer.as_object().into_iter().flatten();
         for (section, layer) in sections.filter(|(name, _)| !OF_ROLES.contains(&name.as_str())) {
             lay_over(&mut merged[section], layer);
         }
     }
+
+    other_tools::overrides(&mut merged, context);
 
     let mut defaults = serde_json::to_value(Role::default()).unwrap_or_default();
     defaults["limits"]["concurrent_calls"] = merged["engine"]["sandboxes"].clone();

@@ -14,12 +14,14 @@ mod environment;
 mod file;
 mod machine_checks;
 mod merge;
+mod other_tools;
 mod rules;
 mod sources;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use environment::{VARIABLES, Variable};
+pub use other_tools::DockerEnvironment;
 pub use sources::{Source, Sources};
 
 use std::path::{Path, PathBuf};
@@ -49,6 +51,8 @@ impl Config {
     /// Relative paths, defaults included, are taken from the file's folder; without a file, and in
     /// variables, from the current directory. `~/` is the home directory.
     ///
+    /// A file that no one has named may not set every key by itself: see [`crate::trust`].
+    ///
     /// `known_effects` are the capabilities of every effect there is (`git.status`), to report a
     /// pattern that matches none; if empty, patterns are not compared.
     ///
@@ -63,15 +67,26 @@ impl Config {
             let message = format!("the current directory can't be determined: {error}");
             file::problem(message, None, Place::Nowhere {})
         })?;
+        Self::load_in(&cwd, path, env, known_effects)
+    }
+
+    /// As [`load`](Self::load), with the current directory given.
+    pub(crate) fn load_in(
+        cwd: &Path,
+        path: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        known_effects: &[&str],
+    ) -> Result<Loaded, ConfigErrors> {
         let context = LoadContext {
-            cwd: &cwd,
+            cwd,
             env: &env,
             known_effects,
         };
         let found = file::find(path, &context)?;
+        let is_named = path.is_some() || file::named(&context).is_some();
         let (path, text) = found.map_or((None, String::new()), |(path, text)| (Some(path), text));
         // Paths are made absolute as text, since that is what JSON and TOML can hold.
-        if [Some(cwd.as_path()), path.as_deref()]
+        if [Some(cwd), path.as_deref()]
             .into_iter()
             .flatten()
             .any(|path| path.to_str().is_none())
@@ -84,7 +99,11 @@ impl Config {
                 Place::Nowhere {},
             ));
         }
-        load_text(&text, path.as_deref(), &context)
+        let loaded = load_text(&text, path.as_deref(), &context)?;
+        if !is_named {
+            crate::trust::check(&loaded, &text, cwd, &env)?;
+        }
+        Ok(loaded)
     }
 }
 
@@ -118,6 +137,7 @@ pub(crate) fn load_text(
             config.file = path.unwrap_or(Path::new(file::DEFAULT_NAME)).to_owned();
             rules::check(&config, context.known_effects, &mut sink);
             machine_checks::check(&config, context, &mut sink);
+            other_tools::check(&config, context, &mut sink);
             sink.conclude(config, path)
         }
         // The schema says it fits and the type says it does not: report it rather than trust either.

@@ -1,7 +1,8 @@
-//! The layer of grants: refuses effects that the role is not granted.
+//! The layer of grants: refuses effects that the role is not granted, and requests that are too large.
 
 use std::time::{Duration, SystemTime};
 
+use exomonad_config::ByteSize;
 use exomonad_core::{BoxFuture, CallContext, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_schema::{EffectError, EffectKind, ErrorCode};
@@ -15,6 +16,8 @@ pub struct Grants {
     granted: Vec<bool>,
     /// The end of the sentence that refuses an effect: what to do about it.
     remedy: Remedy,
+    /// Bytes that a request may have, and the key that sets it.
+    largest: Option<(u64, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ impl Grants {
                 .map(|kind| is_granted(kind.capability()))
                 .collect(),
             remedy: Remedy::Block(block),
+            largest: None,
         }
     }
 
@@ -43,7 +47,28 @@ impl Grants {
         Self {
             granted: Vec::new(),
             remedy: Remedy::Describing,
+            largest: None,
         }
+    }
+
+    /// Refuses requests of more bytes than this; `key` sets the number.
+    #[must_use]
+    pub fn with_largest_request(self, bytes: u64, key: String) -> Self {
+        Self {
+            largest: Some((bytes, key)),
+            ..self
+        }
+    }
+
+    /// The reason why a request of this many bytes is refused.
+    fn too_large(&self, asked: &str, bytes: usize) -> Option<String> {
+        let (most, key) = self.largest.as_ref()?;
+        (bytes as u64 > *most).then(|| {
+            format!(
+                "{asked}: the request has {bytes} bytes, and the limit is {}; `{key}` sets it",
+                ByteSize::bytes(*most)
+            )
+        })
     }
 
     /// True if this effect is granted.
@@ -87,7 +112,13 @@ impl<L: Layer> Layer for Granted<L> {
         request: &'a [u8],
     ) -> BoxFuture<'a, EncodedAnswer> {
         if self.grants.contains(kind) {
-            return self.inner.effect(call, kind, request);
+            return match self.grants.too_large(kind.capability(), request.len()) {
+                None => self.inner.effect(call, kind, request),
+                Some(message) => {
+                    let error = EffectError::new(ErrorCode::LimitExceeded, message);
+                    Box::pin(std::future::ready(EncodedAnswer::error(&error)))
+                }
+            };
         }
         let message = self.grants.refusal(call, kind, kind.capability());
         let error = EffectError::new(ErrorCode::EffectDenied, message);
@@ -101,7 +132,10 @@ impl<L: Layer> Layer for Granted<L> {
         request: HttpRequest,
     ) -> BoxFuture<'a, Result<HttpResponse, HttpError>> {
         if self.grants.contains(EffectKind::HttpRequest) {
-            return self.inner.http(call, request);
+            return match self.grants.too_large("http_request", request.body.len()) {
+                None => self.inner.http(call, request),
+                Some(message) => Box::pin(std::future::ready(Err(HttpError::Failed(message)))),
+            };
         }
         let message = self
             .grants

@@ -705,6 +705,14 @@ fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
             "the plugin can use more effects than the role is granted; `exomonad roles --json` lists them"
         );
     }
+    for tool in &version.refused_tools {
+        tracing::warn!(
+            role = %role.name(),
+            tool = tool.name,
+            reason = tool.reason,
+            "a tool of the plugin is not offered; its other tools are"
+        );
+    }
     changes.loaded.push(role.name().to_string());
     role.settings.metrics.reloaded("loaded");
     role.serve(Some(Arc::new(version)));

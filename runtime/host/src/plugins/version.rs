@@ -15,7 +15,7 @@ use exomonad_schema::{CallId, EffectKind};
 
 use super::folder::Source;
 use super::instance_pool::InstancePool;
-use super::tool::CheckedTool;
+use super::tool::{CheckedTool, RefusedTool, ToolFault};
 use crate::pipeline::{CallHost, effect_functions};
 use crate::role::RoleSettings;
 use exomonad_telemetry::CallSeries;
@@ -82,6 +82,8 @@ pub struct PluginVersion {
     pub loaded_at: SystemTime,
     /// Its tools in the order it lists them.
     pub tools: Vec<CheckedTool>,
+    /// The tools that it lists and the role does not offer.
+    pub refused_tools: Vec<RefusedTool>,
     /// The list as JSON: `{"tools":[…]}`.
     pub tools_json: Vec<u8>,
     /// Its description of itself.
@@ -140,10 +142,10 @@ impl PluginVersion {
             error => error.into(),
         })?;
         check_entry_points(&plugin)?;
-        let tools = if plugin.has(HANDLE_LIST_TOOLS) {
+        let (tools, refused_tools) = if plugin.has(HANDLE_LIST_TOOLS) {
             list_tools(role, &plugin).await?
         } else {
-            Vec::new()
+            (Vec::new(), Vec::new())
         };
         let description = if plugin.has(DESCRIBE) {
             Some(ask(role, &plugin, DESCRIBE).await?)
@@ -177,6 +179,7 @@ impl PluginVersion {
             source,
             loaded_at: SystemTime::now(),
             tools,
+            refused_tools,
             description,
             instances: InstancePool::default(),
         })
@@ -258,7 +261,7 @@ fn needs(plugin: &Plugin, description: Option<&PluginDescription>) -> BTreeSet<S
 }
 
 /// Calls an export that describes the plugin, and reads its answer.
-async fn ask<T: serde::de::DeserializeOwned>(
+async fn ask<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
     role: &Arc<RoleSettings>,
     plugin: &Plugin,
     export: &'static str,
@@ -278,23 +281,42 @@ async fn ask<T: serde::de::DeserializeOwned>(
             CallError::Limit(hit) => failed(hit.set_by(&role.limit_key(hit.limit.key()))),
             _ => failed(error.to_string()),
         })?;
-    serde_json::from_slice(&output.bytes)
+    exomonad_schema::from_slice(&output.bytes)
         .map_err(|error| failed(format!("its answer does not fit the contract: {error}")))
 }
 
 async fn list_tools(
     role: &Arc<RoleSettings>,
     plugin: &Plugin,
-) -> Result<Vec<CheckedTool>, PluginLoadError> {
+) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {
     let listed: ListToolsResult = ask(role, plugin, HANDLE_LIST_TOOLS).await?;
-    let mut checked: Vec<CheckedTool> = Vec::with_capacity(listed.tools.len());
-    for tool in listed.tools {
+    // Schemas may be megabytes.
+    let checked = tokio::task::spawn_blocking(move || check_tools(listed.tools));
+    checked.await.map_err(|error| PluginLoadError::Describe {
+        export: HANDLE_LIST_TOOLS,
+        reason: format!("the tools could not be checked: {error}"),
+    })?
+}
+
+fn check_tools(listed: Vec<Tool>) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {
+    let mut checked = Vec::with_capacity(listed.len());
+    let mut refused = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut states = crate::schema::STATES;
+    for tool in listed {
         let name = tool.name.clone();
-        let wrong = |reason: String| PluginLoadError::Tool { tool: name, reason };
-        if checked.iter().any(|other| other.tool.name == tool.name) {
+        let wrong = |reason: String| PluginLoadError::Tool {
+            tool: name.clone(),
+            reason,
+        };
+        if !names.insert(tool.name.clone()) {
             return Err(wrong("it is listed twice".to_owned()));
         }
-        checked.push(CheckedTool::new(tool).map_err(wrong)?);
+        match CheckedTool::new(tool, &mut states) {
+            Ok(tool) => checked.push(tool),
+            Err(ToolFault::Plugin(reason)) => return Err(wrong(reason)),
+            Err(ToolFault::Tool(reason)) => refused.push(RefusedTool { name, reason }),
+        }
     }
-    Ok(checked)
+    Ok((checked, refused))
 }

@@ -1,0 +1,366 @@
+//! Trust in a configuration file that is merely found in the working directory.
+//!
+//! Whoever clones a repository and runs a command in it has not read its `exomonad.toml`. Most keys can do no
+//! harm there, since they concern the project; some reach beyond it: folders and tokens elsewhere, the Docker
+//! engine, addresses that others can reach. A file sets these only if it is named (`--config`,
+//! `EXOMONAD_CONFIG`), or once `exomonad trust` has remembered the file as it is, as direnv and mise do.
+//!
+//! What is remembered lies in the user's state folder, a file for each: named by the hash of the
+//! configuration's path, with the hash of its content in it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use exomonad_core::patterns::is_loopback;
+use exomonad_core::values::ListenAddress;
+use exomonad_services::DockerConfig;
+use sha2::{Digest, Sha256};
+
+use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity};
+use crate::model::Config;
+use crate::read::{Loaded, Source, Sources};
+
+/// Remembers a configuration file as it is now. Gives its path.
+///
+/// # Errors
+/// If it cannot be read, or nothing can be remembered.
+pub fn remember(file: &Path, env: impl Fn(&str) -> Option<String>) -> io::Result<PathBuf> {
+    let path = fs::canonicalize(file)?;
+    let content = fs::read(&path)?;
+    let entry = entry(&path, &env).ok_or_else(no_home)?;
+    if let Some(folder) = entry.parent() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    // Another name first, so that a reader finds the old entry or the new one.
+    let part = entry.with_extension(format!("{}.part", std::process::id()));
+    let mut open = fs::OpenOptions::new();
+    let open = open.write(true).create(true).truncate(true).mode(0o600);
+    let mut written = open.open(&part)?;
+    writeln!(written, "{}\n{}", hash(&content), path.display())?;
+    fs::rename(&part, &entry)?;
+    Ok(path)
+}
+
+/// Forgets a configuration file. True if it was remembered.
+///
+/// # Errors
+/// If it cannot be forgotten.
+pub fn forget(file: &Path, env: impl Fn(&str) -> Option<String>) -> io::Result<bool> {
+    let path = fs::canonicalize(file)?;
+    match fs::remove_file(entry(&path, &env).ok_or_else(no_home)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The keys of a file that it may not set by itself, each with its line, as `docker.host` (line 3).
+pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut guard = |key: &[&str], reaches_out: bool| {
+        if reaches_out && let Source::File { line } = sources.of(key.iter().copied()) {
+            found.push(format!("`{}` (line {line})", key.join(".")));
+        }
+    };
+    let outside =
+        |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| is_outside(folder, path));
+    // Compiled code is executed, wherever it lies.
+    guard(&["plugins", "cache_dir"], true);
+    guard(&["state", "dir"], is_outside(folder, &config.state.dir));
+    guard(&["server", "listen"], is_reachable(&config.server.listen));
+    guard(
+        &["server", "token_file"],
+        outside(&config.server.token_file),
+    );
+    let services = &config.services;
+    let docker = &services.docker;
+    guard(&["docker", "host"], is_other_engine(folder, docker));
+    guard(&["docker", "tls_dir"], outside(&docker.tls_dir));
+    guard(&["git", "token_file"], outside(&services.git.token_file));
+    guard(
+        &["github", "token_file"],
+        outside(&services.github.token_file),
+    );
+    guard(
+        &["telemetry", "headers_file"],
+        outside(&config.telemetry.headers_file),
+    );
+    let endpoint = config.telemetry.endpoint.as_ref();
+    guard(
+        &["telemetry", "endpoint"],
+        endpoint.is_some_and(|endpoint| !is_local(endpoint.as_str())),
+    );
+    // The user's own token for GitHub, which the file does not have to know.
+    let is_the_users = services
+        .github
+        .token_env
+        .as_deref()
+        .is_some_and(|name| ["GITHUB_TOKEN", "GH_TOKEN"].contains(&name));
+    let base = services.github.base_url.as_str();
+    guard(
+        &["github", "base_url"],
+        is_the_users && !is_local(base) && base.trim_end_matches('/') != "https://api.github.com",
+    );
+    for (name, secret) in &services.secrets {
+        guard(&["secret", name.as_str(), "file"], outside(&secret.file));
+    }
+    guard(
+        &["defaults", "token_file"],
+        outside(&config.defaults.token_file),
+    );
+    for (name, role) in &config.roles {
+        guard(
+            &["role", name.as_str(), "token_file"],
+            outside(&role.token_file),
+        );
+    }
+    found
+}
+
+/// Refuses a file that is found in the working directory, is not remembered, and sets a guarded key.
+pub(crate) fn check(
+    loaded: &Loaded,
+    text: &str,
+    cwd: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigErrors> {
+    let Some(path) = &loaded.path else {
+        return Ok(());
+    };
+    let keys = guarded_keys(&loaded.config, &loaded.sources, cwd);
+    if keys.is_empty() || is_remembered(&cwd.join(path), text, env) {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(ConfigErrors {
+        diagnostics: vec![Diagnostic {
+            severity: Severity::Error,
+            code: Code::Untrusted,
+            message: format!(
+                "{shown} sets {}, which a file that is merely found in the working directory may not set by itself",
+                keys.join(", ")
+            ),
+            help: Some(format!(
+                "read it, then run `exomonad trust`; or name the file: `--config {shown}`"
+            )),
+            key: None,
+            place: Place::Nowhere {},
+        }],
+    })
+}
+
+/// True if this very content of the file is trusted.
+fn is_remembered(file: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let Ok(path) = fs::canonicalize(file) else {
+        return false;
+    };
+    let Some(known) = entry(&path, env).and_then(|entry| fs::read_to_string(entry).ok()) else {
+        return false;
+    };
+    known.lines().next() == Some(hash(text.as_bytes()).as_str())
+}
+
+/// The file that remembers a configuration file.
+fn entry(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let absolute = |name| env(name).filter(|value| value.starts_with('/'));
+    let state = match (absolute("XDG_STATE_HOME"), absolute("HOME")) {
+        (Some(state), _) => PathBuf::from(state),
+        (None, Some(home)) => Path::new(&home).join(".local/state"),
+        (None, None) => return None,
+    };
+    let name = hash(path.as_os_str().as_bytes());
+    Some(state.join("exomonad/trusted").join(name))
+}
+
+fn no_home() -> io::Error {
+    io::Error::other("neither XDG_STATE_HOME nor HOME says where to remember it")
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// True if a path leads out of a folder, by `..`, by a link or as it stands. What is not there yet counts by
+/// the nearest folder that is.
+fn is_outside(folder: &Path, path: &Path) -> bool {
+    let Ok(folder) = fs::canonicalize(folder) else {
+        return true;
+    };
+    let mut missing = PathBuf::new();
+    for at in path.ancestors() {
+        if let Ok(real) = fs::canonicalize(at) {
+            let climbs = missing
+                .components()
+                .any(|part| part == std::path::Component::ParentDir);
+            return climbs || !real.starts_with(&folder);
+        }
+        // A link that leads nowhere now may lead somewhere later.
+        if at.symlink_metadata().is_ok() {
+            return true;
+        }
+        missing = match at.file_name() {
+            Some(name) => Path::new(name).join(&missing),
+            None => Path::new("..").join(&missing),
+        };
+    }
+    true
+}
+
+fn is_reachable(listen: &ListenAddress) -> bool {
+    !listen.get().ip().is_loopback()
+}
+
+/// True for an address of this machine.
+fn is_local(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    is_loopback(name)
+}
+
+/// True for an engine that is neither the usual one nor a socket in the folder.
+fn is_other_engine(folder: &Path, docker: &DockerConfig) -> bool {
+    match docker.host.strip_prefix("unix://") {
+        Some(_) if docker.host == DockerConfig::default().host => false,
+        Some(socket) => is_outside(folder, Path::new(socket)),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Clone {
+        root: tempfile::TempDir,
+    }
+
+    impl Clone {
+        fn new(config: &str) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            for folder in ["repository", "home"] {
+                fs::create_dir(root.path().join(folder)).unwrap();
+            }
+            let clone = Self { root };
+            fs::write(clone.file(), config).unwrap();
+            clone
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.root.path().join("repository")
+        }
+
+        fn file(&self) -> PathBuf {
+            self.folder().join("exomonad.toml")
+        }
+
+        fn env(&self) -> impl Fn(&str) -> Option<String> + use<> {
+            let home = self.root.path().join("home").display().to_string();
+            move |name| match name {
+                "HOME" => Some(home.clone()),
+                "GITHUB_TOKEN" => Some("0123456789abcdef".to_owned()),
+                _ => None,
+            }
+        }
+
+        /// As a command that runs in the clone does.
+        fn load(&self) -> Result<Loaded, ConfigErrors> {
+            Config::load_in(&self.folder(), None, self.env(), &[])
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_found_may_not_reach_out_of_its_project_until_it_is_trusted() {
+        for (text, key) in [
+            (
+                "[plugins]\ncache_dir = 'cache'\n",
+                "`plugins.cache_dir` (line 2)",
+            ),
+            ("[state]\ndir = '/var/tmp/elsewhere'\n", "`state.dir`"),
+            ("[state]\ndir = '../elsewhere'\n", "`state.dir`"),
+            ("[state]\ndir = 'none/../../elsewhere'\n", "`state.dir`"),
+            ("[state]\ndir = '~/elsewhere'\n", "`state.dir`"),
+            ("[docker]\nhost = 'tcp://127.0.0.1:2375'\n", "`docker.host`"),
+            (
+                "[docker]\nhost = 'unix:///run/user/1000/docker.sock'\n",
+                "`docker.host`",
+            ),
+            (
+                "[github]\ntoken_file = '/etc/hostname'\n",
+                "`github.token_file`",
+            ),
+            (
+                "[server]\nlisten = '0.0.0.0:7432'\ntoken_env = 'HOME'\n",
+                "`server.listen`",
+            ),
+            (
+                "[secret.K]\nfile = '/etc/hostname'\nhosts = ['a.example']\n",
+                "`secret.K.file`",
+            ),
+            (
+                "[telemetry]\nendpoint = 'https://collector.example'\n",
+                "`telemetry.endpoint`",
+            ),
+            (
+                "[github]\nbase_url = 'https://ghe.example/api/v3'\n",
+                "`github.base_url`",
+            ),
+            (
+                "[role.tl]\ntoken_file = '/etc/hostname'\n",
+                "`role.tl.token_file`",
+            ),
+        ] {
+            let clone = Clone::new(text);
+            let refused = clone.load().expect_err(text).to_string();
+            assert!(
+                refused.contains(key) && refused.contains("exomonad trust"),
+                "{text}: {refused}"
+            );
+            let named = Config::load_in(&clone.folder(), Some(&clone.file()), clone.env(), &[]);
+            assert!(named.is_ok(), "{text}: {named:?}");
+            remember(&clone.file(), clone.env()).unwrap();
+            assert!(clone.load().is_ok(), "{text}");
+            fs::write(clone.file(), format!("{text}# changed\n")).unwrap();
+            assert!(clone.load().is_err(), "{text}: it is another file now");
+        }
+    }
+
+    #[test]
+    fn ordinary_keys_need_no_trust_and_a_link_out_of_the_project_does() {
+        let text = "[server]\nlisten = '127.0.0.1:0'\ntoken_file = 'token'\n[state]\ndir = 'kept'\n\
+                    [docker]\nhost = 'unix:///var/run/docker.sock'\n[role.tl]\npaths = ['.']\n";
+        let clone = Clone::new(text);
+        let token = clone.folder().join("token");
+        fs::write(&token, "0123456789abcdef").unwrap();
+        clone.load().unwrap();
+        fs::remove_file(&token).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", &token).unwrap();
+        let refused = clone.load().unwrap_err().to_string();
+        assert!(
+            refused.contains("`server.token_file` (line 3)"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_trusted_file_can_be_forgotten() {
+        let clone = Clone::new("[plugins]\ncache_dir = 'cache'\n");
+        remember(&clone.file(), clone.env()).unwrap();
+        assert!(forget(&clone.file(), clone.env()).unwrap());
+        assert!(!forget(&clone.file(), clone.env()).unwrap());
+        assert!(clone.load().is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! The user's key of the compile cache: who does not know it cannot write a file that the cache takes.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+const KEY: usize = 32;
+/// The block of SHA-256, to which HMAC fills up its key.
+const BLOCK: usize = 64;
+
+/// A random key of this user, kept in the state folder: a cache folder may come from somebody else, as in a
+/// cloned repository.
+#[derive(Clone)]
+pub(crate) struct CacheKey([u8; KEY]);
+
+impl std::fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CacheKey")
+    }
+}
+
+impl CacheKey {
+    /// The user's key, made at its first use. Where it cannot be kept, a key of this process: what it
+    /// compiles is of no use to the next one, and nothing else is lost.
+    pub fn of_user() -> io::Result<Self> {
+        let kept = match state_folder() {
+            Some(folder) => Self::kept(&folder.join("exomonad")),
+            None => Err(io::Error::other("neither XDG_STATE_HOME nor HOME is set")),
+        };
+        kept.or_else(|error| {
+            tracing::warn!(
+                %error,
+                "the key of the compile cache cannot be kept, so plugins are compiled at each start; \
+                 XDG_STATE_HOME names a folder that can be written"
+            );
+            Self::random()
+        })
+    }
+
+    /// The key that is kept in a folder.
+    pub fn kept(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("cache.key");
+        loop {
+            match Self::read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                read => return read,
+            }
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+            let part = folder.join(format!(
+                "cache.key.{}.{}",
+                std::process::id(),
+                random_name()?
+            ));
+            let new = Self::random()?;
+            let mut open = fs::OpenOptions::new();
+            let opened = open.write(true).create_new(true).mode(0o600).open(&part);
+            let written = opened.and_then(|mut file| {
+                file.write_all(&new.0)?;
+                file.sync_all()?;
+                // Unlike a rename this leaves a key alone that another process has made meanwhile.
+                match fs::hard_link(&part, &path) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                    _ => Ok(()),
+                }
+            });
+            let _ = fs::remove_file(&part);
+            written?;
+        }
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        let about = file.metadata()?;
+        let own = fs::metadata("/proc/self").map_or(about.uid(), |me| me.uid());
+        if !about.is_file() || about.uid() != own || about.mode() & 0o077 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("{} has to be the user's own, with mode 600", path.display()),
+            ));
+        }
+        let mut key = [0; KEY];
+        file.read_exact(&mut key)?;
+        Ok(Self(key))
+    }
+
+    fn random() -> io::Result<Self> {
+        let mut key = [0; KEY];
+        getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Self(key))
+    }
+
+    /// Begins a code over what is hashed into it (HMAC-SHA-256, RFC 2104).
+    pub fn begin(&self) -> Sha256 {
+        Sha256::new_with_prefix(self.padded(0x36))
+    }
+
+    /// The code.
+    pub fn finish(&self, inner: Sha256) -> [u8; 32] {
+        let mut outer = Sha256::new_with_prefix(self.padded(0x5c));
+        outer.update(inner.finalize());
+        outer.finalize().into()
+    }
+
+    fn padded(&self, with: u8) -> [u8; BLOCK] {
+        let mut block = [with; BLOCK];
+        for (byte, key) in block.iter_mut().zip(self.0) {
+            *byte ^= key;
+        }
+        block
+    }
+}
+
+fn random_name() -> io::Result<String> {
+    let random = CacheKey::random()?;
+    Ok(random.0[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+/// `$XDG_STATE_HOME`, or the folder that the XDG specification has in its place.
+fn state_folder() -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_for_its_user_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("new/folder");
+        let keys: Vec<[u8; KEY]> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| CacheKey::kept(&folder).unwrap().0))
+                .collect();
+            all.into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        let path = folder.join("cache.key");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(CacheKey::kept(&folder).is_err(), "others have read it");
+    }
+
+    #[test]
+    fn the_code_is_that_of_rfc_4231() {
+        let mut key = [0; KEY];
+        key[..20].fill(0x0b);
+        // HMAC fills a key up with zeros, so that this is the key of the RFC's first test.
+        let key = CacheKey(key);
+        let mut code = key.begin();
+        code.update(b"Hi There");
+        let code: String = key
+            .finish(code)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            code,
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
+    }
+}

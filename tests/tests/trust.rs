@@ -1,0 +1,82 @@
+//! A cloned repository: what its `exomonad.toml` and its files may not do before somebody has read them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use exomonad_test_support::{Guest, Project};
+
+/// A project in which the binary finds the configuration by itself, as somebody who has just cloned it.
+fn cloned(config: &str) -> Project {
+    let project = Project::new().config(config).env("EXOMONAD_CONFIG", "");
+    let state = project.home("state").display().to_string();
+    project.env("XDG_STATE_HOME", state)
+}
+
+#[tokio::test]
+async fn a_configuration_that_reaches_out_of_its_project_is_refused_until_it_is_trusted() {
+    let project =
+        cloned("[plugins]\ncache_dir = '.cache'\n[docker]\nhost = 'tcp://127.0.0.1:2375'\n");
+    for command in [&["roles", "--local"][..], &["config", "show"], &["serve"]] {
+        let refused = project.run(command.iter().copied()).exits(2);
+        for part in [
+            "`plugins.cache_dir` (line 2)",
+            "`docker.host` (line 4)",
+            "exomonad trust",
+        ] {
+            assert!(refused.stderr.contains(part), "{command:?}: {refused:?}");
+        }
+    }
+    assert!(!project.path(".cache").exists());
+    let trusted = project.run(["trust"]).exits(0);
+    assert!(trusted.stdout.contains("`docker.host`"), "{trusted:?}");
+    project.run(["config", "show"]).exits(0);
+    project.write("exomonad.toml", "[plugins]\ncache_dir = '/tmp/other'\n");
+    project.run(["config", "show"]).exits(2);
+    project
+        .run(["config", "show", "--config", "exomonad.toml"])
+        .exits(0);
+    project.run(["trust"]).exits(0);
+    project.run(["trust", "--revoke"]).exits(0);
+    project.run(["config", "show"]).exits(2);
+}
+
+#[tokio::test]
+async fn an_ordinary_configuration_needs_no_trust() {
+    let project = cloned("[role.echo]\npaths = ['.']\n[state]\ndir = 'kept'\n");
+    project.run(["config", "check"]).exits(0);
+    project.run(["roles", "--local"]).exits(0);
+}
+
+/// Somebody else's machine code: compiled by another user's host, put where this one looks.
+#[tokio::test]
+async fn compiled_code_of_another_key_is_compiled_anew() {
+    let plugin = Guest::answering("fine").wat();
+    let author = cloned("").plugin("guest.wat", &plugin);
+    let cache = author.home("own-cache").display().to_string();
+    let author = author.env("EXOMONAD_CACHE_DIR", cache);
+    author.run(["roles", "--local"]).exits(0);
+    let compiled: Vec<_> = fs::read_dir(author.home("own-cache")).unwrap().collect();
+    assert!(!compiled.is_empty());
+
+    let victim = cloned("").plugin("guest.wat", &plugin);
+    let planted = victim.home("own-cache");
+    fs::create_dir(&planted).unwrap();
+    fs::set_permissions(&planted, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut before = Vec::new();
+    for file in compiled {
+        let file = file.unwrap();
+        let to = planted.join(file.file_name());
+        fs::copy(file.path(), &to).unwrap();
+        before.push((to, fs::read(file.path()).unwrap()));
+    }
+    let victim = victim.env("EXOMONAD_CACHE_DIR", planted.display().to_string());
+    let roles = victim.run(["roles", "--local"]).exits(0);
+    assert!(roles.stdout.contains("guest"), "{roles:?}");
+    for (path, content) in before {
+        assert!(
+            fs::read(&path).unwrap() != content,
+            "{} was taken as it is",
+            path.display()
+        );
+    }
+}
