@@ -61,7 +61,7 @@ pub struct RefusedTool {
 pub struct PluginProblem {
     /// The role; of a file that cannot be a plugin, its name.
     pub role: String,
-    /// A stable code: `plugin_not_loaded`.
+    /// A stable code: `plugin_not_loaded`, or `file_ignored` for a file that cannot be a plugin.
     #[serde(default)]
     pub code: String,
     /// The error, and the file that it is about; not in answers to requests without a token, as an error may
@@ -191,7 +191,12 @@ fn ignored(runtime: &Runtime) -> Vec<PluginProblem> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned(),
-        message: format!("{} is ignored: {}", file.path.display(), file.reason),
+        code: "file_ignored".to_owned(),
+        message: Some(format!(
+            "{} is ignored: {}",
+            file.path.display(),
+            file.reason
+        )),
         since: rfc3339(file.since),
         old_version_serves: false,
     });

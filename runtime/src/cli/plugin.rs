@@ -169,7 +169,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         outln!(
             "  it asks for effects that the role is not granted: {}",
             version.missing_grants.join(", ")
-        ));
+        );
         let key = config.role_key(&name, "effects");
         outln!(
             "  add them to `{key}` in {} to grant them",
