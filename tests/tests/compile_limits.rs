@@ -56,13 +56,18 @@ async fn a_plugin_that_takes_too_long_to_compile_is_given_up_and_others_serve_me
         (answer.status == 200).then_some(())
     })
     .await;
+    project.put_plugin("third.wasm", bomb(1002, 1000));
+    eventually("another bomb is loading", async || {
+        (!host.role("third").await.is_null()).then_some(())
+    })
+    .await;
     project.put_plugin("later.wasm", Guest::answering("too").wasm());
-    eventually("one that comes later serves too", async || {
+    eventually("one that comes meanwhile serves", async || {
         let answer = host.call("later", "answer", json!({})).await;
         (answer.status == 200).then_some(())
     })
     .await;
-    for role in ["bomb", "second"] {
+    for role in ["bomb", "second", "third"] {
         let problem = eventually("the bomb is a problem", async || {
             Some(host.problem(role).await).filter(|problem| !problem.is_empty())
         })
@@ -81,7 +86,7 @@ async fn a_plugin_that_takes_too_long_to_compile_is_given_up_and_others_serve_me
         (answer.text() == "three").then_some(())
     })
     .await;
-    for file in ["bomb.wasm", "second.wasm"] {
+    for file in ["bomb.wasm", "second.wasm", "third.wasm"] {
         let log = host.log();
         let failures = log
             .lines()
