@@ -350,9 +350,10 @@ async fn a_reload_tells_what_it_changed() {
 #[tokio::test]
 async fn a_file_that_is_written_over_with_its_old_size_and_time_is_noticed() {
     let project = Project::new().config("[plugins]\npoll_interval = '100ms'\nwatch = false\n");
+    let path = project.put_plugin("greeter.wasm", saying("one"));
     let put = |text: &str| {
-        let path = project.put_plugin("greeter.wasm", saying(text));
-        let file = fs::File::options().write(true).open(path).unwrap();
+        fs::write(&path, saying(text)).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH)
             .unwrap();
     };

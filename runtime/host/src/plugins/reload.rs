@@ -42,7 +42,7 @@ pub struct Changes {
     /// Files that still change; the next pass decides.
     pub pending: Vec<PathBuf>,
     /// Files in the plugin folder that look like plugins and cannot be one, with the reason.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignored: BTreeMap<PathBuf, String>,
     /// The reason why the plugin folder could not be read: everything goes on as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct Reconfigured {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// Keys that have changed and hold from the next start on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_restart: Vec<String>,
 }
 
