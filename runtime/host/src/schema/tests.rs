@@ -253,7 +253,7 @@ fn hostile_schemas_and_arguments_end_with_little_work_or_are_given_up() {
     for (schema_value, value, ends) in [
         (
             json!({"$defs": doubled, "$ref": "#/$defs/a0"}),
-            json!({}),
+            json!({"x": 1}),
             false,
         ),
         (json!({"uniqueItems": true}), json!(unique), true),
@@ -303,7 +303,7 @@ fn a_violation_tells_nothing_of_the_value_and_is_short() {
         assert!(pointer.len() < 3000 && message.len() < 3000);
         assert!(!message.contains("s3crets3cret") || message.contains("not expected"));
     }
-    assert_eq!(all[0].0, "");
+    assert!(all.iter().any(|(pointer, _)| pointer.is_empty()), "{all:?}");
 }
 
 #[test]
