@@ -43,7 +43,7 @@ pub(super) fn report(
     // Looking for renames reads the candidates whole, however large they are.
     let has_large_file = diff
         .deltas()
-        .any(|delta| delta.new_file().size() > limits.max_file_bytes);
+        .any(|delta| is_large_candidate(repo, &delta, limits));
     if !has_large_file {
         diff.find_similar(Some(
             DiffFindOptions::new()
@@ -53,6 +53,13 @@ pub(super) fn report(
         .map_err(fail)?;
     }
     let wanted = wanted_files(repo, &diff, request, limits)?;
+    // Attributes decide how each file is compared.
+    repo.check_above(
+        wanted
+            .iter()
+            .filter_map(|(position, _)| diff.get_delta(*position))
+            .flat_map(|delta| [old_path(&delta), new_path(&delta)]),
+    )?;
 
     let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);
     let mut report = PatchReport::new(max_bytes);
@@ -73,6 +80,24 @@ pub(super) fn report(
         printed.map_err(fail)?;
     }
     Ok(report.finish())
+}
+
+/// True if looking for renames would read a file beyond the limit. The size of one that is only in
+/// the object store has to be asked for.
+fn is_large_candidate(repo: &OpenRepo, delta: &DiffDelta<'_>, limits: DiffLimits) -> bool {
+    let size = |file: git2::DiffFile<'_>| match file.size() {
+        0 if !file.id().is_zero() => {
+            let header = repo.git2().odb().and_then(|odb| odb.read_header(file.id()));
+            header.map_or(0, |(size, _)| size as u64)
+        }
+        size => size,
+    };
+    let is_large = |file| size(file) > limits.max_file_bytes;
+    match delta.status() {
+        Delta::Added | Delta::Untracked => is_large(delta.new_file()),
+        Delta::Deleted => is_large(delta.old_file()),
+        _ => delta.new_file().size() > limits.max_file_bytes,
+    }
 }
 
 fn options(request: &GitDiff, limits: DiffLimits) -> DiffOptions {

@@ -36,6 +36,11 @@ impl EffectContext {
         self
     }
 
+    /// The role whose plugin asks.
+    pub(super) fn role(&self) -> &RoleName {
+        &self.role
+    }
+
     pub(super) fn kind(&self) -> EffectKind {
         self.kind
     }
@@ -151,9 +156,14 @@ impl EffectContext {
 
     #[cfg(test)]
     pub(super) fn for_tests(kind: EffectKind) -> Self {
+        Self::of_role(kind, "tl")
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_role(kind: EffectKind, role: &str) -> Self {
         Self {
             kind,
-            role: "tl".parse().unwrap(),
+            role: role.parse().unwrap(),
             working_dir: ".".to_owned(),
             container: None,
         }

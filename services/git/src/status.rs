@@ -194,6 +194,10 @@ fn upstream(repo: &OpenRepo) -> Result<Option<GitUpstream>, EffectError> {
     let Ok(upstream) = repository.branch_upstream_name(branch) else {
         return Ok(None);
     };
+    // Any name can stand in the configuration; libgit2 would take it for a file's.
+    if !upstream.starts_with(b"refs/") {
+        return Ok(None);
+    }
     let name = head::short_name(&upstream);
     let there = std::str::from_utf8(&upstream)
         .ok()

@@ -81,7 +81,7 @@ impl<'w> RepoWriter<'w> {
         job: &'w Job,
         config: &'w GitConfig,
     ) -> Result<Self, EffectError> {
-        let repo = OpenRepo::open(context, bounds)?;
+        let repo = OpenRepo::open(context, bounds, job)?;
         let role_roots = bounds.roots();
         let folder = working_dir::resolve(context, bounds)?;
         let session = LockSession::begin(context, repo.common_dir())?;

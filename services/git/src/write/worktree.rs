@@ -80,7 +80,7 @@ pub(crate) fn add(
         let _ = fs::remove_dir_all(&git_dir);
         return Err(error);
     }
-    Ok(worktree::linked(&git_dir))
+    Ok(worktree::linked(&git_dir, writer.repo.roots()))
 }
 
 /// Checks the folder to create: in an allowed one, and not there yet.
@@ -288,7 +288,7 @@ fn git_dir_of(writer: &RepoWriter<'_>, folder: &Path) -> Option<PathBuf> {
 }
 
 fn check_clean(writer: &RepoWriter<'_>, folder: &Path) -> Result<(), EffectError> {
-    let there = OpenRepo::open_worktree(writer.context(), folder, &writer.role_roots)?;
+    let there = OpenRepo::open_worktree(writer.context(), writer.job, folder, &writer.role_roots)?;
     if there.common_dir() != writer.repo.common_dir() {
         return Err(writer
             .context()

@@ -8,6 +8,7 @@ mod bounds;
 mod branches;
 mod checkout;
 mod cloned;
+mod corpus;
 mod damage;
 mod diff;
 mod history;
