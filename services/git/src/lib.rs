@@ -36,7 +36,7 @@
 //! | `effect_context` | one effect, and its errors |
 //! | `open`, `discover`, `authorize`, `working_dir` | opening the repository of a request |
 //! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
-//! | `status`, `submodule` | changed files |
+//! | `status`, `submodule`, `content` | changed files; those that git converts |
 //! | `diff`, `patch` | their differences |
 //! | `history`, `revision`, `object_size` | commits, their names, bounds on objects |
 //! | `write` | changes to repositories |
@@ -46,6 +46,7 @@ mod authorize;
 mod blocking;
 mod config;
 mod container;
+mod content;
 mod diff;
 mod discover;
 mod effect_context;
@@ -103,6 +104,14 @@ impl Git {
     pub fn new(config: GitConfig) -> Result<Self, GitConfigError> {
         config.check()?;
         library::prepare()?;
+        for name in ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_PROXY_COMMAND"] {
+            if std::env::var_os(name).is_some() {
+                tracing::warn!(
+                    "`{name}` is ignored: pushes and fetches run ssh with options of the host's own; see \
+                     `known_hosts` in `[git]`, and have an ssh agent hold the key"
+                );
+            }
+        }
         let config = Arc::new(config);
         let process_limit = Permits::new(config.max_concurrent);
         Ok(Self {

@@ -74,6 +74,13 @@ fn lines(context: &EffectContext, store: &Path) -> Result<Vec<Vec<u8>>, EffectEr
             "it is no file that can be read, or larger than 64 KiB",
         )
     })?;
+    // Also in a comment, which ends at a carriage return for libgit2.
+    if content.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n') {
+        return Err(odd(
+            context,
+            "it has a control character, such as a carriage return",
+        ));
+    }
     Ok(content
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
@@ -85,12 +92,6 @@ fn lines(context: &EffectContext, store: &Path) -> Result<Vec<Vec<u8>>, EffectEr
 fn entry<'l>(context: &EffectContext, line: &'l [u8]) -> Result<&'l Path, EffectError> {
     if line.starts_with(b"\"") {
         return Err(odd(context, "an entry is quoted"));
-    }
-    if line.iter().any(u8::is_ascii_control) {
-        return Err(odd(
-            context,
-            "an entry has a control character, such as a carriage return",
-        ));
     }
     let path = path_from(line);
     if !path.is_absolute() && !line.starts_with(b".") {
@@ -137,15 +138,11 @@ mod tests {
         }
         for line in [
             "\"/srv\"",
-            "/srv\r",
-            "x\r/srv",
             "srv",
             "~/x",
             "/a/../b",
             "../x/../y",
             "./x/..",
-            "\t/srv",
-            "/srv\0",
             " /srv",
         ] {
             let error = entry(&context, line.as_bytes()).unwrap_err();

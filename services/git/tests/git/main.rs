@@ -8,6 +8,7 @@ mod bounds;
 mod branches;
 mod checkout;
 mod cloned;
+mod converted;
 mod corpus;
 mod damage;
 mod diff;
