@@ -15,6 +15,7 @@
 //!
 //! It knows the contract and nothing else of the workspace: no service, no engine, no configuration file.
 
+pub mod address;
 pub mod bounds;
 pub mod call;
 pub mod handler;

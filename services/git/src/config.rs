@@ -31,7 +31,7 @@ pub struct GitConfig {
     /// only, or by http where that is allowed.
     pub token_hosts: Vec<String>,
     /// The hosts that pushes and fetches may go to, by https and ssh: `example.com`, `*.example.com`, or
-    /// `*` for any.
+    /// `*` for any. What only a `*` allows has to have a public address; a host that is named may be anywhere.
     pub remote_hosts: Vec<String>,
     /// Those that may be reached by plain http, besides this machine.
     pub plain_http_hosts: Vec<String>,

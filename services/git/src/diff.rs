@@ -7,9 +7,11 @@ use exomonad_schema::{Base64, EffectError, ErrorCode};
 use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, Patch};
 
 use super::blocking::Job;
+use super::content::{self, Conversion};
 use super::effect_context::EffectContext;
 use super::open::OpenRepo;
 use super::patch::PatchReport;
+use super::small_file::path_from;
 use super::{head, revision, status, submodule};
 
 /// Largest number of candidates among which renames are detected: the work grows with its square.
@@ -43,7 +45,7 @@ pub(super) fn report(
     // Looking for renames reads the candidates whole, however large they are.
     let has_large_file = diff
         .deltas()
-        .any(|delta| delta.new_file().size() > limits.max_file_bytes);
+        .any(|delta| is_large_candidate(repo, &delta, limits));
     if !has_large_file {
         diff.find_similar(Some(
             DiffFindOptions::new()
@@ -53,14 +55,39 @@ pub(super) fn report(
         .map_err(fail)?;
     }
     let wanted = wanted_files(repo, &diff, request, limits)?;
+    // Attributes decide how each file is compared.
+    repo.check_above(
+        wanted
+            .iter()
+            .filter_map(|(position, _)| diff.get_delta(*position))
+            .flat_map(|delta| [old_path(&delta), new_path(&delta)]),
+    )?;
 
     let max_bytes = usize::try_from(request.max_bytes.get()).unwrap_or(usize::MAX);
     let mut report = PatchReport::new(max_bytes);
     // File by file, so that there is never more than one file's content in memory.
     for (position, file) in wanted {
         job.check(repo.context())?;
+        let delta = diff.get_delta(position);
+        let in_work_dir = delta.filter(|_| reads_work_dir(&request.target));
+        let pointer = match &in_work_dir {
+            Some(delta) => lfs_in_work_dir(repo, delta)?,
+            None => None,
+        };
+        let has_one_mode = in_work_dir
+            .as_ref()
+            .is_some_and(|delta| delta.old_file().mode() == delta.new_file().mode());
+        let made = match &pointer {
+            Some((old, new)) if old == new && has_one_mode => continue,
+            Some((old, new)) => {
+                let path = path_from(in_work_dir.as_ref().map_or(b"", new_path));
+                let mut options = options(request, limits);
+                Patch::from_buffers(old, Some(path), new, Some(path), Some(&mut options)).map(Some)
+            }
+            None => Patch::from_diff(&diff, position),
+        };
         report.begin(file);
-        let Some(mut patch) = Patch::from_diff(&diff, position).map_err(fail)? else {
+        let Some(mut patch) = made.map_err(fail)? else {
             continue;
         };
         let mut stopped = Ok(());
@@ -73,6 +100,52 @@ pub(super) fn report(
         printed.map_err(fail)?;
     }
     Ok(report.finish())
+}
+
+/// The texts that git compares for a modified file of Git LFS in the working tree; `None` for another file.
+///
+/// # Errors
+/// `unsupported` for text that git converts.
+fn lfs_in_work_dir(
+    repo: &OpenRepo,
+    delta: &DiffDelta<'_>,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>, EffectError> {
+    if !matches!(delta.status(), Delta::Modified | Delta::Untracked | Delta::Added) {
+        return Ok(None);
+    }
+    let path = new_path(delta);
+    match content::conversion(repo.context(), repo.git2(), path)? {
+        Conversion::None | Conversion::Filter => return Ok(None),
+        Conversion::Encoding => return Err(content::has_encoding(repo.context(), path)),
+        Conversion::Lfs => {}
+    }
+    if delta.status() != Delta::Modified {
+        return Ok(None);
+    }
+    let Some(old) = content::small_blob(repo.git2(), delta.old_file().id()) else {
+        return Ok(None);
+    };
+    let file = repo.work_dir()?.join(path_from(path));
+    let new = content::lfs_pointer(repo.context(), repo.job(), &file)?;
+    Ok(new.map(|new| (old.content().to_vec(), new)))
+}
+
+/// True if looking for renames would read a file beyond the limit. The size of one that is only in
+/// the object store has to be asked for.
+fn is_large_candidate(repo: &OpenRepo, delta: &DiffDelta<'_>, limits: DiffLimits) -> bool {
+    let size = |file: git2::DiffFile<'_>| match file.size() {
+        0 if !file.id().is_zero() => {
+            let header = repo.git2().odb().and_then(|odb| odb.read_header(file.id()));
+            header.map_or(0, |(size, _)| size as u64)
+        }
+        size => size,
+    };
+    let is_large = |file| size(file) > limits.max_file_bytes;
+    match delta.status() {
+        Delta::Added | Delta::Untracked => is_large(delta.new_file()),
+        Delta::Deleted => is_large(delta.old_file()),
+        _ => delta.new_file().size() > limits.max_file_bytes,
+    }
 }
 
 fn options(request: &GitDiff, limits: DiffLimits) -> DiffOptions {

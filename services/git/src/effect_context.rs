@@ -36,6 +36,11 @@ impl EffectContext {
         self
     }
 
+    /// The role whose plugin asks.
+    pub(super) fn role(&self) -> &RoleName {
+        &self.role
+    }
+
     pub(super) fn kind(&self) -> EffectKind {
         self.kind
     }
@@ -102,6 +107,27 @@ impl EffectContext {
         )
     }
 
+    /// The repository is of a kind that git knows and libgit2 does not.
+    fn unknown_kind(&self, message: &str) -> EffectError {
+        let way_out = match message.to_ascii_lowercase() {
+            message if message.contains("refstorage") => {
+                "this one keeps its references in a reftable: convert it with `git refs migrate \
+                 --ref-format=files`, or work on it in a container, where git itself does the work"
+            }
+            message if message.contains("sha256") || message.contains("objectformat") => {
+                "this one has sha256 for its ids: work on it in a container, where git itself does the work"
+            }
+            _ => "work on it in a container, where git itself does the work",
+        };
+        self.error(
+            ErrorCode::Unsupported,
+            format_args!(
+                "the host works on repositories by libgit2, a library that does not know this kind \
+                 ({message}); {way_out}"
+            ),
+        )
+    }
+
     /// Maps an error of libgit2 to the contract's.
     pub(super) fn git(&self, error: &git2::Error) -> EffectError {
         let message = error.message();
@@ -117,9 +143,15 @@ impl EffectContext {
                 ErrorCode::Unsupported,
                 "the repository's configuration cannot be read; `git config --list` there says why",
             ),
-            (_, ErrorClass::Repository | ErrorClass::Invalid) => {
-                self.error(ErrorCode::Unsupported, format_args!("git says: {message}"))
+            (_, ErrorClass::Repository)
+                if message.contains("extension") || message.contains("object format") =>
+            {
+                self.unknown_kind(message)
             }
+            (_, ErrorClass::Repository | ErrorClass::Invalid | ErrorClass::Checkout) => self.error(
+                ErrorCode::Unsupported,
+                format_args!("libgit2, by which the host works on repositories, says: {message}"),
+            ),
             (_, ErrorClass::Os | ErrorClass::Filesystem) => self.error(
                 ErrorCode::Unavailable,
                 format_args!(
@@ -132,7 +164,10 @@ impl EffectContext {
             ),
             (_, ErrorClass::Index) if message.contains("extension") => self.error(
                 ErrorCode::Unsupported,
-                format_args!("git says: {message}; split and sparse indexes are not supported"),
+                format_args!(
+                    "libgit2, by which the host works on repositories, says: {message}; split and sparse \
+                     indexes are not supported"
+                ),
             ),
             (
                 _,
@@ -145,15 +180,23 @@ impl EffectContext {
                 | ErrorClass::Index
                 | ErrorClass::Reference,
             ) => self.damaged(message),
-            _ => self.error(ErrorCode::Internal, format_args!("git says: {message}")),
+            _ => self.error(
+                ErrorCode::Internal,
+                format_args!("libgit2, by which the host works on repositories, says: {message}"),
+            ),
         }
     }
 
     #[cfg(test)]
     pub(super) fn for_tests(kind: EffectKind) -> Self {
+        Self::of_role(kind, "tl")
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_role(kind: EffectKind, role: &str) -> Self {
         Self {
             kind,
-            role: "tl".parse().unwrap(),
+            role: role.parse().unwrap(),
             working_dir: ".".to_owned(),
             container: None,
         }

@@ -4,6 +4,7 @@ use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitBranch, GitHead};
 use git2::{Oid, Repository};
 
+use super::object_size;
 use super::open::OpenRepo;
 
 /// The value of HEAD.
@@ -66,8 +67,7 @@ pub(super) fn tree(repo: &OpenRepo) -> Result<Option<git2::Tree<'_>>, EffectErro
     let Some(commit) = find(repo)?.commit else {
         return Ok(None);
     };
-    repo.git2()
-        .find_commit(commit)
+    object_size::commit(repo, repo.git2(), commit)?
         .and_then(|commit| commit.tree())
         .map(Some)
         .map_err(|error| match error.code() {

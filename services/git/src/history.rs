@@ -1,13 +1,16 @@
 //! Commits.
 
-use exomonad_schema::EffectError;
+use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
 use git2::{Commit, Signature, Sort};
 
 use super::blocking::Job;
 use super::head;
 use super::open::OpenRepo;
-use super::revision;
+use super::{memory, object_size, revision};
+
+/// Bytes of messages that one answer may hold.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// Lists the commits reachable from `reference`, in the order of `git log`.
 pub(super) fn recent(
@@ -24,12 +27,17 @@ pub(super) fn recent(
     let mut found = GitCommits::default();
     let history = repo.history();
     let fail = |error: git2::Error| match error.code() {
+        _ if memory::is_refused() => {
+            memory::forget_refusal();
+            object_size::too_large_among(repo, &[start]).unwrap_or_else(|| repo.git_error(&error))
+        }
         git2::ErrorCode::NotFound => repo.context().damaged(format_args!(
             "a commit that others build on is missing ({})",
             error.message()
         )),
         _ => repo.git_error(&error),
     };
+    let mut bytes = 0;
     let mut walk = history.revwalk().map_err(fail)?;
     walk.set_sorting(Sort::TIME).map_err(fail)?;
     walk.push(start).map_err(fail)?;
@@ -39,7 +47,18 @@ pub(super) fn recent(
             found.has_more = true;
             break;
         }
-        let commit = id.and_then(|id| history.find_commit(id)).map_err(fail)?;
+        let commit = object_size::commit(repo, history, id.map_err(fail)?)?.map_err(fail)?;
+        bytes += commit.message_bytes().len();
+        if bytes > MAX_ANSWER {
+            return Err(repo.context().error(
+                ErrorCode::LimitExceeded,
+                format_args!(
+                    "the messages of the last {} commits have more than {} MiB; ask for fewer commits",
+                    found.commits.len() + 1,
+                    MAX_ANSWER >> 20
+                ),
+            ));
+        }
         found.commits.push(read(&commit));
     }
     Ok(found)

@@ -17,9 +17,7 @@
 //!    `.git` file, link or `alternates` leads nowhere.
 //!
 //! A repository's configuration may name further files for libgit2 to read, by
-//! `include.path` or `core.excludesFile`. A guest learns what these say
-//! about remotes (without credentials), upstream branches and ignored files; no
-//! error quotes them.
+//! `include.path` or `core.excludesFile`: these have to be allowed too. No error quotes them.
 //!
 //! The checks look at paths before libgit2 opens them. They do not hold
 //! programs of the host that can swap folders between the two moments; a guest
@@ -34,20 +32,21 @@
 //! | `config` | configuration |
 //! | `policy` | decisions by a role's bounds |
 //! | `library` | process-wide settings of libgit2 |
-//! | `blocking` | bounded blocking pool with timeout and cancellation |
+//! | `blocking`, `permits`, `memory` | bounded blocking pool with timeout and cancellation; fair shares; bounds on memory |
 //! | `effect_context` | one effect, and its errors |
 //! | `open`, `discover`, `authorize`, `working_dir` | opening the repository of a request |
 //! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
-//! | `status`, `submodule` | changed files |
+//! | `status`, `submodule`, `content` | changed files; those that git converts |
 //! | `diff`, `patch` | their differences |
-//! | `history`, `revision` | commits and their names |
+//! | `history`, `revision`, `object_size` | commits, their names, bounds on objects |
 //! | `write` | changes to repositories |
-//! | `transport`, `process_limit` | push and fetch |
+//! | `transport` | push and fetch |
 
 mod authorize;
 mod blocking;
 mod config;
 mod container;
+mod content;
 mod diff;
 mod discover;
 mod effect_context;
@@ -55,11 +54,13 @@ mod head;
 mod history;
 mod info;
 mod library;
+mod memory;
+mod object_size;
 mod on_host;
 mod open;
 mod patch;
 mod policy;
-mod process_limit;
+mod permits;
 mod remote;
 mod revision;
 mod small_file;
@@ -85,7 +86,7 @@ pub use write::Author;
 use container::InContainer;
 use exomonad_docker::Docker;
 use on_host::OnHost;
-use process_limit::ProcessLimit;
+use permits::Permits;
 
 /// The git service. Cheap to share behind an `Arc`; keeps no repository open
 /// between effects, so that answers show what is on disk now.
@@ -103,8 +104,16 @@ impl Git {
     pub fn new(config: GitConfig) -> Result<Self, GitConfigError> {
         config.check()?;
         library::prepare()?;
+        for name in ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_PROXY_COMMAND"] {
+            if std::env::var_os(name).is_some() {
+                tracing::warn!(
+                    "`{name}` is ignored: pushes and fetches run ssh with options of the host's own; see \
+                     `known_hosts` in `[git]`, and have an ssh agent hold the key"
+                );
+            }
+        }
         let config = Arc::new(config);
-        let process_limit = ProcessLimit::new(config.max_concurrent);
+        let process_limit = Permits::new(config.max_concurrent);
         Ok(Self {
             on_host: OnHost::new(config.clone(), process_limit.clone()),
             in_container: InContainer::new(config, process_limit),

@@ -17,6 +17,7 @@ use super::GitConfigError;
 ///   (`safe.directory`), would refuse it. That check is there because `git` runs
 ///   the programs a repository's configuration names. Nothing here does, and
 ///   which folders may be read the operator says in `role.<name>.paths`.
+/// - **Memory is bounded**, see [`memory`](super::memory).
 /// - **Partial clones open.** An object that was never fetched is an error when
 ///   it is needed, not before.
 pub(super) fn prepare() -> Result<(), GitConfigError> {
@@ -46,6 +47,9 @@ fn set_options() -> Result<(), git2::Error> {
     }
     // SAFETY: as above.
     unsafe {
+        if super::memory::install() < 0 {
+            return Err(git2::Error::last_error(-1));
+        }
         git2::opts::set_verify_owner_validation(false)?;
         git2::opts::set_extensions(&["partialclone"])
     }

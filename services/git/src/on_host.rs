@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exomonad_core::{CallContext, GitService, PathBounds};
-use exomonad_schema::EffectError;
+use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
@@ -11,8 +11,9 @@ use exomonad_schema::value::WorkingDir;
 
 use super::blocking::{BlockingPool, Job};
 use super::effect_context::EffectContext;
+use super::memory::MemoryLimits;
 use super::open::OpenRepo;
-use super::process_limit::ProcessLimit;
+use super::permits::Permits;
 use super::write::RepoWriter;
 use super::write::repo_locks::RepoLocks;
 use super::{GitConfig, diff, head, history, info, remote, status, transport, worktree, write};
@@ -21,13 +22,13 @@ use super::{GitConfig, diff, head, history, info, remote, status, transport, wor
 #[derive(Debug)]
 pub(super) struct OnHost {
     pub(super) config: Arc<GitConfig>,
-    pub(super) process_limit: ProcessLimit,
+    pub(super) process_limit: Permits,
     jobs: BlockingPool,
     repo_locks: RepoLocks,
 }
 
 impl OnHost {
-    pub(super) fn new(config: Arc<GitConfig>, process_limit: ProcessLimit) -> Self {
+    pub(super) fn new(config: Arc<GitConfig>, process_limit: Permits) -> Self {
         Self {
             jobs: BlockingPool::new(config.max_concurrent, config.time_limit.get()),
             repo_locks: RepoLocks::default(),
@@ -49,9 +50,10 @@ impl OnHost {
     {
         let context = EffectContext::new(R::KIND, call, working_dir);
         let bounds = call.bounds.get::<PathBounds>().clone();
+        let limits = MemoryLimits::reading(self.config.max_file.get());
         self.jobs
-            .run(context, move |context, job| {
-                work(&OpenRepo::open(context, &bounds)?, job)
+            .run(context, limits, move |context, job| {
+                work(&OpenRepo::open(context, &bounds, job)?, job)
             })
             .await
     }
@@ -76,12 +78,22 @@ impl OnHost {
                 Ok(repo.common_dir().to_owned())
             })
             .await?;
-        let guard = self.repo_locks.lock(common_dir).await;
         let context = EffectContext::new(R::KIND, call, working_dir);
+        let time_limit = self.config.time_limit.get();
+        let locked = tokio::time::timeout(time_limit, self.repo_locks.lock(common_dir)).await;
+        let guard = locked.map_err(|_| {
+            context.error(
+                ErrorCode::Unavailable,
+                format_args!(
+                    "other changes to the repository have not ended in {time_limit:?}; try again"
+                ),
+            )
+        })?;
+        let limits = MemoryLimits::writing(self.config.max_file.get());
         let bounds = call.bounds.get::<PathBounds>().clone();
         let config = self.config.clone();
         self.jobs
-            .run(context, move |context, job| {
+            .run(context, limits, move |context, job| {
                 let _guard = guard;
                 work(&RepoWriter::begin(context, &bounds, job, &config)?)
             })

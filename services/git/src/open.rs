@@ -7,9 +7,11 @@ use exomonad_core::PathBounds;
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Repository, RepositoryOpenFlags};
 
-use super::authorize::{self, AuthorizedRepo};
+use super::authorize::{self, AuthorizedRepo, work_tree};
+use super::blocking::Job;
 use super::discover::{self, Discovered};
 use super::effect_context::EffectContext;
+use super::memory;
 use super::small_file;
 use super::working_dir;
 use exomonad_core::roots::Roots;
@@ -17,6 +19,7 @@ use exomonad_core::roots::Roots;
 /// An authorized repository, opened for one effect.
 pub(super) struct OpenRepo {
     context: EffectContext,
+    job: Job,
     authorized: AuthorizedRepo,
     repository: Repository,
     work_dir: Option<PathBuf>,
@@ -32,7 +35,11 @@ impl OpenRepo {
     /// # Errors
     /// `forbidden` outside the role's paths, `not_found` without a repository,
     /// `unsupported` for one that is damaged or of a kind libgit2 does not know.
-    pub(super) fn open(context: &EffectContext, bounds: &PathBounds) -> Result<Self, EffectError> {
+    pub(super) fn open(
+        context: &EffectContext,
+        bounds: &PathBounds,
+        job: &Job,
+    ) -> Result<Self, EffectError> {
         let roots = bounds.roots();
         let folder = working_dir::resolve(context, bounds)?;
         let found = discover::repository(&folder, &roots).ok_or_else(|| {
@@ -42,13 +49,14 @@ impl OpenRepo {
                  run `git init`, or name a folder in a repository",
             )
         })?;
-        Self::open_found(context, found, &roots)
+        Self::open_found(context, job, found, &roots)
     }
 
     /// Opens the repository of a submodule whose working tree is at `folder`.
     pub(super) fn open_submodule(&self, folder: PathBuf) -> Result<Self, EffectError> {
         Self::open_found(
             &self.context,
+            &self.job,
             Discovered::DotGit(folder),
             &self.authorized.roots,
         )
@@ -57,18 +65,26 @@ impl OpenRepo {
     /// Opens a worktree at a canonical `folder` within `roots`.
     pub(super) fn open_worktree(
         context: &EffectContext,
+        job: &Job,
         folder: &Path,
         roots: &Roots,
     ) -> Result<Self, EffectError> {
-        Self::open_found(context, Discovered::DotGit(folder.to_owned()), roots)
+        Self::open_found(context, job, Discovered::DotGit(folder.to_owned()), roots)
     }
 
     fn open_found(
         context: &EffectContext,
+        job: &Job,
         found: Discovered,
         roots: &Roots,
     ) -> Result<Self, EffectError> {
-        let authorized = authorize::repository(context, found, roots)?;
+        let authorized = authorize::repository(context, job, found, roots)?;
+        for file in [
+            authorized.git_dir.join("index"),
+            authorized.common_dir.join("packed-refs"),
+        ] {
+            memory::allow_file(file.metadata().map_or(0, |found| found.len()));
+        }
         let repository = exactly(context, &authorized.open_at)?;
         // libgit2 resolves the paths again, and has to arrive at the same ones.
         let came_to = |path: &Path, expected: &Path| {
@@ -92,6 +108,7 @@ impl OpenRepo {
                 }
             },
         };
+        authorized.check_opened(context, &repository, work_dir.as_deref())?;
         let is_cut_off = small_file::read(&authorized.common_dir.join("shallow")).is_some();
         let shallow_common = if is_cut_off && authorized.common_dir != authorized.git_dir {
             Some(exactly(context, &authorized.common_dir)?)
@@ -100,6 +117,7 @@ impl OpenRepo {
         };
         Ok(Self {
             context: context.clone(),
+            job: job.clone(),
             authorized,
             repository,
             work_dir,
@@ -143,6 +161,34 @@ impl OpenRepo {
     /// The folders that may be read.
     pub(super) fn roots(&self) -> &Roots {
         &self.authorized.roots
+    }
+
+    /// The job that works on it.
+    pub(super) fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Checks the files that libgit2 reads for itself in the whole working tree.
+    pub(super) fn check_work_tree(&self) -> Result<(), EffectError> {
+        let work_dir = self.work_dir()?;
+        work_tree::check_all(
+            &self.context,
+            &self.job,
+            self.roots(),
+            &self.repository,
+            work_dir,
+        )
+    }
+
+    /// Checks those in the folders of these paths and above them.
+    pub(super) fn check_above<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p [u8]>,
+    ) -> Result<(), EffectError> {
+        match &self.work_dir {
+            Some(work_dir) => work_tree::check_above(&self.context, self.roots(), work_dir, paths),
+            None => Ok(()),
+        }
     }
 
     /// True for a worktree made by `git worktree add`.

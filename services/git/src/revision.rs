@@ -1,9 +1,11 @@
 //! Revisions: names of commits.
 
 use exomonad_schema::{EffectError, ErrorCode};
-use git2::{Commit, Object, ObjectType, Tree};
+use git2::{Commit, Object, ObjectType, Oid, Tree};
 
+use super::authorize::is_unread;
 use super::effect_context::EffectContext;
+use super::object_size;
 use super::open::OpenRepo;
 
 /// The commit a guest names.
@@ -23,6 +25,8 @@ pub(super) fn tree<'r>(repo: &'r OpenRepo, name: &str) -> Result<Tree<'r>, Effec
 fn find<'r>(repo: &'r OpenRepo, name: &str) -> Result<Object<'r>, EffectError> {
     let context = repo.context();
     check(context, name)?;
+    check_is_read(repo, name)?;
+    check_size(repo, name)?;
     repo.git2()
         .revparse_single(name)
         .map_err(|error| match error.code() {
@@ -34,6 +38,40 @@ fn find<'r>(repo: &'r OpenRepo, name: &str) -> Result<Object<'r>, EffectError> {
             }
             _ => repo.git_error(&error),
         })
+}
+
+/// Checks the size of the object that a reference's name or an id leads to, with what follows
+/// its name left out.
+fn check_size(repo: &OpenRepo, name: &str) -> Result<(), EffectError> {
+    let base = &name[..name.find(['^', '~', ':']).unwrap_or(name.len())];
+    let id = Oid::from_str(base).ok().filter(|_| base.len() == 40);
+    let id = id.or_else(|| {
+        let found = repo.git2().resolve_reference_from_short_name(base).ok()?;
+        found.resolve().ok()?.target()
+    });
+    id.map_or(Ok(()), |id| object_size::check(repo, id))
+}
+
+/// Refuses a name that libgit2 would look for among files of the git folder that are no references
+/// and were not checked.
+fn check_is_read(repo: &OpenRepo, name: &str) -> Result<(), EffectError> {
+    if !is_unread(name.as_bytes()) {
+        return Ok(());
+    }
+    let ends = name
+        .match_indices(['^', '~', '@', ':', '{'])
+        .map(|(end, _)| end)
+        .chain([name.len()]);
+    for end in ends {
+        let is_there = [repo.git_dir(), repo.common_dir()].iter().any(|folder| {
+            let found = folder.join(&name[..end]).metadata();
+            found.is_ok_and(|found| !found.is_dir())
+        });
+        if is_there {
+            return Err(unknown(repo.context(), name));
+        }
+    }
+    Ok(())
 }
 
 fn not_a(repo: &OpenRepo, name: &str, wanted: ObjectType, error: &git2::Error) -> EffectError {

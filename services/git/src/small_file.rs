@@ -12,6 +12,13 @@ const MAX_BYTES: u64 = 64 << 10;
 /// A small file's content without the white space at its end; `None` when it is
 /// not there, cannot be read or is too large.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut content = read_exactly(path)?;
+    content.truncate(content.trim_ascii_end().len());
+    Some(content)
+}
+
+/// A small file's content as it is.
+pub(super) fn read_exactly(path: &Path) -> Option<Vec<u8>> {
     // Opening a pipe could wait for ever.
     if !fs::metadata(path).ok()?.is_file() {
         return None;
@@ -22,11 +29,18 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
         .take(MAX_BYTES + 1)
         .read_to_end(&mut content)
         .ok()?;
-    if content.len() as u64 > MAX_BYTES {
-        return None;
-    }
+    (content.len() as u64 <= MAX_BYTES).then_some(content)
+}
+
+/// The one line of a small file, which git and libgit2 read the same: without white
+/// space around it or control characters in it, but for its end.
+pub(super) fn read_line(path: &Path) -> Option<Vec<u8>> {
+    let mut content = read_exactly(path)?;
     content.truncate(content.trim_ascii_end().len());
-    Some(content)
+    let is_plain = !content.is_empty()
+        && !content.starts_with(b" ")
+        && !content.iter().any(u8::is_ascii_control);
+    is_plain.then_some(content)
 }
 
 /// The path a small file holds; a relative one is taken from `base`.

@@ -2,8 +2,8 @@
 //!
 //! As there, a folder git knows nothing of is one entry ending in `/`, however
 //! much is in it, and renames are looked for between HEAD and the index only.
-//! Content filters are not run: a file kept by one (Git LFS) shows as modified
-//! once it has been touched.
+//! Content filters are not run: a file kept by one shows as modified once it has been touched. Git
+//! LFS is the exception, see `content`.
 
 use exomonad_schema::effects::git::{
     ChangeKind, GitChange, GitDirtyFiles, GitStatusReport, GitUpstream,
@@ -11,6 +11,7 @@ use exomonad_schema::effects::git::{
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{DiffDelta, Index, Status, StatusEntry, StatusOptions};
 
+use super::content::{self, Conversion};
 use super::effect_context::EffectContext;
 use super::head;
 use super::open::OpenRepo;
@@ -28,6 +29,11 @@ const UNSTAGED: Status = Status::WT_MODIFIED
     .union(Status::WT_TYPECHANGE)
     .union(Status::WT_RENAMED)
     .union(Status::WT_UNREADABLE);
+
+const REPORTED: Status = STAGED
+    .union(UNSTAGED)
+    .union(Status::WT_NEW)
+    .union(Status::CONFLICTED);
 
 /// A changed file, with all of its changes.
 struct Changed {
@@ -132,10 +138,18 @@ fn changes(repo: &OpenRepo, max_files: usize) -> Result<Vec<Changed>, EffectErro
         return Err(too_many(repo.context(), statuses.len(), max_files));
     }
     let index = repo.git2().index().map_err(fail)?;
-    let mut changed: Vec<_> = statuses
-        .iter()
-        .filter_map(|entry| read_entry(&entry, &index))
-        .collect();
+    let mut changed = Vec::new();
+    for entry in statuses.iter() {
+        let Some(mut file) = read_entry(&entry, &index) else {
+            continue;
+        };
+        if file.status.is_wt_modified() && is_unchanged(repo, &index, &file.path)? {
+            file.status.remove(Status::WT_MODIFIED);
+        }
+        if file.status.intersects(REPORTED) {
+            changed.push(file);
+        }
+    }
     changed.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(changed)
 }
@@ -161,12 +175,48 @@ fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {
     if status.is_wt_deleted() && is_left_out(index, path) {
         status.remove(Status::WT_DELETED);
     }
-    let reported = STAGED | UNSTAGED | Status::WT_NEW | Status::CONFLICTED;
-    status.intersects(reported).then(|| Changed {
+    status.intersects(REPORTED).then(|| Changed {
         path: path.to_vec(),
         old_path: staged.as_ref().and_then(old_path),
         status,
     })
+}
+
+/// True for a file that libgit2 takes for changed, since it does not convert it as git does.
+///
+/// # Errors
+/// `unsupported` where it cannot be said.
+pub(super) fn is_unchanged(
+    repo: &OpenRepo,
+    index: &Index,
+    path: &[u8],
+) -> Result<bool, EffectError> {
+    match content::conversion(repo.context(), repo.git2(), path)? {
+        Conversion::None | Conversion::Filter => Ok(false),
+        Conversion::Encoding => Err(content::has_encoding(repo.context(), path)),
+        Conversion::Lfs => {
+            let Some(entry) = index.get_path(path_from(path), 0) else {
+                return Ok(false);
+            };
+            let Some(blob) = content::small_blob(repo.git2(), entry.id) else {
+                return Ok(false);
+            };
+            let file = repo.work_dir()?.join(path_from(path));
+            let pointer = content::lfs_pointer(repo.context(), repo.job(), &file)?;
+            Ok(pointer.as_deref() == Some(blob.content()) && !has_other_mode(repo, &entry, &file))
+        }
+    }
+}
+
+/// True if a file can be executed and its entry says otherwise, or the other way round.
+fn has_other_mode(repo: &OpenRepo, entry: &git2::IndexEntry, file: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let config = repo.git2().config();
+    let counts = config.and_then(|config| config.get_bool("core.fileMode"));
+    let is_program = file
+        .metadata()
+        .is_ok_and(|found| found.permissions().mode() & 0o100 != 0);
+    counts.unwrap_or(true) && is_program != (entry.mode & 0o100 != 0)
 }
 
 fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
@@ -194,6 +244,10 @@ fn upstream(repo: &OpenRepo) -> Result<Option<GitUpstream>, EffectError> {
     let Ok(upstream) = repository.branch_upstream_name(branch) else {
         return Ok(None);
     };
+    // Any name can stand in the configuration; libgit2 would take it for a file's.
+    if !upstream.starts_with(b"refs/") {
+        return Ok(None);
+    }
     let name = head::short_name(&upstream);
     let there = std::str::from_utf8(&upstream)
         .ok()

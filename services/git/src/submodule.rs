@@ -30,7 +30,7 @@ pub(super) fn paths(repo: &OpenRepo) -> Result<Vec<Vec<u8>>, EffectError> {
         .collect())
 }
 
-/// Authorizes every submodule that is checked out.
+/// Authorizes the working tree, and every submodule that is checked out.
 ///
 /// # Errors
 /// `forbidden` when one leads outside, naming it.
@@ -40,6 +40,7 @@ pub(super) fn authorize_all(repo: &OpenRepo) -> Result<(), EffectError> {
 
 fn authorize_below(repo: &OpenRepo, depth: usize) -> Result<(), EffectError> {
     let work_dir = repo.work_dir()?;
+    repo.check_work_tree()?;
     for path in paths(repo)? {
         let name = String::from_utf8_lossy(&path);
         let folder = match repo.roots().locate(&work_dir.join(path_from(&path))) {

@@ -12,6 +12,7 @@ use exomonad_schema::effects::git::GitWorktree;
 use super::head;
 use super::open::OpenRepo;
 use super::small_file;
+use exomonad_core::roots::{Location, Roots};
 
 /// The worktree the working directory belongs to.
 ///
@@ -22,7 +23,7 @@ pub(super) fn current(repo: &OpenRepo) -> Result<GitWorktree, EffectError> {
     Ok(if repo.is_linked() {
         GitWorktree {
             path: text(path),
-            ..linked(repo.git_dir())
+            ..linked(repo.git_dir(), repo.roots())
         }
     } else {
         main(path, repo.common_dir())
@@ -44,7 +45,7 @@ pub(super) fn all(repo: &OpenRepo, main_path: Option<&Path>) -> Vec<GitWorktree>
     main_path
         .map(|path| main(path, repo.common_dir()))
         .into_iter()
-        .chain(registered.iter().map(|git_dir| linked(git_dir)))
+        .chain(registered.iter().map(|git_dir| linked(git_dir, repo.roots())))
         .collect()
 }
 
@@ -59,11 +60,16 @@ fn main(path: &Path, git_dir: &Path) -> GitWorktree {
 }
 
 /// A linked worktree by its git folder, `<common>/worktrees/<name>`.
-pub(super) fn linked(git_dir: &Path) -> GitWorktree {
+///
+/// Its folder is told without links where it is in reach; elsewhere it is as it was registered.
+pub(super) fn linked(git_dir: &Path, roots: &Roots) -> GitWorktree {
     let dot_git = small_file::read_path(&git_dir.join("gitdir"), git_dir).unwrap_or_default();
     let folder = dot_git.parent().unwrap_or(&dot_git);
     GitWorktree {
-        path: text(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
+        path: match roots.locate(folder) {
+            Location::Inside(folder) => text(&folder),
+            Location::Missing | Location::Outside => text(folder),
+        },
         name: git_dir
             .file_name()
             .map(|name| name.to_string_lossy().into_owned()),

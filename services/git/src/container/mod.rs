@@ -40,7 +40,7 @@ mod write;
 use std::sync::Arc;
 
 use super::GitConfig;
-use super::process_limit::ProcessLimit;
+use super::permits::Permits;
 use super::write::repo_locks::RepoLocks;
 use exomonad_docker::Docker;
 
@@ -52,12 +52,12 @@ const MAX_OUTPUT: u64 = 32 << 20;
 pub(super) struct InContainer {
     pub(super) docker: Option<Docker>,
     config: Arc<GitConfig>,
-    process_limit: ProcessLimit,
+    process_limit: Permits,
     repo_locks: RepoLocks,
 }
 
 impl InContainer {
-    pub(super) fn new(config: Arc<GitConfig>, process_limit: ProcessLimit) -> Self {
+    pub(super) fn new(config: Arc<GitConfig>, process_limit: Permits) -> Self {
         Self {
             docker: None,
             config,

@@ -21,8 +21,20 @@ pub(crate) struct RemoteAddress {
     pub(crate) url: String,
     /// The one protocol it may use.
     pub(crate) protocol: &'static str,
+    /// Its host; a folder of this machine has none.
+    pub(crate) host: Option<RemoteHost>,
+    /// The path of the repository there.
+    pub(crate) path: String,
     /// `scheme://host[:port]/` when the host's token is for it.
     pub(crate) token_for: Option<String>,
+}
+
+/// The host of a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RemoteHost {
+    /// Its name or address in lower case, without a final dot; an IPv6 address stands in brackets.
+    pub(crate) name: String,
+    pub(crate) port: u16,
 }
 
 /// Parses and checks a remote's URL.
@@ -78,6 +90,8 @@ pub(crate) fn parse(
     }
 }
 
+const SSH_PORT: u16 = 22;
+
 /// `None` when it is malformed.
 fn http(
     context: &EffectContext,
@@ -116,6 +130,11 @@ fn http(
     Some(Ok(RemoteAddress {
         url: format!("{base}{path}"),
         protocol: scheme,
+        host: Some(RemoteHost {
+            name: host,
+            port: port.unwrap_or(default_port),
+        }),
+        path: path.to_owned(),
         token_for: (has_token && config.token.is_some()).then(|| format!("{base}/")),
     }))
 }
@@ -132,11 +151,16 @@ fn ssh(
     };
     let (host, port) = host_and_port(authority)?;
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let shown_port = port.map(|port| format!(":{port}")).unwrap_or_default();
     Some(
         check_host(context, config, &host, &host).map(|()| RemoteAddress {
-            url: format!("ssh://{user}{host}{port}{path}"),
+            url: format!("ssh://{user}{host}{shown_port}{path}"),
             protocol: "ssh",
+            path: path.to_owned(),
+            host: Some(RemoteHost {
+                name: host,
+                port: port.unwrap_or(SSH_PORT),
+            }),
             token_for: None,
         }),
     )
@@ -161,6 +185,11 @@ fn short_ssh(
         check_host(context, config, &host, &host).map(|()| RemoteAddress {
             url: format!("{user}{host}:{path}"),
             protocol: "ssh",
+            path: path.to_owned(),
+            host: Some(RemoteHost {
+                name: host,
+                port: SSH_PORT,
+            }),
             token_for: None,
         }),
     )
@@ -184,6 +213,8 @@ fn local(
             Some(folder) => Ok(RemoteAddress {
                 url: format!("file://{folder}"),
                 protocol: "file",
+                host: None,
+                path: folder.to_owned(),
                 token_for: None,
             }),
             None => {
@@ -209,7 +240,7 @@ fn user_name(user: &str) -> Option<&str> {
     (!user.is_empty() && !user.starts_with('-') && user.bytes().all(is_plain)).then_some(user)
 }
 
-/// A host name or address in lower case, and a port. Neither can be taken for an option.
+/// A host name or address in lower case and without a final dot, and a port. Neither can be taken for an option.
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
@@ -220,8 +251,10 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),
         };
+        // A name with the dot is the same name, and would be taken for another one.
+        let host = host.strip_suffix('.').unwrap_or(host);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if host.is_empty() || host.starts_with('-') || !host.bytes().all(is_plain) {
+        if host.is_empty() || host.ends_with('.') || host.starts_with('-') || !host.bytes().all(is_plain) {
             return None;
         }
         (host.to_ascii_lowercase(), port)

@@ -7,13 +7,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use exomonad_schema::{EffectError, ErrorCode};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tracing::Instrument;
 
 use super::address::RemoteAddress;
 use super::environment;
+use super::reach::{self, Pinned};
 use super::scratch_repo::ScratchRepo;
 use super::token;
 use crate::GitConfig;
@@ -59,11 +60,12 @@ pub(crate) async fn run(
     arguments: Vec<OsString>,
 ) -> Result<CommandOutput, EffectError> {
     let span = context.span("git", "client");
+    let pinned = reach::check(context, config, address).await?;
     let output = perform(
         context,
         config,
         scratch,
-        Some(address),
+        Some((address, pinned)),
         arguments,
         None,
         MAX_OUTPUT,
@@ -115,7 +117,7 @@ async fn perform(
     context: &EffectContext,
     config: &GitConfig,
     scratch: &ScratchRepo,
-    address: Option<&RemoteAddress>,
+    address: Option<(&RemoteAddress, Pinned)>,
     arguments: Vec<OsString>,
     stdin: Option<Vec<u8>>,
     max_stdout: usize,
@@ -125,7 +127,7 @@ async fn perform(
         .args(arguments)
         .current_dir(scratch.git_dir())
         .env_clear()
-        .envs(environment::of(config, scratch, address))
+        .envs(environment::of(config, scratch, address.as_ref()))
         .stdin(match stdin {
             Some(_) => Stdio::piped(),
             None => Stdio::null(),
@@ -134,6 +136,7 @@ async fn perform(
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    limit_memory(&mut command);
     let mut child = command
         .spawn()
         .map_err(|error| cannot_start(context, config, &error))?;
@@ -181,6 +184,20 @@ async fn perform(
         is_cut,
         stderr,
     })
+}
+
+/// Bounds the memory of git and all it starts: objects of a repository, small as they are on disk, can
+/// take any amount when they are read.
+#[allow(unsafe_code, reason = "the standard library has no other way to set a child's limits")]
+fn limit_memory(command: &mut Command) {
+    const MAX: u64 = 2 << 30;
+    let limit = Rlimit {
+        current: Some(MAX),
+        maximum: Some(MAX),
+    };
+    let set = move || setrlimit(Resource::Data, limit.clone()).map_err(io::Error::from);
+    // SAFETY: between fork and exec this makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(set) };
 }
 
 /// Reads to the end and keeps the beginning; true if there was more.

@@ -4,14 +4,17 @@
 use std::ffi::OsString;
 
 use super::address::RemoteAddress;
+use super::reach::Pinned;
 use super::scratch_repo::ScratchRepo;
 use super::token;
 use crate::GitConfig;
 
 /// The ssh command: with the host's keys and agent, without prompts, for known
-/// servers only. A connection shared with others would outlive the effect, and may
+/// servers only. The user's `~/.ssh/config` has no say: it could give a host another name, or have a
+/// program run. A connection shared with others would outlive the effect, and may
 /// have been opened with other options.
-const SSH: &str = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
+const SSH: &str = "ssh -F none -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=4 \
+                   -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no \
                    -oClearAllForwardings=yes -oPermitLocalCommand=no -oControlMaster=no \
                    -oControlPath=none";
 
@@ -38,7 +41,7 @@ const PASSED_ON: &[&str] = &[
 pub(super) fn of(
     config: &GitConfig,
     scratch: &ScratchRepo,
-    address: Option<&RemoteAddress>,
+    address: Option<&(&RemoteAddress, Pinned)>,
 ) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> = PASSED_ON
         .iter()
@@ -58,12 +61,15 @@ pub(super) fn of(
     set("GIT_ATTR_NOSYSTEM", &"1");
     set("GIT_TERMINAL_PROMPT", &"0");
     set("GIT_ASKPASS", &"false");
-    let protocol = address.map_or("none", |address| address.protocol);
+    let protocol = address.map_or("none", |(address, _)| address.protocol);
     set("GIT_ALLOW_PROTOCOL", &protocol);
     let mut ssh = SSH.to_owned();
     if let Some(known_hosts) = &config.known_hosts {
         ssh.push_str(KNOWN_HOSTS);
         set("EXOMONAD_KNOWN_HOSTS", known_hosts);
+    }
+    if let Some((address, pinned)) = address {
+        ssh.push_str(&connect_to(address, pinned));
     }
     if let Some(socket) = &config.ssh_agent {
         set("SSH_AUTH_SOCK", socket);
@@ -79,9 +85,42 @@ pub(super) fn of(
     variables
 }
 
+/// The option by which ssh connects to an address that was checked, and still knows the server by its name.
+fn connect_to(address: &RemoteAddress, pinned: &Pinned) -> String {
+    let (Some(host), Some(to)) = (&address.host, pinned.first()) else {
+        return String::new();
+    };
+    let name = match host.port {
+        22 => host.name.clone(),
+        port => format!("[{}]:{port}", host.name),
+    };
+    format!(" -oHostName={} -oHostKeyAlias='{name}'", to.ip())
+}
+
+/// The setting by which curl does the same.
+fn resolve_to(address: &RemoteAddress, pinned: &Pinned) -> Option<String> {
+    let host = address.host.as_ref().filter(|_| !pinned.is_empty())?;
+    let addresses: Vec<_> = pinned
+        .iter()
+        .map(|to| match to.ip() {
+            std::net::IpAddr::V4(to) => to.to_string(),
+            std::net::IpAddr::V6(to) => format!("[{to}]"),
+        })
+        .collect();
+    Some(format!(
+        "{}:{}:{}",
+        host.name,
+        host.port,
+        addresses.join(",")
+    ))
+}
+
 /// The only configuration git has, handed over in its environment: a command
 /// line could be read by anyone on the machine.
-fn settings(config: &GitConfig, address: Option<&RemoteAddress>) -> Vec<(String, String)> {
+fn settings(
+    config: &GitConfig,
+    address: Option<&(&RemoteAddress, Pinned)>,
+) -> Vec<(String, String)> {
     let mut settings: Vec<(String, String)> = [
         // A redirect could lead the token, or the host's reach, elsewhere.
         ("http.followRedirects", "false"),
@@ -94,10 +133,21 @@ fn settings(config: &GitConfig, address: Option<&RemoteAddress>) -> Vec<(String,
         ("push.recurseSubmodules", "no"),
         ("transfer.bundleURI", "false"),
         ("advice.pushUpdateRejected", "false"),
+        // A server that takes the connection and says nothing is given up.
+        ("http.lowSpeedLimit", "1"),
+        ("http.lowSpeedTime", "60"),
+        // These files name packs and vouch for commits, and an agent can write them.
+        ("core.multiPackIndex", "false"),
+        ("core.commitGraph", "false"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into();
-    let base = address.and_then(|address| address.token_for.as_ref());
+    if let Some((address, pinned)) = address
+        && let Some(resolve) = resolve_to(address, pinned)
+    {
+        settings.push(("http.curloptResolve".to_owned(), resolve));
+    }
+    let base = address.and_then(|(address, _)| address.token_for.as_ref());
     if let (Some(base), Some(token)) = (base, &config.token) {
         settings.push((
             format!("http.{base}.extraHeader"),

@@ -6,11 +6,12 @@
 //!
 //! 1. `address`: the remote's URL, taken from the repository's configuration as
 //!    it stands there (no `insteadOf`), checked part by part;
-//! 2. `scratch_repo`: git runs in an empty repository that shares only the objects,
+//! 2. `reach`: the addresses that its host has now;
+//! 3. `scratch_repo`: git runs in an empty repository that shares only the objects,
 //!    so that the real one's configuration and hooks have no effect;
-//! 3. `command`: with a cleared environment, one allowed protocol, no redirects,
+//! 4. `command`: with a cleared environment, one allowed protocol, no redirects,
 //!    a time limit, and the host's token where the host's configuration says so;
-//! 4. `git_error`: git's messages, redacted and with a code.
+//! 5. `git_error`: git's messages, redacted and with a code.
 //!
 //! The token is in the environment of the `git` process while it runs, where the
 //! host's own user and root can see it, as they can see the host's memory.
@@ -24,6 +25,7 @@ mod environment;
 mod fetch;
 pub(super) mod git_error;
 pub(super) mod push;
+mod reach;
 pub(super) mod scratch_repo;
 mod token;
 
@@ -76,23 +78,17 @@ pub(super) fn check_repo(
     call: &CallContext,
     address: &RemoteAddress,
 ) -> Result<(), EffectError> {
-    // `ssh://host/path`, or `host:path` as ssh has it in short; a folder has neither.
-    let remote = match address.url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/'),
-        None => address.url.split_once(':'),
-    };
-    let Some((github, (authority, path))) = config.github_host.as_deref().zip(remote) else {
+    let Some((github, host)) = config.github_host.as_deref().zip(address.host.as_ref()) else {
         return Ok(());
     };
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
-    let is_github = [github, &format!("ssh.{github}"), &format!("www.{github}")]
-        .iter()
-        .any(|known| host.eq_ignore_ascii_case(known));
+    let is_github = github_names(github).iter().any(|known| {
+        let with_port = format!("{}:{}", host.name, host.port);
+        known.eq_ignore_ascii_case(&host.name) || known.eq_ignore_ascii_case(&with_port)
+    });
     if !is_github {
         return Ok(());
     }
-    let path = path.trim_matches('/');
+    let path = address.path.trim_matches('/');
     let repo: Option<RepoName> = path.strip_suffix(".git").unwrap_or(path).parse().ok();
     if repo.is_some_and(|repo| {
         !call
@@ -111,6 +107,15 @@ pub(super) fn check_repo(
             role = call.role
         ),
     ))
+}
+
+/// The hosts by which GitHub's repositories are reached.
+fn github_names(github: &str) -> [String; 3] {
+    [
+        github.to_owned(),
+        format!("ssh.{github}"),
+        format!("www.{github}"),
+    ]
 }
 
 /// The first value of a remote's setting, as it stands in the repository's

@@ -1,6 +1,7 @@
 //! Authors of commits.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Config, Signature};
@@ -8,7 +9,9 @@ use git2::{Config, Signature};
 use super::RepoWriter;
 use crate::GitConfig;
 use crate::effect_context::EffectContext;
-use crate::open::OpenRepo;
+
+const NAME: &str = "user.name";
+const EMAIL: &str = "user.email";
 
 /// The author of the host's commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,34 +67,98 @@ pub(super) fn for_reflog(writer: &RepoWriter<'_>) -> Result<Signature<'static>, 
     }
 }
 
+/// Name and address each from where git would take it: the repository's configuration, includes and
+/// conditions held, then that of the user who runs the host.
 fn find(writer: &RepoWriter<'_>) -> Option<Author> {
-    writer
-        .config
-        .author()
-        .or_else(|| in_repository(&writer.repo))
-        .or_else(|| of_home(writer.config))
+    let find = || {
+        if let Some(author) = writer.config.author() {
+            return Some(author);
+        }
+        let config = writer.git2().config().ok();
+        let here = |key| value_in(config.as_ref()?, key);
+        let (name, email) = (here(NAME), here(EMAIL));
+        if name.is_some() && email.is_some() {
+            return author_of(name, email);
+        }
+        let (home_name, home_email) = of_home_in(writer.config, Some(writer.repo.git_dir()));
+        author_of(name.or(home_name), email.or(home_email))
+    };
+    writer.author.get_or_init(find).clone()
 }
 
 /// The author in the configuration of the user who runs the host.
 pub(crate) fn of_home(config: &GitConfig) -> Option<Author> {
-    let home = config.home.as_deref()?;
-    [home.join(".gitconfig"), home.join(".config/git/config")]
-        .iter()
-        .find_map(|file| in_file(file))
+    let (name, email) = of_home_in(config, None);
+    author_of(name, email)
 }
 
-fn in_repository(repo: &OpenRepo) -> Option<Author> {
-    in_config(&repo.git2().config().ok()?)
-}
-
-fn in_file(file: &Path) -> Option<Author> {
-    in_config(&Config::open(file).ok()?)
-}
-
-fn in_config(config: &Config) -> Option<Author> {
+fn author_of(name: Option<String>, email: Option<String>) -> Option<Author> {
     Some(Author {
-        name: config.get_string("user.name").ok()?,
-        email: config.get_string("user.email").ok()?,
+        name: name?,
+        email: email?,
     })
     .filter(Author::is_valid)
+}
+
+fn value_in(config: &Config, key: &str) -> Option<String> {
+    config.get_string(key).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Name and address in the configuration of the user who runs the host. git itself reads it, since
+/// conditions there (`includeIf`) are about the repository, which libgit2 does not know for a file by itself.
+fn of_home_in(config: &GitConfig, git_dir: Option<&Path>) -> (Option<String>, Option<String>) {
+    let Some(home) = config.home.as_deref() else {
+        return (None, None);
+    };
+    let mut command = Command::new(&config.program);
+    command
+        .args(["config", "--global", "--includes", "--null", "--get-regexp"])
+        .arg(r"^user\.(name|email)$")
+        .current_dir("/")
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", home)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_DIR", git_dir.unwrap_or(Path::new("/nonexistent")))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let Ok(output) = command.output() else {
+        let value = |key| {
+            [home.join(".gitconfig"), home.join(".config/git/config")]
+                .iter()
+                .find_map(|file| value_in(&Config::open(file).ok()?, key))
+        };
+        return (value(NAME), value(EMAIL));
+    };
+    let output = String::from_utf8_lossy(&output.stdout);
+    // `<key>\n<value>\0`; of several the last one counts.
+    let value = |key| {
+        let mut entries = output.split('\0').rev();
+        let value = entries.find_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'))?;
+        (!value.trim().is_empty()).then(|| value.to_owned())
+    };
+    (value(NAME), value(EMAIL))
+}
+
+/// Refuses to make unsigned what the repository wants signed: the host has no key.
+///
+/// # Errors
+/// `unsupported` when the key is set.
+pub(super) fn check_no_signing(
+    writer: &RepoWriter<'_>,
+    key: &str,
+    what: &str,
+) -> Result<(), EffectError> {
+    let config = writer.git2().config();
+    let is_set = config.and_then(|config| config.get_bool(key));
+    if !is_set.unwrap_or(false) {
+        return Ok(());
+    }
+    Err(writer.context().error(
+        ErrorCode::Unsupported,
+        format_args!(
+            "the repository wants its {what} signed (`{key}`), and the host has no key to sign them with; \
+             use git itself, or set `{key}` to false there"
+        ),
+    ))
 }

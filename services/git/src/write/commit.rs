@@ -12,7 +12,7 @@ use crate::effect_context::EffectContext;
 use crate::{head, history, small_file};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
-/// run, and nothing is signed.
+/// run. Nothing is signed, and where the repository asks for that nothing is committed.
 ///
 /// # Errors
 /// `conflict` when nothing is staged or a merge is undecided, `not_configured`
@@ -23,6 +23,7 @@ pub(crate) fn create(
 ) -> Result<GitCommit, EffectError> {
     writer.repo.work_dir()?;
     let message = message(writer.context(), &request.message)?;
+    author::check_no_signing(writer, "commit.gpgSign", "commits")?;
     let who = author::signature(writer)?;
     let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
     locked.check_no_conflicts(writer)?;

@@ -35,8 +35,10 @@ mod stale_locks;
 mod stash;
 mod switch;
 mod tag;
+mod target_tree;
 mod worktree;
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use exomonad_core::PathBounds;
@@ -71,6 +73,8 @@ pub(crate) struct RepoWriter<'w> {
     /// The folder the guest named, canonical.
     folder: PathBuf,
     session: LockSession,
+    /// The author, once he was looked for.
+    author: OnceCell<Option<Author>>,
 }
 
 impl<'w> RepoWriter<'w> {
@@ -81,7 +85,7 @@ impl<'w> RepoWriter<'w> {
         job: &'w Job,
         config: &'w GitConfig,
     ) -> Result<Self, EffectError> {
-        let repo = OpenRepo::open(context, bounds)?;
+        let repo = OpenRepo::open(context, bounds, job)?;
         let role_roots = bounds.roots();
         let folder = working_dir::resolve(context, bounds)?;
         let session = LockSession::begin(context, repo.common_dir())?;
@@ -92,6 +96,7 @@ impl<'w> RepoWriter<'w> {
             role_roots,
             folder,
             session,
+            author: OnceCell::new(),
         })
     }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use exomonad_schema::effects::git::GitStaged;
 use exomonad_schema::{EffectError, ErrorCode};
-use git2::{AttrCheckFlags, AttrValue, IndexAddOption, Repository};
+use git2::{IndexAddOption, Repository};
 
 use super::index::{self, LockedIndex};
 use super::{RepoWriter, paths};
+use crate::content::{self, Conversion};
 use crate::small_file::path_from;
 use crate::{head, submodule};
 
@@ -214,17 +215,15 @@ fn check_no_repository(
     Ok(())
 }
 
-/// Refuses a file that a filter would change.
+/// Refuses a file that git would convert.
 pub(super) fn check_no_filter(
     writer: &RepoWriter<'_>,
     repository: &Repository,
     path: &[u8],
 ) -> Result<(), EffectError> {
-    let filter = repository
-        .get_attr_bytes(path_from(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)
-        .map_err(|error| writer.git_error(&error))?;
-    match AttrValue::from_bytes(filter) {
-        AttrValue::String(_) | AttrValue::Bytes(_) => Err(writer.context().error(
+    match content::conversion(writer.context(), repository, path)? {
+        Conversion::Encoding => Err(content::has_encoding(writer.context(), path)),
+        Conversion::Lfs | Conversion::Filter => Err(writer.context().error(
             ErrorCode::Unsupported,
             format_args!(
                 "{:?} goes through a filter (`filter=` in `.gitattributes`, as Git LFS has it), which \
@@ -232,7 +231,7 @@ pub(super) fn check_no_filter(
                 String::from_utf8_lossy(path)
             ),
         )),
-        _ => Ok(()),
+        Conversion::None => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use git2::{CheckoutNotificationType, Commit, Index, Oid, StashApplyOptions};
 use super::index::{self, LockedIndex};
 use super::refs::{self, ExpectedOld};
 use super::stage::{self, Rest, Wanted};
-use super::{RepoWriter, author, branch, reflog};
+use super::{RepoWriter, author, branch, reflog, target_tree};
 use crate::open::OpenRepo;
 use crate::{head, submodule};
 
@@ -157,6 +157,7 @@ pub(crate) fn pop(writer: &RepoWriter<'_>, number: u64) -> Result<GitPoppedStash
         }
     };
     submodule::authorize_all(&writer.repo)?;
+    check_trees(writer, &commit)?;
     let mut repository = writer.repo.reopen()?;
     let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), &repository)?;
     locked.check_no_conflicts(writer)?;
@@ -197,6 +198,26 @@ pub(crate) fn pop(writer: &RepoWriter<'_>, number: u64) -> Result<GitPoppedStash
         drop_from_list(writer, number, &commit)?;
     }
     Ok(GitPoppedStash { commit, conflicts })
+}
+
+/// Checks the trees that a stash would write to the working tree: its own, and that of untracked files.
+fn check_trees(writer: &RepoWriter<'_>, stash: &str) -> Result<(), EffectError> {
+    let repository = writer.git2();
+    let fail = |error: git2::Error| writer.git_error(&error);
+    let stash = Oid::from_str(stash)
+        .and_then(|id| repository.find_commit(id))
+        .map_err(fail)?;
+    let head = head::tree(&writer.repo)?;
+    let untracked = stash.parent(2).ok();
+    let all = [(Some(stash), head), (untracked, None)];
+    for (commit, old) in all {
+        let Some(new) = commit.map(|commit| commit.tree()).transpose().map_err(fail)? else {
+            continue;
+        };
+        target_tree::check(writer, repository, old.as_ref(), &new)?;
+        target_tree::check_paths(writer, repository, old.as_ref(), &new)?;
+    }
+    Ok(())
 }
 
 /// Removes a stash from the list, if it is still the one with this commit.

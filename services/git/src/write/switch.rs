@@ -8,7 +8,7 @@ use git2::build::CheckoutBuilder;
 use super::RepoWriter;
 use super::head_file::{self, Head};
 use super::index::{self, LockedIndex};
-use super::refs;
+use super::{refs, target_tree};
 use crate::{head, submodule};
 
 /// Checks a branch out.
@@ -40,6 +40,11 @@ pub(crate) fn switch(writer: &RepoWriter<'_>, branch: &str) -> Result<GitBranch,
         .git2()
         .find_commit(id)
         .map_err(|error| writer.git_error(&error))?;
+    let fail = |error: git2::Error| writer.git_error(&error);
+    let old = head::tree(&writer.repo)?;
+    let new = commit.tree().map_err(fail)?;
+    target_tree::check(writer, writer.git2(), old.as_ref(), &new)?;
+    target_tree::check_paths(writer, writer.git2(), old.as_ref(), &new)?;
     check_out(writer, commit.as_object())?;
     locked.finish(writer)?;
     let from = match &before.reference {

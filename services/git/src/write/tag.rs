@@ -22,6 +22,7 @@ pub(crate) fn create(
     let id = match message {
         None => tagged,
         Some(message) => {
+            author::check_no_signing(writer, "tag.gpgSign", "tags")?;
             let message = commit::message(writer.context(), message)?;
             let tagger = author::signature(writer)?;
             let repository = writer.git2();

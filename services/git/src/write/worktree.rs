@@ -12,7 +12,7 @@ use git2::build::CheckoutBuilder;
 
 use super::index::{self, LockedIndex};
 use super::refs::{self, ExpectedOld};
-use super::{RepoWriter, branch, head_file};
+use super::{RepoWriter, branch, head_file, target_tree};
 use crate::open::{self, OpenRepo};
 use crate::{small_file, status, worktree};
 use exomonad_core::roots::Location;
@@ -28,6 +28,7 @@ pub(crate) fn add(
 ) -> Result<GitWorktree, EffectError> {
     let name = refs::full_name(writer, "refs/heads/", &request.branch)?;
     let folder = new_folder(writer, &request.path)?;
+    check_not_sparse(writer)?;
     let there = refs::current(writer, &name)?;
     let commit = match (there, request.create_branch) {
         (Some(id), false) => id,
@@ -80,7 +81,20 @@ pub(crate) fn add(
         let _ = fs::remove_dir_all(&git_dir);
         return Err(error);
     }
-    Ok(worktree::linked(&git_dir))
+    Ok(worktree::linked(&git_dir, writer.repo.roots()))
+}
+
+/// Refuses where the new worktree would have to be as sparse as this one: libgit2 would write all.
+fn check_not_sparse(writer: &RepoWriter<'_>) -> Result<(), EffectError> {
+    let config = writer.git2().config();
+    let is_sparse = config.and_then(|config| config.get_bool("core.sparseCheckout"));
+    if !is_sparse.unwrap_or(false) {
+        return Ok(());
+    }
+    Err(writer.context().error(
+        ErrorCode::Unsupported,
+        "this is a sparse checkout, and git makes a new worktree as sparse, which the host cannot: it would          write out every file; use `git worktree add` itself",
+    ))
 }
 
 /// Checks the folder to create: in an allowed one, and not there yet.
@@ -194,10 +208,15 @@ fn fill(
     let mut locked = LockedIndex::take(writer, git_dir, &repository)?;
     let fail = |error: git2::Error| writer.git_error(&error);
     let found = repository.find_commit(commit).map_err(fail)?;
+    let tree = found.tree().map_err(fail)?;
+    let may_convert = target_tree::check(writer, &repository, None, &tree)?;
     // An empty folder has nothing to lose.
     repository
         .checkout_tree(found.as_object(), Some(CheckoutBuilder::new().force()))
         .map_err(fail)?;
+    if may_convert {
+        target_tree::check_paths(writer, &repository, None, &tree)?;
+    }
     locked.finish(writer)
 }
 
@@ -288,7 +307,7 @@ fn git_dir_of(writer: &RepoWriter<'_>, folder: &Path) -> Option<PathBuf> {
 }
 
 fn check_clean(writer: &RepoWriter<'_>, folder: &Path) -> Result<(), EffectError> {
-    let there = OpenRepo::open_worktree(writer.context(), folder, &writer.role_roots)?;
+    let there = OpenRepo::open_worktree(writer.context(), writer.job, folder, &writer.role_roots)?;
     if there.common_dir() != writer.repo.common_dir() {
         return Err(writer
             .context()

@@ -68,6 +68,7 @@ impl Setup {
             author_email: Some("eve@example.com".into()),
             token: Some(Secret::new(TOKEN)),
             token_hosts: vec![self.server.host()],
+            remote_hosts: vec!["*".into(), "127.0.0.1".into(), "localhost".into()],
             remote_time_limit: TimeSpan::secs(30),
             ..GitConfig::default()
         }

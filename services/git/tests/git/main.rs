@@ -8,6 +8,8 @@ mod bounds;
 mod branches;
 mod checkout;
 mod cloned;
+mod converted;
+mod corpus;
 mod damage;
 mod diff;
 mod history;

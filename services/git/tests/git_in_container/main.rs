@@ -2,12 +2,14 @@
 //! through the container's own `git` on a real Docker engine.
 //!
 //! Tests of the host alone are marked `host_only!`, with the reason,
-//! and two files are left out whole:
+//! and four files are left out whole:
 //!
 //! | file | what it is about | why not here |
 //! |---|---|---|
 //! | `bounds` | the role's `paths` | they bound the host's files; of a container all may be reached |
 //! | `planted` | files that lead libgit2 out of these paths | the same |
+//! | `corpus` | repositories that lead, hang or burst libgit2 | the container is the boundary there |
+//! | `converted` | what libgit2 cannot do as git does | git itself does it there |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

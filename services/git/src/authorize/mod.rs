@@ -5,19 +5,32 @@
 //! each may be a link. An agent that can write into an allowed folder could point
 //! any of these at a foreign repository.
 
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
+//!
+//! | module | subject |
+//! |---|---|
+//! | `walk` | everything in a git folder that libgit2 may open by name |
+//! | `alternates` | the object stores a repository borrows from |
+//! | `config` | the files that a configuration names |
+//! | `work_tree` | the files in the working tree that libgit2 reads for itself |
+
+mod alternates;
+mod config;
+mod walk;
+pub(super) mod work_tree;
+
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use exomonad_schema::{EffectError, ErrorCode};
+use exomonad_core::roots::Roots;
+use exomonad_schema::EffectError;
+use git2::Repository;
 
+use super::blocking::Job;
 use super::discover::Discovered;
 use super::effect_context::EffectContext;
 use super::small_file;
-use exomonad_core::roots::{Location, Roots};
-
-/// Depth to which git follows alternates of alternates.
-const MAX_ALTERNATES_DEPTH: usize = 5;
+pub(super) use walk::is_unread;
+use walk::Walk;
 
 /// A repository all of whose parts may be read.
 #[derive(Debug)]
@@ -38,6 +51,7 @@ pub(super) struct AuthorizedRepo {
 /// `forbidden` when one leads outside, `unsupported` when they lead nowhere.
 pub(super) fn repository(
     context: &EffectContext,
+    job: &Job,
     found: Discovered,
     roots: &Roots,
 ) -> Result<AuthorizedRepo, EffectError> {
@@ -48,10 +62,16 @@ pub(super) fn repository(
             (folder.clone(), git_dir, Some(folder))
         }
     };
-    let common_dir = match small_file::read_path(&git_dir.join("commondir"), &git_dir) {
-        Some(path) => path
+    let commondir = git_dir.join("commondir");
+    let common_dir = match small_file::read_line(&commondir) {
+        Some(path) => git_dir
+            .join(small_file::path_from(&path))
             .canonicalize()
             .map_err(|_| context.damaged("its `commondir` names a folder that is not there"))?,
+        // libgit2 would read whatever is there.
+        None if commondir.symlink_metadata().is_ok() => {
+            return Err(context.damaged("its `commondir` is not one line with a path"));
+        }
         None => git_dir.clone(),
     };
     let roots = if roots.contain(&git_dir) && roots.contain(&common_dir) {
@@ -69,8 +89,8 @@ pub(super) fn repository(
         common_dir,
         roots,
     };
-    authorized.check_links(context)?;
-    authorized.check_object_store(context, &authorized.common_dir.join("objects"), 0)?;
+    authorized.check_entries(context, job)?;
+    authorized.check_config(context)?;
     Ok(authorized)
 }
 
@@ -85,13 +105,15 @@ fn git_dir_of(
         if dot_git.is_symlink() {
             return Err(context.forbidden("`.git` is a link to a file, which may lie"));
         }
-        let content = small_file::read(dot_git).unwrap_or_default();
+        let content = small_file::read_line(dot_git).unwrap_or_default();
         let Some(path) = content.strip_prefix(b"gitdir:") else {
             return Err(context.damaged("its `.git` file does not begin with `gitdir:`"));
         };
         folder.join(small_file::path_from(path.trim_ascii()))
-    } else {
+    } else if dot_git.is_dir() || dot_git.is_symlink() {
         dot_git.to_owned()
+    } else {
+        return Err(context.damaged("its `.git` is neither a folder nor a file"));
     };
     named
         .canonicalize()
@@ -109,70 +131,54 @@ fn is_registered(folder: &Path, git_dir: &Path, common_dir: &Path) -> bool {
 }
 
 impl AuthorizedRepo {
-    /// Checks the folders whose entries libgit2 opens by name.
-    fn check_links(&self, context: &EffectContext) -> Result<(), EffectError> {
-        self.check_entries(context, &self.git_dir)?;
-        if self.common_dir != self.git_dir {
-            self.check_entries(context, &self.common_dir)?;
+    /// Walks everything that libgit2 may open in the git folders and object stores.
+    fn check_entries(&self, context: &EffectContext, job: &Job) -> Result<(), EffectError> {
+        let mut walk = Walk {
+            context,
+            roots: &self.roots,
+            job,
+            seen: HashSet::new(),
+        };
+        walk.git_dir(&self.common_dir)?;
+        // That of a linked worktree lies in the common folder, and was seen there.
+        if self.git_dir != self.common_dir
+            && self.git_dir.parent() != Some(self.common_dir.join("worktrees").as_path())
+        {
+            walk.git_dir(&self.git_dir)?;
         }
-        ["refs", "info"].iter().try_for_each(|folder| {
-            self.check_entries(context, &self.git_dir.join(folder))?;
-            self.check_entries(context, &self.common_dir.join(folder))
-        })
+        let objects = self.common_dir.join("objects");
+        let stores = alternates::stores(context, &self.roots, &objects)?;
+        stores
+            .iter()
+            .filter(|store| **store != objects)
+            .try_for_each(|store| walk.object_store(store))
     }
 
-    fn check_object_store(
+    /// Checks what the configuration includes, before libgit2 opens it.
+    fn check_config(&self, context: &EffectContext) -> Result<(), EffectError> {
+        [
+            self.common_dir.join("config"),
+            self.git_dir.join("config"),
+            self.git_dir.join("config.worktree"),
+            self.common_dir.join("config.worktree"),
+        ]
+        .iter()
+        .try_for_each(|file| config::check_file(context, &self.roots, file))
+    }
+
+    /// Checks the files that libgit2 reads once the repository is open.
+    pub(super) fn check_opened(
         &self,
         context: &EffectContext,
-        objects: &Path,
-        depth: usize,
+        repository: &Repository,
+        work_dir: Option<&Path>,
     ) -> Result<(), EffectError> {
-        for folder in [
-            objects.to_owned(),
-            objects.join("info"),
-            objects.join("pack"),
-        ] {
-            self.check_entries(context, &folder)?;
-        }
-        let Some(alternates) = small_file::read(&objects.join("info/alternates")) else {
+        config::check_named(context, &self.roots, repository)?;
+        let Some(work_dir) = work_dir else {
             return Ok(());
         };
-        if depth == MAX_ALTERNATES_DEPTH {
-            return Err(context.damaged("its alternates go in circles or too deep"));
-        }
-        alternates
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-            .try_for_each(|line| match self.roots.locate(&objects.join(small_file::path_from(line))) {
-                Location::Inside(store) => self.check_object_store(context, &store, depth + 1),
-                Location::Missing => Ok(()),
-                Location::Outside => Err(context.forbidden(
-                    "the repository borrows objects (`objects/info/alternates`) from a place that is",
-                )),
-            })
-    }
-
-    /// Checks that no entry of a folder is a link to outside, or a pipe, which would block its reader.
-    fn check_entries(&self, context: &EffectContext, folder: &Path) -> Result<(), EffectError> {
-        // A folder that is not there holds nothing; one that cannot be read
-        // libgit2 cannot read either.
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            let name = entry.file_name();
-            if kind.is_symlink() && self.roots.locate(&entry.path()) == Location::Outside {
-                return Err(
-                    context.forbidden(format_args!("the link {name:?} in the git folder leads"))
-                );
-            }
-            if kind.is_fifo() || kind.is_char_device() || kind.is_block_device() {
-                return Err(context.error(
-                    ErrorCode::Unsupported,
-                    format_args!("{name:?} in the git folder is a pipe or a device; remove it"),
-                ));
-            }
-        }
-        Ok(())
+        let modules = work_dir.join(".gitmodules");
+        work_tree::check_one(context, &self.roots, &modules)?;
+        config::check_file(context, &self.roots, &modules)
     }
 }
