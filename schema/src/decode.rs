@@ -30,17 +30,29 @@ fn locate<R: EffectRequest>(request: &[u8], error: &serde_json::Error) -> Effect
     let effect = R::KIND.name();
     let mut deserializer = serde_json::Deserializer::from_slice(request);
     let path = match serde_path_to_error::deserialize::<_, R>(&mut deserializer) {
-        Err(located) => located.path().to_string(),
+        Err(located) => shortened(located.path().to_string()),
         Ok(_) => ".".to_owned(),
     };
     EffectError::invalid_input(format!(
-        "{}: the request does not fit at `{path}`: {error}",
-        R::KIND
+        "{}: the request does not fit at `{path}`: {}",
+        R::KIND,
+        shortened(error.to_string())
     ))
     .with_details(&Where {
         effect,
         path: &path,
     })
+}
+
+/// The beginning and the end of a text that repeats the request, which may be megabytes.
+fn shortened(text: String) -> String {
+    const PART: usize = 400;
+    if text.len() <= 2 * PART {
+        return text;
+    }
+    let begin = &text[..text.floor_char_boundary(PART)];
+    let end = &text[text.ceil_char_boundary(text.len() - PART)..];
+    format!("{begin}…{end}")
 }
 
 #[cfg(test)]
@@ -63,6 +75,15 @@ mod tests {
             error.details.unwrap().get(),
             r#"{"effect":"GitGetRecentCommits","path":"limit"}"#
         );
+    }
+
+    #[test]
+    fn an_error_repeats_only_the_beginning_and_the_end_of_what_is_long() {
+        let request = format!(r#"{{"{}":1}}"#, "ö".repeat(100_000));
+        let error = decode::<Sleep>(request.as_bytes()).unwrap_err();
+        assert!(error.message.len() < 2000, "{} bytes", error.message.len());
+        assert!(error.message.contains("expected `millis`"), "{error}");
+        assert!(error.details.unwrap().get().len() < 1000);
     }
 
     #[test]
