@@ -346,6 +346,63 @@ mod tests {
         Labels(vec!["role=tl".to_owned()])
     }
 
+    #[test]
+    fn fuzz_docker_proxy() {
+        let words = [
+            "\"HostConfig\":",
+            "\"hostconfig\":",
+            "\"Privileged\":true",
+            "\"Binds\":[\"/:/host\"]",
+            "\"CapAdd\":",
+            "\"host\"",
+            "\"NetworkMode\":",
+            "\"PortBindings\":",
+            "\"HostIp\":",
+            "\"HostPort\":",
+            "\"Mounts\":",
+            "\"Labels\":",
+            "null",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\\u0000",
+            "\\ud800",
+            "0.0.0.0",
+            "127.0.0.1",
+            ":",
+            ",",
+        ];
+        exomonad_test_support::fuzz("docker_proxy", &words, |bytes| {
+            let Ok(body) = super::super::json::parse(bytes) else {
+                return;
+            };
+            let _ = (exec(&body), exec_start(&body), volume(&body, &labels()));
+            let Ok(passed) = container(&body, &labels()) else {
+                return;
+            };
+            let host = &passed["HostConfig"];
+            assert_eq!(host["Privileged"], false, "{passed}");
+            assert!(
+                host["Memory"].as_i64().is_some_and(|bytes| bytes > 0),
+                "{passed}"
+            );
+            assert!(
+                host["PidsLimit"].as_i64().is_some_and(|count| count > 0),
+                "{passed}"
+            );
+            assert_ne!(host["NetworkMode"], "host", "{passed}");
+            assert_eq!(host["Binds"], Value::Null, "{passed}");
+            let ports = host["PortBindings"].as_object().into_iter().flatten();
+            for binding in ports.flat_map(|(_, bindings)| bindings.as_array().into_iter().flatten())
+            {
+                assert_eq!(binding["HostIp"], "127.0.0.1", "{passed}");
+            }
+            // What was written here is taken as it is.
+            assert_eq!(container(&passed, &labels()).as_ref(), Ok(&passed));
+        });
+    }
+
     fn with(key: &str, value: Value) -> Result<Value, String> {
         let mut host = json!({"Memory": 6 << 20, "NetworkMode": "bridge"});
         host[key] = value;

@@ -12,6 +12,7 @@ mod converted;
 mod corpus;
 mod damage;
 mod diff;
+mod fuzz;
 mod history;
 mod hostile;
 mod planted;
