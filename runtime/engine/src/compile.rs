@@ -306,8 +306,6 @@ pub fn run_compiler() -> io::Result<()> {
     limit(Resource::Core, 0)?;
     // Where the machine has no more memory, this goes first, and not the host.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    // The calls of plugins that serve come first.
-    let _ = rustix::process::nice(5);
     let mut wasm = Vec::new();
     input.read_to_end(&mut wasm)?;
     let inlining = match order.inlining {

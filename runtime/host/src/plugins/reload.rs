@@ -28,7 +28,8 @@ use exomonad_engine::{CompileLimits, Manifest};
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
 
 /// How long a plugin that takes its time to load keeps the host from being ready.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Each step of loading has a limit of its own, which a large plugin on a busy machine may need.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// The changes of one pass over the folder.
 #[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
