@@ -38,7 +38,7 @@ pub struct Health {
     /// The problems, by role, and files in the plugin folder that cannot be plugins.
     pub problems: Vec<PluginProblem>,
     /// Tools that plugins list and their roles do not offer.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_tools: Vec<RefusedTool>,
 }
 
