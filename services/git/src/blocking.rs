@@ -93,7 +93,10 @@ impl BlockingPool {
         let (gave_up, given_up) = oneshot::channel::<EffectError>();
         // Checking out a large tree may take its time.
         let patience = if limits.ends_early { 1 } else { 10 };
-        let time = self.time_limit.saturating_mul(patience).saturating_add(GRACE);
+        let time = self
+            .time_limit
+            .saturating_mul(patience)
+            .saturating_add(GRACE);
         tokio::spawn(self.supervise(outer.clone(), permit, time, has_ended, gave_up));
         let result = tokio::select! {
             biased;
@@ -360,7 +363,9 @@ mod tests {
     async fn a_job_that_panics_is_an_error_and_the_next_one_runs() {
         let jobs = BlockingPool::new(1, Duration::from_secs(60));
         let error = jobs
-            .run(context(), LIMITS, |_, _| -> Result<(), _> { panic!("a bug") })
+            .run(context(), LIMITS, |_, _| -> Result<(), _> {
+                panic!("a bug")
+            })
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);

@@ -48,9 +48,8 @@ pub(super) fn conversion(
             })
             .map_err(|error| context.git(&error))
     };
-    let is_utf8 = |name: &[u8]| {
-        name.eq_ignore_ascii_case(b"utf-8") || name.eq_ignore_ascii_case(b"utf8")
-    };
+    let is_utf8 =
+        |name: &[u8]| name.eq_ignore_ascii_case(b"utf-8") || name.eq_ignore_ascii_case(b"utf8");
     if value("working-tree-encoding")?.is_some_and(|name| !is_utf8(&name)) {
         return Ok(Conversion::Encoding);
     }

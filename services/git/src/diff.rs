@@ -110,7 +110,10 @@ fn lfs_in_work_dir(
     repo: &OpenRepo,
     delta: &DiffDelta<'_>,
 ) -> Result<Option<(Vec<u8>, Vec<u8>)>, EffectError> {
-    if !matches!(delta.status(), Delta::Modified | Delta::Untracked | Delta::Added) {
+    if !matches!(
+        delta.status(),
+        Delta::Modified | Delta::Untracked | Delta::Added
+    ) {
         return Ok(None);
     }
     let path = new_path(delta);

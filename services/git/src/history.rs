@@ -1,7 +1,7 @@
 //! Commits.
 
-use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
+use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Commit, Signature, Sort};
 
 use super::blocking::Job;

@@ -82,7 +82,11 @@ thread_local! {
 pub(super) struct Scope<'j>(std::marker::PhantomData<&'j AtomicBool>);
 
 impl<'j> Scope<'j> {
-    pub(super) fn enter(limits: MemoryLimits, deadline: Instant, cancelled: &'j AtomicBool) -> Self {
+    pub(super) fn enter(
+        limits: MemoryLimits,
+        deadline: Instant,
+        cancelled: &'j AtomicBool,
+    ) -> Self {
         ACCOUNT.with(|account| {
             account.used.set(0);
             account.limits.set(Some(limits));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use exomonad_core::{CallContext, GitService, PathBounds};
-use exomonad_schema::{EffectError, ErrorCode};
 use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::value::WorkingDir;
+use exomonad_schema::{EffectError, ErrorCode};
 
 use super::blocking::{BlockingPool, Job};
 use super::effect_context::EffectContext;

@@ -37,9 +37,7 @@ pub(super) struct Permit(#[allow(dead_code, reason = "held, not read")] Vec<Owne
 impl Permits {
     /// `max_concurrent` permits for one role alone, and one for each further role.
     pub(super) fn new(max_concurrent: usize) -> Self {
-        let common = max_concurrent
-            .saturating_sub(1)
-            .min(Semaphore::MAX_PERMITS);
+        let common = max_concurrent.saturating_sub(1).min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Shared {
             common: Arc::new(Semaphore::new(common)),
             share: common.div_ceil(2),
@@ -61,9 +59,9 @@ impl Permits {
             permit = own => permit,
             permit = common => permit,
         };
-        permit.map(Permit).map_err(|_| {
-            EffectError::internal(format!("{}: the host is stopping", context.kind()))
-        })
+        permit
+            .map(Permit)
+            .map_err(|_| EffectError::internal(format!("{}: the host is stopping", context.kind())))
     }
 
     fn role(&self, role: &RoleName) -> RolePermits {
@@ -90,8 +88,8 @@ mod tests {
     #[tokio::test]
     async fn a_role_that_holds_all_it_can_keeps_no_other_waiting() {
         let permits = Permits::new(8);
-        let [greedy, second, third] =
-            ["greedy", "second", "third"].map(|role| EffectContext::of_role(EffectKind::GitFetch, role));
+        let [greedy, second, third] = ["greedy", "second", "third"]
+            .map(|role| EffectContext::of_role(EffectKind::GitFetch, role));
         let mut held = Vec::new();
         while let Some(permit) = permits.acquire(&greedy).now_or_never() {
             held.push(permit.unwrap());

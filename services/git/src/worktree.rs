@@ -45,7 +45,11 @@ pub(super) fn all(repo: &OpenRepo, main_path: Option<&Path>) -> Vec<GitWorktree>
     main_path
         .map(|path| main(path, repo.common_dir()))
         .into_iter()
-        .chain(registered.iter().map(|git_dir| linked(git_dir, repo.roots())))
+        .chain(
+            registered
+                .iter()
+                .map(|git_dir| linked(git_dir, repo.roots())),
+        )
         .collect()
 }
 

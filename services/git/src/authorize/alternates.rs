@@ -75,7 +75,10 @@ fn lines(context: &EffectContext, store: &Path) -> Result<Vec<Vec<u8>>, EffectEr
         )
     })?;
     // Also in a comment, which ends at a carriage return for libgit2.
-    if content.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n') {
+    if content
+        .iter()
+        .any(|byte| byte.is_ascii_control() && *byte != b'\n')
+    {
         return Err(odd(
             context,
             "it has a control character, such as a carriage return",
@@ -133,7 +136,14 @@ mod tests {
     #[test]
     fn only_entries_that_git_and_libgit2_read_the_same_are_taken() {
         let context = EffectContext::for_tests(EffectKind::GitStatus);
-        for line in ["/srv/objects", "../../x", "./x", "/srv/a b", "/srv/é", "/a/.b"] {
+        for line in [
+            "/srv/objects",
+            "../../x",
+            "./x",
+            "/srv/a b",
+            "/srv/é",
+            "/a/.b",
+        ] {
             assert!(entry(&context, line.as_bytes()).is_ok(), "{line:?}");
         }
         for line in [

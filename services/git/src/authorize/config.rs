@@ -44,7 +44,12 @@ pub(super) fn check_file(
                 if count > MAX_INCLUDED {
                     return Err(odd(context, "it includes too many files"));
                 }
-                next.extend(locate(context, roots, "include.path", &resolve(file, &path))?);
+                next.extend(locate(
+                    context,
+                    roots,
+                    "include.path",
+                    &resolve(file, &path),
+                )?);
             }
         }
         if next.is_empty() {
@@ -172,7 +177,9 @@ fn paths_of(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     if content.iter().any(is_odd) {
         return Err("it has an `include` and a control character");
     }
-    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let content = content
+        .strip_prefix("\u{feff}".as_bytes())
+        .unwrap_or(content);
     let mut paths = Vec::new();
     let mut is_include = false;
     for line in content.split(|byte| *byte == b'\n') {

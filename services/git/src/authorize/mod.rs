@@ -29,8 +29,8 @@ use super::blocking::Job;
 use super::discover::Discovered;
 use super::effect_context::EffectContext;
 use super::small_file;
-pub(super) use walk::is_unread;
 use walk::Walk;
+pub(super) use walk::is_unread;
 
 /// A repository all of whose parts may be read.
 #[derive(Debug)]

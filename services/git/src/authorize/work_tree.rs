@@ -42,9 +42,9 @@ pub(super) fn check_one(
             },
             Location::Missing => return Ok(()),
             Location::Outside => {
-                return Err(context.forbidden(format_args!(
-                    "the link {name:?} in the working tree leads"
-                )));
+                return Err(
+                    context.forbidden(format_args!("the link {name:?} in the working tree leads"))
+                );
             }
         }
     }

@@ -254,7 +254,11 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
         // A name with the dot is the same name, and would be taken for another one.
         let host = host.strip_suffix('.').unwrap_or(host);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if host.is_empty() || host.ends_with('.') || host.starts_with('-') || !host.bytes().all(is_plain) {
+        if host.is_empty()
+            || host.ends_with('.')
+            || host.starts_with('-')
+            || !host.bytes().all(is_plain)
+        {
             return None;
         }
         (host.to_ascii_lowercase(), port)

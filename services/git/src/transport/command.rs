@@ -188,7 +188,10 @@ async fn perform(
 
 /// Bounds the memory of git and all it starts: objects of a repository, small as they are on disk, can
 /// take any amount when they are read.
-#[allow(unsafe_code, reason = "the standard library has no other way to set a child's limits")]
+#[allow(
+    unsafe_code,
+    reason = "the standard library has no other way to set a child's limits"
+)]
 fn limit_memory(command: &mut Command) {
     const MAX: u64 = 2 << 30;
     let limit = Rlimit {

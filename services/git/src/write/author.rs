@@ -101,7 +101,10 @@ fn author_of(name: Option<String>, email: Option<String>) -> Option<Author> {
 }
 
 fn value_in(config: &Config, key: &str) -> Option<String> {
-    config.get_string(key).ok().filter(|value| !value.trim().is_empty())
+    config
+        .get_string(key)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
 }
 
 /// Name and address in the configuration of the user who runs the host. git itself reads it, since

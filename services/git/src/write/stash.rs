@@ -211,7 +211,11 @@ fn check_trees(writer: &RepoWriter<'_>, stash: &str) -> Result<(), EffectError> 
     let untracked = stash.parent(2).ok();
     let all = [(Some(stash), head), (untracked, None)];
     for (commit, old) in all {
-        let Some(new) = commit.map(|commit| commit.tree()).transpose().map_err(fail)? else {
+        let Some(new) = commit
+            .map(|commit| commit.tree())
+            .transpose()
+            .map_err(fail)?
+        else {
             continue;
         };
         target_tree::check(writer, repository, old.as_ref(), &new)?;

@@ -58,7 +58,10 @@ async fn text_in_another_encoding_is_never_taken_for_changed_nor_stored_nor_writ
     let encoding = "working-tree-encoding";
     touch(&root.join("a.rc"));
     assert_unsupported(git_.status(&call, GitStatus::default()).await, encoding);
-    assert_unsupported(git_.get_dirty_files(&call, GetDirty::default()).await, encoding);
+    assert_unsupported(
+        git_.get_dirty_files(&call, GetDirty::default()).await,
+        encoding,
+    );
     assert_unsupported(git_.diff(&call, GitDiff::default()).await, encoding);
 
     fs::write(root.join("b.rc"), UTF_16).unwrap();
@@ -71,7 +74,10 @@ async fn text_in_another_encoding_is_never_taken_for_changed_nor_stored_nor_writ
     fs::remove_file(root.join("b.rc")).unwrap();
     assert_eq!(git(root, ["status", "--short"]), "");
 
-    assert_unsupported(git_.add_worktree(&call, worktree("../root/tree")).await, encoding);
+    assert_unsupported(
+        git_.add_worktree(&call, worktree("../root/tree")).await,
+        encoding,
+    );
     assert!(!root.join("tree").exists());
     assert_eq!(git(root, ["worktree", "list"]).lines().count(), 1);
     git(root, ["branch", "old", "HEAD~1"]);
@@ -110,7 +116,12 @@ async fn a_file_of_git_lfs_is_compared_by_its_pointer_as_git_does() {
     let area = Area::with_repository();
     let (root, call) = (&area.root, area.call());
     install_lfs(&area);
-    commit_file(root, ".gitattributes", "*.bin filter=lfs diff=lfs -text\n", "Attributes");
+    commit_file(
+        root,
+        ".gitattributes",
+        "*.bin filter=lfs diff=lfs -text\n",
+        "Attributes",
+    );
     commit_file(root, "large.bin", "large\n", "Large");
     assert!(git(root, ["cat-file", "-p", "HEAD:large.bin"]).starts_with("version "));
     commit_file(root, "other.bin", "other\n", "Other");
@@ -142,7 +153,10 @@ async fn a_repository_that_wants_signatures_gets_no_unsigned_commit_or_tag() {
     git(root, ["config", "tag.gpgSign", "true"]);
     fs::write(root.join("file"), "changed\n").unwrap();
     let before = git(root, ["rev-parse", "HEAD"]);
-    assert_unsupported(git_.commit(&call, commit_all("Mine")).await, "`commit.gpgSign`");
+    assert_unsupported(
+        git_.commit(&call, commit_all("Mine")).await,
+        "`commit.gpgSign`",
+    );
     let tag = GitCreateTag {
         working_dir: Default::default(),
         container: None,
@@ -210,7 +224,11 @@ async fn name_and_address_are_taken_each_from_where_git_takes_it() {
     .unwrap();
     fs::write(home.join("more"), "[user]\nname = More\n").unwrap();
     fs::write(home.join("work"), "[user]\nemail = work@example.com\n").unwrap();
-    fs::write(home.join("elsewhere"), "[user]\nemail = elsewhere@example.com\n").unwrap();
+    fs::write(
+        home.join("elsewhere"),
+        "[user]\nemail = elsewhere@example.com\n",
+    )
+    .unwrap();
     let git_ = service_with(GitConfig {
         home: Some(home),
         ..GitConfig::default()

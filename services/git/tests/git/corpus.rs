@@ -59,16 +59,44 @@ async fn ended<T: Debug>(
 }
 
 async fn reading(git: &Service, call: &CallContext, said: &mut Said) {
-    ended(said, "get_branch", git.get_branch(call, GitGetBranch::default())).await;
-    ended(said, "get_worktree", git.get_worktree(call, GitGetWorktree::default())).await;
-    ended(said, "get_dirty_files", git.get_dirty_files(call, GitGetDirtyFiles::default())).await;
+    ended(
+        said,
+        "get_branch",
+        git.get_branch(call, GitGetBranch::default()),
+    )
+    .await;
+    ended(
+        said,
+        "get_worktree",
+        git.get_worktree(call, GitGetWorktree::default()),
+    )
+    .await;
+    ended(
+        said,
+        "get_dirty_files",
+        git.get_dirty_files(call, GitGetDirtyFiles::default()),
+    )
+    .await;
     ended(said, "status", git.status(call, GitStatus::default())).await;
-    for reference in ["HEAD", "main", "evil", "hooks/evil", "modules/evil/x", "evil/leak", "logs/HEAD"] {
+    for reference in [
+        "HEAD",
+        "main",
+        "evil",
+        "hooks/evil",
+        "modules/evil/x",
+        "evil/leak",
+        "logs/HEAD",
+    ] {
         let request = GitGetRecentCommits {
             reference: reference.try_into().unwrap(),
             ..GitGetRecentCommits::default()
         };
-        ended(said, "get_recent_commits", git.get_recent_commits(call, request)).await;
+        ended(
+            said,
+            "get_recent_commits",
+            git.get_recent_commits(call, request),
+        )
+        .await;
     }
     let between = |from: &str, to: &str, merge_base| {
         DiffTarget::Between(DiffBetween {
@@ -93,15 +121,40 @@ async fn reading(git: &Service, call: &CallContext, said: &mut Said) {
         };
         ended(said, "diff", git.diff(call, request)).await;
     }
-    ended(said, "get_remote_url", git.get_remote_url(call, GitGetRemoteUrl::default())).await;
-    ended(said, "repo_info", git.repo_info(call, GitRepoInfo::default())).await;
-    ended(said, "list_stashes", git.list_stashes(call, GitListStashes::default())).await;
+    ended(
+        said,
+        "get_remote_url",
+        git.get_remote_url(call, GitGetRemoteUrl::default()),
+    )
+    .await;
+    ended(
+        said,
+        "repo_info",
+        git.repo_info(call, GitRepoInfo::default()),
+    )
+    .await;
+    ended(
+        said,
+        "list_stashes",
+        git.list_stashes(call, GitListStashes::default()),
+    )
+    .await;
 }
 
 async fn writing(git: &Service, call: &CallContext, said: &mut Said) {
-    ended(said, "create_branch", git.create_branch(call, new_branch("made"))).await;
+    ended(
+        said,
+        "create_branch",
+        git.create_branch(call, new_branch("made")),
+    )
+    .await;
     ended(said, "create_tag", git.create_tag(call, tag("v1"))).await;
-    ended(said, "add_worktree", git.add_worktree(call, worktree("../root/tree"))).await;
+    ended(
+        said,
+        "add_worktree",
+        git.add_worktree(call, worktree("../root/tree")),
+    )
+    .await;
     let remove = GitRemoveWorktree {
         path: "../root/tree".try_into().unwrap(),
         working_dir: Default::default(),
@@ -119,9 +172,19 @@ async fn writing(git: &Service, call: &CallContext, said: &mut Said) {
         ..GitStash::default()
     };
     ended(said, "stash", git.stash(call, stash)).await;
-    ended(said, "pop_stash", git.pop_stash(call, GitPopStash::default())).await;
+    ended(
+        said,
+        "pop_stash",
+        git.pop_stash(call, GitPopStash::default()),
+    )
+    .await;
     ended(said, "commit", git.commit(call, commit_all("Mine"))).await;
-    ended(said, "switch_branch", git.switch_branch(call, switch_to("evil"))).await;
+    ended(
+        said,
+        "switch_branch",
+        git.switch_branch(call, switch_to("evil")),
+    )
+    .await;
     ended(said, "push", git.push(call, GitPush::default())).await;
     ended(said, "fetch", git.fetch(call, GitFetch::default())).await;
 }
@@ -155,8 +218,14 @@ fn area() -> Area {
     fs::create_dir(area.root.join("sub")).unwrap();
     commit_file(&area.root, "sub/deep", "deep\n", "Third");
     let bare = area.root.join("remote.git");
-    git(&area.root, ["clone", "--quiet", "--bare", ".", "remote.git"]);
-    git(&area.root, ["remote", "add", "origin", bare.to_str().unwrap()]);
+    git(
+        &area.root,
+        ["clone", "--quiet", "--bare", ".", "remote.git"],
+    );
+    git(
+        &area.root,
+        ["remote", "add", "origin", bare.to_str().unwrap()],
+    );
     fs::write(area.root.join(".git/info/exclude"), "/remote.git\n/tree\n").unwrap();
     init_with_commit(&area.outside);
     commit_file(&area.outside, "secret", &format!("{SECRET}\n"), SECRET);
@@ -259,7 +328,9 @@ fn tree_bomb(area: &Area, depth: usize) -> String {
     let mut id = git(&area.root, ["rev-parse", "HEAD:file"]);
     let mut kind = "100644 blob";
     for _ in 0..depth {
-        let lines: String = (0..10).map(|name| format!("{kind} {id}\t{name}\n")).collect();
+        let lines: String = (0..10)
+            .map(|name| format!("{kind} {id}\t{name}\n"))
+            .collect();
         id = mktree(&area.root, &lines);
         kind = "040000 tree";
     }
@@ -294,23 +365,37 @@ type Kind = (&'static str, fn(&Area));
 
 /// Those in which at least one effect has to refuse, with one of these codes.
 const REFUSED: &[Kind] = &[
-    ("alternates outside", |area| borrow(area, &outside(area, ".git/objects\n"))),
+    ("alternates outside", |area| {
+        borrow(area, &outside(area, ".git/objects\n"))
+    }),
     ("alternates behind a carriage return", |area| {
-        borrow(area, &format!("/nowhere\r{}\n", outside(area, ".git/objects")));
+        borrow(
+            area,
+            &format!("/nowhere\r{}\n", outside(area, ".git/objects")),
+        );
     }),
-    ("alternates behind a comment with a carriage return", |area| {
-        borrow(area, &format!("# x\r{}", outside(area, ".git/objects")));
-    }),
+    (
+        "alternates behind a comment with a carriage return",
+        |area| {
+            borrow(area, &format!("# x\r{}", outside(area, ".git/objects")));
+        },
+    ),
     ("alternates in quotes", |area| {
         borrow(area, &format!("\"{}\"\n", outside(area, ".git/objects")));
     }),
     ("alternates with an octal escape", |area| {
-        borrow(area, &format!("\"\\057{}\"\n", &outside(area, ".git/objects")[1..]));
+        borrow(
+            area,
+            &format!("\"\\057{}\"\n", &outside(area, ".git/objects")[1..]),
+        );
     }),
     ("alternates relative to the process", |area| {
         let here = std::env::current_dir().unwrap();
         let up = "x/../".to_owned() + &"../".repeat(here.components().count() - 1);
-        borrow(area, &format!("{up}{}\n", &outside(area, ".git/objects")[1..]));
+        borrow(
+            area,
+            &format!("{up}{}\n", &outside(area, ".git/objects")[1..]),
+        );
     }),
     ("alternates relative to the store", |area| {
         borrow(area, "../../../outside/.git/objects\n");
@@ -332,10 +417,16 @@ const REFUSED: &[Kind] = &[
     ("a link among an alternate's packs", |area| {
         git(&area.outside, ["repack", "-adq"]);
         fs::create_dir_all(area.root.join("store")).unwrap();
-        symlink(area.outside.join(".git/objects/pack"), area.root.join("store/pack")).unwrap();
+        symlink(
+            area.outside.join(".git/objects/pack"),
+            area.root.join("store/pack"),
+        )
+        .unwrap();
         borrow(area, "../../store\n");
     }),
-    ("a link in place of a reference", |area| link(area, "refs/heads/evil", ".git/refs/heads/main")),
+    ("a link in place of a reference", |area| {
+        link(area, "refs/heads/evil", ".git/refs/heads/main")
+    }),
     ("a link in place of a folder of references", |area| {
         link(area, "refs/remotes", ".git/refs/heads");
     }),
@@ -343,11 +434,23 @@ const REFUSED: &[Kind] = &[
         link(area, "refs/heads/a/b/c/evil", ".git/refs/heads/main");
     }),
     ("a link by way of a link", |area| {
-        symlink(area.outside.join(".git/refs/heads/main"), area.root.join("sub/x")).unwrap();
-        symlink(area.root.join("sub"), area.root.join(".git/refs/heads/evil")).unwrap();
+        symlink(
+            area.outside.join(".git/refs/heads/main"),
+            area.root.join("sub/x"),
+        )
+        .unwrap();
+        symlink(
+            area.root.join("sub"),
+            area.root.join(".git/refs/heads/evil"),
+        )
+        .unwrap();
     }),
-    ("a link at the top, named as a revision", |area| link(area, "evil", ".git/refs/heads/main")),
-    ("a link in a folder of one's own", |area| link(area, "evil/leak", ".git/refs/heads/main")),
+    ("a link at the top, named as a revision", |area| {
+        link(area, "evil", ".git/refs/heads/main")
+    }),
+    ("a link in a folder of one's own", |area| {
+        link(area, "evil/leak", ".git/refs/heads/main")
+    }),
     ("a link in place of an object", |area| {
         let id = foreign(area);
         let path = format!("objects/{}/{}", &id[..2], &id[2..]);
@@ -363,60 +466,116 @@ const REFUSED: &[Kind] = &[
         git(&area.outside, ["repack", "-adq"]);
         link(area, "objects/pack/pack-x.pack", ".git/objects/pack/x.pack");
     }),
-    ("a link in place of the index", |area| link(area, "index", ".git/index")),
-    ("a link in place of HEAD", |area| link(area, "HEAD", ".git/HEAD")),
+    ("a link in place of the index", |area| {
+        link(area, "index", ".git/index")
+    }),
+    ("a link in place of HEAD", |area| {
+        link(area, "HEAD", ".git/HEAD")
+    }),
     ("a link in place of the packed references", |area| {
         git(&area.outside, ["pack-refs", "--all"]);
         link(area, "packed-refs", ".git/packed-refs");
     }),
-    ("a link in place of info/exclude", |area| link(area, "info/exclude", "secret")),
-    ("a link in place of info/attributes", |area| link(area, "info/attributes", "secret")),
-    ("a link in place of the reflog", |area| link(area, "logs/HEAD", ".git/logs/HEAD")),
-    ("a link in place of the configuration", |area| link(area, "config", ".git/config")),
-    ("a link in place of the commits cut off", |area| link(area, "shallow", "secret")),
-    ("a link in place of grafts", |area| link(area, "info/grafts", "secret")),
+    ("a link in place of info/exclude", |area| {
+        link(area, "info/exclude", "secret")
+    }),
+    ("a link in place of info/attributes", |area| {
+        link(area, "info/attributes", "secret")
+    }),
+    ("a link in place of the reflog", |area| {
+        link(area, "logs/HEAD", ".git/logs/HEAD")
+    }),
+    ("a link in place of the configuration", |area| {
+        link(area, "config", ".git/config")
+    }),
+    ("a link in place of the commits cut off", |area| {
+        link(area, "shallow", "secret")
+    }),
+    ("a link in place of grafts", |area| {
+        link(area, "info/grafts", "secret")
+    }),
     ("a lock's reason by a link", |area| {
         put(area, "worktrees/x/gitdir", "/nowhere/.git\n");
         put(area, "worktrees/x/HEAD", "ref: refs/heads/x\n");
         link(area, "worktrees/x/locked", "secret");
     }),
-    ("a worktree's folder by a link", |area| link(area, "worktrees", ".git/refs")),
+    ("a worktree's folder by a link", |area| {
+        link(area, "worktrees", ".git/refs")
+    }),
     ("a symbolic reference into the hooks", |area| {
         put(area, "hooks/evil", foreign(area));
         put(area, "refs/heads/evil", "ref: hooks/evil\n");
     }),
     ("a symbolic reference upwards", |area| {
-        put(area, "refs/heads/evil", "ref: refs/../../../outside/.git/refs/heads/main\n");
+        put(
+            area,
+            "refs/heads/evil",
+            "ref: refs/../../../outside/.git/refs/heads/main\n",
+        );
     }),
     ("a symbolic reference behind much white space", |area| {
-        put(area, "refs/heads/evil", format!("ref: {}hooks/evil\n", " ".repeat(9000)));
+        put(
+            area,
+            "refs/heads/evil",
+            format!("ref: {}hooks/evil\n", " ".repeat(9000)),
+        );
     }),
-    ("a common folder outside", |area| put(area, "commondir", outside(area, ".git"))),
+    ("a common folder outside", |area| {
+        put(area, "commondir", outside(area, ".git"))
+    }),
     ("a common folder by two lines", |area| {
         put(area, "commondir", format!(".\n{}", outside(area, ".git")));
     }),
     ("a common folder behind much text", |area| {
-        put(area, "commondir", outside(area, ".git") + &" ".repeat(70_000));
+        put(
+            area,
+            "commondir",
+            outside(area, ".git") + &" ".repeat(70_000),
+        );
     }),
     ("an included configuration", |area| {
-        fs::write(area.outside.join("config"), format!("[remote \"x\"]\n url = {SECRET}\n")).unwrap();
+        fs::write(
+            area.outside.join("config"),
+            format!("[remote \"x\"]\n url = {SECRET}\n"),
+        )
+        .unwrap();
         configure(area, "include.path", &outside(area, "config"));
     }),
     ("a configuration included on a condition", |area| {
-        fs::write(area.outside.join("config"), format!("[remote \"x\"]\n url = {SECRET}\n")).unwrap();
-        configure(area, "includeIf.onbranch:main.path", &outside(area, "config"));
+        fs::write(
+            area.outside.join("config"),
+            format!("[remote \"x\"]\n url = {SECRET}\n"),
+        )
+        .unwrap();
+        configure(
+            area,
+            "includeIf.onbranch:main.path",
+            &outside(area, "config"),
+        );
     }),
     ("a configuration included by one in reach", |area| {
-        fs::write(area.outside.join("config"), format!("[remote \"x\"]\n url = {SECRET}\n")).unwrap();
+        fs::write(
+            area.outside.join("config"),
+            format!("[remote \"x\"]\n url = {SECRET}\n"),
+        )
+        .unwrap();
         let between = format!("[include]\npath = {}\n", outside(area, "config"));
         put(area, "between", between);
         configure(area, "include.path", "between");
     }),
     ("a configuration of the worktree that includes", |area| {
-        fs::write(area.outside.join("config"), format!("[remote \"x\"]\n url = {SECRET}\n")).unwrap();
+        fs::write(
+            area.outside.join("config"),
+            format!("[remote \"x\"]\n url = {SECRET}\n"),
+        )
+        .unwrap();
         configure(area, "extensions.worktreeConfig", "true");
         configure(area, "core.repositoryFormatVersion", "1");
-        put(area, "config.worktree", format!("[include]\npath = {}\n", outside(area, "config")));
+        put(
+            area,
+            "config.worktree",
+            format!("[include]\npath = {}\n", outside(area, "config")),
+        );
     }),
     ("modules that include", |area| {
         let text = format!("[include]\npath = {}\n", outside(area, "secret"));
@@ -431,17 +590,31 @@ const REFUSED: &[Kind] = &[
     ("attributes by a list outside", |area| {
         configure(area, "core.attributesFile", &outside(area, "secret"));
     }),
-    ("a relative list of excluded files", |area| configure(area, "core.excludesFile", "x")),
-    ("a working tree outside", |area| configure(area, "core.worktree", &outside(area, ""))),
+    ("a relative list of excluded files", |area| {
+        configure(area, "core.excludesFile", "x")
+    }),
+    ("a working tree outside", |area| {
+        configure(area, "core.worktree", &outside(area, ""))
+    }),
     ("ignored files by a link", |area| {
         symlink(area.outside.join("secret"), area.root.join(".gitignore")).unwrap();
     }),
     ("attributes deep down by a link", |area| {
-        symlink(area.outside.join("secret"), area.root.join("sub/.gitattributes")).unwrap();
+        symlink(
+            area.outside.join("secret"),
+            area.root.join("sub/.gitattributes"),
+        )
+        .unwrap();
     }),
-    ("a pipe in place of .gitignore", |area| fifo(area.root.join(".gitignore"))),
-    ("a pipe in place of .gitattributes", |area| fifo(area.root.join(".gitattributes"))),
-    ("a pipe deep in the working tree", |area| fifo(area.root.join("sub/.gitignore"))),
+    ("a pipe in place of .gitignore", |area| {
+        fifo(area.root.join(".gitignore"))
+    }),
+    ("a pipe in place of .gitattributes", |area| {
+        fifo(area.root.join(".gitattributes"))
+    }),
+    ("a pipe deep in the working tree", |area| {
+        fifo(area.root.join("sub/.gitignore"))
+    }),
     ("a pipe in a folder that git does not know", |area| {
         fs::create_dir_all(area.root.join("new/er")).unwrap();
         fifo(area.root.join("new/er/.gitignore"));
@@ -451,21 +624,39 @@ const REFUSED: &[Kind] = &[
         fifo(area.root.join("sub/pipe"));
         symlink("sub/pipe", area.root.join(".gitignore")).unwrap();
     }),
-    ("a pipe in place of a reference", |area| pipe(area, "refs/heads/pipe")),
+    ("a pipe in place of a reference", |area| {
+        pipe(area, "refs/heads/pipe")
+    }),
     ("a pipe in place of HEAD", |area| pipe(area, "HEAD")),
     ("a pipe in place of the index", |area| pipe(area, "index")),
-    ("a pipe in place of the configuration", |area| pipe(area, "config")),
-    ("a pipe in place of packed references", |area| pipe(area, "packed-refs")),
-    ("a pipe in place of info/exclude", |area| pipe(area, "info/exclude")),
-    ("a pipe in place of info/attributes", |area| pipe(area, "info/attributes")),
-    ("a pipe in place of alternates", |area| pipe(area, "objects/info/alternates")),
-    ("a pipe in place of a pack's index", |area| pipe(area, "objects/pack/pack-x.idx")),
+    ("a pipe in place of the configuration", |area| {
+        pipe(area, "config")
+    }),
+    ("a pipe in place of packed references", |area| {
+        pipe(area, "packed-refs")
+    }),
+    ("a pipe in place of info/exclude", |area| {
+        pipe(area, "info/exclude")
+    }),
+    ("a pipe in place of info/attributes", |area| {
+        pipe(area, "info/attributes")
+    }),
+    ("a pipe in place of alternates", |area| {
+        pipe(area, "objects/info/alternates")
+    }),
+    ("a pipe in place of a pack's index", |area| {
+        pipe(area, "objects/pack/pack-x.idx")
+    }),
     ("a pipe in place of an object", |area| {
         let id = git(&area.root, ["rev-parse", "HEAD"]);
         pipe(area, &format!("objects/{}/{}", &id[..2], &id[2..]));
     }),
-    ("a pipe in place of the stashes", |area| pipe(area, "logs/refs/stash")),
-    ("a pipe in place of the common folder", |area| pipe(area, "commondir")),
+    ("a pipe in place of the stashes", |area| {
+        pipe(area, "logs/refs/stash")
+    }),
+    ("a pipe in place of the common folder", |area| {
+        pipe(area, "commondir")
+    }),
     ("a pipe in place of .git", |area| {
         fs::rename(area.root.join(".git"), area.root.join("git")).unwrap();
         fifo(area.root.join(".git"));
@@ -517,7 +708,9 @@ const HARMLESS: &[Kind] = &[
     ("a link to outside among the hooks", |area| {
         link(area, "hooks/evil", ".git/refs/heads/main");
     }),
-    ("a link to outside among the modules", |area| link(area, "modules/evil", ".git/refs/heads")),
+    ("a link to outside among the modules", |area| {
+        link(area, "modules/evil", ".git/refs/heads")
+    }),
     ("an upstream among the hooks", |area| {
         link(area, "hooks/main", ".git/refs/heads/main");
         configure(area, "remote.origin.fetch", "+refs/heads/*:hooks/*");
@@ -527,10 +720,17 @@ const HARMLESS: &[Kind] = &[
     ("a pipe and a socket among the files", |area| {
         fifo(area.root.join("sub/pipe"));
         std::os::unix::net::UnixListener::bind(area.root.join("sub/socket")).unwrap();
-        std::os::unix::net::UnixListener::bind(area.root.join(".git/fsmonitor--daemon.ipc")).unwrap();
+        std::os::unix::net::UnixListener::bind(area.root.join(".git/fsmonitor--daemon.ipc"))
+            .unwrap();
     }),
     ("programs everywhere", |area| {
-        for key in ["core.fsmonitor", "core.sshCommand", "core.pager", "diff.external", "gpg.program"] {
+        for key in [
+            "core.fsmonitor",
+            "core.sshCommand",
+            "core.pager",
+            "diff.external",
+            "gpg.program",
+        ] {
             configure(area, key, &format!("touch {}", outside(area, "ran")));
         }
     }),
@@ -545,7 +745,10 @@ const HARMLESS: &[Kind] = &[
     ("a blob of 300 MiB in a commit", |area| {
         let id = object(&area.root, "blob", &mut std::io::repeat(0).take(300 << 20));
         let tree = mktree(&area.root, &format!("100644 blob {id}\tlarge\n"));
-        let id = git(&area.root, ["commit-tree", "-p", "HEAD", "-m", "Large", &tree]);
+        let id = git(
+            &area.root,
+            ["commit-tree", "-p", "HEAD", "-m", "Large", &tree],
+        );
         set_head(area, &id);
     }),
     ("folders nested deeply", |area| {
@@ -586,11 +789,19 @@ const HARMLESS: &[Kind] = &[
         let commit = git(&area.root, ["commit-tree", "-m", "Link", &tree]);
         put(area, "refs/heads/evil", commit + "\n");
     }),
-    ("rubbish in place of the index", |area| put(area, "index", vec![0xff; 4096])),
-    ("rubbish in place of packed references", |area| put(area, "packed-refs", vec![b'^'; 4096])),
+    ("rubbish in place of the index", |area| {
+        put(area, "index", vec![0xff; 4096])
+    }),
+    ("rubbish in place of packed references", |area| {
+        put(area, "packed-refs", vec![b'^'; 4096])
+    }),
     ("rubbish in place of a pack", |area| {
         put(area, "objects/pack/pack-x.idx", b"\xfftOc\0\0\0\x02");
-        put(area, "objects/pack/pack-x.pack", b"PACK\0\0\0\x02\xff\xff\xff\xff");
+        put(
+            area,
+            "objects/pack/pack-x.pack",
+            b"PACK\0\0\0\x02\xff\xff\xff\xff",
+        );
         put(area, "objects/pack/multi-pack-index", b"MIDX\x01\x01\x01\0");
         put(area, "objects/info/commit-graph", b"CGPH\x01\x01\x01\0");
     }),
@@ -600,7 +811,11 @@ const HARMLESS: &[Kind] = &[
         git(&area.root, ["update-index", "--add", "--cacheinfo", &line]);
         fs::create_dir(area.root.join("circle")).unwrap();
         let git_dir = area.root.join(".git");
-        fs::write(area.root.join("circle/.git"), format!("gitdir: {}\n", git_dir.display())).unwrap();
+        fs::write(
+            area.root.join("circle/.git"),
+            format!("gitdir: {}\n", git_dir.display()),
+        )
+        .unwrap();
     }),
 ];
 
@@ -621,7 +836,9 @@ async fn check((name, make): Kind, wrong: &mut Vec<String>) -> Said {
         };
         // An id that the repository itself holds is no news.
         let tells = text.contains(SECRET) || (!names_foreign && text.contains(&foreign));
-        let fails = result.as_ref().is_err_and(|error| error.code == ErrorCode::Internal);
+        let fails = result
+            .as_ref()
+            .is_err_and(|error| error.code == ErrorCode::Internal);
         if tells || fails {
             wrong.push(format!("{name}: {effect}: {text:.300}"));
         }
@@ -652,7 +869,12 @@ async fn check_all(kinds: &[Kind], must_refuse: bool) {
             })
         });
         let refused = refusals.count();
-        println!("{}: {refused} of {} refused, {:?}", kind.0, said.len(), started.elapsed());
+        println!(
+            "{}: {refused} of {} refused, {:?}",
+            kind.0,
+            said.len(),
+            started.elapsed()
+        );
         if must_refuse && refused == 0 {
             wrong.push(format!("{}: nothing was refused", kind.0));
         }
@@ -661,11 +883,14 @@ async fn check_all(kinds: &[Kind], must_refuse: bool) {
     // The service is as it was.
     let area = area();
     let git = service_with(config());
-    git.status(&area.call(), GitStatus::default()).await.unwrap();
+    git.status(&area.call(), GitStatus::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
-async fn repositories_that_lead_outside_or_hang_or_burst_are_refused_by_every_effect_they_concern() {
+async fn repositories_that_lead_outside_or_hang_or_burst_are_refused_by_every_effect_they_concern()
+{
     check_all(REFUSED, true).await;
     // 400 MiB of message were read six times over once.
     assert!(peak_mib() < 1500, "{} MiB", peak_mib());
@@ -679,6 +904,9 @@ async fn repositories_with_traps_tell_nothing_and_end() {
 /// The most memory this process has had, in MiB.
 fn peak_mib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
