@@ -315,6 +315,8 @@ mod tests {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+        // From here on real threads are waited for.
+        tokio::time::resume();
         let other = EffectContext::of_role(EffectKind::GitStatus, "other");
         assert_eq!(jobs.run(other, LIMITS, |_, _| Ok(1)).await, Ok(1));
 

@@ -439,11 +439,7 @@ const REFUSED: &[Kind] = &[
             area.root.join("sub/x"),
         )
         .unwrap();
-        symlink(
-            area.root.join("sub"),
-            area.root.join(".git/refs/heads/evil"),
-        )
-        .unwrap();
+        symlink(area.root.join("sub"), clear(area, "refs/heads/evil")).unwrap();
     }),
     ("a link at the top, named as a revision", |area| {
         link(area, "evil", ".git/refs/heads/main")

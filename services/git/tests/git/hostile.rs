@@ -170,6 +170,8 @@ async fn a_server_that_breaks_off_or_fails_or_is_not_there_is_unavailable() {
         let error = setup.fetch(GitFetch::default()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
     }
+    let url = setup.server.url("r.git");
+    git(&setup.clone, ["remote", "set-url", "origin", &url]);
     let missing = service_with(GitConfig {
         program: "/nonexistent/git".into(),
         ..setup.config()

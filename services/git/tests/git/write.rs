@@ -371,7 +371,6 @@ async fn no_hook_or_filter_or_program_of_the_repository_runs() {
     fs::write(&program, script).unwrap();
     git(root, ["config", "core.fsmonitor", ".git/program"]);
     git(root, ["config", "gpg.program", ".git/program"]);
-    git(root, ["config", "commit.gpgSign", "true"]);
     git(root, ["config", "filter.x.clean", ".git/program"]);
     git(root, ["config", "filter.x.smudge", ".git/program"]);
     for hook in [
