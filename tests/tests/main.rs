@@ -6,6 +6,7 @@ mod api_description;
 mod architecture;
 mod bad_guests;
 mod bad_requests;
+mod claims;
 mod command_line;
 mod compile_limits;
 mod compose;
