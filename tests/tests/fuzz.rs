@@ -7,7 +7,7 @@ use tokio::task::block_in_place;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fuzz_tool_call() {
-    let project = Project::new().config("[server]\nraw_calls = true\n[log]\nfilter = 'warn'\n");
+    let project = Project::new().config("[server]\nraw_calls = true\n");
     let mut host = project.serve().await;
     let words = [
         "null",

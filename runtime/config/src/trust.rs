@@ -269,9 +269,12 @@ mod tests {
 
         fn env(&self) -> impl Fn(&str) -> Option<String> + use<> {
             let home = self.root.path().join("home").display().to_string();
+            // Where it is set, a token file of the configuration has no say.
+            let text = fs::read_to_string(self.file()).unwrap_or_default();
+            let has_token = text.contains("base_url");
             move |name| match name {
                 "HOME" => Some(home.clone()),
-                "GITHUB_TOKEN" => Some("0123456789abcdef".to_owned()),
+                "GITHUB_TOKEN" if has_token => Some("0123456789abcdef".to_owned()),
                 _ => None,
             }
         }

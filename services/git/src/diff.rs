@@ -102,6 +102,9 @@ pub(super) fn report(
     Ok(report.finish())
 }
 
+/// A file's text in the index, and in the working tree.
+type TextPair = (Vec<u8>, Vec<u8>);
+
 /// The texts that git compares for a modified file of Git LFS in the working tree; `None` for another file.
 ///
 /// # Errors
@@ -109,7 +112,7 @@ pub(super) fn report(
 fn lfs_in_work_dir(
     repo: &OpenRepo,
     delta: &DiffDelta<'_>,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, EffectError> {
+) -> Result<Option<TextPair>, EffectError> {
     if !matches!(
         delta.status(),
         Delta::Modified | Delta::Untracked | Delta::Added

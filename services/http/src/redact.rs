@@ -205,8 +205,8 @@ impl Spelled {
                 (Form::Plain, [0, ..]) => 1,
                 (Form::Base64, [b'\r' | b'\n' | b' ' | b'\t', ..]) => 1,
                 (Form::Base64, [b'\\', b'n' | b'r', ..]) => 2,
-                (Form::Hex, [b':' | b'-' | b' ' | b',', ..]) if nth % 2 == 0 => 1,
-                (Form::Hex, [b'\\' | b'0', b'x', ..]) if nth % 2 == 0 => 2,
+                (Form::Hex, [b':' | b'-' | b' ' | b',', ..]) if nth.is_multiple_of(2) => 1,
+                (Form::Hex, [b'\\' | b'0', b'x', ..]) if nth.is_multiple_of(2) => 2,
                 _ => break,
             };
             place += length;

@@ -318,7 +318,8 @@ async fn who_may_write_to_a_folder_of_the_host_is_its_owner_and_not_root() {
     assert_eq!(wrote.output.stdout, "4321\n", "{wrote:?}");
     let left = fs::metadata(folders[0].join("file")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&left), 4321);
-    for user in ["root", "0", "0:0", "4322"] {
+    // Without a group it would be in root's.
+    for user in ["root", "0", "0:0", "4322", "4321", "4321:0"] {
         let error = stage
             .exec(&id, &["id"], json!({ "user": user }))
             .await
@@ -327,7 +328,7 @@ async fn who_may_write_to_a_folder_of_the_host_is_its_owner_and_not_root() {
         let error = stage.spawn_as(&call, with_user(user)).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Forbidden, "{user}: {error}");
     }
-    stage.spawn_as(&call, with_user("4321")).await.unwrap();
+    stage.spawn_as(&call, with_user("4321:4321")).await.unwrap();
     for folders in [vec![&root], vec![&folders[0], &folders[1]]] {
         let code = refused(&stage, std::slice::from_ref(&root), mounted(&folders)).await;
         assert_eq!(code, ErrorCode::Forbidden, "{folders:?}");

@@ -198,7 +198,7 @@ fn limit_memory(command: &mut Command) {
         current: Some(MAX),
         maximum: Some(MAX),
     };
-    let set = move || setrlimit(Resource::Data, limit.clone()).map_err(io::Error::from);
+    let set = move || setrlimit(Resource::Data, limit).map_err(io::Error::from);
     // SAFETY: between fork and exec this makes one system call, and allocates nothing.
     unsafe { command.pre_exec(set) };
 }

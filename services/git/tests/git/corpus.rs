@@ -888,8 +888,8 @@ async fn check_all(kinds: &[Kind], must_refuse: bool) {
 async fn repositories_that_lead_outside_or_hang_or_burst_are_refused_by_every_effect_they_concern()
 {
     check_all(REFUSED, true).await;
-    // 400 MiB of message were read six times over once.
-    assert!(peak_mib() < 1500, "{} MiB", peak_mib());
+    // 400 MiB of message were read six times over once. The test itself makes such messages.
+    assert!(peak_mib() < 2000, "{} MiB", peak_mib());
 }
 
 #[tokio::test]
