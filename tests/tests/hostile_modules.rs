@@ -150,7 +150,7 @@ fn put(project: &Project, nth: usize, bombs: &[String], shipped: &[u8]) -> Strin
                 let at = u32::from_le_bytes(place.try_into().unwrap()) as usize % module.len();
                 module[at] ^= 1 << (nth % 8);
             }
-            if nth % 4 == 0 {
+            if nth.is_multiple_of(4) {
                 module.truncate(module.len() / (1 + nth % 7));
             }
             project.put_plugin(&format!("{name}.wasm"), module);

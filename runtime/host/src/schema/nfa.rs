@@ -232,11 +232,10 @@ impl Threads {
                 Some(State::Match) => self.has_matched = true,
                 Some(State::Class { .. }) => self.now.push(state),
                 Some(State::Split(one, other)) => self.pending.extend([*other, *one]),
-                Some(State::Assert { assert, next }) => {
-                    if holds(*assert, text, at, tables) {
-                        self.pending.push(*next);
-                    }
+                Some(State::Assert { assert, next }) if holds(*assert, text, at, tables) => {
+                    self.pending.push(*next);
                 }
+                Some(State::Assert { .. }) => {}
             }
         }
         Ok(())

@@ -463,10 +463,7 @@ impl Parser<'_, '_> {
                 Some(letter) => char::from(letter as u8 & 0x1f),
                 None => return Err("`\\c` wants a letter".to_owned()),
             },
-            'x' => match self.hexadecimal(2).and_then(char::from_u32) {
-                Some(letter) => letter,
-                None => 'x',
-            },
+            'x' => self.hexadecimal(2).and_then(char::from_u32).unwrap_or('x'),
             'u' => return self.unicode(),
             // Everything else stands for itself.
             _ => letter,

@@ -196,7 +196,7 @@ fn keyword(name: &str, value: &Value, at: &str, found: &mut Found) -> Result<(),
                 let all = value.as_array().filter(|all| !all.is_empty());
                 all.is_some_and(|all| all.iter().all(is_type))
             };
-            if !is_type(value) && !(is_list(value) && are_distinct(value)) {
+            if !(is_type(value) || is_list(value) && are_distinct(value)) {
                 return wrong("is neither a type nor a list of distinct ones");
             }
         }
@@ -264,7 +264,7 @@ fn keyword(name: &str, value: &Value, at: &str, found: &mut Found) -> Result<(),
         },
         _ => {}
     }
-    if LISTS.contains(&name) && !value.as_array().is_some_and(|all| !all.is_empty()) {
+    if LISTS.contains(&name) && value.as_array().is_none_or(Vec::is_empty) {
         return wrong("is no list of schemas");
     }
     if MAPS.contains(&name) && !value.is_object() {
