@@ -1,4 +1,4 @@
-//! A team runs the host with docker compose and leaves it running: the README's own commands, on a real engine.
+//! A team runs the host with docker compose and leaves it running: the commands of docs/deployment.md, on a real engine.
 
 mod wrong;
 
@@ -7,11 +7,11 @@ use serde_json::json;
 use std::fs;
 
 #[test]
-fn a_deployment_by_compose_does_what_the_readme_says() {
+fn a_deployment_by_compose_does_what_the_documentation_says() {
     let Some(at) = Deployment::new() else {
         return;
     };
-    at.readme("scripts/compose-setup docker");
+    at.documented("scripts/compose-setup docker");
     at.settle();
     // What the steps below need; a bind mount that gives no notices is what `watch = false` stands for.
     let config = at.path("deploy/exomonad.toml");
@@ -24,13 +24,13 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
 
     wrong::says_what_is_wrong(&at, &config_text);
 
-    at.readme("docker compose up --build --detach --wait");
+    at.documented("docker compose up --build --detach --wait");
     let listed = at.run("docker compose ps");
     assert_eq!(listed.matches("(healthy)").count(), 2, "{listed}");
     at.done("up: the host and the proxy to Docker are healthy");
     it_runs_confined(&at);
 
-    let status = at.readme(
+    let status = at.documented(
         r#"curl -s localhost:7432/role/tl/mcp/call -H "Authorization: Bearer $TOKEN" -d '{"name":"repo_status","arguments":{}}'"#,
     );
     assert!(status.contains(r#"\"branch\":\"main\""#), "{status}");
@@ -38,9 +38,9 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     assert!(refused.contains("unauthorized"), "{refused}");
     at.done("curl: a tool answers whoever has the token, and nobody else");
 
-    at.readme("cp plugins/dist/echo.wasm plugins-live/parrot.wasm");
+    at.documented("cp plugins/dist/echo.wasm plugins-live/parrot.wasm");
     let said = at.eventually("the dropped plugin answers", || {
-        let said = at.readme(
+        let said = at.documented(
             r#"curl -s localhost:7432/role/parrot/mcp/call -H "Authorization: Bearer $TOKEN" -d '{"name":"echo","arguments":{"text":"a moment later"}}'"#,
         );
         said.contains("a moment later").then_some(said)
@@ -59,7 +59,7 @@ fn a_deployment_by_compose_does_what_the_readme_says() {
     state_outlives_restarts_and_is_backed_up(&at);
     a_call_in_flight_is_answered(&at);
 
-    at.readme("docker compose down --volumes --rmi all");
+    at.documented("docker compose down --volumes --rmi all");
     for (what, list) in [
         (
             "containers",
@@ -123,14 +123,14 @@ fn containers_are_reached_by_their_label(at: &Deployment) {
     let own = format!("{}-ci", at.name);
     let other = format!("{}-other", at.name);
     let mark = format!("--label exomonad-test={} --detach", at.name);
-    at.readme_with(
+    at.documented_with(
         "docker run --detach --name ci --label exomonad.role=tl debian:bookworm-slim sleep infinity",
         &[("--detach", &mark), ("--name ci", &format!("--name {own}"))],
     );
     at.run(&format!(
         "docker run {mark} --name {other} debian:bookworm-slim sleep infinity"
     ));
-    let ran = at.readme_with(
+    let ran = at.documented_with(
         r#"curl -s localhost:7432/role/tl/mcp/call -H "Authorization: Bearer $TOKEN" -d '{"name":"run_in_container","arguments":{"container":"ci","command":["uname","-o"]}}'"#,
         &[(r#""ci""#, &format!("\"{own}\""))],
     );
@@ -222,18 +222,18 @@ fn state_outlives_restarts_and_is_backed_up(at: &Deployment) {
             (got["kind"] == "Success").then(|| got["payload"]["value"].clone())
         })
     };
-    at.readme("docker compose restart exomonad");
+    at.documented("docker compose restart exomonad");
     at.run("docker compose up --detach --wait");
     assert_eq!(kept(at), "kept");
     at.done("restart keeps what roles have stored");
 
-    at.readme("docker compose stop exomonad");
-    at.readme("docker compose cp exomonad:/data/state - > state.tar");
+    at.documented("docker compose stop exomonad");
+    at.documented("docker compose cp exomonad:/data/state - > state.tar");
     at.run("docker compose up --detach --wait");
     let _ = at.effect("keeper", "kv_set", &json!({"key": "a", "value": "spoilt"}));
     assert_eq!(kept(at), "spoilt");
-    at.readme("docker compose stop exomonad");
-    at.readme("docker compose cp - exomonad:/data < state.tar");
+    at.documented("docker compose stop exomonad");
+    at.documented("docker compose cp - exomonad:/data < state.tar");
     at.run("docker compose up --detach --wait");
     assert_eq!(kept(at), "kept");
     at.done("a backup brings back what was stored when it was made");

@@ -151,27 +151,27 @@ impl Deployment {
         ran.stdout
     }
 
-    /// Runs a command of the README, with this deployment's port.
+    /// Runs a command of docs/deployment.md, with this deployment's port.
     ///
     /// # Panics
-    /// If the README does not have it as a line of its own, or it fails.
+    /// If the page does not have it as a line of its own, or it fails.
     #[track_caller]
-    pub fn readme(&self, command: &str) -> String {
-        self.readme_with(command, &[])
+    pub fn documented(&self, command: &str) -> String {
+        self.documented_with(command, &[])
     }
 
-    /// Runs a command of the README with some of its words replaced.
+    /// Runs a command of docs/deployment.md with some of its words replaced.
     ///
     /// # Panics
-    /// As [`readme`](Self::readme) does.
+    /// As [`documented`](Self::documented) does.
     #[track_caller]
-    pub fn readme_with(&self, command: &str, replaced: &[(&str, &str)]) -> String {
-        let readme = fs::read_to_string(repository().join("README.md")).expect("a README");
+    pub fn documented_with(&self, command: &str, replaced: &[(&str, &str)]) -> String {
+        let page = "docs/deployment.md";
+        let text = fs::read_to_string(repository().join(page)).expect("the page about deployment");
         assert!(
-            readme
-                .lines()
+            text.lines()
                 .any(|line| line.split(" #").next().unwrap_or_default().trim() == command),
-            "README.md has no line `{command}`"
+            "{page} has no line `{command}`"
         );
         let mut command = command.replace("localhost:7432", &format!("localhost:{}", self.port));
         for (word, by) in replaced {
