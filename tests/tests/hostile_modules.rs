@@ -139,7 +139,7 @@ fn bomb(instructions: &str) -> Vec<u8> {
         .wasm()
 }
 
-/// What is put into the folder as the plugin of this number.
+/// Puts the plugin of this number into the folder.
 fn put(project: &Project, nth: usize, bombs: &[String], shipped: &[u8]) -> String {
     let name = format!("h{nth}");
     match nth % 10 {

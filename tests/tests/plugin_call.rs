@@ -342,7 +342,7 @@ fn a_tool_of_a_plugin_file_is_called_as_a_host_would() {
     call(&["echo", "text=a", "--stdin"]).exits(2);
 }
 
-/// What the PDK of Go does: it frees its argument once more when the host has consumed it, and goes on.
+/// As the PDK of Go does it: it frees its argument once more when the host has consumed it, and goes on.
 #[test]
 fn a_result_is_not_laid_where_a_consumed_argument_lay() {
     let web = WebServer::answering("the answer of the server, forty-two bytes.");

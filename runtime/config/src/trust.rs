@@ -5,7 +5,7 @@
 //! engine, addresses that others can reach. A file sets these only if it is named (`--config`,
 //! `EXOMONAD_CONFIG`), or once `exomonad trust` has remembered the file as it is, as direnv and mise do.
 //!
-//! What is remembered lies in the user's state folder, a file for each: named by the hash of the
+//! Trusted files are remembered in the user's state folder, a file for each: named by the hash of the
 //! configuration's path, with the hash of its content in it.
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! The bodies of requests: read, judged, and written anew.
 //!
-//! What goes on to the engine is made here of the values that were judged: keys that are listed, each of its
+//! The body that goes on to the engine is made here of the values that were judged: keys that are listed, each of its
 //! type, and every limit and confinement, whether the request names it or not. Nothing of the request's own
 //! text goes on, since the engine reads JSON in its own way (see [`json`](super::json)) and knows many keys
 //! that would open the machine.
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Labels;
 use super::rules::{has_label, is_name};
 
-/// What a container has at most when its request names no limit; the Docker service names its own.
+/// Limits of a container whose request names none; the Docker service names its own.
 const MEMORY_BYTES: i64 = 2 << 30;
 const CPU_PERIOD_MICROS: i64 = 100_000;
 const CPU_QUOTA_MICROS: i64 = 200_000;

@@ -92,7 +92,7 @@ pub fn use_own_binary(argument: &'static str) {
     let _ = ARGUMENT.set(argument);
 }
 
-/// What a compiler is asked to do; the module follows.
+/// The order to a compiler; the module follows it.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Order {
     config: EngineConfig,

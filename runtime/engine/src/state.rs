@@ -42,7 +42,7 @@ pub(crate) struct StoreState {
     pub host: Arc<dyn Host>,
     pub meter: Meter,
     pub vars: HashMap<String, Vec<u8>>,
-    /// What the variables count as.
+    /// Bytes that the variables count as.
     pub vars_size: u64,
     pub http: LastHttpResponse,
     /// Incomplete lines of standard output and standard error.

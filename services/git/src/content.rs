@@ -19,7 +19,7 @@ use crate::small_file::path_from;
 /// The largest text that stands for a file of Git LFS (its specification has 1024 bytes).
 const MAX_POINTER: usize = 1024;
 
-/// What git would do to a file's content.
+/// The conversion that git would make of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
     /// Nothing that libgit2 does not do as well.

@@ -15,7 +15,7 @@ use std::time::Instant;
 /// A smaller request never fails.
 const SMALL: usize = 64 << 10;
 
-/// What one job may take.
+/// The memory that one job may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MemoryLimits {
     /// Bytes in one piece, such as an object.

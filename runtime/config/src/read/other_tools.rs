@@ -26,14 +26,14 @@ pub enum DockerEnvironment {
         host: String,
         /// The folder with its certificates.
         tls_dir: Option<PathBuf>,
-        /// What says so, such as `DOCKER_HOST`.
+        /// The variable or file that says so, such as `DOCKER_HOST`.
         by: String,
     },
     /// It is somewhere that is not taken, such as behind ssh.
     NotTaken {
         /// Where it is.
         host: String,
-        /// What says so.
+        /// The variable or file that says so.
         by: String,
     },
 }

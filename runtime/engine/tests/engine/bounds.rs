@@ -1,4 +1,4 @@
-//! What a plugin may be made of, and what its errors may be made of.
+//! Bounds on the parts of a plugin, and on its errors.
 
 use std::fs;
 

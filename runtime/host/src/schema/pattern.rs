@@ -308,7 +308,7 @@ impl Parser<'_, '_> {
         Ok(flags)
     }
 
-    /// What follows `node` and says how often it comes.
+    /// The quantifier that follows `node`.
     fn repeated(&mut self, node: Node) -> Result<Node, String> {
         let Some((least, most)) = self.quantifier() else {
             return Ok(node);

@@ -1,4 +1,4 @@
-//! Whether a schema is one: each keyword's value has its type, references lead somewhere, and no schema
+//! The check that a schema is one: each keyword's value has its type, references lead somewhere, and no schema
 //! applies to the same value again and again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,7 +19,7 @@ pub enum SchemaFault {
     NotTaken(String),
 }
 
-/// What is found in a schema on the way.
+/// Patterns and anchors that the check finds on its way.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub patterns: BTreeSet<String>,

@@ -33,7 +33,7 @@ pub(crate) fn is_unread(name: &[u8]) -> bool {
         .any(|unread| first.eq_ignore_ascii_case(unread.as_bytes()))
 }
 
-/// What a folder is to git.
+/// The meaning of a folder to git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A git folder itself.

@@ -25,7 +25,7 @@ const HANGS: Duration = Duration::from_secs(60);
 /// A file outside of the role's reach that holds this, and a repository that has it in a commit.
 const SECRET: &str = "hunter2";
 
-/// What an effect has said.
+/// The answer of each effect.
 type Said = Vec<(&'static str, Result<String, EffectError>)>;
 
 fn config() -> GitConfig {
