@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use hmac::Mac;
 use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
@@ -250,9 +251,9 @@ impl CompileCache {
         content.extend_from_slice(&about);
         content.extend_from_slice(&length.to_le_bytes());
         let mut code = self.key.begin();
-        code.update(key);
+        code.update(key.as_bytes());
         code.update(&content);
-        let code = self.key.finish(code);
+        let code = code.finalize().into_bytes();
         // Two roles may load the same plugin at the same time.
         static WRITES: AtomicU64 = AtomicU64::new(0);
         let number = WRITES.fetch_add(1, Ordering::Relaxed);
@@ -321,8 +322,8 @@ impl CompileCache {
         let Some(body) = length.checked_sub((CODE + MAGIC.len()) as u64) else {
             return Ok(None);
         };
-        let mut hash = self.key.begin();
-        hash.update(key);
+        let mut code = self.key.begin();
+        code.update(key.as_bytes());
         let mut buffer = vec![0; 64 << 10];
         let mut at = 0;
         while at < body {
@@ -330,12 +331,15 @@ impl CompileCache {
                 .len()
                 .min(usize::try_from(body - at).unwrap_or(usize::MAX));
             file.read_exact_at(&mut buffer[..wanted], at)?;
-            hash.update(&buffer[..wanted]);
+            code.update(&buffer[..wanted]);
             at += wanted as u64;
         }
         let mut end = vec![0; CODE + MAGIC.len()];
         file.read_exact_at(&mut end, body)?;
-        if end.strip_suffix(MAGIC) != Some(&self.key.finish(hash)[..]) {
+        let is_own = end
+            .strip_suffix(MAGIC)
+            .is_some_and(|written| code.verify_slice(written).is_ok());
+        if !is_own {
             return Ok(None);
         }
         let mut length = [0; 2];

@@ -5,10 +5,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit};
+use sha2::Sha256;
 
 const KEY: usize = 32;
-/// The block of SHA-256, to which HMAC fills up its key.
+/// The block of SHA-256, which HMAC's keys fill.
 const BLOCK: usize = 64;
 
 /// A random key of this user, kept in the state folder: a cache folder may come from somebody else, as in a
@@ -98,24 +99,12 @@ impl CacheKey {
         Ok(Self(key))
     }
 
-    /// Begins a code over what is hashed into it (HMAC-SHA-256, RFC 2104).
-    pub fn begin(&self) -> Sha256 {
-        Sha256::new_with_prefix(self.padded(0x36))
-    }
-
-    /// The code.
-    pub fn finish(&self, inner: Sha256) -> [u8; 32] {
-        let mut outer = Sha256::new_with_prefix(self.padded(0x5c));
-        outer.update(inner.finalize());
-        outer.finalize().into()
-    }
-
-    fn padded(&self, with: u8) -> [u8; BLOCK] {
-        let mut block = [with; BLOCK];
-        for (byte, key) in block.iter_mut().zip(self.0) {
-            *byte ^= key;
-        }
-        block
+    /// Begins a code over what is put into it (HMAC-SHA-256).
+    pub fn begin(&self) -> Hmac<Sha256> {
+        // A shorter key is filled up with zeros; by this length no key can be of a wrong one.
+        let mut block = [0; BLOCK];
+        block[..KEY].copy_from_slice(&self.0);
+        Hmac::new(&block.into())
     }
 }
 
@@ -140,6 +129,8 @@ fn state_folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use hmac::Mac;
 
     use super::*;
 
@@ -171,8 +162,9 @@ mod tests {
         let key = CacheKey(key);
         let mut code = key.begin();
         code.update(b"Hi There");
-        let code: String = key
-            .finish(code)
+        let code: String = code
+            .finalize()
+            .into_bytes()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
