@@ -10,7 +10,7 @@ use super::CommandError;
 use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
-use super::effects::print_fields;
+use super::effects::{print_fields, required_fields};
 use super::show::{
     print_json, print_json_text, print_line, print_table, print_text, without_controls,
 };
@@ -217,12 +217,7 @@ fn first_sentence(text: &str) -> String {
 /// The names of a tool's parameters; those that may be left out in brackets.
 fn parameters(schema: &RawJson) -> String {
     let schema: Value = schema.parse().unwrap_or_default();
-    let required: Vec<&str> = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required = required_fields(&schema);
     let names = schema["properties"]
         .as_object()
         .into_iter()

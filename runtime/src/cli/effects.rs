@@ -100,14 +100,15 @@ fn schemas(kind: EffectKind) -> (Value, Value) {
     find.1
 }
 
+/// The fields of an object's schema that may not be left out.
+pub fn required_fields(schema: &Value) -> Vec<&str> {
+    let required = schema["required"].as_array().into_iter().flatten();
+    required.filter_map(Value::as_str).collect()
+}
+
 /// Prints the fields of an object's schema: name, type, and the first sentence of the description.
 pub fn print_fields(schema: &Value) {
-    let required: Vec<&str> = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required = required_fields(schema);
     let fields = schema["properties"].as_object();
     let rows: Vec<_> = fields
         .into_iter()

@@ -13,6 +13,23 @@ use crate::repository;
 
 /// The time for one input. Far more than any needs: an input that is not done by then hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// The words of any JSON.
+pub const JSON_WORDS: [&str; 13] = [
+    "null",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "1e999",
+    "-0",
+    "\u{feff}",
+    "\"\"",
+];
+
 /// The largest input.
 const MAX_BYTES: usize = 1 << 20;
 
@@ -56,10 +73,10 @@ pub fn fuzz(target: &str, words: &[&str], check: impl Fn(&[u8])) {
         }
     });
     let run = |input: &[u8]| {
-        current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&input.to_vec());
+        let mut kept = current.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clear();
+        kept.extend_from_slice(input);
+        drop(kept);
         let _ = tick.send(());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input))) {
             let path = keep(target, input);

@@ -54,7 +54,7 @@ pub use collector::{Collector, TelemetryItem, parsed_metrics};
 pub use command::{CommandOutput, binary};
 pub use compose::Deployment;
 pub use connection::Connection;
-pub use fuzz::fuzz;
+pub use fuzz::{JSON_WORDS, fuzz};
 pub use git_server::{GitServer, GitServerMode};
 pub use guest::{BEGUN, Guest, OWN_TEXT, haskell_plugin, shipped_plugin, tool_named};
 pub use host::Host;
