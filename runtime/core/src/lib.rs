@@ -16,6 +16,7 @@
 //! It knows the contract and nothing else of the workspace: no service, no engine, no configuration file.
 
 pub mod address;
+mod aside;
 pub mod bounds;
 pub mod call;
 pub mod handler;
@@ -30,6 +31,7 @@ pub mod shared_bounds;
 pub mod span;
 pub mod values;
 
+pub use aside::{CancelOnDrop, aside};
 pub use bounds::BoundsMap;
 pub use call::CallContext;
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};

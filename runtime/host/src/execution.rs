@@ -11,11 +11,10 @@
 //!   neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use exomonad_config::InstanceMode;
-use exomonad_core::CallContext;
+use exomonad_core::{CallContext, CancelOnDrop, aside};
 use exomonad_engine::{CallError, Limit, Output};
 use exomonad_schema::common::{
     CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
@@ -227,8 +226,8 @@ impl Execution {
         let Ok(Ok(turn)) = waited.await else {
             return Ok(Err(Stop::Deadline));
         };
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let _cancel = CancelOnDrop(cancelled.clone());
+        let cancel = CancelOnDrop::default();
+        let cancelled = cancel.flag();
         let (schema, arguments) = (tool.schema.clone(), arguments.clone());
         let check = move || {
             let _turn = turn;
@@ -287,7 +286,7 @@ impl Execution {
         let output = invoked.map_err(|error| self.guest_error(&error))?;
         let json = output.bytes;
         let read: serde_json::Result<HookOutput> =
-            aside(json.len(), move || exomonad_schema::from_slice(&json)).await?;
+            read_aside(json.len(), move || exomonad_schema::from_slice(&json)).await?;
         read.map_err(|error| HostError::Guest {
             code: "invalid_answer",
             message: format!(
@@ -403,7 +402,7 @@ impl Execution {
     /// Holds the guest's output against the contract; what fits goes out as it came.
     async fn answer(&self, output: Output) -> Result<ToolAnswer, HostError> {
         let json = output.bytes;
-        let read = aside(json.len(), move || {
+        let read = read_aside(json.len(), move || {
             if let Ok(result) = serde_json::from_slice::<CallToolResult>(&json) {
                 return Ok((json, result.is_error));
             }
@@ -452,27 +451,16 @@ impl Execution {
 
 /// The bytes that the answer of a failed tool may have whatever the role's limit.
 const SHORT_ANSWER: u64 = 16 << 10;
-/// Reads a guest's JSON of this many bytes: here, or on a thread that may be busy for a while.
-async fn aside<T: Send + 'static>(
+
+/// Reads a guest's JSON of this many bytes.
+async fn read_aside<T: Send + 'static>(
     bytes: usize,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HostError> {
-    if bytes <= SMALL_ARGUMENTS {
-        return Ok(read());
-    }
-    let reading = tokio::task::spawn_blocking(read);
-    reading.await.map_err(|_| {
+    let read = aside(bytes > SMALL_ARGUMENTS, read).await;
+    read.map_err(|_| {
         HostError::Internal("reading the guest's answer failed in the host".to_owned())
     })
-}
-
-/// Ends a check when the call that waits for it does.
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn parse(arguments: &RawJson) -> Result<Value, HostError> {
@@ -513,6 +501,8 @@ fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use tokio::sync::oneshot;
 
     use super::*;

@@ -23,6 +23,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use exomonad_core::aside;
 use exomonad_host::plugins::reload::{Changes, Reconfigured};
 use exomonad_host::{HostError, Role, json};
 use exomonad_telemetry::{Metrics, RequestMetrics, RouteLabels};
@@ -184,10 +185,7 @@ impl App {
             Some(source) if source.is::<LengthLimitError>() => too_large(),
             _ => HostError::InvalidRequest(format!("the body cannot be read: {error}")).into(),
         })?;
-        if bytes.len() <= SMALL_BODY {
-            return Ok(parse_body(bytes)?);
-        }
-        let parsed = tokio::task::spawn_blocking(move || parse_body(bytes)).await;
+        let parsed = aside(bytes.len() > SMALL_BODY, move || parse_body(bytes)).await;
         let parsed = parsed
             .map_err(|_| HostError::Internal("reading the body failed in the host".to_owned()))?;
         Ok(parsed?)

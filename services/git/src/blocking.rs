@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::effect_context::EffectContext;
 use super::memory::{self, MemoryLimits, Refusal};
 use super::permits::{Permit, Permits};
-use exomonad_core::span;
+use exomonad_core::{CancelOnDrop, span};
 
 /// Time that a job has to stop by itself when its time is over.
 const GRACE: Duration = Duration::from_secs(5);
@@ -66,9 +66,9 @@ impl BlockingPool {
     ) -> Result<T, EffectError> {
         self.left_behind.check(&context)?;
         let permit = self.permits.acquire(&context).await?;
-        let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+        let cancel = CancelOnDrop::default();
         let job = Job {
-            cancelled: cancel.0.clone(),
+            cancelled: cancel.flag(),
             started: Instant::now(),
             time_limit: self.time_limit,
         };
@@ -264,14 +264,6 @@ impl Job {
             started: Instant::now(),
             time_limit: Duration::from_secs(60),
         }
-    }
-}
-
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
+use exomonad_core::aside;
 use exomonad_schema::ErrorCode;
 use reqwest::{Client, Method, RequestBuilder, Response, Url, header, redirect};
 
@@ -337,14 +338,11 @@ async fn read(
             break;
         }
     }
-    let body = match redactor.is_empty() || body.len() <= SHORT_BODY {
-        true => redactor.bytes(body, limit),
-        false => tokio::task::spawn_blocking(move || redactor.bytes(body, limit))
-            .await
-            .map_err(|_| {
-                HttpError::new(ErrorCode::Internal, "reading a response failed in the host")
-            })?,
-    };
+    let is_long = !redactor.is_empty() && body.len() > SHORT_BODY;
+    let body = aside(is_long, move || redactor.bytes(body, limit)).await;
+    let body = body.map_err(|_| {
+        HttpError::new(ErrorCode::Internal, "reading a response failed in the host")
+    })?;
     Ok(IncomingResponse {
         status,
         url,
