@@ -168,7 +168,7 @@ pub fn decide(
 
 /// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
 /// `services.log.subscribe()` is the stream of events.
-pub type HostServices = Services<Log, Git, Kv, Clock, Random, Arc<Http>, GitHub, Docker>;
+pub type HostServices = Services<Log, Git, Arc<Kv>, Clock, Random, Arc<Http>, GitHub, Docker>;
 
 /// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +212,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
     Ok(Services {
         log: Log::new(&log)?,
         git: Git::new(git)?.with_containers(docker.clone()),
-        kv: Kv::open(kv)?,
+        kv: Arc::new(Kv::open(kv)?),
         clock: Clock::default(),
         random: Random,
         http: Arc::new(Http::new(http, secrets)?),

@@ -44,6 +44,33 @@ async fn every_answered_write_survives_a_kill() {
 }
 
 #[tokio::test]
+async fn a_host_that_stops_leaves_one_file_and_it_alone_is_the_state() {
+    let project = keepers();
+    let mut host = project.serve().await;
+    for role in ["one", "two"] {
+        set(&host, role, "key", json!(role)).await;
+    }
+    host.signal(libc::SIGTERM);
+    assert_eq!(host.end().await, Some(0));
+    let folder = project.path(".exomonad/state");
+    let mut left = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("state."))
+        .collect::<Vec<_>>();
+    left.sort();
+    assert_eq!(left, ["state.sqlite3"]);
+    let backup = std::fs::read(folder.join("state.sqlite3")).unwrap();
+    let mut host = project.serve().await;
+    set(&host, "one", "key", json!("spoilt")).await;
+    host.signal(libc::SIGTERM);
+    assert_eq!(host.end().await, Some(0));
+    std::fs::write(folder.join("state.sqlite3"), backup).unwrap();
+    let host = project.serve().await;
+    assert_eq!(get(&host, "one", "key").await["value"], "one");
+}
+
+#[tokio::test]
 async fn a_kill_amid_writes_leaves_a_store_that_works() {
     let project = keepers();
     let mut host = project.serve().await;

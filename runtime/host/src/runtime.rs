@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
+use exomonad_services::Kv;
 use exomonad_telemetry::Metrics;
 
 use crate::admission::HostSandboxes;
@@ -32,6 +33,7 @@ pub struct Runtime {
     /// One for each size of stack.
     engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
+    kv: Arc<Kv>,
     sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
     ignored: RwLock<Vec<IgnoredFile>>,
@@ -107,6 +109,7 @@ impl Runtime {
         let services = exomonad_services::open(services)?;
         let runtime = Self {
             engines: engines(&config, known)?,
+            kv: services.kv.clone(),
             cache: cache.ok(),
             services: SharedServices {
                 http: services.http.clone(),
@@ -126,6 +129,11 @@ impl Runtime {
         let runtime = Arc::new(runtime);
         gauges::register(&runtime);
         Ok(runtime)
+    }
+
+    /// Closes the files that hold state, for a host that stops. Blocks for some milliseconds.
+    pub fn close(&self) {
+        self.kv.close();
     }
 
     /// The number of sandboxes that are free for calls, and of all.

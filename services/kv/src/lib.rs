@@ -67,6 +67,13 @@ impl Kv {
             pool: Pool::new(config),
         })
     }
+
+    /// Closes the connections that no effect uses. With the last one SQLite writes its log into the file and
+    /// removes it, so that the file can be copied, or replaced, alone. The next effect opens another
+    /// connection. Blocks for some milliseconds.
+    pub fn close(&self) {
+        self.pool.close();
+    }
 }
 
 impl KvService for Kv {

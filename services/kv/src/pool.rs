@@ -39,6 +39,12 @@ impl Pool {
         }
     }
 
+    /// Closes the idle connections.
+    pub(super) fn close(&self) {
+        let idle = std::mem::take(&mut *self.shared.lock_idle());
+        drop(idle);
+    }
+
     /// Reads; without a file the result is the empty one.
     pub(super) async fn read<T: Default + Send + 'static>(
         &self,
