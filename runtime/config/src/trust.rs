@@ -95,19 +95,33 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         &["telemetry", "endpoint"],
         endpoint.is_some_and(|endpoint| !is_local(endpoint.as_str())),
     );
-    // The user's own token for GitHub, which the file does not have to know.
-    let is_the_users = services
-        .github
-        .token_env
-        .as_deref()
-        .is_some_and(|name| ["GITHUB_TOKEN", "GH_TOKEN"].contains(&name));
+    // A variable of the user's environment, which the file names, and a host, which it names too.
     let base = services.github.base_url.as_str();
     guard(
         &["github", "base_url"],
-        is_the_users && !is_local(base) && base.trim_end_matches('/') != "https://api.github.com",
+        services.github.token_env.is_some()
+            && !is_local(base)
+            && base.trim_end_matches('/') != "https://api.github.com",
+    );
+    let git = &services.git;
+    guard(
+        &["git", "token_hosts"],
+        git.token_env.is_some()
+            && git
+                .token_hosts
+                .iter()
+                .any(|host| host != "github.com" && !is_loopback(host)),
     );
     for (name, secret) in &services.secrets {
         guard(&["secret", name.as_str(), "file"], outside(&secret.file));
+        guard(
+            &["secret", name.as_str(), "env"],
+            secret.env.is_some()
+                && !secret
+                    .hosts
+                    .iter()
+                    .all(|host| is_loopback(&host.to_string())),
+        );
     }
     guard(
         &["defaults", "token_file"],
