@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::{Base64, Json};
+use crate::json::{Base64, Json, or_default};
 
 /// The output of the export `handle_mcp_call`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallToolResult {
     /// The result for a model to read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub content: Vec<Content>,
     /// The result for a program to read, an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_content: Option<Json>,
     /// True if the tool failed; `content` then says why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub is_error: bool,
 }
 
@@ -345,7 +345,7 @@ pub struct DiffBetween {
     /// The newer side.
     pub to: String,
     /// Compares `to` with the merge base of both, as a pull request does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub merge_base: bool,
 }
 
@@ -478,7 +478,7 @@ pub struct DockerExec {
     /// The program and its arguments, passed on without a shell.
     pub command: Vec<String>,
     /// Environment variables, on top of the container's own.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// The user that runs it: a name or an id, with a group after `:`; the container's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -608,10 +608,10 @@ impl DockerKill {
 #[serde(rename_all = "camelCase")]
 pub struct DockerList {
     /// Includes containers that are not running.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub all: bool,
     /// Only those that carry every one of these labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Only those whose name contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -636,7 +636,7 @@ pub struct DockerLogs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_unix_millis: Option<i64>,
     /// Begins each line with its time (RFC 3339).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub timestamps: bool,
     /// The most to keep of each output, in bytes; older output is cut off.
     ///
@@ -715,10 +715,10 @@ pub struct DockerRemove {
     /// The container.
     pub container: String,
     /// Kills a running container first; otherwise the effect answers `conflict`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub force: bool,
     /// Removes its anonymous volumes too.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub volumes: bool,
 }
 
@@ -740,7 +740,7 @@ pub struct DockerSpawn {
     /// The image.
     pub image: String,
     /// The program's arguments, or the program when there is no entry point; the image's own when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// The program; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -749,10 +749,10 @@ pub struct DockerSpawn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Environment variables, on top of the image's own.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// Labels, on top of the role's own.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The user that runs the program: a name or an id, with a group after `:`; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -761,10 +761,10 @@ pub struct DockerSpawn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
     /// Bind mounts, volumes and in-memory file systems.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// Ports reachable from the host.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortBinding>,
     /// The network: one that the role is granted, or one with its labels; none at all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -779,10 +779,10 @@ pub struct DockerSpawn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_processes: Option<u32>,
     /// Makes the container's own file system read-only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub read_only: bool,
     /// Removes the container when it ends.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub auto_remove: bool,
     /// When to pull the image.
     ///
@@ -915,7 +915,7 @@ pub struct EmitEvent {
     /// The kind of event, such as `review.requested`.
     pub name: String,
     /// The event's content: any JSON.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub payload: Json,
 }
 
@@ -1023,7 +1023,7 @@ pub struct GitAddWorktree {
     /// The short name of the branch to check out in it.
     pub branch: String,
     /// Creates that branch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub create_branch: bool,
     /// The start point of a new branch; the HEAD of `workingDir` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1159,13 +1159,13 @@ pub struct GitCreateCommit {
     pub message: String,
     /// Files and folders to stage first, relative to the repository's root. Changes
     /// staged earlier are committed with them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// Stages every change first, untracked files included.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub all: bool,
     /// Allows a commit without changes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub allow_empty: bool,
 }
 
@@ -1243,7 +1243,7 @@ pub struct GitDiff {
     pub target: Option<DiffTarget>,
     /// Only these paths and those below them, relative to the repository's
     /// root, taken literally; all when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// Lines of context around a change.
     ///
@@ -1301,10 +1301,10 @@ pub struct GitFetch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
     /// The short names of the remote's branches to fetch; all when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<String>,
     /// Removes remote-tracking branches that the remote no longer has; only when all are fetched.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub prune: bool,
 }
 
@@ -1546,10 +1546,10 @@ pub struct GitHubCreateIssue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Its labels' names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// The logins of those it is assigned to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub assignees: Vec<String>,
     /// Its milestone's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1587,7 +1587,7 @@ pub struct GitHubCreatePr {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// Opens it as a draft.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub draft: bool,
 }
 
@@ -1820,7 +1820,7 @@ pub struct GitHubListIssues {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateFilter>,
     /// Only issues with every one of these labels.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Only those assigned to this login; `none` for nobody, `*` for anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -2160,10 +2160,10 @@ pub struct GitHubRequestReviewers {
     /// The pull request's number.
     pub number: u64,
     /// People's logins.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub reviewers: Vec<String>,
     /// Teams' slugs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub team_reviewers: Vec<String>,
 }
 
@@ -2422,7 +2422,7 @@ pub struct GitPopStash {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Its position in the list, 0 for the newest.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub index: u64,
 }
 
@@ -2463,14 +2463,14 @@ pub struct GitPush {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_branch: Option<String>,
     /// Tags to push too, by their short names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The full commit id that the remote's branch must still be at: the branch is
     /// then overwritten, even if the remote loses commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_with_lease: Option<String>,
     /// Makes the remote's branch the upstream of the local one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub set_upstream: bool,
 }
 
@@ -2548,6 +2548,9 @@ pub struct GitRemote {
 pub struct GitRemoteUrl {
     /// The URL, without user and password.
     pub url: String,
+    /// The repository that it leads to, `owner/name`, if that is on the GitHub server of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github_repo: Option<String>,
 }
 
 /// Names the worktree to remove.
@@ -2567,7 +2570,7 @@ pub struct GitRemoveWorktree {
     /// The worktree's folder, absolute or relative to `workingDir`.
     pub path: String,
     /// Removes it even with changes and untracked files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub force: bool,
 }
 
@@ -2643,10 +2646,10 @@ pub struct GitStage {
     pub container: Option<String>,
     /// Files and folders, relative to the repository's root, taken literally.
     /// One that no longer exists is staged as deleted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// Stages every change, untracked files included, as `git add --all`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub all: bool,
 }
 
@@ -2673,10 +2676,10 @@ pub struct GitStash {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The stash's message; made from the last commit when empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub message: String,
     /// Includes untracked files; ignored ones stay.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub include_untracked: bool,
 }
 
@@ -2906,7 +2909,7 @@ pub struct HookInput {
     pub event: HookEvent,
     /// The agent's own data about the event, unchanged; for a tool's use an
     /// object with `tool_name` and `tool_input`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub payload: Json,
     /// The call.
     pub context: Context,
@@ -2983,7 +2986,7 @@ pub struct HttpRequest {
     /// The address, `http` or `https`.
     pub url: String,
     /// Header fields by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3134,7 +3137,7 @@ pub struct KvKeys {
 #[serde(rename_all = "camelCase")]
 pub struct KvList {
     /// Only keys that begin with this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub prefix: String,
     /// How many keys at most.
     ///
@@ -3191,7 +3194,7 @@ pub struct Log {
     /// The message.
     pub message: String,
     /// Structured fields, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Json>,
 }
 
@@ -3276,7 +3279,7 @@ pub struct Mount {
     /// The absolute path in the container.
     pub target: String,
     /// True if the container may only read it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub read_only: bool,
 }
 
@@ -3348,7 +3351,7 @@ pub struct PluginDescription {
     pub version: String,
     /// The capabilities it needs, such as `git.get_branch` or `git.*`. The host reports
     /// missing ones before anything runs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<String>,
     /// The SDK it was built with, such as `rust/0.1.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

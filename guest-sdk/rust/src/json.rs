@@ -64,6 +64,13 @@ impl From<serde_json::Value> for Json {
     }
 }
 
+/// Decodes a field that may be left out; `null` is as if it were.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// Bytes, in JSON as base64 with padding (RFC 4648 section 4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Base64(pub Vec<u8>);

@@ -136,6 +136,19 @@ fn a_result_built_by_hand_stays_unchanged() {
 }
 
 #[test]
+fn an_optional_field_that_is_null_is_as_if_absent() {
+    let listed: DockerList = serde_json::from_str(r#"{"all":null,"labels":null}"#).unwrap();
+    assert_eq!(listed, DockerList::default());
+    let result: CallToolResult = serde_json::from_str(
+        r#"{"content":[{"type":"text","text":"hi","annotations":null}],"structuredContent":null,"isError":null}"#,
+    )
+    .unwrap();
+    assert_eq!(text(&result), "hi");
+    assert!(!result.is_error);
+    assert!(serde_json::from_str::<CallToolResult>(r#"{"content":null}"#).is_err());
+}
+
+#[test]
 fn the_export_reads_and_writes_the_contracts_json() {
     let input = json!({ "name": "who", "arguments": {}, "context": context() }).to_string();
     let output = FakeHost::new()

@@ -17,7 +17,6 @@ mod list_issues;
 mod merge_pr;
 mod pr_status;
 mod recent_work;
-mod remote;
 mod repo_status;
 mod run_in_container;
 mod shell;

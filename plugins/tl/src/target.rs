@@ -3,8 +3,6 @@
 use exomonad_guest::git;
 use exomonad_guest::prelude::*;
 
-use crate::remote::github_repo;
-
 /// The repository on GitHub: the one that is named, or that of the remote `origin`.
 pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
     if let Some(repo) = named {
@@ -14,10 +12,11 @@ pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String
         working_dir,
         ..GitGetRemoteUrl::default()
     };
-    let url = git::get_remote_url(&remote)?.url;
-    github_repo(&url).ok_or_else(|| {
+    let origin = git::get_remote_url(&remote)?;
+    origin.github_repo.ok_or_else(|| {
+        let url = origin.url;
         ToolError::new(format!(
-            "the remote `origin` is {url}, which is not on GitHub; say in `repo` which repository is meant"
+            "the remote `origin` is {url}, which is not on the host's GitHub server (`github.base_url`); say in `repo` which repository is meant"
         ))
     })
 }

@@ -135,6 +135,7 @@ fn github_host(head: GitBranch) -> FakeHost {
         .on(|_: GitGetRemoteUrl| {
             Ok(GitRemoteUrl {
                 url: "git@github.com:octocat/hello.git".into(),
+                github_repo: Some("octocat/hello".into()),
             })
         })
 }

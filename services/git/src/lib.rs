@@ -41,6 +41,7 @@
 //! | `history`, `revision`, `object_size` | commits, their names, bounds on objects |
 //! | `write` | changes to repositories |
 //! | `transport` | push and fetch |
+//! | `remote`, `github` | remotes, and the repositories on GitHub that they lead to |
 
 mod authorize;
 mod blocking;
@@ -50,6 +51,7 @@ mod content;
 mod diff;
 mod discover;
 mod effect_context;
+mod github;
 mod head;
 mod history;
 mod info;

@@ -189,8 +189,9 @@ impl GitService for OnHost {
             remote,
             ..
         } = request;
+        let config = self.config.clone();
         self.read::<GitGetRemoteUrl, _>(call, &working_dir, move |repo, _| {
-            remote::url_of(repo, &remote)
+            remote::url_of(repo, &config, &remote)
         })
         .await
     }

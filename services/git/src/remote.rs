@@ -4,7 +4,9 @@ use exomonad_schema::effects::git::{GitRemote, GitRemoteUrl};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Repository;
 
+use super::GitConfig;
 use super::effect_context::EffectContext;
+use super::github;
 use super::open::OpenRepo;
 use super::url::without_credentials;
 
@@ -12,11 +14,23 @@ use super::url::without_credentials;
 ///
 /// # Errors
 /// `not_found` when there is no such remote, or it has no URL.
-pub(super) fn url_of(repo: &OpenRepo, name: &str) -> Result<GitRemoteUrl, EffectError> {
+pub(super) fn url_of(
+    repo: &OpenRepo,
+    config: &GitConfig,
+    name: &str,
+) -> Result<GitRemoteUrl, EffectError> {
     // libgit2's own error would quote what stands in the configuration.
     match url(repo.git2(), name) {
-        Some(url) => Ok(GitRemoteUrl { url }),
+        Some(url) => Ok(answer(config, url)),
         None => Err(unknown(repo, name)),
+    }
+}
+
+/// The answer about a remote with this URL.
+pub(super) fn answer(config: &GitConfig, url: String) -> GitRemoteUrl {
+    GitRemoteUrl {
+        github_repo: github::repo_of_url(config, &url),
+        url,
     }
 }
 

@@ -1002,6 +1002,7 @@ instance Arbitrary GitRemoteUrl where
   arbitrary =
     GitRemoteUrl
       <$> ruled ""
+      <*> absentOr "matches `^[A-Za-z0-9_-]{1,64}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$`"
 
 instance Arbitrary GitRemoveWorktree where
   arbitrary =

@@ -6,7 +6,6 @@ import Exomonad.Guest.Git (Git)
 import Exomonad.Guest.Git qualified as Git
 import Exomonad.Guest.GitHub (GitHub)
 import Exomonad.Guest.GitHub qualified as GitHub
-import Tl.Remote (githubRepo)
 
 -- | The repository on GitHub: the one that is named, or that of the remote @origin@.
 repository :: (Git :> es, Fail :> es) => Maybe Text -> Maybe Text -> Eff es Text
@@ -14,10 +13,10 @@ repository named workingDir = case named of
   Just repo -> pure repo
   Nothing -> do
     remote <- Git.getRemoteUrl (newGitGetRemoteUrl & set @"workingDir" workingDir)
-    maybe (failWith (elsewhere remote.url)) pure (githubRepo remote.url)
+    maybe (failWith (elsewhere remote.url)) pure remote.githubRepo
   where
     elsewhere url =
-      "the remote `origin` is " <> url <> ", which is not on GitHub; say in `repo` which repository is meant"
+      "the remote `origin` is " <> url <> ", which is not on the host's GitHub server (`github.base_url`); say in `repo` which repository is meant"
 
 -- | The branch: the one that is named, or the current one.
 branchOf :: (Git :> es, Fail :> es) => Maybe Text -> Maybe Text -> Eff es Text

@@ -54,7 +54,7 @@ tests =
     newest (_ :: GitGetRecentCommits) = Right GitCommits {commits = [], hasMore = False}
     onFix (_ :: GitGetBranch) = Right GitBranch {head = GitHeadBranch, branch = Just "fix", commit = Nothing}
     detached (_ :: GitGetBranch) = Right GitBranch {head = GitHeadDetached, branch = Nothing, commit = Nothing}
-    origin (_ :: GitGetRemoteUrl) = Right GitRemoteUrl {url = "git@github.com:octocat/hello.git"}
+    origin (_ :: GitGetRemoteUrl) = Right GitRemoteUrl {url = "git@github.com:octocat/hello.git", githubRepo = Just "octocat/hello"}
     pushed (_ :: GitPush) = Right GitPushed {updates = []}
     refused (_ :: GitPush) = Left EffectError {code = ErrorCodeUnavailable, message = "the remote is gone", details = Nothing}
     noPr (_ :: GitHubGetPrForBranch) = Right GitHubPrForBranch {pr = Nothing}

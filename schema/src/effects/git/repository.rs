@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::git::location::repository_request;
-use crate::value::{BoundedText, WorkingDir};
+use crate::value::{BoundedText, RepoName, WorkingDir};
 
 repository_request! {
     /// Names the repository whose current branch to report.
@@ -88,6 +88,9 @@ impl Default for GitGetRemoteUrl {
 pub struct GitRemoteUrl {
     /// The URL, without user and password.
     pub url: String,
+    /// The repository that it leads to, `owner/name`, if that is on the GitHub server of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github_repo: Option<RepoName>,
 }
 
 repository_request! {

@@ -10,7 +10,7 @@ use super::revision::{RevisionQuery, Wanted};
 use super::script::StepOutput;
 use super::shell::ContainerShell;
 use super::{InContainer, diff, history, status, transport, write};
-use crate::remote::unknown_among;
+use crate::remote::{self, unknown_among};
 
 impl InContainer {
     async fn read_status<R>(
@@ -133,9 +133,7 @@ impl GitService for InContainer {
         let remotes = info::remotes(&shell.context, &outputs, step)?;
         let is_it = |remote: &&GitRemote| remote.name == *request.remote && !remote.url.is_empty();
         match remotes.iter().find(is_it) {
-            Some(remote) => Ok(GitRemoteUrl {
-                url: remote.url.clone(),
-            }),
+            Some(remote) => Ok(remote::answer(&self.config, remote.url.clone())),
             None => {
                 let known: Vec<_> = remotes.into_iter().map(|remote| remote.name).collect();
                 Err(unknown_among(&shell.context, &request.remote, &known))

@@ -35,6 +35,40 @@ pub(crate) struct RemoteHost {
     /// Its name or address in lower case, without a final dot; an IPv6 address stands in brackets.
     pub(crate) name: String,
     pub(crate) port: u16,
+    pub(crate) is_ssh: bool,
+}
+
+/// The host and the path of a URL as git reads it, whether or not git may reach it; `None` for a folder, and
+/// for what is no URL.
+pub(crate) fn host_and_path(url: &str) -> Option<(RemoteHost, String)> {
+    let (scheme, authority, path) = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/')?;
+            (scheme.to_ascii_lowercase(), authority, path)
+        }
+        // In `helper::…` the first names a program, and a slash before the colon makes it a path.
+        None => {
+            let (authority, path) = url.split_once(':')?;
+            if authority.contains('/') || path.starts_with(':') {
+                return None;
+            }
+            ("ssh".to_owned(), authority, path)
+        }
+    };
+    let default_port = match scheme.as_str() {
+        "https" => 443,
+        "http" => 80,
+        "git" => 9418,
+        "ssh" | "git+ssh" | "ssh+git" => SSH_PORT,
+        _ => return None,
+    };
+    let (name, port) = host_and_port(authority.rsplit('@').next()?)?;
+    let host = RemoteHost {
+        name,
+        port: port.unwrap_or(default_port),
+        is_ssh: default_port == SSH_PORT,
+    };
+    Some((host, path.to_owned()))
 }
 
 /// Parses and checks a remote's URL.
@@ -133,6 +167,7 @@ fn http(
         host: Some(RemoteHost {
             name: host,
             port: port.unwrap_or(default_port),
+            is_ssh: false,
         }),
         path: path.to_owned(),
         token_for: (has_token && config.token.is_some()).then(|| format!("{base}/")),
@@ -160,6 +195,7 @@ fn ssh(
             host: Some(RemoteHost {
                 name: host,
                 port: port.unwrap_or(SSH_PORT),
+                is_ssh: true,
             }),
             token_for: None,
         }),
@@ -189,6 +225,7 @@ fn short_ssh(
             host: Some(RemoteHost {
                 name: host,
                 port: SSH_PORT,
+                is_ssh: true,
             }),
             token_for: None,
         }),

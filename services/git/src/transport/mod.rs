@@ -30,7 +30,6 @@ pub(super) mod scratch_repo;
 mod token;
 
 use exomonad_core::{CallContext, RepoBounds};
-use exomonad_schema::value::RepoName;
 use exomonad_schema::{EffectError, ErrorCode};
 
 pub(super) use fetch::fetch;
@@ -38,6 +37,7 @@ pub(super) use push::push;
 
 use super::GitConfig;
 use super::effect_context::EffectContext;
+use super::github;
 use super::open::OpenRepo;
 use super::remote;
 use super::write::refs;
@@ -81,15 +81,11 @@ pub(super) fn check_repo(
     let Some((github, host)) = config.github_host.as_deref().zip(address.host.as_ref()) else {
         return Ok(());
     };
-    let is_github = github_names(github).iter().any(|known| {
-        let with_port = format!("{}:{}", host.name, host.port);
-        known.eq_ignore_ascii_case(&host.name) || known.eq_ignore_ascii_case(&with_port)
-    });
-    if !is_github {
+    if !github::is_github(config, host) {
         return Ok(());
     }
     let path = address.path.trim_matches('/');
-    let repo: Option<RepoName> = path.strip_suffix(".git").unwrap_or(path).parse().ok();
+    let repo = github::repo_of_path(path);
     if repo.is_some_and(|repo| {
         !call
             .bounds
@@ -107,15 +103,6 @@ pub(super) fn check_repo(
             role = call.role
         ),
     ))
-}
-
-/// The hosts by which GitHub's repositories are reached.
-fn github_names(github: &str) -> [String; 3] {
-    [
-        github.to_owned(),
-        format!("ssh.{github}"),
-        format!("www.{github}"),
-    ]
 }
 
 /// The first value of a remote's setting, as it stands in the repository's

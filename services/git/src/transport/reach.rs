@@ -100,7 +100,7 @@ async fn is_github_by_another_name(config: &GitConfig, host: &str, found: &[Sock
     let Some(github) = &config.github_host else {
         return false;
     };
-    let names = super::github_names(github);
+    let names = crate::github::names(github);
     if names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
         return false;
     }

@@ -4358,6 +4358,8 @@ instance FromJSON GitRemote where
 data GitRemoteUrl = GitRemoteUrl
   { url :: Text
     -- ^ The URL, without user and password.
+  , githubRepo :: Maybe Text
+    -- ^ The repository that it leads to, `owner/name`, if that is on the GitHub server of the host.
   }
   deriving stock (Eq, Show)
 
@@ -4365,12 +4367,14 @@ instance ToJSON GitRemoteUrl where
   toJSON value =
     record
       [ required "url" value.url
+      , optional "githubRepo" value.githubRepo
       ]
 
 instance FromJSON GitRemoteUrl where
   parseJSON = withObject "GitRemoteUrl" $ \object ->
     GitRemoteUrl
       <$> object .: "url"
+      <*> object .:? "githubRepo"
 
 -- | Names the worktree to remove.
 data GitRemoveWorktree = GitRemoveWorktree
