@@ -105,3 +105,39 @@ fn what_opentelemetry_defines_and_the_host_does_not_honour_is_named() {
         "{checked:?}"
     );
 }
+
+#[tokio::test]
+async fn a_program_for_ssh_that_git_would_use_is_named_as_ignored() {
+    let project = Project::new().env("GIT_SSH_COMMAND", "/nowhere/ssh -v");
+    let host = project.serve().await;
+    host.logs("`GIT_SSH_COMMAND` is ignored", 1).await;
+    assert!(!host.log().contains("/nowhere/ssh"), "{}", host.log());
+}
+
+#[test]
+fn a_terminal_has_colors_unless_no_color_is_set() {
+    // `script` gives a command a terminal.
+    let on_a_terminal = |project: &Project| {
+        let command = project.command();
+        let binary = command.get_program().to_str().unwrap().to_owned();
+        let mut script = std::process::Command::new("script");
+        script
+            .args(["-qec", &format!("{binary} no-such-command"), "/dev/null"])
+            .env_clear()
+            .env("TERM", "xterm")
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                script.env(name, value);
+            }
+        }
+        let output = script.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("no-such-command"), "{text}");
+        text
+    };
+    let colored = on_a_terminal(&Project::new());
+    assert!(colored.contains("\x1b["), "{colored}");
+    let plain = on_a_terminal(&Project::new().env("NO_COLOR", "1"));
+    assert!(!plain.contains("\x1b["), "{plain}");
+}

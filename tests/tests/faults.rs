@@ -1,9 +1,12 @@
 //! Faults of the machine: the host is killed, or has no file descriptors. `docs/faults.md` lists all faults,
 //! with the tests of each.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use exomonad_test_support::{Connection, Guest, Project, Response, eventually};
+use exomonad_test_support::{
+    BEGUN, Connection, Guest, Host, Project, Response, eventually, required_or_skip,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -83,6 +86,29 @@ async fn kill_9_while_plugins_load_does_not_stop_the_next_start() {
 }
 
 #[tokio::test]
+async fn sigterm_while_a_new_version_loads_answers_the_call_in_flight_and_the_next_start_has_it() {
+    let slow_to_load = Guest::answering("new").starting_up(100_000);
+    let project = Project::new()
+        .own_cache()
+        .plugin("keeper.wat", Guest::answering("old").sleeping(1500).wat());
+    let mut host = project.serve().await;
+    let call = host.request(Method::POST, "/role/keeper/mcp/call");
+    let call = tokio::spawn(Response::try_of(call.body(r#"{"name":"answer"}"#)));
+    host.logs(BEGUN, 1).await;
+    project.put_plugin("keeper.wat", slow_to_load.wat());
+    let reload = host.request(Method::POST, "/reload");
+    let reload = tokio::spawn(Response::try_of(reload));
+    host.signal(libc::SIGTERM);
+    assert_eq!(host.end().await, Some(0));
+    let answer = call.await.unwrap().unwrap();
+    assert!(answer.text().contains("old"), "{}", answer.text());
+    drop(reload.await);
+    let host = project.serve().await;
+    let answer = host.tool("keeper", "answer", json!({})).await;
+    assert_eq!(answer.text(), "new");
+}
+
+#[tokio::test]
 async fn without_file_descriptors_the_host_goes_on_and_answers_again_when_there_are_some() {
     let project = Project::new();
     let mut host = project.serve().await;
@@ -113,4 +139,69 @@ async fn without_file_descriptors_the_host_goes_on_and_answers_again_when_there_
         answer.ok().filter(|answer| answer.status == 200)
     })
     .await;
+}
+
+/// libfaketime, which gives a process another time of day while it runs.
+fn fake_clock() -> Result<PathBuf, &'static str> {
+    let folders = std::fs::read_dir("/usr/lib").map_err(|_| "there is no /usr/lib")?;
+    folders
+        .flatten()
+        .map(|folder| folder.path().join("faketime/libfaketime.so.1"))
+        .find(|library| library.exists())
+        .ok_or("the package libfaketime is not installed")
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_a_day_either_way_ends_no_call_and_hides_no_new_version() {
+    let Some(library) = required_or_skip("libfaketime", fake_clock()) else {
+        return;
+    };
+    let keeper = Guest::answering("").forwarding(&["kv_set", "kv_get", "clock_now"]);
+    let project = Project::new()
+        .own_cache()
+        .config("[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*', 'clock.*']\n[role.sleeper]\neffects = ['*']\n")
+        .plugin("keeper.wat", keeper.wat())
+        .plugin("sleeper.wat", Guest::answering("slept").sleeping(1500).wat());
+    let offset = project.path("offset");
+    std::fs::write(&offset, "+0").unwrap();
+    let project = project
+        .env("LD_PRELOAD", library.to_str().unwrap())
+        .env("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap())
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("DONT_FAKE_MONOTONIC", "1");
+    let host = project.serve().await;
+    let now = async |host: &Host| {
+        let answer = host.effect("keeper", "clock_now", json!({})).await;
+        answer["payload"]["unixMillis"].as_i64().unwrap()
+    };
+    let mut before = now(&host).await;
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    for (nth, (jump, days)) in [("+1d", 1), ("-1d", -2), ("+0", 1)].into_iter().enumerate() {
+        let call = host.request(Method::POST, "/role/sleeper/mcp/call");
+        let call = tokio::spawn(Response::try_of(call.body(r#"{"name":"answer"}"#)));
+        host.logs(BEGUN, nth + 1).await;
+        std::fs::write(&offset, jump).unwrap();
+        let after = now(&host).await;
+        let moved = (after - before - days * DAY).abs();
+        assert!(
+            moved < DAY / 4,
+            "{jump}: the clock moved by {}",
+            after - before
+        );
+        before = after;
+        let answer = call.await.unwrap().unwrap();
+        assert!(answer.text().contains("slept"), "{jump}: {}", answer.text());
+        let set = host
+            .effect("keeper", "kv_set", json!({"key": "jump", "value": jump}))
+            .await;
+        assert_eq!(set["kind"], "Success", "{set}");
+        let got = host
+            .effect("keeper", "kv_get", json!({"key": "jump"}))
+            .await;
+        assert_eq!(got["payload"]["value"], jump);
+        project.put_plugin("newcomer.wat", Guest::answering(jump).wat());
+        host.reload().await;
+        let answer = host.tool("newcomer", "answer", json!({})).await;
+        assert_eq!(answer.text(), jump);
+    }
 }

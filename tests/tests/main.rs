@@ -12,6 +12,7 @@ mod compile_limits;
 mod compose;
 mod configuration;
 mod connections;
+mod docker_through_proxy;
 mod doctor;
 mod environment;
 mod faults;
