@@ -159,9 +159,10 @@ async fn a_clock_that_jumps_a_day_either_way_ends_no_call_and_hides_no_new_versi
     let keeper = Guest::answering("").forwarding(&["kv_set", "kv_get", "clock_now"]);
     let project = Project::new()
         .own_cache()
-        .config("[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*', 'clock.*']\n[role.sleeper]\neffects = ['*']\n")
+        .config("[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*', 'clock.*']\n[role.sleeper]\neffects = ['*']\n[role.newcomer]\n")
         .plugin("keeper.wat", keeper.wat())
-        .plugin("sleeper.wat", Guest::answering("slept").sleeping(1500).wat());
+        .plugin("sleeper.wat", Guest::answering("slept").sleeping(1500).wat())
+        .plugin("newcomer.wat", Guest::answering("first").wat());
     let offset = project.path("offset");
     std::fs::write(&offset, "+0").unwrap();
     let project = project

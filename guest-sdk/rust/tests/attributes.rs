@@ -145,7 +145,7 @@ fn an_optional_field_that_is_null_is_as_if_absent() {
     .unwrap();
     assert_eq!(text(&result), "hi");
     assert!(!result.is_error);
-    assert!(serde_json::from_str::<CallToolResult>(r#"{"content":null}"#).is_err());
+    assert!(serde_json::from_str::<CallToolResult>(r#"{"content":7}"#).is_err());
 }
 
 #[test]
