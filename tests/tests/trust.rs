@@ -73,6 +73,12 @@ async fn a_configuration_that_sends_a_variable_to_a_host_is_refused_until_it_is_
 
 #[tokio::test]
 async fn an_ordinary_configuration_needs_no_trust() {
+    let enterprise =
+        cloned("[github]\ntoken_env = 'GH'\nbase_url = 'https://ghe.example/api/v3'\n");
+    enterprise
+        .env("GH", "hunter2")
+        .run(["config", "check"])
+        .exits(0);
     let project = cloned("[role.echo]\npaths = ['.']\n[state]\ndir = 'kept'\n");
     project.run(["config", "check"]).exits(0);
     project.run(["roles", "--local"]).exits(0);

@@ -97,9 +97,10 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
     );
     // A variable of the user's environment, which the file names, and a host, which it names too.
     let base = services.github.base_url.as_str();
+    let token_env = services.github.token_env.as_deref();
     guard(
         &["github", "base_url"],
-        services.github.token_env.is_some()
+        token_env.is_some_and(|name| !is_meant_for_a_server(name))
             && !is_local(base)
             && base.trim_end_matches('/') != "https://api.github.com",
     );
@@ -134,6 +135,24 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         );
     }
     found
+}
+
+/// True for a variable that somebody has set for some server of GitHub's: by its name it holds a token for
+/// GitHub, and it is none of those that `gh` reads, which most have set for github.com.
+fn is_meant_for_a_server(variable: &str) -> bool {
+    const OF_GH: [&str; 4] = [
+        "GH_TOKEN",
+        "GITHUB_TOKEN",
+        "GH_ENTERPRISE_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
+    ];
+    let mut words = variable.split('_');
+    !OF_GH.contains(&variable)
+        && words.any(|word| {
+            ["GH", "GHE", "GITHUB"]
+                .iter()
+                .any(|github| word.eq_ignore_ascii_case(github))
+        })
 }
 
 /// Refuses a file that is found in the working directory, is not remembered, and sets a guarded key.
