@@ -63,6 +63,11 @@ impl Layer for Arc<Recorder> {
         Duration::ZERO
     }
 
+    fn sleep<'a>(&'a self, _: &'a CallContext, time: Duration) -> BoxFuture<'a, ()> {
+        self.note(format!("sleep {time:?}"));
+        Box::pin(std::future::ready(()))
+    }
+
     fn random(&self, _: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
         self.note(format!("random {}", bytes.len()));
         Ok(())
@@ -100,6 +105,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
     assert_eq!(host.config("key").as_deref(), Some("value"));
     assert_eq!(host.now(), SystemTime::UNIX_EPOCH);
     assert_eq!(host.monotonic(), Duration::ZERO);
+    host.sleep(Duration::from_millis(7)).await;
     assert_eq!(host.random(&mut [0; 3]), Ok(()));
     assert_eq!(
         recorder.noted(),
@@ -111,6 +117,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
             "config key",
             "now",
             "monotonic",
+            "sleep 7ms",
             "random 3",
         ]
     );

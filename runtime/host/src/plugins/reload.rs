@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 
 use super::embedded;
 use super::folder::{self, Contents, Fingerprint, Fingerprints, Source};
-use super::version::PluginVersion;
+use super::replay_gate;
+use super::version::{PluginLoadError, PluginVersion};
 use crate::role::{Role, RoleSettings};
 use crate::runtime::Runtime;
 use exomonad_engine::{CompileLimits, Manifest};
@@ -581,14 +582,25 @@ impl Reloader {
         self.loading.insert(role.name().clone());
         self.loads.spawn(async move {
             let snapshot = runtime.config.plugins.snapshot;
+            let replays = runtime.config.plugins.replay_before_swap;
             let (settings, source) = (role.settings.clone(), now.0.clone());
+            let old = role.version();
             let load = async move {
                 let compile = CompileLimits {
                     time: runtime.config.engine.compile_time.get(),
                     memory: runtime.config.engine.compile_memory.get(),
                 };
                 let cache = runtime.cache.as_ref();
-                PluginVersion::load(&settings, source, snapshot, cache, compile).await
+                let version =
+                    PluginVersion::load(&settings, source, snapshot, cache, compile).await?;
+                let version = Arc::new(version);
+                let is_new = old.is_some_and(|old| old.plugin.digest() != version.plugin.digest());
+                if is_new && replays > 0 {
+                    let journal = &runtime.journal;
+                    let tried = replay_gate::check(&settings, &version, journal, replays).await;
+                    tried.map_err(PluginLoadError::Replay)?;
+                }
+                Ok::<_, PluginLoadError>(version)
             };
             // In a task of its own, so that a panic in there is this plugin's problem.
             let source = &now.0;
@@ -638,7 +650,7 @@ impl Reloader {
 }
 
 /// A role, the file that was loaded for it, and what became of that.
-type Loaded = (Arc<Role>, FileVersion, Result<PluginVersion, FailedLoad>);
+type Loaded = (Arc<Role>, FileVersion, Result<Arc<PluginVersion>, FailedLoad>);
 
 enum Found {
     One(Source),
@@ -683,7 +695,7 @@ fn fail(role: &Role, files: Vec<PathBuf>, message: String, changes: &mut Changes
 }
 
 /// Lets a version serve that was loaded and checked.
-fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
+fn serve(role: &Role, version: Arc<PluginVersion>, changes: &mut Changes) {
     role.set_problem(None);
     let same = role.version().is_some_and(|old| {
         old.plugin.digest() == version.plugin.digest() && old.source == version.source
@@ -716,5 +728,5 @@ fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
     }
     changes.loaded.push(role.name().to_string());
     role.settings.metrics.reloaded("loaded");
-    role.serve(Some(Arc::new(version)));
+    role.serve(Some(version));
 }
