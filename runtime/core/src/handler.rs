@@ -87,8 +87,12 @@ impl EncodedAnswer {
         struct FailureCode {
             code: ErrorCode,
         }
-        let failure = json.starts_with(FAILURE).then(|| serde_json::from_slice::<Failure>(&json));
-        let error = failure.and_then(Result::ok).map(|failure| failure.payload.code);
+        let failure = json
+            .starts_with(FAILURE)
+            .then(|| serde_json::from_slice::<Failure>(&json));
+        let error = failure
+            .and_then(Result::ok)
+            .map(|failure| failure.payload.code);
         Self { json, error }
     }
 

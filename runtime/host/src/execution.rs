@@ -559,7 +559,11 @@ pub(crate) fn explain(role: &RoleSettings, error: &CallError) -> String {
 fn end(record: Option<RunningRecord>, output: Option<&[u8]>, error: Option<&HostError>) {
     if let Some(record) = record {
         let message = error.map(ToString::to_string);
-        record.end(error.map_or(OK, HostError::code), output, message.as_deref());
+        record.end(
+            error.map_or(OK, HostError::code),
+            output,
+            message.as_deref(),
+        );
     }
 }
 

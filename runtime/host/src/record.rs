@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use exomonad_config::Config;
 use exomonad_core::CallContext;
 use exomonad_journal::record::{OK, moment};
 use exomonad_journal::{CallKind, CallSummary, EndedCall, Journal, Recording, digest};
 use serde_json::json;
 
-use crate::pipeline::{self, Layer, RecordLayer};
+use crate::pipeline::{Layer, RecordLayer};
 use crate::plugins::version::PluginVersion;
 use crate::role::RoleSettings;
 
@@ -130,13 +131,12 @@ fn trace_id(traceparent: &str) -> Option<String> {
 }
 
 /// A hash of what a guest can observe of its role's configuration: values, limits, log level, used sandboxes.
-pub fn configuration_hash(role: &exomonad_config::Role) -> String {
+pub fn configuration_hash(config: &Config, role: &exomonad_config::Role) -> String {
     let mut limits = serde_json::to_value(&role.limits).unwrap_or_default();
     if let Some(limits) = limits.as_object_mut() {
         // How many calls there may be is nothing that one of them sees.
         limits.retain(|key, _| !["concurrent_calls", "queue"].contains(&key.as_str()));
     }
-    let level = pipeline::log_level().map(|level| level as i32);
-    let observable = json!([role.config, limits, level, role.instance]);
+    let observable = json!([role.config, limits, config.log.filter, role.instance]);
     digest(observable.to_string().as_bytes())
 }

@@ -12,8 +12,8 @@ use exomonad_engine::CallError;
 use exomonad_journal::hash::is_same_json;
 use exomonad_journal::record::OK;
 use exomonad_journal::{Answers, CallKind, CallRecord, Difference, Payload};
-use exomonad_schema::common::{HANDLE_MCP_CALL, HookEvent, HookOutput, ToolCallInput};
 use exomonad_schema::CallId;
+use exomonad_schema::common::{HANDLE_MCP_CALL, HookEvent, HookOutput, ToolCallInput};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,9 @@ use crate::schema::work::Work;
 const STEPS: u64 = 50_000_000;
 
 /// The result of a replay in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The guest did what it did.
@@ -51,6 +53,8 @@ pub struct Replay {
     pub call: CallId,
     /// The tool, the event or the export.
     pub name: String,
+    /// The SHA-256 of the plugin that was run; that of the record is another if the plugin has changed.
+    pub plugin: String,
     /// The result in a word.
     pub verdict: Verdict,
     /// The first difference.
@@ -81,6 +85,7 @@ pub async fn replay(
     let mut report = Replay {
         call: call.id.clone(),
         name: call.name.clone(),
+        plugin: version.plugin.digest().to_owned(),
         verdict: Verdict::NotReplayed,
         difference: None,
         exact: false,
@@ -108,7 +113,8 @@ pub async fn replay(
         },
         Some(_) if recorded.outcome == CANCELLED => {
             report.notes.push(
-                "the recorded call was cancelled: what it would have answered is not known".to_owned(),
+                "the recorded call was cancelled: what it would have answered is not known"
+                    .to_owned(),
             );
             (Verdict::Same, None)
         }
@@ -132,16 +138,21 @@ fn known_gaps(role: &RoleSettings, record: &CallRecord) -> Vec<String> {
     let call = &record.call;
     let mut notes = Vec::new();
     if record.input_is_cut() {
-        notes.push("the record has only the beginning of the input (`journal.max_record`)".to_owned());
+        notes.push(
+            "the record has only the beginning of the input (`journal.max_record`)".to_owned(),
+        );
     } else if !call.complete {
-        notes.push("the record is cut (`journal.max_record`): the replay ends where it does".to_owned());
+        notes.push(
+            "the record is cut (`journal.max_record`): the replay ends where it does".to_owned(),
+        );
     }
     if call.used_sandbox {
         notes.push("the call ran in a used sandbox, whose memory is not recorded".to_owned());
     }
     if call.configuration != role.configuration {
         notes.push(
-            "the role's limits, configuration or log level are not those of the recorded call".to_owned(),
+            "the role's limits, configuration or log level are not those of the recorded call"
+                .to_owned(),
         );
     }
     notes
@@ -197,11 +208,16 @@ fn export(
     match call.kind {
         CallKind::Export => Ok(call.name.clone()),
         CallKind::Hook => {
-            let event = HookEvent::from_name(&call.name).filter(|event| version.hook(*event).is_some());
+            let event =
+                HookEvent::from_name(&call.name).filter(|event| version.hook(*event).is_some());
             let event = event.ok_or_else(|| HostError::HookNotFound {
                 role: role.name.to_string(),
                 event: call.name.clone(),
-                handled: version.hooks().map(HookEvent::name).collect::<Vec<_>>().join(", "),
+                handled: version
+                    .hooks()
+                    .map(HookEvent::name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
             })?;
             Ok(event.export().to_owned())
         }
@@ -332,7 +348,12 @@ const NAMED: usize = 3;
 impl ReplaySummary {
     /// Sums up.
     pub fn of(replays: &[Replay]) -> Self {
-        let count = |verdict| replays.iter().filter(|replay| replay.verdict == verdict).count();
+        let count = |verdict| {
+            replays
+                .iter()
+                .filter(|replay| replay.verdict == verdict)
+                .count()
+        };
         let not_replayed = count(Verdict::NotReplayed);
         let mut groups: BTreeMap<(Verdict, String, String), Vec<CallId>> = BTreeMap::new();
         let mut notes = Vec::new();
@@ -347,15 +368,22 @@ impl ReplaySummary {
                 }
             }
         }
-        let groups = groups.into_iter().map(|((verdict, name, difference), calls)| Group {
-            verdict,
-            name,
-            difference,
-            count: calls.len(),
-            calls: calls.into_iter().take(NAMED).collect(),
-        });
+        let groups = groups
+            .into_iter()
+            .map(|((verdict, name, difference), calls)| Group {
+                verdict,
+                name,
+                difference,
+                count: calls.len(),
+                calls: calls.into_iter().take(NAMED).collect(),
+            });
         let mut groups: Vec<Group> = groups.collect();
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.verdict), std::cmp::Reverse(group.count)));
+        groups.sort_by_key(|group| {
+            (
+                std::cmp::Reverse(group.verdict),
+                std::cmp::Reverse(group.count),
+            )
+        });
         Self {
             replayed: replays.len() - not_replayed,
             same: count(Verdict::Same),

@@ -169,7 +169,7 @@ impl Role {
                 }),
             },
             config: guest_config,
-            configuration: configuration_hash(role),
+            configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: config.role_key(name, ""),

@@ -111,7 +111,9 @@ impl Runtime {
             started: self.started,
         };
         let reopened = Self::with(config, env, shared, &self.engines)?;
-        reopened.journal.set_bounds(journal_bounds(&reopened.config));
+        reopened
+            .journal
+            .set_bounds(journal_bounds(&reopened.config));
         Ok(reopened)
     }
 

@@ -87,7 +87,11 @@ impl fmt::Display for Difference {
                 asked: Some(asked),
                 ..
             } if recorded.effect == asked.effect => {
-                write!(formatter, "asks for `{}` with another request", asked.effect)
+                write!(
+                    formatter,
+                    "asks for `{}` with another request",
+                    asked.effect
+                )
             }
             Self::Effect {
                 recorded: Some(recorded),
@@ -102,10 +106,17 @@ impl fmt::Display for Difference {
                 recorded: None,
                 asked: Some(asked),
                 ..
-            } => write!(formatter, "asks for `{}` where the recorded call was done", asked.effect),
+            } => write!(
+                formatter,
+                "asks for `{}` where the recorded call was done",
+                asked.effect
+            ),
             Self::Effect { recorded, .. } => {
                 let left = recorded.as_ref().map_or("", |left| &left.effect);
-                write!(formatter, "is done where the recorded call asked for `{left}`")
+                write!(
+                    formatter,
+                    "is done where the recorded call asked for `{left}`"
+                )
             }
             Self::Log { .. } => formatter.write_str("logs something else"),
             Self::Answer {
@@ -120,7 +131,10 @@ impl fmt::Display for Difference {
                 recorded_outcome,
                 outcome,
                 ..
-            } => write!(formatter, "ends with `{outcome}` where the recorded call ended with `{recorded_outcome}`"),
+            } => write!(
+                formatter,
+                "ends with `{outcome}` where the recorded call ended with `{recorded_outcome}`"
+            ),
         }
     }
 }
@@ -271,7 +285,10 @@ impl Answers {
             body,
         } = request;
         let mut state = self.state();
-        match state.next(hash_http(method, url, headers, body), http_asked(method, url, body)) {
+        match state.next(
+            hash_http(method, url, headers, body),
+            http_asked(method, url, body),
+        ) {
             Some(RecordedAnswer::Http(Some(answer))) => Reply::Answer(answer),
             _ => state.stop(),
         }
@@ -492,7 +509,9 @@ impl State {
 
     fn time<T>(&mut self, time: Result<T, T>) -> T {
         time.unwrap_or_else(|last| {
-            self.note("it reads a clock more often than the recorded call: the last time is given again");
+            self.note(
+                "it reads a clock more often than the recorded call: the last time is given again",
+            );
             last
         })
     }

@@ -62,17 +62,34 @@ fn the_first_effect_that_differs_ends_it_and_shows_both_sides() {
     else {
         panic!("{:?}", answers.difference());
     };
-    assert_eq!((&*recorded.effect, &*asked.effect), ("git.status", "git.diff"));
+    assert_eq!(
+        (&*recorded.effect, &*asked.effect),
+        ("git.status", "git.diff")
+    );
 }
 
 #[test]
 fn an_effect_too_few_or_too_many_is_a_difference() {
     let few = answers(vec![effect("kv.get", "{}", Some("1"))]);
     few.end();
-    assert!(matches!(few.difference(), Some(Difference::Effect { nth: 1, asked: None, .. })));
+    assert!(matches!(
+        few.difference(),
+        Some(Difference::Effect {
+            nth: 1,
+            asked: None,
+            ..
+        })
+    ));
     let many = answers(vec![]);
     assert_eq!(many.effect("kv.get", b"{}"), Reply::Stop);
-    assert!(matches!(many.difference(), Some(Difference::Effect { nth: 1, recorded: None, .. })));
+    assert!(matches!(
+        many.difference(),
+        Some(Difference::Effect {
+            nth: 1,
+            recorded: None,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -100,7 +117,10 @@ fn clocks_and_randomness_repeat_and_say_when_more_is_asked_for() {
         let mut bytes = [0; 2];
         // Another order of kinds than the recorded one.
         assert_eq!(answers.random(&mut bytes), Ok(()));
-        assert_eq!((bytes, answers.now(), answers.now(), answers.monotonic()), ([1, 2], 5, 6, 1));
+        assert_eq!(
+            (bytes, answers.now(), answers.now(), answers.monotonic()),
+            ([1, 2], 5, 6, 1)
+        );
         assert_eq!(answers.notes(), [""; 0]);
         let mut more = [0; 40];
         assert_eq!(answers.random(&mut more), Ok(()));
@@ -108,7 +128,11 @@ fn clocks_and_randomness_repeat_and_say_when_more_is_asked_for() {
         assert_eq!(answers.notes().len(), 2);
         more
     };
-    assert_eq!(run(&one), run(&other), "what is made up is the same each time");
+    assert_eq!(
+        run(&one),
+        run(&other),
+        "what is made up is the same each time"
+    );
 }
 
 #[test]
@@ -122,10 +146,16 @@ fn configuration_comes_from_the_record_and_else_from_today_with_a_note() {
             level: Some(LogLevel::Warn),
         },
     ]);
-    assert_eq!(answers.config("greeting", || None).as_deref(), Some("hello"));
+    assert_eq!(
+        answers.config("greeting", || None).as_deref(),
+        Some("hello")
+    );
     assert_eq!(answers.log_level(None), Some(LogLevel::Warn));
     assert_eq!(answers.notes(), [""; 0]);
-    assert_eq!(answers.config("new", || Some("today".into())).as_deref(), Some("today"));
+    assert_eq!(
+        answers.config("new", || Some("today".into())).as_deref(),
+        Some("today")
+    );
     assert!(answers.notes()[0].contains("`new`"));
 }
 
@@ -141,7 +171,10 @@ fn a_line_that_differs_is_told_and_the_guest_goes_on() {
         effect("kv.get", "{}", Some("1")),
     ]);
     answers.log(LogLevel::Info, "has begun");
-    assert_eq!(answers.effect("log.write", br#"{"message":"b"}"#), answer(denied));
+    assert_eq!(
+        answers.effect("log.write", br#"{"message":"b"}"#),
+        answer(denied)
+    );
     assert_eq!(answers.effect("kv.get", b"{}"), answer("1"));
     answers.end();
     assert!(!answers.has_diverged() && !answers.is_stopped());

@@ -26,13 +26,18 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 fn owned() -> impl Strategy<Value = Owned> {
     let fields = proptest::collection::btree_map(".{0,8}", ".{0,8}", 0..4);
     prop_oneof![
-        (".{0,20}", bytes(), proptest::option::of((any::<u64>(), bytes())))
+        (
+            ".{0,20}",
+            bytes(),
+            proptest::option::of((any::<u64>(), bytes()))
+        )
             .prop_map(|(name, request, answer)| Owned::Effect(name, request, answer)),
         (".{0,20}", fields, bytes(), 0..4_u8)
             .prop_map(|(url, headers, body, how)| Owned::Http(url, headers, body, how)),
         (0..5_usize, ".{0,20}").prop_map(|(level, message)| Owned::Log(level, message)),
         proptest::option::of(0..5_usize).prop_map(Owned::LogLevel),
-        (".{0,9}", proptest::option::of(".{0,9}")).prop_map(|(key, value)| Owned::Config(key, value)),
+        (".{0,9}", proptest::option::of(".{0,9}"))
+            .prop_map(|(key, value)| Owned::Config(key, value)),
         any::<i64>().prop_map(Owned::Now),
         any::<u64>().prop_map(Owned::Monotonic),
         bytes().prop_map(Owned::Random),

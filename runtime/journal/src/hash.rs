@@ -50,7 +50,10 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// Half of a SHA-256 tells any two requests apart that nobody has made to collide, and reads better.
 fn hexadecimal(hash: &[u8]) -> String {
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// True if two texts are the same bytes, or JSON that means the same.
@@ -135,7 +138,10 @@ mod tests {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         let objects = r#"{"a":"#.repeat(50_000) + "1" + &"}".repeat(50_000);
         for text in [deep, objects] {
-            assert_eq!(RequestHash::of("x", text.as_bytes()), RequestHash::of("x", text.as_bytes()));
+            assert_eq!(
+                RequestHash::of("x", text.as_bytes()),
+                RequestHash::of("x", text.as_bytes())
+            );
         }
     }
 }

@@ -235,9 +235,9 @@ impl Reader {
             };
             for frame in segment::read(&content) {
                 match frame {
-                    Ok(Frame { summary, offset, .. })
-                        if query.matches(&summary) && is_visible(&summary.role) =>
-                    {
+                    Ok(Frame {
+                        summary, offset, ..
+                    }) if query.matches(&summary) && is_visible(&summary.role) => {
                         let (at, id) = summary.order();
                         let key = (at.to_owned(), id.to_owned());
                         found.insert(key, (summary, (path.clone(), offset)));

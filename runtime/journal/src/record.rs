@@ -334,14 +334,22 @@ mod tests {
             let payload = Payload(bytes.to_vec());
             let json = serde_json::to_string(&payload).unwrap();
             assert!(!json.contains('\n'), "{json}");
-            assert_eq!(serde_json::from_str::<Payload>(&json).unwrap(), payload, "{json}");
+            assert_eq!(
+                serde_json::from_str::<Payload>(&json).unwrap(),
+                payload,
+                "{json}"
+            );
         }
     }
 
     #[test]
     fn moments_sort_as_texts_whatever_the_clock_says() {
         let year = Duration::from_secs(365 * 24 * 3600);
-        let times = [UNIX_EPOCH, UNIX_EPOCH + year * 50, UNIX_EPOCH + year * 20_000];
+        let times = [
+            UNIX_EPOCH,
+            UNIX_EPOCH + year * 50,
+            UNIX_EPOCH + year * 20_000,
+        ];
         let texts = times.map(moment);
         assert!(texts.is_sorted(), "{texts:?}");
         assert_eq!(moment(UNIX_EPOCH - year), texts[0]);

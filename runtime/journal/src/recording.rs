@@ -131,7 +131,10 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        let events = self.events.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let events = self
+            .events
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         self.budget.give_back(events.bytes.len());
     }
 }
@@ -173,6 +176,10 @@ mod tests {
         let ended = third.end();
         assert!(!ended.is_cut);
         drop(third);
-        assert_eq!(budget.used(), ended.events.len(), "whoever took the events has them");
+        assert_eq!(
+            budget.used(),
+            ended.events.len(),
+            "whoever took the events has them"
+        );
     }
 }

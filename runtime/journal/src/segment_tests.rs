@@ -69,12 +69,19 @@ fn any_flipped_bit_costs_one_record_and_is_named() {
     }
     let mut other = content;
     other[3] ^= 1;
-    assert_eq!(read_all(&other).1[0].reason, "it is no journal of this version");
+    assert_eq!(
+        read_all(&other).1[0].reason,
+        "it is no journal of this version"
+    );
 }
 
 #[test]
 fn fuzz_journal_file() {
-    let words = ["exomonad journal 1\n", "\"complete\":true", "\"role\":\"tl\""];
+    let words = [
+        "exomonad journal 1\n",
+        "\"complete\":true",
+        "\"role\":\"tl\"",
+    ];
     fuzz("journal_file", &words, |bytes| {
         let (_, damages) = read_all(bytes);
         let skipped: usize = damages.iter().map(|damage| damage.bytes).sum();
@@ -95,5 +102,9 @@ fn the_corpus_is_of_the_present_form() {
     }
     let content = std::fs::read(folder.join("journal_file/two")).unwrap_or_default();
     let (ids, damages) = read_all(&content);
-    assert_eq!((ids.len(), damages.len()), (2, 0), "write it anew: EXOMONAD_WRITE_CORPUS=1");
+    assert_eq!(
+        (ids.len(), damages.len()),
+        (2, 0),
+        "write it anew: EXOMONAD_WRITE_CORPUS=1"
+    );
 }

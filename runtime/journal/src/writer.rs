@@ -138,7 +138,10 @@ impl Journal {
     pub fn keep(&self, recording: &Recording, ended: EndedCall<'_>) {
         let recorded = recording.end();
         let share = usize::try_from(lock(&self.shared.bounds).record / SHARE).unwrap_or(usize::MAX);
-        let (input, output) = (cut(ended.input, share), ended.output.map(|all| cut(all, share)));
+        let (input, output) = (
+            cut(ended.input, share),
+            ended.output.map(|all| cut(all, share)),
+        );
         let error = ended.error.map(|all| cut_text(all, share.min(64 << 10)));
         let is_whole = input.len() == ended.input.len()
             && output.map(<[u8]>::len) == ended.output.map(<[u8]>::len);
@@ -203,7 +206,9 @@ impl Journal {
         match started {
             Ok(started) => *thread = Some(started),
             // The queue fills, and what does not fit is counted.
-            Err(error) => tracing::warn!(%error, "calls are not recorded: there is no thread for it"),
+            Err(error) => {
+                tracing::warn!(%error, "calls are not recorded: there is no thread for it")
+            }
         }
     }
 
@@ -242,7 +247,10 @@ impl Drop for Journal {
     fn drop(&mut self) {
         lock(&self.shared.queue).is_closed = true;
         self.shared.wake.notify_one();
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
             // A panic in there has lost what it had; there is nobody to tell.
             let _ = thread.join();
@@ -358,7 +366,11 @@ impl Writer {
 
     fn try_to_write(&mut self, frames: &[u8]) -> io::Result<()> {
         let bounds = *lock(&self.shared.bounds);
-        if self.open.as_ref().is_some_and(|open| is_done(open, &bounds)) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| is_done(open, &bounds))
+        {
             self.open = None;
         }
         let mut open = match self.open.take() {
@@ -424,7 +436,11 @@ impl Writer {
     /// Closes a file that is old enough, and deletes those that are too old.
     fn look_after_files(&mut self) {
         let bounds = *lock(&self.shared.bounds);
-        if self.open.as_ref().is_some_and(|open| is_done(open, &bounds)) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| is_done(open, &bounds))
+        {
             self.open = None;
         }
         delete_old(&self.shared.folder, &bounds);
@@ -447,8 +463,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let own = folder.ancestors().find(|above| above.ends_with(".exomonad"));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let own = folder
+        .ancestors()
+        .find(|above| above.ends_with(".exomonad"));
     if let Some(ignore) = own.map(|own| own.join(".gitignore"))
         && !ignore.exists()
     {

@@ -42,7 +42,11 @@ fn ids(reader: &Reader, query: &Query) -> Vec<String> {
 }
 
 fn size(folder: &Path) -> u64 {
-    files(folder).unwrap().values().map(|about| about.len()).sum()
+    files(folder)
+        .unwrap()
+        .values()
+        .map(|about| about.len())
+        .sum()
 }
 
 #[test]
@@ -50,16 +54,29 @@ fn what_is_kept_is_found_again_and_nobody_else_may_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::new(folder.path().join("state/journal"), BOUNDS);
     assert!(ids(&journal.reader(), &all()).is_empty());
-    assert!(!folder.path().join("state").exists(), "nothing is made before it is needed");
+    assert!(
+        !folder.path().join("state").exists(),
+        "nothing is made before it is needed"
+    );
     for id in 0..3 {
         keep(&journal, id, b"input");
     }
     journal.flush();
     assert_eq!(journal.counts(), (3, 0));
-    let found = journal.reader().find(&exomonad_schema::CallId::from(1)).unwrap().unwrap();
+    let found = journal
+        .reader()
+        .find(&exomonad_schema::CallId::from(1))
+        .unwrap()
+        .unwrap();
     assert_eq!(found.input.0, b"input");
     assert!(found.call.complete);
-    assert!(journal.reader().find(&exomonad_schema::CallId::from(9)).unwrap().is_none());
+    assert!(
+        journal
+            .reader()
+            .find(&exomonad_schema::CallId::from(9))
+            .unwrap()
+            .is_none()
+    );
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for path in files(&folder.path().join("state/journal")).unwrap().keys() {
         assert_eq!(mode(path), 0o600);
@@ -77,7 +94,11 @@ fn an_input_that_is_too_large_is_cut_and_said_to_be() {
     let journal = Journal::new(folder.path().to_owned(), small);
     keep(&journal, 1, &[b'x'; 100_000]);
     journal.flush();
-    let found = journal.reader().find(&exomonad_schema::CallId::from(1)).unwrap().unwrap();
+    let found = journal
+        .reader()
+        .find(&exomonad_schema::CallId::from(1))
+        .unwrap()
+        .unwrap();
     assert_eq!(found.input.0.len(), 16 << 10);
     assert!(found.input_is_cut() && !found.call.complete);
 }
@@ -155,7 +176,12 @@ fn a_file_that_is_too_old_goes_and_one_that_is_written_to_stays() {
     fs::write(&left, FILE_HEAD).unwrap();
     let long_ago = SystemTime::now() - BOUNDS.age * 2;
     for path in [&in_use, &left] {
-        File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
     }
     // Another host.
     let second = Journal::new(folder.path().to_owned(), BOUNDS);
@@ -218,7 +244,12 @@ fn damage_is_named_with_its_file_unless_it_is_still_being_written() {
     journal.flush();
     let path = files(folder.path()).unwrap().into_keys().next().unwrap();
     let length = fs::metadata(&path).unwrap().len();
-    File::options().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length - 1)
+        .unwrap();
     let reader = journal.reader();
     assert_eq!(ids(&reader, &all()).len(), 1, "a writer may add the rest");
     drop(journal);

@@ -46,6 +46,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         let tokens = Tokens::read(&loaded.config, env).map_err(|error| error.to_string())?;
         Ok((loaded.config, tokens))
     };
+    let journal = runtime.journal.clone();
     let app = App::new(Serving::start(runtime, tokens), Box::new(read_config));
     tracing::info!(%address, plugins, "serving on http://{address}");
     tokio::spawn(say_what_to_try(app.clone(), address));
@@ -69,6 +70,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         Some(true) => tracing::info!("all calls finished"),
         _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
     }
+    journal.flush();
     if finished.is_some() {
         tokio::select! {
             () = telemetry.finish(grace.min(FLUSH)) => {}

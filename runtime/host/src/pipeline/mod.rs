@@ -31,7 +31,6 @@ use exomonad_telemetry::Metrics;
 pub use self::grants::Grants;
 pub use self::record::RecordLayer;
 pub use self::replayed::Replayed;
-pub(crate) use self::services::log_level;
 pub use self::services::{NoEffects, ServiceLayer, fetch};
 
 /// Everything that a guest can ask of the host.

@@ -99,7 +99,7 @@ pub(super) fn engine_level(level: LineLevel) -> LogLevel {
 }
 
 /// The least level that this process logs.
-pub(crate) fn log_level() -> Option<LogLevel> {
+pub(super) fn log_level() -> Option<LogLevel> {
     use tracing::level_filters::LevelFilter;
     match LevelFilter::current().into_level()? {
         tracing::Level::TRACE => Some(LogLevel::Trace),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exomonad_config::PluginRef;
+use exomonad_config::{Config, PluginRef};
 use exomonad_schema::RoleName;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -505,15 +505,7 @@ impl Reloader {
         ) {
             Found::One(source) => source,
             Found::Several(paths) => {
-                let names: Vec<_> = paths
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                let message = format!(
-                    "{} are all plugins for `{}`: keep one",
-                    names.join(" and "),
-                    role.name()
-                );
+                let message = clash(&paths, role.name().as_str());
                 return fail(role, paths, message, changes);
             }
             Found::None(message) => return self.missing(role, message, changes),
@@ -650,7 +642,35 @@ impl Reloader {
 }
 
 /// A role, the file that was loaded for it, and what became of that.
-type Loaded = (Arc<Role>, FileVersion, Result<Arc<PluginVersion>, FailedLoad>);
+type Loaded = (
+    Arc<Role>,
+    FileVersion,
+    Result<Arc<PluginVersion>, FailedLoad>,
+);
+
+/// The file that a role's plugin is in now, for commands that need one plugin and no host.
+///
+/// # Errors
+/// If there is none, with the reason.
+pub fn locate(settings: &RoleSettings, config: &Config) -> Result<Source, String> {
+    let contents = folder::scan(&config.plugins.dir).unwrap_or_default();
+    match find(settings, &contents, config.plugins.embedded) {
+        Found::One(source) => Ok(source),
+        Found::Several(paths) => Err(clash(&paths, settings.name.as_str())),
+        Found::None(message) => Err(message),
+    }
+}
+
+fn clash(paths: &[PathBuf], role: &str) -> String {
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    format!(
+        "{} are all plugins for `{role}`: keep one",
+        names.join(" and ")
+    )
+}
 
 enum Found {
     One(Source),

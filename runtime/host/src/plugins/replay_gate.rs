@@ -47,7 +47,11 @@ pub async fn check(
         replays.push(replay(role, version, record).await);
     }
     let summary = ReplaySummary::of(&replays);
-    if let Some(failed) = summary.groups.iter().find(|group| group.verdict == Verdict::Fails) {
+    if let Some(failed) = summary
+        .groups
+        .iter()
+        .find(|group| group.verdict == Verdict::Fails)
+    {
         let named: Vec<&str> = failed.calls.iter().map(|id| id.as_str()).collect();
         return Err(format!(
             "it fails in {} of {} recorded calls that succeeded: `{}` {} (call {}; `exomonad replay` shows it); \
@@ -72,11 +76,7 @@ pub async fn check(
     Ok(())
 }
 
-fn last_successes(
-    journal: &Journal,
-    role: &str,
-    limit: usize,
-) -> std::io::Result<Vec<CallRecord>> {
+fn last_successes(journal: &Journal, role: &str, limit: usize) -> std::io::Result<Vec<CallRecord>> {
     journal.flush();
     let (mut records, mut bytes) = (VecDeque::new(), 0);
     let query = Query {
