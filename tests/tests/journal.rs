@@ -323,6 +323,8 @@ async fn a_replay_of_the_same_plugin_does_the_same_and_performs_nothing() {
     let called = host.call("tl", "repo_status", json!({})).await;
     assert!(!called.tool_result().is_error());
     let id = id(&called);
+    // The folder has it as soon as a host that is asked shows it.
+    record(&host, &id).await;
     // What it would see now is something else.
     project.write("new.txt", "new");
     project.git(&["checkout", "--quiet", "-b", "other"]);
@@ -398,6 +400,7 @@ async fn clocks_randomness_and_configuration_of_a_replay_come_from_the_record() 
         assert_eq!(called.status, 200, "{called:?}");
         ids.push(id(&called));
     }
+    assert_eq!(list(&host, "").await.len(), ids.len());
     drop(host);
     for id in &ids {
         let replayed = project.run(["replay", id]).exits(0);
@@ -582,6 +585,7 @@ async fn what_cannot_be_replayed_exactly_says_so() {
     host.raw("keeper", "remember", "pie").await;
     let recalled = host.raw("keeper", "recall", "").await;
     assert_eq!(recalled.text(), "pie");
+    record(&host, &id(&recalled)).await;
     let differs = project.run(["replay", &id(&recalled)]).exits(1);
     assert!(
         differs

@@ -53,7 +53,12 @@ fn journal_bounds(config: &Config) -> Bounds {
     Bounds {
         size: config.journal.max_size.get(),
         age: config.journal.max_age.get(),
-        record: config.journal.max_record.get(),
+        // One record must not drive out all others.
+        record: config
+            .journal
+            .max_record
+            .get()
+            .min(config.journal.max_size.get() / 4),
     }
 }
 

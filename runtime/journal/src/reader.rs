@@ -4,7 +4,7 @@
 //! all that it shows, and nothing can disagree with the records. A file that somebody writes to may end within
 //! a record; that is said only of files that nobody writes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ use crate::writer::files;
 const MOST_BYTES: u64 = 256 << 20;
 /// How far the time of a file's last change may lie before that of its last record: kernels keep a coarse clock.
 const SLACK: Duration = Duration::from_secs(1);
+/// Files whose content is in memory while records are read.
+const OPEN_FILES: usize = 4;
 /// Warnings of one answer; one file may be damaged in many places.
 const MOST_WARNINGS: usize = 20;
 
@@ -115,8 +117,15 @@ pub struct Reader {
     folder: PathBuf,
 }
 
-/// Where a record is.
-type Place = (PathBuf, usize);
+/// What a scan of the files has found.
+#[derive(Default)]
+struct Scan {
+    /// The calls with their files and the places in these, by [`CallSummary::order`].
+    found: BTreeMap<(String, String), (CallSummary, PathBuf, usize)>,
+    warnings: Vec<String>,
+    /// True if there may be more than the limit.
+    has_more: bool,
+}
 
 impl Reader {
     /// Of this folder; it need not be there.
@@ -133,15 +142,16 @@ impl Reader {
         query: &Query,
         is_visible: &mut dyn FnMut(&RoleName) -> bool,
     ) -> io::Result<Page> {
-        let (found, warnings, has_more) = self.places(query, is_visible)?;
-        let calls: Vec<CallSummary> = found.into_values().rev().map(|(call, _)| call).collect();
+        let scan = self.scan(query, is_visible)?;
+        let found = scan.found.into_values().rev();
+        let calls: Vec<CallSummary> = found.map(|(call, ..)| call).collect();
         Ok(Page {
-            next: match (has_more, calls.last()) {
+            next: match (scan.has_more, calls.last()) {
                 (true, Some(last)) => Some(Cursor::after(last).to_string()),
                 _ => None,
             },
             calls,
-            warnings,
+            warnings: scan.warnings,
         })
     }
 
@@ -151,7 +161,12 @@ impl Reader {
     /// If the folder cannot be read, or the record is damaged.
     pub fn find(&self, id: &CallId) -> io::Result<Option<CallRecord>> {
         for (path, _) in self.latest_first()? {
-            let content = content(&path)?;
+            let content = match content(&path) {
+                Ok(content) => content,
+                // Deleted since, to make room.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             for frame in segment::read(&content).flatten() {
                 if frame.summary.id == *id {
                     return frame.record().map(Some).map_err(|damage| {
@@ -173,16 +188,22 @@ impl Reader {
         query: &Query,
         take: &mut dyn FnMut(CallRecord) -> bool,
     ) -> io::Result<Vec<String>> {
-        let (found, mut warnings, _) = self.places(query, &mut |_| true)?;
-        // One file after the other would not be in the order of time where several hosts write: the last one
-        // that was read is kept.
-        let mut open: Option<(PathBuf, Vec<u8>)> = None;
-        for (_, (path, offset)) in found.into_values() {
-            if open.as_ref().is_none_or(|(known, _)| *known != path) {
-                open = content(&path).ok().map(|content| (path.clone(), content));
+        let Scan {
+            found,
+            mut warnings,
+            ..
+        } = self.scan(query, &mut |_| true)?;
+        // Where several hosts write, the order of time goes back and forth between their files.
+        let mut open: VecDeque<(PathBuf, Vec<u8>)> = VecDeque::new();
+        for (_, path, offset) in found.into_values() {
+            if !open.iter().any(|(known, _)| *known == path) {
+                // One that has been deleted since, to make room, is empty.
+                open.push_front((path.clone(), content(&path).unwrap_or_default()));
+                open.truncate(OPEN_FILES);
             }
-            // Deleted since, to make room.
-            let Some((_, content)) = &open else { continue };
+            let Some((_, content)) = open.iter().find(|(known, _)| *known == path) else {
+                continue;
+            };
             let Some(Ok(frame)) = segment::read_at(content, offset) else {
                 continue;
             };
@@ -198,27 +219,20 @@ impl Reader {
         Ok(warnings)
     }
 
-    /// The summaries that are wanted with their places, in their order; and whether there are more.
-    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
-    fn places(
+    /// Reads summaries, of the latest files first, until there cannot be later ones than those that are found.
+    fn scan(
         &self,
         query: &Query,
         is_visible: &mut dyn FnMut(&RoleName) -> bool,
-    ) -> io::Result<(
-        BTreeMap<(String, String), (CallSummary, Place)>,
-        Vec<String>,
-        bool,
-    )> {
-        let mut found: BTreeMap<(String, String), (CallSummary, Place)> = BTreeMap::new();
-        let mut warnings = Vec::new();
-        let mut has_more = false;
+    ) -> io::Result<Scan> {
+        let mut scan = Scan::default();
         for (path, changed) in self.latest_first()? {
             let newest = moment(changed + SLACK);
             let is_older = |oldest: &(String, String)| newest < oldest.0;
-            let is_full = found.len() >= query.limit;
-            if is_full && found.keys().next().is_some_and(is_older) {
+            let is_full = scan.found.len() >= query.limit;
+            if is_full && scan.found.keys().next().is_some_and(is_older) {
                 // Whether one of these matches is not worth reading them.
-                has_more = true;
+                scan.has_more = true;
                 break;
             }
             if query.since.as_ref().is_some_and(|since| newest < *since) {
@@ -229,7 +243,7 @@ impl Reader {
                 // Deleted since, to make room.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    warnings.push(format!("{}: {error}", path.display()));
+                    scan.warnings.push(format!("{}: {error}", path.display()));
                     continue;
                 }
             };
@@ -240,19 +254,19 @@ impl Reader {
                     }) if query.matches(&summary) && is_visible(&summary.role) => {
                         let (at, id) = summary.order();
                         let key = (at.to_owned(), id.to_owned());
-                        found.insert(key, (summary, (path.clone(), offset)));
-                        if found.len() > query.limit {
-                            found.pop_first();
-                            has_more = true;
+                        scan.found.insert(key, (summary, path.clone(), offset));
+                        if scan.found.len() > query.limit {
+                            scan.found.pop_first();
+                            scan.has_more = true;
                         }
                     }
                     Ok(_) => {}
                     Err(damage) if damage.reason == TORN && is_written_to(&path) => {}
-                    Err(damage) => warn(&mut warnings, &path, &damage),
+                    Err(damage) => warn(&mut scan.warnings, &path, &damage),
                 }
             }
         }
-        Ok((found, warnings, has_more))
+        Ok(scan)
     }
 
     /// The files with the times of their last changes, latest first.

@@ -56,6 +56,18 @@ pub fn write_frame(summary: &CallSummary, body: &Body<'_>, out: &mut Vec<u8>) {
     frame[16..20].copy_from_slice(&of_body.to_le_bytes());
 }
 
+/// Bytes of the frame that begins here; all of them if it is none, which only [`write_frame`] makes.
+pub fn frame_length(frames: &[u8]) -> usize {
+    let word = |at: usize| {
+        let bytes: Option<[u8; 4]> = frames
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(usize::MAX, |bytes| u32::from_le_bytes(bytes) as usize)
+    };
+    let length = FRAME_HEAD.saturating_add(word(4)).saturating_add(word(8));
+    length.min(frames.len())
+}
+
 /// The checksum of the lengths, the body's checksum left out, and the summary.
 fn head_checksum(frame: &[u8], head_end: usize) -> u32 {
     let mut checksum = crc32fast::Hasher::new();

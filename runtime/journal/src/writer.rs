@@ -342,29 +342,37 @@ impl Writer {
         (frames, records, taken, queue.is_closed)
     }
 
+    /// Writes a batch, file by file.
     fn write(&mut self, frames: &[u8], records: u64) {
-        match self.try_to_write(frames) {
-            Ok(()) => {
-                self.shared.written.fetch_add(records, Ordering::Relaxed);
-                if std::mem::take(&mut self.is_failing) {
-                    tracing::info!(folder = %self.shared.folder.display(), "calls are recorded again");
+        let (mut rest, mut left) = (frames, records);
+        while !rest.is_empty() {
+            match self.write_some(rest) {
+                Ok((bytes, records)) => {
+                    rest = &rest[bytes..];
+                    left = left.saturating_sub(records);
+                    self.shared.written.fetch_add(records, Ordering::Relaxed);
+                    if std::mem::take(&mut self.is_failing) {
+                        tracing::info!(folder = %self.shared.folder.display(), "calls are recorded again");
+                    }
                 }
-            }
-            Err(error) => {
-                self.shared.count_dropped(records);
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(
-                        folder = %self.shared.folder.display(),
-                        %error,
-                        "calls are not recorded: the journal cannot be written; \
-                         exomonad_journal_records_total counts what is dropped"
-                    );
+                Err(error) => {
+                    self.shared.count_dropped(left);
+                    if !std::mem::replace(&mut self.is_failing, true) {
+                        tracing::warn!(
+                            folder = %self.shared.folder.display(),
+                            %error,
+                            "calls are not recorded: the journal cannot be written; \
+                             exomonad_journal_records_total counts what is dropped"
+                        );
+                    }
+                    return;
                 }
             }
         }
     }
 
-    fn try_to_write(&mut self, frames: &[u8]) -> io::Result<()> {
+    /// Writes as many frames as the file still takes, one at least; gives their bytes and their number.
+    fn write_some(&mut self, frames: &[u8]) -> io::Result<(usize, u64)> {
         let bounds = *lock(&self.shared.bounds);
         if self
             .open
@@ -381,11 +389,17 @@ impl Writer {
                 opened?
             }
         };
-        match open.file.write_all(frames) {
+        let room = file_size(&bounds).saturating_sub(open.length);
+        let (mut bytes, mut records) = (0, 0);
+        while bytes < frames.len() && (records == 0 || (bytes as u64) < room) {
+            bytes += segment::frame_length(&frames[bytes..]);
+            records += 1;
+        }
+        match open.file.write_all(&frames[..bytes]) {
             Ok(()) => {
-                open.length += frames.len() as u64;
+                open.length += bytes as u64;
                 self.open = Some(open);
-                Ok(())
+                Ok((bytes, records))
             }
             Err(error) => {
                 // Without its torn end the file is whole, and may be written to when there is room again.

@@ -71,17 +71,19 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
     let query = parse(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
-    let mut sight = Sight::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), headers);
     match query.role.as_deref().map(str::parse) {
         // Unknown and forbidden roles look identical.
-        Some(Ok(role)) => sight.check(&role)?,
-        Some(Err(_)) => sight.check_operator()?,
-        None => sight.check_any()?,
+        Some(Ok(role)) => visible.check(&role)?,
+        Some(Err(_)) => visible.check_operator()?,
+        None => visible.check_any()?,
     }
     let page = reading(move || {
-        let journal = &sight.serving.runtime.journal;
+        let journal = &visible.serving.runtime.journal;
         journal.flush();
-        journal.reader().list(&query, &mut |role| sight.sees(role))
+        journal
+            .reader()
+            .list(&query, &mut |role| visible.contains(role))
     });
     Ok(axum::Json(page.await?).into_response())
 }
@@ -92,16 +94,16 @@ pub async fn show(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
-    let mut sight = Sight::of(app.serving(), headers);
-    sight.check_any()?;
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    visible.check_any()?;
     let unknown = || RequestError::CallNotFound(id.clone());
     let call: CallId = id.parse().map_err(|_| unknown())?;
     let found = reading(move || {
-        let journal = &sight.serving.runtime.journal;
+        let journal = &visible.serving.runtime.journal;
         journal.flush();
         let found = journal.reader().find(&call)?;
         // That of another role looks as if it was not there.
-        Ok(found.filter(|record| sight.sees(&record.call.role)))
+        Ok(found.filter(|record| visible.contains(&record.call.role)))
     });
     let record = found.await?.ok_or_else(unknown)?;
     Ok(axum::Json(record).into_response())
@@ -124,13 +126,13 @@ async fn reading<T: Send + 'static>(
 
 /// The roles whose calls a request may see: those that it may use. Of a role that there is no more, the
 /// operator sees them.
-struct Sight {
+struct VisibleRoles {
     serving: Arc<Serving>,
     headers: HeaderMap,
     known: BTreeMap<RoleName, bool>,
 }
 
-impl Sight {
+impl VisibleRoles {
     fn of(serving: Arc<Serving>, headers: HeaderMap) -> Self {
         Self {
             serving,
@@ -162,13 +164,13 @@ impl Sight {
         }
     }
 
-    fn sees(&mut self, role: &RoleName) -> bool {
+    fn contains(&mut self, role: &RoleName) -> bool {
         match self.known.get(role) {
             Some(known) => *known,
             None => {
-                let sees = self.check(role).is_ok();
-                self.known.insert(role.clone(), sees);
-                sees
+                let is_visible = self.check(role).is_ok();
+                self.known.insert(role.clone(), is_visible);
+                is_visible
             }
         }
     }

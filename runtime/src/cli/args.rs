@@ -191,8 +191,8 @@ pub enum CallsCommand {
     },
     /// Show a call: its input, each effect with its answer, its outcome.
     Show {
-        /// The call's id, as a failed call, the log and `calls list` name it.
-        call: String,
+        /// The call's id, as a failed call, the log and `calls list` name it; otherwise the latest call.
+        call: Option<String>,
     },
     /// Write the records of calls to standard output as JSON lines, oldest first.
     Export {

@@ -231,12 +231,22 @@ pub async fn export(
 }
 
 /// Runs `calls show`.
-pub async fn show(options: &Options, id: &str) -> Result<(), CommandError> {
+pub async fn show(options: &Options, id: Option<&str>) -> Result<(), CommandError> {
     let config = load(options)?.config;
-    let record = Calls::find(options, &config, None)
-        .await?
-        .record(id)
-        .await?;
+    let calls = Calls::find(options, &config, None).await?;
+    let id = match id {
+        Some(id) => id.to_owned(),
+        None => {
+            let latest = calls.list(&CallFilter::default(), 1).await?.calls.pop();
+            let latest = latest.ok_or_else(|| {
+                CommandError::Refused(
+                    "no call is recorded; a role's `journal` says which calls are".to_owned(),
+                )
+            })?;
+            latest.id.to_string()
+        }
+    };
+    let record = calls.record(&id).await?;
     match options.json {
         true => print_json(&record),
         false => print_record(&record),

@@ -200,7 +200,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             CallsCommand::List { filter, limit } => {
                 block_on(calls::list(&cli.options, filter, limit))
             }
-            CallsCommand::Show { call } => block_on(calls::show(&cli.options, &call)),
+            CallsCommand::Show { call } => block_on(calls::show(&cli.options, call.as_deref())),
             CallsCommand::Export { filter, limit } => {
                 block_on(calls::export(&cli.options, filter, limit))
             }

@@ -17,7 +17,7 @@ pub struct JournalConfig {
     #[schemars(extend("x-minimum" = "1m", "x-maximum" = "3650d"))]
     pub max_age: TimeSpan,
     /// How much one record may take: a quarter its input, a quarter its output, and half its effects with their
-    /// answers. A record that would take more is cut, and says so.
+    /// answers. At most a quarter of `max_size`. A record that would take more is cut, and says so.
     #[schemars(extend("x-minimum" = "4KiB", "x-maximum" = "32MiB"))]
     pub max_record: ByteSize,
 }
