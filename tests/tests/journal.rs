@@ -127,7 +127,7 @@ async fn a_call_that_fails_names_its_id_and_the_id_shows_everything_that_it_did(
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        assert_eq!(lines, [record.clone()]);
+        assert_eq!(lines, std::slice::from_ref(&record));
         let unknown = project
             .run([&["calls", "show", "nothing"][..], place].concat())
             .exits(3);
