@@ -91,6 +91,7 @@ async fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
             assert!(operation["summary"].is_string(), "{method} {path}");
             let in_path = operation["parameters"].as_array().into_iter().flatten();
             let named: Vec<String> = in_path
+                .filter(|parameter| parameter["in"] == "path")
                 .map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap()))
                 .collect();
             let parts: Vec<&str> = path
@@ -111,10 +112,15 @@ async fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
 
 #[tokio::test]
 async fn every_path_answers_as_described_when_all_is_well() {
-    let project = Project::new().config("[server]\nraw_calls = true\n");
+    let project =
+        Project::new().config("[server]\nraw_calls = true\n[defaults]\njournal = 'all'\n");
     let host = project.serve().await;
     let described = Description::of(&host).await;
+    let call = host.call("tl", "repo_status", json!({})).await;
+    let call = format!("/calls/{}", call.header("x-exomonad-call-id"));
     let asked = [
+        (Method::GET, ("/calls", "/calls?role=tl&limit=5"), ""),
+        (Method::GET, ("/calls/{id}", call.as_str()), ""),
         (Method::GET, ("/health", "/health"), ""),
         (Method::GET, ("/ready", "/ready"), ""),
         (Method::GET, ("/openapi.json", "/openapi.json"), ""),

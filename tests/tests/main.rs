@@ -26,6 +26,7 @@ mod hooks;
 mod hostile_modules;
 mod hot_reload;
 mod http_effect;
+mod journal;
 mod limits;
 mod main_job;
 mod manifests;

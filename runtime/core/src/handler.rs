@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use exomonad_schema::{EffectError, EffectKind, EffectRequest, ErrorCode, decode};
@@ -77,6 +77,25 @@ impl EncodedAnswer {
         }
     }
 
+    /// An answer that was encoded before, and kept.
+    pub fn recorded(json: Vec<u8>) -> Self {
+        #[derive(Deserialize)]
+        struct Failure {
+            payload: FailureCode,
+        }
+        #[derive(Deserialize)]
+        struct FailureCode {
+            code: ErrorCode,
+        }
+        let failure = json
+            .starts_with(FAILURE)
+            .then(|| serde_json::from_slice::<Failure>(&json));
+        let error = failure
+            .and_then(Result::ok)
+            .map(|failure| failure.payload.code);
+        Self { json, error }
+    }
+
     /// The answer's JSON, `{"kind":…,"payload":…}`.
     pub fn json(&self) -> &[u8] {
         &self.json
@@ -93,6 +112,9 @@ impl EncodedAnswer {
         self.error
     }
 }
+
+/// The beginning of a failure's JSON, as [`EncodedAnswer::error`] writes it.
+const FAILURE: &[u8] = br#"{"kind":"Error""#;
 
 /// [`Answer`](exomonad_schema::Answer) by reference.
 #[derive(Serialize)]
@@ -152,5 +174,8 @@ mod tests {
         assert_eq!(success.error_code(), None);
         let failure = EncodedAnswer::new::<()>(&Err(EffectError::internal("x")));
         assert_eq!(failure.error_code(), Some(ErrorCode::Internal));
+        for answer in [success, failure] {
+            assert_eq!(EncodedAnswer::recorded(answer.json().to_vec()), answer);
+        }
     }
 }

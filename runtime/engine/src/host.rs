@@ -111,6 +111,11 @@ pub trait Host: Send + Sync {
         START.elapsed()
     }
 
+    /// Waits for a guest that pauses by WASI.
+    fn sleep(&self, time: Duration) -> HostFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
     /// Fills `bytes` with randomness fit for keys.
     ///
     /// # Errors

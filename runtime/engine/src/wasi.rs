@@ -439,7 +439,8 @@ async fn poll_oneoff(
         }
     }
     if let (true, Some((wait, user_data))) = (events.is_empty(), earliest) {
-        tokio::time::sleep(wait).await;
+        let host = caller.data().host.clone();
+        host.sleep(wait).await;
         events.push(event(user_data, 0));
     }
     for (nth, event) in (0..).zip(&events) {

@@ -13,9 +13,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use exomonad_config::InstanceMode;
 use exomonad_core::{CallContext, CancelOnDrop, aside};
 use exomonad_engine::{CallError, Limit, Output};
+use exomonad_journal::CallKind;
+use exomonad_journal::record::OK;
 use exomonad_schema::common::{
     CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
 };
@@ -31,7 +34,8 @@ use crate::json::UniqueKeys;
 use crate::pipeline::CallHost;
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
-use crate::role::Role;
+use crate::record::RunningRecord;
+use crate::role::{Role, RoleSettings};
 use crate::schema::work::{Stop, Work};
 
 /// Bytes of arguments, and of answers, up to which they are read on the thread that serves the request.
@@ -197,9 +201,19 @@ impl Execution {
             context: self.context.guest_view(),
         };
         let input = encode(&input)?;
-        match self.invoke(guest, HANDLE_MCP_CALL, &input).await {
-            Ok(output) => self.answer(output).await,
-            Err(error) => Ok(self.failed_tool(code(&error), &self.explain(&error))),
+        let record = self.record(CallKind::Tool, &tool.tool.name, &input);
+        let invoked = self
+            .invoke(guest, HANDLE_MCP_CALL, &input, record.as_ref())
+            .await;
+        match invoked {
+            Ok(output) => self.answer(output, record).await,
+            Err(error) => {
+                let (code, message) = (code(&error), self.explain(&error));
+                if let Some(record) = record {
+                    record.end(code, None, Some(&message));
+                }
+                Ok(self.failed_tool(code, &message))
+            }
         }
     }
 
@@ -282,18 +296,28 @@ impl Execution {
             payload,
             context: self.context.guest_view(),
         })?;
-        let invoked = self.invoke(guest, event.export(), &input).await;
-        let output = invoked.map_err(|error| self.guest_error(&error))?;
-        let json = output.bytes;
-        let read: serde_json::Result<HookOutput> =
-            read_aside(json.len(), move || exomonad_schema::from_slice(&json)).await?;
-        read.map_err(|error| HostError::Guest {
-            code: "invalid_answer",
-            message: format!(
-                "the answer of `{}` does not fit the contract: {error}",
-                event.export()
-            ),
-        })
+        let record = self.record(CallKind::Hook, event.name(), &input);
+        let invoked = self
+            .invoke(guest, event.export(), &input, record.as_ref())
+            .await;
+        let (output, decided) = match invoked {
+            Ok(output) => {
+                let json = output.bytes;
+                let (json, read) = read_aside(json.len(), move || {
+                    let read: serde_json::Result<HookOutput> = exomonad_schema::from_slice(&json);
+                    (json, read)
+                })
+                .await?;
+                let decided = read.map_err(|error| HostError::Guest {
+                    code: INVALID_ANSWER,
+                    message: invalid_decision(event.export(), &error),
+                });
+                (Some(json), decided)
+            }
+            Err(error) => (None, Err(self.guest_error(&error))),
+        };
+        end(record, output.as_deref(), decided.as_ref().err());
+        decided
     }
 
     /// Calls any export with any bytes.
@@ -302,8 +326,13 @@ impl Execution {
         let called = async {
             let _permit = self.admit().await?;
             let guest = self.guest(&export);
-            let invoked = self.invoke(guest, &export, &input).await;
-            invoked.map_err(|error| self.guest_error(&error))
+            let input = Bytes::from(input);
+            let record = self.record(CallKind::Export, &export, &input);
+            let invoked = self.invoke(guest, &export, &input, record.as_ref()).await;
+            let output = invoked.map_err(|error| self.guest_error(&error));
+            let bytes = output.as_ref().ok().map(|output| &*output.bytes);
+            end(record, bytes, output.as_ref().err());
+            output
         };
         let result = called.instrument(span.clone()).await;
         if let Err(error) = &result {
@@ -337,15 +366,32 @@ impl Execution {
         span
     }
 
+    /// Begins the record of a call that goes to the guest; `None` if the role's calls are not recorded.
+    fn record(&self, kind: CallKind, name: &str, input: &Bytes) -> Option<RunningRecord> {
+        let (role, version) = (&self.role.settings, &self.version);
+        RunningRecord::begin(role, version, &self.context, kind, name, input)
+    }
+
     /// Runs an export in a sandbox.
-    async fn invoke(&self, span: Span, export: &str, input: &[u8]) -> Result<Output, CallError> {
+    async fn invoke(
+        &self,
+        span: Span,
+        export: &str,
+        input: &[u8],
+        record: Option<&RunningRecord>,
+    ) -> Result<Output, CallError> {
         let settings = &self.role.settings;
-        let host = Arc::new(CallHost::new(self.context.clone(), settings.layers.clone()));
+        let layers = settings.layers.clone();
+        let layers = match record {
+            Some(record) => record.layers(layers),
+            None => layers,
+        };
+        let host = Arc::new(CallHost::new(self.context.clone(), layers));
         let plugin = &self.version.plugin;
         let running = async {
             match settings.instance {
                 InstanceMode::Fresh => plugin.call(host, settings.limits, export, input).await,
-                InstanceMode::Pooled => self.invoke_pooled(host, export, input).await,
+                InstanceMode::Pooled => self.invoke_pooled(host, export, input, record).await,
             }
         };
         let result = running.instrument(span.clone()).await;
@@ -367,10 +413,16 @@ impl Execution {
         host: Arc<CallHost>,
         export: &str,
         input: &[u8],
+        record: Option<&RunningRecord>,
     ) -> Result<Output, CallError> {
         let limits = self.role.settings.limits;
         let mut sandbox = match self.version.instances.acquire() {
-            Some(sandbox) => sandbox,
+            Some(sandbox) => {
+                if let Some(record) = record {
+                    record.in_used_sandbox();
+                }
+                sandbox
+            }
             None => self.version.plugin.sandbox(host.clone(), limits).await?,
         };
         let result = sandbox.call(host, limits, export, input).await;
@@ -392,35 +444,35 @@ impl Execution {
     }
 
     fn explain(&self, error: &CallError) -> String {
-        match error {
-            // The engine names the limit; which role it is set for is known here.
-            CallError::Limit(hit) => hit.set_by(&self.role.settings.limit_key(hit.limit.key())),
-            _ => error.to_string(),
-        }
+        explain(&self.role.settings, error)
     }
 
     /// Holds the guest's output against the contract; what fits goes out as it came.
-    async fn answer(&self, output: Output) -> Result<ToolAnswer, HostError> {
+    async fn answer(
+        &self,
+        output: Output,
+        record: Option<RunningRecord>,
+    ) -> Result<ToolAnswer, HostError> {
         let json = output.bytes;
-        let read = read_aside(json.len(), move || {
-            if let Ok(result) = serde_json::from_slice::<CallToolResult>(&json) {
-                return Ok((json, result.is_error));
-            }
-            // Optional fields that are null; a client might take these as little as serde does.
-            let result: CallToolResult = exomonad_schema::from_slice(&json)?;
-            Ok((serde_json::to_vec(&result)?, result.is_error))
-        });
-        let read: serde_json::Result<_> = read.await?;
-        Ok(match read {
-            Ok((json, is_error)) => ToolAnswer {
-                json,
-                is_error,
-                outcome: if is_error { "tool_error" } else { "ok" },
+        let (json, judged) = read_aside(json.len(), move || {
+            let judged = judge(&json);
+            (json, judged)
+        })
+        .await?;
+        let (outcome, failure) = match &judged {
+            Ok(judged) => (outcome(judged.is_error), None),
+            Err(error) => (INVALID_ANSWER, Some(invalid_result(error))),
+        };
+        if let Some(record) = record {
+            record.end(outcome, Some(&json), failure.as_deref());
+        }
+        Ok(match (judged, failure) {
+            (Ok(judged), _) => ToolAnswer {
+                json: judged.rewritten.unwrap_or(json),
+                is_error: judged.is_error,
+                outcome,
             },
-            Err(error) => {
-                let message = format!("the plugin's answer is not a CallToolResult: {error}");
-                self.failed_tool("invalid_answer", &message)
-            }
+            (Err(_), failure) => self.failed_tool(outcome, &failure.unwrap_or_default()),
         })
     }
 
@@ -446,6 +498,72 @@ impl Execution {
             is_error: true,
             outcome: code,
         }
+    }
+}
+
+/// The outcome of a tool that says itself that it failed.
+pub(crate) const TOOL_ERROR: &str = "tool_error";
+
+/// The outcome of a guest whose output is not what the contract asks for.
+pub(crate) const INVALID_ANSWER: &str = "invalid_answer";
+
+/// The outcome of a tool's result.
+pub(crate) fn outcome(is_error: bool) -> &'static str {
+    if is_error { TOOL_ERROR } else { OK }
+}
+
+/// A tool's result that fits the contract.
+pub(crate) struct JudgedResult {
+    /// True if the tool says that it failed.
+    pub is_error: bool,
+    /// The result as it goes out, if not as the guest wrote it.
+    pub rewritten: Option<Vec<u8>>,
+}
+
+/// Holds a tool's output against the contract.
+pub(crate) fn judge(json: &[u8]) -> serde_json::Result<JudgedResult> {
+    if let Ok(result) = serde_json::from_slice::<CallToolResult>(json) {
+        return Ok(JudgedResult {
+            is_error: result.is_error,
+            rewritten: None,
+        });
+    }
+    // Optional fields that are null; a client might take these as little as serde does.
+    let result: CallToolResult = exomonad_schema::from_slice(json)?;
+    Ok(JudgedResult {
+        is_error: result.is_error,
+        rewritten: Some(serde_json::to_vec(&result)?),
+    })
+}
+
+/// The message about a tool's output that does not fit.
+pub(crate) fn invalid_result(error: &serde_json::Error) -> String {
+    format!("the plugin's answer is not a CallToolResult: {error}")
+}
+
+/// The message about a hook's output that does not fit.
+pub(crate) fn invalid_decision(export: &str, error: &serde_json::Error) -> String {
+    format!("the answer of `{export}` does not fit the contract: {error}")
+}
+
+/// A guest's failure, for a person.
+pub(crate) fn explain(role: &RoleSettings, error: &CallError) -> String {
+    match error {
+        // The engine names the limit; which role it is set for is known here.
+        CallError::Limit(hit) => hit.set_by(&role.limit_key(hit.limit.key())),
+        _ => error.to_string(),
+    }
+}
+
+/// Ends the record of a call that succeeded, or failed with this error.
+fn end(record: Option<RunningRecord>, output: Option<&[u8]>, error: Option<&HostError>) {
+    if let Some(record) = record {
+        let message = error.map(ToString::to_string);
+        record.end(
+            error.map_or(OK, HostError::code),
+            output,
+            message.as_deref(),
+        );
     }
 }
 
@@ -485,7 +603,7 @@ fn too_much(stop: Stop) -> Violation {
 }
 
 /// The stable code of a guest's failure.
-fn code(error: &CallError) -> &'static str {
+pub(crate) fn code(error: &CallError) -> &'static str {
     match error {
         CallError::Limit(_) => "limit_exceeded",
         CallError::Guest { .. } | CallError::Exit(_) => "guest_failed",
@@ -494,8 +612,9 @@ fn code(error: &CallError) -> &'static str {
     }
 }
 
-fn encode(input: &impl serde::Serialize) -> Result<Vec<u8>, HostError> {
+fn encode(input: &impl serde::Serialize) -> Result<Bytes, HostError> {
     serde_json::to_vec(input)
+        .map(Bytes::from)
         .map_err(|error| HostError::Internal(format!("the guest's input is not JSON: {error}")))
 }
 

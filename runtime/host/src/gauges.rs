@@ -150,6 +150,17 @@ const TOTALS: &[Gauge] = &[
         },
     ),
     (
+        "exomonad.journal.records",
+        "{record}",
+        "Records of calls that were written, or dropped since the disk or the queue was full.",
+        |runtime, total| {
+            let (written, dropped) = runtime.journal.counts();
+            for (outcome, count) in [("written", written), ("dropped", dropped)] {
+                total.observe(count, &[KeyValue::new("exomonad.outcome", outcome)]);
+            }
+        },
+    ),
+    (
         "exomonad.queue.refused",
         "{call}",
         "Calls of a role that found the queue full.",

@@ -9,6 +9,8 @@
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
 //! | [`admission`] | how many calls run at once, and how many wait |
 //! | [`pipeline`] | the layers between a guest and the services |
+//! | [`record`] | the record of a call, for the journal |
+//! | [`replay`] | a guest runs again, and the record of a call answers it |
 //! | [`error`] | errors with stable codes; transports map codes to statuses |
 //! | [`report`] | the state of the host, as `/health` and `/roles` show it |
 //! | [`json`] | JSON that every guest language reads in the same way |
@@ -22,6 +24,8 @@ mod gauges;
 pub mod json;
 pub mod pipeline;
 pub mod plugins;
+pub mod record;
+pub mod replay;
 pub mod report;
 pub mod role;
 pub mod runtime;

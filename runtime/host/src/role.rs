@@ -1,12 +1,14 @@
 //! A role: its grants, bounds and limits, and the version of its plugin that serves.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use exomonad_config::{Config, InstanceMode, PluginRef};
+use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef};
 use exomonad_core::{BoundsMap, CallContext, EffectHandler};
 use exomonad_engine::{Engine, Limits};
+use exomonad_journal::Journal;
 use exomonad_schema::{CallId, EffectKind, RoleName};
 use exomonad_services::Http;
 use exomonad_telemetry::Metrics;
@@ -16,6 +18,7 @@ use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
+use crate::record::{RecordSettings, configuration_hash};
 
 /// Long checks of arguments that run at once for a role, so that the others have processors left.
 const LONG_CHECKS: usize = 2;
@@ -40,6 +43,12 @@ pub struct RoleSettings {
     pub layers: Arc<dyn Layer>,
     /// The layers for a plugin that describes itself: it has no effects.
     pub describing: Arc<dyn Layer>,
+    /// How its calls are recorded; `None` if they are not.
+    pub record: Option<RecordSettings>,
+    /// The configuration that the guest can read.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// A hash of what the guest can observe of the role's configuration.
+    pub configuration: String,
     /// The capabilities that it is granted.
     pub granted: Vec<&'static str>,
     /// The prefix of the keys that set its grants and its limits, for messages: `role.tl.` or `defaults.`.
@@ -78,6 +87,8 @@ pub struct SharedServices {
     pub http: Arc<Http>,
     /// The metrics of the host.
     pub metrics: Arc<Metrics>,
+    /// Where calls are recorded; `None` where nothing is.
+    pub journal: Option<Arc<Journal>>,
 }
 
 /// The reason why a role's plugin, or its newest version, does not serve.
@@ -115,10 +126,11 @@ impl Role {
     ) -> Self {
         let kinds = EffectKind::ALL.iter().map(|kind| kind.capability());
         let limits = &role.limits;
+        let guest_config = Arc::new(role.config.clone());
         let innermost = ServiceLayer {
             effects: services.effects.clone(),
             http: services.http.clone(),
-            config: Arc::new(role.config.clone()),
+            config: guest_config.clone(),
         };
         let stack = |grants| pipeline::stack(grants, innermost.clone(), services.metrics.clone());
         let settings = RoleSettings {
@@ -149,6 +161,15 @@ impl Role {
                     config.role_key(name, "limits.effect_request"),
                 ),
             ),
+            record: match (&services.journal, role.journal) {
+                (None, _) | (_, JournalMode::Off) => None,
+                (Some(journal), mode) => Some(RecordSettings {
+                    journal: journal.clone(),
+                    keeps_all: mode == JournalMode::All,
+                }),
+            },
+            config: guest_config,
+            configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
             key_prefix: config.role_key(name, ""),

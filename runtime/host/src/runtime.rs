@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
+use exomonad_journal::{Bounds, Journal};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_services::Kv;
 use exomonad_telemetry::Metrics;
@@ -28,6 +29,8 @@ pub struct Runtime {
     pub cache: Option<CompileCache>,
     /// The metrics of the host.
     pub metrics: Arc<Metrics>,
+    /// The records of calls.
+    pub journal: Arc<Journal>,
     /// When the process began.
     pub started: SystemTime,
     /// One for each size of stack.
@@ -37,6 +40,28 @@ pub struct Runtime {
     sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
     ignored: RwLock<Vec<IgnoredFile>>,
+}
+
+/// The parts of a runtime that the next one takes over when the configuration is read again.
+struct ProcessParts {
+    metrics: Arc<Metrics>,
+    sandboxes: Arc<HostSandboxes>,
+    journal: Arc<Journal>,
+    started: SystemTime,
+}
+
+/// The bounds of the journal, as the configuration has them.
+fn journal_bounds(config: &Config) -> Bounds {
+    Bounds {
+        size: config.journal.max_size.get(),
+        age: config.journal.max_age.get(),
+        // One record must not drive out all others.
+        record: config
+            .journal
+            .max_record
+            .get()
+            .min(config.journal.max_size.get() / 4),
+    }
 }
 
 /// A file in the plugin folder that looks like a plugin and cannot be one.
@@ -65,15 +90,13 @@ impl Runtime {
     /// If the engine or a service cannot start, with what to do about it.
     pub fn open(config: Config, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Arc<Self>> {
         let metrics = Metrics::new(exomonad_telemetry::resource(&config.telemetry));
-        let sandboxes = HostSandboxes::new(config.engine.sandboxes);
-        Self::with(
-            config,
-            env,
+        let shared = ProcessParts {
             metrics,
-            sandboxes,
-            SystemTime::now(),
-            &BTreeMap::new(),
-        )
+            sandboxes: HostSandboxes::new(config.engine.sandboxes),
+            journal: Journal::new(config.state.dir.join("journal"), journal_bounds(&config)),
+            started: SystemTime::now(),
+        };
+        Self::with(config, env, shared, &BTreeMap::new())
     }
 
     /// Opens a runtime with another configuration, to take the place of this one. It shares what belongs to
@@ -88,18 +111,31 @@ impl Runtime {
     ) -> anyhow::Result<Arc<Self>> {
         config.engine = self.config.engine.clone();
         config.state = self.config.state.clone();
-        let (metrics, sandboxes) = (self.metrics.clone(), self.sandboxes.clone());
-        Self::with(config, env, metrics, sandboxes, self.started, &self.engines)
+        let shared = ProcessParts {
+            metrics: self.metrics.clone(),
+            sandboxes: self.sandboxes.clone(),
+            journal: self.journal.clone(),
+            started: self.started,
+        };
+        let reopened = Self::with(config, env, shared, &self.engines)?;
+        reopened
+            .journal
+            .set_bounds(journal_bounds(&reopened.config));
+        Ok(reopened)
     }
 
     fn with(
         config: Config,
         env: impl Fn(&str) -> Option<String>,
-        metrics: Arc<Metrics>,
-        sandboxes: Arc<HostSandboxes>,
-        started: SystemTime,
+        shared: ProcessParts,
         known: &BTreeMap<EngineConfig, Engine>,
     ) -> anyhow::Result<Arc<Self>> {
+        let ProcessParts {
+            metrics,
+            sandboxes,
+            journal,
+            started,
+        } = shared;
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
             let folder = config.plugins.cache_dir.display();
             tracing::warn!(%folder, %error, "the compile cache cannot be used: plugins are compiled at each start");
@@ -115,8 +151,10 @@ impl Runtime {
                 http: services.http.clone(),
                 effects: Arc::new(services),
                 metrics: metrics.clone(),
+                journal: Some(journal.clone()),
             },
             metrics,
+            journal,
             started,
             sandboxes,
             roles: RwLock::default(),
@@ -131,8 +169,9 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Closes the files that hold state, for a host that stops. Blocks for some milliseconds.
+    /// Writes and closes the files that hold state, for a host that stops. Blocks for some milliseconds.
     pub fn close(&self) {
+        self.journal.flush();
         self.kv.close();
     }
 

@@ -2,6 +2,7 @@
 
 use exomonad_config::ByteSize;
 use exomonad_host::HostError;
+use exomonad_schema::CallId;
 
 /// A request that is refused or cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,19 @@ pub enum RequestError {
     /// The call failed.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A call failed that has an id by which it is found in the log and the journal.
+    #[error("{error}")]
+    Call {
+        /// The failure.
+        error: HostError,
+        /// The id.
+        id: CallId,
+    },
+    /// No call of this id is recorded, or the request may not see it.
+    #[error(
+        "no call `{0}` is recorded; a role's `journal` says which calls are, and `[journal]` for how long"
+    )]
+    CallNotFound(String),
     /// `POST /call` is turned off.
     #[error("raw calls are off; `server.raw_calls = true` in exomonad.toml turns them on")]
     RawCallsOff,
@@ -46,7 +60,8 @@ impl RequestError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Host(error) => error.code(),
+            Self::Host(error) | Self::Call { error, .. } => error.code(),
+            Self::CallNotFound(_) => "call_not_found",
             Self::RawCallsOff => "raw_calls_off",
             Self::Unauthorized => "unauthorized",
             Self::HostNotAllowed(_) => "host_not_allowed",
@@ -76,6 +91,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("tool_not_found", 404),
     ("hook_not_found", 404),
     ("export_not_found", 404),
+    ("call_not_found", 404),
     ("route_not_found", 404),
     ("method_not_allowed", 405),
     ("body_too_large", 413),

@@ -1,5 +1,6 @@
 //! The HTTP server: routes, access, problem documents, graceful shutdown.
 
+pub mod calls;
 pub mod error;
 pub mod guard;
 mod linger;

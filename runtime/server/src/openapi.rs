@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::problem::{MEDIA_TYPE, Problem};
-use super::routes::{Content, ROUTES, Route};
+use super::routes::{Content, QUERIES, ROUTES, Route};
 
 /// The OpenAPI 3.1 document.
 pub fn document() -> &'static Value {
@@ -91,7 +91,21 @@ fn parameters(path: &str) -> Vec<Value> {
     let names = path
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
+    let in_path = names.map(
+        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
+    );
+    let of_query = QUERIES.iter().filter(|(of, _)| *of == path);
+    let in_query = of_query
+        .flat_map(|(_, parameters)| *parameters)
+        .map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "in": "query",
+                "description": parameter.description,
+                "schema": (parameter.schema)(),
+            })
+        });
+    in_path.chain(in_query).collect()
 }
 
 fn operation_id(route: &Route) -> String {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use exomonad_host::{HostError, Violation};
 
 use crate::error::RequestError;
+use crate::routes::with_call_id;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -25,6 +26,10 @@ pub struct Problem {
     pub code: String,
     /// The error and what to do about it, for people.
     pub detail: String,
+    /// `urn:exomonad:call:` and the id of the call whose guest failed: `GET /calls/{id}` shows what it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub instance: Option<String>,
     /// The places where arguments break their schema.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -40,8 +45,17 @@ impl From<&RequestError> for Problem {
             status: error.status(),
             code: code.to_owned(),
             detail: error.to_string(),
+            instance: match error {
+                RequestError::Call {
+                    error: HostError::Guest { .. },
+                    id,
+                } => Some(format!("urn:exomonad:call:{id}")),
+                _ => None,
+            },
             errors: match error {
-                RequestError::Host(error) => error.violations().to_vec(),
+                RequestError::Host(error) | RequestError::Call { error, .. } => {
+                    error.violations().to_vec()
+                }
                 _ => Vec::new(),
             },
         }
@@ -56,15 +70,21 @@ impl IntoResponse for RequestError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
-        match self {
+        match &self {
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
             }
-            Self::Host(HostError::QueueFull { .. }) | Self::Draining => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            Self::Host(HostError::QueueFull { .. })
+            | Self::Call {
+                error: HostError::QueueFull { .. },
+                ..
             }
+            | Self::Draining => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
         };
+        if let Self::Call { id, .. } = &self {
+            return with_call_id(response, id);
+        }
         response
     }
 }

@@ -12,10 +12,11 @@ use serde::Deserialize;
 
 use super::guard::Access;
 use super::path_params::PathParams;
-use super::{App, openapi};
+use super::{App, calls, openapi};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
 use exomonad_host::{Caller, Execution, HostError, report};
+use exomonad_journal::{CallRecord, Page};
 
 /// The schema of a body.
 pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
@@ -54,6 +55,19 @@ pub struct Route {
     /// Its handler.
     pub handler: fn() -> MethodRouter<App>,
 }
+
+/// A parameter in the query of an endpoint.
+pub struct QueryParameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its meaning, in a line.
+    pub description: &'static str,
+    /// Its JSON Schema.
+    pub schema: fn() -> serde_json::Value,
+}
+
+/// The parameters in the query of endpoints, by their paths.
+pub const QUERIES: &[(&str, &[QueryParameter])] = &[("/calls", calls::QUERY)];
 
 /// All endpoints.
 pub const ROUTES: &[Route] = &[
@@ -133,6 +147,28 @@ pub const ROUTES: &[Route] = &[
         problems: &[400, 401, 404, 413, 429, 502, 503],
         wants_token: true,
         handler: || post(call_hook),
+    },
+    Route {
+        method: "GET",
+        path: "/calls",
+        summary: "The recorded calls of the roles that the request may use, latest first.",
+        request: Content::None,
+        response: Content::Json(schema::<Page>),
+        success: &[200],
+        problems: &[400, 401],
+        wants_token: true,
+        handler: || get(calls::list),
+    },
+    Route {
+        method: "GET",
+        path: "/calls/{id}",
+        summary: "The record of a call: its input, each effect with its answer, its outcome.",
+        request: Content::None,
+        response: Content::Json(schema::<CallRecord>),
+        success: &[200],
+        problems: &[400, 401, 404],
+        wants_token: true,
+        handler: || get(calls::show),
     },
     Route {
         method: "GET",
@@ -255,7 +291,8 @@ async fn call_tool(
     let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let name = call.name.clone();
     // Awaited here, so that a client that goes away cancels it at once.
-    let answer = execution.tool(call.name, call.arguments).await?;
+    let called = execution.tool(call.name, call.arguments).await;
+    let answer = called.map_err(|error| of_call(error, &id))?;
     tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
     Ok(with_call_id(json(answer.json), &id))
 }
@@ -273,7 +310,8 @@ async fn call_hook(
     };
     let id = CallId::random();
     let execution = Execution::new(role, id.clone(), caller(&headers))?;
-    let output = execution.hook(event, payload).await?;
+    let decided = execution.hook(event, payload).await;
+    let output = decided.map_err(|error| of_call(error, &id))?;
     Ok(with_call_id(axum::Json(output).into_response(), &id))
 }
 
@@ -292,9 +330,8 @@ async fn call_raw(
     let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
     let execution = Execution::new(role, id.clone(), caller(&headers))?;
-    let output = execution
-        .raw(call.function, call.input.into_bytes())
-        .await?;
+    let called = execution.raw(call.function, call.input.into_bytes()).await;
+    let output = called.map_err(|error| of_call(error, &id))?;
     let response = (
         [(header::CONTENT_TYPE, "application/octet-stream")],
         output.bytes,
@@ -325,6 +362,21 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     Ok(axum::Json(app.reload().await?).into_response())
 }
 
+/// The failure of a call, with its id.
+fn of_call(error: HostError, id: &CallId) -> RequestError {
+    match &error {
+        HostError::Guest { .. } => {
+            tracing::info!(call_id = %id, code = error.code(), "a call failed");
+        }
+        // The caller's mistakes, and what a busy host refuses, come in any number.
+        _ => tracing::debug!(call_id = %id, code = error.code(), "a call is refused"),
+    }
+    RequestError::Call {
+        error,
+        id: id.clone(),
+    }
+}
+
 /// The caller, by the headers.
 fn caller(headers: &HeaderMap) -> Caller {
     let text = |name| {
@@ -344,7 +396,7 @@ fn json(body: Vec<u8>) -> Response {
 }
 
 /// The call's id, to find it in the log.
-fn with_call_id(mut response: Response, id: &CallId) -> Response {
+pub fn with_call_id(mut response: Response, id: &CallId) -> Response {
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert("x-exomonad-call-id", value);
     }

@@ -85,6 +85,14 @@ pub enum Command {
     },
     /// List the roles.
     Roles,
+    /// Look at recorded calls: what they were given, did and answered.
+    Calls {
+        /// The subcommand.
+        #[command(subcommand)]
+        command: CallsCommand,
+    },
+    /// Run recorded calls again, without performing anything: their records answer the plugin.
+    Replay(Replay),
     /// Look at plugins, check them, call into them.
     Plugin {
         /// The subcommand.
@@ -167,6 +175,68 @@ pub struct DockerProxy {
     /// Let containers be started, too, and images be pulled for them.
     #[arg(long, env = "DOCKER_PROXY_SPAWN", value_parser = clap::builder::FalseyValueParser::new())]
     pub spawn: bool,
+}
+
+/// The commands for recorded calls.
+#[derive(Subcommand)]
+pub enum CallsCommand {
+    /// List recorded calls, latest first.
+    List {
+        /// The calls that are wanted.
+        #[command(flatten)]
+        filter: CallFilter,
+        /// So many at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show a call: its input, each effect with its answer, its outcome.
+    Show {
+        /// The call's id, as a failed call, the log and `calls list` name it; otherwise the latest call.
+        call: Option<String>,
+    },
+    /// Write the records of calls to standard output as JSON lines, oldest first.
+    Export {
+        /// The calls that are wanted.
+        #[command(flatten)]
+        filter: CallFilter,
+        /// So many at most, the latest.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+        limit: usize,
+    },
+}
+
+/// Which calls are wanted.
+#[derive(Args, Clone, Default)]
+pub struct CallFilter {
+    /// Of this role.
+    #[arg(long, value_name = "ROLE", add = ArgValueCompleter::new(complete_roles))]
+    pub role: Option<String>,
+    /// Of this tool, event or export.
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// Those that have failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Those of the last 30m, 12h or 7d.
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<exomonad_config::TimeSpan>,
+}
+
+/// A replay of recorded calls.
+#[derive(Args)]
+pub struct Replay {
+    /// The call's id.
+    #[arg(required_unless_present = "last", conflicts_with_all = ["last", "role", "tool", "failed", "since"])]
+    pub call: Option<String>,
+    /// Replay so many calls of a role, the latest.
+    #[arg(long, value_name = "N", requires = "role")]
+    pub last: Option<usize>,
+    /// The calls that are wanted.
+    #[command(flatten)]
+    pub filter: CallFilter,
+    /// Run this plugin, a module or a manifest, in the place of the role's.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
 }
 
 /// The commands for plugins.

@@ -54,7 +54,7 @@ pub async fn tool(
     arguments: &[String],
 ) -> Result<(), CommandError> {
     let arguments = parse_arguments(arguments)?;
-    let json = match Host::find(options, Some(role)).await? {
+    let (json, id) = match Host::find(options, Some(role)).await? {
         Host::Running(client) => {
             let body = json!({"name": tool, "arguments": arguments})
                 .to_string()
@@ -64,7 +64,7 @@ pub async fn tool(
                 .send(reqwest::Method::POST, &path, Some(body))
                 .await?;
             answer.check()?;
-            answer.body
+            (answer.body, answer.call_id)
         }
         Host::Here(runtime) => {
             let role = runtime.role(role)?;
@@ -73,10 +73,13 @@ pub async fn tool(
                 name: Some("cli".to_owned()),
                 traceparent: None,
             };
-            Execution::new(role, CallId::random(), caller)?
+            let id = CallId::random();
+            let called = Execution::new(role, id.clone(), caller)?
                 .tool(tool.to_owned(), arguments)
-                .await?
-                .json
+                .await;
+            // The process ends soon.
+            runtime.journal.flush();
+            (called?.json, Some(id.to_string()))
         }
     };
     let result: CallToolResult = serde_json::from_slice(&json).map_err(|error| {
@@ -88,6 +91,9 @@ pub async fn tool(
         print_result(&result);
     }
     if result.is_error {
+        if let Some(id) = id {
+            errln!("exomonad: this was call {id}");
+        }
         Err(CommandError::Failed)
     } else {
         Ok(())

@@ -26,6 +26,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+    /// The id of the call, if it was one.
+    pub call_id: Option<String>,
 }
 
 impl Client {
@@ -84,8 +86,14 @@ impl Client {
         }
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
+        let call_id = response.headers().get("x-exomonad-call-id");
+        let call_id = call_id.and_then(|id| id.to_str().ok()).map(str::to_owned);
         let body = response.bytes().await.map_err(unreachable)?.to_vec();
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            body,
+            call_id,
+        })
     }
 
     /// Gets a document, or the problem that the host has with that.

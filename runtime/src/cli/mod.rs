@@ -24,6 +24,7 @@ macro_rules! errln {
 
 mod args;
 mod call;
+mod calls;
 mod client;
 mod complete;
 mod config;
@@ -34,6 +35,7 @@ mod folders;
 mod plugin;
 mod plugin_call;
 mod policy;
+mod replay;
 mod serve;
 mod show;
 mod trust;
@@ -42,7 +44,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Command, PluginCommand, PolicyCommand};
+use self::args::{CallsCommand, Cli, Command, PluginCommand, PolicyCommand};
 use exomonad_host::HostError;
 use exomonad_telemetry::StartError;
 
@@ -86,6 +88,7 @@ const REFUSED: &[&str] = &[
     "tool_not_found",
     "hook_not_found",
     "export_not_found",
+    "call_not_found",
     "invalid_request",
     "invalid_arguments",
     "unauthorized",
@@ -193,6 +196,16 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Tools { role, tool } => {
             block_on(call::tools(&cli.options, &role, tool.as_deref()))
         }
+        Command::Calls { command } => match command {
+            CallsCommand::List { filter, limit } => {
+                block_on(calls::list(&cli.options, filter, limit))
+            }
+            CallsCommand::Show { call } => block_on(calls::show(&cli.options, call.as_deref())),
+            CallsCommand::Export { filter, limit } => {
+                block_on(calls::export(&cli.options, filter, limit))
+            }
+        },
+        Command::Replay(arguments) => block_on(replay::run(&cli.options, arguments)),
         Command::Roles => block_on(call::roles(&cli.options)),
         Command::Plugin { command } => match command {
             PluginCommand::List => block_on(call::plugins(&cli.options)),

@@ -129,6 +129,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             effects: Arc::new(NoEffects),
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
+            journal: None,
         },
         HostSandboxes::new(4),
     );

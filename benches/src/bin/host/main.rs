@@ -5,6 +5,7 @@
 
 mod effects;
 mod exec;
+mod journal;
 mod load;
 mod native;
 mod reload;
@@ -21,6 +22,7 @@ fn main() -> Result<(), String> {
         ("start", start::report),
         ("effects", effects::report),
         ("exec", exec::report),
+        ("journal", journal::report),
         // The candidate is this program again, in a process of its own.
         ("native", native::serve),
     ];
@@ -28,7 +30,7 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload, start, effects and exec"
+                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec and journal"
             )),
         },
         None => {
@@ -37,7 +39,8 @@ fn main() -> Result<(), String> {
             reload::report()?;
             start::report()?;
             effects::report()?;
-            exec::report()
+            exec::report()?;
+            journal::report()
         }
     }
 }

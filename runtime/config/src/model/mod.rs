@@ -5,6 +5,7 @@
 //! built-in default, with paths still relative.
 
 mod engine;
+mod journal;
 mod limits;
 mod log;
 mod plugins;
@@ -14,10 +15,11 @@ mod state;
 mod telemetry;
 
 pub use engine::EngineConfig;
+pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use plugins::PluginsConfig;
-pub use role::{InstanceMode, Role};
+pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
@@ -46,6 +48,9 @@ pub struct Config {
     pub engine: EngineConfig,
     /// The state that the host keeps between starts.
     pub state: StateConfig,
+    /// The journal of calls: a record of each, with the effects that it asked for and their answers, in the
+    /// state folder. Which calls are recorded is a key of roles, `journal`.
+    pub journal: JournalConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,

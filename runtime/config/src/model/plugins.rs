@@ -39,6 +39,11 @@ pub struct PluginsConfig {
     /// If true, a plugin that needs initialising is initialised once, and each sandbox starts from a
     /// copy of the result.
     pub snapshot: bool,
+    /// How many of a role's last recorded calls are run again, without effects, on a new version of its plugin
+    /// before that serves. A version that fails where the old one did not is refused. 0 for none; the role's
+    /// `journal` has to be "all".
+    #[schemars(range(min = 0, max = 1000))]
+    pub replay_before_swap: u32,
 }
 
 impl Default for PluginsConfig {
@@ -52,6 +57,7 @@ impl Default for PluginsConfig {
             settle: TimeSpan::millis(100),
             cache_dir: PathBuf::from("~/.cache/exomonad"),
             snapshot: true,
+            replay_before_swap: 0,
         }
     }
 }

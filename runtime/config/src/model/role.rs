@@ -27,6 +27,8 @@ pub struct Role {
     pub bounds: RoleBounds,
     /// The sandbox of a call: a fresh one, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
+    /// The calls that are recorded, with everything they did; `exomonad calls` shows them.
+    pub journal: JournalMode,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
     /// are dropped. Once set, the role is not served without it or the operator token.
     #[schemars(extend("format" = "path"), example = &"/run/secrets/exomonad-tl-token")]
@@ -70,6 +72,7 @@ impl Default for Role {
                 ..RoleBounds::default()
             },
             instance: InstanceMode::Fresh,
+            journal: JournalMode::Failed,
             token_file: None,
             token_env: None,
             config: BTreeMap::new(),
@@ -108,6 +111,18 @@ pub enum InstanceMode {
     /// A sandbox that is kept for the next call: the guest's memory and variables stay. Faster, for
     /// guests that are trusted with it.
     Pooled,
+}
+
+/// The calls that are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalMode {
+    /// None.
+    Off,
+    /// Those that fail.
+    Failed,
+    /// All.
+    All,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// The folder for the key-value store of the roles. Made when it is first needed.
+    /// The folder for the key-value store of the roles and the journal of calls. Made when it is first needed.
     #[schemars(extend("format" = "path"))]
     pub dir: PathBuf,
 }

@@ -64,7 +64,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "EXOMONAD_STATE_DIR",
         key: ["state", "dir"],
-        description: "The folder for the key-value store.",
+        description: "The folder for the key-value store and the journal of calls.",
     },
     Variable {
         name: "GITHUB_TOKEN",

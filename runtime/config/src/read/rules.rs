@@ -4,7 +4,7 @@ use super::check::nearest;
 use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
-use crate::model::{Config, Role};
+use crate::model::{Config, JournalMode, Role};
 use exomonad_core::Ruling;
 use exomonad_core::values::{ByteSize, EffectPattern};
 use exomonad_schema::{EffectKind, Service};
@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut Diagnost
     check_hosts(config, sink);
     check_address_space(config, sink);
     check_telemetry(config, sink);
+    check_replay(config, sink);
     if config.defaults.plugin.is_some() {
         sink.error(
             KeyPath::of(["defaults", "plugin"]),
@@ -123,6 +124,19 @@ fn check_telemetry(config: &Config, sink: &mut DiagnosticSink<'_>) {
             Code::Insecure,
             "the headers for the receiver of telemetry are sent in plain HTTP to another machine",
             "use https, or a receiver on this machine",
+        );
+    }
+}
+
+/// Calls that did not fail are replayed, and these are recorded only where all calls are.
+fn check_replay(config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let replays = config.plugins.replay_before_swap > 0;
+    if replays && roles(config).all(|(_, role)| role.journal != JournalMode::All) {
+        sink.warn(
+            KeyPath::of(["plugins", "replay_before_swap"]),
+            Code::Ineffective,
+            "no role records the calls that succeed, so there is nothing to replay",
+            "set `journal = \"all\"` under [defaults] or a role",
         );
     }
 }

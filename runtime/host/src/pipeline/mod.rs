@@ -5,15 +5,19 @@
 //! to the role's stack:
 //!
 //! ```text
-//! metrics and spans → grants → (journal) → services
+//! journal → metrics and spans → grants → services
 //! ```
 //!
 //! Each is a [`Layer`] around the next. A layer that is put into [`stack`] sees every request of a guest
-//! with its answer; that is what makes a recorded call replay exactly. Limits are counted before the
-//! first layer, by the engine's meter: it holds them while it reads the request from the guest's memory.
+//! with its answer. The journal's is put around the stack of one call, if that is to be recorded: outside of the
+//! grants, since a guest sees a refusal, too. In a replay [`Replayed`] stands in the place of the whole stack.
+//! Limits are counted before the first layer, by the engine's meter: it holds them while it reads the request
+//! from the guest's memory.
 
 mod grants;
 mod observe;
+mod record;
+mod replayed;
 mod services;
 
 use std::sync::{Arc, LazyLock};
@@ -25,6 +29,8 @@ use exomonad_schema::{EffectKind, Service};
 use exomonad_telemetry::Metrics;
 
 pub use self::grants::Grants;
+pub use self::record::RecordLayer;
+pub use self::replayed::Replayed;
 pub use self::services::{NoEffects, ServiceLayer, fetch};
 
 /// Everything that a guest can ask of the host.
@@ -58,6 +64,9 @@ pub trait Layer: Send + Sync {
 
     /// A clock that never goes back, from an arbitrary start.
     fn monotonic(&self, call: &CallContext) -> Duration;
+
+    /// Waits for a guest that pauses by WASI.
+    fn sleep<'a>(&'a self, call: &'a CallContext, time: Duration) -> BoxFuture<'a, ()>;
 
     /// Fills `bytes` with randomness fit for keys.
     ///
@@ -137,6 +146,10 @@ impl Host for CallHost {
 
     fn monotonic(&self) -> Duration {
         self.layers.monotonic(&self.call)
+    }
+
+    fn sleep(&self, time: Duration) -> HostFuture<'_, ()> {
+        self.layers.sleep(&self.call, time)
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<(), String> {

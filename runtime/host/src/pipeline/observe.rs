@@ -105,6 +105,10 @@ impl<L: Layer> Layer for Observe<L> {
         self.inner.monotonic(call)
     }
 
+    fn sleep<'a>(&'a self, call: &'a CallContext, time: Duration) -> BoxFuture<'a, ()> {
+        self.inner.sleep(call, time)
+    }
+
     fn random(&self, call: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
         self.inner.random(call, bytes)
     }

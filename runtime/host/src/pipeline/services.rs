@@ -47,25 +47,11 @@ impl Layer for ServiceLayer {
     }
 
     fn log(&self, call: &CallContext, level: LogLevel, message: &str) {
-        let level = match level {
-            LogLevel::Trace => LineLevel::Trace,
-            LogLevel::Debug => LineLevel::Debug,
-            LogLevel::Info => LineLevel::Info,
-            LogLevel::Warn => LineLevel::Warn,
-            LogLevel::Error => LineLevel::Error,
-        };
-        exomonad_services::log::record(call, level, message);
+        exomonad_services::log::record(call, line_level(level), message);
     }
 
     fn log_level(&self, _: &CallContext) -> Option<LogLevel> {
-        use tracing::level_filters::LevelFilter;
-        match LevelFilter::current().into_level()? {
-            tracing::Level::TRACE => Some(LogLevel::Trace),
-            tracing::Level::DEBUG => Some(LogLevel::Debug),
-            tracing::Level::INFO => Some(LogLevel::Info),
-            tracing::Level::WARN => Some(LogLevel::Warn),
-            tracing::Level::ERROR => Some(LogLevel::Error),
-        }
+        log_level()
     }
 
     fn config(&self, _: &CallContext, key: &str) -> Option<String> {
@@ -81,8 +67,46 @@ impl Layer for ServiceLayer {
         START.elapsed()
     }
 
+    fn sleep<'a>(&'a self, _: &'a CallContext, time: Duration) -> BoxFuture<'a, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
     fn random(&self, _: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
         getrandom::fill(bytes).map_err(|error| format!("the system's randomness failed: {error}"))
+    }
+}
+
+/// A level of the engine as the contract has it.
+pub(super) fn line_level(level: LogLevel) -> LineLevel {
+    match level {
+        LogLevel::Trace => LineLevel::Trace,
+        LogLevel::Debug => LineLevel::Debug,
+        LogLevel::Info => LineLevel::Info,
+        LogLevel::Warn => LineLevel::Warn,
+        LogLevel::Error => LineLevel::Error,
+    }
+}
+
+/// A level of the contract as the engine has it.
+pub(super) fn engine_level(level: LineLevel) -> LogLevel {
+    match level {
+        LineLevel::Trace => LogLevel::Trace,
+        LineLevel::Debug => LogLevel::Debug,
+        LineLevel::Info => LogLevel::Info,
+        LineLevel::Warn => LogLevel::Warn,
+        LineLevel::Error => LogLevel::Error,
+    }
+}
+
+/// The least level that this process logs.
+pub(super) fn log_level() -> Option<LogLevel> {
+    use tracing::level_filters::LevelFilter;
+    match LevelFilter::current().into_level()? {
+        tracing::Level::TRACE => Some(LogLevel::Trace),
+        tracing::Level::DEBUG => Some(LogLevel::Debug),
+        tracing::Level::INFO => Some(LogLevel::Info),
+        tracing::Level::WARN => Some(LogLevel::Warn),
+        tracing::Level::ERROR => Some(LogLevel::Error),
     }
 }
 

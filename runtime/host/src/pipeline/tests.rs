@@ -63,6 +63,11 @@ impl Layer for Arc<Recorder> {
         Duration::ZERO
     }
 
+    fn sleep<'a>(&'a self, _: &'a CallContext, time: Duration) -> BoxFuture<'a, ()> {
+        self.note(format!("sleep {time:?}"));
+        Box::pin(std::future::ready(()))
+    }
+
     fn random(&self, _: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
         self.note(format!("random {}", bytes.len()));
         Ok(())
@@ -100,6 +105,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
     assert_eq!(host.config("key").as_deref(), Some("value"));
     assert_eq!(host.now(), SystemTime::UNIX_EPOCH);
     assert_eq!(host.monotonic(), Duration::ZERO);
+    host.sleep(Duration::from_millis(7)).await;
     assert_eq!(host.random(&mut [0; 3]), Ok(()));
     assert_eq!(
         recorder.noted(),
@@ -111,6 +117,7 @@ async fn everything_that_a_guest_can_observe_passes_the_layers() {
             "config key",
             "now",
             "monotonic",
+            "sleep 7ms",
             "random 3",
         ]
     );
@@ -138,4 +145,64 @@ async fn a_plugin_that_describes_itself_has_no_effects() {
     let answer = String::from_utf8(host.effect(index, b"{}".to_vec()).await).unwrap();
     assert!(answer.contains("has no effects"), "{answer}");
     assert_eq!(recorder.noted(), [""; 0]);
+}
+
+/// Asks for everything that a guest can observe; gives the answers.
+async fn observe_all(host: &CallHost) -> Vec<String> {
+    let mut bytes = [0; 3];
+    let mut seen = Vec::new();
+    for (kind, request) in [
+        (EffectKind::ClockNow, "{}"),
+        (EffectKind::GitStatus, "{}"),
+        (EffectKind::Log, r#"{"level":"info","message":"a line"}"#),
+    ] {
+        let answer = host.effect(kind.index(), request.into()).await;
+        seen.push(String::from_utf8(answer).unwrap());
+    }
+    seen.push(format!("{:?}", host.http(request()).await));
+    host.log(LogLevel::Info, "a line");
+    seen.push(format!("{:?} {:?}", host.log_level(), host.config("key")));
+    seen.push(format!("{:?} {:?}", host.now(), host.monotonic()));
+    host.sleep(Duration::from_millis(7)).await;
+    seen.push(format!("{:?} {bytes:?}", host.random(&mut bytes)));
+    seen
+}
+
+#[tokio::test]
+async fn what_a_guest_observes_is_recorded_and_a_replay_gives_it_again() {
+    let recorder = Arc::new(Recorder::default());
+    let granted = Grants::new(|capability| capability != "git.status", String::new());
+    let layers: Arc<dyn Layer> = Arc::new(Granted::new(granted, recorder.clone()));
+    let budget = exomonad_journal::recording::Budget::new(1 << 20);
+    let recording = Arc::new(exomonad_journal::Recording::new(1 << 20, budget));
+    let layers = Arc::new(RecordLayer::new(recording.clone(), layers));
+    let seen = observe_all(&CallHost::new(call(), layers)).await;
+    assert!(
+        seen[1].contains("effect_denied"),
+        "a refusal is an answer: {}",
+        seen[1]
+    );
+    let performed = recorder.noted().len();
+
+    let ended = recording.end();
+    assert_eq!((ended.effects, ended.is_cut), (4, false));
+    let summary = serde_json::from_value(serde_json::json!({
+        "id": "7", "role": "tl", "kind": "tool", "name": "x", "at": "", "micros": 1, "plugin": "",
+        "configuration": "", "outcome": "ok", "effects": 4, "complete": true
+    }));
+    let record = exomonad_journal::CallRecord {
+        call: summary.unwrap(),
+        input: exomonad_journal::Payload::default(),
+        input_bytes: 0,
+        events: exomonad_journal::codec::read_events(&ended.events).unwrap(),
+        output: None,
+        error: None,
+    };
+    let answers = Arc::new(exomonad_journal::Answers::of(&record));
+    let replayed = Arc::new(Replayed::new(answers.clone(), Arc::default()));
+    let again = observe_all(&CallHost::new(call(), replayed)).await;
+    assert_eq!(again, seen);
+    answers.end();
+    assert_eq!((answers.difference(), answers.notes()), (None, Vec::new()));
+    assert_eq!(recorder.noted().len(), performed, "nothing was performed");
 }

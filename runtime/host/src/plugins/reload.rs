@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exomonad_config::PluginRef;
+use exomonad_config::{Config, PluginRef};
 use exomonad_schema::RoleName;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 
 use super::embedded;
 use super::folder::{self, Contents, Fingerprint, Fingerprints, Source};
-use super::version::PluginVersion;
+use super::replay_gate;
+use super::version::{PluginLoadError, PluginVersion};
 use crate::role::{Role, RoleSettings};
 use crate::runtime::Runtime;
 use exomonad_engine::{CompileLimits, Manifest};
@@ -504,15 +505,7 @@ impl Reloader {
         ) {
             Found::One(source) => source,
             Found::Several(paths) => {
-                let names: Vec<_> = paths
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                let message = format!(
-                    "{} are all plugins for `{}`: keep one",
-                    names.join(" and "),
-                    role.name()
-                );
+                let message = clash(&paths, role.name().as_str());
                 return fail(role, paths, message, changes);
             }
             Found::None(message) => return self.missing(role, message, changes),
@@ -581,14 +574,25 @@ impl Reloader {
         self.loading.insert(role.name().clone());
         self.loads.spawn(async move {
             let snapshot = runtime.config.plugins.snapshot;
+            let replays = runtime.config.plugins.replay_before_swap;
             let (settings, source) = (role.settings.clone(), now.0.clone());
+            let old = role.version();
             let load = async move {
                 let compile = CompileLimits {
                     time: runtime.config.engine.compile_time.get(),
                     memory: runtime.config.engine.compile_memory.get(),
                 };
                 let cache = runtime.cache.as_ref();
-                PluginVersion::load(&settings, source, snapshot, cache, compile).await
+                let version =
+                    PluginVersion::load(&settings, source, snapshot, cache, compile).await?;
+                let version = Arc::new(version);
+                let is_new = old.is_some_and(|old| old.plugin.digest() != version.plugin.digest());
+                if is_new && replays > 0 {
+                    let journal = &runtime.journal;
+                    let tried = replay_gate::check(&settings, &version, journal, replays).await;
+                    tried.map_err(PluginLoadError::Replay)?;
+                }
+                Ok::<_, PluginLoadError>(version)
             };
             // In a task of its own, so that a panic in there is this plugin's problem.
             let source = &now.0;
@@ -638,7 +642,35 @@ impl Reloader {
 }
 
 /// A role, the file that was loaded for it, and what became of that.
-type Loaded = (Arc<Role>, FileVersion, Result<PluginVersion, FailedLoad>);
+type Loaded = (
+    Arc<Role>,
+    FileVersion,
+    Result<Arc<PluginVersion>, FailedLoad>,
+);
+
+/// The file that a role's plugin is in now, for commands that need one plugin and no host.
+///
+/// # Errors
+/// If there is none, with the reason.
+pub fn locate(settings: &RoleSettings, config: &Config) -> Result<Source, String> {
+    let contents = folder::scan(&config.plugins.dir).unwrap_or_default();
+    match find(settings, &contents, config.plugins.embedded) {
+        Found::One(source) => Ok(source),
+        Found::Several(paths) => Err(clash(&paths, settings.name.as_str())),
+        Found::None(message) => Err(message),
+    }
+}
+
+fn clash(paths: &[PathBuf], role: &str) -> String {
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    format!(
+        "{} are all plugins for `{role}`: keep one",
+        names.join(" and ")
+    )
+}
 
 enum Found {
     One(Source),
@@ -683,7 +715,7 @@ fn fail(role: &Role, files: Vec<PathBuf>, message: String, changes: &mut Changes
 }
 
 /// Lets a version serve that was loaded and checked.
-fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
+fn serve(role: &Role, version: Arc<PluginVersion>, changes: &mut Changes) {
     role.set_problem(None);
     let same = role.version().is_some_and(|old| {
         old.plugin.digest() == version.plugin.digest() && old.source == version.source
@@ -716,5 +748,5 @@ fn serve(role: &Role, version: PluginVersion, changes: &mut Changes) {
     }
     changes.loaded.push(role.name().to_string());
     role.settings.metrics.reloaded("loaded");
-    role.serve(Some(Arc::new(version)));
+    role.serve(Some(version));
 }

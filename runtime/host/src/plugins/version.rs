@@ -55,6 +55,9 @@ pub enum PluginLoadError {
         /// The reason.
         reason: String,
     },
+    /// It fails where the version that serves did not.
+    #[error("{0}")]
+    Replay(String),
     /// A tool cannot be offered.
     #[error("tool `{tool}`: {reason}")]
     Tool {

@@ -188,6 +188,10 @@ fn what_is_allowed_but_hardly_meant_is_a_warning() {
         warnings("[engine]\nsandboxes = 10\n[role.tl.limits]\nconcurrent_calls = 11\n").len(),
         1
     );
+    let replays = "[plugins]\nreplay_before_swap = 5\n";
+    assert_eq!(warnings(replays).len(), 1);
+    let records = format!("{replays}[role.tl]\njournal = 'all'\n");
+    assert_eq!(warnings(&records), [""; 0]);
     assert_eq!(warnings(""), [""; 0]);
 }
 

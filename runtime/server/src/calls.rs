@@ -1,0 +1,239 @@
+//! `GET /calls` and `GET /calls/{id}`: the recorded calls of the roles that a request may use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use exomonad_host::HostError;
+use exomonad_journal::Query;
+use exomonad_journal::reader::Cursor;
+use exomonad_journal::record::moment;
+use exomonad_schema::{CallId, RoleName};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::App;
+use super::error::RequestError;
+use super::guard::Access;
+use super::path_params::PathParams;
+use super::routes::QueryParameter;
+use super::serving::Serving;
+
+/// Calls of a page if the request does not say, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 1000;
+
+/// Requests that read the journal at once: each may hold a whole file in memory.
+static READERS: Semaphore = Semaphore::const_new(4);
+
+/// The parameters of `GET /calls`.
+pub const QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "role",
+        description: "Calls of this role.",
+        schema: || json!({"type": "string"}),
+    },
+    QueryParameter {
+        name: "name",
+        description: "Calls of this tool, event or export.",
+        schema: || json!({"type": "string"}),
+    },
+    QueryParameter {
+        name: "failed",
+        description: "True for calls that have failed alone.",
+        schema: || json!({"type": "boolean", "default": false}),
+    },
+    QueryParameter {
+        name: "since",
+        description: "Calls that began at this moment or later.",
+        schema: || json!({"type": "string", "format": "date-time"}),
+    },
+    QueryParameter {
+        name: "limit",
+        description: "How many calls a page has at most.",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
+    },
+    QueryParameter {
+        name: "before",
+        description: "Where the page begins: `next` of the page before.",
+        schema: || json!({"type": "string"}),
+    },
+];
+
+/// A page of the calls that a request may see, latest first.
+pub async fn list(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let query = parse(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    match query.role.as_deref().map(str::parse) {
+        // Unknown and forbidden roles look identical.
+        Some(Ok(role)) => visible.check(&role)?,
+        Some(Err(_)) => visible.check_operator()?,
+        None => visible.check_any()?,
+    }
+    let page = reading(move || {
+        let journal = &visible.serving.runtime.journal;
+        journal.flush();
+        journal
+            .reader()
+            .list(&query, &mut |role| visible.contains(role))
+    });
+    Ok(axum::Json(page.await?).into_response())
+}
+
+/// The record of a call.
+pub async fn show(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    visible.check_any()?;
+    let unknown = || RequestError::CallNotFound(id.clone());
+    let call: CallId = id.parse().map_err(|_| unknown())?;
+    let found = reading(move || {
+        let journal = &visible.serving.runtime.journal;
+        journal.flush();
+        let found = journal.reader().find(&call)?;
+        // That of another role looks as if it was not there.
+        Ok(found.filter(|record| visible.contains(&record.call.role)))
+    });
+    let record = found.await?.ok_or_else(unknown)?;
+    Ok(axum::Json(record).into_response())
+}
+
+/// Reads the journal on a thread that may be busy for a while.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, RequestError> {
+    // The semaphore is never closed.
+    let turn = READERS.acquire().await;
+    let read = spawn_blocking(read).await;
+    drop(turn);
+    let failed = |error: &dyn std::fmt::Display| {
+        HostError::Internal(format!("the journal cannot be read: {error}"))
+    };
+    let read = read.map_err(|error| failed(&error))?;
+    Ok(read.map_err(|error| failed(&error))?)
+}
+
+/// The roles whose calls a request may see: those that it may use. Of a role that there is no more, the
+/// operator sees them.
+struct VisibleRoles {
+    serving: Arc<Serving>,
+    headers: HeaderMap,
+    known: BTreeMap<RoleName, bool>,
+}
+
+impl VisibleRoles {
+    fn of(serving: Arc<Serving>, headers: HeaderMap) -> Self {
+        Self {
+            serving,
+            headers,
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn check(&self, role: &RoleName) -> Result<(), RequestError> {
+        let access = match self.serving.runtime.config.role(role) {
+            Some(_) => Access::Role(role),
+            None => Access::Operator,
+        };
+        self.serving.guard.check_token(&access, &self.headers)
+    }
+
+    fn check_operator(&self) -> Result<(), RequestError> {
+        self.serving
+            .guard
+            .check_token(&Access::Operator, &self.headers)
+    }
+
+    /// Checks that the request may use some role.
+    fn check_any(&self) -> Result<(), RequestError> {
+        let roles = self.serving.runtime.roles();
+        match roles.keys().any(|role| self.check(role).is_ok()) {
+            true => Ok(()),
+            false => self.check_operator(),
+        }
+    }
+
+    fn contains(&mut self, role: &RoleName) -> bool {
+        match self.known.get(role) {
+            Some(known) => *known,
+            None => {
+                let is_visible = self.check(role).is_ok();
+                self.known.insert(role.clone(), is_visible);
+                is_visible
+            }
+        }
+    }
+}
+
+fn parse(query: &str) -> Result<Query, String> {
+    let mut parsed = Query {
+        limit: PAGE,
+        ..Query::default()
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = |expected: &str| format!("the parameter `{name}` is not {expected}");
+        match &*name {
+            "role" => parsed.role = Some(value.into_owned()),
+            "name" => parsed.name = Some(value.into_owned()),
+            "failed" => parsed.failed = value.parse().map_err(|_| wrong("`true` or `false`"))?,
+            "since" => {
+                let since: SystemTime = humantime::parse_rfc3339_weak(&value)
+                    .map_err(|_| wrong("a moment such as 2026-01-31T12:00:00Z"))?;
+                parsed.since = Some(moment(since));
+            }
+            "limit" => {
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit));
+                parsed.limit =
+                    limit.ok_or_else(|| wrong(&format!("a number from 1 to {LARGEST_PAGE}")))?;
+            }
+            "before" => {
+                let before = Cursor::parse(&value);
+                parsed.before = Some(before.ok_or_else(|| wrong("`next` of a page"))?);
+            }
+            _ => return Err(format!("there is no parameter `{name}`")),
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_and_what_is_wrong_is_named() {
+        let query = parse("role=tl&failed=true&limit=7&since=2026-01-31T12:00:00Z").unwrap();
+        assert_eq!(query.role.as_deref(), Some("tl"));
+        assert!(query.failed && query.limit == 7);
+        assert_eq!(query.since.as_deref(), Some("2026-01-31T12:00:00.000Z"));
+        assert_eq!(parse("").unwrap().limit, PAGE);
+        for wrong in [
+            "limit=0",
+            "limit=1001",
+            "failed=yes",
+            "since=now",
+            "before=x",
+            "rolle=tl",
+        ] {
+            let name = wrong.split('=').next().unwrap();
+            assert!(
+                parse(wrong).unwrap_err().contains(&format!("`{name}`")),
+                "{wrong}"
+            );
+        }
+    }
+}
