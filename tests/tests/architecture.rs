@@ -54,11 +54,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "exomonad-mcp",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-host",
+            "exomonad-schema",
+        ],
+    ),
+    (
         "exomonad-server",
         &[
             "exomonad-config",
             "exomonad-core",
             "exomonad-host",
+            "exomonad-mcp",
             "exomonad-schema",
             "exomonad-telemetry",
         ],
@@ -71,6 +81,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-docker-proxy",
             "exomonad-engine",
             "exomonad-host",
+            "exomonad-mcp",
             "exomonad-schema",
             "exomonad-server",
             "exomonad-services",

@@ -10,7 +10,7 @@ use exomonad_engine::{Engine, Limits};
 use exomonad_schema::{CallId, EffectKind, RoleName};
 use exomonad_services::Http;
 use exomonad_telemetry::Metrics;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::error::HostError;
@@ -78,6 +78,8 @@ pub struct SharedServices {
     pub http: Arc<Http>,
     /// The metrics of the host.
     pub metrics: Arc<Metrics>,
+    /// Notified when a role serves another version of its plugin.
+    pub versions: watch::Sender<()>,
 }
 
 /// The reason why a role's plugin, or its newest version, does not serve.
@@ -100,6 +102,7 @@ pub struct Role {
     /// The threads that check long arguments of its calls.
     pub long_checks: Arc<Semaphore>,
     version: RwLock<Option<Arc<PluginVersion>>>,
+    versions: watch::Sender<()>,
     problem: Mutex<Option<PluginProblem>>,
 }
 
@@ -158,6 +161,7 @@ impl Role {
             admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
+            versions: services.versions.clone(),
             problem: Mutex::new(None),
         }
     }
@@ -212,6 +216,7 @@ impl Role {
     /// Lets a version serve from the next call on.
     pub fn serve(&self, version: Option<Arc<PluginVersion>>) {
         *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+        self.versions.send_replace(());
     }
 
     /// Records a problem, or that there is none any more. The same problem keeps its time.

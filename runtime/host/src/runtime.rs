@@ -9,6 +9,7 @@ use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_telemetry::Metrics;
+use tokio::sync::watch;
 
 use crate::admission::HostSandboxes;
 use crate::error::HostError;
@@ -69,13 +70,15 @@ impl Runtime {
             env,
             metrics,
             sandboxes,
+            watch::Sender::new(()),
             SystemTime::now(),
             &BTreeMap::new(),
         )
     }
 
     /// Opens a runtime with another configuration, to take the place of this one. It shares what belongs to
-    /// the process: the metrics, the bound on sandboxes, and engines that stay as they are.
+    /// the process: the metrics, the bound on sandboxes, whoever waits for new versions, and engines that
+    /// stay as they are.
     ///
     /// # Errors
     /// As of [`open`](Self::open).
@@ -87,7 +90,16 @@ impl Runtime {
         config.engine = self.config.engine.clone();
         config.state = self.config.state.clone();
         let (metrics, sandboxes) = (self.metrics.clone(), self.sandboxes.clone());
-        Self::with(config, env, metrics, sandboxes, self.started, &self.engines)
+        let versions = self.services.versions.clone();
+        Self::with(
+            config,
+            env,
+            metrics,
+            sandboxes,
+            versions,
+            self.started,
+            &self.engines,
+        )
     }
 
     fn with(
@@ -95,6 +107,7 @@ impl Runtime {
         env: impl Fn(&str) -> Option<String>,
         metrics: Arc<Metrics>,
         sandboxes: Arc<HostSandboxes>,
+        versions: watch::Sender<()>,
         started: SystemTime,
         known: &BTreeMap<EngineConfig, Engine>,
     ) -> anyhow::Result<Arc<Self>> {
@@ -112,6 +125,7 @@ impl Runtime {
                 http: services.http.clone(),
                 effects: Arc::new(services),
                 metrics: metrics.clone(),
+                versions,
             },
             metrics,
             started,
@@ -132,6 +146,17 @@ impl Runtime {
     pub fn sandboxes(&self) -> (u64, u64) {
         let free = self.sandboxes.available();
         (free, self.config.engine.sandboxes.into())
+    }
+
+    /// Changes whenever a role serves another version of its plugin, in this runtime or in one that takes
+    /// its place.
+    pub fn versions(&self) -> watch::Receiver<()> {
+        self.services.versions.subscribe()
+    }
+
+    /// Tells those that wait for new versions to look: the roles of this runtime serve from now on.
+    pub fn announce(&self) {
+        self.services.versions.send_replace(());
     }
 
     /// The roles as they are now.

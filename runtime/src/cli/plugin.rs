@@ -129,6 +129,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             effects: Arc::new(NoEffects),
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
+            versions: tokio::sync::watch::Sender::new(()),
         },
         HostSandboxes::new(4),
     );

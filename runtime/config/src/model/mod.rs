@@ -7,6 +7,7 @@
 mod engine;
 mod limits;
 mod log;
+mod mcp;
 mod plugins;
 mod role;
 mod server;
@@ -16,6 +17,7 @@ mod telemetry;
 pub use engine::EngineConfig;
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
+pub use mcp::McpConfig;
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, Role};
 pub use server::ServerConfig;
@@ -40,6 +42,8 @@ use exomonad_services::{KvConfig, ServicesConfig};
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
+    /// The Model Context Protocol at `/role/{role}/mcp`.
+    pub mcp: McpConfig,
     /// Where plugins come from.
     pub plugins: PluginsConfig,
     /// The sandboxes that plugins run in, and the compiler that makes them.
