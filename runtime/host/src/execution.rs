@@ -60,6 +60,18 @@ pub struct ToolAnswer {
     pub outcome: &'static str,
 }
 
+impl ToolAnswer {
+    /// True if the host made it, because the guest failed.
+    pub fn is_of_host(&self) -> bool {
+        self.outcome != OK && self.outcome != TOOL_ERROR
+    }
+}
+
+/// The outcome of a tool that answers.
+const OK: &str = "ok";
+/// The outcome of a tool that says it failed.
+const TOOL_ERROR: &str = "tool_error";
+
 /// Work that runs as a task of its own. Dropping it cancels the work; [`detach`](Self::detach) lets the
 /// work go on without anybody who waits.
 pub struct Running<T>(Option<JoinHandle<Result<T, HostError>>>);
@@ -435,7 +447,7 @@ impl Execution {
             Ok((json, is_error)) => ToolAnswer {
                 json,
                 is_error,
-                outcome: if is_error { "tool_error" } else { "ok" },
+                outcome: if is_error { TOOL_ERROR } else { OK },
             },
             Err(error) => {
                 let message = format!("the plugin's answer is not a CallToolResult: {error}");

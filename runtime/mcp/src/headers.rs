@@ -1,7 +1,7 @@
 //! The headers of the stateless era, which repeat what a request's body says so that proxies can read it:
 //! they have to agree with it.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use exomonad_host::Role;
 use exomonad_schema::{Base64, RawJson};
 use serde::Deserialize;
@@ -18,6 +18,8 @@ const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
 /// The beginning of the headers for parameters that a tool's schema marks with `x-mcp-header`.
 const PARAMETER: &str = "mcp-param-";
+/// Around a value that is written in base64.
+const ENCODED: (&str, &str) = ("=?base64?", "?=");
 
 /// The metadata that each request of the stateless era carries.
 #[derive(Default, Deserialize)]
@@ -106,27 +108,48 @@ fn missing(what: &str) -> RpcError {
 }
 
 fn agree(name: &str, header: Option<&str>, body: &str) -> Result<(), RpcError> {
-    let Some(header) = header else {
-        return Err(RpcError::header(format!("the header `{name}` is missing")));
+    let problem = match header.map(decoded) {
+        Some(Some(decoded)) if decoded == body => return Ok(()),
+        Some(Some(_)) => "says otherwise than the body",
+        Some(None) => "is no base64 of text",
+        None => "is missing",
     };
-    let Some(decoded) = decoded(header) else {
-        return Err(RpcError::header(format!(
-            "the header `{name}` is no base64 of text"
-        )));
-    };
-    match decoded == body {
-        true => Ok(()),
-        false => Err(RpcError::header(format!(
-            "the header `{name}` says otherwise than the body"
-        ))),
+    let message = format!("the header `{name}` {problem}");
+    Err(RpcError::header(message, name, &encoded(body)))
+}
+
+/// The headers that repeat what a request says of itself.
+pub fn mirrored(request: &Request) -> HeaderMap {
+    let name = request.params.name.as_ref().filter(|_| request.method == CALL_TOOL);
+    let values = [
+        (VERSION, text(Meta::of(request).version.as_ref())),
+        (METHOD, Some(request.method.clone())),
+        (NAME, text(name)),
+    ];
+    let headers = values.into_iter().filter_map(|(name, value)| {
+        let value = HeaderValue::from_str(&encoded(&value?)).ok()?;
+        Some((HeaderName::from_static(name), value))
+    });
+    headers.collect()
+}
+
+/// A text as the value of a header.
+fn encoded(text: &str) -> String {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && text.trim() == text
+        && !text.starts_with(ENCODED.0);
+    if is_plain {
+        return text.to_owned();
     }
+    let base64 = serde_json::to_value(Base64(text.as_bytes().to_vec())).unwrap_or_default();
+    format!("{}{}{}", ENCODED.0, base64.as_str().unwrap_or_default(), ENCODED.1)
 }
 
 /// A header's value: as it is, or the text that is in it as `=?base64?…?=`.
 fn decoded(value: &str) -> Option<String> {
     let encoded = value
-        .strip_prefix("=?base64?")
-        .and_then(|rest| rest.strip_suffix("?="));
+        .strip_prefix(ENCODED.0)
+        .and_then(|rest| rest.strip_suffix(ENCODED.1));
     let Some(encoded) = encoded else {
         return Some(value.to_owned());
     };
@@ -183,6 +206,15 @@ fn check_parameters(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_header_cannot_hold_is_encoded_and_read_again() {
+        for text in ["plain", "", " begins", "ends ", "déjà vu", "a\nb", "=?base64?x?=", "日本"] {
+            let value = encoded(text);
+            assert!(HeaderValue::from_str(&value).is_ok(), "{value}");
+            assert_eq!(decoded(&value).as_deref(), Some(text));
+        }
+    }
 
     #[test]
     fn a_header_is_its_text_or_the_base64_of_it() {

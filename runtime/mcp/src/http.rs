@@ -24,11 +24,13 @@ use crate::sessions::{Session, Sessions};
 use crate::streams::{self, Watch, tools_of};
 use crate::{HttpRequest, Roles};
 
-const SESSION: &str = "mcp-session-id";
-const LAST_EVENT: &str = "last-event-id";
-const INITIALIZE: &str = "initialize";
-const LISTEN: &str = "subscriptions/listen";
-const CANCELLED: &str = "notifications/cancelled";
+pub(crate) const SESSION: &str = "mcp-session-id";
+pub(crate) const LAST_EVENT: &str = "last-event-id";
+pub(crate) const INITIALIZE: &str = "initialize";
+/// The notification that a session has begun.
+pub(crate) const INITIALIZED: &str = "notifications/initialized";
+pub(crate) const LISTEN: &str = "subscriptions/listen";
+pub(crate) const CANCELLED: &str = "notifications/cancelled";
 /// The requests without which there is no stateless era.
 const STATELESS: &[&str] = &["server/discover", LISTEN];
 
@@ -68,33 +70,26 @@ impl Endpoint {
         request: HttpRequest<'_>,
         body: Result<message::Body, RpcError>,
     ) -> Response {
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => return refused(&error, Era::Sessionful),
-        };
-        if let message::Body::Single(Message::Request(message) | Message::Notification(message)) =
-            &body
-        {
-            let meta = Meta::of(message);
-            if is_stateless(request.headers, message, &meta) {
-                let message::Body::Single(message) = body else {
-                    return refused(&RpcError::invalid("this is no message"), Era::Stateless);
-                };
-                return match message {
-                    Message::Request(message) => self.stateless(request, message, &meta).await,
-                    // There is none that needs anything to be done: a closed connection cancels.
-                    Message::Notification(_) | Message::Response => accepted(),
-                };
+        match body {
+            Ok(message::Body::Single(Message::Request(message))) if is_stateless(request.headers, &message) => {
+                self.stateless(request, message).await
             }
+            // There is none that needs anything to be done: a closed connection cancels.
+            Ok(message::Body::Single(Message::Notification(message)))
+                if is_stateless(request.headers, &message) =>
+            {
+                accepted()
+            }
+            Ok(body) => self.sessionful(request, body).await,
+            Err(error) => refused(&error, Era::Sessionful),
         }
-        self.sessionful(request, body).await
     }
 
     /// Answers a request of the stateless era.
-    async fn stateless(&self, http: HttpRequest<'_>, request: Request, meta: &Meta) -> Response {
-        let id = request.id.clone();
+    async fn stateless(&self, http: HttpRequest<'_>, request: Request) -> Response {
+        let (id, meta) = (request.id.clone(), Meta::of(&request));
         let answered = async {
-            let revision = headers::check(http.headers, &request, meta, &http.role)?;
+            let revision = headers::check(http.headers, &request, &meta, &http.role)?;
             if request.method == LISTEN {
                 return self.listen(&http, &request);
             }
@@ -372,8 +367,8 @@ impl Sessionful<'_> {
 }
 
 /// True if a message is one of the stateless era.
-fn is_stateless(headers: &HeaderMap, message: &Request, meta: &Meta) -> bool {
-    if meta.names_revision() || STATELESS.contains(&message.method.as_str()) {
+pub(crate) fn is_stateless(headers: &HeaderMap, message: &Request) -> bool {
+    if Meta::of(message).names_revision() || STATELESS.contains(&message.method.as_str()) {
         return true;
     }
     let version = headers::header(headers, headers::VERSION).and_then(Revision::named);

@@ -187,11 +187,13 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     let execution = Execution::new(role.clone(), id.clone(), context.caller.clone())?.coercing();
     let called = execution.tool(name.clone(), arguments).await;
     let (json, is_error) = match called {
+        Ok(answer) if answer.is_of_host() => (failure(&answer.json), true),
         Ok(answer) => (answer.json, answer.is_error),
         Err(error @ HostError::InvalidArguments { .. })
             if context.revision.input_errors_are_results() =>
         {
-            (input_error(&error), true)
+            let details = json!({"code": error.code(), "errors": error.violations()});
+            (failed(&json!(CallToolResult::error(error.to_string())), details), true)
         }
         Err(error) => return Err(error.into()),
     };
@@ -203,15 +205,20 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     })
 }
 
-/// Arguments that do not fit, as a result that the model reads.
-fn input_error(error: &HostError) -> Vec<u8> {
-    let message = error.to_string();
-    let details = json!({
-        "error": {"code": error.code(), "message": message, "errors": error.violations()}
-    });
-    let result = CallToolResult {
-        structured_content: Some(details.into()),
-        ..CallToolResult::error(message)
-    };
+/// The member of `_meta` that says how the host could not answer.
+const ERROR: &str = "exomonad/error";
+
+/// A failure of the guest as the host tells it, for clients that hold `structuredContent` against the tool's
+/// output schema whatever `isError` says (typescript-sdk 1.32 does).
+fn failure(json: &[u8]) -> Vec<u8> {
+    let mut result: Value = serde_json::from_slice(json).unwrap_or_default();
+    let details = result.as_object_mut().and_then(|result| result.remove("structuredContent"));
+    let details = details.and_then(|mut details| details.get_mut("error").map(Value::take));
+    failed(&result, details.unwrap_or_default())
+}
+
+fn failed(result: &Value, details: Value) -> Vec<u8> {
+    let mut result = result.clone();
+    result["_meta"] = json!({ERROR: details});
     serde_json::to_vec(&result).unwrap_or_default()
 }

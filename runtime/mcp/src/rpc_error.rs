@@ -35,6 +35,9 @@ enum Kind {
     Internal,
 }
 
+/// The code of the error that there is no such session.
+pub const NO_SESSION: i32 = -32001;
+
 /// The JSON-RPC code of each kind, and the HTTP status in the sessionful and in the stateless era. An error
 /// of the method's own is an answer like any other, hence 200.
 const KINDS: &[(Kind, i32, u16, u16)] = &[
@@ -45,7 +48,7 @@ const KINDS: &[(Kind, i32, u16, u16)] = &[
     (Kind::Envelope, -32602, 400, 400),
     (Kind::Header, -32020, 400, 400),
     (Kind::Version, -32022, 400, 400),
-    (Kind::Session, -32001, 404, 404),
+    (Kind::Session, NO_SESSION, 404, 404),
     (Kind::Server, -32000, 200, 200),
     (Kind::Cancelled, -32800, 200, 200),
     (Kind::Internal, -32603, 200, 200),
@@ -104,9 +107,12 @@ impl RpcError {
         Self::new(Kind::Envelope, message)
     }
 
-    /// A header says otherwise than the body, or is missing.
-    pub fn header(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Header, message)
+    /// A header says otherwise than the body, or is missing: this one, which was to have this value.
+    pub fn header(message: String, name: &str, expected: &str) -> Self {
+        Self {
+            data: Some(json!({"header": name, "expected": expected})),
+            ..Self::new(Kind::Header, message)
+        }
     }
 
     /// The revision is none of those that are spoken here.

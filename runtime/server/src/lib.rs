@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod guard;
+pub mod in_process;
 mod linger;
 mod listen;
 mod mcp;
