@@ -20,6 +20,8 @@ const names = (tools) => tools.map((tool) => tool.name);
 const transport = where[0].startsWith("http")
     ? new StreamableHTTPClientTransport(new URL(where[0]))
     : new StdioClientTransport({ command: where[0], args: where.slice(1), env: process.env });
+// The transport is told which revision was negotiated.
+transport.setProtocolVersion ??= (revision) => (transport.protocolVersion = revision);
 const changed = new Promise((resolve, reject) => {
     const onChanged = (error, tools) => (error ? reject(error) : resolve(tools));
     globalThis.client = new Client(

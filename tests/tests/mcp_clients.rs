@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use exomonad_test_support::mcp::{SESSIONFUL, STATELESS, mcp_path};
 use exomonad_test_support::{
-    Guest, Host, LineProcess, Project, binary, end_with_parent, installed_by, required_or_skip, shipped_plugin,
-    tool_named,
+    Guest, Host, LineProcess, Project, binary, end_with_parent, installed_by, required_or_skip,
+    shipped_plugin, tool_named,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -22,7 +22,10 @@ impl Clients {
     pub(crate) fn find() -> Option<Self> {
         let installed = required_or_skip("the clients of MCP", installed_by("mcp-clients"))?;
         let (python, folder) = installed.split_once('\n').unwrap();
-        Some(Self { python: python.into(), folder: folder.into() })
+        Some(Self {
+            python: python.into(),
+            folder: folder.into(),
+        })
     }
 
     /// A Node.js that is new enough for all of them.
@@ -33,7 +36,10 @@ impl Clients {
     /// A file of a package.
     pub(crate) fn package(&self, path: &str) -> Option<PathBuf> {
         let found = self.folder.join("node_modules").join(path);
-        let is_there = found.exists().then_some(&found).ok_or("it is not for this machine");
+        let is_there = found
+            .exists()
+            .then_some(&found)
+            .ok_or("it is not for this machine");
         required_or_skip(path, is_there).cloned()
     }
 }
@@ -53,7 +59,9 @@ const TOOLS: [&str; 7] = [
 fn ways(host: &Host) -> [(&'static str, Vec<String>); 3] {
     let command = |role: &str, more: &[&str]| {
         let binary = binary().display().to_string();
-        let all = [binary.as_str(), "mcp", "--role", role].into_iter().chain(more.iter().copied());
+        let all = [binary.as_str(), "mcp", "--role", role]
+            .into_iter()
+            .chain(more.iter().copied());
         all.map(str::to_owned).collect()
     };
     [
@@ -65,9 +73,11 @@ fn ways(host: &Host) -> [(&'static str, Vec<String>); 3] {
 
 /// A project in whose environment a client runs, with a role for each way.
 fn project() -> Project {
-    ["http", "bridge", "embedded"].into_iter().fold(Project::new(), |project, role| {
-        project.plugin(&format!("{role}.wasm"), shipped_plugin("tl"))
-    })
+    ["http", "bridge", "embedded"]
+        .into_iter()
+        .fold(Project::new(), |project, role| {
+            project.plugin(&format!("{role}.wasm"), shipped_plugin("tl"))
+        })
 }
 
 /// A command in the project's environment.
@@ -75,7 +85,10 @@ fn command(project: &Project, program: &Path) -> Command {
     let like = project.command();
     let mut command = Command::new(program);
     command.current_dir(project.path("")).env_clear();
-    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(
+        like.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     end_with_parent(&mut command);
     command
 }
@@ -111,14 +124,18 @@ async fn check(program: &Path, arguments: &[&OsStr], revision: &str, is_told: bo
 }
 
 async fn python(sdk: &str, mode: &str, revision: &str, is_told: bool) {
-    let Some(clients) = Clients::find() else { return };
+    let Some(clients) = Clients::find() else {
+        return;
+    };
     let script = clients.folder.join("client.py");
     let arguments = [script.as_os_str(), sdk.as_ref(), mode.as_ref()];
     check(&clients.python, &arguments, revision, is_told).await;
 }
 
 async fn typescript(sdk: &str, mode: &str, revision: &str) {
-    let Some(clients) = Clients::find() else { return };
+    let Some(clients) = Clients::find() else {
+        return;
+    };
     let Some(node) = clients.node() else { return };
     let script = clients.folder.join("client.mjs");
     let arguments = [script.as_os_str(), sdk.as_ref(), mode.as_ref()];
@@ -157,39 +174,73 @@ async fn the_second_typescript_sdk_uses_a_role_without_a_session() {
 
 #[tokio::test]
 async fn the_inspector_lists_and_calls_tools() {
-    let Some(clients) = Clients::find() else { return };
-    let (Some(node), Some(inspector)) =
-        (clients.node(), clients.package("@modelcontextprotocol/inspector/clients/launcher/build/index.js"))
-    else {
+    let Some(clients) = Clients::find() else {
+        return;
+    };
+    let (Some(node), Some(inspector)) = (
+        clients.node(),
+        clients.package("@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
+    ) else {
         return;
     };
     let project = project();
     let host = project.serve().await;
-    for (role, way) in ways(&host) {
-        let inspect = |method: &[&str]| -> Value {
-            let mut command = command(&project, &node);
-            command.arg(&inspector).arg("--cli").args(&way).args(["--method"]).args(method);
-            if role == "http" {
-                command.args(["--transport", "http"]);
-            }
-            let output = command.output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-        };
-        let listed = inspect(&["tools/list"]);
-        let names: Vec<&str> =
-            listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-        assert_eq!(names, TOOLS, "{role}");
-        let called = inspect(&["tools/call", "--tool-name", "repo_status"]);
-        assert_eq!(called["structuredContent"]["branch"], "main", "{role}: {called}");
+    let inspect = |way: &[String], method: &[&str]| {
+        let mut command = command(&project, &node);
+        command
+            .arg(&inspector)
+            .arg("--cli")
+            .args(way)
+            .arg("--method")
+            .args(method);
+        if way.len() == 1 {
+            command.args(["--transport", "http"]);
+        }
+        let output = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        output.spawn().unwrap()
+    };
+    let ways = ways(&host);
+    let lists = inspect(&ways[0].1, &["tools/list"]);
+    let calls = ways
+        .each_ref()
+        .map(|(_, way)| inspect(way, &["tools/call", "--tool-name", "repo_status"]));
+    let result = |process: Child| -> Value {
+        let output = process.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let listed = result(lists);
+    let listed = listed["tools"].as_array().unwrap();
+    let names: Vec<&str> = listed
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, TOOLS);
+    for (call, (role, _)) in calls.into_iter().zip(&ways) {
+        let called = result(call);
+        assert_eq!(
+            called["structuredContent"]["branch"], "main",
+            "{role}: {called}"
+        );
     }
 }
 
 #[tokio::test]
 async fn claude_code_connects() {
-    let Some(clients) = Clients::find() else { return };
-    let Some(claude) = clients.package("@anthropic-ai/claude-code-linux-x64/claude") else { return };
+    let Some(clients) = Clients::find() else {
+        return;
+    };
+    let Some(claude) = clients.package("@anthropic-ai/claude-code-linux-x64/claude") else {
+        return;
+    };
     let project = project();
     let host = project.serve().await;
     let run = |arguments: &[&str]| {
@@ -201,7 +252,11 @@ async fn claude_code_connects() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         text
     };
     for (role, way) in ways(&host) {

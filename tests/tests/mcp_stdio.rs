@@ -54,7 +54,10 @@ async fn a_session_is_served_and_ends_with_the_input_once_all_is_answered() {
         client.send("junk");
         assert_eq!(client.line().await["error"]["code"], -32700);
         client.send(&request("p", "ping", json!({})));
-        assert_eq!(client.line().await, json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
+        assert_eq!(
+            client.line().await,
+            json!({"jsonrpc": "2.0", "id": "p", "result": {}})
+        );
         for id in 1..=3 {
             client.send(&request(id, "tools/call", json!({"name": "answer"})));
         }
@@ -73,17 +76,28 @@ async fn a_session_is_served_and_ends_with_the_input_once_all_is_answered() {
 #[tokio::test]
 async fn stateless_requests_are_served_with_the_headers_that_the_tool_wants() {
     let mut tool = tool_named("answer");
-    tool["inputSchema"]["properties"] = json!({"region": {"type": "string", "x-mcp-header": "Region"}});
+    tool["inputSchema"]["properties"] =
+        json!({"region": {"type": "string", "x-mcp-header": "Region"}});
     let guest = Guest::answering("hello").tools(json!([tool]));
     let project = Project::new().plugin("greeter.wasm", guest.wasm());
     let host = project.serve().await;
     for way in [Way::Bridge, Way::Embedded] {
         let mut client = start(&project, &host, way, "greeter");
         client.send(&stateless("server/discover", json!({})).to_string());
-        assert_eq!(client.line().await["result"]["supportedVersions"][0], STATELESS);
-        let call = stateless("tools/call", json!({"name": "answer", "arguments": {"region": "日本"}}));
+        assert_eq!(
+            client.line().await["result"]["supportedVersions"][0],
+            STATELESS
+        );
+        let call = stateless(
+            "tools/call",
+            json!({"name": "answer", "arguments": {"region": "日本"}}),
+        );
         client.send(&call.to_string());
-        assert_eq!(client.line().await["result"]["content"][0]["text"], "hello", "{way:?}");
+        assert_eq!(
+            client.line().await["result"]["content"][0]["text"],
+            "hello",
+            "{way:?}"
+        );
         client.send(&request(5, "server/discover", json!({})));
         assert_eq!(client.line().await["error"]["code"], -32602);
         assert_eq!(client.end().await, Some(0));
@@ -98,13 +112,23 @@ async fn changed_tools_are_told_in_both_eras() {
         let mut session = start(&project, &host, way, "greeter");
         begin(&mut session, "2025-06-18").await;
         let mut subscriber = start(&project, &host, way, "greeter");
-        let listen = stateless("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+        let listen = stateless(
+            "subscriptions/listen",
+            json!({"notifications": {"toolsListChanged": true}}),
+        );
         subscriber.send(&listen.to_string());
-        assert_eq!(subscriber.line().await["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(
+            subscriber.line().await["method"],
+            "notifications/subscriptions/acknowledged"
+        );
         let tools = json!([tool_named(&format!("tool_{nth}"))]);
         project.put_plugin("greeter.wasm", Guest::answering("new").tools(tools).wasm());
         for client in [&mut session, &mut subscriber] {
-            assert_eq!(client.line().await["method"], "notifications/tools/list_changed", "{way:?}");
+            assert_eq!(
+                client.line().await["method"],
+                "notifications/tools/list_changed",
+                "{way:?}"
+            );
             // A stream that is open keeps nobody from ending.
             assert_eq!(client.end().await, Some(0));
         }
@@ -129,7 +153,10 @@ async fn a_notification_cancels_a_call_and_it_gets_no_answer() {
     client.send(&cancel(1));
     eventually("both guests have ended", async || {
         let metrics = host.get("/metrics").await.text();
-        metrics.lines().any(|line| line == "exomonad_sandboxes_in_use 0").then_some(())
+        metrics
+            .lines()
+            .any(|line| line == "exomonad_sandboxes_in_use 0")
+            .then_some(())
     })
     .await;
     client.send(&request(2, "ping", json!({})));
@@ -148,7 +175,13 @@ async fn a_host_that_is_restarted_is_found_again() {
     client.send(&request(1, "tools/list", json!({})));
     let refused = client.line().await;
     assert_eq!(refused["error"]["code"], -32000, "{refused}");
-    assert!(refused["error"]["message"].as_str().unwrap().contains(&address), "{refused}");
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains(&address),
+        "{refused}"
+    );
     let host = project.serve_at(&address).await;
     client.send(&request(2, "tools/list", json!({})));
     let mut answers = vec![client.line().await, client.line().await];
@@ -165,15 +198,26 @@ async fn what_cannot_be_served_is_told_on_standard_error_by_the_exit_code() {
     let project = Project::new();
     let run = |arguments: &[&str]| project.run([&["mcp"], arguments].concat());
     let nobody = run(&["--role", "tl", "--url", "http://127.0.0.1:1"]);
-    assert_eq!((nobody.code, nobody.stdout.as_str()), (Some(0), ""), "it may come later: {nobody:?}");
+    assert_eq!(
+        (nobody.code, nobody.stdout.as_str()),
+        (Some(0), ""),
+        "it may come later: {nobody:?}"
+    );
     let none = run(&["--role", "tl"]).exits(4);
-    assert!(none.stderr.contains("--embedded") && none.stdout.is_empty(), "{none:?}");
-    run(&["--role", "nobody", "--embedded"]).exits(3);
+    assert!(
+        none.stderr.contains("--embedded") && none.stdout.is_empty(),
+        "{none:?}"
+    );
+    let absent = run(&["--role", "nobody", "--embedded"]).exits(4);
+    assert!(absent.stderr.contains("nobody.wasm"), "{absent:?}");
     run(&["--role", "No Name", "--embedded"]).exits(2);
     run(&["--role", "tl", "--embedded", "--url", "http://127.0.0.1:1"]).exits(2);
     let host = project.serve().await;
     let absent = run(&["--role", "nobody", "--url", &host.url()]).exits(3);
-    assert!(absent.stderr.contains("there is no role `nobody`"), "{absent:?}");
+    assert!(
+        absent.stderr.contains("there is no role `nobody`"),
+        "{absent:?}"
+    );
 }
 
 #[tokio::test]
@@ -184,7 +228,11 @@ async fn a_token_opens_the_role_and_a_line_that_is_too_long_is_refused() {
         .plugin("greeter.wasm", Guest::answering("hello").wasm());
     let host = project.serve().await;
     let url = host.url();
-    let wrong = project.run(["mcp", "--role", "greeter", "--url", &url, "--token", "wrong"]).exits(3);
+    let wrong = project
+        .run([
+            "mcp", "--role", "greeter", "--url", &url, "--token", "wrong",
+        ])
+        .exits(3);
     assert!(wrong.stderr.contains("token"), "{wrong:?}");
     let mut client = start(&project, &host, Way::Bridge, "greeter");
     begin(&mut client, SESSIONFUL).await;

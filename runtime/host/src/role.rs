@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use exomonad_config::{Config, InstanceMode, PluginRef};
 use exomonad_core::{BoundsMap, CallContext, EffectHandler};
@@ -19,6 +19,9 @@ use crate::plugins::version::PluginVersion;
 
 /// Long checks of arguments that run at once for a role, so that the others have processors left.
 const LONG_CHECKS: usize = 2;
+
+/// The pause between two looks whether a plugin that loads has a problem.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A role as the configuration has it. It does not change while the host runs.
 pub struct RoleSettings {
@@ -191,6 +194,22 @@ impl Role {
                 |problem| problem.message,
             ),
         })
+    }
+
+    /// The version that serves, once it is known whether one does: a plugin may still be loading.
+    ///
+    /// # Errors
+    /// If none does, with the reason.
+    pub async fn settled(&self) -> Result<Arc<PluginVersion>, HostError> {
+        let mut versions = self.versions.subscribe();
+        while self.version().is_none() && self.problem().is_none() {
+            // A problem is not announced.
+            let looked = tokio::time::timeout(LOOK_AGAIN, versions.changed()).await;
+            if matches!(looked, Ok(Err(_))) {
+                break;
+            }
+        }
+        self.serving()
     }
 
     /// The error for an event that the role's plugin does not handle.

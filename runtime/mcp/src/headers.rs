@@ -7,7 +7,7 @@ use exomonad_schema::{Base64, RawJson};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::message::{Implementation, Request, text};
+use crate::message::{Implementation, Request, object, text};
 use crate::methods::CALL_TOOL;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
@@ -37,7 +37,7 @@ impl Meta {
     /// The metadata of a request; nothing where it is no object.
     pub fn of(request: &Request) -> Self {
         let meta = request.params.meta.as_ref();
-        meta.and_then(|meta| meta.parse().ok()).unwrap_or_default()
+        meta.and_then(object).unwrap_or_default()
     }
 
     /// True if the request says that it is one of the stateless era.
@@ -120,7 +120,11 @@ fn agree(name: &str, header: Option<&str>, body: &str) -> Result<(), RpcError> {
 
 /// The headers that repeat what a request says of itself.
 pub fn mirrored(request: &Request) -> HeaderMap {
-    let name = request.params.name.as_ref().filter(|_| request.method == CALL_TOOL);
+    let name = request
+        .params
+        .name
+        .as_ref()
+        .filter(|_| request.method == CALL_TOOL);
     let values = [
         (VERSION, text(Meta::of(request).version.as_ref())),
         (METHOD, Some(request.method.clone())),
@@ -142,7 +146,12 @@ fn encoded(text: &str) -> String {
         return text.to_owned();
     }
     let base64 = serde_json::to_value(Base64(text.as_bytes().to_vec())).unwrap_or_default();
-    format!("{}{}{}", ENCODED.0, base64.as_str().unwrap_or_default(), ENCODED.1)
+    format!(
+        "{}{}{}",
+        ENCODED.0,
+        base64.as_str().unwrap_or_default(),
+        ENCODED.1
+    )
 }
 
 /// A header's value: as it is, or the text that is in it as `=?base64?…?=`.
@@ -209,7 +218,16 @@ mod tests {
 
     #[test]
     fn what_a_header_cannot_hold_is_encoded_and_read_again() {
-        for text in ["plain", "", " begins", "ends ", "déjà vu", "a\nb", "=?base64?x?=", "日本"] {
+        for text in [
+            "plain",
+            "",
+            " begins",
+            "ends ",
+            "déjà vu",
+            "a\nb",
+            "=?base64?x?=",
+            "日本",
+        ] {
             let value = encoded(text);
             assert!(HeaderValue::from_str(&value).is_ok(), "{value}");
             assert_eq!(decoded(&value).as_deref(), Some(text));

@@ -16,8 +16,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::answer::{response, with_members};
 use crate::headers::{self, Meta};
-use crate::message::{self, Id, Implementation, Message, Request, text};
-use crate::methods::{Answer, Context, answer_request, initialize, server_info};
+use crate::message::{self, Id, Implementation, Message, Request, object, text};
+use crate::methods::{Answer, Context, LIST_TOOLS, answer_request, initialize, server_info};
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::{Session, Sessions};
@@ -71,7 +71,9 @@ impl Endpoint {
         body: Result<message::Body, RpcError>,
     ) -> Response {
         match body {
-            Ok(message::Body::Single(Message::Request(message))) if is_stateless(request.headers, &message) => {
+            Ok(message::Body::Single(Message::Request(message)))
+                if is_stateless(request.headers, &message) =>
+            {
                 self.stateless(request, message).await
             }
             // There is none that needs anything to be done: a closed connection cancels.
@@ -139,7 +141,7 @@ impl Endpoint {
         let wrong =
             || RpcError::params("`notifications` has to be an object that names what is wanted");
         let filter = request.params.notifications.as_ref().ok_or_else(wrong)?;
-        let filter: Filter = filter.parse().map_err(|_| wrong())?;
+        let filter: Filter = object(filter).ok_or_else(wrong)?;
         let place = self.subscriptions.clone().try_acquire_owned().map_err(|_| {
             RpcError::server("there are as many subscriptions as there may be; `mcp.max_sessions` sets how many")
         })?;
@@ -353,7 +355,8 @@ impl Sessionful<'_> {
             revision: session.revision,
             caller,
         };
-        if request.method == "tools/list" {
+        if request.method == LIST_TOOLS && context.role.settled().await.is_ok() {
+            // Before it is answered: what changes meanwhile is told.
             session.knows_tools(tools_of(Some(&context.role)), None);
         }
         let answered = answer_request(&context, request);

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use exomonad_host::json;
 use exomonad_schema::RawJson;
-use serde::de::Deserializer;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -97,7 +97,7 @@ pub struct Implementation {
 impl Implementation {
     /// The name, cut to what a log can take; `None` if there is none.
     pub fn name_of(json: Option<&RawJson>) -> Option<String> {
-        let read: Self = json?.parse().ok()?;
+        let read: Self = object(json?)?;
         let name: String = read
             .name
             .chars()
@@ -106,6 +106,11 @@ impl Implementation {
             .collect();
         (!name.is_empty()).then_some(name)
     }
+}
+
+/// The object that JSON is, if it is one. Read into a structure, a list would be taken for one.
+pub fn object<T: DeserializeOwned>(json: &RawJson) -> Option<T> {
+    json.get().starts_with('{').then(|| json.parse().ok())?
 }
 
 /// The text that JSON is, if it is one.
@@ -164,6 +169,9 @@ impl Body {
 
 impl Message {
     fn read(json: &str) -> Result<Self, RpcError> {
+        if json.trim_start().starts_with('[') {
+            return Err(RpcError::invalid("a batch within a batch is no message"));
+        }
         let read: Envelope<'_> =
             serde_json::from_str(json).map_err(|error| match error.classify() {
                 serde_json::error::Category::Data => {
@@ -194,6 +202,9 @@ impl Message {
         let method = method.ok_or_else(|| invalid("`method` has to be a text"))?;
         let params = match read.params {
             None => Params::default(),
+            Some(json) if !json.get().starts_with('{') => {
+                return Err(RpcError::params("`params` have to be an object").answering(answered));
+            }
             Some(json) => serde_json::from_str(json.get()).map_err(|error| {
                 RpcError::params(format!("`params` cannot be read: {error}"))
                     .answering(answered.clone())
@@ -237,6 +248,11 @@ mod tests {
             ("[]", -32600, Id::null()),
             ("7", -32600, Id::null()),
             ("{}", -32600, Id::null()),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+                -32602,
+                one(),
+            ),
             (r#"{"jsonrpc":"2.0"}"#, -32600, Id::null()),
             (r#"{"jsonrpc":"2.0","id":1}"#, -32600, one()),
             (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, -32600, one()),

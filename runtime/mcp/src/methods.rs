@@ -60,10 +60,10 @@ const METHODS: &[Method] = &[
         handle: |context, _| Box::pin(std::future::ready(discover(context))),
     },
     Method {
-        name: "tools/list",
+        name: LIST_TOOLS,
         eras: &[Era::Sessionful, Era::Stateless],
         is_cacheable: true,
-        handle: |context, params| Box::pin(std::future::ready(list_tools(context, &params))),
+        handle: |context, params| Box::pin(list_tools(context, params)),
     },
     Method {
         name: CALL_TOOL,
@@ -72,6 +72,9 @@ const METHODS: &[Method] = &[
         handle: |context, params| Box::pin(call_tool(context, params)),
     },
 ];
+
+/// The method that lists tools.
+pub const LIST_TOOLS: &str = "tools/list";
 
 /// The method that calls a tool.
 pub const CALL_TOOL: &str = "tools/call";
@@ -147,8 +150,9 @@ struct Page<'a> {
 
 /// Pages are sorted and begin after a name, so that they fit together also when the plugin is replaced
 /// between two of them.
-fn list_tools(context: &Context, params: &Params) -> Result<Answer, RpcError> {
-    let version = context.role.serving()?;
+async fn list_tools(context: &Context, params: Params) -> Result<Answer, RpcError> {
+    // An agent may begin together with the host.
+    let version = context.role.settled().await?;
     let cursor = match &params.cursor {
         None => String::new(),
         cursor => text(cursor.as_ref()).ok_or_else(wrong_cursor)?,
@@ -184,6 +188,7 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
         return Err(RpcError::params("`arguments` have to be an object"));
     }
     let (role, id) = (&context.role, CallId::random());
+    role.settled().await?;
     let execution = Execution::new(role.clone(), id.clone(), context.caller.clone())?.coercing();
     let called = execution.tool(name.clone(), arguments).await;
     let (json, is_error) = match called {
@@ -193,7 +198,10 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
             if context.revision.input_errors_are_results() =>
         {
             let details = json!({"code": error.code(), "errors": error.violations()});
-            (failed(&json!(CallToolResult::error(error.to_string())), details), true)
+            (
+                failed(&json!(CallToolResult::error(error.to_string())), details),
+                true,
+            )
         }
         Err(error) => return Err(error.into()),
     };
@@ -212,7 +220,9 @@ const ERROR: &str = "exomonad/error";
 /// output schema whatever `isError` says (typescript-sdk 1.32 does).
 fn failure(json: &[u8]) -> Vec<u8> {
     let mut result: Value = serde_json::from_slice(json).unwrap_or_default();
-    let details = result.as_object_mut().and_then(|result| result.remove("structuredContent"));
+    let details = result
+        .as_object_mut()
+        .and_then(|result| result.remove("structuredContent"));
     let details = details.and_then(|mut details| details.get_mut("error").map(Value::take));
     failed(&result, details.unwrap_or_default())
 }

@@ -42,6 +42,28 @@ pub struct Session {
     events: watch::Sender<Events>,
 }
 
+/// The tools as a client knows them: the JSON that the plugin has listed, or that there were none since no
+/// version served. While none has served yet, it knows nothing.
+#[derive(Default)]
+pub struct KnownTools(Option<Option<Bytes>>);
+
+impl KnownTools {
+    /// Takes up the tools as they are now, and tells if they differ from what the client knows.
+    pub fn update(&mut self, tools: Option<Bytes>) -> bool {
+        match &self.0 {
+            None => {
+                self.0 = tools.map(Some);
+                false
+            }
+            Some(known) => {
+                let differ = *known != tools;
+                self.0 = Some(tools);
+                differ
+            }
+        }
+    }
+}
+
 /// The events of a session's stream.
 #[derive(Default)]
 pub struct Events {
@@ -51,8 +73,7 @@ pub struct Events {
     kept: VecDeque<(u64, Bytes)>,
     /// The stream that gets them: the newest that was opened.
     pub stream: u64,
-    /// The tools as the client has been told of them; `None` where no version served.
-    tools: Option<Bytes>,
+    tools: KnownTools,
     /// True when the session has ended.
     pub has_ended: bool,
 }
@@ -141,9 +162,7 @@ impl Session {
     /// told, the event is added.
     pub fn knows_tools(&self, tools: Option<Bytes>, event: Option<&'static str>) {
         self.events.send_if_modified(|events| {
-            let differ = events.tools != tools;
-            events.tools = tools;
-            if let (true, Some(event)) = (differ, event) {
+            if let (true, Some(event)) = (events.tools.update(tools), event) {
                 events.add(Bytes::from_static(event.as_bytes()));
                 return true;
             }
@@ -318,8 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_that_loads_is_no_change_and_one_that_goes_is() {
+        let mut known = KnownTools::default();
+        let tools = |json: &'static str| Some(Bytes::from_static(json.as_bytes()));
+        assert!(!known.update(None));
+        assert!(!known.update(tools("a")));
+        assert!(!known.update(tools("a")));
+        assert!(known.update(None));
+        assert!(!known.update(None));
+        assert!(known.update(tools("a")));
+        assert!(known.update(tools("b")));
+    }
+
+    #[test]
     fn events_are_kept_up_to_a_bound_and_ids_go_on() {
         let session = begin(&Sessions::default(), &config(1)).unwrap();
+        session.knows_tools(Some(Bytes::new()), None);
         for nth in 0..100 {
             let tools = Bytes::from(nth.to_string());
             session.knows_tools(Some(tools.clone()), Some("changed"));

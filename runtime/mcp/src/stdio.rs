@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request as HttpMessage, StatusCode, header};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request as HttpMessage, StatusCode, header,
+};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use exomonad_schema::RoleName;
@@ -75,7 +77,11 @@ pub fn write_lines() -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
     let writer = thread::spawn(move || {
         let mut output = io::stdout().lock();
         while let Some(line) = lines.blocking_recv() {
-            if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+            if output
+                .write_all(&line)
+                .and_then(|()| output.flush())
+                .is_err()
+            {
                 return;
             }
         }
@@ -85,7 +91,10 @@ pub fn write_lines() -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
 
 fn read_line(input: &mut impl BufRead, longest: u64) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
-    input.by_ref().take(longest.saturating_add(1)).read_until(b'\n', &mut line)?;
+    input
+        .by_ref()
+        .take(longest.saturating_add(1))
+        .read_until(b'\n', &mut line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
         return Ok(Some(Line::Bytes(line.into())));
@@ -148,7 +157,11 @@ impl Tasks {
             Line::Bytes(bytes) if bytes.trim_ascii().is_empty() => return,
             Line::Bytes(bytes) => bytes,
             Line::TooLong => {
-                return bridge.refuse(RpcError::invalid("the line is longer than a message may be")).await;
+                return bridge
+                    .refuse(RpcError::invalid(
+                        "the line is longer than a message may be",
+                    ))
+                    .await;
             }
         };
         let message = match Body::read(body.clone()) {
@@ -156,13 +169,17 @@ impl Tasks {
             Err(error) => return bridge.refuse(error).await,
         };
         match message {
-            Body::Single(Message::Request(request)) if request.method == INITIALIZE && !names_revision(&request) => {
+            Body::Single(Message::Request(request))
+                if request.method == INITIALIZE && !names_revision(&request) =>
+            {
                 bridge.begin(request.id, body).await;
             }
             Body::Single(Message::Request(request)) => {
                 let (id, is_stream) = (request.id.clone(), request.method == LISTEN);
                 let asking = bridge.clone();
-                let task = self.all.spawn(async move { asking.ask(request, body).await });
+                let task = self
+                    .all
+                    .spawn(async move { asking.ask(request, body).await });
                 if is_stream {
                     self.streams.retain(|stream| !stream.is_finished());
                     self.streams.push(task.clone());
@@ -171,7 +188,11 @@ impl Tasks {
             }
             // Dropping the exchange cancels the request, in both eras.
             Body::Single(Message::Notification(request)) if request.method == CANCELLED => {
-                let id = request.params.request_id.as_ref().and_then(|json| Id::read(json.get()));
+                let id = request
+                    .params
+                    .request_id
+                    .as_ref()
+                    .and_then(|json| Id::read(json.get()));
                 if let Some(task) = id.and_then(|id| self.running.remove(&id)) {
                     task.abort();
                 }
@@ -181,7 +202,9 @@ impl Tasks {
                 bridge.forward(body).await;
                 if is_initialized {
                     let listening = bridge.clone();
-                    let task = self.all.spawn(async move { listening.follow_events().await });
+                    let task = self
+                        .all
+                        .spawn(async move { listening.follow_events().await });
                     self.streams.push(task);
                 }
             }
@@ -248,17 +271,34 @@ struct UnderstoodResult {
 
 impl Bridge {
     fn session(&self) -> Option<Opened> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Sends a message of a session, or of none.
-    async fn send(&self, method: Method, body: Bytes, mut headers: HeaderMap) -> Result<Response, String> {
+    async fn send(
+        &self,
+        method: Method,
+        body: Bytes,
+        mut headers: HeaderMap,
+    ) -> Result<Response, String> {
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         let mut request = HttpMessage::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = self.path.parse().map_err(|error| format!("{}: {error}", self.path))?;
+        *request.uri_mut() = self
+            .path
+            .parse()
+            .map_err(|error| format!("{}: {error}", self.path))?;
         *request.headers_mut() = headers;
         self.exchange.exchange(request).await
     }
@@ -267,7 +307,13 @@ impl Bridge {
     async fn say(&self, json: &[u8]) {
         let mut line = BytesMut::with_capacity(json.len() + 1);
         // Within JSON an end of line stands between two parts, and nowhere else.
-        line.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        line.extend(json.iter().map(|byte| {
+            if matches!(byte, b'\n' | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        }));
         line.extend_from_slice(b"\n");
         // Nobody reads: then the input ends, too.
         let _ = self.output.send(line.freeze()).await;
@@ -286,7 +332,9 @@ impl Bridge {
     }
 
     async fn initialize(&self, initialize: Bytes) -> Result<Bytes, String> {
-        let response = self.send(Method::POST, initialize.clone(), HeaderMap::new()).await?;
+        let response = self
+            .send(Method::POST, initialize.clone(), HeaderMap::new())
+            .await?;
         let id = response.headers().get(SESSION).cloned();
         let (status, answer) = whole(response).await?;
         let understood: Understood = serde_json::from_slice(&answer).unwrap_or_default();
@@ -296,10 +344,16 @@ impl Bridge {
         let revision = understood.result.and_then(|result| result.protocol_version);
         let revision = revision.and_then(|revision| HeaderValue::from_str(&revision).ok());
         if let (Some(id), Some(revision)) = (id, revision) {
-            let opened = Opened { id, revision, initialize };
+            let opened = Opened {
+                id,
+                revision,
+                initialize,
+            };
             *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         } else if understood.error.is_none() {
-            return Err(format!("the endpoint has begun no session: it answered {status}"));
+            return Err(format!(
+                "the endpoint has begun no session: it answered {status}"
+            ));
         }
         Ok(answer)
     }
@@ -312,7 +366,12 @@ impl Bridge {
         }
         self.initialize(old.initialize.clone()).await?;
         let initialized = format!(r#"{{"jsonrpc":"2.0","method":"{INITIALIZED}"}}"#);
-        self.send(Method::POST, initialized.into(), session_headers(self.session().as_ref())).await?;
+        self.send(
+            Method::POST,
+            initialized.into(),
+            session_headers(self.session().as_ref()),
+        )
+        .await?;
         // Other plugins may serve now.
         self.say(TOOLS_CHANGED.as_bytes()).await;
         Ok(())
@@ -326,7 +385,8 @@ impl Bridge {
             self.ask_in_session(body).await
         };
         if let Err(message) = answered {
-            self.refuse(RpcError::server(message).answering(request.id)).await;
+            self.refuse(RpcError::server(message).answering(request.id))
+                .await;
         }
     }
 
@@ -345,7 +405,9 @@ impl Bridge {
             && error_of(json).is_some_and(|error| error.code == NO_SESSION)
         {
             self.begin_again(session).await?;
-            answer = self.answer(body, session_headers(self.session().as_ref())).await?;
+            answer = self
+                .answer(body, session_headers(self.session().as_ref()))
+                .await?;
         }
         self.relay(answer).await
     }
@@ -357,8 +419,10 @@ impl Bridge {
             // Which parameters it wants as headers is in the tool's schema, which it knows.
             if let Answer::Whole(StatusCode::BAD_REQUEST, json) = &answer
                 && let Some(data) = error_of(json).and_then(|error| error.data)
-                && let (Some(name), Some(value)) = (data["header"].as_str(), data["expected"].as_str())
-                && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value))
+                && let (Some(name), Some(value)) =
+                    (data["header"].as_str(), data["expected"].as_str())
+                && let (Ok(name), Ok(value)) =
+                    (HeaderName::try_from(name), HeaderValue::from_str(value))
                 && headers.insert(name, value).is_none()
             {
                 continue;
@@ -385,8 +449,13 @@ impl Bridge {
                 // A refusal that comes before MCP: a wrong token, a role that is gone.
                 let understood: Result<Understood, _> = serde_json::from_slice(&json);
                 match understood {
-                    Ok(Understood { detail: Some(detail), .. }) => Err(detail),
-                    Err(_) if !json.starts_with(b"[") => Err(format!("the endpoint answered {status}")),
+                    Ok(Understood {
+                        detail: Some(detail),
+                        ..
+                    }) => Err(detail),
+                    Err(_) if !json.starts_with(b"[") => {
+                        Err(format!("the endpoint answered {status}"))
+                    }
                     _ => {
                         self.say(&json).await;
                         Ok(())
@@ -397,7 +466,11 @@ impl Bridge {
     }
 
     /// Writes the messages of a stream until it ends, and notes the id of its last event.
-    async fn relay_events(&self, response: Response, last: &mut Option<HeaderValue>) -> Result<(), String> {
+    async fn relay_events(
+        &self,
+        response: Response,
+        last: &mut Option<HeaderValue>,
+    ) -> Result<(), String> {
         let mut chunks = response.into_body().into_data_stream();
         let mut events = Events::default();
         while let Some(chunk) = chunks.next().await {
@@ -448,7 +521,13 @@ impl Bridge {
     async fn end(&self) {
         if let Some(session) = self.session() {
             // It would end by itself.
-            let _ = self.send(Method::DELETE, Bytes::new(), session_headers(Some(&session))).await;
+            let _ = self
+                .send(
+                    Method::DELETE,
+                    Bytes::new(),
+                    session_headers(Some(&session)),
+                )
+                .await;
         }
     }
 }
@@ -464,13 +543,17 @@ fn session_headers(session: Option<&Opened>) -> HeaderMap {
 
 fn is_events(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
-    response.status().is_success() && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    response.status().is_success()
+        && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 async fn whole(response: Response) -> Result<(StatusCode, Bytes), String> {
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), ANSWER).await;
-    Ok((status, body.map_err(|error| format!("the answer broke off: {error}"))?))
+    Ok((
+        status,
+        body.map_err(|error| format!("the answer broke off: {error}"))?,
+    ))
 }
 
 fn error_of(json: &[u8]) -> Option<UnderstoodError> {
@@ -509,7 +592,10 @@ impl Events {
                 Some(line.slice_ref(value.strip_prefix(b" ").unwrap_or(value)))
             };
             if line.is_empty() {
-                let event = Event { id: self.id.take(), data: self.data.split().freeze() };
+                let event = Event {
+                    id: self.id.take(),
+                    data: self.data.split().freeze(),
+                };
                 if event.id.is_some() || !event.data.is_empty() {
                     return Some(event);
                 }

@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use crate::Roles;
 use crate::message::Id;
 use crate::methods::server_info;
-use crate::sessions::{Events, OpenStream, Session};
+use crate::sessions::{Events, KnownTools, OpenStream, Session};
 
 /// The notification that the list of tools is another one, in the sessionful era.
 pub const TOOLS_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
@@ -149,7 +149,7 @@ struct Subscription {
     watch: Watch,
     id: Id,
     wants_tools: bool,
-    tools: Option<Bytes>,
+    tools: KnownTools,
     state: SubscriptionState,
     _place: OwnedSemaphorePermit,
 }
@@ -169,8 +169,10 @@ pub fn of_subscription(
     wants_tools: bool,
     place: OwnedSemaphorePermit,
 ) -> Response {
+    let mut tools = KnownTools::default();
+    tools.update(watch.tools());
     let stream = Subscription {
-        tools: watch.tools(),
+        tools,
         watch,
         id,
         wants_tools,
@@ -203,9 +205,7 @@ impl Subscription {
         loop {
             match self.watch.wake().await {
                 Wake::Versions => {
-                    let tools = self.watch.tools();
-                    if tools != self.tools {
-                        self.tools = tools;
+                    if self.tools.update(self.watch.tools()) {
                         return Some(self.notification("notifications/tools/list_changed", ""));
                     }
                 }

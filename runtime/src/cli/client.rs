@@ -100,7 +100,9 @@ impl Client {
     /// Passes a request on whose address is a path here. The answer may still come in.
     pub async fn pass(&self, request: Request<Bytes>) -> Result<reqwest::Response, String> {
         let (head, body) = request.into_parts();
-        let mut sent = self.http.request(head.method, format!("{}{}", self.base, head.uri));
+        let mut sent = self
+            .http
+            .request(head.method, format!("{}{}", self.base, head.uri));
         let mut headers = head.headers;
         // It is that of the address.
         headers.remove(header::HOST);

@@ -1,11 +1,12 @@
 //! `mcp`: MCP over standard input and output.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::Response;
-use exomonad_config::{RoleName, Tokens};
+use exomonad_config::{Config, RoleName, Tokens};
 use exomonad_host::Runtime;
 use exomonad_mcp::stdio::{self, Exchange, Exchanged};
 use exomonad_schema::common::ListToolsResult;
@@ -19,6 +20,9 @@ use super::args::Options;
 use super::client::Client;
 use super::config::{env, load};
 
+/// How long a client waits for what can be told at once.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
+
 /// Runs `mcp`.
 pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), CommandError> {
     let role: RoleName = role
@@ -26,7 +30,7 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
         .map_err(|error| CommandError::Usage(format!("--role: {error}")))?;
     let loaded = load(options)?;
     // Standard output belongs to the protocol, and clients show what stands on standard error.
-    start_log(&loaded.config.log, "warn")?;
+    start_log(&loaded.config.log, "error")?;
     let longest = loaded.config.server.max_body.get();
     let exchange: Arc<dyn Exchange> = match embedded || options.local {
         true => Arc::new(host_here(options, &role).await?),
@@ -41,7 +45,9 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
             })?;
             // A wrong role or token is told here, where somebody reads it. A plugin may still load.
             let path = format!("/role/{role}/mcp/tools");
-            if let Err(refused @ CommandError::Refused(_)) = client.get::<ListToolsResult>(&path).await {
+            if let Err(refused @ CommandError::Refused(_)) =
+                client.get::<ListToolsResult>(&path).await
+            {
                 return Err(refused);
             }
             Arc::new(client)
@@ -56,18 +62,37 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
         .map_err(|_| CommandError::Unavailable("standard output cannot be written".to_owned()))
 }
 
-/// A host in this process, which nobody else reaches: it asks for no token.
+/// A host in this process, which nobody else reaches: it asks for no token. It has one role, whose plugin it
+/// loads while the client says hello.
 async fn host_here(options: &Options, role: &RoleName) -> Result<InProcess, CommandError> {
-    let again = options.clone();
+    let (again, name) = (options.clone(), role.clone());
     let read_config = move || {
-        let loaded = load(&again).map_err(|error| error.to_string())?;
-        Ok((loaded.config, Tokens::default()))
+        let config = config_of(&again, &name).map_err(|error| error.to_string())?;
+        Ok((config, Tokens::default()))
     };
-    let runtime = Runtime::open(load(options)?.config, env)?;
+    let runtime = Runtime::open(config_of(options, role)?, env)?;
     let serving = Serving::start(runtime.clone(), Tokens::default());
-    serving.reload.ready().await;
-    runtime.role(role.as_str())?.serving()?;
-    Ok(InProcess::new(router(App::new(serving, Box::new(read_config)))))
+    let served = runtime.role(role.as_str())?;
+    // A plugin that is not there is told here, where somebody reads it.
+    if let Ok(settled) = tokio::time::timeout(FIRST_LOOK, served.settled()).await {
+        settled?;
+    }
+    Ok(InProcess::new(router(App::new(
+        serving,
+        Box::new(read_config),
+    ))))
+}
+
+/// The configuration with this role alone.
+fn config_of(options: &Options, role: &RoleName) -> Result<Config, CommandError> {
+    let mut config = load(options)?.config;
+    let settings = config.role(role).cloned();
+    config.roles = settings
+        .map(|settings| (role.clone(), settings))
+        .into_iter()
+        .collect();
+    config.plugins.unlisted_roles = false;
+    Ok(config)
 }
 
 impl Exchange for Client {

@@ -7,8 +7,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::process::{self, ChildGuard};
 use crate::eventually;
+use crate::process::{self, ChildGuard};
 
 /// A process whose input and output are lines of JSON. It ends when it is dropped.
 pub struct LineProcess {
@@ -21,7 +21,10 @@ pub struct LineProcess {
 impl LineProcess {
     /// Starts it.
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = ChildGuard::spawn(command);
         Self {
             input: child.stdin.take(),
@@ -37,7 +40,9 @@ impl LineProcess {
     /// If nobody reads it.
     pub fn send(&mut self, line: &str) {
         let input = self.input.as_mut().expect("the input is open");
-        writeln!(input, "{line}").and_then(|()| input.flush()).expect("somebody reads");
+        writeln!(input, "{line}")
+            .and_then(|()| input.flush())
+            .expect("somebody reads");
     }
 
     /// Closes its input.
@@ -89,7 +94,9 @@ impl LineProcess {
 fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (send, lines) = channel();
     thread::spawn(move || {
-        let output = output.into_iter().flat_map(|output| BufReader::new(output).lines());
+        let output = output
+            .into_iter()
+            .flat_map(|output| BufReader::new(output).lines());
         for line in output.map_while(Result::ok) {
             if send.send(line).is_err() {
                 return;

@@ -43,7 +43,9 @@ impl<'a> McpSession<'a> {
             id,
             initialized: answer.json()["result"].clone(),
         };
-        let noted = session.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        let noted = session
+            .send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
         assert_eq!((noted.status, noted.text().as_str()), (202, ""));
         session
     }
@@ -67,7 +69,9 @@ impl<'a> McpSession<'a> {
 
     /// Opens the session's stream, after an event that was seen.
     pub async fn events(&self, last: Option<&str>) -> EventStream {
-        let mut request = self.request(Method::GET).header("accept", "text/event-stream");
+        let mut request = self
+            .request(Method::GET)
+            .header("accept", "text/event-stream");
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -128,12 +132,23 @@ impl EventStream {
     /// # Panics
     /// If there is none.
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap_or_else(|error| panic!("no stream: {error:?}"));
+        let response = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("no stream: {error:?}"));
         assert_eq!(response.status(), 200);
-        let header = |name: &str| response.headers()[name].to_str().unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            response.headers()[name]
+                .to_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         assert_eq!(header("content-type"), "text/event-stream");
         assert_eq!(header("x-accel-buffering"), "no");
-        Self { response, received: String::new() }
+        Self {
+            response,
+            received: String::new(),
+        }
     }
 
     /// The next event, comments too, as it was sent; `None` at the end.
@@ -147,7 +162,11 @@ impl EventStream {
                 self.received = rest.to_owned();
                 return Some(event);
             }
-            let chunk = self.response.chunk().await.unwrap_or_else(|error| panic!("the stream broke off: {error:?}"))?;
+            let chunk = self
+                .response
+                .chunk()
+                .await
+                .unwrap_or_else(|error| panic!("the stream broke off: {error:?}"))?;
             self.received.push_str(&String::from_utf8_lossy(&chunk));
         }
     }
@@ -159,7 +178,12 @@ impl EventStream {
     pub async fn message(&mut self) -> (Option<String>, Value) {
         loop {
             let event = self.next().await.expect("a message");
-            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            let field = |name: &str| {
+                event
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .map(str::to_owned)
+            };
             if let Some(json) = field("data: ") {
                 return (field("id: "), serde_json::from_str(&json).expect("JSON"));
             }
