@@ -69,6 +69,7 @@ async fn ask(
 
 const CALL: &str = "/role/{role}/mcp/call";
 const HOOK: &str = "/role/{role}/hook/{event}";
+const MCP: &str = "/role/{role}/mcp";
 const TOOLS: &str = "/role/{role}/mcp/tools";
 
 #[tokio::test]
@@ -133,6 +134,11 @@ async fn every_path_answers_as_described_when_all_is_well() {
             r#"{"name":"repo_status"}"#,
         ),
         (Method::POST, (HOOK, "/role/tl/hook/pre_tool_use"), "{}"),
+        (
+            Method::POST,
+            (MCP, "/role/tl/mcp"),
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#,
+        ),
         (Method::POST, ("/reload", "/reload"), ""),
         (
             Method::POST,
@@ -186,6 +192,9 @@ async fn every_refusal_is_described() {
             r#"{"name":"sleep","arguments":{"millis":60000}}"#,
             504,
         ),
+        (MCP, "/role/tl/mcp", "no json", 400),
+        (MCP, "/role/nobody/mcp", "{}", 404),
+        (MCP, "/role/tl/mcp", large.as_str(), 413),
         (HOOK, "/role/tl/hook/pre_tool_use", "no json", 400),
         (HOOK, "/role/tl/hook/lunch", "{}", 404),
         ("/call", "/call", "{}", 403),

@@ -56,12 +56,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "exomonad-mcp",
+        &[
+            "exomonad-config",
+            "exomonad-core",
+            "exomonad-host",
+            "exomonad-schema",
+        ],
+    ),
+    (
         "exomonad-server",
         &[
             "exomonad-config",
             "exomonad-core",
             "exomonad-host",
             "exomonad-journal",
+            "exomonad-mcp",
             "exomonad-schema",
             "exomonad-telemetry",
         ],
@@ -75,6 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-engine",
             "exomonad-host",
             "exomonad-journal",
+            "exomonad-mcp",
             "exomonad-schema",
             "exomonad-server",
             "exomonad-services",

@@ -32,7 +32,8 @@ pub use exomonad_core::values::{
 pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
     Config, EngineConfig, InstanceMode, JournalConfig, JournalMode, Limits, LogConfig, LogFormat,
-    OtlpProtocol, PluginsConfig, Role, ServerConfig, Signal, StateConfig, TelemetryConfig,
+    McpConfig, OtlpProtocol, PluginsConfig, Role, ServerConfig, Signal, StateConfig,
+    TelemetryConfig,
 };
 pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

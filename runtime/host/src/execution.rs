@@ -30,7 +30,7 @@ use tracing::{Instrument, Span};
 
 use crate::admission::{Permit, QueueFullError};
 use crate::error::{HostError, Violation};
-use crate::json::UniqueKeys;
+use crate::json::{self, UniqueKeys};
 use crate::pipeline::CallHost;
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
@@ -62,6 +62,13 @@ pub struct ToolAnswer {
     pub is_error: bool,
     /// The outcome: `ok`, `tool_error` if the guest says so, or the code of the guest's failure.
     pub outcome: &'static str,
+}
+
+impl ToolAnswer {
+    /// True if the host made it, because the guest failed.
+    pub fn is_of_host(&self) -> bool {
+        self.outcome != OK && self.outcome != TOOL_ERROR
+    }
 }
 
 /// Work that runs as a task of its own. Dropping it cancels the work; [`detach`](Self::detach) lets the
@@ -113,6 +120,8 @@ pub struct Execution {
     version: Arc<PluginVersion>,
     /// The call as services and the guest see it.
     pub context: CallContext,
+    /// True if arguments may be JSON within a text.
+    coerces: bool,
 }
 
 impl Execution {
@@ -125,7 +134,15 @@ impl Execution {
             version: role.serving()?,
             context: role.settings.call(id, caller.name, caller.traceparent),
             role,
+            coerces: false,
         })
+    }
+
+    /// Reads arguments that do not fit the tool's schema, and are JSON within a text, as that JSON.
+    #[must_use]
+    pub fn coercing(mut self) -> Self {
+        self.coerces = true;
+        self
     }
 
     /// Calls a tool with these arguments, after they have been held against its schema.
@@ -179,15 +196,25 @@ impl Execution {
     async fn checked_tool(
         mut self,
         tool: &CheckedTool,
-        arguments: RawJson,
+        mut arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         // Checking large arguments is work, too.
         let _permit = self.admit().await?;
-        let violations = match self.check(tool, &arguments).await? {
+        let mut violations = match self.check(tool, &arguments).await? {
             Ok(violations) => violations,
             Err(Stop::Deadline) => return Ok(self.out_of_time()),
             Err(stop) => vec![too_much(stop)],
         };
+        if self.coerces && !violations.is_empty() {
+            // Sanitized like everything that comes in: the texts were, what is written in them was not.
+            let coerced = tool.schema.without_stringified(&arguments);
+            if let Some(coerced) = coerced.and_then(sanitized)
+                && let Ok(Ok(none)) = self.check(tool, &coerced).await
+                && none.is_empty()
+            {
+                (arguments, violations) = (coerced, none);
+            }
+        }
         if !violations.is_empty() {
             return Err(HostError::InvalidArguments {
                 tool: tool.tool.name.clone(),
@@ -586,6 +613,12 @@ fn parse(arguments: &RawJson) -> Result<Value, HostError> {
         HostError::InvalidRequest(format!("the arguments cannot be read: {error}"))
     })?;
     Ok(values)
+}
+
+/// JSON that every guest can read, if it can be made of this.
+fn sanitized(arguments: RawJson) -> Option<RawJson> {
+    let bytes = json::sanitize(arguments.get().to_owned().into()).ok()?;
+    RawJson::from_text(String::from_utf8(bytes.into()).ok()?).ok()
 }
 
 /// The violation that stands for a check that was given up.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef};
 use exomonad_core::{BoundsMap, CallContext, EffectHandler};
@@ -12,7 +12,7 @@ use exomonad_journal::Journal;
 use exomonad_schema::{CallId, EffectKind, RoleName};
 use exomonad_services::Http;
 use exomonad_telemetry::Metrics;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::error::HostError;
@@ -22,6 +22,9 @@ use crate::record::{RecordSettings, configuration_hash};
 
 /// Long checks of arguments that run at once for a role, so that the others have processors left.
 const LONG_CHECKS: usize = 2;
+
+/// The pause between two looks whether a plugin that loads has a problem.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A role as the configuration has it. It does not change while the host runs.
 pub struct RoleSettings {
@@ -89,6 +92,8 @@ pub struct SharedServices {
     pub metrics: Arc<Metrics>,
     /// Where calls are recorded; `None` where nothing is.
     pub journal: Option<Arc<Journal>>,
+    /// Notified when a role serves another version of its plugin.
+    pub versions: watch::Sender<()>,
 }
 
 /// The reason why a role's plugin, or its newest version, does not serve.
@@ -111,6 +116,7 @@ pub struct Role {
     /// The threads that check long arguments of its calls.
     pub long_checks: Arc<Semaphore>,
     version: RwLock<Option<Arc<PluginVersion>>>,
+    versions: watch::Sender<()>,
     problem: Mutex<Option<PluginProblem>>,
 }
 
@@ -179,6 +185,7 @@ impl Role {
             admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
+            versions: services.versions.clone(),
             problem: Mutex::new(None),
         }
     }
@@ -210,6 +217,22 @@ impl Role {
         })
     }
 
+    /// The version that serves, once it is known whether one does: a plugin may still be loading.
+    ///
+    /// # Errors
+    /// If none does, with the reason.
+    pub async fn settled(&self) -> Result<Arc<PluginVersion>, HostError> {
+        let mut versions = self.versions.subscribe();
+        while self.version().is_none() && self.problem().is_none() {
+            // A problem is not announced.
+            let looked = tokio::time::timeout(LOOK_AGAIN, versions.changed()).await;
+            if matches!(looked, Ok(Err(_))) {
+                break;
+            }
+        }
+        self.serving()
+    }
+
     /// The error for an event that the role's plugin does not handle.
     pub fn hook_not_found(&self, event: &str) -> HostError {
         let version = self.version();
@@ -233,6 +256,7 @@ impl Role {
     /// Lets a version serve from the next call on.
     pub fn serve(&self, version: Option<Arc<PluginVersion>>) {
         *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+        self.versions.send_replace(());
     }
 
     /// Records a problem, or that there is none any more. The same problem keeps its time.

@@ -11,6 +11,7 @@ use exomonad_journal::{Bounds, Journal};
 use exomonad_schema::{EffectKind, RoleName};
 use exomonad_services::Kv;
 use exomonad_telemetry::Metrics;
+use tokio::sync::watch;
 
 use crate::admission::HostSandboxes;
 use crate::error::HostError;
@@ -47,6 +48,7 @@ struct ProcessParts {
     metrics: Arc<Metrics>,
     sandboxes: Arc<HostSandboxes>,
     journal: Arc<Journal>,
+    versions: watch::Sender<()>,
     started: SystemTime,
 }
 
@@ -94,13 +96,15 @@ impl Runtime {
             metrics,
             sandboxes: HostSandboxes::new(config.engine.sandboxes),
             journal: Journal::new(config.state.dir.join("journal"), journal_bounds(&config)),
+            versions: watch::Sender::new(()),
             started: SystemTime::now(),
         };
         Self::with(config, env, shared, &BTreeMap::new())
     }
 
     /// Opens a runtime with another configuration, to take the place of this one. It shares what belongs to
-    /// the process: the metrics, the bound on sandboxes, and engines that stay as they are.
+    /// the process: the metrics, the bound on sandboxes, whoever waits for new versions, and engines that
+    /// stay as they are.
     ///
     /// # Errors
     /// As of [`open`](Self::open).
@@ -115,6 +119,7 @@ impl Runtime {
             metrics: self.metrics.clone(),
             sandboxes: self.sandboxes.clone(),
             journal: self.journal.clone(),
+            versions: self.services.versions.clone(),
             started: self.started,
         };
         let reopened = Self::with(config, env, shared, &self.engines)?;
@@ -134,6 +139,7 @@ impl Runtime {
             metrics,
             sandboxes,
             journal,
+            versions,
             started,
         } = shared;
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
@@ -152,6 +158,7 @@ impl Runtime {
                 effects: Arc::new(services),
                 metrics: metrics.clone(),
                 journal: Some(journal.clone()),
+                versions,
             },
             metrics,
             journal,
@@ -179,6 +186,17 @@ impl Runtime {
     pub fn sandboxes(&self) -> (u64, u64) {
         let free = self.sandboxes.available();
         (free, self.config.engine.sandboxes.into())
+    }
+
+    /// Changes whenever a role serves another version of its plugin, in this runtime or in one that takes
+    /// its place.
+    pub fn versions(&self) -> watch::Receiver<()> {
+        self.services.versions.subscribe()
+    }
+
+    /// Tells those that wait for new versions to look: the roles of this runtime serve from now on.
+    pub fn announce(&self) {
+        self.services.versions.send_replace(());
     }
 
     /// The roles as they are now.

@@ -3,8 +3,10 @@
 pub mod calls;
 pub mod error;
 pub mod guard;
+pub mod in_process;
 mod linger;
 mod listen;
+mod mcp;
 pub mod openapi;
 mod path_params;
 pub mod problem;
@@ -27,6 +29,7 @@ use axum::response::{IntoResponse, Response};
 use exomonad_core::aside;
 use exomonad_host::plugins::reload::{Changes, Reconfigured};
 use exomonad_host::{HostError, Role, json};
+use exomonad_mcp::Endpoint;
 use exomonad_telemetry::{Metrics, RequestMetrics, RouteLabels};
 use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
@@ -55,7 +58,19 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// The series of requests.
     pub requests: RequestMetrics,
+    /// The sessions and streams of MCP.
+    pub mcp: Endpoint,
     draining: AtomicBool,
+}
+
+impl AppState {
+    /// The part that answers requests now. A request keeps the one it began with.
+    pub fn serving(&self) -> Arc<Serving> {
+        self.serving
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 impl std::ops::Deref for App {
@@ -76,20 +91,13 @@ impl App {
         let metrics = serving.runtime.metrics.clone();
         Self(Arc::new(AppState {
             requests: metrics.requests(routes),
+            mcp: Endpoint::new(&serving.runtime.config.mcp),
             metrics,
             serving: RwLock::new(Arc::new(serving)),
             read_config,
             reloading: Mutex::new(()),
             draining: AtomicBool::new(false),
         }))
-    }
-
-    /// The part that answers requests now. A request keeps the one it began with.
-    pub fn serving(&self) -> Arc<Serving> {
-        self.serving
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// Reads the configuration again, and reconciles the roles with the plugin folder. A configuration that
@@ -137,7 +145,9 @@ impl App {
         // Until its plugins are loaded the old roles answer.
         new.reload.ready().await;
         let file = new.runtime.config.file.display().to_string();
-        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        let new = Arc::new(new);
+        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        new.runtime.announce();
         tracing::info!(
             file,
             needs_restart = needs_restart.join(", "),
@@ -153,6 +163,7 @@ impl App {
     /// Says that no more work is wanted.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        self.mcp.stop();
     }
 
     /// True while the host shuts down.
@@ -175,6 +186,15 @@ impl App {
         &self,
         body: Body,
     ) -> Result<T, RequestError> {
+        Ok(self.read(body, parse_body).await??)
+    }
+
+    /// A body, read by this function when the request is known to be allowed.
+    async fn read<T: Send + 'static>(
+        &self,
+        body: Body,
+        read: impl FnOnce(Bytes) -> T + Send + 'static,
+    ) -> Result<T, RequestError> {
         let limit = self.serving().runtime.config.server.max_body;
         let too_large = || RequestError::BodyTooLarge(limit);
         // One that says so itself is not even received.
@@ -186,10 +206,10 @@ impl App {
             Some(source) if source.is::<LengthLimitError>() => too_large(),
             _ => HostError::InvalidRequest(format!("the body cannot be read: {error}")).into(),
         })?;
-        let parsed = aside(bytes.len() > SMALL_BODY, move || parse_body(bytes)).await;
-        let parsed = parsed
-            .map_err(|_| HostError::Internal("reading the body failed in the host".to_owned()))?;
-        Ok(parsed?)
+        let done = aside(bytes.len() > SMALL_BODY, move || read(bytes)).await;
+        done.map_err(|_| {
+            HostError::Internal("reading the body failed in the host".to_owned()).into()
+        })
     }
 }
 

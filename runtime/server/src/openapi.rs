@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 use super::problem::{MEDIA_TYPE, Problem};
 use super::routes::{Content, QUERIES, ROUTES, Route};
 
+const JSON: &str = "application/json";
+
 /// The OpenAPI 3.1 document.
 pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
@@ -55,7 +57,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     }
     // Any request can name a host or an origin that is not allowed, or take too long.
     for status in route.problems.iter().chain([&403, &500, &504]) {
-        let content = json!({MEDIA_TYPE: {"schema": problem}});
+        let mut content = json!({MEDIA_TYPE: {"schema": problem}});
+        if matches!(route.response, Content::JsonRpc(_)) {
+            content[JSON] = json!({"schema": {"type": "object"}});
+        }
         responses.insert(
             status.to_string(),
             json!({"description": "Problem", "content": content}),
@@ -81,7 +86,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
 fn content(body: Content, generator: &mut SchemaGenerator) -> Value {
     match body {
         Content::None => json!({}),
-        Content::Json(schema) => json!({"application/json": {"schema": schema(generator)}}),
+        Content::Json(schema) => json!({JSON: {"schema": schema(generator)}}),
+        Content::JsonRpc(JSON) => json!({JSON: {"schema": {"type": ["object", "array"]}}}),
+        Content::JsonRpc(media_type) => json!({media_type: {"schema": {"type": "string"}}}),
         Content::Text(media_type) => json!({media_type: {"schema": {"type": "string"}}}),
         Content::Bytes => json!({"application/octet-stream": {}}),
     }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
 use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::guard::Access;
 use super::path_params::PathParams;
-use super::{App, calls, openapi};
+use super::{App, calls, mcp, openapi};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
 use exomonad_host::{Caller, Execution, HostError, report};
@@ -28,6 +28,8 @@ pub enum Content {
     None,
     /// JSON of this schema.
     Json(BodySchema),
+    /// Messages of JSON-RPC in this media type. A refusal may be one, too, in `application/json`.
+    JsonRpc(&'static str),
     /// Text of this media type.
     Text(&'static str),
     /// Any bytes.
@@ -36,7 +38,7 @@ pub enum Content {
 
 /// One endpoint.
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// The path, with parameters in braces.
     pub path: &'static str,
@@ -114,6 +116,39 @@ pub const ROUTES: &[Route] = &[
         problems: &[401],
         wants_token: true,
         handler: || get(roles),
+    },
+    Route {
+        method: "POST",
+        path: "/role/{role}/mcp",
+        summary: "A message of the Model Context Protocol (Streamable HTTP), of any of its revisions.",
+        request: Content::JsonRpc("application/json"),
+        response: Content::JsonRpc("application/json"),
+        success: &[200, 202],
+        problems: &[400, 401, 404, 413],
+        wants_token: true,
+        handler: || post(mcp::post),
+    },
+    Route {
+        method: "GET",
+        path: "/role/{role}/mcp",
+        summary: "The events of an MCP session.",
+        request: Content::None,
+        response: Content::JsonRpc("text/event-stream"),
+        success: &[200],
+        problems: &[400, 401, 404, 406],
+        wants_token: true,
+        handler: || get(mcp::get),
+    },
+    Route {
+        method: "DELETE",
+        path: "/role/{role}/mcp",
+        summary: "Ends an MCP session.",
+        request: Content::None,
+        response: Content::JsonRpc("application/json"),
+        success: &[204],
+        problems: &[400, 401, 404],
+        wants_token: true,
+        handler: || delete(mcp::delete),
     },
     Route {
         method: "GET",
@@ -378,7 +413,7 @@ fn of_call(error: HostError, id: &CallId) -> RequestError {
 }
 
 /// The caller, by the headers.
-fn caller(headers: &HeaderMap) -> Caller {
+pub fn caller(headers: &HeaderMap) -> Caller {
     let text = |name| {
         headers
             .get(name)
@@ -391,8 +426,8 @@ fn caller(headers: &HeaderMap) -> Caller {
     }
 }
 
-fn json(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+fn json(body: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
 /// The call's id, to find it in the log.

@@ -69,6 +69,16 @@ pub enum Command {
         #[arg(value_name = "JSON|KEY=VALUE")]
         arguments: Vec<String>,
     },
+    /// Speak MCP on standard input and output, for clients that start their servers: a bridge to the running
+    /// host.
+    Mcp {
+        /// The role.
+        #[arg(long, add = ArgValueCompleter::new(complete_roles))]
+        role: String,
+        /// Be the host: load the configuration and the plugins in this process.
+        #[arg(long, conflicts_with = "url")]
+        embedded: bool,
+    },
     /// List the tools of a role, or show one with its arguments and their types.
     Tools {
         /// The role.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::http::{Request, header};
 use exomonad_config::{Config, RoleName, Tokens};
 use serde::de::DeserializeOwned;
 
@@ -101,6 +103,22 @@ impl Client {
         self.send(reqwest::Method::GET, path, None)
             .await?
             .read(&self.base)
+    }
+
+    /// Passes a request on whose address is a path here. The answer may still come in.
+    pub async fn pass(&self, request: Request<Bytes>) -> Result<reqwest::Response, String> {
+        let (head, body) = request.into_parts();
+        let mut sent = self
+            .http
+            .request(head.method, format!("{}{}", self.base, head.uri));
+        let mut headers = head.headers;
+        // It is that of the address.
+        headers.remove(header::HOST);
+        if let Some(token) = &self.token {
+            sent = sent.bearer_auth(token);
+        }
+        let sent = sent.headers(headers).body(body).send().await;
+        sent.map_err(|error| format!("the host at {} cannot be reached: {error}", self.base))
     }
 
     /// The address it is asked at.

@@ -32,6 +32,7 @@ mod docker_proxy;
 mod doctor;
 mod effects;
 mod folders;
+mod mcp;
 mod plugin;
 mod plugin_call;
 mod policy;
@@ -193,6 +194,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             tool,
             arguments,
         } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
+        Command::Mcp { role, embedded } => block_on(mcp::run(&cli.options, &role, embedded)),
         Command::Tools { role, tool } => {
             block_on(call::tools(&cli.options, &role, tool.as_deref()))
         }

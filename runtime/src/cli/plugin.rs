@@ -130,6 +130,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
             http: http()?,
             metrics: Metrics::new(resource(&config.telemetry)),
             journal: None,
+            versions: tokio::sync::watch::Sender::new(()),
         },
         HostSandboxes::new(4),
     );

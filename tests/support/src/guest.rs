@@ -12,6 +12,9 @@ pub const OWN_TEXT: usize = 60_000;
 /// Where the request of [`Guest::sleeping`] lies.
 const SLEEP_REQUEST: usize = 59_000;
 
+/// Where the answers of [`Guest::answers`] begin.
+const ANSWERS: usize = 30_000;
+
 /// The log line of a guest that is about to take its time: the test then knows that the call runs.
 pub const BEGUN: &str = "the guest has begun";
 
@@ -109,6 +112,35 @@ impl Guest {
     pub fn output(mut self, output: &str) -> Self {
         output.clone_into(&mut self.answer);
         self
+    }
+
+    /// Gives each of these tools an output of its own, and none to others.
+    #[must_use]
+    pub fn answers(self, answers: &[(&str, String)]) -> Self {
+        let guest = self
+            .host_function("load_u8", "(param i64) (result i32)")
+            .part(IS_TOOL)
+            .without("handle_mcp_call");
+        let mut at = ANSWERS;
+        let mut instructions = String::new();
+        let guest = answers.iter().fold(guest, |guest, (tool, output)| {
+            let (name, answer) = (at, at + tool.len());
+            at = answer + output.len();
+            assert!(
+                at <= SLEEP_REQUEST,
+                "these answers are too long for this guest"
+            );
+            let _ = write!(
+                instructions,
+                "(if (call $is_tool (i32.const {name}) (i32.const {})) (then
+                  (call $give (call $block (i32.const {answer}) (i32.const {})))))",
+                tool.len(),
+                output.len()
+            );
+            let data = escape(&format!("{tool}{output}"));
+            guest.part(&format!(r#"(data (i32.const {name}) "{data}")"#))
+        });
+        guest.export("handle_mcp_call", &instructions)
     }
 
     /// Leaves an entry point out.
@@ -287,6 +319,23 @@ const ABI: &str = r#"
 ;; Makes a block the output.
 (func $give (param $block i64)
   (call $output_set (local.get $block) (call $length (local.get $block))))"#;
+
+/// True if a tool's call is of the tool with this name: the input begins with it.
+const IS_TOOL: &str = r#"
+(func $is_tool (param $at i32) (param $length i32) (result i32)
+  (local $input i64) (local $i i32)
+  (local.set $input (i64.add (call $input_offset) (i64.const 9)))
+  (loop $next
+    (if (i32.lt_u (local.get $i) (local.get $length)) (then
+      (if (i32.ne
+            (call $load_u8 (i64.add (local.get $input) (i64.extend_i32_u (local.get $i))))
+            (i32.load8_u (i32.add (local.get $at) (local.get $i))))
+        (then (return (i32.const 0))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $next))))
+  (i32.eq
+    (call $load_u8 (i64.add (local.get $input) (i64.extend_i32_u (local.get $length))))
+    (i32.const 34)))"#;
 
 /// Text as it stands in a string of WebAssembly text.
 fn escape(text: &str) -> String {

@@ -28,9 +28,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a host by this command, in this folder, and waits until it is ready.
-    pub(crate) async fn start(command: Command, root: Arc<TempDir>) -> Self {
-        let host = Self::start_unready(command, root).await;
+    /// Starts a host by this command, at this address, in this folder, and waits until it is ready.
+    pub(crate) async fn start(command: Command, listen: &str, root: Arc<TempDir>) -> Self {
+        let host = Self::start_unready(command, listen, root).await;
         eventually("the host is ready", async || {
             (host.get("/ready").await.status == 200).then_some(())
         })
@@ -39,9 +39,9 @@ impl Host {
     }
 
     /// Starts a host by this command and waits until it listens.
-    async fn start_unready(mut command: Command, root: Arc<TempDir>) -> Self {
+    async fn start_unready(mut command: Command, listen: &str, root: Arc<TempDir>) -> Self {
         command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

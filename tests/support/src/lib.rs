@@ -4,6 +4,7 @@
 //! - [`GitServer`], [`SshServer`], [`MockServer`], [`WebServer`], [`Prism`]: servers on loopback;
 //! - [`Collector`]: an OTLP collector that nobody here wrote;
 //! - [`ChildGuard`]: a process that ends with the test;
+//! - [`LineProcess`]: a process that is talked to in lines of JSON;
 //! - [`required_or_skip`]: the one rule for tests that need a tool;
 //! - [`free_port`], [`RefusingAddress`]: ports that stay as they are;
 //! - [`fuzz`]: mutations of a corpus;
@@ -17,6 +18,7 @@
 //! - [`Response`]: what came back over HTTP, with checks for what every response has to be;
 //! - [`Guest`]: a plugin written by a test, as WebAssembly text;
 //! - [`Load`]: connections that call without a pause;
+//! - [`mcp`]: messages, sessions and streams of the Model Context Protocol, by hand;
 //! - [`Connection`]: bytes on a socket, for clients that don't behave;
 //! - [`Deployment`]: the whole of it by docker compose, on a real engine.
 //!
@@ -35,7 +37,9 @@ mod fuzz;
 mod git_server;
 mod guest;
 mod host;
+mod lines;
 mod load;
+pub mod mcp;
 mod mock_server;
 mod ports;
 mod prism;
@@ -58,6 +62,7 @@ pub use fuzz::{JSON_WORDS, fuzz};
 pub use git_server::{GitServer, GitServerMode};
 pub use guest::{BEGUN, Guest, OWN_TEXT, haskell_plugin, shipped_plugin, tool_named};
 pub use host::Host;
+pub use lines::LineProcess;
 pub use load::Load;
 pub use mock_server::{MockResponse, MockServer, ReceivedRequest, header};
 pub use ports::{RefusingAddress, free_port};

@@ -192,8 +192,13 @@ impl Project {
 
     /// Starts `exomonad serve` here, and waits until it is ready.
     pub async fn serve(&self) -> Host {
+        self.serve_at("127.0.0.1:0").await
+    }
+
+    /// Starts `exomonad serve` here, at this address, and waits until it is ready.
+    pub async fn serve_at(&self, address: &str) -> Host {
         self.add_given_plugins();
-        Host::start(self.command(), self.root.clone()).await
+        Host::start(self.command(), address, self.root.clone()).await
     }
 
     /// The plugins of `$EXOMONAD_PLUGINS` take the place of the embedded ones, where the test has put none.

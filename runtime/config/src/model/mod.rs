@@ -8,6 +8,7 @@ mod engine;
 mod journal;
 mod limits;
 mod log;
+mod mcp;
 mod plugins;
 mod role;
 mod server;
@@ -18,6 +19,7 @@ pub use engine::EngineConfig;
 pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
+pub use mcp::McpConfig;
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
@@ -42,6 +44,8 @@ use exomonad_services::{KvConfig, ServicesConfig};
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
+    /// The Model Context Protocol at `/role/{role}/mcp`.
+    pub mcp: McpConfig,
     /// Where plugins come from.
     pub plugins: PluginsConfig,
     /// The sandboxes that plugins run in, and the compiler that makes them.

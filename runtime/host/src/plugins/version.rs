@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use exomonad_engine::{
     CallError, CompileCache, CompileLimits, Host, LoadError, LoadOptions, Manifest, Plugin, closest,
 };
@@ -88,7 +89,7 @@ pub struct PluginVersion {
     /// The tools that it lists and the role does not offer.
     pub refused_tools: Vec<RefusedTool>,
     /// The list as JSON: `{"tools":[…]}`.
-    pub tools_json: Vec<u8>,
+    pub tools_json: Bytes,
     /// Its description of itself.
     pub description: Option<PluginDescription>,
     /// The capabilities that it needs and the role does not have.
@@ -162,7 +163,8 @@ impl PluginVersion {
         let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
         Ok(Self {
             tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)]))
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .into(),
             missing_grants: missing.collect(),
             by_name: tools
                 .iter()

@@ -8,6 +8,7 @@
 //! schema; nothing is read from anywhere else.
 
 mod check;
+pub mod coerce;
 mod nfa;
 pub mod pattern;
 mod shape;
@@ -54,6 +55,11 @@ impl Schema {
             patterns,
             anchors: found.anchors,
         })
+    }
+
+    /// The schema as the plugin has it.
+    pub fn root(&self) -> &Value {
+        &self.root
     }
 
     /// The schema that a reference names.

@@ -1,0 +1,43 @@
+//! `[mcp]`: the Model Context Protocol at `/role/{role}/mcp`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use exomonad_core::values::TimeSpan;
+
+/// The Model Context Protocol at `/role/{role}/mcp`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct McpConfig {
+    /// How long a session may be idle before it ends; one with an open stream is not idle. Its client
+    /// then begins another. Revisions from 2026-07-28 on have no sessions.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "30d"))]
+    pub session_ttl: TimeSpan,
+    /// How many sessions there may be, over all roles, and how many `subscriptions/listen` streams.
+    /// Beyond it the sessions that have been idle for longest end.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_sessions: u32,
+    /// How many tools one page of a list has.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub page_size: u32,
+    /// How often a stream without events gets a comment, so that nothing between host and client takes
+    /// it for dead.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub keep_alive: TimeSpan,
+    /// How long clients may keep a list before they ask again (`ttlMs` of revision 2026-07-28). Zero
+    /// makes them ask each time.
+    #[schemars(extend("x-maximum" = "1d"))]
+    pub list_ttl: TimeSpan,
+}
+
+impl Default for McpConfig {
+    fn default() -> Self {
+        Self {
+            session_ttl: TimeSpan::secs(24 * 3600),
+            max_sessions: 10_000,
+            page_size: 1_000,
+            keep_alive: TimeSpan::secs(15),
+            list_ttl: TimeSpan::secs(0),
+        }
+    }
+}

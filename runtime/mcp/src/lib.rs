@@ -1,0 +1,66 @@
+//! The Model Context Protocol, at `/role/{role}/mcp`: <https://modelcontextprotocol.io/specification>.
+//!
+//! Revisions up to 2025-11-25 have sessions, from 2026-07-28 on each request stands for itself. Both are
+//! spoken on one URL, by two thin codecs over one table of methods:
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`message`] | JSON-RPC messages, read from raw JSON |
+//! | [`revision`] | the revisions, and what is different in each |
+//! | [`methods`] | the table of methods, whatever the era |
+//! | [`answer`] | a guest's JSON within a response, as it was written |
+//! | [`rpc_error`] | errors: their codes and HTTP statuses |
+//! | [`http`] | [`Endpoint`]: Streamable HTTP |
+//! | [`headers`] | the headers of the stateless era |
+//! | [`sessions`] | the sessions of the sessionful era |
+//! | [`streams`] | server-sent events |
+//! | [`stdio`] | lines on standard input and output, over an endpoint that is reached by HTTP or lies here |
+//!
+//! It checks neither Host and Origin nor tokens: whoever mounts it has.
+
+pub mod answer;
+pub mod headers;
+pub mod http;
+pub mod message;
+pub mod methods;
+pub mod revision;
+pub mod rpc_error;
+pub mod sessions;
+pub mod stdio;
+pub mod streams;
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use exomonad_config::McpConfig;
+use exomonad_host::{Caller, Role};
+use exomonad_schema::RoleName;
+use tokio::sync::watch;
+
+pub use http::Endpoint;
+pub use message::Body;
+pub use rpc_error::RpcError;
+
+/// The roles as they are now: streams outlive a configuration.
+pub trait Roles: Send + Sync {
+    /// The role of this name.
+    fn role(&self, name: &RoleName) -> Option<Arc<Role>>;
+
+    /// Changes when a role may serve another version.
+    fn versions(&self) -> watch::Receiver<()>;
+
+    /// The configuration in force.
+    fn config(&self) -> McpConfig;
+}
+
+/// A request that may use its role.
+pub struct HttpRequest<'a> {
+    /// All roles.
+    pub roles: &'a Arc<dyn Roles>,
+    /// The role that it is for.
+    pub role: Arc<Role>,
+    /// The caller, by the headers.
+    pub caller: Caller,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
