@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::Part;
 
+/// Bytes that the events of most calls fit into.
+const FEW_EVENTS: usize = 1 << 10;
+
 /// Bytes that all records may take that are not yet in a file.
 #[derive(Debug)]
 pub struct Budget {
@@ -59,6 +62,8 @@ pub struct Recording {
 #[derive(Debug, Default)]
 struct Events {
     bytes: Vec<u8>,
+    /// Bytes that were taken from the budget for these: some at a time, since all calls take from it.
+    taken: usize,
     is_cut: bool,
     used_sandbox: bool,
 }
@@ -68,6 +73,8 @@ struct Events {
 pub struct Recorded {
     /// As [`Part::write`] has appended them.
     pub events: Vec<u8>,
+    /// Bytes that they have taken from the budget, to be given back.
+    pub taken: usize,
     /// True if some are missing.
     pub is_cut: bool,
     /// True if the sandbox had served another call before.
@@ -97,15 +104,27 @@ impl Recording {
             return;
         }
         let size = part.size();
-        let fits = events.bytes.len().saturating_add(size) <= self.largest;
-        if !fits || !self.budget.take(size) {
+        let needed = events.bytes.len().saturating_add(size);
+        let missing = needed.saturating_sub(events.taken);
+        if needed > self.largest || (missing > 0 && !self.take(&mut events, missing)) {
             events.is_cut = true;
             return;
         }
-        let before = events.bytes.len();
         part.write(&mut events.bytes);
-        let written = events.bytes.len() - before;
-        self.budget.give_back(size.saturating_sub(written));
+    }
+
+    /// Takes these bytes from the budget, and as many as there are already if it has them.
+    fn take(&self, events: &mut Events, missing: usize) -> bool {
+        let more = missing.max(FEW_EVENTS).max(events.taken);
+        let taken = match self.budget.take(more) {
+            true => more,
+            false if self.budget.take(missing) => missing,
+            false => return false,
+        };
+        events.taken += taken;
+        let additional = events.taken - events.bytes.len();
+        events.bytes.reserve_exact(additional);
+        true
     }
 
     /// Notes that the sandbox had served another call before.
@@ -114,7 +133,7 @@ impl Recording {
         events.used_sandbox = true;
     }
 
-    /// The events; none are left here. Their bytes stay taken from the budget, for whoever takes them.
+    /// The events; none are left here. What they have taken from the budget stays taken, for whoever has them.
     pub fn end(&self) -> Recorded {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut *events);
@@ -122,6 +141,7 @@ impl Recording {
         events.is_cut = true;
         Recorded {
             events: ended.bytes,
+            taken: ended.taken,
             is_cut: ended.is_cut,
             used_sandbox: ended.used_sandbox,
             effects: self.effects.load(Ordering::Relaxed),
@@ -135,7 +155,7 @@ impl Drop for Recording {
             .events
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        self.budget.give_back(events.bytes.len());
+        self.budget.give_back(events.taken);
     }
 }
 
@@ -158,7 +178,7 @@ mod tests {
         assert!(ended.is_cut && ended.events.len() <= 300);
         assert_eq!(ended.effects, 10);
         assert!((1..10).contains(&read_events(&ended.events).unwrap().len()));
-        assert_eq!(budget.used(), ended.events.len());
+        assert_eq!(budget.used(), ended.taken);
     }
 
     #[test]
@@ -176,9 +196,10 @@ mod tests {
         let ended = third.end();
         assert!(!ended.is_cut);
         drop(third);
+        assert!(ended.taken >= ended.events.len());
         assert_eq!(
             budget.used(),
-            ended.events.len(),
+            ended.taken,
             "whoever took the events has them"
         );
     }

@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -74,6 +74,9 @@ pub struct Journal {
 struct Shared {
     folder: PathBuf,
     bounds: Mutex<Bounds>,
+    /// [`Bounds::record`], which every call asks for.
+    largest_record: AtomicU64,
+    is_started: AtomicBool,
     budget: Arc<Budget>,
     queue: Mutex<Queue>,
     /// There is something to write, or somebody waits.
@@ -110,6 +113,8 @@ impl Journal {
             shared: Arc::new(Shared {
                 folder,
                 bounds: Mutex::new(bounds),
+                largest_record: AtomicU64::new(bounds.record),
+                is_started: AtomicBool::new(false),
                 budget: Budget::new(MEMORY),
                 queue: Mutex::default(),
                 wake: Condvar::new(),
@@ -124,11 +129,13 @@ impl Journal {
     /// Changes the bounds, from the next file on.
     pub fn set_bounds(&self, bounds: Bounds) {
         *lock(&self.shared.bounds) = bounds;
+        let largest = &self.shared.largest_record;
+        largest.store(bounds.record, Ordering::Relaxed);
     }
 
     /// Begins to record a call.
     pub fn record(&self) -> Recording {
-        let largest = lock(&self.shared.bounds).record;
+        let largest = self.shared.largest_record.load(Ordering::Relaxed);
         // What input and output take is not the events'.
         let events = usize::try_from(largest / SHARE * (SHARE - 2)).unwrap_or(usize::MAX);
         Recording::new(events, self.shared.budget.clone())
@@ -137,7 +144,8 @@ impl Journal {
     /// Keeps a call that has ended. Never waits: what does not fit is dropped, and counted.
     pub fn keep(&self, recording: &Recording, ended: EndedCall<'_>) {
         let recorded = recording.end();
-        let share = usize::try_from(lock(&self.shared.bounds).record / SHARE).unwrap_or(usize::MAX);
+        let largest = self.shared.largest_record.load(Ordering::Relaxed);
+        let share = usize::try_from(largest / SHARE).unwrap_or(usize::MAX);
         let (input, output) = (
             cut(ended.input, share),
             ended.output.map(|all| cut(all, share)),
@@ -165,7 +173,7 @@ impl Journal {
         );
         segment::write_frame(&summary, &body, &mut frame);
         let budget = &self.shared.budget;
-        budget.give_back(recorded.events.len());
+        budget.give_back(recorded.taken);
         if frame.is_empty() || !budget.take(frame.len()) {
             return self.shared.count_dropped(1);
         }
@@ -195,6 +203,9 @@ impl Journal {
     }
 
     fn start(&self) {
+        if self.shared.is_started.load(Ordering::Acquire) {
+            return;
+        }
         let mut thread = lock(&self.thread);
         if thread.is_some() {
             return;
@@ -204,7 +215,10 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || Writer::new(shared).run());
         match started {
-            Ok(started) => *thread = Some(started),
+            Ok(started) => {
+                *thread = Some(started);
+                self.shared.is_started.store(true, Ordering::Release);
+            }
             // The queue fills, and what does not fit is counted.
             Err(error) => {
                 tracing::warn!(%error, "calls are not recorded: there is no thread for it")
