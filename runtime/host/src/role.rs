@@ -222,6 +222,9 @@ impl Role {
     /// # Errors
     /// If none does, with the reason.
     pub async fn settled(&self) -> Result<Arc<PluginVersion>, HostError> {
+        if let Some(version) = self.version() {
+            return Ok(version);
+        }
         let mut versions = self.versions.subscribe();
         while self.version().is_none() && self.problem().is_none() {
             // A problem is not announced.

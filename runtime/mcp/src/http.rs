@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 
-use crate::answer::{response, with_members};
+use crate::answer::response;
 use crate::headers::{self, Meta};
 use crate::message::{self, Id, Implementation, Message, Request, object, text};
 use crate::methods::{Answer, Context, LIST_TOOLS, answer_request, initialize, server_info};
@@ -121,9 +121,9 @@ impl Endpoint {
             let members = members
                 .get(..if answer.is_cacheable { 4 } else { 2 })
                 .unwrap_or_default();
-            let result = with_members(&answer.json, members);
+            let json_text = response(&id, &answer.json, members);
             Ok(with_call_id(
-                json(StatusCode::OK, response(&id, &result)),
+                json(StatusCode::OK, json_text),
                 answer.call_id,
             ))
         };
@@ -237,7 +237,7 @@ impl Endpoint {
         })?;
         session.knows_tools(tools_of(Some(&context.role)), None);
         let Answer { json: result, .. } = initialize(&context)?;
-        let mut answered = json(StatusCode::OK, response(&request.id, &result));
+        let mut answered = json(StatusCode::OK, response(&request.id, &result, &[]));
         if let Ok(id) = HeaderValue::from_str(&session.id) {
             answered.headers_mut().insert(SESSION, id);
         }
@@ -365,7 +365,7 @@ impl Sessionful<'_> {
             // Dropping the answer's future cancels the guest.
             _ = &mut running.cancelled => return Err(RpcError::cancelled().answering(id)),
         };
-        Ok((response(&id, &answer.json), answer.call_id))
+        Ok((response(&id, &answer.json, &[]), answer.call_id))
     }
 }
 

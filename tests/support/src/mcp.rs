@@ -102,7 +102,6 @@ pub fn stateless(method: &str, mut params: Value) -> Value {
 }
 
 /// A POST of a stateless message with the headers that belong to it.
-#[must_use]
 pub fn stateless_request(host: &Host, role: &str, message: &Value) -> RequestBuilder {
     let request = host
         .request(Method::POST, &mcp_path(role))
