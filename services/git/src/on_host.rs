@@ -10,8 +10,10 @@ use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::blocking::{BlockingPool, Job};
+use super::by_git::ByGit;
 use super::effect_context::EffectContext;
 use super::memory::MemoryLimits;
+use super::only_git::OnlyGit;
 use super::open::OpenRepo;
 use super::permits::Permits;
 use super::write::RepoWriter;
@@ -56,6 +58,24 @@ impl OnHost {
                 work(&OpenRepo::open(context, &bounds, job)?, job)
             })
             .await
+    }
+
+    /// The repository around a folder, by `git`, if that alone knows its kind.
+    pub(super) async fn by_git<R: EffectRequest + RepositoryRequest>(
+        &self,
+        call: &CallContext,
+        request: &R,
+    ) -> Result<Option<ByGit>, EffectError> {
+        let context = EffectContext::new(R::KIND, call, request.working_dir());
+        let bounds = call.bounds.get::<PathBounds>().clone();
+        let limits = MemoryLimits::reading(self.config.max_file.get());
+        let found = self.jobs.run(context, limits, move |context, job| {
+            OnlyGit::find(context, &bounds, job)
+        });
+        let (config, process_limit) = (self.config.clone(), self.process_limit.clone());
+        Ok(found
+            .await?
+            .map(|repo| ByGit::on_host(repo, config, process_limit)))
     }
 
     /// Opens the repository around `working_dir` to write to it, under its lock, on
