@@ -41,7 +41,7 @@
 //! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
 //! | `status`, `submodule`, `content` | changed files; those that git converts |
 //! | `diff`, `patch` | their differences |
-//! | `history`, `revision`, `object_size` | commits, their names, bounds on objects |
+//! | `history`, `encoding`, `revision`, `object_size` | commits, their text and names, bounds on objects |
 //! | `write` | changes to repositories |
 //! | `transport` | push and fetch |
 
@@ -54,6 +54,7 @@ mod content;
 mod diff;
 mod discover;
 mod effect_context;
+mod encoding;
 mod head;
 mod history;
 mod info;

@@ -1,19 +1,20 @@
 //! Repositories of the host that git knows and libgit2 does not: reftables, SHA-256 ids, split and sparse
-//! indexes. The host's `git` reads them.
+//! indexes; and comparisons that libgit2 makes otherwise, as with merge conflicts. The host's `git` reads them.
 //!
 //! It would obey the repository's configuration, in which an agent can name programs, at any time: also
 //! between a check and git's start. So git never opens that file. It is given the git folder
 //! (`GIT_DIR`) and, in place of the common folder of worktrees (`GIT_COMMON_DIR`), a [stand-in](StandIn)
 //! made for one effect. That one's configuration is written here: those settings of the repository's
-//! that decide what an answer says, and none that names a program. Objects and references are the repository's own.
+//! that decide what an answer says, and none that names a program. Objects and references are the
+//! repository's own, the index is a copy, and the process can write no file: reading changes nothing.
 //!
 //! What libgit2 is kept from, git is as well: the repository is [authorized](crate::authorize) before. git
 //! itself follows no link in place of `.gitignore` and `.gitattributes`; a pipe there, or anything else
 //! that holds git up, ends with the effect's time.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ use super::effect_context::{EffectContext, is_unknown_kind};
 use super::open;
 use super::small_file;
 
+/// The largest index, that of some millions of files.
+const MAX_INDEX: u64 = 256 << 20;
+
 /// A repository that is read by the host's `git`.
 #[derive(Debug)]
 pub(super) struct OnlyGit {
@@ -45,7 +49,8 @@ pub(super) struct OnlyGit {
 }
 
 impl OnlyGit {
-    /// Finds and authorizes the repository an effect works on; `None` if libgit2 knows its kind, or nobody does.
+    /// Finds and authorizes the repository an effect works on; `None` if it is not git's, or of a format that
+    /// nobody knows.
     ///
     /// # Errors
     /// As [`OpenRepo::open`](super::open::OpenRepo::open).
@@ -53,9 +58,10 @@ impl OnlyGit {
         context: &EffectContext,
         bounds: &PathBounds,
         job: &Job,
+        is_gits: fn(&AuthorizedRepo) -> bool,
     ) -> Result<Option<Self>, EffectError> {
         let authorized = open::authorized(context, bounds, job)?;
-        if !is_of_unknown_kind(&authorized) {
+        if !is_gits(&authorized) {
             return Ok(None);
         }
         let config = open_config(context, &authorized)?;
@@ -71,7 +77,8 @@ impl OnlyGit {
             context.error(
                 ErrorCode::Unavailable,
                 format_args!(
-                    "a temporary folder cannot be made: {error}; check that the disk has room"
+                    "what git needs to read the repository cannot be made in a temporary folder: {error}; \
+                     check that the disk has room"
                 ),
             )
         })?;
@@ -99,6 +106,7 @@ impl OnlyGit {
                 "GIT_OBJECT_DIRECTORY",
                 path(&self.common_dir.join("objects")),
             ),
+            ("GIT_INDEX_FILE", path(&self.stand_in.path().join("index"))),
             ("GIT_ALLOW_PROTOCOL", "none".into()),
             ("EXOMONAD_COMMON_DIR", path(&self.common_dir)),
             (
@@ -114,8 +122,8 @@ impl OnlyGit {
     }
 }
 
-/// True if libgit2 says so.
-fn is_of_unknown_kind(authorized: &AuthorizedRepo) -> bool {
+/// True if libgit2 says that it does not know such a repository.
+pub(super) fn is_of_unknown_kind(authorized: &AuthorizedRepo) -> bool {
     let no_ceilings: [&std::ffi::OsStr; 0] = [];
     authorized.allow_files();
     match Repository::open_ext(
@@ -358,11 +366,29 @@ fn stand_in(
     for shared in ["info", "shallow"] {
         symlink(authorized.common_dir.join(shared), path.join(shared))?;
     }
+    copy_index(&authorized.git_dir.join("index"), &path.join("index"))?;
     let mut config = format.text().into_bytes();
     let passed_on = settings.0.iter().filter(|setting| setting.is_passed_on());
     config.extend(passed_on.filter_map(Setting::text).flatten());
     fs::write(path.join("config"), config)?;
     Ok(folder)
+}
+
+/// Copies an index: `git diff` writes what it learns of files' times, under the index's lock.
+///
+/// The copy has the original's time, by which git knows entries that may have changed since.
+fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
+    let file = match File::open(from) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let changed = file.metadata()?.modified()?;
+    let mut copy = File::create(to)?;
+    if io::copy(&mut file.take(MAX_INDEX + 1), &mut copy)? > MAX_INDEX {
+        return Err(io::Error::other("the index is larger than 256 MiB"));
+    }
+    copy.set_modified(changed)
 }
 
 /// Checks that a reftable's list names files beside it.

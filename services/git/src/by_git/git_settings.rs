@@ -74,6 +74,7 @@ const IN_CONTAINER: &str = r#"folders() { g rev-parse --path-format=absolute --g
 common_dir() { g rev-parse --path-format=absolute --git-common-dir; }
 is_bare() { g --git-dir="$1" rev-parse --is-bare-repository; }
 main_dir() {
+    [ "$(g rev-parse --path-format=absolute --git-dir)" = "$1" ] && g rev-parse --show-toplevel 2>/dev/null && return
     top=$(g --git-dir="$1" config --get core.worktree) || { case $1 in */.git) top=${1%/.git} ;; *) top=$1 ;; esac; }
     case $top in /*) ;; *) top=$1/$top ;; esac
     (cd -P "$top" 2>/dev/null && pwd -P) || printf '%s\n' "$top"
@@ -81,7 +82,9 @@ main_dir() {
 "#;
 
 /// Those on the host, where git is told of another common folder than the repository's.
-const ON_HOST: &str = r#"folders() { g rev-parse --git-dir >/dev/null && printf '%s\n' "$GIT_DIR" "$EXOMONAD_COMMON_DIR"; }
+/// What git would write fails, and is no end of it.
+const ON_HOST: &str = r#"trap '' XFSZ
+folders() { g rev-parse --git-dir >/dev/null && printf '%s\n' "$GIT_DIR" "$EXOMONAD_COMMON_DIR"; }
 common_dir() { printf '%s\n' "$EXOMONAD_COMMON_DIR"; }
 is_bare() { [ -n "$EXOMONAD_MAIN_DIR" ] && echo false || echo true; }
 main_dir() { printf '%s\n' "$EXOMONAD_MAIN_DIR"; }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use exomonad_core::{CallContext, GitService};
 use exomonad_schema::effects::git::*;
@@ -76,7 +76,8 @@ fn lines_that_differ(ours: &str, theirs: &str) -> String {
 
 /// The output of a git command that succeeds.
 fn output(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = try_git(folder, arguments);
+    // Objects are what they are: the host follows no replacements.
+    let output = try_git(folder, [&["--no-replace-objects"], arguments].concat());
     output.status.success().then_some(output.stdout)
 }
 
@@ -162,14 +163,13 @@ fn repository(folder: &Path) -> Option<GitRepository> {
     let worktrees = worktrees(folder);
     let main = worktrees.iter().find(|worktree| worktree.is_main);
     let mut work_dir = main.map(|main| main.path.clone());
-    if work_dir.as_ref() == Some(&git_dir) {
-        // git takes the git folder for the working tree where that is elsewhere, and knows better itself.
+    if absolute("--git-dir")? == git_dir {
+        // A list of worktrees has the git folder, or the one above it, where the working tree is elsewhere.
         work_dir = absolute("--show-toplevel");
     }
     let references = output(folder, &["for-each-ref", "--count=1"])?;
-    let top = line(folder, &["rev-parse", "--show-toplevel"]);
-    let top = top.map(PathBuf::from).unwrap_or(folder.to_owned());
-    let staged = output(&top, &["ls-files", "--stage", "-z"])?;
+    let list = ["--no-literal-pathspecs", "ls-files", "--full-name", "--stage", "-z"];
+    let staged = output(folder, &[&list[..], &[":/"]].concat()).unwrap_or_default();
     let submodules = records(&staged).into_iter().filter_map(|entry| {
         let path = entry.strip_prefix(b"160000 ")?;
         Some(text(path.splitn(2, |byte| *byte == b'\t').nth(1)?))
@@ -392,12 +392,19 @@ fn diff(folder: &Path, compared: &[&str]) -> Option<GitDiffReport> {
     let mut files: Vec<_> = files.into_values().collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Some(GitDiffReport {
-        patch: text(&run(&["--patch"])?),
+        patch: without_scores(&text(&run(&["--patch"])?)),
         truncated: false,
         additions: files.iter().map(|file| file.additions).sum(),
         deletions: files.iter().map(|file| file.deletions).sum(),
         files,
     })
+}
+
+/// A patch without the percentages of renames, which libgit2 counts in another way.
+fn without_scores(patch: &str) -> String {
+    let lines = patch.split_inclusive('\n');
+    let is_score = |line: &&str| line.starts_with("similarity index") && !line.contains("100%");
+    lines.filter(|line| !is_score(line)).collect()
 }
 
 fn between(from: &str, merge_base: bool) -> DiffTarget {
@@ -489,7 +496,10 @@ async fn compare(shape: &Shape, call: &CallContext, folder: &Path) -> Vec<String
             target,
             ..GitDiff::default()
         };
-        let told = ask!(diff, request);
+        let mut told = ask!(diff, request);
+        if let Ok(told) = &mut told {
+            told.patch = without_scores(&told.patch);
+        }
         comparison.hold(&effect, told, diff(folder, compared));
     }
     comparison.differences

@@ -213,7 +213,7 @@ async fn what_leads_outside_is_refused_there_as_everywhere() {
             git(&area.root, ["config", "core.excludesFile", list.to_str().unwrap()]);
         }),
         ("a link", |area| {
-            symlink(area.outside.join("secret"), area.root.join(".git/refs/heads/evil")).unwrap();
+            symlink(area.outside.join("secret"), area.root.join(".git/evil")).unwrap();
         }),
         ("a list of tables", |area| {
             let list = area.root.join(".git/reftable/tables.list");

@@ -155,7 +155,7 @@ pub const SHAPES: &[Shape] = &[
     shape("names that are no UTF-8", "base; printf x >\"$(printf 'b\\377d')\"; ca Bad; printf y >\"$(printf 'b\\377d')\"; printf x >\"$(printf 'n\\376w')\""),
     shape("odd names", "base; for n in 'a b' 'a\"b' 'a\\b' 'it'\\''s' -x ' lead' 'trail ' 'é' '😀' '*' '[a]' ':x' '#c' '!n' \"$(printf 'new\\nline')\" \"$(printf 'tab\\tx')\"; do echo x >\"./$n\"; done; ca Odd; for n in 'a b' 'a\"b' 'a\\b' 'é' \"$(printf 'new\\nline')\" \"$(printf 'tab\\tx')\" -x; do echo y >>\"./$n\"; done; git mv -- '😀' 'ü'; echo x >' new '"),
     shape("names that differ in case", "base; echo a >A; echo b >a; mkdir S s; echo a >S/x; echo b >s/x; ca Case; echo c >A; rm s/x"),
-    shape("case does not count", "base; git config core.ignoreCase true; echo x >FILE; echo y >>other"),
+    shape("case does not count", "base; git config core.ignoreCase true; echo y >>other; echo x >New"),
     // Ignored, left out
     shape("ignored files", "base; printf '*.o\\n/build/\\n!keep.o\\n' >.gitignore; printf '*\\n!.gitignore\\n' >sub/.gitignore; ca Ignore; mkdir build x; touch a.o keep.o build/a x/a.o sub/z; echo x >>sub/deep; git rm -q --cached other; echo other >.git/info/exclude"),
     shape("a tracked file that is ignored", "base; echo file >.gitignore; ca Ignore; echo x >>file; mkdir d; echo '*' >d/.gitignore; mkdir e; touch e/x.o; echo '*.o' >>.gitignore"),
@@ -219,7 +219,7 @@ Signed-off-by: D <d@e>'; printf '\\n\\n  lead\\n\\n\\nbody\\r\\nend  \\n\\n' | g
     // Several repositories
     shape("bare", "mkdir src; (cd src; base; git branch b HEAD~1); git clone -q --bare src bare.git").at("bare.git").with(&["b"]),
     shape("bare and empty", "git init -q --bare -b main"),
-    shape("a linked worktree", "mkdir m; cd m; base; git worktree add -q ../wt -b wt; cd ../wt; echo x >>file; echo n >n").at("wt").with(&["main", "main-worktree/HEAD"]),
+    shape("a linked worktree", "mkdir m; cd m; base; git worktree add -q ../wt -b wt; cd ../wt; echo x >>file; echo n >n").at("wt").with(&["main"]),
     shape("beside linked worktrees", "mkdir m; cd m; base; git worktree add -q ../w1 -b w1; git worktree add -q --detach ../w2; git worktree lock --reason 'on a stick' ../w1; git worktree lock ../w2; git worktree add -q ../w3 -b w3; rm -r ../w3").at("m").with(&["w1", "worktrees/w2/HEAD"]),
     shape("a worktree of a bare one", "mkdir src; (cd src; base); git clone -q --bare src b.git; git -C b.git worktree add -q ../wt main; echo x >>wt/file").at("wt"),
     shape("settings of worktrees", "mkdir m; cd m; base; git config extensions.worktreeConfig true; git worktree add -q ../wt -b wt; cd ../wt; git config --worktree core.fileMode false; chmod +x file; echo x >>other").at("wt"),
@@ -234,10 +234,10 @@ Signed-off-by: D <d@e>'; printf '\\n\\n  lead\\n\\n\\nbody\\r\\nend  \\n\\n' | g
     shape("remotes", "base; git remote add origin https://example.com/r.git; git remote add b git@example.com:r.git; git remote set-url --push b https://push.example.com/r; git remote add 'o.d/d' ../x; git config url.https://new.example.com/.insteadOf https://old/; git remote add c https://old/r; git remote set-url --add c https://second.example.com/r; git update-ref refs/remotes/origin/dev HEAD; git symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/dev"),
     shape("a submodule", "mkdir s m; (cd s; base); cd m; base; git submodule -q add ../s s 2>/dev/null; ca Sub").at("m"),
     shape("a submodule that moved on", "mkdir s m; (cd s; base); cd m; base; git submodule -q add ../s s 2>/dev/null; ca Sub; cd s; echo x >>file; ca More").at("m"),
-    shape("a submodule with changes", "mkdir s m; (cd s; base); cd m; base; git submodule -q add ../s s 2>/dev/null; git submodule -q add ../s t 2>/dev/null; ca Sub; echo x >>s/file; echo n >t/n").at("m"),
+    shape("a submodule with changes", "mkdir s m; (cd s; base); cd m; base; git submodule -q add ../s s 2>/dev/null; git submodule -q add ../s t 2>/dev/null; ca Sub; echo x >>s/file; (cd t; echo y >>file; ca More; echo z >>file)").at("m"),
     shape("a submodule that is not checked out", "mkdir s m; (cd s; base); cd m; base; git submodule -q add ../s s 2>/dev/null; ca Sub; cd ..; git clone -q m clone; echo x >>clone/file").at("clone"),
-    shape("submodules added, moved and removed", "mkdir s m; (cd s; base); cd m; base; for n in a b; do git submodule -q add ../s $n 2>/dev/null; done; ca Sub; git submodule -q add ../s c 2>/dev/null; git rm -q a; git mv b d").at("m"),
-    shape("repositories within", "base; mkdir n e; (cd n; base); (cd e; init); git add n 2>/dev/null; mkdir u; (cd u; base)"),
+    shape("submodules added, moved and removed", "mkdir s m; (cd s; base); cd m; base; for n in a b; do git submodule -q add ../s $n 2>/dev/null; done; ca Sub; (cd b; echo x >>file; ca More); git add b; git rm -q a; (cd ../s; echo s >>file; ca Other); git submodule -q add ../s c 2>/dev/null").at("m"),
+    shape("repositories within", "base; mkdir n e; (cd n; base); rmdir e; git add n 2>/dev/null; mkdir u; (cd u; base)"),
     // What libgit2 does not know
     shape("sha256", "kind --object-format=sha256; printf 'one\\n' >file; ca First; echo two >>file; ca Second; git tag -a -m A v1; echo 1 >>file; tick; git stash -q; echo 3 >>file; echo n >n").with(&["HEAD~1", "v1", "stash"]),
     shape("sha256, a branch without commits", "kind --object-format=sha256; echo a >a; git add a; echo b >>a"),
