@@ -21,8 +21,10 @@ pub(crate) struct ProcessLimits {
     /// Bytes kept of each output.
     pub(crate) stdout: usize,
     pub(crate) stderr: usize,
-    /// If true, it writes no file, and ends when it says more than is kept.
-    pub(crate) only_reads: bool,
+    /// Bytes of each file that it may write; `None` for any.
+    pub(crate) file: Option<u64>,
+    /// If true, it ends when it says more than is kept.
+    pub(crate) ends_when_cut: bool,
 }
 
 /// The outputs of a program.
@@ -31,7 +33,7 @@ pub(crate) struct ProcessOutput {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// True if there was more of standard output, or of either where the program only reads.
+    /// True if there was more of standard output, or of either where the program ends by that.
     pub(crate) is_cut: bool,
 }
 
@@ -67,7 +69,7 @@ pub(crate) async fn run(
         }
     };
     let outcome = {
-        let ends_at_limit = limits.only_reads.then_some(&group);
+        let ends_at_limit = limits.ends_when_cut.then_some(&group);
         let talk = async {
             let (stdout, stderr, (), status) = tokio::join!(
                 read(stdout, limits.stdout, ends_at_limit),
@@ -94,7 +96,7 @@ pub(crate) async fn run(
         status,
         stdout,
         stderr,
-        is_cut: is_cut || (limits.only_reads && is_cut_too),
+        is_cut: is_cut || (limits.ends_when_cut && is_cut_too),
     }))
 }
 
@@ -120,8 +122,8 @@ fn set_limits(command: &mut Command, limits: ProcessLimits) {
     };
     let set = move || {
         setrlimit(Resource::Data, to(limits.memory))?;
-        if limits.only_reads {
-            setrlimit(Resource::Fsize, to(0))?;
+        if let Some(file) = limits.file {
+            setrlimit(Resource::Fsize, to(file))?;
             setrlimit(Resource::Core, to(0))?;
         }
         Ok(())

@@ -212,9 +212,7 @@ pub enum GitConfigError {
     )]
     Host(&'static str, String),
     /// The file would be looked for in another folder.
-    #[error(
-        "the git service's `{0}` is {1:?}, which is no absolute path; write it in full"
-    )]
+    #[error("the git service's `{0}` is {1:?}, which is no absolute path; write it in full")]
     RelativePath(&'static str, PathBuf),
     /// libgit2 refused a setting.
     #[error("libgit2 cannot be set up: {0}; this build of exomonad is broken")]

@@ -57,7 +57,11 @@ mod tests {
             (Some("Windows-1252"), "¤€Ã©"),
         ] {
             let bytes = b"\xa4\x80\xc3\xa9";
-            assert_eq!(decode(bytes, encoding.map(str::as_bytes)), text, "{encoding:?}");
+            assert_eq!(
+                decode(bytes, encoding.map(str::as_bytes)),
+                text,
+                "{encoding:?}"
+            );
         }
     }
 }

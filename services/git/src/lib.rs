@@ -82,9 +82,9 @@ use std::sync::Arc;
 
 use exomonad_core::{CallContext, GitService};
 use exomonad_schema::effect::EffectRequest;
-use exomonad_schema::{Access, EffectError, ErrorCode};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
+use exomonad_schema::{Access, EffectError, ErrorCode};
 
 pub use config::{GitConfig, GitConfigError};
 pub use policy::decide;

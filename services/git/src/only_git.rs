@@ -6,7 +6,7 @@
 //! (`GIT_DIR`) and, in place of the common folder of worktrees (`GIT_COMMON_DIR`), a [stand-in](StandIn)
 //! made for one effect. That one's configuration is written here: those settings of the repository's
 //! that decide what an answer says, and none that names a program. Objects and references are the
-//! repository's own, the index is a copy, and the process can write no file: reading changes nothing.
+//! repository's own, the index is a copy, and nothing that git writes may be larger than that.
 //!
 //! What libgit2 is kept from, git is as well: the repository is [authorized](crate::authorize) before. git
 //! itself follows no link in place of `.gitignore` and `.gitattributes`; a pipe there, or anything else
@@ -96,6 +96,12 @@ impl OnlyGit {
         self.work_dir.as_deref().unwrap_or(&self.git_dir)
     }
 
+    /// Bytes that git may write to a file: `git diff` writes the index.
+    pub(super) fn max_file(&self) -> u64 {
+        let index = self.stand_in.path().join("index").metadata();
+        index.map_or(0, |found| found.len()).saturating_mul(2) + (1 << 20)
+    }
+
     /// The variables by which git is led to the repository.
     pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let path = |path: &Path| path.as_os_str().to_owned();
@@ -150,7 +156,11 @@ fn open_config(
         .add_file(&shared, ConfigLevel::Local, true)
         .map_err(fail)?;
     let own = authorized.git_dir.join("config.worktree");
-    if config.get_bool("extensions.worktreeConfig").unwrap_or(false) && own.is_file() {
+    if config
+        .get_bool("extensions.worktreeConfig")
+        .unwrap_or(false)
+        && own.is_file()
+    {
         config
             .add_file(&own, ConfigLevel::Worktree, true)
             .map_err(fail)?;

@@ -134,7 +134,10 @@ fn is_registered(folder: &Path, git_dir: &Path, common_dir: &Path) -> bool {
 impl AuthorizedRepo {
     /// Makes room for git's own files that are read whole.
     pub(super) fn allow_files(&self) {
-        for file in [self.git_dir.join("index"), self.common_dir.join("packed-refs")] {
+        for file in [
+            self.git_dir.join("index"),
+            self.common_dir.join("packed-refs"),
+        ] {
             memory::allow_file(file.metadata().map_or(0, |found| found.len()));
         }
     }

@@ -83,9 +83,7 @@ async fn compared(shell: &GitShell, request: &GitDiff) -> Result<Vec<String>, Ef
     let mut names = Vec::new();
     match &request.target {
         DiffTarget::Against(DiffAgainst { reference }) => {
-            names.push(shell.query_revision(&mut script, reference,
-                Wanted::Tree,
-            )?);
+            names.push(shell.query_revision(&mut script, reference, Wanted::Tree)?);
         }
         DiffTarget::Between(between) => {
             let wanted = if between.merge_base {
@@ -93,12 +91,8 @@ async fn compared(shell: &GitShell, request: &GitDiff) -> Result<Vec<String>, Ef
             } else {
                 Wanted::Tree
             };
-            names.push(shell.query_revision(&mut script, &between.from,
-                wanted,
-            )?);
-            names.push(shell.query_revision(&mut script, &between.to,
-                wanted,
-            )?);
+            names.push(shell.query_revision(&mut script, &between.from, wanted)?);
+            names.push(shell.query_revision(&mut script, &between.to, wanted)?);
         }
         DiffTarget::Unstaged | DiffTarget::Staged | DiffTarget::WorkingTree => {}
     }

@@ -83,8 +83,7 @@ impl GitService for ByGit {
         let limit = request.limit.get();
         let mut script = shell.script()?;
         let repo_info = shell.query_repo_info(&mut script);
-        let name =
-            shell.query_revision(&mut script, &request.reference, Wanted::Commit);
+        let name = shell.query_revision(&mut script, &request.reference, Wanted::Commit);
         let step = name
             .is_ok()
             .then(|| history::add_steps(&mut script, &request.reference, limit + 1));

@@ -82,9 +82,7 @@ main_dir() {
 "#;
 
 /// Those on the host, where git is told of another common folder than the repository's.
-/// What git would write fails, and is no end of it.
-const ON_HOST: &str = r#"trap '' XFSZ
-folders() { g rev-parse --git-dir >/dev/null && printf '%s\n' "$GIT_DIR" "$EXOMONAD_COMMON_DIR"; }
+const ON_HOST: &str = r#"folders() { g rev-parse --git-dir >/dev/null && printf '%s\n' "$GIT_DIR" "$EXOMONAD_COMMON_DIR"; }
 common_dir() { printf '%s\n' "$EXOMONAD_COMMON_DIR"; }
 is_bare() { [ -n "$EXOMONAD_MAIN_DIR" ] && echo false || echo true; }
 main_dir() { printf '%s\n' "$EXOMONAD_MAIN_DIR"; }

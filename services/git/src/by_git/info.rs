@@ -44,8 +44,7 @@ main_dir "$common"
 printf '\0%s\0' "$(head_of "$common")""#;
 
 /// Prints the index entries of submodules, which have a mode of their own.
-pub(super) const SUBMODULES: &str =
-    r#"g ls-files --full-name --stage -z -- :/ | tr '\0\n' '\n\0' | grep '^160000 ' | tr '\n\0' '\0\n'"#;
+pub(super) const SUBMODULES: &str = r#"g ls-files --full-name --stage -z -- :/ | tr '\0\n' '\n\0' | grep '^160000 ' | tr '\n\0' '\0\n'"#;
 
 /// The steps that read the worktrees.
 #[derive(Clone, Copy, Debug)]
@@ -171,8 +170,7 @@ pub(super) async fn read(shell: &GitShell) -> Result<GitRepository, EffectError>
     let repo_info = shell.query_repo_info(&mut script);
     let worktrees = WorktreeQuery::add_steps(&mut script);
     let any_reference = script.git(["for-each-ref", "--count=1"]);
-    let is_shallow =
-        script.shell("[ -s \"$(common_dir)/shallow\" ]");
+    let is_shallow = script.shell("[ -s \"$(common_dir)/shallow\" ]");
     let default = script.git(["symbolic-ref", "-q", "refs/remotes/origin/HEAD"]);
     let remotes_step = add_remotes_step(&mut script);
     let submodules = script.shell(SUBMODULES);

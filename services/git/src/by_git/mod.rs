@@ -86,11 +86,7 @@ impl ByGit {
     }
 
     /// On a repository of the host, which it only reads.
-    pub(super) fn on_host(
-        repo: OnlyGit,
-        config: Arc<GitConfig>,
-        process_limit: Permits,
-    ) -> Self {
+    pub(super) fn on_host(repo: OnlyGit, config: Arc<GitConfig>, process_limit: Permits) -> Self {
         Self {
             place: Place::Host(Arc::new(repo)),
             config,

@@ -114,11 +114,9 @@ impl GitShell {
     pub(super) fn key(&self, repo_info: &RepoInfo) -> PathBuf {
         match &self.runner {
             // No path of the host begins so.
-            Runner::Container(exec) => PathBuf::from(format!(
-                "container:{}:{}",
-                exec.id(),
-                repo_info.common_dir
-            )),
+            Runner::Container(exec) => {
+                PathBuf::from(format!("container:{}:{}", exec.id(), repo_info.common_dir))
+            }
             Runner::Host(repo) => repo.common_dir.clone(),
         }
     }
@@ -263,7 +261,8 @@ impl GitShell {
             memory: MemoryLimits::reading(self.config.max_file.get()).total as u64 * 2,
             stdout: max_output,
             stderr: max_output,
-            only_reads: true,
+            file: Some(repo.max_file()),
+            ends_when_cut: true,
         };
         let output = child_process::run(command, None, limits)
             .await

@@ -131,7 +131,8 @@ async fn perform(
         memory: MAX_MEMORY,
         stdout: max_stdout,
         stderr: MAX_OUTPUT,
-        only_reads: false,
+        file: None,
+        ends_when_cut: false,
     };
     let output = child_process::run(command, stdin, limits)
         .await

@@ -114,11 +114,23 @@ impl<'w> Signer<'w> {
             }
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let stdout = read(child.0.stdout.as_mut().map(|stream| stream as &mut dyn Read));
+        let stdout = read(
+            child
+                .0
+                .stdout
+                .as_mut()
+                .map(|stream| stream as &mut dyn Read),
+        );
         if status.success() {
             return Ok(stdout);
         }
-        let stderr = read(child.0.stderr.as_mut().map(|stream| stream as &mut dyn Read));
+        let stderr = read(
+            child
+                .0
+                .stderr
+                .as_mut()
+                .map(|stream| stream as &mut dyn Read),
+        );
         Err(self.failed(stderr.trim()))
     }
 

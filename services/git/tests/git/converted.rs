@@ -193,7 +193,10 @@ async fn commits_and_tags_are_signed_with_the_operator_s_key_where_a_repository_
         let output = try_git(root, ["-c", &setting, what, "--raw", name]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
-        assert!(said.contains("Good \"git\" signature for eve@example.com"), "{said}");
+        assert!(
+            said.contains("Good \"git\" signature for eve@example.com"),
+            "{said}"
+        );
     };
     let agent = SshAgent::with(&key);
     let private = GitConfig {
@@ -261,7 +264,10 @@ async fn a_key_that_does_not_sign_leaves_everything_as_it_was_and_is_in_no_error
             assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
             assert!(error.message.contains("`git.signing_key`"), "{error}");
             let place = area.outside.display().to_string();
-            assert!(!error.message.contains(&place) && !error.message.contains("hunter2"), "{error}");
+            assert!(
+                !error.message.contains(&place) && !error.message.contains("hunter2"),
+                "{error}"
+            );
         }
     }
     assert_eq!(git(root, ["rev-parse", "HEAD"]), before);

@@ -22,7 +22,10 @@ const KINDS: [&str; 2] = ["--object-format=sha256", "--ref-format=reftable"];
 /// A repository of a kind, with two commits; `None` if this machine's git makes none.
 fn area_of(kind: &str) -> Option<Area> {
     let area = Area::new();
-    let made = try_git(&area.root, ["init", "--quiet", "--initial-branch=main", kind]);
+    let made = try_git(
+        &area.root,
+        ["init", "--quiet", "--initial-branch=main", kind],
+    );
     if !made.status.success() {
         return None;
     }
@@ -114,7 +117,12 @@ async fn nothing_that_a_repository_names_runs_when_the_host_s_git_reads_it() {
         let program = area.root.join("program");
         fs::write(&program, format!("#!/bin/sh\ntouch {}\n", mark.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        commit_file(root, ".gitattributes", "* diff=x filter=x merge=x\n", "Attributes");
+        commit_file(
+            root,
+            ".gitattributes",
+            "* diff=x filter=x merge=x\n",
+            "Attributes",
+        );
         // A submodule that is checked out, in which git would start another git.
         let id = git(root, ["rev-parse", "HEAD"]);
         let line = format!("160000,{id},s");
@@ -124,7 +132,11 @@ async fn nothing_that_a_repository_names_runs_when_the_host_s_git_reads_it() {
         for folder in ["hooks", "planted"] {
             let folder = root.join(".git").join(folder);
             fs::create_dir_all(&folder).unwrap();
-            for hook in ["post-index-change", "fsmonitor-watchman", "reference-transaction"] {
+            for hook in [
+                "post-index-change",
+                "fsmonitor-watchman",
+                "reference-transaction",
+            ] {
                 fs::copy(&program, folder.join(hook)).unwrap();
             }
         }
@@ -142,7 +154,10 @@ async fn nothing_that_a_repository_names_runs_when_the_host_s_git_reads_it() {
         fs::create_dir_all(root.join("s")).unwrap();
         git(&root.join("s"), ["init", "--quiet"]);
         plant_settings(&root.join("s"), program.to_str().unwrap());
-        let error = service().status(&area.call(), GitStatus::default()).await.unwrap_err();
+        let error = service()
+            .status(&area.call(), GitStatus::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
         assert!(error.message.contains("submodule \"s\""), "{error}");
         assert!(!mark.exists());
@@ -200,17 +215,29 @@ async fn what_leads_outside_is_refused_there_as_everywhere() {
             fs::write(area.root.join(".git/objects/info/alternates"), text).unwrap();
         }),
         ("a working tree", |area| {
-            git(&area.root, ["config", "core.worktree", area.outside.to_str().unwrap()]);
+            git(
+                &area.root,
+                ["config", "core.worktree", area.outside.to_str().unwrap()],
+            );
         }),
         ("an include", |area| {
-            git(&area.root, ["config", "include.path", "../../outside/config"]);
+            git(
+                &area.root,
+                ["config", "include.path", "../../outside/config"],
+            );
         }),
         ("an include on a condition", |area| {
-            git(&area.root, ["config", "includeIf.onbranch:main.path", "included"]);
+            git(
+                &area.root,
+                ["config", "includeIf.onbranch:main.path", "included"],
+            );
         }),
         ("excluded files", |area| {
             let list = area.outside.join("list");
-            git(&area.root, ["config", "core.excludesFile", list.to_str().unwrap()]);
+            git(
+                &area.root,
+                ["config", "core.excludesFile", list.to_str().unwrap()],
+            );
         }),
         ("a link", |area| {
             symlink(area.outside.join("secret"), area.root.join(".git/evil")).unwrap();
@@ -234,7 +261,8 @@ async fn what_leads_outside_is_refused_there_as_everywhere() {
             plant(&area);
             for result in read_all(&service(), &area.call()).await {
                 let error = result.expect_err(name);
-                let is_refusal = [ErrorCode::Forbidden, ErrorCode::Unsupported].contains(&error.code);
+                let is_refusal =
+                    [ErrorCode::Forbidden, ErrorCode::Unsupported].contains(&error.code);
                 assert!(is_refusal, "{name}: {error}");
                 assert!(!error.message.contains("hunter2"), "{name}: {error}");
             }
@@ -255,20 +283,28 @@ async fn a_name_that_leads_to_unchecked_files_is_not_found() {
         reference: "hooks/evil".try_into().unwrap(),
         ..GitGetRecentCommits::default()
     };
-    let error = service().get_recent_commits(&area.call(), request).await.unwrap_err();
+    let error = service()
+        .get_recent_commits(&area.call(), request)
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::NotFound, "{error}");
 }
 
 #[tokio::test]
 async fn a_pipe_that_git_opens_ends_with_the_time_of_the_effect() {
     for area in areas() {
-        let made = Command::new("mkfifo").arg(area.root.join(".gitignore")).status();
+        let made = Command::new("mkfifo")
+            .arg(area.root.join(".gitignore"))
+            .status();
         assert!(made.unwrap().success());
         let git = service_with(GitConfig {
             time_limit: TimeSpan::millis(500),
             ..GitConfig::default()
         });
-        let error = git.status(&area.call(), GitStatus::default()).await.unwrap_err();
+        let error = git
+            .status(&area.call(), GitStatus::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::Timeout, "{error}");
         assert!(error.message.contains("on the host"), "{error}");
     }
@@ -282,7 +318,9 @@ async fn changes_are_refused_in_the_host_s_own_words_with_the_way_out() {
         let before = contents(&area.root);
         let errors = [
             git_.commit(&call, commit_all("Mine")).await.unwrap_err(),
-            git_.create_branch(&call, new_branch("new")).await.unwrap_err(),
+            git_.create_branch(&call, new_branch("new"))
+                .await
+                .unwrap_err(),
             git_.stash(&call, GitStash::default()).await.unwrap_err(),
             git_.push(&call, GitPush::default()).await.unwrap_err(),
         ];
@@ -305,13 +343,20 @@ async fn a_git_that_is_missing_or_too_old_is_named_with_what_it_takes() {
         fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
         for (program, code, words) in [
             (old, ErrorCode::Unsupported, "2.45"),
-            ("/nonexistent/git".into(), ErrorCode::Unavailable, "install git"),
+            (
+                "/nonexistent/git".into(),
+                ErrorCode::Unavailable,
+                "install git",
+            ),
         ] {
             let git = service_with(GitConfig {
                 program,
                 ..GitConfig::default()
             });
-            let error = git.status(&area.call(), GitStatus::default()).await.unwrap_err();
+            let error = git
+                .status(&area.call(), GitStatus::default())
+                .await
+                .unwrap_err();
             assert_eq!(error.code, code, "{error}");
             assert!(error.message.contains(words), "{error}");
         }
@@ -325,7 +370,16 @@ async fn an_answer_that_is_too_large_ends_at_its_limit() {
     };
     let message = area.outside.join("message");
     fs::write(&message, "x".repeat(40 << 20)).unwrap();
-    git(&area.root, ["commit", "--quiet", "--allow-empty", "-F", message.to_str().unwrap()]);
+    git(
+        &area.root,
+        [
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-F",
+            message.to_str().unwrap(),
+        ],
+    );
     let error = service()
         .get_recent_commits(&area.call(), GitGetRecentCommits::default())
         .await
