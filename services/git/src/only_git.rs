@@ -20,6 +20,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use exomonad_core::PathBounds;
+use exomonad_core::roots::{Location, Roots};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Config, ConfigLevel, Repository, RepositoryOpenFlags};
 use tempfile::TempDir;
@@ -45,6 +46,8 @@ pub(super) struct OnlyGit {
     work_dir: Option<PathBuf>,
     /// That of the main worktree.
     main_dir: Option<PathBuf>,
+    /// The folders that may be read.
+    roots: Roots,
     stand_in: TempDir,
 }
 
@@ -87,6 +90,7 @@ impl OnlyGit {
             common_dir: authorized.common_dir,
             work_dir,
             main_dir,
+            roots: authorized.roots,
             stand_in,
         }))
     }
@@ -94,6 +98,14 @@ impl OnlyGit {
     /// The folder in which git works.
     pub(super) fn folder(&self) -> &Path {
         self.work_dir.as_deref().unwrap_or(&self.git_dir)
+    }
+
+    /// A path with its links followed where that stays in reach, or else as it is.
+    pub(super) fn located(&self, path: &str) -> String {
+        match self.roots.locate(Path::new(path)) {
+            Location::Inside(path) => path.to_string_lossy().into_owned(),
+            Location::Missing | Location::Outside => path.to_owned(),
+        }
     }
 
     /// Bytes that git may write to a file: `git diff` writes the index.
@@ -465,7 +477,10 @@ fn main_dir(
         Some(path) => common_dir.join(small_file::path_from(path)),
         None => common_dir.parent()?.to_owned(),
     };
-    Some(path.canonicalize().unwrap_or(path))
+    Some(match authorized.roots.locate(&path) {
+        Location::Inside(path) => path,
+        Location::Missing | Location::Outside => path,
+    })
 }
 
 #[cfg(test)]

@@ -73,19 +73,22 @@ pub(super) struct GitSettings {
 const IN_CONTAINER: &str = r#"folders() { g rev-parse --path-format=absolute --git-dir --git-common-dir; }
 common_dir() { g rev-parse --path-format=absolute --git-common-dir; }
 is_bare() { g --git-dir="$1" rev-parse --is-bare-repository; }
+resolve() { (cd -P "$1" 2>/dev/null && pwd -P); }
 main_dir() {
     [ "$(g rev-parse --path-format=absolute --git-dir)" = "$1" ] && g rev-parse --show-toplevel 2>/dev/null && return
     top=$(g --git-dir="$1" config --get core.worktree) || { case $1 in */.git) top=${1%/.git} ;; *) top=$1 ;; esac; }
     case $top in /*) ;; *) top=$1/$top ;; esac
-    (cd -P "$top" 2>/dev/null && pwd -P) || printf '%s\n' "$top"
+    resolve "$top" || printf '%s\n' "$top"
 }
 "#;
 
-/// Those on the host, where git is told of another common folder than the repository's.
+/// Those on the host, where git is told of another common folder than the repository's, and where no
+/// link is followed: it may lead out of the role's reach.
 const ON_HOST: &str = r#"folders() { g rev-parse --git-dir >/dev/null && printf '%s\n' "$GIT_DIR" "$EXOMONAD_COMMON_DIR"; }
 common_dir() { printf '%s\n' "$EXOMONAD_COMMON_DIR"; }
 is_bare() { [ -n "$EXOMONAD_MAIN_DIR" ] && echo false || echo true; }
 main_dir() { printf '%s\n' "$EXOMONAD_MAIN_DIR"; }
+resolve() { printf '%s\n' "$1"; }
 "#;
 
 /// Prints HEAD of a git folder. Where references are not files, git leaves a name there that none can have.

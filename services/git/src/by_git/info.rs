@@ -31,7 +31,7 @@ for d in "$common"/worktrees/*/; do
     [ -f "$d/gitdir" ] && [ -f "$d/HEAD" ] || continue
     folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}
     case $folder in /*) ;; *) folder=$d/$folder ;; esac
-    folder=$(cd -P "$folder" 2>/dev/null && pwd -P) || { folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}; }
+    folder=$(resolve "$folder") || { folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}; }
     locked=n; [ -f "$d/locked" ] && locked=y$(head -c 8192 "$d/locked")
     printf '%s\0%s\0%s\0%s\0' "${d##*/}" "$locked" "$folder" "$(head_of "$d")"
 done"#;
@@ -176,7 +176,10 @@ pub(super) async fn read(shell: &GitShell) -> Result<GitRepository, EffectError>
     let submodules = script.shell(SUBMODULES);
     let outputs = shell.run(script).await?;
     let repo_info = repo_info.read(context, &outputs)?;
-    let Worktrees { main, linked } = worktrees.read(context, &outputs)?;
+    let Worktrees { main, mut linked } = worktrees.read(context, &outputs)?;
+    for worktree in &mut linked {
+        worktree.path = shell.located(&worktree.path);
+    }
     let default = &outputs[default].stdout;
     Ok(GitRepository {
         git_dir: repo_info.common_dir.clone(),

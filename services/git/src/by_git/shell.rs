@@ -19,6 +19,7 @@ use crate::child_process::{self, ProcessError, ProcessLimits};
 use crate::effect_context::EffectContext;
 use crate::memory::MemoryLimits;
 use crate::only_git::OnlyGit;
+use crate::permits::Permit;
 use crate::revision::check_is_read;
 use crate::small_file::path_from;
 use crate::{Author, GitConfig};
@@ -32,6 +33,8 @@ pub(super) struct GitShell {
     runner: Runner,
     folder: String,
     settings: GitSettings,
+    /// For a process of the host.
+    _permit: Option<Arc<Permit>>,
 }
 
 /// What runs the shell.
@@ -62,12 +65,14 @@ impl GitShell {
         let docker = match &service.place {
             Place::Host(repo) => {
                 settings.program = Some(service.config.program.to_string_lossy().into_owned());
+                let permit = service.process_limit.acquire(&context).await?;
                 return Ok(Self {
                     context,
                     config: service.config.clone(),
                     runner: Runner::Host(repo.clone()),
                     folder: ".".to_owned(),
                     settings,
+                    _permit: Some(Arc::new(permit)),
                 });
             }
             Place::Containers(docker) => docker,
@@ -92,6 +97,7 @@ impl GitShell {
             runner: Runner::Container(Arc::new(exec)),
             folder,
             settings,
+            _permit: None,
         })
     }
 
@@ -298,6 +304,14 @@ impl GitShell {
             check_is_read(&self.context, [&repo.git_dir, &repo.common_dir], name)?;
         }
         RevisionQuery::add_steps(&self.context, script, name, wanted)
+    }
+
+    /// A folder of a worktree, with its links followed; on the host where that stays in reach.
+    pub(super) fn located(&self, folder: &str) -> String {
+        match &self.runner {
+            Runner::Container(_) => folder.to_owned(),
+            Runner::Host(repo) => repo.located(folder),
+        }
     }
 
     /// The option by which git opens no submodule on the host, where it would obey its configuration.

@@ -291,6 +291,35 @@ async fn a_name_that_leads_to_unchecked_files_is_not_found() {
 }
 
 #[tokio::test]
+async fn where_a_worktree_s_link_to_outside_leads_is_not_told() {
+    for area in areas() {
+        let registered = area.root.join(".git/worktrees/x");
+        fs::create_dir_all(&registered).unwrap();
+        let hidden = area.outside.join("hidden");
+        fs::create_dir(&hidden).unwrap();
+        symlink(&hidden, area.root.join("link")).unwrap();
+        let at = format!("{}/link/.git\n", area.root.display());
+        for (file, content) in [
+            ("gitdir", &*at),
+            ("HEAD", "ref: refs/heads/x\n"),
+            ("commondir", "../..\n"),
+        ] {
+            fs::write(registered.join(file), content).unwrap();
+        }
+        let info = service()
+            .repo_info(&area.call(), GitRepoInfo::default())
+            .await
+            .unwrap();
+        assert_eq!(info.worktrees.len(), 2);
+        assert_eq!(
+            info.worktrees[1].path,
+            format!("{}/link", area.root.display())
+        );
+        assert!(!format!("{info:?}").contains("hidden"), "{info:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_pipe_that_git_opens_ends_with_the_time_of_the_effect() {
     for area in areas() {
         let made = Command::new("mkfifo")
