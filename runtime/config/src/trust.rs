@@ -82,6 +82,7 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
     guard(&["docker", "host"], is_other_engine(folder, docker));
     guard(&["docker", "tls_dir"], outside(&docker.tls_dir));
     guard(&["git", "token_file"], outside(&services.git.token_file));
+    guard(&["git", "signing_key"], outside(&services.git.signing_key));
     guard(
         &["github", "token_file"],
         outside(&services.github.token_file),
@@ -333,6 +334,10 @@ mod tests {
             (
                 "[docker]\nhost = 'unix:///run/user/1000/docker.sock'\n",
                 "`docker.host`",
+            ),
+            (
+                "[git]\nsigning_key = '/etc/hostname'\n",
+                "`git.signing_key`",
             ),
             (
                 "[github]\ntoken_file = '/etc/hostname'\n",

@@ -39,6 +39,11 @@ pub struct GitConfig {
     /// By default the `~/.ssh/known_hosts` of the user who runs the host, and the system's.
     #[schemars(extend("format" = "path"), example = &"/etc/exomonad/known_hosts")]
     pub known_hosts: Option<PathBuf>,
+    /// File of the ssh key that commits and tags are signed with where a repository asks for it
+    /// (`commit.gpgSign`, `tag.gpgSign`): a private key without a passphrase, or a public one whose private half
+    /// the ssh agent holds. Without one, such commits and tags are refused.
+    #[schemars(extend("format" = "path"), example = &"/etc/exomonad/signing-key")]
+    pub signing_key: Option<PathBuf>,
     /// If true, a remote may be a folder of this machine, within the role's paths.
     pub local_remotes: bool,
     /// How long one effect may work on a repository.
@@ -92,6 +97,7 @@ impl Default for GitConfig {
             remote_hosts: vec!["*".to_owned()],
             plain_http_hosts: Vec::new(),
             known_hosts: None,
+            signing_key: None,
             local_remotes: false,
             time_limit: TimeSpan::secs(30),
             remote_time_limit: TimeSpan::secs(120),
@@ -152,8 +158,13 @@ impl GitConfig {
         }
         // git and ssh run in another folder.
         let is_relative = |path: &PathBuf| !path.is_absolute();
-        if let Some(path) = self.known_hosts.clone().filter(is_relative) {
-            return Err(GitConfigError::KnownHosts(path));
+        for (name, path) in [
+            ("known_hosts", &self.known_hosts),
+            ("signing_key", &self.signing_key),
+        ] {
+            if let Some(path) = path.clone().filter(is_relative) {
+                return Err(GitConfigError::RelativePath(name, path));
+            }
         }
         let patterns = [
             ("remote_hosts", &self.remote_hosts),
@@ -201,10 +212,8 @@ pub enum GitConfigError {
     )]
     Host(&'static str, String),
     /// The file would be looked for in another folder.
-    #[error(
-        "the git service's `known_hosts` is {0:?}, which is no absolute path; write it in full"
-    )]
-    KnownHosts(PathBuf),
+    #[error("the git service's `{0}` is {1:?}, which is no absolute path; write it in full")]
+    RelativePath(&'static str, PathBuf),
     /// libgit2 refused a setting.
     #[error("libgit2 cannot be set up: {0}; this build of exomonad is broken")]
     Library(String),
@@ -247,6 +256,10 @@ mod tests {
             },
             GitConfig {
                 known_hosts: Some("known_hosts".into()),
+                ..GitConfig::default()
+            },
+            GitConfig {
+                signing_key: Some("key".into()),
                 ..GitConfig::default()
             },
         ];

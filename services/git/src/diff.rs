@@ -4,7 +4,7 @@ use exomonad_schema::effects::git::{
     ChangeKind, DiffAgainst, DiffBetween, DiffFile, DiffTarget, GitDiff, GitDiffReport,
 };
 use exomonad_schema::{Base64, EffectError, ErrorCode};
-use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, Patch};
+use git2::{Delta, Diff, DiffDelta, DiffFindOptions, DiffOptions, FileMode, Patch};
 
 use super::blocking::Job;
 use super::content::{self, Conversion};
@@ -26,13 +26,13 @@ pub(super) struct DiffLimits {
     pub(super) max_file_bytes: u64,
 }
 
-/// Makes the diff of a request.
+/// Makes the diff of a request; `None` where git has to.
 pub(super) fn report(
     repo: &OpenRepo,
     job: &Job,
     request: &GitDiff,
     limits: DiffLimits,
-) -> Result<GitDiffReport, EffectError> {
+) -> Result<Option<GitDiffReport>, EffectError> {
     let fail = |error: git2::Error| match error.code() {
         git2::ErrorCode::NotFound => repo.context().damaged(format_args!(
             "an object or the content of a file is missing ({})",
@@ -40,6 +40,9 @@ pub(super) fn report(
         )),
         _ => repo.git_error(&error),
     };
+    if is_gits(repo, &request.target)? {
+        return Ok(None);
+    }
     let mut diff = compare(repo, &request.target, &mut options(request, limits))?;
     job.check(repo.context())?;
     // Looking for renames reads the candidates whole, however large they are.
@@ -86,8 +89,23 @@ pub(super) fn report(
             }
             None => Patch::from_diff(&diff, position),
         };
-        report.begin(file);
-        let Some(mut patch) = made.map_err(fail)? else {
+        let patch = made.map_err(fail)?;
+        // Ends of lines that git converts make no difference.
+        let is_same = patch.as_ref().is_some_and(|patch| {
+            has_one_mode && patch.num_hunks() == 0 && !patch.delta().flags().is_binary()
+        });
+        let is_modified = in_work_dir
+            .as_ref()
+            .is_some_and(|delta| delta.status() == Delta::Modified);
+        if is_same && is_modified {
+            continue;
+        }
+        let is_dirty_submodule = in_work_dir.as_ref().is_some_and(|delta| {
+            let (old, new) = (delta.old_file(), delta.new_file());
+            old.mode() == FileMode::Commit && new.mode() == FileMode::Commit && old.id() == new.id()
+        });
+        report.begin(file, is_dirty_submodule);
+        let Some(mut patch) = patch else {
             continue;
         };
         let mut stopped = Ok(());
@@ -99,7 +117,22 @@ pub(super) fn report(
         stopped?;
         printed.map_err(fail)?;
     }
-    Ok(report.finish())
+    Ok(Some(report.finish()))
+}
+
+/// True where libgit2 compares otherwise than git: with conflicts, files that are only meant to be
+/// added, and files that are left out of the working tree.
+fn is_gits(repo: &OpenRepo, target: &DiffTarget) -> Result<bool, EffectError> {
+    if matches!(target, DiffTarget::Between(_)) {
+        return Ok(false);
+    }
+    if reads_work_dir(target) {
+        repo.work_dir()?;
+        submodule::authorize_all(repo)?;
+    }
+    let marks = status::Marks::of(repo)?;
+    let has_tree = !matches!(target, DiffTarget::Unstaged | DiffTarget::Staged);
+    Ok(marks.conflicted || marks.intended || (marks.left_out && has_tree))
 }
 
 /// A file's text in the index, and in the working tree.
@@ -169,10 +202,6 @@ fn compare<'r>(
     options: &mut DiffOptions,
 ) -> Result<Diff<'r>, EffectError> {
     let repository = repo.git2();
-    if reads_work_dir(target) {
-        repo.work_dir()?;
-        submodule::authorize_all(repo)?;
-    }
     let diff = match target {
         DiffTarget::Unstaged => repository.diff_index_to_workdir(None, Some(options)),
         DiffTarget::Staged => {

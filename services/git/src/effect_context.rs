@@ -36,6 +36,14 @@ impl EffectContext {
         self
     }
 
+    /// The place of the work, as messages have it.
+    pub(super) fn place(&self) -> &'static str {
+        match self.container {
+            None => "on the host",
+            Some(_) => "in the container",
+        }
+    }
+
     /// The role whose plugin asks.
     pub(super) fn role(&self) -> &RoleName {
         &self.role
@@ -111,18 +119,19 @@ impl EffectContext {
     fn unknown_kind(&self, message: &str) -> EffectError {
         let way_out = match message.to_ascii_lowercase() {
             message if message.contains("refstorage") => {
-                "this one keeps its references in a reftable: convert it with `git refs migrate \
-                 --ref-format=files`, or work on it in a container, where git itself does the work"
+                "this one keeps its references in a reftable, and is only read here, by git: convert it with \
+                 `git refs migrate --ref-format=files`, or work on it in a container, where git itself does the work"
             }
             message if message.contains("sha256") || message.contains("objectformat") => {
-                "this one has sha256 for its ids: work on it in a container, where git itself does the work"
+                "this one has sha256 for its ids, and is only read here, by git: work on it in a container, where \
+                 git itself does the work"
             }
             _ => "work on it in a container, where git itself does the work",
         };
         self.error(
             ErrorCode::Unsupported,
             format_args!(
-                "the host works on repositories by libgit2, a library that does not know this kind \
+                "the host changes repositories by libgit2, a library that does not know this kind \
                  ({message}); {way_out}"
             ),
         )
@@ -143,11 +152,7 @@ impl EffectContext {
                 ErrorCode::Unsupported,
                 "the repository's configuration cannot be read; `git config --list` there says why",
             ),
-            (_, ErrorClass::Repository)
-                if message.contains("extension") || message.contains("object format") =>
-            {
-                self.unknown_kind(message)
-            }
+            (_, ErrorClass::Repository) if is_unknown_kind(error) => self.unknown_kind(message),
             (_, ErrorClass::Repository | ErrorClass::Invalid | ErrorClass::Checkout) => self.error(
                 ErrorCode::Unsupported,
                 format_args!("libgit2, by which the host works on repositories, says: {message}"),
@@ -162,11 +167,11 @@ impl EffectContext {
                 ErrorCode::Unavailable,
                 "the host is out of memory; ask for less or try again",
             ),
-            (_, ErrorClass::Index) if message.contains("extension") => self.error(
+            (_, ErrorClass::Index) if is_unknown_kind(error) => self.error(
                 ErrorCode::Unsupported,
                 format_args!(
-                    "libgit2, by which the host works on repositories, says: {message}; split and sparse \
-                     indexes are not supported"
+                    "libgit2, by which the host changes repositories, says: {message}; repositories with split \
+                     and sparse indexes are only read here, by git"
                 ),
             ),
             (
@@ -200,6 +205,18 @@ impl EffectContext {
             working_dir: ".".to_owned(),
             container: None,
         }
+    }
+}
+
+/// True for what git may know and libgit2 does not: extensions of a repository or an index.
+pub(super) fn is_unknown_kind(error: &git2::Error) -> bool {
+    let message = error.message();
+    match error.class() {
+        ErrorClass::Repository => {
+            message.contains("extension") || message.contains("object format")
+        }
+        ErrorClass::Index => message.contains("extension"),
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use git2::{Commit, Signature, Sort};
 use super::blocking::Job;
 use super::head;
 use super::open::OpenRepo;
-use super::{memory, object_size, revision};
+use super::{encoding, memory, object_size, revision};
 
 /// Bytes of messages that one answer may hold.
 const MAX_ANSWER: usize = 16 << 20;
@@ -39,7 +39,8 @@ pub(super) fn recent(
     };
     let mut bytes = 0;
     let mut walk = history.revwalk().map_err(fail)?;
-    walk.set_sorting(Sort::TIME).map_err(fail)?;
+    // As git has it by default. Any other order would have libgit2 read the whole history first.
+    walk.set_sorting(Sort::NONE).map_err(fail)?;
     walk.push(start).map_err(fail)?;
     for id in walk {
         job.check(repo.context())?;
@@ -65,7 +66,9 @@ pub(super) fn recent(
 }
 
 pub(super) fn read(commit: &Commit<'_>) -> GitCommit {
-    let (summary, body) = summary_and_body(commit.message_bytes());
+    let encoding = commit.message_encoding().ok().flatten().map(str::as_bytes);
+    let (summary, body) = summary_and_body(commit.message_bytes(), encoding);
+    let person = |who: &Signature<'_>| person(who, encoding);
     GitCommit {
         id: commit.id().to_string(),
         summary,
@@ -77,16 +80,16 @@ pub(super) fn read(commit: &Commit<'_>) -> GitCommit {
 }
 
 /// A message's first line, and what comes after it.
-pub(super) fn summary_and_body(message: &[u8]) -> (String, String) {
-    let message = String::from_utf8_lossy(message);
+pub(super) fn summary_and_body(message: &[u8], encoding: Option<&[u8]>) -> (String, String) {
+    let message = encoding::decode(message, encoding);
     let message = message.trim_start_matches('\n');
     let (summary, body) = message.split_once('\n').unwrap_or((message, ""));
     let body = body.trim_start_matches(['\n', '\r']).trim_end();
     (summary.trim_end().to_owned(), body.to_owned())
 }
 
-fn person(signature: &Signature<'_>) -> GitPerson {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+fn person(signature: &Signature<'_>, encoding: Option<&[u8]>) -> GitPerson {
+    let text = |bytes: &[u8]| encoding::decode(bytes, encoding);
     GitPerson {
         name: text(signature.name_bytes()),
         email: text(signature.email_bytes()),

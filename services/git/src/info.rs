@@ -1,5 +1,7 @@
 //! Description of a repository.
 
+use std::path::Path;
+
 use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::GitRepository;
 use git2::Repository;
@@ -10,14 +12,18 @@ use super::{head, remote, small_file, submodule, worktree};
 /// Describes the repository.
 pub(super) fn read(repo: &OpenRepo) -> Result<GitRepository, EffectError> {
     let main = repo.open_main()?;
-    let main_path = main
-        .workdir()
-        .map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+    // Opened at its git folder, libgit2 would not find a working tree whose `.git` is a file.
+    let main_path = match repo.is_linked() {
+        true => main
+            .workdir()
+            .map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned())),
+        false => repo.work_dir().ok().map(Path::to_owned),
+    };
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     Ok(GitRepository {
         git_dir: text(repo.common_dir()),
         work_dir: main_path.as_deref().map(text),
-        is_bare: main.is_bare(),
+        is_bare: main_path.is_none(),
         is_empty: is_empty(repo)?,
         is_shallow: small_file::read(&repo.common_dir().join("shallow"))
             .is_some_and(|commits| !commits.is_empty()),

@@ -5,7 +5,8 @@
 //! async threads. No hook, filter, credential helper or other program runs,
 //! whatever a repository's configuration says: libgit2 as built here has none
 //! of the code that would start one. Only push and fetch run the host's `git`,
-//! kept away from that configuration: see `transport`.
+//! and what reads kinds of repositories that libgit2 does not know,
+//! both kept away from that configuration: see `transport` and `only_git`.
 //!
 //! A guest names a folder. Before the first byte is read:
 //!
@@ -24,11 +25,13 @@
 //! cannot: it has no file access at all.
 //!
 //! **In a container** its own `git` does the work, started as a `docker.exec` is: see
-//! [`container`]. Requests and answers are the same.
+//! `by_git`. Requests and answers are the same.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `on_host`, `container` | the effects, on the host and in containers |
+//! | `on_host` | the effects on the host, by libgit2 |
+//! | `by_git`, `only_git` | the effects in containers by their `git`, and on repositories of the host that only git knows |
+//! | `child_process` | a program with bounds on its time, its memory and its outputs |
 //! | `config` | configuration |
 //! | `policy` | decisions by a role's bounds |
 //! | `library` | process-wide settings of libgit2 |
@@ -38,19 +41,21 @@
 //! | `head`, `worktree`, `info`, `remote`, `url` | the repository itself |
 //! | `status`, `submodule`, `content` | changed files; those that git converts |
 //! | `diff`, `patch` | their differences |
-//! | `history`, `revision`, `object_size` | commits, their names, bounds on objects |
+//! | `history`, `encoding`, `revision`, `object_size` | commits, their text and names, bounds on objects |
 //! | `write` | changes to repositories |
 //! | `transport` | push and fetch |
 //! | `remote`, `github` | remotes, and the repositories on GitHub that they lead to |
 
 mod authorize;
 mod blocking;
+mod by_git;
+mod child_process;
 mod config;
-mod container;
 mod content;
 mod diff;
 mod discover;
 mod effect_context;
+mod encoding;
 mod github;
 mod head;
 mod history;
@@ -59,6 +64,7 @@ mod library;
 mod memory;
 mod object_size;
 mod on_host;
+mod only_git;
 mod open;
 mod patch;
 mod permits;
@@ -77,15 +83,16 @@ mod write;
 use std::sync::Arc;
 
 use exomonad_core::{CallContext, GitService};
-use exomonad_schema::EffectError;
+use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
+use exomonad_schema::{Access, EffectError, ErrorCode};
 
 pub use config::{GitConfig, GitConfigError};
 pub use policy::decide;
 pub use write::Author;
 
-use container::InContainer;
+use by_git::ByGit;
 use exomonad_docker::Docker;
 use on_host::OnHost;
 use permits::Permits;
@@ -95,7 +102,7 @@ use permits::Permits;
 #[derive(Debug)]
 pub struct Git {
     on_host: OnHost,
-    in_container: InContainer,
+    in_containers: ByGit,
 }
 
 impl Git {
@@ -118,19 +125,19 @@ impl Git {
         let process_limit = Permits::new(config.max_concurrent);
         Ok(Self {
             on_host: OnHost::new(config.clone(), process_limit.clone()),
-            in_container: InContainer::new(config, process_limit),
+            in_containers: ByGit::in_containers(config, process_limit),
         })
     }
 
     /// The same service, also for repositories in containers of this engine.
     #[must_use]
     pub fn with_containers(mut self, docker: Docker) -> Self {
-        self.in_container.docker = Some(docker);
+        self.in_containers.connect(docker);
         self
     }
 }
 
-/// Dispatches each effect to the host or to a container.
+/// Dispatches each effect to the host or to a container; on the host, git reads what libgit2 does not know.
 macro_rules! by_location {
     ($($method:ident($Request:ident) -> $Answer:ident;)*) => {
         impl GitService for Git {
@@ -139,10 +146,21 @@ macro_rules! by_location {
                 call: &CallContext,
                 request: $Request,
             ) -> Result<$Answer, EffectError> {
-                match request.container {
-                    None => self.on_host.$method(call, request).await,
-                    // Boxed, so that the future of the other arm stays small.
-                    Some(_) => Box::pin(self.in_container.$method(call, request)).await,
+                // Boxed, so that the future of the other arm stays small.
+                if request.container.is_some() {
+                    return Box::pin(self.in_containers.$method(call, request)).await;
+                }
+                let again = ($Request::KIND.access() == Access::Read).then(|| request.clone());
+                let error = match self.on_host.$method(call, request).await {
+                    Err(error) if error.code == ErrorCode::Unsupported => error,
+                    result => return result,
+                };
+                let Some(request) = again else {
+                    return Err(error);
+                };
+                match self.on_host.by_git(call, &request).await? {
+                    Some(by_git) => Box::pin(by_git.$method(call, request)).await,
+                    None => Err(error),
                 }
             })*
         }

@@ -9,9 +9,12 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{EffectError, ErrorCode};
 
+use super::authorize::AuthorizedRepo;
 use super::blocking::{BlockingPool, Job};
+use super::by_git::ByGit;
 use super::effect_context::EffectContext;
 use super::memory::MemoryLimits;
+use super::only_git::{OnlyGit, is_of_unknown_kind};
 use super::open::OpenRepo;
 use super::permits::Permits;
 use super::write::RepoWriter;
@@ -56,6 +59,49 @@ impl OnHost {
                 work(&OpenRepo::open(context, &bounds, job)?, job)
             })
             .await
+    }
+
+    /// The repository around a folder, by `git`, if that alone knows its kind.
+    pub(super) async fn by_git<R: EffectRequest + RepositoryRequest>(
+        &self,
+        call: &CallContext,
+        request: &R,
+    ) -> Result<Option<ByGit>, EffectError> {
+        self.find_by_git(call, request, is_of_unknown_kind).await
+    }
+
+    async fn find_by_git<R: EffectRequest + RepositoryRequest>(
+        &self,
+        call: &CallContext,
+        request: &R,
+        is_gits: fn(&AuthorizedRepo) -> bool,
+    ) -> Result<Option<ByGit>, EffectError> {
+        let context = EffectContext::new(R::KIND, call, request.working_dir());
+        let bounds = call.bounds.get::<PathBounds>().clone();
+        let limits = MemoryLimits::reading(self.config.max_file.get());
+        let found = self.jobs.run(context, limits, move |context, job| {
+            OnlyGit::find(context, &bounds, job, is_gits)
+        });
+        let (config, process_limit) = (self.config.clone(), self.process_limit.clone());
+        Ok(found
+            .await?
+            .map(|repo| ByGit::on_host(repo, config, process_limit)))
+    }
+
+    /// The repository around a folder, by `git`, where libgit2 knows its kind and compares otherwise.
+    async fn by_git_all_the_same<R: EffectRequest + RepositoryRequest>(
+        &self,
+        call: &CallContext,
+        request: &R,
+    ) -> Result<ByGit, EffectError> {
+        let found = self.find_by_git(call, request, |_| true).await?;
+        found.ok_or_else(|| {
+            EffectContext::new(R::KIND, call, request.working_dir()).error(
+                ErrorCode::Unsupported,
+                "libgit2, by which the host works on repositories, does not compare this one as git does; \
+                 use git itself",
+            )
+        })
     }
 
     /// Opens the repository around `working_dir` to write to it, under its lock, on
@@ -128,10 +174,18 @@ impl GitService for OnHost {
         request: GitGetDirtyFiles,
     ) -> Result<GitDirtyFiles, EffectError> {
         let max_files = self.config.max_files as usize;
-        self.read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |repo, _| {
-            status::dirty_files(repo, max_files)
-        })
-        .await
+        let told = self
+            .read::<GitGetDirtyFiles, _>(call, &request.working_dir, move |repo, _| {
+                status::dirty_files(repo, max_files)
+            })
+            .await?;
+        match told {
+            Some(told) => Ok(told),
+            None => {
+                let by_git = self.by_git_all_the_same(call, &request).await?;
+                Box::pin(by_git.get_dirty_files(call, request)).await
+            }
+        }
     }
 
     async fn get_recent_commits(
@@ -157,10 +211,18 @@ impl GitService for OnHost {
         request: GitStatus,
     ) -> Result<GitStatusReport, EffectError> {
         let max_files = self.config.max_files as usize;
-        self.read::<GitStatus, _>(call, &request.working_dir, move |repo, _| {
-            status::report(repo, max_files)
-        })
-        .await
+        let told = self
+            .read::<GitStatus, _>(call, &request.working_dir, move |repo, _| {
+                status::report(repo, max_files)
+            })
+            .await?;
+        match told {
+            Some(told) => Ok(told),
+            None => {
+                let by_git = self.by_git_all_the_same(call, &request).await?;
+                Box::pin(by_git.status(call, request)).await
+            }
+        }
     }
 
     async fn diff(
@@ -172,11 +234,19 @@ impl GitService for OnHost {
             max_files: self.config.max_files as usize,
             max_file_bytes: self.config.max_file.get(),
         };
-        let working_dir = request.working_dir.clone();
-        self.read::<GitDiff, _>(call, &working_dir, move |repo, job| {
-            diff::report(repo, job, &request, limits)
-        })
-        .await
+        let (working_dir, asked) = (request.working_dir.clone(), request.clone());
+        let told = self
+            .read::<GitDiff, _>(call, &working_dir, move |repo, job| {
+                diff::report(repo, job, &asked, limits)
+            })
+            .await?;
+        match told {
+            Some(told) => Ok(told),
+            None => {
+                let by_git = self.by_git_all_the_same(call, &request).await?;
+                Box::pin(by_git.diff(call, request)).await
+            }
+        }
     }
 
     async fn get_remote_url(

@@ -11,7 +11,6 @@ use super::authorize::{self, AuthorizedRepo, work_tree};
 use super::blocking::Job;
 use super::discover::{self, Discovered};
 use super::effect_context::EffectContext;
-use super::memory;
 use super::small_file;
 use super::working_dir;
 use exomonad_core::roots::Roots;
@@ -40,16 +39,7 @@ impl OpenRepo {
         bounds: &PathBounds,
         job: &Job,
     ) -> Result<Self, EffectError> {
-        let roots = bounds.roots();
-        let folder = working_dir::resolve(context, bounds)?;
-        let found = discover::repository(&folder, &roots).ok_or_else(|| {
-            context.error(
-                ErrorCode::NotFound,
-                "no git repository here or above, within the role's allowed paths; \
-                 run `git init`, or name a folder in a repository",
-            )
-        })?;
-        Self::open_found(context, job, found, &roots)
+        Self::open_authorized(context, job, authorized(context, bounds, job)?)
     }
 
     /// Opens the repository of a submodule whose working tree is at `folder`.
@@ -79,12 +69,15 @@ impl OpenRepo {
         roots: &Roots,
     ) -> Result<Self, EffectError> {
         let authorized = authorize::repository(context, job, found, roots)?;
-        for file in [
-            authorized.git_dir.join("index"),
-            authorized.common_dir.join("packed-refs"),
-        ] {
-            memory::allow_file(file.metadata().map_or(0, |found| found.len()));
-        }
+        Self::open_authorized(context, job, authorized)
+    }
+
+    fn open_authorized(
+        context: &EffectContext,
+        job: &Job,
+        authorized: AuthorizedRepo,
+    ) -> Result<Self, EffectError> {
+        authorized.allow_files();
         let repository = exactly(context, &authorized.open_at)?;
         // libgit2 resolves the paths again, and has to arrive at the same ones.
         let came_to = |path: &Path, expected: &Path| {
@@ -108,7 +101,8 @@ impl OpenRepo {
                 }
             },
         };
-        authorized.check_opened(context, &repository, work_dir.as_deref())?;
+        let config = repository.config().map_err(|error| context.git(&error))?;
+        authorized.check_opened(context, &config, work_dir.as_deref())?;
         let is_cut_off = small_file::read(&authorized.common_dir.join("shallow")).is_some();
         let shallow_common = if is_cut_off && authorized.common_dir != authorized.git_dir {
             Some(exactly(context, &authorized.common_dir)?)
@@ -210,6 +204,27 @@ impl OpenRepo {
     pub(super) fn git_error(&self, error: &git2::Error) -> EffectError {
         self.context.git(error)
     }
+}
+
+/// Finds and authorizes the repository an effect works on.
+///
+/// # Errors
+/// `forbidden` outside the role's paths, `not_found` without a repository.
+pub(super) fn authorized(
+    context: &EffectContext,
+    bounds: &PathBounds,
+    job: &Job,
+) -> Result<AuthorizedRepo, EffectError> {
+    let roots = bounds.roots();
+    let folder = working_dir::resolve(context, bounds)?;
+    let found = discover::repository(&folder, &roots).ok_or_else(|| {
+        context.error(
+            ErrorCode::NotFound,
+            "no git repository here or above, within the role's allowed paths; \
+             run `git init`, or name a folder in a repository",
+        )
+    })?;
+    authorize::repository(context, job, found, &roots)
 }
 
 /// Opens what is at `path`, without searching above it.

@@ -7,6 +7,10 @@ use git2::{DiffLine, DiffLineType};
 pub(super) struct PatchReport {
     files: Vec<DiffFile>,
     text: BoundedLines,
+    /// The two lines with the names, which git prints before the first hunk only.
+    names: String,
+    /// True for a submodule that has changes and is at the commit that it was at.
+    is_dirty_submodule: bool,
 }
 
 impl PatchReport {
@@ -15,14 +19,18 @@ impl PatchReport {
         Self {
             files: Vec::new(),
             text: BoundedLines::new(max_bytes),
+            names: String::new(),
+            is_dirty_submodule: false,
         }
     }
 
     /// Begins a file.
     ///
     /// A file that became a link, or the other way round, is printed as git does:
-    /// all of it goes, then all of the other comes. It is one file even so.
-    pub(super) fn begin(&mut self, file: DiffFile) {
+    /// all of it goes, then all of the other comes. It is one file even so. A submodule that only
+    /// `is_dirty_submodule` has no ids to tell, and git counts no lines for it.
+    pub(super) fn begin(&mut self, file: DiffFile, is_dirty_submodule: bool) {
+        self.is_dirty_submodule = is_dirty_submodule;
         match self.files.last_mut() {
             Some(last)
                 if last.change == ChangeKind::Deleted
@@ -41,13 +49,32 @@ impl PatchReport {
         let Some(file) = self.files.last_mut() else {
             return;
         };
+        match line.origin_value() {
+            DiffLineType::FileHeader => {
+                let header = String::from_utf8_lossy(line.content()).into_owned();
+                let at = header.find("\n--- ").map_or(header.len(), |at| at + 1);
+                let (head, lines) = header.split_at(at);
+                let head = head.split_inclusive('\n');
+                let head: String = head
+                    .filter(|line| !(self.is_dirty_submodule && line.starts_with("index ")))
+                    .collect();
+                self.text.push("", head.as_bytes());
+                self.names = names(lines);
+                return;
+            }
+            DiffLineType::HunkHeader => {
+                let names = std::mem::take(&mut self.names);
+                self.text.push("", names.as_bytes());
+            }
+            _ => {}
+        }
         let prefix = match line.origin_value() {
             DiffLineType::Addition => {
-                file.additions += 1;
+                file.additions += u64::from(!self.is_dirty_submodule);
                 "+"
             }
             DiffLineType::Deletion => {
-                file.deletions += 1;
+                file.deletions += u64::from(!self.is_dirty_submodule);
                 "-"
             }
             DiffLineType::Context => " ",
@@ -71,6 +98,19 @@ impl PatchReport {
             files: self.files,
         }
     }
+}
+
+/// The lines `--- a/NAME` and `+++ b/NAME` as git has them: a name with a blank in it ends with a tab.
+fn names(lines: &str) -> String {
+    lines
+        .split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) if line.get(4..).is_some_and(|name| name.contains(' ')) => {
+                format!("{line}\t\n")
+            }
+            _ => line.to_owned(),
+        })
+        .collect()
 }
 
 /// Whole lines of text up to a size limit.

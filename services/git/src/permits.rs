@@ -32,7 +32,9 @@ struct RolePermits {
 
 /// A permit, returned when it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit(#[allow(dead_code, reason = "held, not read")] Vec<OwnedSemaphorePermit>);
+pub(super) struct Permit {
+    _held: Vec<OwnedSemaphorePermit>,
+}
 
 impl Permits {
     /// `max_concurrent` permits for one role alone, and one for each further role.
@@ -60,7 +62,7 @@ impl Permits {
             permit = common => permit,
         };
         permit
-            .map(Permit)
+            .map(|held| Permit { _held: held })
             .map_err(|_| EffectError::internal(format!("{}: the host is stopping", context.kind())))
     }
 

@@ -82,6 +82,17 @@ fn names(repo: &OpenRepo) -> Result<Vec<String>, EffectError> {
 
 fn url(repository: &Repository, name: &str) -> Option<String> {
     let remote = repository.find_remote(name).ok()?;
+    // Of several libgit2 takes the last, and git fetches from the first.
+    let first = first_url(repository, name).and_then(|url| repository.remote_anonymous(&url).ok());
+    let remote = first.unwrap_or(remote);
     let url = String::from_utf8_lossy(remote.url_bytes()).into_owned();
     (!url.is_empty()).then(|| without_credentials(&url))
+}
+
+/// The first URL of a remote that has several.
+fn first_url(repository: &Repository, name: &str) -> Option<String> {
+    let config = repository.config().ok()?;
+    let mut urls = config.multivar(&format!("remote.{name}.url"), None).ok()?;
+    let first = urls.next()?.ok()?.value().ok()?.to_owned();
+    urls.next().map(|_| first)
 }

@@ -1,5 +1,7 @@
 //! Revisions: names of commits.
 
+use std::path::Path;
+
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::{Commit, Object, ObjectType, Oid, Tree};
 
@@ -25,7 +27,7 @@ pub(super) fn tree<'r>(repo: &'r OpenRepo, name: &str) -> Result<Tree<'r>, Effec
 fn find<'r>(repo: &'r OpenRepo, name: &str) -> Result<Object<'r>, EffectError> {
     let context = repo.context();
     check(context, name)?;
-    check_is_read(repo, name)?;
+    check_is_read(context, [repo.git_dir(), repo.common_dir()], name)?;
     check_size(repo, name)?;
     repo.git2()
         .revparse_single(name)
@@ -52,9 +54,13 @@ fn check_size(repo: &OpenRepo, name: &str) -> Result<(), EffectError> {
     id.map_or(Ok(()), |id| object_size::check(repo, id))
 }
 
-/// Refuses a name that libgit2 would look for among files of the git folder that are no references
-/// and were not checked.
-fn check_is_read(repo: &OpenRepo, name: &str) -> Result<(), EffectError> {
+/// Refuses a name that libgit2 and git would look for among files of the git folders that are no
+/// references and were not checked.
+pub(super) fn check_is_read(
+    context: &EffectContext,
+    git_dirs: [&Path; 2],
+    name: &str,
+) -> Result<(), EffectError> {
     if !is_unread(name.as_bytes()) {
         return Ok(());
     }
@@ -63,12 +69,12 @@ fn check_is_read(repo: &OpenRepo, name: &str) -> Result<(), EffectError> {
         .map(|(end, _)| end)
         .chain([name.len()]);
     for end in ends {
-        let is_there = [repo.git_dir(), repo.common_dir()].iter().any(|folder| {
+        let is_there = git_dirs.iter().any(|folder| {
             let found = folder.join(&name[..end]).metadata();
             found.is_ok_and(|found| !found.is_dir())
         });
         if is_there {
-            return Err(unknown(repo.context(), name));
+            return Err(unknown(context, name));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use exomonad_schema::effects::git::{
     ChangeKind, GitChange, GitDirtyFiles, GitStatusReport, GitUpstream,
 };
 use exomonad_schema::{EffectError, ErrorCode};
-use git2::{DiffDelta, Index, Status, StatusEntry, StatusOptions};
+use git2::{DiffDelta, Index, IndexEntry, Status, StatusEntry, StatusOptions};
 
 use super::content::{self, Conversion};
 use super::effect_context::EffectContext;
@@ -42,16 +42,21 @@ struct Changed {
     status: Status,
 }
 
-/// Reports branch, upstream and all changes.
-pub(super) fn report(repo: &OpenRepo, max_files: usize) -> Result<GitStatusReport, EffectError> {
-    let changed = changes(repo, max_files)?;
+/// Reports branch, upstream and all changes; `None` where git has to.
+pub(super) fn report(
+    repo: &OpenRepo,
+    max_files: usize,
+) -> Result<Option<GitStatusReport>, EffectError> {
+    let Some(changed) = changes(repo, max_files)? else {
+        return Ok(None);
+    };
     let list = |kind_of: fn(Status) -> Option<ChangeKind>| -> Vec<GitChange> {
         changed
             .iter()
             .filter_map(|file| Some(file.as_change(kind_of(file.status)?)))
             .collect()
     };
-    Ok(GitStatusReport {
+    Ok(Some(GitStatusReport {
         head: head::read(repo)?,
         upstream: upstream(repo)?,
         staged: list(staged_kind),
@@ -59,21 +64,27 @@ pub(super) fn report(repo: &OpenRepo, max_files: usize) -> Result<GitStatusRepor
         untracked: list(untracked_kind),
         conflicted: list(conflicted_kind),
         is_clean: changed.is_empty(),
-    })
+    }))
 }
 
 /// Lists the files that differ from HEAD, each once: by its change between HEAD
-/// and the index, or else the one since.
-pub(super) fn dirty_files(repo: &OpenRepo, max_files: usize) -> Result<GitDirtyFiles, EffectError> {
+/// and the index, or else the one since; `None` where git has to.
+pub(super) fn dirty_files(
+    repo: &OpenRepo,
+    max_files: usize,
+) -> Result<Option<GitDirtyFiles>, EffectError> {
     let kinds = [conflicted_kind, staged_kind, unstaged_kind, untracked_kind];
-    let files = changes(repo, max_files)?
+    let Some(changed) = changes(repo, max_files)? else {
+        return Ok(None);
+    };
+    let files = changed
         .iter()
         .filter_map(|file| {
             let kind = kinds.iter().find_map(|kind_of| kind_of(file.status))?;
             Some(file.as_change(kind))
         })
         .collect();
-    Ok(GitDirtyFiles { files })
+    Ok(Some(GitDirtyFiles { files }))
 }
 
 impl Changed {
@@ -116,9 +127,12 @@ fn untracked_kind(status: Status) -> Option<ChangeKind> {
     status.is_wt_new().then_some(ChangeKind::Untracked)
 }
 
-fn changes(repo: &OpenRepo, max_files: usize) -> Result<Vec<Changed>, EffectError> {
+fn changes(repo: &OpenRepo, max_files: usize) -> Result<Option<Vec<Changed>>, EffectError> {
     repo.work_dir()?;
     submodule::authorize_all(repo)?;
+    if Marks::of(repo)?.intended {
+        return Ok(None);
+    }
     // libgit2 takes a missing commit or tree for a branch without commits, and
     // would call every file added.
     head::tree(repo)?;
@@ -151,7 +165,34 @@ fn changes(repo: &OpenRepo, max_files: usize) -> Result<Vec<Changed>, EffectErro
         }
     }
     changed.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(changed)
+    Ok(Some(changed))
+}
+
+/// Marks of an index's entries by which libgit2 compares otherwise than git.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// Some have a merge conflict.
+    pub(super) conflicted: bool,
+    /// Some are only meant to be added (`git add -N`).
+    pub(super) intended: bool,
+    /// Some are [left out](is_left_out).
+    pub(super) left_out: bool,
+}
+
+impl Marks {
+    pub(super) fn of(repo: &OpenRepo) -> Result<Self, EffectError> {
+        const STAGE: u16 = 3 << 12;
+        const INTENT_TO_ADD: u16 = 1 << 13;
+        let index = repo.git2().index();
+        let index = index.map_err(|error| repo.git_error(&error))?;
+        let mut marks = Self::default();
+        for entry in index.iter() {
+            marks.conflicted |= entry.flags & STAGE != 0;
+            marks.intended |= entry.flags_extended & INTENT_TO_ADD != 0;
+            marks.left_out |= has_left_out_mark(&entry);
+        }
+        Ok(marks)
+    }
 }
 
 /// More files have changed than an answer may list.
@@ -174,6 +215,13 @@ fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {
         .unwrap_or_else(|| entry.path_bytes());
     if status.is_wt_deleted() && is_left_out(index, path) {
         status.remove(Status::WT_DELETED);
+    }
+    // git does not tell of a folder in place of a file that it knows.
+    if status.is_wt_new()
+        && let Some(file) = path.strip_suffix(b"/")
+        && index.get_path(path_from(file), 0).is_some()
+    {
+        status.remove(Status::WT_NEW);
     }
     status.intersects(REPORTED).then(|| Changed {
         path: path.to_vec(),
@@ -209,7 +257,7 @@ pub(super) fn is_unchanged(
 }
 
 /// True if a file can be executed and its entry says otherwise, or the other way round.
-fn has_other_mode(repo: &OpenRepo, entry: &git2::IndexEntry, file: &std::path::Path) -> bool {
+fn has_other_mode(repo: &OpenRepo, entry: &IndexEntry, file: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let config = repo.git2().config();
     let counts = config.and_then(|config| config.get_bool("core.fileMode"));
@@ -226,11 +274,14 @@ fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
 /// True for a file that is missing on purpose: left out by a sparse checkout, or one
 /// that is marked as unchanged. libgit2 reports those as deleted.
 pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
+    let entry = index.get_path(path_from(path), 0);
+    entry.is_some_and(|entry| has_left_out_mark(&entry))
+}
+
+fn has_left_out_mark(entry: &IndexEntry) -> bool {
     const ASSUME_UNCHANGED: u16 = 1 << 15;
     const SKIP_WORKTREE: u16 = 1 << 14;
-    index.get_path(path_from(path), 0).is_some_and(|entry| {
-        entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0
-    })
+    entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0
 }
 
 /// The branch the current one follows, by `branch.<name>.remote` and `.merge`.

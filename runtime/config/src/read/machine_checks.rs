@@ -45,15 +45,28 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
         context,
         sink,
     );
-    if let Some(path) = &git.known_hosts
-        && let Err(error) = fs::read(path)
-    {
-        sink.error(
-            KeyPath::of(["git", "known_hosts"]),
-            Code::Path,
-            format!("{} cannot be read: {error}", path.display()),
+    for (key, path, help) in [
+        (
+            "known_hosts",
+            &git.known_hosts,
             "name a file with the keys of ssh servers; `ssh-keyscan HOST` prints them",
-        );
+        ),
+        (
+            "signing_key",
+            &git.signing_key,
+            "name a file with an ssh key; `ssh-keygen -t ed25519 -N '' -f FILE` makes one",
+        ),
+    ] {
+        if let Some(path) = path
+            && let Err(error) = fs::read(path)
+        {
+            sink.error(
+                KeyPath::of(["git", key]),
+                Code::Path,
+                format!("{} cannot be read: {error}", path.display()),
+                help,
+            );
+        }
     }
     for (name, secret) in &config.services.secrets {
         let table = KeyPath::of(["secret", name.as_str()]);

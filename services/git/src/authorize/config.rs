@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use exomonad_core::roots::{Location, Roots};
 use exomonad_schema::{EffectError, ErrorCode};
-use git2::Repository;
+use git2::Config;
 
 use super::walk::is_blocking;
 use crate::effect_context::EffectContext;
@@ -60,16 +60,15 @@ pub(super) fn check_file(
     Err(odd(context, "its includes go in circles or too deep"))
 }
 
-/// Checks the files that an opened repository's configuration names.
+/// Checks the files that a repository's configuration names.
 ///
 /// # Errors
 /// `unsupported` when one is outside, or no file.
-pub(super) fn check_named(
+pub(crate) fn check_named(
     context: &EffectContext,
     roots: &Roots,
-    repository: &Repository,
+    config: &Config,
 ) -> Result<(), EffectError> {
-    let config = repository.config().map_err(|error| context.git(&error))?;
     for key in ["core.excludesFile", "core.attributesFile"] {
         let Ok(value) = config.get_entry(key) else {
             continue;
@@ -78,10 +77,7 @@ pub(super) fn check_named(
         if value.is_empty() {
             continue;
         }
-        let path = match value.strip_prefix(b"~/") {
-            Some(rest) => home().join(path_from(rest)),
-            None => path_from(value).to_owned(),
-        };
+        let path = expand(value);
         if path.is_relative() {
             return Err(context.error(
                 ErrorCode::Unsupported,
@@ -130,6 +126,14 @@ fn resolve(file: &Path, path: &[u8]) -> PathBuf {
             .parent()
             .unwrap_or(Path::new("/"))
             .join(path_from(path)),
+    }
+}
+
+/// A path of a configuration.
+pub(crate) fn expand(path: &[u8]) -> PathBuf {
+    match path.strip_prefix(b"~/") {
+        Some(rest) => home().join(path_from(rest)),
+        None => path_from(path).to_owned(),
     }
 }
 

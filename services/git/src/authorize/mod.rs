@@ -14,7 +14,7 @@
 //! | `work_tree` | the files in the working tree that libgit2 reads for itself |
 
 mod alternates;
-mod config;
+pub(super) mod config;
 mod walk;
 pub(super) mod work_tree;
 
@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 
 use exomonad_core::roots::Roots;
 use exomonad_schema::EffectError;
-use git2::Repository;
+use git2::Config;
 
 use super::blocking::Job;
 use super::discover::Discovered;
 use super::effect_context::EffectContext;
+use super::memory;
 use super::small_file;
 use walk::Walk;
 pub(super) use walk::is_unread;
@@ -131,6 +132,16 @@ fn is_registered(folder: &Path, git_dir: &Path, common_dir: &Path) -> bool {
 }
 
 impl AuthorizedRepo {
+    /// Makes room for git's own files that are read whole.
+    pub(super) fn allow_files(&self) {
+        for file in [
+            self.git_dir.join("index"),
+            self.common_dir.join("packed-refs"),
+        ] {
+            memory::allow_file(file.metadata().map_or(0, |found| found.len()));
+        }
+    }
+
     /// Walks everything that libgit2 may open in the git folders and object stores.
     fn check_entries(&self, context: &EffectContext, job: &Job) -> Result<(), EffectError> {
         let mut walk = Walk {
@@ -166,14 +177,14 @@ impl AuthorizedRepo {
         .try_for_each(|file| config::check_file(context, &self.roots, file))
     }
 
-    /// Checks the files that libgit2 reads once the repository is open.
+    /// Checks the files that libgit2 and git read once the repository is open.
     pub(super) fn check_opened(
         &self,
         context: &EffectContext,
-        repository: &Repository,
+        config: &Config,
         work_dir: Option<&Path>,
     ) -> Result<(), EffectError> {
-        config::check_named(context, &self.roots, repository)?;
+        config::check_named(context, &self.roots, config)?;
         let Some(work_dir) = work_dir else {
             return Ok(());
         };

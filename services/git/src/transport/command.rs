@@ -3,12 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use exomonad_schema::{EffectError, ErrorCode};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tracing::Instrument;
 
@@ -18,14 +14,15 @@ use super::reach::{self, Pinned};
 use super::scratch_repo::ScratchRepo;
 use super::token;
 use crate::GitConfig;
+use crate::child_process::{self, ProcessError, ProcessLimits};
 use crate::effect_context::EffectContext;
 use exomonad_core::span;
 
 /// Bytes kept of each of git's two outputs.
 const MAX_OUTPUT: usize = 256 << 10;
 
-/// Time git has to clean up after itself when it is asked to stop.
-const GRACE: Duration = Duration::from_secs(1);
+/// Bytes of memory that git may take.
+const MAX_MEMORY: u64 = 2 << 30;
 
 /// The output of git, as text without secrets.
 #[derive(Debug)]
@@ -127,95 +124,38 @@ async fn perform(
         .args(arguments)
         .current_dir(scratch.git_dir())
         .env_clear()
-        .envs(environment::of(config, scratch, address.as_ref()))
-        .stdin(match stdin {
-            Some(_) => Stdio::piped(),
-            None => Stdio::null(),
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    limit_memory(&mut command);
-    let mut child = command
-        .spawn()
-        .map_err(|error| cannot_start(context, config, &error))?;
-    let group = Group::of(child.id());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let input = child.stdin.take();
-    let feed = async {
-        if let (Some(mut input), Some(bytes)) = (input, stdin) {
-            // Git says why when it does not read all of it.
-            let _ = input.write_all(&bytes).await;
-        }
+        .envs(environment::of(config, scratch, address.as_ref()));
+    let time = config.remote_time_limit.get();
+    let limits = ProcessLimits {
+        time,
+        memory: MAX_MEMORY,
+        stdout: max_stdout,
+        stderr: MAX_OUTPUT,
+        file: None,
+        ends_when_cut: false,
     };
-    let talk = async {
-        let (stdout, stderr, (), status) = tokio::join!(
-            read(stdout, max_stdout),
-            read(stderr, MAX_OUTPUT),
-            feed,
-            child.wait()
-        );
-        status.map(|status| (status, stdout, stderr))
-    };
-    tokio::pin!(talk);
-    let outcome = match tokio::time::timeout(config.remote_time_limit.get(), &mut talk).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            // Asked politely, git removes the files it has begun.
-            group.signal(Signal::TERM);
-            let _ = tokio::time::timeout(GRACE, &mut talk).await;
-            return Err(context.error(
+    let output = child_process::run(command, stdin, limits)
+        .await
+        .map_err(|error| match error {
+            ProcessError::Start(error) => cannot_start(context, config, &error),
+            ProcessError::Lost(error) => {
+                EffectError::internal(format!("{}: git was lost: {error}", context.kind()))
+            }
+        })?
+        .ok_or_else(|| {
+            context.error(
                 ErrorCode::Timeout,
                 format_args!(
-                    "the remote did not answer in {:?} (`git.remote_time_limit`); try again",
-                    config.remote_time_limit.get()
+                    "the remote did not answer in {time:?} (`git.remote_time_limit`); try again"
                 ),
-            ));
-        }
-    };
-    let (status, (stdout, is_cut), (stderr, _)) = outcome.map_err(|error| {
-        EffectError::internal(format!("{}: git was lost: {error}", context.kind()))
-    })?;
-    group.has_ended();
+            )
+        })?;
     Ok(RawOutput {
-        is_success: status.success(),
-        stdout,
-        is_cut,
-        stderr,
+        is_success: output.status.success(),
+        stdout: output.stdout,
+        is_cut: output.is_cut,
+        stderr: output.stderr,
     })
-}
-
-/// Bounds the memory of git and all it starts: objects of a repository, small as they are on disk, can
-/// take any amount when they are read.
-#[allow(
-    unsafe_code,
-    reason = "the standard library has no other way to set a child's limits"
-)]
-fn limit_memory(command: &mut Command) {
-    const MAX: u64 = 2 << 30;
-    let limit = Rlimit {
-        current: Some(MAX),
-        maximum: Some(MAX),
-    };
-    let set = move || setrlimit(Resource::Data, limit).map_err(io::Error::from);
-    // SAFETY: between fork and exec this makes one system call, and allocates nothing.
-    unsafe { command.pre_exec(set) };
-}
-
-/// Reads to the end and keeps the beginning; true if there was more.
-async fn read(stream: Option<impl AsyncRead + Unpin>, max: usize) -> (Vec<u8>, bool) {
-    let (mut kept, mut is_cut) = (Vec::new(), false);
-    let Some(mut stream) = stream else {
-        return (kept, is_cut);
-    };
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-        let room = max.saturating_sub(kept.len()).min(count);
-        kept.extend_from_slice(&buffer[..room]);
-        is_cut |= room < count;
-    }
-    (kept, is_cut)
 }
 
 /// Removes secrets and control characters.
@@ -235,40 +175,12 @@ fn cannot_start(context: &EffectContext, config: &GitConfig, error: &io::Error) 
     match error.kind() {
         io::ErrorKind::NotFound => context.error(
             ErrorCode::Unavailable,
-            format_args!("the program `{program}` is not installed on the host, which push and fetch need; install git"),
+            format_args!("the program `{program}` is not installed on the host, which needs it for this; install git"),
         ),
         _ => context.error(
             ErrorCode::Unavailable,
             format_args!("the program `{program}` cannot be started: {error}"),
         ),
-    }
-}
-
-/// The process group of git and all it has started; killed when dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(leader: Option<u32>) -> Self {
-        let pid = leader.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        Self(pid)
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // It may have ended by itself.
-            let _ = kill_process_group(group, signal);
-        }
-    }
-
-    /// All have ended: the group's id may soon be another's.
-    fn has_ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
     }
 }
 

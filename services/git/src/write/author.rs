@@ -142,26 +142,3 @@ fn of_home_in(config: &GitConfig, git_dir: Option<&Path>) -> (Option<String>, Op
     };
     (value(NAME), value(EMAIL))
 }
-
-/// Refuses to make unsigned what the repository wants signed: the host has no key.
-///
-/// # Errors
-/// `unsupported` when the key is set.
-pub(super) fn check_no_signing(
-    writer: &RepoWriter<'_>,
-    key: &str,
-    what: &str,
-) -> Result<(), EffectError> {
-    let config = writer.git2().config();
-    let is_set = config.and_then(|config| config.get_bool(key));
-    if !is_set.unwrap_or(false) {
-        return Ok(());
-    }
-    Err(writer.context().error(
-        ErrorCode::Unsupported,
-        format_args!(
-            "the repository wants its {what} signed (`{key}`), and the host has no key to sign them with; \
-             use git itself, or set `{key}` to false there"
-        ),
-    ))
-}

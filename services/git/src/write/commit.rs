@@ -7,12 +7,13 @@ use git2::{Commit, Oid, RepositoryState};
 use super::head_file::{self, Head};
 use super::index::LockedIndex;
 use super::refs::{self, ExpectedOld};
+use super::sign::Signer;
 use super::{RepoWriter, author, stage};
 use crate::effect_context::EffectContext;
 use crate::{head, history, small_file};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
-/// run. Nothing is signed, and where the repository asks for that nothing is committed.
+/// run. Where the repository asks for that, the commit is signed with the operator's key.
 ///
 /// # Errors
 /// `conflict` when nothing is staged or a merge is undecided, `not_configured`
@@ -23,7 +24,7 @@ pub(crate) fn create(
 ) -> Result<GitCommit, EffectError> {
     writer.repo.work_dir()?;
     let message = message(writer.context(), &request.message)?;
-    author::check_no_signing(writer, "commit.gpgSign", "commits")?;
+    let signer = Signer::wanted(writer, &["commit.gpgSign"], "commits")?;
     let who = author::signature(writer)?;
     let mut locked = LockedIndex::take(writer, writer.repo.git_dir(), writer.git2())?;
     locked.check_no_conflicts(writer)?;
@@ -50,16 +51,7 @@ pub(crate) fn create(
     let tree = locked.index.write_tree_to(repository).map_err(fail)?;
     check_not_empty(writer, request, &parents, tree)?;
     let tree = repository.find_tree(tree).map_err(fail)?;
-    let id = repository
-        .commit(
-            None,
-            &who,
-            &who,
-            &message,
-            &tree,
-            &parents.iter().collect::<Vec<_>>(),
-        )
-        .map_err(fail)?;
+    let id = store(writer, signer, &who, &message, &tree, &parents)?;
     // In this order a host killed in between leaves changes staged, not undone.
     locked.finish(writer)?;
     move_head(writer, &head, id, &message, parents.len())?;
@@ -73,6 +65,34 @@ pub(crate) fn create(
     repository
         .find_commit(id)
         .map(|commit| history::read(&commit))
+        .map_err(fail)
+}
+
+/// Stores the commit, to which nothing leads yet.
+fn store(
+    writer: &RepoWriter<'_>,
+    signer: Option<Signer<'_>>,
+    who: &git2::Signature<'_>,
+    message: &str,
+    tree: &git2::Tree<'_>,
+    parents: &[Commit<'_>],
+) -> Result<Oid, EffectError> {
+    let repository = writer.git2();
+    let fail = |error: git2::Error| writer.git_error(&error);
+    let parents: Vec<_> = parents.iter().collect();
+    let Some(signer) = signer else {
+        return repository
+            .commit(None, who, who, message, tree, &parents)
+            .map_err(fail);
+    };
+    let content = repository
+        .commit_create_buffer(who, who, message, tree, &parents)
+        .map_err(fail)?;
+    let signature = signer.sign(&content)?;
+    let content = std::str::from_utf8(&content)
+        .map_err(|_| writer.context().damaged("its author is no UTF-8 text"))?;
+    repository
+        .commit_signed(content, signature.trim_end(), None)
         .map_err(fail)
 }
 

@@ -30,6 +30,7 @@ pub(super) mod paths;
 mod reflog;
 pub(super) mod refs;
 pub(super) mod repo_locks;
+mod sign;
 mod stage;
 mod stale_locks;
 mod stash;

@@ -313,11 +313,11 @@ fn check_clean(writer: &RepoWriter<'_>, folder: &Path) -> Result<(), EffectError
             .context()
             .forbidden("the worktree's `.git` leads to another repository, which may lie"));
     }
-    let files = status::dirty_files(&there, writer.config.max_files as usize)?.files;
-    if files.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = files.into_iter().map(|file| file.path).collect();
+    let names: Vec<_> = match status::dirty_files(&there, writer.config.max_files as usize)? {
+        Some(dirty) if dirty.files.is_empty() => return Ok(()),
+        Some(dirty) => dirty.files.into_iter().map(|file| file.path).collect(),
+        None => vec!["files that are meant to be added".to_owned()],
+    };
     Err(writer.context().error(
         ErrorCode::Conflict,
         format_args!(

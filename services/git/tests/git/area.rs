@@ -19,6 +19,7 @@ use crate::target;
 /// A temporary folder with `root`, which the role may reach, and `outside`.
 pub struct Area {
     _dir: TempDir,
+    _apart: Option<TempDir>,
     pub root: PathBuf,
     pub outside: PathBuf,
 }
@@ -32,9 +33,21 @@ impl Area {
         fs::create_dir(&outside).unwrap();
         Self {
             _dir: dir,
+            _apart: None,
             root,
             outside,
         }
+    }
+
+    /// With a folder outside that a container does not have either.
+    pub fn apart() -> Self {
+        let mut area = Self::new();
+        if !target::IS_HOST {
+            let apart = tempfile::tempdir().unwrap();
+            area.outside = apart.path().canonicalize().unwrap();
+            area._apart = Some(apart);
+        }
+        area
     }
 
     /// With a repository at the root that has one commit, of `file`.
@@ -75,8 +88,14 @@ pub fn working_dir(path: impl AsRef<Path>) -> WorkingDir {
 
 /// A repository on branch `main` whose one commit holds `file`.
 pub fn init_with_commit(folder: &Path) {
+    init_with_commit_as(folder, &[]);
+}
+
+/// As [`init_with_commit`], with options of `git init`.
+pub fn init_with_commit_as(folder: &Path, options: &[&str]) {
     fs::create_dir_all(folder).unwrap();
-    git(folder, ["init", "--quiet", "--initial-branch=main"]);
+    let init = ["init", "--quiet", "--initial-branch=main"];
+    git(folder, [&init[..], options].concat());
     commit_file(folder, "file", "one\ntwo\nthree\n", "First");
 }
 

@@ -7,10 +7,11 @@ use exomonad_core::GitService;
 use exomonad_git::GitConfig;
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{EffectError, ErrorCode};
+use exomonad_test_support::{SshAgent, make_key};
 
 use crate::area::*;
 use crate::porcelain;
-use crate::write::{commit_all, switch_to, writer};
+use crate::write::{assert_sound, commit_all, switch_to, writer, writer_config};
 
 const UTF_16: &[u8] = b"\xff\xfeh\0i\0\n\0";
 
@@ -143,29 +144,136 @@ async fn a_file_of_git_lfs_is_compared_by_its_pointer_as_git_does() {
     assert_eq!(diff.files.len(), 1);
 }
 
-#[tokio::test]
-async fn a_repository_that_wants_signatures_gets_no_unsigned_commit_or_tag() {
-    let area = Area::with_repository();
-    let (root, call, git_) = (&area.root, area.call(), writer());
-    git(root, ["config", "commit.gpgSign", "true"]);
-    git(root, ["config", "tag.gpgSign", "true"]);
-    fs::write(root.join("file"), "changed\n").unwrap();
-    let before = git(root, ["rev-parse", "HEAD"]);
-    assert_unsupported(
-        git_.commit(&call, commit_all("Mine")).await,
-        "`commit.gpgSign`",
-    );
-    let tag = GitCreateTag {
+fn tag(message: &str) -> GitCreateTag {
+    GitCreateTag {
         working_dir: Default::default(),
         container: None,
         tag: "v1".try_into().unwrap(),
         reference: None,
-        message: Some("One".try_into().unwrap()),
-    };
-    assert_unsupported(git_.create_tag(&call, tag).await, "`tag.gpgSign`");
+        message: Some(message.try_into().unwrap()),
+    }
+}
+
+/// A repository that wants everything signed, with a change.
+fn area_with_signatures() -> Area {
+    let area = Area::with_repository();
+    git(&area.root, ["config", "commit.gpgSign", "true"]);
+    git(&area.root, ["config", "tag.gpgSign", "true"]);
+    fs::write(area.root.join("file"), "changed\n").unwrap();
+    area
+}
+
+#[tokio::test]
+async fn a_repository_that_wants_signatures_gets_no_unsigned_commit_or_tag() {
+    let area = area_with_signatures();
+    let (root, call, git_) = (&area.root, area.call(), writer());
+    let before = git(root, ["rev-parse", "HEAD"]);
+    for words in ["`commit.gpgSign`", "`git.signing_key`"] {
+        assert_unsupported(git_.commit(&call, commit_all("Mine")).await, words);
+    }
+    for words in ["`tag.gpgSign`", "`git.signing_key`"] {
+        assert_unsupported(git_.create_tag(&call, tag("One")).await, words);
+    }
     assert_eq!(git(root, ["rev-parse", "HEAD"]), before);
     assert_eq!(git(root, ["tag"]), "");
     assert_eq!(git(root, ["status", "--short"]), " M file");
+}
+
+#[tokio::test]
+async fn commits_and_tags_are_signed_with_the_operator_s_key_where_a_repository_asks_for_it() {
+    let area = area_with_signatures();
+    let (root, call) = (&area.root, area.call());
+    let key = area.outside.join("key");
+    make_key(&key);
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let signers = area.outside.join("signers");
+    fs::write(&signers, format!("eve@example.com {public}")).unwrap();
+    let setting = format!("gpg.ssh.allowedSignersFile={}", signers.display());
+    let verify = |what: &str, name: &str| {
+        let output = try_git(root, ["-c", &setting, what, "--raw", name]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("Good \"git\" signature for eve@example.com"),
+            "{said}"
+        );
+    };
+    let agent = SshAgent::with(&key);
+    let private = GitConfig {
+        signing_key: Some(key.clone()),
+        ..writer_config()
+    };
+    let by_agent = GitConfig {
+        signing_key: Some(key.with_extension("pub")),
+        ssh_agent: Some(agent.socket.clone()),
+        ..writer_config()
+    };
+    for (number, config) in [private, by_agent].into_iter().enumerate() {
+        if number == 1 {
+            fs::remove_file(&key).unwrap();
+        }
+        let git_ = service_with(config);
+        fs::write(root.join("file"), format!("{number}\n")).unwrap();
+        let message = "Mine, é\n\nWith a body\n";
+        let made = git_.commit(&call, commit_all(message)).await.unwrap();
+        assert_eq!(made.id, git(root, ["rev-parse", "HEAD"]));
+        assert_eq!(git(root, ["log", "-1", "--format=%B"]), message);
+        verify("verify-commit", "HEAD");
+        let tag = GitCreateTag {
+            tag: format!("v{number}").as_str().try_into().unwrap(),
+            ..tag("One, é\n\nWith a body")
+        };
+        let name = tag.tag.to_string();
+        git_.create_tag(&call, tag).await.unwrap();
+        verify("verify-tag", &name);
+    }
+    assert_sound(root);
+    // Others stay as they are.
+    git(root, ["config", "commit.gpgSign", "false"]);
+    fs::write(root.join("file"), "again\n").unwrap();
+    let git_ = service_with(GitConfig {
+        signing_key: Some("/nonexistent".into()),
+        ..writer_config()
+    });
+    git_.commit(&call, commit_all("Unsigned")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_sign_leaves_everything_as_it_was_and_is_in_no_error() {
+    let area = area_with_signatures();
+    let (root, call) = (&area.root, area.call());
+    let locked = area.outside.join("locked");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "hunter2", "-f"])
+        .arg(&locked)
+        .status();
+    assert!(made.unwrap().success());
+    let rubbish = area.outside.join("rubbish");
+    fs::write(&rubbish, "hunter2\n").unwrap();
+    let before = git(root, ["rev-parse", "HEAD"]);
+    for key in [locked, rubbish, area.outside.join("none")] {
+        let git_ = service_with(GitConfig {
+            signing_key: Some(key.clone()),
+            ssh_agent: None,
+            ..writer_config()
+        });
+        for error in [
+            git_.commit(&call, commit_all("Mine")).await.unwrap_err(),
+            git_.create_tag(&call, tag("One")).await.unwrap_err(),
+        ] {
+            assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+            assert!(error.message.contains("`git.signing_key`"), "{error}");
+            let place = area.outside.display().to_string();
+            assert!(
+                !error.message.contains(&place) && !error.message.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(git(root, ["rev-parse", "HEAD"]), before);
+    assert_eq!(git(root, ["tag"]), "");
+    assert_eq!(git(root, ["status", "--short"]), " M file");
+    assert_sound(root);
 }
 
 #[tokio::test]
@@ -184,24 +292,6 @@ async fn a_sparse_checkout_gets_no_worktree_with_everything_in_it() {
     let made = writer().add_worktree(&call, worktree("../root/tree")).await;
     made.unwrap();
     assert!(root.join("tree/others/file").exists());
-}
-
-#[tokio::test]
-async fn a_kind_of_repository_that_only_git_knows_is_refused_with_the_way_out() {
-    for (kind, words) in [
-        ("--ref-format=reftable", "git refs migrate"),
-        ("--object-format=sha256", "sha256"),
-    ] {
-        let area = Area::new();
-        let made = try_git(&area.root, ["init", "--quiet", kind]);
-        if !made.status.success() {
-            continue;
-        }
-        let status = service().status(&area.call(), GitStatus::default()).await;
-        let error = status.unwrap_err();
-        assert!(error.message.contains("in a container"), "{error}");
-        assert_unsupported::<()>(Err(error), words);
-    }
 }
 
 #[tokio::test]

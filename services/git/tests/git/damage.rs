@@ -8,7 +8,6 @@ use exomonad_schema::effects::git::*;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
-use crate::target::host_only;
 
 async fn branch_error(area: &Area) -> EffectError {
     service()
@@ -128,13 +127,6 @@ async fn an_index_of_rubbish_is_damage() {
 
 #[tokio::test]
 async fn a_repository_of_an_unknown_kind_is_unsupported_with_gits_own_word_for_it() {
-    let area = Area::new();
-    let made = try_git(&area.root, ["init", "--quiet", "--object-format=sha256"]);
-    assert!(made.status.success());
-    let error = branch_error(&area).await;
-    assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
-    assert!(error.message.contains("sha256"), "{error}");
-
     let area = Area::with_repository();
     git(&area.root, ["config", "core.repositoryFormatVersion", "1"]);
     git(&area.root, ["config", "extensions.fromTheFuture", "true"]);
@@ -144,18 +136,6 @@ async fn a_repository_of_an_unknown_kind_is_unsupported_with_gits_own_word_for_i
         error.message.to_lowercase().contains("fromthefuture"),
         "{error}"
     );
-}
-
-host_only! {
-"git itself reads one, libgit2 does not",
-#[tokio::test]
-async fn a_split_index_is_unsupported_rather_than_misread() {
-    let area = Area::with_repository();
-    git(&area.root, ["update-index", "--split-index"]);
-    let error = status_error(&area).await;
-    assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
-    assert!(error.message.contains("split"), "{error}");
-}
 }
 
 #[tokio::test]

@@ -15,6 +15,11 @@ macro_rules! host_only {
 }
 pub(crate) use host_only;
 
+/// Of how many repositories of a long table one is tried.
+pub fn one_of(_: usize) -> usize {
+    1
+}
+
 /// The folder that the tests' own folders are made in.
 pub fn folder() -> PathBuf {
     std::env::temp_dir()

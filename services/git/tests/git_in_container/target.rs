@@ -40,6 +40,14 @@ macro_rules! host_only {
 }
 pub(crate) use host_only;
 
+/// Of how many repositories of a long table one is tried; with `EXOMONAD_TEST_ALL` in the environment, all are.
+pub fn one_of(many: usize) -> usize {
+    match std::env::var_os("EXOMONAD_TEST_ALL") {
+        Some(_) => 1,
+        None => many,
+    }
+}
+
 struct Shared {
     folder: PathBuf,
     container: String,

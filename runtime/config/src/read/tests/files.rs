@@ -116,20 +116,23 @@ fn restrict(path: &Path, mode: u32) {
 fn restrict(_: &Path, _: u32) {}
 
 #[test]
-fn a_file_of_known_hosts_that_cannot_be_read_is_refused() {
-    let folder = folder_with(&[("known hosts", b"")]);
-    let load = |name: &str| {
-        let text = format!("[git]\nknown_hosts = '{name}'\n");
-        load_in(folder.path(), &text, &[])
-    };
-    let loaded = load("known hosts").unwrap();
-    assert!(loaded.warnings.is_empty());
-    let path = folder.path().join("known hosts");
-    assert_eq!(loaded.config.services.git.known_hosts, Some(path));
-    for bad in ["none", "."] {
-        let errors = load(bad).unwrap_err();
-        assert_eq!(errors.diagnostics[0].code, Code::Path, "{bad}");
-        assert!(errors.to_string().contains("known_hosts"), "{errors}");
+fn a_file_for_ssh_that_cannot_be_read_is_refused() {
+    for key in ["known_hosts", "signing_key"] {
+        let folder = folder_with(&[("a file", b"")]);
+        let load = |name: &str| {
+            let text = format!("[git]\n{key} = '{name}'\n");
+            load_in(folder.path(), &text, &[])
+        };
+        let loaded = load("a file").unwrap();
+        assert!(loaded.warnings.is_empty());
+        let path = Some(folder.path().join("a file"));
+        let git = loaded.config.services.git;
+        assert!([git.known_hosts, git.signing_key].contains(&path), "{key}");
+        for bad in ["none", "."] {
+            let errors = load(bad).unwrap_err();
+            assert_eq!(errors.diagnostics[0].code, Code::Path, "{bad}");
+            assert!(errors.to_string().contains(key), "{errors}");
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use exomonad_schema::{EffectError, ErrorCode};
 
 use super::info;
 use super::script::{Script, Step, StepOutputs};
-use super::shell::ContainerShell;
+use super::shell::GitShell;
 use crate::remote::unknown_among;
 use crate::transport::address::{self, RemoteAddress};
 use crate::transport::check_repo;
@@ -56,7 +56,7 @@ impl RemoteQuery {
 
     fn read(
         &self,
-        shell: &ContainerShell,
+        shell: &GitShell,
         call: &CallContext,
         outputs: &StepOutputs,
     ) -> Result<RemoteAddress, EffectError> {
@@ -93,7 +93,7 @@ fn is_folder(url: &str) -> bool {
 }
 
 /// The error for more objects than may be transferred at once.
-fn too_large(shell: &ContainerShell) -> EffectError {
+fn too_large(shell: &GitShell) -> EffectError {
     shell.context.error(
         ErrorCode::LimitExceeded,
         format_args!(

@@ -1,4 +1,4 @@
-//! Errors of a container's `git`, mapped to the contract's codes.
+//! Errors of `git`, mapped to the contract's codes.
 //!
 //! Its messages are matched, in English (`LC_ALL=C`).
 
@@ -90,12 +90,22 @@ pub(super) fn from_output(context: &EffectContext, output: &StepOutput) -> Effec
                  program is running"
             ),
         ),
+        Some(ErrorCode::Unsupported) if output.stderr.contains("refstorage") => context.error(
+            ErrorCode::Unsupported,
+            format_args!(
+                "the repository keeps its references in a reftable, which git knows from version 2.45 on, and \
+                 the one {} does not; install a newer one, or convert the repository with `git refs migrate \
+                 --ref-format=files`",
+                context.place()
+            ),
+        ),
         Some(code) => context.error(code, format_args!("git says: {words}")),
         None if output.stderr.contains("must be run in a work tree") => context.bare(),
         None => context.error(
             ErrorCode::Unavailable,
             format_args!(
-                "git failed in the container (exit code {}); it says: {words}",
+                "git failed {} (exit code {}); it says: {words}",
+                context.place(),
                 output.code
             ),
         ),

@@ -9,14 +9,14 @@ use exomonad_schema::effects::git::{ChangeKind, GitChange, GitStage, GitStaged};
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::ContainerWriter;
-use crate::container::git_error;
-use crate::container::script::{Script, Step, StepOutput, git, quoted};
+use crate::by_git::git_error;
+use crate::by_git::script::{Script, Step, StepOutput, git, quoted};
 use crate::write::paths;
 
 /// The mode of a submodule's index entry.
 const GITLINK: &[u8] = b"160000";
 
-pub(in crate::container) async fn stage(
+pub(in crate::by_git) async fn stage(
     writer: ContainerWriter,
     request: GitStage,
 ) -> Result<GitStaged, EffectError> {
@@ -85,7 +85,7 @@ fn add_staged_step(script: &mut Script, writer: &ContainerWriter) -> Step {
         "--raw",
         "-z",
         "--no-renames",
-        "--abbrev=40",
+        "--no-abbrev",
     ];
     // Without a commit git compares with nothing by itself.
     if writer.repo_info.commit.is_some() {

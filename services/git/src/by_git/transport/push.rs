@@ -6,12 +6,12 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
 use super::{RemoteQuery, too_large};
-use crate::container::InContainer;
-use crate::container::git_error;
-use crate::container::repo_info::RepoInfo;
-use crate::container::script::{Script, Step, git, quoted};
-use crate::container::shell::ContainerShell;
-use crate::container::write::ContainerWriter;
+use crate::by_git::ByGit;
+use crate::by_git::git_error;
+use crate::by_git::repo_info::RepoInfo;
+use crate::by_git::script::{Script, Step, git, quoted};
+use crate::by_git::shell::GitShell;
+use crate::by_git::write::ContainerWriter;
 use crate::transport::address::RemoteAddress;
 use crate::transport::push::{arguments, no_branch, nothing_named, read_updates, valid};
 use crate::transport::scratch_repo::ScratchRepo;
@@ -39,12 +39,12 @@ impl PushPlan {
 }
 
 /// Pushes a branch, and tags.
-pub(in crate::container) async fn push(
-    service: &InContainer,
+pub(in crate::by_git) async fn push(
+    service: &ByGit,
     call: &CallContext,
     request: GitPush,
 ) -> Result<GitPushed, EffectError> {
-    let shell = ContainerShell::find(service, call, &request).await?;
+    let shell = GitShell::find(service, call, &request).await?;
     let plan = plan(&shell, call, &request).await?;
     let (context, config) = (&shell.context, &shell.config);
     let mut arguments = arguments(context, config, &plan.address, &request, &plan.targets)?;
@@ -71,7 +71,7 @@ pub(in crate::container) async fn push(
 }
 
 async fn plan(
-    shell: &ContainerShell,
+    shell: &GitShell,
     call: &CallContext,
     request: &GitPush,
 ) -> Result<PushPlan, EffectError> {
@@ -110,6 +110,7 @@ async fn plan(
     }
     let outputs = shell.run(script).await?;
     let repo_info = repo_info.read(context, &outputs)?;
+    repo_info.check_sha1(context)?;
     let address = remote.read(shell, call, &outputs)?;
     let mut targets = Vec::new();
     for ((name, step), target) in wanted.into_iter().zip(names) {
@@ -127,7 +128,7 @@ async fn plan(
 
 /// The remote's branches, as many as fit.
 async fn known_there(
-    shell: &ContainerShell,
+    shell: &GitShell,
     scratch: &ScratchRepo,
     address: &RemoteAddress,
 ) -> Result<Vec<(String, Oid)>, EffectError> {
@@ -147,7 +148,7 @@ async fn known_there(
 
 /// Copies the objects that the remote lacks from the container to the scratch repository.
 async fn fill(
-    shell: &ContainerShell,
+    shell: &GitShell,
     scratch: &ScratchRepo,
     plan: &PushPlan,
     known: &[(String, Oid)],

@@ -6,10 +6,10 @@ use exomonad_schema::effects::git::{
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::{ContainerWriter, add_conflicts_step, listed_files};
-use crate::container::git_error;
-use crate::container::revision::id;
-use crate::container::script::{Script, Step, StepOutputs};
-use crate::container::shell::ContainerShell;
+use crate::by_git::git_error;
+use crate::by_git::revision::id;
+use crate::by_git::script::{Script, Step, StepOutputs};
+use crate::by_git::shell::GitShell;
 use crate::effect_context::EffectContext;
 use crate::write::branch::no_commit;
 use crate::write::index::listed;
@@ -76,7 +76,7 @@ impl StashQuery {
 }
 
 /// Lists the stashes, newest first.
-pub(in crate::container) async fn list(shell: &ContainerShell) -> Result<GitStashes, EffectError> {
+pub(in crate::by_git) async fn list(shell: &GitShell) -> Result<GitStashes, EffectError> {
     let mut script = shell.script()?;
     let repo_info = shell.query_repo_info(&mut script);
     let query = StashQuery::add_steps(&mut script);
@@ -85,7 +85,7 @@ pub(in crate::container) async fn list(shell: &ContainerShell) -> Result<GitStas
     query.read(&shell.context, &outputs)
 }
 
-pub(in crate::container) async fn save(
+pub(in crate::by_git) async fn save(
     writer: ContainerWriter,
     request: GitStash,
 ) -> Result<GitStashed, EffectError> {
@@ -122,7 +122,7 @@ pub(in crate::container) async fn save(
     })
 }
 
-pub(in crate::container) async fn pop(
+pub(in crate::by_git) async fn pop(
     writer: ContainerWriter,
     request: GitPopStash,
 ) -> Result<GitPoppedStash, EffectError> {

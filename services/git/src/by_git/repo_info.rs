@@ -21,6 +21,14 @@ pub(super) struct RepoInfo {
     pub(super) reference: Option<Vec<u8>>,
     /// The commit that is checked out.
     pub(super) commit: Option<String>,
+    pub(super) format: ObjectFormat,
+}
+
+/// The hash that names objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ObjectFormat {
+    Sha1,
+    Sha256,
 }
 
 /// The steps that read it.
@@ -46,12 +54,7 @@ done"#;
 impl RepoInfoQuery {
     pub(super) fn add_steps(script: &mut Script) -> Self {
         Self {
-            folders: script.git([
-                "rev-parse",
-                "--path-format=absolute",
-                "--git-dir",
-                "--git-common-dir",
-            ]),
+            folders: script.shell("folders"),
             format: script.git(["rev-parse", "--show-object-format"]),
             top: script.git(["rev-parse", "--show-toplevel"]),
             reference: script.git(["symbolic-ref", "-q", "HEAD"]),
@@ -73,8 +76,10 @@ impl RepoInfoQuery {
             return Err(match (is_none, outputs[self.is_there].is_success()) {
                 (true, false) => context.error(
                     ErrorCode::NotFound,
-                    "no git repository here or above, in the container; run `git init`, or name a \
-                     folder in a repository",
+                    format_args!(
+                        "no git repository here or above, {}; run `git init`, or name a folder in a repository",
+                        context.place()
+                    ),
                 ),
                 (true, true) => context
                     .damaged("there is a git folder, but no valid HEAD, objects and refs in it"),
@@ -91,12 +96,14 @@ impl RepoInfoQuery {
             ));
         };
         let format = outputs[self.format].line();
-        if format != "sha1" {
+        let Some(format) = ObjectFormat::of(&format) else {
             return Err(context.error(
                 ErrorCode::Unsupported,
-                format_args!("git says: the object format is {format:?}; only sha1 is supported"),
+                format_args!(
+                    "the repository's object format is {format:?}; sha1 and sha256 are supported"
+                ),
             ));
-        }
+        };
         let top = &outputs[self.top];
         let work_dir = match top.code {
             0 => Some(top.line()),
@@ -125,7 +132,35 @@ impl RepoInfoQuery {
             work_dir,
             reference,
             commit,
+            format,
         })
+    }
+}
+
+impl ObjectFormat {
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "sha1" => Some(Self::Sha1),
+            "sha256" => Some(Self::Sha256),
+            _ => None,
+        }
+    }
+
+    /// The tree with nothing in it, which git knows without storing it.
+    pub(super) fn empty_tree(self) -> &'static str {
+        match self {
+            Self::Sha1 => "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+            Self::Sha256 => "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+        }
+    }
+
+    /// A null id: a reference that is not there.
+    pub(super) fn absent(self) -> &'static str {
+        const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+        match self {
+            Self::Sha1 => &ZEROS[..40],
+            Self::Sha256 => ZEROS,
+        }
     }
 }
 
@@ -149,6 +184,19 @@ impl RepoInfo {
     /// `unsupported` when the repository is bare.
     pub(super) fn work_dir(&self, context: &EffectContext) -> Result<&str, EffectError> {
         self.work_dir.as_deref().ok_or_else(|| context.bare())
+    }
+
+    /// # Errors
+    /// `unsupported` for another object format, of which the host's part of push and fetch knows nothing.
+    pub(super) fn check_sha1(&self, context: &EffectContext) -> Result<(), EffectError> {
+        match self.format {
+            ObjectFormat::Sha1 => Ok(()),
+            ObjectFormat::Sha256 => Err(context.error(
+                ErrorCode::Unsupported,
+                "the repository has sha256 for its ids, and the host pushes and fetches objects with sha1 \
+                 ids only; use git itself",
+            )),
+        }
     }
 
     /// True for a worktree made by `git worktree add`.

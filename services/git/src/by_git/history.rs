@@ -6,6 +6,7 @@ use exomonad_schema::effects::git::{GitCommit, GitCommits, GitPerson};
 use super::git_error;
 use super::script::{Script, Step, StepOutput, git};
 use crate::effect_context::EffectContext;
+use crate::encoding::decode;
 use crate::history;
 
 /// Adds the step that reads commits from `id` on, newest first.
@@ -63,16 +64,19 @@ fn commit(id: &str, content: &[u8]) -> Option<GitCommit> {
         .unwrap_or(content.len());
     let message = content.get(end + 2..).unwrap_or_default();
     let (mut author, mut committer, mut parents) = (None, None, Vec::new());
+    let encoding = content[..end]
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"encoding "));
     for line in content[..end].split(|byte| *byte == b'\n') {
         if let Some(parent) = line.strip_prefix(b"parent ") {
             parents.push(std::str::from_utf8(parent).ok()?.to_owned());
         } else if let (None, Some(who)) = (&author, line.strip_prefix(b"author ")) {
-            author = Some(person(who)?);
+            author = Some(person(who, encoding)?);
         } else if let (None, Some(who)) = (&committer, line.strip_prefix(b"committer ")) {
-            committer = Some(person(who)?);
+            committer = Some(person(who, encoding)?);
         }
     }
-    let (summary, body) = history::summary_and_body(message);
+    let (summary, body) = history::summary_and_body(message, encoding);
     Some(GitCommit {
         id: id.to_owned(),
         summary,
@@ -84,10 +88,10 @@ fn commit(id: &str, content: &[u8]) -> Option<GitCommit> {
 }
 
 /// `Ada L <ada@example.com> 1700000000 +0130`
-fn person(who: &[u8]) -> Option<GitPerson> {
+fn person(who: &[u8], encoding: Option<&[u8]>) -> Option<GitPerson> {
     let open = who.iter().position(|byte| *byte == b'<')?;
     let close = who.iter().rposition(|byte| *byte == b'>')?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+    let text = |bytes: &[u8]| decode(bytes.trim_ascii(), encoding);
     let when = String::from_utf8_lossy(who.get(close + 1..)?).into_owned();
     let mut when = when.split_whitespace();
     let seconds: i64 = when.next().unwrap_or("0").parse().ok()?;

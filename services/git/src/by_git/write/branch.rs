@@ -5,16 +5,16 @@ use exomonad_schema::effects::git::{
 };
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::{ABSENT, ContainerWriter, conflict, listed_files};
-use crate::container::git_error;
-use crate::container::revision::{RevisionQuery, Wanted, id};
-use crate::container::script::{StepOutput, git};
+use super::{ContainerWriter, conflict, listed_files};
+use crate::by_git::git_error;
+use crate::by_git::revision::{RevisionQuery, Wanted, id};
+use crate::by_git::script::{StepOutput, git};
 use crate::write::branch::no_commit;
 use crate::write::commit::message;
 use crate::write::index::listed;
 use crate::write::refs::name_for;
 
-pub(in crate::container) async fn create(
+pub(in crate::by_git) async fn create(
     writer: ContainerWriter,
     request: GitCreateBranch,
 ) -> Result<GitNewBranch, EffectError> {
@@ -30,7 +30,7 @@ pub(in crate::container) async fn create(
     })
 }
 
-pub(in crate::container) async fn tag(
+pub(in crate::by_git) async fn tag(
     writer: ContainerWriter,
     request: GitCreateTag,
 ) -> Result<GitTag, EffectError> {
@@ -69,7 +69,7 @@ pub(in crate::container) async fn tag(
     })
 }
 
-pub(in crate::container) async fn switch(
+pub(in crate::by_git) async fn switch(
     writer: ContainerWriter,
     request: GitSwitchBranch,
 ) -> Result<GitBranch, EffectError> {
@@ -158,7 +158,8 @@ impl ContainerWriter {
         let context = self.context();
         let mut script = self.script()?;
         let before = script.git(["rev-parse", "--verify", "-q", name]);
-        let step = script.git(["update-ref", "-m", log, name, id, ABSENT]);
+        let absent = self.repo_info.format.absent();
+        let step = script.git(["update-ref", "-m", log, name, id, absent]);
         let outputs = self.run(script).await?;
         let output = &outputs[step];
         if output.is_success() {

@@ -94,12 +94,12 @@ impl RevisionQuery {
 
 /// Checks a full id.
 pub(super) fn id(context: &EffectContext, text: &str) -> Result<String, EffectError> {
-    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(text.to_owned());
     }
     Err(context.error(
         ErrorCode::Unsupported,
-        "git in the container names an object by what is no SHA-1 id; other formats are not supported",
+        "git names an object by what is no id",
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Effects in containers.
+//! Effects by `git`.
 
 use exomonad_core::{CallContext, GitService};
 use exomonad_schema::EffectError;
@@ -6,13 +6,13 @@ use exomonad_schema::effects::Done;
 use exomonad_schema::effects::git::*;
 
 use super::info::{self, WorktreeQuery};
-use super::revision::{RevisionQuery, Wanted};
+use super::revision::Wanted;
 use super::script::StepOutput;
-use super::shell::ContainerShell;
-use super::{InContainer, diff, history, status, transport, write};
+use super::shell::GitShell;
+use super::{ByGit, diff, history, status, transport, write};
 use crate::remote::{self, unknown_among};
 
-impl InContainer {
+impl ByGit {
     async fn read_status<R>(
         &self,
         call: &CallContext,
@@ -21,10 +21,11 @@ impl InContainer {
     where
         R: exomonad_schema::effect::EffectRequest + RepositoryRequest,
     {
-        let shell = ContainerShell::find(self, call, request).await?;
+        let shell = GitShell::find(self, call, request).await?;
+        shell.check_no_submodule().await?;
         let mut script = shell.script()?;
         let repo_info = shell.query_repo_info(&mut script);
-        let step = status::add_steps(&mut script);
+        let step = status::add_steps(&mut script, shell.submodules_option());
         let outputs = shell.run(script).await?;
         let repo_info = repo_info.read(&shell.context, &outputs)?;
         let status = status::read(
@@ -37,13 +38,13 @@ impl InContainer {
     }
 }
 
-impl GitService for InContainer {
+impl GitService for ByGit {
     async fn get_branch(
         &self,
         call: &CallContext,
         request: GitGetBranch,
     ) -> Result<GitBranch, EffectError> {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
         Ok(shell.repo_info().await?.head())
     }
 
@@ -52,7 +53,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetWorktree,
     ) -> Result<GitWorktree, EffectError> {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
         let mut script = shell.script()?;
         let repo_info = shell.query_repo_info(&mut script);
         let worktrees = WorktreeQuery::add_steps(&mut script);
@@ -77,13 +78,12 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetRecentCommits,
     ) -> Result<GitCommits, EffectError> {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
         let context = &shell.context;
         let limit = request.limit.get();
         let mut script = shell.script()?;
         let repo_info = shell.query_repo_info(&mut script);
-        let name =
-            RevisionQuery::add_steps(context, &mut script, &request.reference, Wanted::Commit);
+        let name = shell.query_revision(&mut script, &request.reference, Wanted::Commit);
         let step = name
             .is_ok()
             .then(|| history::add_steps(&mut script, &request.reference, limit + 1));
@@ -115,7 +115,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitDiff,
     ) -> Result<GitDiffReport, EffectError> {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
         diff::report(&shell, &request).await
     }
 
@@ -124,7 +124,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitGetRemoteUrl,
     ) -> Result<GitRemoteUrl, EffectError> {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
         let mut script = shell.script()?;
         let repo_info = shell.query_repo_info(&mut script);
         let step = info::add_remotes_step(&mut script);
@@ -146,7 +146,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitRepoInfo,
     ) -> Result<GitRepository, EffectError> {
-        info::read(&ContainerShell::find(self, call, &request).await?).await
+        info::read(&GitShell::find(self, call, &request).await?).await
     }
 
     async fn create_branch(
@@ -226,7 +226,7 @@ impl GitService for InContainer {
         call: &CallContext,
         request: GitListStashes,
     ) -> Result<GitStashes, EffectError> {
-        write::list_stashes(&ContainerShell::find(self, call, &request).await?).await
+        write::list_stashes(&GitShell::find(self, call, &request).await?).await
     }
 
     async fn create_tag(

@@ -4,13 +4,13 @@ use exomonad_schema::EffectError;
 use exomonad_schema::effects::git::{GitCommit, GitCreateCommit};
 
 use super::{ContainerWriter, stage};
-use crate::container::script::git;
-use crate::container::{git_error, history};
+use crate::by_git::script::git;
+use crate::by_git::{git_error, history};
 use crate::write::commit::{message, nothing_staged};
 
 /// Commits what is staged, after staging what the request names. Hooks do not
 /// run, and nothing is signed.
-pub(in crate::container) async fn create(
+pub(in crate::by_git) async fn create(
     writer: ContainerWriter,
     request: GitCreateCommit,
 ) -> Result<GitCommit, EffectError> {

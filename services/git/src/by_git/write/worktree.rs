@@ -7,9 +7,9 @@ use exomonad_schema::effects::git::{GitAddWorktree, GitRemoveWorktree, GitWorktr
 use exomonad_schema::{EffectError, ErrorCode};
 
 use super::{ContainerWriter, conflict};
-use crate::container::info::{WorktreeQuery, Worktrees};
-use crate::container::script::{StepOutput, quoted};
-use crate::container::{git_error, status};
+use crate::by_git::info::{WorktreeQuery, Worktrees};
+use crate::by_git::script::{StepOutput, quoted};
+use crate::by_git::{git_error, status};
 use crate::write::index::listed;
 use crate::write::refs::name_for;
 
@@ -24,7 +24,7 @@ struct Target {
     branch: Option<String>,
 }
 
-pub(in crate::container) async fn add(
+pub(in crate::by_git) async fn add(
     writer: ContainerWriter,
     request: GitAddWorktree,
 ) -> Result<GitWorktree, EffectError> {
@@ -101,7 +101,7 @@ pub(in crate::container) async fn add(
         .ok_or_else(|| context.damaged("the worktree that was made is not registered"))
 }
 
-pub(in crate::container) async fn remove(
+pub(in crate::by_git) async fn remove(
     writer: ContainerWriter,
     request: GitRemoveWorktree,
 ) -> Result<Done, EffectError> {
@@ -216,7 +216,7 @@ async fn check_clean(writer: &ContainerWriter, folder: &str) -> Result<(), Effec
     let shell = writer.shell.in_folder(folder);
     let mut script = shell.script()?;
     let repo_info = shell.query_repo_info(&mut script);
-    let step = status::add_steps(&mut script);
+    let step = status::add_steps(&mut script, None);
     let outputs = shell.run(script).await?;
     let repo_info = repo_info.read(context, &outputs)?;
     if repo_info.common_dir != writer.repo_info.common_dir {

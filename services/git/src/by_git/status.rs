@@ -29,8 +29,8 @@ struct Changed {
     untracked: Option<ChangeKind>,
 }
 
-pub(super) fn add_steps(script: &mut Script) -> Step {
-    script.git([
+pub(super) fn add_steps(script: &mut Script, submodules: Option<&str>) -> Step {
+    let arguments = [
         "status",
         "--porcelain=v2",
         "-z",
@@ -38,7 +38,8 @@ pub(super) fn add_steps(script: &mut Script) -> Step {
         "--ahead-behind",
         "--untracked-files=normal",
         "--find-renames",
-    ])
+    ];
+    script.git(arguments.into_iter().chain(submodules))
 }
 
 /// Reads the step's output.

@@ -8,11 +8,11 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::Oid;
 
 use super::{RemoteQuery, too_large};
-use crate::container::InContainer;
-use crate::container::git_error;
-use crate::container::script::{StepOutput, git};
-use crate::container::shell::ContainerShell;
-use crate::container::write::{ABSENT, ContainerWriter};
+use crate::by_git::ByGit;
+use crate::by_git::git_error;
+use crate::by_git::script::{StepOutput, git};
+use crate::by_git::shell::GitShell;
+use crate::by_git::write::ContainerWriter;
 use crate::transport::address::RemoteAddress;
 use crate::transport::scratch_repo::ScratchRepo;
 use crate::transport::{command, git_error as remote_error};
@@ -29,12 +29,12 @@ struct FetchPlan {
 }
 
 /// Fetches a remote's branches, and tags of what they bring.
-pub(in crate::container) async fn fetch(
-    service: &InContainer,
+pub(in crate::by_git) async fn fetch(
+    service: &ByGit,
     call: &CallContext,
     request: GitFetch,
 ) -> Result<GitFetched, EffectError> {
-    let shell = ContainerShell::find(service, call, &request).await?;
+    let shell = GitShell::find(service, call, &request).await?;
     let context = &shell.context;
     let refuse = |what: String| {
         Err(EffectError::invalid_input(format!(
@@ -58,7 +58,7 @@ pub(in crate::container) async fn fetch(
         "--format=%(objectname) %(refname) %(symref)",
     ]);
     let outputs = shell.run(script).await?;
-    repo_info.read(context, &outputs)?;
+    repo_info.read(context, &outputs)?.check_sha1(context)?;
     let address = remote.read(&shell, call, &outputs)?;
     let before = references(&shell, &outputs[step])?;
     let plan = {
@@ -76,7 +76,7 @@ pub(in crate::container) async fn fetch(
 }
 
 /// `<id> <name> <name of what it stands for, or nothing>`
-fn references(shell: &ContainerShell, output: &StepOutput) -> Result<References, EffectError> {
+fn references(shell: &GitShell, output: &StepOutput) -> Result<References, EffectError> {
     if !output.is_success() {
         return Err(git_error::from_output(&shell.context, output));
     }
@@ -98,7 +98,7 @@ fn references(shell: &ContainerShell, output: &StepOutput) -> Result<References,
 
 /// Fetches the changes of the remote, and packs what the container lacks.
 async fn plan_fetch(
-    shell: &ContainerShell,
+    shell: &GitShell,
     address: &RemoteAddress,
     request: &GitFetch,
     before: &References,
@@ -176,7 +176,7 @@ async fn plan_fetch(
 
 /// The references that have changed, by name.
 fn updates(
-    shell: &ContainerShell,
+    shell: &GitShell,
     scratch: &ScratchRepo,
     request: &GitFetch,
     before: &References,
@@ -240,6 +240,7 @@ async fn record(writer: &ContainerWriter, plan: FetchPlan) -> Result<GitFetched,
         }
         check_complete(writer, &updates).await?;
     }
+    let absent = writer.repo_info.format.absent();
     // Deletions first: they may be in the way of new names.
     for is_gone in [true, false] {
         let mut input = String::new();
@@ -251,7 +252,7 @@ async fn record(writer: &ContainerWriter, plan: FetchPlan) -> Result<GitFetched,
             input += &match (&update.new, &update.old) {
                 (None, old) => format!("delete {name} {}\n", old.as_deref().unwrap_or_default()),
                 (Some(new), None) if name.starts_with("refs/tags/") => {
-                    format!("update {name} {new} {ABSENT}\n")
+                    format!("update {name} {new} {absent}\n")
                 }
                 (Some(new), _) => format!("update {name} {new}\n"),
             };

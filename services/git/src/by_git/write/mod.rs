@@ -22,29 +22,26 @@ use exomonad_schema::effect::EffectRequest;
 use exomonad_schema::effects::git::RepositoryRequest;
 use exomonad_schema::{EffectError, ErrorCode};
 
-use super::InContainer;
+use super::ByGit;
 use super::git_error::summary;
 use super::repo_info::RepoInfo;
 use super::script::{Script, Step, StepOutput, StepOutputs, quoted};
-use super::shell::ContainerShell;
+use super::shell::GitShell;
 use crate::Author;
 use crate::effect_context::EffectContext;
 use crate::write::author;
 use crate::write::index::undecided;
 
-/// A null id: a reference that is not there.
-pub(super) const ABSENT: &str = "0000000000000000000000000000000000000000";
-
 /// A repository in a container, locked for writing.
 #[derive(Debug)]
 pub(super) struct ContainerWriter {
-    pub(super) shell: ContainerShell,
+    pub(super) shell: GitShell,
     pub(super) repo_info: RepoInfo,
     /// The author of commits, where one is known.
     pub(super) author: Option<Author>,
 }
 
-impl InContainer {
+impl ByGit {
     /// Works on a repository under its lock, to the end.
     pub(super) async fn write<R, T, W>(
         &self,
@@ -57,7 +54,8 @@ impl InContainer {
         T: Send + 'static,
         W: Future<Output = Result<T, EffectError>> + Send + 'static,
     {
-        let shell = ContainerShell::find(self, call, &request).await?;
+        let shell = GitShell::find(self, call, &request).await?;
+        shell.check_may_write()?;
         let repo_info = shell.repo_info().await?;
         let guard = self.repo_locks.lock(shell.key(&repo_info)).await;
         let kind = shell.context.kind();
@@ -76,7 +74,7 @@ impl InContainer {
 
 impl ContainerWriter {
     /// Reads the repository once more, since another effect had the lock before.
-    async fn begin(shell: ContainerShell) -> Result<Self, EffectError> {
+    async fn begin(shell: GitShell) -> Result<Self, EffectError> {
         let mut script = shell.script()?;
         let query = shell.query_repo_info(&mut script);
         let [name, email] =

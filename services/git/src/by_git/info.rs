@@ -7,8 +7,8 @@ use exomonad_schema::effects::git::{GitRemote, GitRepository, GitWorktree};
 
 use super::git_error;
 use super::repo_info::RepoInfo;
-use super::script::{Script, Step, StepOutputs, git};
-use super::shell::ContainerShell;
+use super::script::{Script, Step, StepOutput, StepOutputs, git};
+use super::shell::GitShell;
 use crate::effect_context::EffectContext;
 use crate::head::short_name;
 use crate::url::without_credentials;
@@ -25,29 +25,26 @@ fn remotes_text() -> String {
 
 /// Prints for each worktree's git folder its name, the reason if it is locked, the
 /// worktree's folder, and HEAD. As git does, one without `gitdir` and HEAD is litter.
-const WORKTREES: &str = r#"common=$(g rev-parse --path-format=absolute --git-common-dir) || exit $?
+const WORKTREES: &str = r#"common=$(common_dir) || exit $?
 for d in "$common"/worktrees/*/; do
     d=${d%/}
     [ -f "$d/gitdir" ] && [ -f "$d/HEAD" ] || continue
     folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}
     case $folder in /*) ;; *) folder=$d/$folder ;; esac
-    folder=$(cd -P "$folder" 2>/dev/null && pwd -P) || { folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}; }
+    folder=$(resolve "$folder") || { folder=$(head -c 8192 "$d/gitdir"); folder=${folder%/.git}; }
     locked=n; [ -f "$d/locked" ] && locked=y$(head -c 8192 "$d/locked")
-    printf '%s\0%s\0%s\0%s\0' "${d##*/}" "$locked" "$folder" "$(head -c 8192 "$d/HEAD")"
+    printf '%s\0%s\0%s\0%s\0' "${d##*/}" "$locked" "$folder" "$(head_of "$d")"
 done"#;
 
 /// Prints whether the repository is bare, and the main worktree's folder, as the
 /// shared configuration has it.
-const MAIN: &str = r#"common=$(g rev-parse --path-format=absolute --git-common-dir) || exit $?
-printf '%s\0' "$(g --git-dir="$common" rev-parse --is-bare-repository)"
-top=$(g --git-dir="$common" config --get core.worktree) || { case $common in */.git) top=${common%/.git} ;; *) top=$common ;; esac; }
-case $top in /*) ;; *) top=$common/$top ;; esac
-(cd -P "$top" 2>/dev/null && pwd -P) || printf '%s\n' "$top"
-printf '\0%s\0' "$(head -c 8192 "$common/HEAD")""#;
+const MAIN: &str = r#"common=$(common_dir) || exit $?
+printf '%s\0' "$(is_bare "$common")"
+main_dir "$common"
+printf '\0%s\0' "$(head_of "$common")""#;
 
 /// Prints the index entries of submodules, which have a mode of their own.
-const SUBMODULES: &str =
-    r#"g ls-files --stage -z | tr '\0\n' '\n\0' | grep '^160000 ' | tr '\n\0' '\0\n'"#;
+pub(super) const SUBMODULES: &str = r#"g ls-files --full-name --stage -z -- :/ | tr '\0\n' '\n\0' | grep '^160000 ' | tr '\n\0' '\0\n'"#;
 
 /// The steps that read the worktrees.
 #[derive(Clone, Copy, Debug)]
@@ -167,20 +164,22 @@ pub(super) fn remotes(
     Ok(remotes)
 }
 
-pub(super) async fn read(shell: &ContainerShell) -> Result<GitRepository, EffectError> {
+pub(super) async fn read(shell: &GitShell) -> Result<GitRepository, EffectError> {
     let context = &shell.context;
     let mut script = shell.script()?;
     let repo_info = shell.query_repo_info(&mut script);
     let worktrees = WorktreeQuery::add_steps(&mut script);
     let any_reference = script.git(["for-each-ref", "--count=1"]);
-    let is_shallow =
-        script.shell("[ -s \"$(g rev-parse --path-format=absolute --git-common-dir)/shallow\" ]");
+    let is_shallow = script.shell("[ -s \"$(common_dir)/shallow\" ]");
     let default = script.git(["symbolic-ref", "-q", "refs/remotes/origin/HEAD"]);
     let remotes_step = add_remotes_step(&mut script);
     let submodules = script.shell(SUBMODULES);
     let outputs = shell.run(script).await?;
     let repo_info = repo_info.read(context, &outputs)?;
-    let Worktrees { main, linked } = worktrees.read(context, &outputs)?;
+    let Worktrees { main, mut linked } = worktrees.read(context, &outputs)?;
+    for worktree in &mut linked {
+        worktree.path = shell.located(&worktree.path);
+    }
     let default = &outputs[default].stdout;
     Ok(GitRepository {
         git_dir: repo_info.common_dir.clone(),
@@ -195,12 +194,15 @@ pub(super) async fn read(shell: &ContainerShell) -> Result<GitRepository, Effect
             .map(text),
         remotes: remotes(context, &outputs, remotes_step)?,
         worktrees: main.into_iter().chain(linked).collect(),
-        submodules: outputs[submodules]
-            .records()
-            .filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1))
-            .map(text)
-            .collect(),
+        submodules: submodule_paths(&outputs[submodules]).map(text).collect(),
     })
+}
+
+/// The paths that [`SUBMODULES`] prints.
+pub(super) fn submodule_paths(output: &StepOutput) -> impl Iterator<Item = &[u8]> {
+    output
+        .records()
+        .filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1))
 }
 
 fn branch_in(head: &[u8]) -> Option<String> {

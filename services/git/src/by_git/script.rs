@@ -1,4 +1,4 @@
-//! Several `git` commands as one script for a container's `sh`, and their outputs.
+//! Several `git` commands as one script for `sh`, and their outputs.
 //!
 //! An exec costs some 60 ms, a `git` 2, so related commands share one. The text
 //! holds only words of ours and quoted ones of the guest's. After each step both
@@ -64,12 +64,13 @@ impl Script {
     ) -> Result<Self, EffectError> {
         let word = format!("{:016x}{:016x}", random()?, random()?);
         let mut text = format!(
-            "command -v git >/dev/null 2>&1 || exit {NO_GIT}\n\
+            "command -v {program} >/dev/null 2>&1 || exit {NO_GIT}\n\
              {{ cd -P {folder} && [ -r . ]; }} 2>/dev/null || \
              {{ [ -e {folder} ] && [ ! -d {folder} ] && exit {NOT_A_FOLDER}; exit {NO_FOLDER}; }}\n\
              LC_ALL=C; export LC_ALL\n\
              w={word}\n\
              e() {{ printf '\\n%s\\n' \"$w\"; printf '\\n%s %s\\n' \"$w\" \"$1\" >&2; }}\n",
+            program = quoted(settings.program()),
             folder = quoted(folder),
         );
         settings.define_git(&mut text);

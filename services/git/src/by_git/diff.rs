@@ -9,14 +9,11 @@ use exomonad_schema::{Base64, EffectError};
 
 use super::git_error;
 use super::repo_info::RepoInfo;
-use super::revision::{RevisionQuery, Wanted};
+use super::revision::Wanted;
 use super::script::StepOutput;
-use super::shell::ContainerShell;
+use super::shell::GitShell;
 use crate::diff::{RENAME_LIMIT, is_at_or_below, no_common, reads_work_dir, too_many};
 use crate::patch::BoundedLines;
-
-/// The tree with nothing in it, which git knows without storing it.
-const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 /// Bytes that git may write before the first line of a patch.
 const PREAMBLE_BYTES: u64 = 4096;
@@ -30,11 +27,14 @@ struct Entry {
 }
 
 pub(super) async fn report(
-    shell: &ContainerShell,
+    shell: &GitShell,
     request: &GitDiff,
 ) -> Result<GitDiffReport, EffectError> {
     let compared = compared(shell, request).await?;
-    let options = options(&compared);
+    if reads_work_dir(&request.target) {
+        shell.check_no_submodule().await?;
+    }
+    let options = options(shell, &compared);
     let mut files = entries(shell, &options, &[]).await?;
     let mut limited = Vec::new();
     if !request.paths.is_empty() {
@@ -76,19 +76,14 @@ pub(super) async fn report(
 }
 
 /// The arguments of `git diff` for the compared revisions.
-async fn compared(shell: &ContainerShell, request: &GitDiff) -> Result<Vec<String>, EffectError> {
+async fn compared(shell: &GitShell, request: &GitDiff) -> Result<Vec<String>, EffectError> {
     let context = &shell.context;
     let mut script = shell.script()?;
     let query = shell.query_repo_info(&mut script);
     let mut names = Vec::new();
     match &request.target {
         DiffTarget::Against(DiffAgainst { reference }) => {
-            names.push(RevisionQuery::add_steps(
-                context,
-                &mut script,
-                reference,
-                Wanted::Tree,
-            )?);
+            names.push(shell.query_revision(&mut script, reference, Wanted::Tree)?);
         }
         DiffTarget::Between(between) => {
             let wanted = if between.merge_base {
@@ -96,18 +91,8 @@ async fn compared(shell: &ContainerShell, request: &GitDiff) -> Result<Vec<Strin
             } else {
                 Wanted::Tree
             };
-            names.push(RevisionQuery::add_steps(
-                context,
-                &mut script,
-                &between.from,
-                wanted,
-            )?);
-            names.push(RevisionQuery::add_steps(
-                context,
-                &mut script,
-                &between.to,
-                wanted,
-            )?);
+            names.push(shell.query_revision(&mut script, &between.from, wanted)?);
+            names.push(shell.query_revision(&mut script, &between.to, wanted)?);
         }
         DiffTarget::Unstaged | DiffTarget::Staged | DiffTarget::WorkingTree => {}
     }
@@ -137,7 +122,7 @@ async fn compared(shell: &ContainerShell, request: &GitDiff) -> Result<Vec<Strin
     }
     let head = |repo_info: &RepoInfo| match repo_info.commit {
         Some(_) => "HEAD".to_owned(),
-        None => EMPTY_TREE.to_owned(),
+        None => repo_info.format.empty_tree().to_owned(),
     };
     Ok(match &request.target {
         DiffTarget::Unstaged => Vec::new(),
@@ -147,7 +132,7 @@ async fn compared(shell: &ContainerShell, request: &GitDiff) -> Result<Vec<Strin
     })
 }
 
-fn options(compared: &[String]) -> Vec<String> {
+fn options(shell: &GitShell, compared: &[String]) -> Vec<String> {
     let mut options: Vec<_> = [
         "--literal-pathspecs",
         "diff",
@@ -161,6 +146,7 @@ fn options(compared: &[String]) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    options.extend(shell.submodules_option().map(str::to_owned));
     options.push(format!("-l{RENAME_LIMIT}"));
     options.extend(compared.iter().cloned());
     options
@@ -178,14 +164,14 @@ fn command<'a>(options: &'a [String], more: &'a [&str], paths: &'a [String]) -> 
 }
 
 async fn entries(
-    shell: &ContainerShell,
+    shell: &GitShell,
     options: &[String],
     paths: &[String],
 ) -> Result<BTreeMap<Vec<u8>, Entry>, EffectError> {
     let mut script = shell.script()?;
     let step = script.git(command(
         options,
-        &["--raw", "--numstat", "-z", "--abbrev=40"],
+        &["--raw", "--numstat", "-z", "--no-abbrev"],
         paths,
     ));
     let outputs = shell.run(script).await?;
@@ -284,7 +270,7 @@ fn pathspecs(files: &BTreeMap<Vec<u8>, Entry>) -> Vec<String> {
 }
 
 async fn patch(
-    shell: &ContainerShell,
+    shell: &GitShell,
     request: &GitDiff,
     options: &[String],
     paths: &[String],
