@@ -187,6 +187,11 @@ async fn a_hook_that_fails_names_its_call_in_the_problem() {
     let id = id(&failed);
     assert_eq!(failed.json()["instance"], format!("urn:exomonad:call:{id}"));
     assert_eq!(record(&host, &id).await["call"]["kind"], "hook");
+    let replayed = project.run(["replay", &id]).exits(0);
+    assert!(
+        replayed.stdout.starts_with("same: hook `pre_tool_use`"),
+        "{replayed:?}"
+    );
 }
 
 #[tokio::test]
