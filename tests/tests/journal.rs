@@ -30,9 +30,12 @@ fn asker(plugin: String) -> Project {
         .plugin("asker.wat", plugin)
 }
 
-/// Calls the tool of `asker`, and gives the id of the call.
+/// Calls the tool of `asker`, and gives the id of the call once its record is in the folder.
 async fn ask(host: &Host) -> String {
-    id(&host.call("asker", "answer", json!({})).await)
+    let id = id(&host.call("asker", "answer", json!({})).await);
+    // Asked, a host writes what it still has.
+    record(host, &id).await;
+    id
 }
 
 fn id(response: &Response) -> String {
