@@ -30,9 +30,12 @@ fn asker(plugin: String) -> Project {
         .plugin("asker.wat", plugin)
 }
 
-/// Calls the tool of `asker`, and gives the id of the call.
+/// Calls the tool of `asker`, and gives the id of the call once its record is in the folder.
 async fn ask(host: &Host) -> String {
-    id(&host.call("asker", "answer", json!({})).await)
+    let id = id(&host.call("asker", "answer", json!({})).await);
+    // Asked, a host writes what it still has.
+    record(host, &id).await;
+    id
 }
 
 fn id(response: &Response) -> String {
@@ -187,6 +190,11 @@ async fn a_hook_that_fails_names_its_call_in_the_problem() {
     let id = id(&failed);
     assert_eq!(failed.json()["instance"], format!("urn:exomonad:call:{id}"));
     assert_eq!(record(&host, &id).await["call"]["kind"], "hook");
+    let replayed = project.run(["replay", &id]).exits(0);
+    assert!(
+        replayed.stdout.starts_with("same: hook `pre_tool_use`"),
+        "{replayed:?}"
+    );
 }
 
 #[tokio::test]
@@ -772,17 +780,7 @@ async fn the_bound_on_size_holds_while_the_host_runs() {
 async fn a_call_that_nobody_waits_for_any_more_is_recorded_as_cancelled() {
     let project = asker(asking("sleep", r#"{"millis":60000}"#, "", "never"));
     let host = project.serve().await;
-    let call = host
-        .request(Method::POST, "/role/asker/mcp/call")
-        .body(r#"{"name":"answer"}"#);
-    let waiting = tokio::spawn(Response::try_of(call));
-    eventually("the call runs", async || {
-        let metrics = host.get("/metrics").await.text();
-        metrics
-            .contains("exomonad_queue_running{exomonad_role=\"asker\"} 1")
-            .then_some(())
-    })
-    .await;
+    let waiting = waiting_call(&host).await;
     waiting.abort();
     let call = eventually("it is recorded", async || {
         list(&host, "failed=true").await.into_iter().next()
@@ -796,4 +794,38 @@ async fn a_call_that_nobody_waits_for_any_more_is_recorded_as_cancelled() {
         .run(["replay", call["id"].as_str().unwrap()])
         .exits(0);
     assert!(replayed.stdout.starts_with("same:"), "{replayed:?}");
+}
+
+/// A call of `asker` that waits for its effect.
+async fn waiting_call(host: &Host) -> tokio::task::JoinHandle<reqwest::Result<Response>> {
+    let call = host
+        .request(Method::POST, "/role/asker/mcp/call")
+        .body(r#"{"name":"answer"}"#);
+    let waiting = tokio::spawn(Response::try_of(call));
+    eventually("the call runs", async || {
+        let metrics = host.get("/metrics").await.text();
+        metrics
+            .contains("exomonad_queue_running{exomonad_role=\"asker\"} 1")
+            .then_some(())
+    })
+    .await;
+    waiting
+}
+
+#[tokio::test]
+async fn a_call_that_the_end_of_the_host_cancels_is_recorded() {
+    let project = asker(asking("sleep", r#"{"millis":60000}"#, "", "never"));
+    let config = fs::read_to_string(project.path("exomonad.toml")).unwrap();
+    let project =
+        project.config(&config.replace("[server]\n", "[server]\nshutdown_grace = '100ms'\n"));
+    let mut host = project.serve().await;
+    let waiting = waiting_call(&host).await;
+    host.signal(libc::SIGTERM);
+    assert_eq!(host.end().await, Some(0));
+    assert!(waiting.await.unwrap().is_err());
+    let listed = project
+        .run(["calls", "list", "--failed", "--json"])
+        .exits(0);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed["calls"][0]["outcome"], "cancelled", "{listed}");
 }

@@ -53,7 +53,7 @@ pub struct CallSummary {
     pub kind: CallKind,
     /// The tool, the event or the export.
     pub name: String,
-    /// When the guest was called, in RFC 3339 with milliseconds.
+    /// When the guest was called, in RFC 3339 with microseconds.
     pub at: String,
     /// Microseconds until it was done.
     pub micros: u64,
@@ -307,12 +307,12 @@ impl JsonSchema for Payload {
     }
 }
 
-/// A moment as records have it: RFC 3339 with milliseconds, so that texts sort as times do.
+/// A moment as records have it: RFC 3339 with microseconds, so that texts sort as times do.
 pub fn moment(time: SystemTime) -> String {
     // Beyond the year 9999 there is no such text; a clock that is there is wrong anyway.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    humantime::format_rfc3339_millis(UNIX_EPOCH + since.min(LAST)).to_string()
+    humantime::format_rfc3339_micros(UNIX_EPOCH + since.min(LAST)).to_string()
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ mod tests {
         let query = parse("role=tl&failed=true&limit=7&since=2026-01-31T12:00:00Z").unwrap();
         assert_eq!(query.role.as_deref(), Some("tl"));
         assert!(query.failed && query.limit == 7);
-        assert_eq!(query.since.as_deref(), Some("2026-01-31T12:00:00.000Z"));
+        assert_eq!(query.since.as_deref(), Some("2026-01-31T12:00:00.000000Z"));
         assert_eq!(parse("").unwrap().limit, PAGE);
         for wrong in [
             "limit=0",

@@ -19,6 +19,8 @@ use super::linger::Linger;
 const HEAD: Duration = Duration::from_secs(10);
 /// How long a request that was sent before the signal to stop may take to arrive.
 const LATE: Duration = Duration::from_millis(100);
+/// How long calls that are cancelled at the end may take to be gone.
+const CANCEL: Duration = Duration::from_secs(1);
 /// How long to wait when the machine refuses connections, for want of memory for instance.
 const REFUSED: Duration = Duration::from_millis(50);
 /// File descriptors that connections leave to the plugin folder, the caches and the services.
@@ -39,15 +41,23 @@ pub async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
     // Every connection holds a receiver: when all are gone, so are the connections.
     let (stopping, stopped) = watch::channel(false);
+    let (cancelling, cancelled) = watch::channel(false);
     let places = Arc::new(Semaphore::new(connections_at_once()));
     let begin = |stream: TcpStream, place| {
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
         let (http, router, stopped) = (http.clone(), router.clone(), stopped.clone());
+        let mut cancelled = cancelled.clone();
         tokio::spawn(async move {
             let _place: Option<OwnedSemaphorePermit> = place;
-            if let Err(error) = converse(&http, router, stream, stopped).await {
-                tracing::debug!(%error, "a connection ended");
+            tokio::select! {
+                ended = converse(&http, router, stream, stopped) => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended");
+                    }
+                }
+                // Its calls are dropped here, and recorded as cancelled.
+                _ = cancelled.wait_for(|cancelled| *cancelled) => {}
             }
         });
     };
@@ -75,7 +85,13 @@ pub async fn serve(
     drop(stopped);
     // Fails if every connection is gone already.
     let _ = stopping.send(true);
-    tokio::time::timeout(grace, stopping.closed()).await.is_ok()
+    if tokio::time::timeout(grace, stopping.closed()).await.is_ok() {
+        return true;
+    }
+    let _ = cancelling.send(true);
+    // Dropping a call takes no time; a thread that hangs must not hold up the end.
+    let _ = tokio::time::timeout(CANCEL, stopping.closed()).await;
+    false
 }
 
 /// Answers the requests of one connection.

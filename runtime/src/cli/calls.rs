@@ -1,6 +1,6 @@
 //! `calls`: recorded calls, of the running host or in the state folder.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
 use exomonad_config::Config;
@@ -10,6 +10,8 @@ use exomonad_journal::{
 };
 use form_urlencoded::Serializer;
 
+use serde_json::Value;
+
 use super::CommandError;
 use super::args::{CallFilter, Options};
 use super::client::Client;
@@ -18,6 +20,8 @@ use super::show::{print_json, print_table, without_controls};
 
 /// Calls of one page that a running host is asked for.
 const PAGE: usize = 500;
+/// Bytes of JSON that stay on one line.
+const LINE: usize = 100;
 /// Bytes of a payload that `show` prints of each.
 const SHOWN: usize = 4 << 10;
 
@@ -369,13 +373,18 @@ fn print_exchange(exchange: &HttpExchange, nth: usize) {
     }
 }
 
-/// Prints a payload behind this, or its beginning.
+/// Prints a payload behind this, or its beginning. On a terminal longer JSON is indented.
 pub fn print_payload(before: &str, payload: &Payload) {
     let text = payload.text();
-    let shown = &text[..text.floor_char_boundary(SHOWN)];
+    let indented = (std::io::stdout().is_terminal() && text.len() > LINE)
+        .then(|| serde_json::from_str::<Value>(&text).ok())
+        .flatten()
+        .and_then(|value| serde_json::to_string_pretty(&value).ok());
+    let text = indented.as_deref().unwrap_or(&text);
+    let (shown, rest) = text.split_at(text.floor_char_boundary(SHOWN));
     let indent = " ".repeat(before.chars().count());
     let shown = shown.replace('\n', &format!("\n{indent}"));
-    let more = match text.len() - text.floor_char_boundary(SHOWN) {
+    let more = match rest.len() {
         0 => String::new(),
         more => format!("… and {more} bytes more; `--json` shows them"),
     };

@@ -156,10 +156,10 @@ fn print_report(report: &Report, record: &CallRecord) {
         "not exactly"
     };
     match report.verdict {
-        Verdict::Same => outln!(
-            "same: {subject}, {} effects, {exactly} replayed",
-            call.effects
-        ),
+        Verdict::Same => match call.effects {
+            1 => outln!("same: {subject}, 1 effect, {exactly} replayed"),
+            effects => outln!("same: {subject}, {effects} effects, {exactly} replayed"),
+        },
         Verdict::Differs => outln!("differs: {subject}"),
         Verdict::Fails => outln!("fails: {subject}"),
         Verdict::NotReplayed => return,
