@@ -40,7 +40,7 @@ pub(super) fn report(
         )),
         _ => repo.git_error(&error),
     };
-    if is_gits(repo, &request.target)? {
+    if needs_git(repo, &request.target)? {
         return Ok(None);
     }
     let mut diff = compare(repo, &request.target, &mut options(request, limits))?;
@@ -122,7 +122,7 @@ pub(super) fn report(
 
 /// True where libgit2 compares otherwise than git: with conflicts, files that are only meant to be
 /// added, and files that are left out of the working tree.
-fn is_gits(repo: &OpenRepo, target: &DiffTarget) -> Result<bool, EffectError> {
+fn needs_git(repo: &OpenRepo, target: &DiffTarget) -> Result<bool, EffectError> {
     if matches!(target, DiffTarget::Between(_)) {
         return Ok(false);
     }

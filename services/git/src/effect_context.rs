@@ -131,7 +131,7 @@ impl EffectContext {
         self.error(
             ErrorCode::Unsupported,
             format_args!(
-                "the host changes repositories by libgit2, a library that does not know this kind \
+                "the host works on repositories by libgit2, a library that does not know this kind \
                  ({message}); {way_out}"
             ),
         )
@@ -170,7 +170,7 @@ impl EffectContext {
             (_, ErrorClass::Index) if is_unknown_kind(error) => self.error(
                 ErrorCode::Unsupported,
                 format_args!(
-                    "libgit2, by which the host changes repositories, says: {message}; repositories with split \
+                    "libgit2, by which the host works on repositories, says: {message}; those with split \
                      and sparse indexes are only read here, by git"
                 ),
             ),

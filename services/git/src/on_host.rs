@@ -74,13 +74,13 @@ impl OnHost {
         &self,
         call: &CallContext,
         request: &R,
-        is_gits: fn(&AuthorizedRepo) -> bool,
+        needs_git: fn(&AuthorizedRepo) -> bool,
     ) -> Result<Option<ByGit>, EffectError> {
         let context = EffectContext::new(R::KIND, call, request.working_dir());
         let bounds = call.bounds.get::<PathBounds>().clone();
         let limits = MemoryLimits::reading(self.config.max_file.get());
         let found = self.jobs.run(context, limits, move |context, job| {
-            OnlyGit::find(context, &bounds, job, is_gits)
+            OnlyGit::find(context, &bounds, job, needs_git)
         });
         let (config, process_limit) = (self.config.clone(), self.process_limit.clone());
         Ok(found
@@ -89,7 +89,7 @@ impl OnHost {
     }
 
     /// The repository around a folder, by `git`, where libgit2 knows its kind and compares otherwise.
-    async fn by_git_all_the_same<R: EffectRequest + RepositoryRequest>(
+    async fn compare_by_git<R: EffectRequest + RepositoryRequest>(
         &self,
         call: &CallContext,
         request: &R,
@@ -182,7 +182,7 @@ impl GitService for OnHost {
         match told {
             Some(told) => Ok(told),
             None => {
-                let by_git = self.by_git_all_the_same(call, &request).await?;
+                let by_git = self.compare_by_git(call, &request).await?;
                 Box::pin(by_git.get_dirty_files(call, request)).await
             }
         }
@@ -219,7 +219,7 @@ impl GitService for OnHost {
         match told {
             Some(told) => Ok(told),
             None => {
-                let by_git = self.by_git_all_the_same(call, &request).await?;
+                let by_git = self.compare_by_git(call, &request).await?;
                 Box::pin(by_git.status(call, request)).await
             }
         }
@@ -243,7 +243,7 @@ impl GitService for OnHost {
         match told {
             Some(told) => Ok(told),
             None => {
-                let by_git = self.by_git_all_the_same(call, &request).await?;
+                let by_git = self.compare_by_git(call, &request).await?;
                 Box::pin(by_git.diff(call, request)).await
             }
         }

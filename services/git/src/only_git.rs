@@ -61,10 +61,10 @@ impl OnlyGit {
         context: &EffectContext,
         bounds: &PathBounds,
         job: &Job,
-        is_gits: fn(&AuthorizedRepo) -> bool,
+        needs_git: fn(&AuthorizedRepo) -> bool,
     ) -> Result<Option<Self>, EffectError> {
         let authorized = open::authorized(context, bounds, job)?;
-        if !is_gits(&authorized) {
+        if !needs_git(&authorized) {
             return Ok(None);
         }
         let config = open_config(context, &authorized)?;

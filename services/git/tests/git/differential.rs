@@ -473,11 +473,9 @@ async fn compare(shape: &Shape, call: &CallContext, folder: &Path) -> Vec<String
             remote: remote.try_into().unwrap(),
             ..GitGetRemoteUrl::default()
         };
-        let told = ask!(get_remote_url, request);
+        let told = ask!(get_remote_url, request).map(|told| told.url);
         let url = line(folder, &["remote", "get-url", remote]);
-        let url = url.map(|url| GitRemoteUrl {
-            url: url.strip_prefix("git@").unwrap_or(&url).to_owned(),
-        });
+        let url = url.map(|url| url.strip_prefix("git@").unwrap_or(&url).to_owned());
         comparison.hold(&format!("get_remote_url {remote}"), told, url);
     }
     let told = ask!(list_stashes, GitListStashes::default());
