@@ -25,7 +25,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::headers::{self, Meta};
-use crate::http::{CANCELLED, INITIALIZE, INITIALIZED, LAST_EVENT, LISTEN, SESSION, is_stateless};
+use crate::http::{
+    CANCELLED, INITIALIZE, INITIALIZED, LAST_EVENT, LISTEN, SESSION, stateless_meta,
+};
 use crate::message::{Body, Id, Message, Request};
 use crate::rpc_error::{NO_SESSION, RpcError};
 use crate::streams::TOOLS_CHANGED;
@@ -379,7 +381,7 @@ impl Bridge {
 
     /// Sends a request, and says what is answered.
     async fn ask(&self, request: Request, body: Bytes) {
-        let answered = if is_stateless(&HeaderMap::new(), &request) {
+        let answered = if stateless_meta(&HeaderMap::new(), &request).is_some() {
             self.ask_stateless(&request, body).await
         } else {
             self.ask_in_session(body).await
