@@ -184,7 +184,7 @@ async fn a_host_that_is_restarted_is_found_again() {
     );
     let host = project.serve_at(&address).await;
     client.send(&request(2, "tools/list", json!({})));
-    let mut answers = vec![client.line().await, client.line().await];
+    let mut answers = [client.line().await, client.line().await];
     answers.sort_by_key(|answer| answer["id"].as_i64());
     // Other plugins may serve now.
     assert_eq!(answers[0]["method"], "notifications/tools/list_changed");

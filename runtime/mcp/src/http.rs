@@ -70,26 +70,26 @@ impl Endpoint {
         request: HttpRequest<'_>,
         body: Result<message::Body, RpcError>,
     ) -> Response {
-        match body {
-            Ok(message::Body::Single(Message::Request(message)))
-                if is_stateless(request.headers, &message) =>
-            {
-                self.stateless(request, message).await
+        let stateless = match &body {
+            Ok(message::Body::Single(
+                Message::Request(message) | Message::Notification(message),
+            )) => stateless_meta(request.headers, message),
+            _ => None,
+        };
+        match (body, stateless) {
+            (Ok(message::Body::Single(Message::Request(message))), Some(meta)) => {
+                self.stateless(request, message, meta).await
             }
-            // There is none that needs anything to be done: a closed connection cancels.
-            Ok(message::Body::Single(Message::Notification(message)))
-                if is_stateless(request.headers, &message) =>
-            {
-                accepted()
-            }
-            Ok(body) => self.sessionful(request, body).await,
-            Err(error) => refused(&error, Era::Sessionful),
+            // There is no notification that needs anything to be done: a closed connection cancels.
+            (Ok(message::Body::Single(_)), Some(_)) => accepted(),
+            (Ok(body), _) => self.sessionful(request, body).await,
+            (Err(error), _) => refused(&error, Era::Sessionful),
         }
     }
 
     /// Answers a request of the stateless era.
-    async fn stateless(&self, http: HttpRequest<'_>, request: Request) -> Response {
-        let (id, meta) = (request.id.clone(), Meta::of(&request));
+    async fn stateless(&self, http: HttpRequest<'_>, request: Request, meta: Meta) -> Response {
+        let id = request.id.clone();
         let answered = async {
             let revision = headers::check(http.headers, &request, &meta, &http.role)?;
             if request.method == LISTEN {
@@ -369,13 +369,16 @@ impl Sessionful<'_> {
     }
 }
 
-/// True if a message is one of the stateless era.
-pub(crate) fn is_stateless(headers: &HeaderMap, message: &Request) -> bool {
-    if Meta::of(message).names_revision() || STATELESS.contains(&message.method.as_str()) {
-        return true;
+/// The metadata of a message, if it is one of the stateless era.
+pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<Meta> {
+    let meta = Meta::of(message);
+    if meta.names_revision() || STATELESS.contains(&message.method.as_str()) {
+        return Some(meta);
     }
     let version = headers::header(headers, headers::VERSION).and_then(Revision::named);
-    message.method != INITIALIZE && version.is_some_and(|revision| revision.era() == Era::Stateless)
+    let is_stateless = message.method != INITIALIZE
+        && version.is_some_and(|revision| revision.era() == Era::Stateless);
+    is_stateless.then_some(meta)
 }
 
 fn refused(error: &RpcError, era: Era) -> Response {

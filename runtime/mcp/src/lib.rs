@@ -19,6 +19,8 @@
 //! It checks neither Host and Origin nor tokens: whoever mounts it has.
 
 pub mod answer;
+#[cfg(test)]
+mod fuzz;
 pub mod headers;
 pub mod http;
 pub mod message;

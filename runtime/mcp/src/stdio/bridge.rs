@@ -1,15 +1,6 @@
-//! MCP over standard input and output: a bridge to an endpoint that speaks Streamable HTTP, in another
-//! process or in this one. One JSON a line; the output has nothing else.
-//!
-//! The endpoint does everything. The bridge keeps the session's id, writes the headers that HTTP wants, and
-//! begins the session again where a host was restarted, so that a client does not notice.
+//! [`Bridge`]: messages to an endpoint, and what it answers.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::io::{self, BufRead, Read, Write};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::http::{
@@ -21,204 +12,21 @@ use exomonad_schema::RoleName;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use crate::headers::{self, Meta};
-use crate::http::{CANCELLED, INITIALIZE, INITIALIZED, LAST_EVENT, LISTEN, SESSION, is_stateless};
-use crate::message::{Body, Id, Message, Request};
+use super::events::Events;
+use super::{ANSWER, Exchange};
+use crate::headers;
+use crate::http::{INITIALIZED, LAST_EVENT, SESSION, stateless_meta};
+use crate::message::{Id, Request};
 use crate::rpc_error::{NO_SESSION, RpcError};
 use crate::streams::TOOLS_CHANGED;
 
-/// Lines that wait to be read, and to be written.
-const LINES: usize = 16;
-/// Bytes that one answer, or one event, may have.
-const ANSWER: usize = 1 << 30;
 /// Headers that an endpoint may ask for, one after the other.
 const HEADERS: usize = 32;
 /// The pause before a stream that has ended is opened again; it doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// An answer that is being waited for. Dropping it cancels the request.
-pub type Exchanged<'a> = Pin<Box<dyn Future<Output = Result<Response, String>> + Send + 'a>>;
-
-/// The way to an endpoint.
-pub trait Exchange: Send + Sync + 'static {
-    /// Sends a request, whose address is a path. The error is for a user.
-    fn exchange(&self, request: HttpMessage<Bytes>) -> Exchanged<'_>;
-}
-
-/// A line of the input.
-pub enum Line {
-    /// Its bytes, without the end of the line.
-    Bytes(Bytes),
-    /// It is longer than a message may be.
-    TooLong,
-}
-
-/// Starts to read lines of standard input, each of at most so many bytes. It ends when the input does.
-pub fn read_lines(longest: u64) -> mpsc::Receiver<Line> {
-    let (send, lines) = mpsc::channel(LINES);
-    thread::spawn(move || {
-        let mut input = io::stdin().lock();
-        while let Ok(Some(line)) = read_line(&mut input, longest) {
-            if send.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
-}
-
-/// Starts to write to standard output. It ends when nothing more is sent, or when nobody reads.
-pub fn write_lines() -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
-    let (send, mut lines) = mpsc::channel::<Bytes>(LINES);
-    let writer = thread::spawn(move || {
-        let mut output = io::stdout().lock();
-        while let Some(line) = lines.blocking_recv() {
-            if output
-                .write_all(&line)
-                .and_then(|()| output.flush())
-                .is_err()
-            {
-                return;
-            }
-        }
-    });
-    (send, writer)
-}
-
-fn read_line(input: &mut impl BufRead, longest: u64) -> io::Result<Option<Line>> {
-    let mut line = Vec::new();
-    input
-        .by_ref()
-        .take(longest.saturating_add(1))
-        .read_until(b'\n', &mut line)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-        return Ok(Some(Line::Bytes(line.into())));
-    }
-    if line.len() as u64 <= longest {
-        // The last one may lack its end.
-        return Ok((!line.is_empty()).then(|| Line::Bytes(line.into())));
-    }
-    drop(line);
-    input.skip_until(b'\n')?;
-    Ok(Some(Line::TooLong))
-}
-
-/// Serves a client until its input ends, then answers what is still running.
-pub async fn serve(
-    exchange: Arc<dyn Exchange>,
-    role: &RoleName,
-    mut lines: mpsc::Receiver<Line>,
-    output: mpsc::Sender<Bytes>,
-) {
-    let bridge = Arc::new(Bridge {
-        exchange,
-        path: format!("/role/{role}/mcp"),
-        output,
-        session: Mutex::default(),
-        beginning: tokio::sync::Mutex::default(),
-    });
-    let mut tasks = Tasks::default();
-    loop {
-        tokio::select! {
-            line = lines.recv() => match line {
-                Some(line) => tasks.line(&bridge, line).await,
-                None => break,
-            },
-            Some(_) = tasks.all.join_next() => tasks.running.retain(|_, task| !task.is_finished()),
-            () = bridge.output.closed() => return,
-        }
-    }
-    // Streams would never end.
-    for stream in &tasks.streams {
-        stream.abort();
-    }
-    while tasks.all.join_next().await.is_some() {}
-    bridge.end().await;
-}
-
-/// The work of a client.
-#[derive(Default)]
-struct Tasks {
-    all: JoinSet<()>,
-    /// Requests that can be cancelled.
-    running: HashMap<Id, AbortHandle>,
-    /// Streams, which end with the input.
-    streams: Vec<AbortHandle>,
-}
-
-impl Tasks {
-    async fn line(&mut self, bridge: &Arc<Bridge>, line: Line) {
-        let body = match line {
-            Line::Bytes(bytes) if bytes.trim_ascii().is_empty() => return,
-            Line::Bytes(bytes) => bytes,
-            Line::TooLong => {
-                return bridge
-                    .refuse(RpcError::invalid(
-                        "the line is longer than a message may be",
-                    ))
-                    .await;
-            }
-        };
-        let message = match Body::read(body.clone()) {
-            Ok(message) => message,
-            Err(error) => return bridge.refuse(error).await,
-        };
-        match message {
-            Body::Single(Message::Request(request))
-                if request.method == INITIALIZE && !names_revision(&request) =>
-            {
-                bridge.begin(request.id, body).await;
-            }
-            Body::Single(Message::Request(request)) => {
-                let (id, is_stream) = (request.id.clone(), request.method == LISTEN);
-                let asking = bridge.clone();
-                let task = self
-                    .all
-                    .spawn(async move { asking.ask(request, body).await });
-                if is_stream {
-                    self.streams.retain(|stream| !stream.is_finished());
-                    self.streams.push(task.clone());
-                }
-                self.running.insert(id, task);
-            }
-            // Dropping the exchange cancels the request, in both eras.
-            Body::Single(Message::Notification(request)) if request.method == CANCELLED => {
-                let id = request
-                    .params
-                    .request_id
-                    .as_ref()
-                    .and_then(|json| Id::read(json.get()));
-                if let Some(task) = id.and_then(|id| self.running.remove(&id)) {
-                    task.abort();
-                }
-            }
-            Body::Single(Message::Notification(request)) => {
-                let is_initialized = request.method == INITIALIZED;
-                bridge.forward(body).await;
-                if is_initialized {
-                    let listening = bridge.clone();
-                    let task = self
-                        .all
-                        .spawn(async move { listening.follow_events().await });
-                    self.streams.push(task);
-                }
-            }
-            Body::Single(Message::Response) | Body::Batch(_) => {
-                let asking = bridge.clone();
-                self.all.spawn(async move { asking.forward(body).await });
-            }
-        }
-    }
-}
-
-fn names_revision(request: &Request) -> bool {
-    Meta::of(request).names_revision()
-}
 
 /// A session of the bridge.
 #[derive(Clone)]
@@ -229,7 +37,8 @@ struct Opened {
     initialize: Bytes,
 }
 
-struct Bridge {
+/// The way of one client to an endpoint.
+pub struct Bridge {
     exchange: Arc<dyn Exchange>,
     path: String,
     output: mpsc::Sender<Bytes>,
@@ -270,6 +79,22 @@ struct UnderstoodResult {
 }
 
 impl Bridge {
+    /// A bridge to the endpoint of a role. What it says goes to `output`, in lines.
+    pub fn new(exchange: Arc<dyn Exchange>, role: &RoleName, output: mpsc::Sender<Bytes>) -> Self {
+        Self {
+            exchange,
+            path: format!("/role/{role}/mcp"),
+            output,
+            session: Mutex::default(),
+            beginning: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Ready when nobody reads any more.
+    pub async fn closed(&self) {
+        self.output.closed().await;
+    }
+
     fn session(&self) -> Option<Opened> {
         self.session
             .lock()
@@ -319,12 +144,13 @@ impl Bridge {
         let _ = self.output.send(line.freeze()).await;
     }
 
-    async fn refuse(&self, error: RpcError) {
+    /// Says that a message is refused.
+    pub async fn refuse(&self, error: RpcError) {
         self.say(&error.to_json()).await;
     }
 
     /// Begins a session, and says what comes of it.
-    async fn begin(&self, id: Id, initialize: Bytes) {
+    pub async fn begin(&self, id: Id, initialize: Bytes) {
         match self.initialize(initialize).await {
             Ok(answer) => self.say(&answer).await,
             Err(message) => self.refuse(RpcError::server(message).answering(id)).await,
@@ -378,8 +204,8 @@ impl Bridge {
     }
 
     /// Sends a request, and says what is answered.
-    async fn ask(&self, request: Request, body: Bytes) {
-        let answered = if is_stateless(&HeaderMap::new(), &request) {
+    pub async fn ask(&self, request: Request, body: Bytes) {
+        let answered = if stateless_meta(&HeaderMap::new(), &request).is_some() {
             self.ask_stateless(&request, body).await
         } else {
             self.ask_in_session(body).await
@@ -391,7 +217,7 @@ impl Bridge {
     }
 
     /// Sends what wants no answer, or several.
-    async fn forward(&self, body: Bytes) {
+    pub async fn forward(&self, body: Bytes) {
         if let Err(error) = self.ask_in_session(body).await {
             tracing::warn!(error, "a message could not be delivered");
         }
@@ -488,7 +314,7 @@ impl Bridge {
     }
 
     /// Writes the events of the session, for as long as there is one.
-    async fn follow_events(&self) {
+    pub async fn follow_events(&self) {
         let mut last: Option<HeaderValue> = None;
         let mut pause = PAUSE;
         while let Some(session) = self.session() {
@@ -518,7 +344,7 @@ impl Bridge {
     }
 
     /// Ends the session.
-    async fn end(&self) {
+    pub async fn end(&self) {
         if let Some(session) = self.session() {
             // It would end by itself.
             let _ = self
@@ -558,91 +384,4 @@ async fn whole(response: Response) -> Result<(StatusCode, Bytes), String> {
 
 fn error_of(json: &[u8]) -> Option<UnderstoodError> {
     serde_json::from_slice::<Understood>(json).ok()?.error
-}
-
-/// Server-sent events, as they come in.
-#[derive(Default)]
-struct Events {
-    received: BytesMut,
-    id: Option<Bytes>,
-    data: BytesMut,
-}
-
-struct Event {
-    id: Option<Bytes>,
-    data: Bytes,
-}
-
-impl Events {
-    fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.received.extend_from_slice(bytes);
-        match self.received.len() + self.data.len() > ANSWER {
-            true => Err("an event of the stream is too long".to_owned()),
-            false => Ok(()),
-        }
-    }
-
-    /// The next event that is complete.
-    fn next(&mut self) -> Option<Event> {
-        while let Some(end) = memchr::memchr(b'\n', &self.received) {
-            let line = self.received.split_to(end + 1).freeze();
-            let line = line.slice(..line.trim_ascii_end().len());
-            let value = |field: &[u8]| {
-                let value = line.strip_prefix(field)?;
-                Some(line.slice_ref(value.strip_prefix(b" ").unwrap_or(value)))
-            };
-            if line.is_empty() {
-                let event = Event {
-                    id: self.id.take(),
-                    data: self.data.split().freeze(),
-                };
-                if event.id.is_some() || !event.data.is_empty() {
-                    return Some(event);
-                }
-            } else if let Some(data) = value(b"data:") {
-                self.data.extend_from_slice(&data);
-            } else if let Some(id) = value(b"id:") {
-                self.id = Some(id);
-            }
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read_up_to_their_bound() {
-        let mut input = &b"{}\n\n12345678\n1234567890\nabc\nlast"[..];
-        let mut read = Vec::new();
-        while let Some(line) = read_line(&mut input, 8).unwrap() {
-            read.push(match line {
-                Line::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-                Line::TooLong => "too long".to_owned(),
-            });
-        }
-        assert_eq!(read, ["{}", "", "12345678", "too long", "abc", "last"]);
-    }
-
-    #[test]
-    fn events_are_put_together_wherever_they_are_cut() {
-        let stream = b": comment\n\nid: 0\ndata:\n\nevent: message\r\nid: 7\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata: x\n\n";
-        for size in 1..stream.len() {
-            let (mut events, mut seen) = (Events::default(), Vec::new());
-            for chunk in stream.chunks(size) {
-                events.add(chunk).unwrap();
-                while let Some(event) = events.next() {
-                    seen.push((event.id.map(|id| id.to_vec()), event.data.to_vec()));
-                }
-            }
-            let expected: [(Option<Vec<u8>>, Vec<u8>); 3] = [
-                (Some(b"0".to_vec()), Vec::new()),
-                (Some(b"7".to_vec()), br#"{"a":1}"#.to_vec()),
-                (None, b"x".to_vec()),
-            ];
-            assert_eq!(seen, expected, "in pieces of {size}");
-        }
-    }
 }
