@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use exomonad_config::Config;
 use exomonad_engine::{
     CompileLimits, Engine, EngineConfig, Limit, LoadError, LoadOptions, Manifest, Plugin,
 };
@@ -10,6 +11,7 @@ use exomonad_schema::RoleName;
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::CommandError;
 use super::args::Options;
@@ -90,6 +92,30 @@ pub fn engine(config: EngineConfig) -> Result<Engine, CommandError> {
     Engine::new(config).map_err(|error| CommandError::Unavailable(error.to_string()))
 }
 
+/// A role as the configuration has it, without a host: no effects are performed for its plugin.
+pub fn role_without_host(name: &RoleName, config: &Config) -> Result<Role, CommandError> {
+    let settings = config.role(name).unwrap_or(&config.defaults);
+    let limits = &settings.limits;
+    let engine = engine(EngineConfig {
+        sandboxes: 4,
+        memory: limits.memory.get(),
+        table_elements: limits.table_elements.into(),
+        stack: limits.stack.get(),
+        ..EngineConfig::default()
+    })?;
+    let shared = SharedServices {
+        effects: Arc::new(NoEffects),
+        http: http()?,
+        metrics: Metrics::new(resource(&config.telemetry)),
+        journal: None,
+        versions: watch::Sender::new(()),
+    };
+    let sandboxes = HostSandboxes::new(4);
+    Ok(Role::new(
+        name, config, settings, engine, &shared, sandboxes,
+    ))
+}
+
 fn lines(names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.is_empty() {
@@ -111,29 +137,7 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         .parse()
         .or_else(|_| "plugin".parse())
         .map_err(|_| CommandError::Failed)?;
-    let settings = config.role(&name).unwrap_or(&config.defaults);
-    let limits = &settings.limits;
-    let engine = engine(EngineConfig {
-        sandboxes: 4,
-        memory: limits.memory.get(),
-        table_elements: limits.table_elements.into(),
-        stack: limits.stack.get(),
-        ..EngineConfig::default()
-    })?;
-    let role = Role::new(
-        &name,
-        &config,
-        settings,
-        engine,
-        &SharedServices {
-            effects: Arc::new(NoEffects),
-            http: http()?,
-            metrics: Metrics::new(resource(&config.telemetry)),
-            journal: None,
-            versions: tokio::sync::watch::Sender::new(()),
-        },
-        HostSandboxes::new(4),
-    );
+    let role = role_without_host(&name, &config)?;
     let version = PluginVersion::load(
         &role.settings,
         Source::File(file.to_owned()),

@@ -4,23 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use exomonad_config::Config;
-use exomonad_engine::{CompileCache, CompileLimits, EngineConfig};
-use exomonad_host::admission::HostSandboxes;
-use exomonad_host::pipeline::NoEffects;
+use exomonad_engine::{CompileCache, CompileLimits};
 use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::reload::locate;
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::replay::{Replay as Report, ReplaySummary, Verdict, replay};
-use exomonad_host::role::{Role, SharedServices};
+use exomonad_host::role::Role;
 use exomonad_journal::{CallRecord, Difference, Payload};
 use exomonad_schema::RoleName;
-use exomonad_telemetry::{Metrics, resource};
 
 use super::CommandError;
 use super::args::{Options, Replay};
 use super::calls::{Calls, print_payload};
 use super::config::load;
-use super::plugin::{engine, http};
+use super::plugin::role_without_host;
 use super::show::print_json;
 
 /// Runs `replay`.
@@ -78,29 +75,7 @@ impl Target {
         name: &RoleName,
         plugin: Option<&Path>,
     ) -> Result<Self, CommandError> {
-        let settings = config.role(name).unwrap_or(&config.defaults);
-        let limits = &settings.limits;
-        let engine = engine(EngineConfig {
-            sandboxes: 4,
-            memory: limits.memory.get(),
-            table_elements: limits.table_elements.into(),
-            stack: limits.stack.get(),
-            ..EngineConfig::default()
-        })?;
-        let shared = SharedServices {
-            effects: Arc::new(NoEffects),
-            http: http()?,
-            metrics: Metrics::new(resource(&config.telemetry)),
-            journal: None,
-        };
-        let role = Role::new(
-            name,
-            config,
-            settings,
-            engine,
-            &shared,
-            HostSandboxes::new(4),
-        );
+        let role = role_without_host(name, config)?;
         let source = match plugin {
             Some(file) => Source::File(file.to_owned()),
             None => locate(&role.settings, config).map_err(CommandError::Refused)?,
