@@ -523,6 +523,10 @@ async fn headers_and_body_of_a_stateless_request_have_to_agree() {
             headers[nth].1 = wrong;
             error(&send(&headers, &call).await, 400, -32020);
         }
+        // Of two, somebody on the way may have read the other one.
+        let mut headers = good.to_vec();
+        headers.push((name, "other"));
+        error(&send(&headers, &call).await, 400, -32020);
     }
     // The metadata comes first: without it there is nothing to compare.
     let meta = "io.modelcontextprotocol/";

@@ -208,7 +208,7 @@ async fn what_cannot_be_served_is_told_on_standard_error_by_the_exit_code() {
         none.stderr.contains("--embedded") && none.stdout.is_empty(),
         "{none:?}"
     );
-    let absent = run(&["--role", "nobody", "--embedded"]).exits(4);
+    let absent = run(&["--role", "nobody", "--embedded"]).exits(3);
     assert!(absent.stderr.contains("nobody.wasm"), "{absent:?}");
     run(&["--role", "No Name", "--embedded"]).exits(2);
     run(&["--role", "tl", "--embedded", "--url", "http://127.0.0.1:1"]).exits(2);
@@ -241,4 +241,28 @@ async fn a_token_opens_the_role_and_a_line_that_is_too_long_is_refused() {
     client.send(&request(2, "ping", json!({})));
     assert_eq!(client.line().await["id"], 2);
     assert_eq!(client.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_call_whose_input_ends_at_once_is_recorded() {
+    let project = Project::new();
+    let lines = [
+        request(
+            1,
+            "initialize",
+            json!({"protocolVersion": SESSIONFUL, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}),
+        ),
+        notification("notifications/initialized", json!({})),
+        request(2, "tools/call", json!({"name": "trap", "arguments": {}})),
+    ];
+    let input = lines.join("\n");
+    for times in 1..=5 {
+        let ran = project
+            .run_with_input(["mcp", "--role", "echo", "--embedded"], input.as_bytes())
+            .exits(0);
+        assert!(ran.stdout.contains("guest_trapped"), "{ran:?}");
+        let listed = project.run(["calls", "list", "--json"]).exits(0);
+        let found = listed.stdout.matches("\"tool\"").count();
+        assert_eq!(found, times, "{listed:?}");
+    }
 }

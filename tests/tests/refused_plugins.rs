@@ -289,6 +289,20 @@ async fn a_file_whose_name_is_no_role_name_is_ignored_and_the_log_says_so() {
 }
 
 #[tokio::test]
+async fn the_name_of_a_file_writes_no_line_of_the_log() {
+    let forged = "y\n2026-11-28T20:00:00.000000Z  INFO exomonad: forged.wasm";
+    let project = Project::new().plugin(forged, Guest::answering("").wasm());
+    let host = project.serve().await;
+    host.logs("forged.wasm", 1).await;
+    let log = host.log();
+    assert!(
+        !log.lines()
+            .any(|line| line.starts_with("2026-11-28T20:00:00")),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn a_guest_that_spins_while_it_lists_its_tools_is_given_up() {
     let project = Project::new()
         .config("[defaults.limits]\nwall_time = '300ms'\n")

@@ -56,9 +56,11 @@ impl Meta {
     }
 }
 
-/// A header, if it is there and text.
+/// A header, if it is there once and text. Of two, somebody on the way may have read the other one.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then(|| first.to_str().ok())?
 }
 
 /// The revision of a stateless request, once its metadata and headers are known to agree.
@@ -112,7 +114,7 @@ fn agree(name: &str, header: Option<&str>, body: &str) -> Result<(), RpcError> {
         Some(Some(decoded)) if decoded == body => return Ok(()),
         Some(Some(_)) => "says otherwise than the body",
         Some(None) => "is no base64 of text",
-        None => "is missing",
+        None => "is missing, or there more than once",
     };
     let message = format!("the header `{name}` {problem}");
     Err(RpcError::header(message, name, &encoded(body)))

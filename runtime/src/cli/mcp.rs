@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::Response;
 use exomonad_config::{Config, RoleName, Tokens};
-use exomonad_host::Runtime;
+use exomonad_host::{HostError, Runtime};
 use exomonad_mcp::stdio::{self, Exchange, Exchanged};
 use exomonad_schema::common::ListToolsResult;
 use exomonad_server::in_process::InProcess;
@@ -32,8 +32,13 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
     // Standard output belongs to the protocol, and clients show what stands on standard error.
     start_log(&loaded.config.log, "error")?;
     let longest = loaded.config.server.max_body.get();
+    let mut own = None;
     let exchange: Arc<dyn Exchange> = match embedded || options.local {
-        true => Arc::new(host_here(options, &role).await?),
+        true => {
+            let (host, runtime) = host_here(options, &role).await?;
+            own = Some(runtime);
+            Arc::new(host)
+        }
         false => {
             let client = Client::find(options, &loaded.config, Some(role.as_str())).await?;
             let client = client.ok_or_else(|| {
@@ -55,6 +60,9 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
     };
     let (output, writer) = stdio::write_lines();
     stdio::serve(exchange, &role, stdio::read_lines(longest), output).await;
+    if let Some(runtime) = own {
+        runtime.close();
+    }
     // The last lines are written before the process ends.
     tokio::task::spawn_blocking(move || writer.join())
         .await
@@ -64,7 +72,10 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
 
 /// A host in this process, which nobody else reaches: it asks for no token. It has one role, whose plugin it
 /// loads while the client says hello.
-async fn host_here(options: &Options, role: &RoleName) -> Result<InProcess, CommandError> {
+async fn host_here(
+    options: &Options,
+    role: &RoleName,
+) -> Result<(InProcess, Arc<Runtime>), CommandError> {
     let (again, name) = (options.clone(), role.clone());
     let read_config = move || {
         let config = config_of(&again, &name).map_err(|error| error.to_string())?;
@@ -72,15 +83,15 @@ async fn host_here(options: &Options, role: &RoleName) -> Result<InProcess, Comm
     };
     let runtime = Runtime::open(config_of(options, role)?, env)?;
     let serving = Serving::start(runtime.clone(), Tokens::default());
-    let served = runtime.role(role.as_str())?;
+    // As the bridge tells it.
+    let refused = |error: HostError| CommandError::Refused(error.to_string());
+    let served = runtime.role(role.as_str()).map_err(refused)?;
     // A plugin that is not there is told here, where somebody reads it.
     if let Ok(settled) = tokio::time::timeout(FIRST_LOOK, served.settled()).await {
-        settled?;
+        settled.map_err(refused)?;
     }
-    Ok(InProcess::new(router(App::new(
-        serving,
-        Box::new(read_config),
-    ))))
+    let app = App::new(serving, Box::new(read_config));
+    Ok((InProcess::new(router(app)), runtime))
 }
 
 /// The configuration with this role alone.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for what has to happen. It measures nothing: only a host that hangs takes
 /// this long, also on a machine that is busy with other things.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -414,7 +414,8 @@ impl Reloader {
     /// the log for others.
     fn name_ignored(&mut self, contents: &Contents, changes: &mut Changes) {
         for (path, reason) in self.runtime.set_ignored(&contents.invalid) {
-            tracing::warn!(path = %path.display(), %reason, "a file in the plugin folder is ignored");
+            // Quoted: whoever names a file writes no line of the log.
+            tracing::warn!(?path, %reason, "a file in the plugin folder is ignored");
         }
         changes.ignored = contents.invalid.iter().cloned().collect();
         for path in contents
@@ -422,7 +423,10 @@ impl Reloader {
             .iter()
             .filter(|path| !self.others.contains(path))
         {
-            tracing::info!(path = %path.display(), "a file in the plugin folder does not look like a plugin");
+            tracing::info!(
+                ?path,
+                "a file in the plugin folder does not look like a plugin"
+            );
         }
         self.others.clone_from(&contents.others);
     }
