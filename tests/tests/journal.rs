@@ -322,6 +322,15 @@ async fn with_tokens_each_sees_the_calls_of_the_roles_that_it_may_use() {
         .await
         .problem(401, "unauthorized");
     host.get("/calls").await.problem(401, "unauthorized");
+    let folder = project.path(JOURNAL);
+    fs::write(folder.join("0000000000001-1-1.journal"), "junk").unwrap();
+    let warning = async |token: &str| {
+        let page = get("/calls", token).await.json();
+        page["warnings"][0].as_str().unwrap().to_owned()
+    };
+    let folder = folder.display().to_string();
+    assert!(warning(OPERATOR).await.contains(&folder));
+    assert!(!warning(ONE).await.contains(&folder));
 }
 
 #[tokio::test]

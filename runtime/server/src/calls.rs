@@ -78,6 +78,7 @@ pub async fn list(
         Some(Err(_)) => visible.check_operator()?,
         None => visible.check_any()?,
     }
+    let is_operator = visible.check_operator().is_ok();
     let page = reading(move || {
         let journal = &visible.serving.runtime.journal;
         journal.flush();
@@ -85,7 +86,15 @@ pub async fn list(
             .reader()
             .list(&query, &mut |role| visible.contains(role))
     });
-    Ok(axum::Json(page.await?).into_response())
+    let mut page = page.await?;
+    let damaged = page.warnings.len();
+    if !is_operator && damaged > 0 {
+        // They name files of the host.
+        page.warnings = vec![format!(
+            "{damaged} parts of the journal are damaged, and skipped; the operator sees which"
+        )];
+    }
+    Ok(axum::Json(page).into_response())
 }
 
 /// The record of a call.
