@@ -388,13 +388,7 @@ impl Writer {
     /// Writes as many frames as the file still takes, one at least; gives their bytes and their number.
     fn write_some(&mut self, frames: &[u8]) -> io::Result<(usize, u64)> {
         let bounds = *lock(&self.shared.bounds);
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| is_done(open, &bounds))
-        {
-            self.open = None;
-        }
+        self.open = self.open.take().filter(|open| !is_done(open, &bounds));
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -464,13 +458,7 @@ impl Writer {
     /// Closes a file that is old enough, and deletes those that are too old.
     fn look_after_files(&mut self) {
         let bounds = *lock(&self.shared.bounds);
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| is_done(open, &bounds))
-        {
-            self.open = None;
-        }
+        self.open = self.open.take().filter(|open| !is_done(open, &bounds));
         delete_old(&self.shared.folder, &bounds);
     }
 }

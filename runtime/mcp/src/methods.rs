@@ -120,13 +120,12 @@ pub fn server_info(role: &Role) -> Value {
     json!({"name": role.name(), "version": version})
 }
 
-/// What is delivered, and nothing else.
+/// The capabilities of the server: those that it delivers.
 fn capabilities() -> Value {
     json!({"tools": {"listChanged": true}})
 }
 
-fn discover(context: &Context) -> Result<Answer, RpcError> {
-    let _ = context;
+fn discover(_: &Context) -> Result<Answer, RpcError> {
     answer(&json!({"supportedVersions": Revision::names(), "capabilities": capabilities()}))
 }
 

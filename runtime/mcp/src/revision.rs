@@ -13,7 +13,7 @@ pub enum Era {
     Stateless,
 }
 
-/// What is different in a revision.
+/// The traits in which revisions differ.
 struct Traits {
     name: &'static str,
     era: Era,

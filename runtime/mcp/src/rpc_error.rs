@@ -81,7 +81,7 @@ impl RpcError {
         }
     }
 
-    /// What came is no JSON.
+    /// The message is no JSON.
     pub fn parse(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Parse, message)
     }
@@ -102,7 +102,7 @@ impl RpcError {
         Self::new(Kind::Params, message)
     }
 
-    /// What each stateless request carries is missing.
+    /// The metadata of a stateless request is missing.
     pub fn envelope(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Envelope, message)
     }

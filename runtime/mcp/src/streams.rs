@@ -34,7 +34,7 @@ pub fn tools_of(role: Option<&Arc<Role>>) -> Option<Bytes> {
     Some(role?.version()?.tools_json.clone())
 }
 
-/// What every stream waits for.
+/// The changes that every stream waits for.
 pub struct Watch {
     /// The roles, which may be replaced while the stream is open.
     pub roles: Arc<dyn Roles>,

@@ -78,7 +78,7 @@ impl LineProcess {
         }
     }
 
-    /// What it has written to standard error.
+    /// Its standard error so far.
     pub fn errors(&self) -> String {
         self.errors.try_iter().map(|line| line + "\n").collect()
     }

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use exomonad_benches::measure::micros;
 use tempfile::NamedTempFile;
 
 /// The result of a run of `wrk`.
@@ -43,6 +44,48 @@ pub fn echo(address: &str, connections: u32, seconds: u64) -> Result<Report, Str
         .output()
         .map_err(|error| format!("wrk: {error} (apt install wrk)"))?;
     parse(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Prints a table of servers, each with its name and address, beside the first: connections that are kept,
+/// rounds of so many seconds in turns, and their median.
+pub fn compare(
+    about: &str,
+    columns: [&str; 2],
+    servers: &[(&str, &str)],
+    rounds: usize,
+) -> Result<(), String> {
+    const CONNECTIONS: u32 = 32;
+    const SECONDS: u64 = 4;
+    for (_, address) in servers {
+        echo(address, CONNECTIONS, 1)?;
+    }
+    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); servers.len()];
+    for _ in 0..rounds {
+        for (reports, (_, address)) in reports.iter_mut().zip(servers) {
+            reports.push(echo(address, CONNECTIONS, SECONDS)?);
+        }
+    }
+    println!(
+        "{about}, {CONNECTIONS} connections kept alive, median of {rounds} rounds of {SECONDS} s in turns; wrk runs on the same machine.\n"
+    );
+    let [name, baseline] = columns;
+    println!("| {name} | calls/s | ÷ {baseline} | p50 | p99 | failed |\n|---|--:|--:|--:|--:|--:|");
+    let mut baseline = None;
+    for ((name, _), mut reports) in servers.iter().zip(reports) {
+        reports.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        let median = reports[reports.len() / 2];
+        let baseline = *baseline.get_or_insert(median.per_second);
+        let failed: u64 = reports.iter().map(|report| report.failed).sum();
+        println!(
+            "| {name} | {:.0} | {:.3} | {} | {} | {failed} |",
+            median.per_second,
+            median.per_second / baseline,
+            micros(median.p50),
+            micros(median.p99)
+        );
+    }
+    println!();
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<Report, String> {

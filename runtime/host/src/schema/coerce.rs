@@ -16,7 +16,7 @@ impl Schema {
     /// The arguments with each text that the schema can never allow, and that is JSON, in the place of
     /// its text; `None` if there is no such one. What the schema may take as a text stays a text.
     ///
-    /// Whether the result fits the schema is for [`violations`](Self::violations) to say.
+    /// The result may still not fit the schema: [`violations`](Self::violations) tells.
     pub fn without_stringified(&self, arguments: &RawJson) -> Option<RawJson> {
         let mut members: BTreeMap<String, Box<RawValue>> = arguments.parse().ok()?;
         let mut changed = false;

@@ -47,7 +47,7 @@ pub struct Bridge {
     beginning: tokio::sync::Mutex<()>,
 }
 
-/// What an endpoint has answered.
+/// The answer of an endpoint.
 enum Answer {
     /// Messages, as they come.
     Events(Response),

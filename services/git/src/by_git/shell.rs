@@ -37,7 +37,7 @@ pub(super) struct GitShell {
     _permit: Option<Arc<Permit>>,
 }
 
-/// What runs the shell.
+/// The place where the shell runs.
 #[derive(Clone, Debug)]
 enum Runner {
     Container(Arc<ContainerExec>),

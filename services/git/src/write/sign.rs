@@ -134,7 +134,7 @@ impl<'w> Signer<'w> {
         Err(self.failed(stderr.trim()))
     }
 
-    /// What the program says may name files of the host, and goes to its log alone.
+    /// The error. The program's own words may name files of the host, and go to its log alone.
     fn failed(&self, reason: &str) -> EffectError {
         let context = self.writer.context();
         tracing::warn!(kind = %context.kind(), role = %context.role(), reason, "`ssh-keygen` does not sign with `git.signing_key`");

@@ -39,7 +39,7 @@ fn areas() -> impl Iterator<Item = Area> {
     KINDS.into_iter().filter_map(area_of)
 }
 
-/// What the effects that read say.
+/// The answers of the effects that read.
 async fn read_all(git: &Service, call: &CallContext) -> Vec<Result<String, EffectError>> {
     fn told<T: std::fmt::Debug>(result: Result<T, EffectError>) -> Result<String, EffectError> {
         result.map(|answer| format!("{answer:?}"))

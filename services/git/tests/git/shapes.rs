@@ -9,7 +9,7 @@ use crate::area::Area;
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub name: &'static str,
-    /// What makes it, in an empty folder; [`PREAMBLE`] has the functions.
+    /// The script that makes it, in an empty folder; [`PREAMBLE`] has the functions.
     script: &'static str,
     /// The folder in which effects work, from where the script ran.
     folder: &'static str,
