@@ -17,7 +17,7 @@ pub struct Sleeper {
     pub millis: u64,
 }
 
-/// Sleeps.
+/// Sleeps for a time.
 #[workflow(tool)]
 pub fn sleeper(input: Sleeper, run: &Run) -> Result<Sleeper, WorkflowError> {
     run.sleep(Duration::from_millis(input.millis))?;

@@ -22,6 +22,9 @@ pub trait WorkflowFunction {
     const ENTRY: WorkflowEntry;
 }
 
+/// From the version of a state and the state to that of the current version.
+pub type Migrate = fn(u32, &Json) -> Result<Json, ToolError>;
+
 /// A plugin's entry for a workflow.
 pub struct WorkflowEntry {
     /// The name by which it is started.
@@ -47,7 +50,7 @@ pub struct WorkflowEntry {
     /// The function, from its input's JSON to the end of the run.
     pub call: fn(WorkflowInput) -> Result<WorkflowOutcome, ToolError>,
     /// The function that brings a state of an older version to its current one.
-    pub migrate: Option<fn(u32, &Json) -> Result<Json, ToolError>>,
+    pub migrate: Option<Migrate>,
 }
 
 impl WorkflowEntry {

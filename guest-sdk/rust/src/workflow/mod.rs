@@ -44,7 +44,7 @@ mod run;
 mod select;
 mod step;
 
-pub use entry::{WorkflowEntry, WorkflowFunction, WorkflowReturn};
+pub use entry::{Migrate, WorkflowEntry, WorkflowFunction, WorkflowReturn};
 pub use error::WorkflowError;
 pub use handle::Handle;
 pub use message::{Query, QueryEntry, SignalEntry};

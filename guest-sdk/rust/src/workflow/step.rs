@@ -67,6 +67,8 @@ impl<R: EffectRequest> Step<R> {
         // The effect is started by name, but only what the plugin imports counts as needed by it.
         #[cfg(target_family = "wasm")]
         std::hint::black_box(R::import());
+        #[cfg(not(target_family = "wasm"))]
+        crate::testing::know::<R>();
         let started = super::start(&WorkflowStart {
             request: Some(Json::new(&self.request)?),
             retry: self.retry,
