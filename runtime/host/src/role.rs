@@ -15,6 +15,7 @@ use exomonad_telemetry::Metrics;
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
+use crate::answer_memory::AnswerMemory;
 use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
@@ -182,7 +183,12 @@ impl Role {
         };
         Self {
             settings: Arc::new(settings),
-            admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
+            admission: AdmissionQueue::new(
+                limits.concurrent_calls,
+                limits.queue,
+                AnswerMemory::new(limits.unread_answers.get()),
+                sandboxes,
+            ),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
             versions: services.versions.clone(),

@@ -31,6 +31,16 @@ pub enum Message {
     Response,
 }
 
+impl Message {
+    /// The id of a request; [`Id::null`] of what wants no answer.
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Request(request) => request.id.clone(),
+            Self::Notification(_) | Self::Response => Id::null(),
+        }
+    }
+}
+
 /// A request, or a notification.
 pub struct Request {
     /// Its id; [`Id::null`] for a notification.

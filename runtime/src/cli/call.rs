@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::{env, load};
+use super::config::{env, load, load_text_alone};
 use super::effects::{print_fields, required_fields};
 use super::show::{
     print_json, print_json_text, print_line, print_table, print_text, without_controls,
@@ -28,10 +28,11 @@ enum Host {
 
 impl Host {
     async fn find(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
-        let loaded = load(options)?;
-        if let Some(client) = Client::find(options, &loaded.config, role).await? {
+        let config = load_text_alone(options)?.config;
+        if let Some(client) = Client::find(options, &config, role).await? {
             return Ok(Self::Running(client));
         }
+        let loaded = load(options)?;
         start_log(&loaded.config.log, "error")?;
         let runtime = Runtime::open(loaded.config, env)?;
         Reloader::once(runtime.clone()).await;

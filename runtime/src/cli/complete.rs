@@ -101,7 +101,7 @@ fn roles() -> Option<Roles> {
 }
 
 fn configuration() -> Option<Config> {
-    let loaded = Config::load(None, env, &exomonad_host::capabilities());
+    let loaded = Config::load_text_alone(None, env, &exomonad_host::capabilities());
     loaded.ok().map(|loaded| loaded.config)
 }
 

@@ -9,15 +9,24 @@ use exomonad_host::capabilities;
 
 /// Loads the configuration that the options name. Mistakes are all in the error.
 pub fn load(options: &Options) -> Result<Loaded, CommandError> {
-    let loaded = try_load(options).map_err(|errors| match options.json {
-        true => CommandError::Usage(serde_json::to_string(&errors).unwrap_or_default()),
+    try_load(options).map_err(|errors| wrong(options, &errors))
+}
+
+/// Loads the configuration for a command that performs nothing itself: without its secrets.
+pub fn load_text_alone(options: &Options) -> Result<Loaded, CommandError> {
+    let loaded = Config::load_text_alone(options.config_file(), env, &capabilities());
+    loaded.map_err(|errors| wrong(options, &errors))
+}
+
+fn wrong(options: &Options, errors: &ConfigErrors) -> CommandError {
+    match options.json {
+        true => CommandError::Usage(serde_json::to_string(errors).unwrap_or_default()),
         // Who sees no more than the last line of a log still learns what to do.
         false => CommandError::Usage(format!(
             "the configuration is wrong\n{errors}\nexomonad: {}",
             errors.in_one_line()
         )),
-    })?;
-    Ok(loaded)
+    }
 }
 
 /// Prints the warnings about the configuration: for the commands whose subject it is.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::CommandError;
 use super::args::Options;
-use super::config::load;
+use super::config::load_text_alone;
 use super::effects::find_effect;
 use super::show::print_json;
 
@@ -32,7 +32,7 @@ pub fn explain(
     effect: &str,
     request: Option<&str>,
 ) -> Result<(), CommandError> {
-    let loaded = load(options)?;
+    let loaded = load_text_alone(options)?;
     let explanation = decide(&loaded, role, effect, request)?;
     if options.json {
         print_json(&explanation);

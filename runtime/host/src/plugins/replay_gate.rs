@@ -85,7 +85,7 @@ fn last_successes(journal: &Journal, role: &str, limit: usize) -> std::io::Resul
         limit,
         ..Query::default()
     };
-    journal.reader().records(&query, &mut |record| {
+    journal.reader().records(&query, &mut |_| true, &mut |record| {
         bytes += size(&record);
         records.push_back(record);
         while bytes > MOST_BYTES
