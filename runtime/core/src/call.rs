@@ -5,6 +5,7 @@ use std::sync::Arc;
 use exomonad_schema::{CallId, Context, RoleName};
 
 use crate::bounds::BoundsMap;
+use crate::role_keys::RoleKeys;
 
 /// A call, as the services see it.
 #[derive(Clone, Debug)]
@@ -31,6 +32,11 @@ impl CallContext {
             traceparent: None,
             bounds: Arc::default(),
         }
+    }
+
+    /// The key that sets a field of the role, for messages.
+    pub fn key(&self, field: &str) -> String {
+        self.bounds.get::<RoleKeys>().key(&self.role, field)
     }
 
     /// The part of it that the guest sees.

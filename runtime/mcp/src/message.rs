@@ -129,6 +129,7 @@ pub fn text(json: Option<&RawJson>) -> Option<String> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Envelope<'a> {
     jsonrpc: Option<String>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -312,6 +313,11 @@ mod tests {
             assert_eq!(error(json), (code, id), "{json}");
         }
         assert_eq!(error(&format!("[{}]", vec!["1"; 101].join(","))).0, -32600);
+        let Err(nothing) = read("null") else {
+            panic!("it is a message");
+        };
+        let nothing = String::from_utf8(nothing.to_json()).unwrap();
+        assert!(nothing.contains("null, expected an object"), "{nothing}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
 use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::guard::Access;
 use super::path_params::PathParams;
@@ -238,7 +238,7 @@ pub const ROUTES: &[Route] = &[
         path: "/reload",
         summary: "Reads the configuration again, reconciles the roles with the plugin folder, and reports the changes.",
         request: Content::None,
-        response: Content::Json(schema::<Changes>),
+        response: Content::Json(schema::<Reloaded>),
         success: &[200],
         problems: &[401, 503],
         wants_token: true,
@@ -263,7 +263,7 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// A call of a tool.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `name` and `arguments`")]
 pub struct ToolCall {
     /// The tool.
     name: String,
@@ -278,7 +278,10 @@ pub struct ToolCall {
 
 /// A call of any export.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `plugin`, `function` and `input`"
+)]
 pub struct RawCall {
     /// The role whose plugin is called.
     plugin: String,
@@ -287,6 +290,16 @@ pub struct RawCall {
     /// Its input, as it is.
     #[serde(default)]
     input: String,
+}
+
+/// The outcome of a reload.
+#[derive(Serialize, JsonSchema)]
+pub struct Reloaded {
+    /// True if everything that is there is in force: no plugin failed, no file is ignored, no configuration is
+    /// refused. What is named below is not in force otherwise.
+    ok: bool,
+    #[serde(flatten)]
+    changes: Changes,
 }
 
 /// Whoever has no token gets codes: a message may tell what is in a file.
@@ -412,7 +425,9 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     app.serving()
         .guard
         .check_token(&Access::Operator, &headers)?;
-    Ok(axum::Json(app.reload().await?).into_response())
+    let changes = app.reload().await?;
+    let ok = changes.is_complete();
+    Ok(axum::Json(Reloaded { ok, changes }).into_response())
 }
 
 /// The failure of a call, with its id.

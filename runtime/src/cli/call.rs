@@ -15,6 +15,7 @@ use super::show::{
     print_json, print_json_text, print_line, print_table, print_text, without_controls,
 };
 use exomonad_engine::closest;
+use exomonad_host::json::sanitize;
 use exomonad_host::plugins::reload::Reloader;
 use exomonad_host::report::{self, Roles};
 use exomonad_host::{Caller, Execution, HostError, Runtime};
@@ -69,7 +70,7 @@ pub async fn tool(
         }
         Host::Here(runtime) => {
             let role = runtime.role(role)?;
-            let arguments = RawJson::from(Value::Object(arguments));
+            let arguments = as_sent(arguments)?;
             let caller = Caller {
                 name: Some("cli".to_owned()),
                 traceparent: None,
@@ -99,6 +100,15 @@ pub async fn tool(
     } else {
         Ok(())
     }
+}
+
+/// Arguments as a host reads them in a request.
+pub fn as_sent(arguments: Map<String, Value>) -> Result<RawJson, CommandError> {
+    let written = Value::Object(arguments).to_string();
+    let read = sanitize(written.into()).ok();
+    let read = read.and_then(|json| String::from_utf8(json.into()).ok());
+    read.and_then(|json| RawJson::from_text(json).ok())
+        .ok_or_else(|| CommandError::Usage("the arguments cannot be read".to_owned()))
 }
 
 fn print_result(result: &CallToolResult) {

@@ -1,6 +1,6 @@
 //! `calls`: recorded calls, of the running host or in the state folder.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use exomonad_config::Config;
@@ -16,7 +16,7 @@ use super::CommandError;
 use super::args::{CallFilter, Options};
 use super::client::Client;
 use super::config::load_text_alone;
-use super::show::{print_json, print_table, without_controls};
+use super::show::{is_over, print_json, print_line, print_table, without_controls};
 
 /// Calls of one page that a running host is asked for.
 const PAGE: usize = 500;
@@ -220,23 +220,12 @@ pub async fn export(
 ) -> Result<(), CommandError> {
     let config = load_text_alone(options)?.config;
     let calls = Calls::find(options, &config, filter.role.as_deref()).await?;
-    let mut out = std::io::stdout();
-    let mut failure = None;
     calls
         .records(&filter, limit, &mut |record| {
-            let line = serde_json::to_string(&record).map_err(std::io::Error::other);
-            let written = line.and_then(|line| writeln!(out, "{line}"));
-            failure = written.err();
-            failure.is_none()
+            print_line(&serde_json::to_string(&record).unwrap_or_default());
+            !is_over()
         })
-        .await?;
-    match failure.or(out.flush().err()) {
-        // A reader that is gone has had what it wanted.
-        Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(
-            CommandError::Unavailable(format!("standard output cannot be written: {error}")),
-        ),
-        _ => Ok(()),
-    }
+        .await
 }
 
 /// Runs `calls show`.

@@ -6,6 +6,7 @@ use super::CommandError;
 use super::args::{ConfigCommand, Options};
 use super::show::print_json;
 use exomonad_host::capabilities;
+use exomonad_host::plugins::{embedded, folder};
 
 /// Loads the configuration that the options name. Mistakes are all in the error.
 pub fn load(options: &Options) -> Result<Loaded, CommandError> {
@@ -38,6 +39,22 @@ pub fn print_warnings(loaded: &Loaded) {
 
 fn try_load(options: &Options) -> Result<Loaded, ConfigErrors> {
     Config::load(options.config_file(), env, &capabilities())
+}
+
+/// The roles that would serve if a host was started with this configuration.
+pub fn roles_of(config: &Config) -> Vec<String> {
+    let mut names: Vec<String> = config.roles.keys().map(ToString::to_string).collect();
+    if config.plugins.unlisted_roles {
+        if config.plugins.embedded {
+            names.extend(embedded::names().map(str::to_owned));
+        }
+        let folder = folder::scan(&config.plugins.dir);
+        let found = folder.into_iter().flat_map(|contents| contents.plugins);
+        names.extend(found.map(|(name, _)| name.to_string()));
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// A variable of the environment.

@@ -165,6 +165,7 @@ pub(crate) fn load_text(
     match serde_json::from_value::<Config>(merged) {
         Ok(mut config) => {
             config.file = path.unwrap_or(Path::new(file::DEFAULT_NAME)).to_owned();
+            config.role_keys = sink.role_keys(config.roles.keys());
             rules::check(&config, context.known_effects, &mut sink);
             if context.checks_machine {
                 machine_checks::check(&config, context, &mut sink);
