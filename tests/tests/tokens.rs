@@ -233,14 +233,12 @@ async fn the_command_line_presents_the_token_of_the_environment_or_the_configura
 #[tokio::test]
 async fn a_command_that_asks_a_host_needs_the_address_and_a_token_alone() {
     const OPERATOR: &str = "operator-0123456789abcdef";
-    let config = |port: u16| {
-        format!(
-            "[server]\nlisten = '127.0.0.1:{port}'\ntoken_file = 'token'\n[github]\ntoken_env = 'GITHUB'\n[secret.KEY]\nenv = 'KEY'\nhosts = ['a.example']\n[role.echo]\ntoken_file = 'missing'\n[role.other]\nplugin = 'echo'\ntoken_env = 'NOWHERE'\n"
-        )
-    };
+    let config = "[server]\ntoken_file = 'token'\n[github]\ntoken_env = 'GITHUB'\n[secret.KEY]\nenv = 'KEY'\nhosts = ['a.example']\n[role.echo]\ntoken_file = 'missing'\n[role.other]\nplugin = 'echo'\ntoken_env = 'NOWHERE'\n";
     let operator = Project::new().env("EXOMONAD_TOKEN", OPERATOR);
     let host = operator.serve().await;
-    let project = Project::new().config(&config(host.address().port()));
+    let project = Project::new()
+        .config(config)
+        .env("EXOMONAD_LISTEN", host.address().to_string());
     project.write("token", OPERATOR);
     project.run(["config", "check"]).exits(2);
     for arguments in [
