@@ -8,6 +8,7 @@ use exomonad_schema::{CallId, Context, EffectError, RoleName};
 
 use crate::bounds::BoundsMap;
 use crate::handler::BoxFuture;
+use crate::role_keys::RoleKeys;
 
 /// A call, as the services see it.
 #[derive(Clone)]
@@ -56,6 +57,11 @@ impl CallContext {
             bounds: Arc::default(),
             kv_writer: None,
         }
+    }
+
+    /// The key that sets a field of the role, for messages.
+    pub fn key(&self, field: &str) -> String {
+        self.bounds.get::<RoleKeys>().key(&self.role, field)
     }
 
     /// The part of it that the guest sees.

@@ -8,6 +8,7 @@
 //! | [`schema`] | JSON Schemas of tools, checked in bounded time |
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
 //! | [`admission`] | how many calls run at once, and how many wait |
+//! | [`answer_memory`] | how much memory unread answers may take |
 //! | [`pipeline`] | the layers between a guest and the services |
 //! | [`record`] | the record of a call, for the journal |
 //! | [`replay`] | a guest runs again, and the record of a call answers it |
@@ -19,6 +20,7 @@
 //! It knows no transport: neither HTTP nor the command line.
 
 pub mod admission;
+pub mod answer_memory;
 pub mod error;
 pub mod execution;
 mod gauges;

@@ -1,6 +1,8 @@
 //! The endpoints: one table that the router and the API description are both made from.
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -8,14 +10,15 @@ use axum::routing::{MethodRouter, delete, get, post};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
 use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::guard::Access;
 use super::path_params::PathParams;
+use super::unread::Unread;
 use super::{App, calls, mcp, openapi};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
-use exomonad_host::{Caller, Execution, HostError, report};
+use exomonad_host::{Caller, Execution, HostError, Role, report};
 use exomonad_journal::{CallRecord, Page};
 
 /// The schema of a body.
@@ -69,7 +72,10 @@ pub struct QueryParameter {
 }
 
 /// The parameters in the query of endpoints, by their paths.
-pub const QUERIES: &[(&str, &[QueryParameter])] = &[("/calls", calls::QUERY)];
+pub const QUERIES: &[(&str, &[QueryParameter])] = &[
+    ("/calls", calls::QUERY),
+    ("/calls/records", calls::RECORDS_QUERY),
+];
 
 /// All endpoints.
 pub const ROUTES: &[Route] = &[
@@ -104,7 +110,7 @@ pub const ROUTES: &[Route] = &[
         success: &[200],
         problems: &[],
         wants_token: false,
-        handler: || get(async || axum::Json(openapi::document())),
+        handler: || get(async || shared(openapi::document())),
     },
     Route {
         method: "GET",
@@ -196,6 +202,17 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/calls/records",
+        summary: "The records of these calls, oldest first, one a line; as they are read, so that any number takes little memory.",
+        request: Content::None,
+        response: Content::Text(calls::RECORDS),
+        success: &[200],
+        problems: &[400, 401],
+        wants_token: true,
+        handler: || get(calls::records),
+    },
+    Route {
+        method: "GET",
         path: "/calls/{id}",
         summary: "The record of a call: its input, each effect with its answer, its outcome.",
         request: Content::None,
@@ -221,7 +238,7 @@ pub const ROUTES: &[Route] = &[
         path: "/reload",
         summary: "Reads the configuration again, reconciles the roles with the plugin folder, and reports the changes.",
         request: Content::None,
-        response: Content::Json(schema::<Changes>),
+        response: Content::Json(schema::<Reloaded>),
         success: &[200],
         problems: &[401, 503],
         wants_token: true,
@@ -246,7 +263,10 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// A call of a tool.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `name` and `arguments`"
+)]
 pub struct ToolCall {
     /// The tool.
     name: String,
@@ -261,7 +281,10 @@ pub struct ToolCall {
 
 /// A call of any export.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `plugin`, `function` and `input`"
+)]
 pub struct RawCall {
     /// The role whose plugin is called.
     plugin: String,
@@ -270,6 +293,16 @@ pub struct RawCall {
     /// Its input, as it is.
     #[serde(default)]
     input: String,
+}
+
+/// The outcome of a reload.
+#[derive(Serialize, JsonSchema)]
+pub struct Reloaded {
+    /// True if everything that is there is in force: no plugin failed, no file is ignored, no configuration is
+    /// refused. What is named below is not in force otherwise.
+    ok: bool,
+    #[serde(flatten)]
+    changes: Changes,
 }
 
 /// Whoever has no token gets codes: a message may tell what is in a file.
@@ -311,7 +344,7 @@ async fn tools(
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
     let role = app.role(&role, &headers)?;
-    Ok(json(role.serving()?.tools_json.clone()))
+    Ok(shared(role.serving()?.tools_json.clone()))
 }
 
 async fn call_tool(
@@ -329,7 +362,7 @@ async fn call_tool(
     let called = execution.tool(call.name, call.arguments).await;
     let answer = called.map_err(|error| of_call(error, &id))?;
     tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
-    Ok(with_call_id(json(answer.json), &id))
+    Ok(answer_of(role, with_call_id(json(answer.json), &id)))
 }
 
 async fn call_hook(
@@ -344,10 +377,11 @@ async fn call_hook(
         return Err(role.hook_not_found(&event).into());
     };
     let id = CallId::random();
-    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let decided = execution.hook(event, payload).await;
     let output = decided.map_err(|error| of_call(error, &id))?;
-    Ok(with_call_id(axum::Json(output).into_response(), &id))
+    let response = axum::Json(output).into_response();
+    Ok(answer_of(role, with_call_id(response, &id)))
 }
 
 async fn call_raw(
@@ -364,7 +398,7 @@ async fn call_raw(
     let call: RawCall = app.parse(body).await?;
     let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
-    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let called = execution.raw(call.function, call.input.into_bytes()).await;
     let output = called.map_err(|error| of_call(error, &id))?;
     let response = (
@@ -372,7 +406,7 @@ async fn call_raw(
         output.bytes,
     )
         .into_response();
-    Ok(with_call_id(response, &id))
+    Ok(answer_of(role, with_call_id(response, &id)))
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
@@ -394,7 +428,9 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     app.serving()
         .guard
         .check_token(&Access::Operator, &headers)?;
-    Ok(axum::Json(app.reload().await?).into_response())
+    let changes = app.reload().await?;
+    let ok = changes.is_complete();
+    Ok(axum::Json(Reloaded { ok, changes }).into_response())
 }
 
 /// The failure of a call, with its id.
@@ -424,6 +460,19 @@ pub fn caller(headers: &HeaderMap) -> Caller {
         name: text("x-exomonad-caller"),
         traceparent: text("traceparent"),
     }
+}
+
+/// JSON that is in memory in any case, whoever reads it.
+fn shared(bytes: Bytes) -> Response {
+    let mut response = json(bytes);
+    response.extensions_mut().insert(Unread::Nobody);
+    response
+}
+
+/// The answer of a call of this role, in whose memory for answers it is.
+pub fn answer_of(role: Arc<Role>, mut response: Response) -> Response {
+    response.extensions_mut().insert(Unread::Role(role));
+    response
 }
 
 fn json(body: impl Into<Body>) -> Response {

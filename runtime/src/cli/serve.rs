@@ -61,7 +61,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let hurry = second_signal();
     tokio::pin!(hurry);
     let finished = tokio::select! {
-        finished = server::serve(listener, server::router(app.clone()), stop, grace) => Some(finished),
+        finished = server::serve(listener, app.clone(), stop, grace) => Some(finished),
         // Who asks twice is in a hurry.
         () = &mut hurry => None,
     };
