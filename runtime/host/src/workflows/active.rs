@@ -185,11 +185,6 @@ impl ActiveRun {
         self.lock().machine.attempts(seq).cloned()
     }
 
-    /// A step is not performed any more.
-    pub fn step_ended(&self, seq: u64) {
-        self.lock().steps.remove(&seq);
-    }
-
     /// Ends the turn.
     pub fn stop(&self, stop: Stop) {
         self.lock().stop.get_or_insert(stop);
@@ -213,9 +208,18 @@ impl ActiveRun {
 
     /// Puts something into the history. Nobody waits for the disk: what depends on it is written after it.
     pub async fn arrive(self: &Arc<Self>, arrival: Arrival) {
+        self.arrive_from(None, arrival).await;
+    }
+
+    /// Puts something into the history. With it ends the step that it is the answer of: between the two the run
+    /// must not seem to wait for something else.
+    pub async fn arrive_from(self: &Arc<Self>, step: Option<u64>, arrival: Arrival) {
         let room = self.store.room(size(&arrival)).await;
         {
             let mut state = self.lock();
+            if let Some(step) = step {
+                state.steps.remove(&step);
+            }
             if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
                 self.store
                     .append(room, self.row.key, vec![event], self.failed());

@@ -30,11 +30,11 @@ use std::time::Duration;
 
 use exomonad_config::{Config, WorkflowsConfig};
 use exomonad_engine::closest;
-use exomonad_kv::KvConfig;
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
 };
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
+use exomonad_services::kv::KvConfig;
 use exomonad_workflow::store::{NewRun, OpenError, RunRow};
 use exomonad_workflow::{RunKey, Store, StoreFailure};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
