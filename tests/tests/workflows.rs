@@ -253,6 +253,7 @@ async fn a_run_that_is_asked_to_cancel_cleans_up_and_its_children_hear_of_it() {
         json!({"children": 2, "millis": 600_000}),
     )
     .await;
+    becomes(&host, "b", "waiting").await;
     becomes(&host, "b%2F1", "sleeping").await;
     assert_eq!(act(&host, "b", "cancel", json!(null)).await.status, 200);
     becomes(&host, "b", "cancelled").await;
@@ -297,7 +298,7 @@ async fn a_failure_of_the_workflow_is_its_end_with_code_and_message() {
 #[tokio::test]
 async fn a_step_is_tried_again_until_it_succeeds_and_its_history_shows_the_attempts() {
     let web = WebServer::answering("found");
-    let project = flows("hosts = ['127.0.0.1']\n[http]\nallow_private = true\n");
+    let project = flows("hosts = ['127.0.0.1']\n");
     let host = project.serve().await;
     // Nobody listens there.
     let input = json!({"url": "http://127.0.0.1:9/", "attempts": 3, "firstWaitMillis": 10});
@@ -387,13 +388,10 @@ async fn a_tool_starts_a_workflow_and_hears_how_it_is() {
 
 #[tokio::test]
 async fn a_role_sees_its_own_runs_alone() {
+    let role = |name| format!("[role.{name}]\n{EFFECTS}\nplugin = 'workflows'\n");
     let project = Project::new()
-        .config(&format!(
-            "[server.tokens]\nadmin = {{ env = 'ADMIN' }}\n[role.flows]\n{EFFECTS}\nplugin = 'workflows'\n[role.other]\n{EFFECTS}\nplugin = 'workflows'\n"
-        ))
+        .config(&(role("flows") + &role("other")))
         .plugin("workflows.wasm", plugin());
-    // Without tokens both are everybody's.
-    fs::write(project.path("exomonad.toml"), format!("[role.flows]\n{EFFECTS}\nplugin = 'workflows'\n[role.other]\n{EFFECTS}\nplugin = 'workflows'\n")).unwrap();
     let host = project.serve().await;
     start(&host, "sleeper", "a", json!({"millis": 0})).await;
     let body =
