@@ -74,6 +74,13 @@ const fn yes() -> bool {
     true
 }
 
+/// The results so far.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
+    /// The results, in the order of the repositories.
+    results: Vec<Checked>,
+}
+
 /// The results of a night.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -116,7 +123,7 @@ pub struct Checked {
 /// Runs a command in a container for each of several repositories, some at the same time, and files an issue
 /// for each that fails. Meant to be started by a schedule.
 #[workflow(title = "Nightly checks", queries(results))]
-pub fn nightly(input: Nightly, run: &Run<Vec<Checked>>) -> Result<Night, WorkflowError> {
+pub fn nightly(input: Nightly, run: &Run<Progress>) -> Result<Night, WorkflowError> {
     let mut waiting = input.repos.iter().enumerate();
     let mut running = Vec::new();
     let mut results: Vec<Option<Checked>> = vec![None; input.repos.len()];
@@ -146,7 +153,9 @@ pub fn nightly(input: Nightly, run: &Run<Vec<Checked>>) -> Result<Night, Workflo
                 problem: Some(error.message),
                 ..Checked::failed(repo)
             }));
-            run.set_state(&results.iter().flatten().cloned().collect())?;
+            run.set_state(&Progress {
+                results: results.iter().flatten().cloned().collect(),
+            })?;
         }
     }
     let results: Vec<Checked> = results.into_iter().flatten().collect();
@@ -154,9 +163,8 @@ pub fn nightly(input: Nightly, run: &Run<Vec<Checked>>) -> Result<Night, Workflo
     Ok(Night { passed, results })
 }
 
-/// The results so far.
-fn results(results: &Vec<Checked>) -> Vec<Checked> {
-    results.clone()
+fn results(progress: &Progress) -> Vec<Checked> {
+    progress.results.clone()
 }
 
 /// Runs a command in a container for one repository, and files an issue if it fails. The container is removed
