@@ -7,7 +7,8 @@ import Echo.RoundTrip (makeValues, roundTrip)
 import Echo.WorkflowTests (workflowTests)
 import Echo.Workflows (workflows)
 import Exomonad.Guest
-import Tl.Tests (tests)
+import Flows.Tests qualified as Flows
+import Tl.Tests qualified as Tl
 
 main :: IO ()
 main = runPlugin plugin
@@ -30,10 +31,10 @@ echo :: Tool
 echo = tool "echo" "Gives back what it is given." (\EchoArgs {text} -> pure text)
 
 toolTests :: Tool
-toolTests = tool "tool_tests" "Runs the tests of the tools of tl-haskell, and of the workflows." run
+toolTests = tool "tool_tests" "Runs the tests of the tools of tl-haskell, of flows-haskell, and of the workflows here." run
   where
     run :: (Fail :> es) => NoArguments -> Eff es Text
     run NoArguments = case [name | (name, False) <- every] of
       [] -> pure (Text.unlines (map fst every))
       failed -> failWith ("failed: " <> Text.intercalate "; " failed)
-    every = tests <> workflowTests plugin
+    every = Tl.tests <> Flows.tests <> workflowTests plugin

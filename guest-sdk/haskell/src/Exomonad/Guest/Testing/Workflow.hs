@@ -165,6 +165,7 @@ runWorkflowTest arranged plugin name input = evalState (begin >> loop) world
         , published = []
         , parents = []
         , asked = []
+        , counts = Map.empty
         , values = let Scenario {values} = arranged in values
         , broken = Nothing
         , events = 0
@@ -249,6 +250,8 @@ data World = World
   -- ^ Parent and child.
   , asked :: [(Duration, Asked)]
   -- ^ The latest first.
+  , counts :: Map Text Word32
+  -- ^ The number of requests, by host function.
   , values :: Map Text Value
   , broken :: Maybe Text
   , events :: Word64
@@ -645,10 +648,12 @@ retryWait policy attempts problem
     lookupKey details = Map.lookup ("retryAfterMillis" :: Text) =<< either (const Nothing) Just (parseEither parseJSON (Object details))
 
 record_ :: Text -> Value -> State World Moment
-record_ function request = state $ \World {asked, ..} ->
+record_ function request = state $ \World {asked, counts, ..} ->
   let elapsed = Duration (fromIntegral (now - beginning))
-      earlier = fromIntegral (length [() | (_, one) <- asked, one.function == function])
-   in (Moment {elapsed, earlier}, World {asked = (elapsed, Asked {function, request}) : asked, ..})
+      earlier = Map.findWithDefault 0 function counts
+   in ( Moment {elapsed, earlier}
+      , World {asked = (elapsed, Asked {function, request}) : asked, counts = Map.insert function (earlier + 1) counts, ..}
+      )
 
 -- | Performs an effect: by a handler, or as the simulation does.
 performNow :: Text -> Value -> State World Reply
