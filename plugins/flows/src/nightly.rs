@@ -172,7 +172,7 @@ fn results(progress: &Progress) -> Vec<Checked> {
 #[workflow(title = "Nightly check of a repository")]
 pub fn nightly_check(input: NightlyCheck, run: &Run) -> Result<Checked, WorkflowError> {
     let NightlyCheck { repository, check } = input;
-    // By this name the host finds a container again that was started before a crash.
+    // Named, so that it can be removed whatever becomes of the answer.
     let name = format!("nightly-{}", run.run_id());
     let container = name.clone();
     run.add_compensation(move |_| remove(&container));

@@ -158,7 +158,7 @@ checkOne run NightlyCheck {repository, check} = do
   remove container
   pure Checked {repo = repository.repo, passed, exitCode, problem, issue}
   where
-    -- By this name the host finds a container again that was started before a crash.
+    -- Named, so that it can be removed whatever becomes of the answer.
     container = "nightly-" <> run.runId
 
 -- | The command's exit code, or the reason why it has none.
