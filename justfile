@@ -32,7 +32,7 @@ plugins *NAMES:
 
 # Build the SDK and the plugins in Haskell, and test them.
 haskell:
-    scripts/build-plugins tl-haskell echo-haskell
+    scripts/build-plugins tl-haskell flows-haskell echo-haskell
     cargo build
     cargo nextest run -p exomonad-tests -E 'test(/haskell/)'
 

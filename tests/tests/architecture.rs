@@ -106,7 +106,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-guest", &["exomonad-guest-macros"]),
     ("exomonad-guest-macros", &[]),
     ("exomonad-plugin-echo", &["exomonad-guest"]),
-    ("exomonad-plugin-tl", &["exomonad-guest"]),
+    (
+        "exomonad-plugin-flows",
+        &["exomonad-guest", "exomonad-plugin-pull-request"],
+    ),
+    ("exomonad-plugin-pull-request", &["exomonad-guest"]),
+    (
+        "exomonad-plugin-tl",
+        &["exomonad-guest", "exomonad-plugin-pull-request"],
+    ),
     ("exomonad-plugin-workflows", &["exomonad-guest"]),
     ("exomonad-test-support", &["exomonad-schema"]),
     ("exomonad-unified-features", &[]),

@@ -81,3 +81,7 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeIsTested;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/workflows.md")]
+struct WorkflowsPageIsTested;

@@ -29,4 +29,5 @@ plugin =
     , version = "0.1.0"
     , tools = [repoStatus, recentWork, listIssues, filePr, prStatus, mergePr, runInContainer]
     , hooks = [preToolUse (pure . guardCommands)]
+    , workflows = []
     }

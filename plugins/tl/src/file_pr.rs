@@ -3,7 +3,7 @@
 use exomonad_guest::prelude::*;
 use exomonad_guest::{git, github};
 
-use crate::target;
+use pull_request::target;
 
 /// The pull request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

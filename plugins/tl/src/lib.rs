@@ -20,7 +20,6 @@ mod recent_work;
 mod repo_status;
 mod run_in_container;
 mod shell;
-mod target;
 mod view;
 
 use exomonad_guest::plugin;

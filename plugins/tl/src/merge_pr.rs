@@ -3,7 +3,7 @@
 use exomonad_guest::github;
 use exomonad_guest::prelude::*;
 
-use crate::target;
+use pull_request::target;
 
 /// Selects a pull request, and the method of merging.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -8,19 +8,21 @@
 -- >   maybe (failWith "HEAD is detached") pure found.branch
 -- >
 -- > main :: IO ()
--- > main = runPlugin Plugin {name = "example", version = "0.1.0", tools, hooks = []}
+-- > main = runPlugin Plugin {name = "example", version = "0.1.0", tools, hooks = [], workflows = []}
 -- >   where tools = [tool "current_branch" "Tells which branch is checked out." currentBranch]
 --
 -- The functions of each service are in a module of their own, to be imported qualified:
 -- "Exomonad.Guest.Git", "Exomonad.Guest.GitHub", "Exomonad.Guest.Docker", "Exomonad.Guest.Kv",
 -- "Exomonad.Guest.Clock", "Exomonad.Guest.Random", "Exomonad.Guest.Http", "Exomonad.Guest.Log". The hooks
--- have modules too ("Exomonad.Guest.Hook.PreToolUse", …).
+-- have modules too ("Exomonad.Guest.Hook.PreToolUse", …), and workflows one: "Exomonad.Guest.Run".
 module Exomonad.Guest
   ( module Exomonad.Guest.Eff,
     module Exomonad.Guest.Effect,
+    module Exomonad.Guest.Duration,
     module Exomonad.Guest.Effects,
     module Exomonad.Guest.Json,
     module Exomonad.Guest.Plugin,
+    module Exomonad.Guest.Run.Entry,
     module Exomonad.Guest.Schema,
     module Exomonad.Guest.Tool,
     module Exomonad.Guest.Types,
@@ -50,6 +52,8 @@ import Exomonad.Guest.Effect (Request (Answer, Service), attempt, orFail, perfor
 import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Json (Base64 (..), Constant (..), set)
 import Exomonad.Guest.Plugin (Plugin (..), runPlugin)
+import Exomonad.Guest.Duration (Duration (..), days, hours, milliseconds, minutes, seconds)
+import Exomonad.Guest.Run.Entry (Control, Run (..), WorkflowEffects, WorkflowEntry)
 import Exomonad.Guest.Schema (Arguments (..), Enumeration (..), Field (..), Result (..), Rule (..), Schema (..))
 import Exomonad.Guest.Tool (Hint (..), NoArguments (..), Tool, ToolOutput (..), hinted, titled, tool, toolWith)
 import Exomonad.Guest.Types hiding (Tool (..))

@@ -12,7 +12,7 @@ use crate::types::{
     WorkflowSetState, WorkflowSignal, WorkflowSleep,
 };
 use crate::workflow::{Child, First, Handle, Select, Step, WorkflowError, WorkflowFunction};
-use crate::{Json, ToolError, log_lines};
+use crate::{Json, ToolError};
 
 type Compensation<S> = Box<dyn Fn(&Run<S>) -> Result<(), WorkflowError>>;
 
@@ -297,7 +297,6 @@ impl<S> Run<S> {
                 result = compensation(self);
             }
             if let Err(failure) = result {
-                log_lines::log_error(format!("a compensation failed: {failure}"));
                 failures.push(failure);
             }
         }

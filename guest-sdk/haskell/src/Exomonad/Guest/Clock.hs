@@ -27,6 +27,7 @@ instance Request ClockNow where
   type Service ClockNow = "clock"
   type Answer ClockNow = ClockTime
   functionName _ = "clock_now"
+  capabilityName _ = "clock.now"
   hostFunction _ = hostClockNow
 
 -- | Returns the time.
@@ -42,6 +43,7 @@ instance Request Sleep where
   type Service Sleep = "clock"
   type Answer Sleep = Done
   functionName _ = "sleep"
+  capabilityName _ = "clock.sleep"
   hostFunction _ = hostSleep
 
 -- | Waits, without holding a thread.

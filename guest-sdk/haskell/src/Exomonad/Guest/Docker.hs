@@ -36,6 +36,7 @@ instance Request DockerExec where
   type Service DockerExec = "docker"
   type Answer DockerExec = DockerExecResult
   functionName _ = "docker_exec"
+  capabilityName _ = "docker.exec"
   hostFunction _ = hostDockerExec
 
 -- | Runs a command in a running container and waits for it.
@@ -51,6 +52,7 @@ instance Request DockerSpawn where
   type Service DockerSpawn = "docker"
   type Answer DockerSpawn = DockerSpawned
   functionName _ = "docker_spawn"
+  capabilityName _ = "docker.spawn"
   hostFunction _ = hostDockerSpawn
 
 -- | Creates and starts a container, without waiting for it to end.
@@ -66,6 +68,7 @@ instance Request DockerKill where
   type Service DockerKill = "docker"
   type Answer DockerKill = Done
   functionName _ = "docker_kill"
+  capabilityName _ = "docker.kill"
   hostFunction _ = hostDockerKill
 
 -- | Sends a signal to a container.
@@ -81,6 +84,7 @@ instance Request DockerStop where
   type Service DockerStop = "docker"
   type Answer DockerStop = Done
   functionName _ = "docker_stop"
+  capabilityName _ = "docker.stop"
   hostFunction _ = hostDockerStop
 
 -- | Asks a container to stop, and kills it if it does not.
@@ -96,6 +100,7 @@ instance Request DockerRemove where
   type Service DockerRemove = "docker"
   type Answer DockerRemove = Done
   functionName _ = "docker_remove"
+  capabilityName _ = "docker.remove"
   hostFunction _ = hostDockerRemove
 
 -- | Removes a container.
@@ -111,6 +116,7 @@ instance Request DockerWait where
   type Service DockerWait = "docker"
   type Answer DockerWait = DockerExit
   functionName _ = "docker_wait"
+  capabilityName _ = "docker.wait"
   hostFunction _ = hostDockerWait
 
 -- | Waits until a container has ended.
@@ -126,6 +132,7 @@ instance Request DockerLogs where
   type Service DockerLogs = "docker"
   type Answer DockerLogs = DockerOutput
   functionName _ = "docker_logs"
+  capabilityName _ = "docker.logs"
   hostFunction _ = hostDockerLogs
 
 -- | Reads a container's output.
@@ -141,6 +148,7 @@ instance Request DockerInspect where
   type Service DockerInspect = "docker"
   type Answer DockerInspect = DockerContainer
   functionName _ = "docker_inspect"
+  capabilityName _ = "docker.inspect"
   hostFunction _ = hostDockerInspect
 
 -- | Describes a container.
@@ -156,6 +164,7 @@ instance Request DockerList where
   type Service DockerList = "docker"
   type Answer DockerList = DockerContainers
   functionName _ = "docker_list"
+  capabilityName _ = "docker.list"
   hostFunction _ = hostDockerList
 
 -- | Lists containers.
@@ -171,6 +180,7 @@ instance Request DockerImagePresent where
   type Service DockerImagePresent = "docker"
   type Answer DockerImagePresent = DockerImage
   functionName _ = "docker_image_present"
+  capabilityName _ = "docker.image_present"
   hostFunction _ = hostDockerImagePresent
 
 -- | Reports if an image is on the engine.
@@ -186,6 +196,7 @@ instance Request DockerPull where
   type Service DockerPull = "docker"
   type Answer DockerPull = DockerPulled
   functionName _ = "docker_pull"
+  capabilityName _ = "docker.pull"
   hostFunction _ = hostDockerPull
 
 -- | Pulls an image from its registry.

@@ -1,3 +1,5 @@
+{-# LANGUAGE PatternSynonyms #-}
+
 -- | Programs with effects, as values.
 --
 -- @Eff es a@ returns an @a@ and may use the effects @es@, a list of types such as 'Exomonad.Guest.Git.Git'
@@ -23,7 +25,9 @@ module Exomonad.Guest.Eff
     run,
     runM,
     Fail (..),
-    ToolError (..),
+    ToolError (ToolError),
+    effectFailed,
+    effectErrorOf,
     failWith,
     runFail,
   )
@@ -37,6 +41,7 @@ import Data.Functor.Identity (Identity (..))
 import Data.Kind (Type)
 import Data.Text (Text)
 import Data.Text qualified as Text
+import Exomonad.Guest.Types (EffectError (..))
 import GHC.TypeLits (ErrorMessage ((:$$:), (:<>:)), TypeError)
 import GHC.TypeLits qualified as TypeLits
 
@@ -141,8 +146,24 @@ runM = foldEff (either absurd id . decompose)
 
 -- | A tool's own failure: a text for the model that called it, which states the attempt, the failure
 -- and the remedy.
-newtype ToolError = ToolError Text
+data ToolError = Problem Text (Maybe EffectError)
   deriving stock (Eq, Show)
+
+-- | A failure with this text.
+pattern ToolError :: Text -> ToolError
+pattern ToolError message <- Problem message _
+  where
+    ToolError message = Problem message Nothing
+
+{-# COMPLETE ToolError #-}
+
+-- | The failure of a tool whose effect has failed.
+effectFailed :: EffectError -> ToolError
+effectFailed problem = Problem problem.message (Just problem)
+
+-- | The effect's error that a failure was made from, if it was.
+effectErrorOf :: ToolError -> Maybe EffectError
+effectErrorOf (Problem _ problem) = problem
 
 instance Exception ToolError where
   displayException (ToolError message) = Text.unpack message

@@ -5,6 +5,7 @@ module Exomonad.Guest.Effect
     perform,
     attempt,
     orFail,
+    Envelope (..),
     OnHost (..),
     runOnHost,
   )
@@ -37,6 +38,9 @@ class (Typeable r, ToJSON r, FromJSON (Answer r)) => Request r where
   -- | The host function, such as @git_get_branch@.
   functionName :: proxy r -> Text
 
+  -- | The capability that the role needs, such as @git.get_branch@.
+  capabilityName :: proxy r -> Text
+
   -- | The imported host function. One for each effect, so that a plugin imports only the effects that it
   -- uses: the host determines its needs from them.
   hostFunction :: proxy r -> Word64 -> IO Word64
@@ -55,7 +59,7 @@ perform request = attempt request >>= orFail
 
 -- | Fails the tool if an effect has failed.
 orFail :: (Fail :> es) => Either EffectError a -> Eff es a
-orFail = either (\problem -> failWith problem.message) pure
+orFail = either (send . Fail . effectFailed) pure
 
 -- | The effects as the host performs them; failures are exceptions.
 class OnHost es where
@@ -94,7 +98,7 @@ ask (Call (request :: r)) = do
 decodeAnswer :: (FromJSON a) => ByteString -> Either String (Either EffectError a)
 decodeAnswer bytes = (\(Envelope answer) -> answer) <$> decodeJson bytes
 
--- | @{"kind":"Success","payload":…}@ or @{"kind":"Error","payload":…}@.
+-- | An answer as a host function returns it: @{"kind":"Success","payload":…}@ or @{"kind":"Error","payload":…}@.
 newtype Envelope a = Envelope (Either EffectError a)
 
 instance (FromJSON a) => FromJSON (Envelope a) where

@@ -45,6 +45,7 @@ instance Request GitGetBranch where
   type Service GitGetBranch = "git"
   type Answer GitGetBranch = GitBranch
   functionName _ = "git_get_branch"
+  capabilityName _ = "git.get_branch"
   hostFunction _ = hostGitGetBranch
 
 -- | Reports the current branch, also if HEAD is detached or has no commit yet.
@@ -60,6 +61,7 @@ instance Request GitGetWorktree where
   type Service GitGetWorktree = "git"
   type Answer GitGetWorktree = GitWorktree
   functionName _ = "git_get_worktree"
+  capabilityName _ = "git.get_worktree"
   hostFunction _ = hostGitGetWorktree
 
 -- | Reports the worktree that the working directory belongs to.
@@ -75,6 +77,7 @@ instance Request GitGetDirtyFiles where
   type Service GitGetDirtyFiles = "git"
   type Answer GitGetDirtyFiles = GitDirtyFiles
   functionName _ = "git_get_dirty_files"
+  capabilityName _ = "git.get_dirty_files"
   hostFunction _ = hostGitGetDirtyFiles
 
 -- | Lists files that differ from HEAD, untracked ones included, ignored ones not.
@@ -90,6 +93,7 @@ instance Request GitGetRecentCommits where
   type Service GitGetRecentCommits = "git"
   type Answer GitGetRecentCommits = GitCommits
   functionName _ = "git_get_recent_commits"
+  capabilityName _ = "git.get_recent_commits"
   hostFunction _ = hostGitGetRecentCommits
 
 -- | Lists commits from newest to oldest.
@@ -105,6 +109,7 @@ instance Request GitStatus where
   type Service GitStatus = "git"
   type Answer GitStatus = GitStatusReport
   functionName _ = "git_status"
+  capabilityName _ = "git.status"
   hostFunction _ = hostGitStatus
 
 -- | Reports the branch, its distance from upstream and every change, as `git status` does.
@@ -120,6 +125,7 @@ instance Request GitDiff where
   type Service GitDiff = "git"
   type Answer GitDiff = GitDiffReport
   functionName _ = "git_diff"
+  capabilityName _ = "git.diff"
   hostFunction _ = hostGitDiff
 
 -- | Returns a unified diff of the working tree, the index or two commits.
@@ -135,6 +141,7 @@ instance Request GitGetRemoteUrl where
   type Service GitGetRemoteUrl = "git"
   type Answer GitGetRemoteUrl = GitRemoteUrl
   functionName _ = "git_get_remote_url"
+  capabilityName _ = "git.get_remote_url"
   hostFunction _ = hostGitGetRemoteUrl
 
 -- | Returns a remote's URL, without any credentials in it.
@@ -150,6 +157,7 @@ instance Request GitRepoInfo where
   type Service GitRepoInfo = "git"
   type Answer GitRepoInfo = GitRepository
   functionName _ = "git_repo_info"
+  capabilityName _ = "git.repo_info"
   hostFunction _ = hostGitRepoInfo
 
 -- | Describes the repository: location, bare or not, remotes, worktrees.
@@ -165,6 +173,7 @@ instance Request GitCreateBranch where
   type Service GitCreateBranch = "git"
   type Answer GitCreateBranch = GitNewBranch
   functionName _ = "git_create_branch"
+  capabilityName _ = "git.create_branch"
   hostFunction _ = hostGitCreateBranch
 
 -- | Creates a branch, without checking it out.
@@ -180,6 +189,7 @@ instance Request GitSwitchBranch where
   type Service GitSwitchBranch = "git"
   type Answer GitSwitchBranch = GitBranch
   functionName _ = "git_switch_branch"
+  capabilityName _ = "git.switch_branch"
   hostFunction _ = hostGitSwitchBranch
 
 -- | Checks a branch out, unless changes would be lost.
@@ -195,6 +205,7 @@ instance Request GitStage where
   type Service GitStage = "git"
   type Answer GitStage = GitStaged
   functionName _ = "git_stage"
+  capabilityName _ = "git.stage"
   hostFunction _ = hostGitStage
 
 -- | Stages changes for the next commit.
@@ -210,6 +221,7 @@ instance Request GitCreateCommit where
   type Service GitCreateCommit = "git"
   type Answer GitCreateCommit = GitCommit
   functionName _ = "git_create_commit"
+  capabilityName _ = "git.commit"
   hostFunction _ = hostGitCreateCommit
 
 -- | Commits the staged changes, as the host's author. Hooks do not run.
@@ -225,6 +237,7 @@ instance Request GitPush where
   type Service GitPush = "git"
   type Answer GitPush = GitPushed
   functionName _ = "git_push"
+  capabilityName _ = "git.push"
   hostFunction _ = hostGitPush
 
 -- | Pushes a branch to a remote, with the host's credentials.
@@ -240,6 +253,7 @@ instance Request GitFetch where
   type Service GitFetch = "git"
   type Answer GitFetch = GitFetched
   functionName _ = "git_fetch"
+  capabilityName _ = "git.fetch"
   hostFunction _ = hostGitFetch
 
 -- | Fetches a remote's branches, with the host's credentials; merges nothing.
@@ -255,6 +269,7 @@ instance Request GitAddWorktree where
   type Service GitAddWorktree = "git"
   type Answer GitAddWorktree = GitWorktree
   functionName _ = "git_add_worktree"
+  capabilityName _ = "git.add_worktree"
   hostFunction _ = hostGitAddWorktree
 
 -- | Adds a worktree with a branch checked out in it.
@@ -270,6 +285,7 @@ instance Request GitRemoveWorktree where
   type Service GitRemoveWorktree = "git"
   type Answer GitRemoveWorktree = Done
   functionName _ = "git_remove_worktree"
+  capabilityName _ = "git.remove_worktree"
   hostFunction _ = hostGitRemoveWorktree
 
 -- | Removes a worktree and its folder; the branch stays.
@@ -285,6 +301,7 @@ instance Request GitStash where
   type Service GitStash = "git"
   type Answer GitStash = GitStashed
   functionName _ = "git_stash"
+  capabilityName _ = "git.stash"
   hostFunction _ = hostGitStash
 
 -- | Stashes the changes and makes the working tree clean.
@@ -300,6 +317,7 @@ instance Request GitPopStash where
   type Service GitPopStash = "git"
   type Answer GitPopStash = GitPoppedStash
   functionName _ = "git_pop_stash"
+  capabilityName _ = "git.pop_stash"
   hostFunction _ = hostGitPopStash
 
 -- | Restores a stash and removes it from the list.
@@ -315,6 +333,7 @@ instance Request GitListStashes where
   type Service GitListStashes = "git"
   type Answer GitListStashes = GitStashes
   functionName _ = "git_list_stashes"
+  capabilityName _ = "git.list_stashes"
   hostFunction _ = hostGitListStashes
 
 -- | Lists stashes, newest first.
@@ -330,6 +349,7 @@ instance Request GitCreateTag where
   type Service GitCreateTag = "git"
   type Answer GitCreateTag = GitTag
   functionName _ = "git_create_tag"
+  capabilityName _ = "git.create_tag"
   hostFunction _ = hostGitCreateTag
 
 -- | Creates a tag.

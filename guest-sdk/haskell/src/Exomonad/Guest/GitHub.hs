@@ -43,6 +43,7 @@ instance Request GitHubGetRepo where
   type Service GitHubGetRepo = "github"
   type Answer GitHubGetRepo = GitHubRepo
   functionName _ = "github_get_repo"
+  capabilityName _ = "github.get_repo"
   hostFunction _ = hostGitHubGetRepo
 
 -- | Describes a repository.
@@ -58,6 +59,7 @@ instance Request GitHubListLabels where
   type Service GitHubListLabels = "github"
   type Answer GitHubListLabels = GitHubLabels
   functionName _ = "github_list_labels"
+  capabilityName _ = "github.list_labels"
   hostFunction _ = hostGitHubListLabels
 
 -- | Lists a repository's labels.
@@ -73,6 +75,7 @@ instance Request GitHubListIssues where
   type Service GitHubListIssues = "github"
   type Answer GitHubListIssues = GitHubIssues
   functionName _ = "github_list_issues"
+  capabilityName _ = "github.list_issues"
   hostFunction _ = hostGitHubListIssues
 
 -- | Lists issues, newest first; pull requests are left out.
@@ -88,6 +91,7 @@ instance Request GitHubGetIssue where
   type Service GitHubGetIssue = "github"
   type Answer GitHubGetIssue = GitHubIssue
   functionName _ = "github_get_issue"
+  capabilityName _ = "github.get_issue"
   hostFunction _ = hostGitHubGetIssue
 
 -- | Reads one issue.
@@ -103,6 +107,7 @@ instance Request GitHubCreateIssue where
   type Service GitHubCreateIssue = "github"
   type Answer GitHubCreateIssue = GitHubIssue
   functionName _ = "github_create_issue"
+  capabilityName _ = "github.create_issue"
   hostFunction _ = hostGitHubCreateIssue
 
 -- | Opens an issue.
@@ -118,6 +123,7 @@ instance Request GitHubUpdateIssue where
   type Service GitHubUpdateIssue = "github"
   type Answer GitHubUpdateIssue = GitHubIssue
   functionName _ = "github_update_issue"
+  capabilityName _ = "github.update_issue"
   hostFunction _ = hostGitHubUpdateIssue
 
 -- | Changes an issue; absent fields stay as they are.
@@ -133,6 +139,7 @@ instance Request GitHubCommentIssue where
   type Service GitHubCommentIssue = "github"
   type Answer GitHubCommentIssue = GitHubComment
   functionName _ = "github_comment_issue"
+  capabilityName _ = "github.comment_issue"
   hostFunction _ = hostGitHubCommentIssue
 
 -- | Comments on an issue or a pull request.
@@ -148,6 +155,7 @@ instance Request GitHubListPrs where
   type Service GitHubListPrs = "github"
   type Answer GitHubListPrs = GitHubPrs
   functionName _ = "github_list_prs"
+  capabilityName _ = "github.list_prs"
   hostFunction _ = hostGitHubListPrs
 
 -- | Lists pull requests, newest first.
@@ -163,6 +171,7 @@ instance Request GitHubGetPr where
   type Service GitHubGetPr = "github"
   type Answer GitHubGetPr = GitHubPr
   functionName _ = "github_get_pr"
+  capabilityName _ = "github.get_pr"
   hostFunction _ = hostGitHubGetPr
 
 -- | Reads one pull request.
@@ -178,6 +187,7 @@ instance Request GitHubGetPrForBranch where
   type Service GitHubGetPrForBranch = "github"
   type Answer GitHubGetPrForBranch = GitHubPrForBranch
   functionName _ = "github_get_pr_for_branch"
+  capabilityName _ = "github.get_pr_for_branch"
   hostFunction _ = hostGitHubGetPrForBranch
 
 -- | Finds the newest open pull request whose head is a branch.
@@ -193,6 +203,7 @@ instance Request GitHubCreatePr where
   type Service GitHubCreatePr = "github"
   type Answer GitHubCreatePr = GitHubPr
   functionName _ = "github_create_pr"
+  capabilityName _ = "github.create_pr"
   hostFunction _ = hostGitHubCreatePr
 
 -- | Opens a pull request.
@@ -208,6 +219,7 @@ instance Request GitHubUpdatePr where
   type Service GitHubUpdatePr = "github"
   type Answer GitHubUpdatePr = GitHubPr
   functionName _ = "github_update_pr"
+  capabilityName _ = "github.update_pr"
   hostFunction _ = hostGitHubUpdatePr
 
 -- | Changes a pull request; absent fields stay as they are.
@@ -223,6 +235,7 @@ instance Request GitHubMergePr where
   type Service GitHubMergePr = "github"
   type Answer GitHubMergePr = GitHubMerge
   functionName _ = "github_merge_pr"
+  capabilityName _ = "github.merge_pr"
   hostFunction _ = hostGitHubMergePr
 
 -- | Merges a pull request.
@@ -238,6 +251,7 @@ instance Request GitHubListReviewComments where
   type Service GitHubListReviewComments = "github"
   type Answer GitHubListReviewComments = GitHubReviewComments
   functionName _ = "github_list_review_comments"
+  capabilityName _ = "github.list_review_comments"
   hostFunction _ = hostGitHubListReviewComments
 
 -- | Lists the comments on a pull request's lines.
@@ -253,6 +267,7 @@ instance Request GitHubListReviews where
   type Service GitHubListReviews = "github"
   type Answer GitHubListReviews = GitHubReviews
   functionName _ = "github_list_reviews"
+  capabilityName _ = "github.list_reviews"
   hostFunction _ = hostGitHubListReviews
 
 -- | Lists a pull request's reviews, oldest first.
@@ -268,6 +283,7 @@ instance Request GitHubRequestReviewers where
   type Service GitHubRequestReviewers = "github"
   type Answer GitHubRequestReviewers = GitHubReviewers
   functionName _ = "github_request_reviewers"
+  capabilityName _ = "github.request_reviewers"
   hostFunction _ = hostGitHubRequestReviewers
 
 -- | Requests reviews of a pull request from people or teams.
@@ -283,6 +299,7 @@ instance Request GitHubListCheckRuns where
   type Service GitHubListCheckRuns = "github"
   type Answer GitHubListCheckRuns = GitHubCheckRuns
   functionName _ = "github_list_check_runs"
+  capabilityName _ = "github.list_check_runs"
   hostFunction _ = hostGitHubListCheckRuns
 
 -- | Lists the check runs of a commit.
@@ -298,6 +315,7 @@ instance Request GitHubGetCombinedStatus where
   type Service GitHubGetCombinedStatus = "github"
   type Answer GitHubGetCombinedStatus = GitHubCombinedStatus
   functionName _ = "github_get_combined_status"
+  capabilityName _ = "github.get_combined_status"
   hostFunction _ = hostGitHubGetCombinedStatus
 
 -- | Returns a commit's combined status, as set by the older status API.

@@ -26,6 +26,7 @@ instance Request HttpRequest where
   type Service HttpRequest = "http"
   type Answer HttpRequest = HttpResponse
   functionName _ = "http_request"
+  capabilityName _ = "http.request"
   hostFunction _ = hostHttpRequest
 
 -- | Sends a request and returns the response, whatever its status.

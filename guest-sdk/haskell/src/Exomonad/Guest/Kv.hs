@@ -29,6 +29,7 @@ instance Request KvGet where
   type Service KvGet = "kv"
   type Answer KvGet = KvEntry
   functionName _ = "kv_get"
+  capabilityName _ = "kv.get"
   hostFunction _ = hostKvGet
 
 -- | Reads the value under a key.
@@ -44,6 +45,7 @@ instance Request KvSet where
   type Service KvSet = "kv"
   type Answer KvSet = Done
   functionName _ = "kv_set"
+  capabilityName _ = "kv.set"
   hostFunction _ = hostKvSet
 
 -- | Writes the value under a key, replacing the old one.
@@ -59,6 +61,7 @@ instance Request KvDelete where
   type Service KvDelete = "kv"
   type Answer KvDelete = KvDeleted
   functionName _ = "kv_delete"
+  capabilityName _ = "kv.delete"
   hostFunction _ = hostKvDelete
 
 -- | Removes a key.
@@ -74,6 +77,7 @@ instance Request KvList where
   type Service KvList = "kv"
   type Answer KvList = KvKeys
   functionName _ = "kv_list"
+  capabilityName _ = "kv.list"
   hostFunction _ = hostKvList
 
 -- | Lists keys in byte order.

@@ -27,6 +27,7 @@ instance Request Log where
   type Service Log = "log"
   type Answer Log = Done
   functionName _ = "log"
+  capabilityName _ = "log.write"
   hostFunction _ = hostLog
 
 -- | Writes one line to the host's log.
@@ -42,6 +43,7 @@ instance Request EmitEvent where
   type Service EmitEvent = "log"
   type Answer EmitEvent = Done
   functionName _ = "emit_event"
+  capabilityName _ = "log.emit_event"
   hostFunction _ = hostEmitEvent
 
 -- | Publishes an event to the subscribers of the host's event stream.

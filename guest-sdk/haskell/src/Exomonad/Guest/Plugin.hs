@@ -1,10 +1,14 @@
--- | Plugins: tools and hooks under a name, and the dispatch of the host's calls.
+-- | Plugins: tools, hooks and workflows under a name, and the dispatch of the host's calls.
 module Exomonad.Guest.Plugin
   ( Plugin (..),
     runPlugin,
     callTool,
     callHook,
     listTools,
+    runWorkflow,
+    queryWorkflow,
+    migrateWorkflow,
+    listWorkflows,
   )
 where
 
@@ -24,6 +28,8 @@ import Exomonad.Guest.Effect (runOnHost)
 import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Hook (Hook (..))
 import Exomonad.Guest.Json (Constant (constantName), encodeStrict)
+import Exomonad.Guest.Run.Entry (WorkflowEntry (..), answerQuery)
+import Exomonad.Guest.Run.Entry qualified as Run
 import Exomonad.Guest.Tool (Tool (..), failure, listing)
 import Exomonad.Guest.Types hiding (Tool (..))
 
@@ -37,6 +43,8 @@ data Plugin = Plugin
   -- ^ Its tools, as they are listed.
   , hooks :: [Hook]
   -- ^ Its hooks.
+  , workflows :: [WorkflowEntry]
+  -- ^ Its workflows.
   }
 
 -- | The @main@ of a plugin, which handles the host's calls to every entry point.
@@ -54,13 +62,21 @@ serve plugin listed described =
       either (fmap (encodeStrict . failure) . said) pure result
     "handle_list_tools" -> answering (const (pure listed))
     "describe" -> answering (const (pure described))
+    "handle_list_workflows" -> answering (const (pure (encodeStrict (listWorkflows plugin))))
+    "handle_workflow" -> answering (\bytes -> decoded bytes >>= fmap encodeStrict . runOnHost . runWorkflow plugin)
+    "handle_query" -> answering (\bytes -> decoded bytes >>= orThrow . fmap encodeStrict . queryWorkflow plugin)
+    "handle_migrate" -> answering (\bytes -> decoded bytes >>= orThrow . fmap encodeStrict . migrateWorkflow plugin)
     -- During initialisation, the values that every call needs are evaluated once.
-    "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks) >>= either refuse pure
+    "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks *> mapM_ kept plugin.workflows) >>= either refuse pure
     event -> answering $ \bytes -> do
       hookInput <- decoded bytes
       case find (\one -> "handle_" <> encodeUtf8 (constantName one.event) == event) plugin.hooks of
         Just one -> encodeStrict <$> runOnHost (one.run hookInput)
         Nothing -> throwIO (ToolError ("the plugin has no hook `" <> decodeUtf8Lenient event <> "`"))
+  where
+    orThrow = either (throwIO . ToolError) pure
+    -- The entry points are evaluated as the hooks' are.
+    kept one = mapM_ evaluate one.exports
 {-# NOINLINE serve #-}
 
 -- | Handles a call. Every exception is reported to the host.
@@ -110,6 +126,39 @@ callHook plugin hookInput =
 -- | The tools as the host lists them.
 listTools :: Plugin -> ListToolsResult
 listTools plugin = ListToolsResult {tools = map listing plugin.tools}
+
+-- | Runs a workflow from its beginning to the end of the run.
+runWorkflow :: Plugin -> WorkflowInput -> Eff Effects WorkflowOutcome
+runWorkflow plugin asked = either failWith (\one -> one.call asked) (workflowNamed plugin asked.workflow)
+
+-- | Answers a query from the state that a run has published.
+queryWorkflow :: Plugin -> WorkflowQueryInput -> Either Text WorkflowQueryResult
+queryWorkflow plugin asked = do
+  one <- workflowNamed plugin asked.workflow
+  WorkflowQueryResult <$> answerQuery one asked
+
+-- | Brings a published state to the workflow's current version.
+migrateWorkflow :: Plugin -> WorkflowMigrateInput -> Either Text WorkflowMigrateResult
+migrateWorkflow plugin asked = do
+  one <- workflowNamed plugin asked.workflow
+  case one.migrate of
+    Just migrate | asked.toVersion == one.stateVersion -> WorkflowMigrateResult <$> migrate asked.fromVersion asked.state
+    _ ->
+      Left
+        ( "the workflow `" <> one.name <> "` cannot bring its state from version " <> shown asked.fromVersion
+            <> " to " <> shown asked.toVersion <> "; its version is " <> shown one.stateVersion
+        )
+  where
+    shown = Text.pack . show
+
+workflowNamed :: Plugin -> Text -> Either Text WorkflowEntry
+workflowNamed plugin name = case find (\one -> one.name == name) plugin.workflows of
+  Just one -> Right one
+  Nothing -> Left ("no workflow `" <> name <> "`; there are " <> Text.intercalate ", " [one.name | one <- plugin.workflows])
+
+-- | The workflows as the host lists them.
+listWorkflows :: Plugin -> ListWorkflowsResult
+listWorkflows plugin = ListWorkflowsResult {workflows = map Run.listing plugin.workflows}
 
 -- | The effects that the plugin needs are the host functions it imports, so no list has to be maintained.
 description :: Plugin -> PluginDescription

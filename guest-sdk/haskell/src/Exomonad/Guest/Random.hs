@@ -26,6 +26,7 @@ instance Request RandomBytes where
   type Service RandomBytes = "random"
   type Answer RandomBytes = RandomBytesAnswer
   functionName _ = "random_bytes"
+  capabilityName _ = "random.bytes"
   hostFunction _ = hostRandomBytes
 
 -- | Returns random bytes from the operating system.

@@ -121,11 +121,18 @@ instance (Generic a, RecordParser fields (Rep a)) => FromJSON (Arguments about f
     where
       known = recordKeys @fields @(Rep a)
 
+instance (Generic a, RecordWriter (Rep a)) => ToJSON (Arguments about fields a) where
+  toJSON (Arguments value) = object (writeRecord (from value) [])
+
 instance (KnownSymbol about, Complete a fields, RecordSchema fields (Rep a)) => Schema (Result about fields a) where
   schema = objectSchema @about (recordFields @fields @(Rep a)) []
 
 instance (Generic a, RecordWriter (Rep a)) => ToJSON (Result about fields a) where
   toJSON (Result value) = object (writeRecord (from value) [])
+
+-- | Fields that it does not have are ignored: a newer version may have written them.
+instance (Generic a, RecordParser fields (Rep a)) => FromJSON (Result about fields a) where
+  parseJSON = withObject "object" $ \fields -> Result . to <$> parseRecord @fields fields
 
 instance (KnownSymbol about, Complete a constants, ConstantsSchema constants (Rep a)) => Schema (Enumeration about constants a) where
   schema =

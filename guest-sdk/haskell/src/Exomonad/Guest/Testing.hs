@@ -5,23 +5,29 @@
 -- >     answerBranch :: GitGetBranch -> Either EffectError GitBranch
 -- >     answerBranch _ = Right GitBranch {head = GitHeadBranch, branch = Just "main", commit = Nothing}
 module Exomonad.Guest.Testing
-  ( Handler,
+  ( Handler (..),
     on,
+    onMoment,
+    Moment (..),
     runTest,
     Asked (..),
     callToolTest,
     callHookTest,
+    unanswered,
+    testContext,
   )
 where
 
 import Control.Monad.Trans.Class (lift)
 import Control.Monad.Trans.Except (ExceptT, runExceptT, throwE)
-import Control.Monad.Trans.State.Strict (State, modify', runState)
-import Data.Aeson (ToJSON (..), Value)
+import Control.Monad.Trans.State.Strict (State, get, put, runState)
+import Data.Aeson (FromJSON, ToJSON (..), Value)
 import Data.Proxy (Proxy (..))
 import Data.Text (Text)
 import Data.Type.Equality ((:~:) (Refl))
 import Data.Typeable (eqT)
+import Data.Word (Word32)
+import Exomonad.Guest.Duration (Duration)
 import Exomonad.Guest.Eff (Eff, ToolError, foldEff)
 import Exomonad.Guest.Eff qualified as Eff
 import Exomonad.Guest.Effect (Call (..), Request (..))
@@ -31,11 +37,24 @@ import Exomonad.Guest.Types
 
 -- | Answers requests of one type.
 data Handler where
-  Handler :: (Request r) => (r -> Either EffectError (Answer r)) -> Handler
+  Handler :: (Request r, FromJSON r, ToJSON (Answer r)) => (Moment -> r -> Either EffectError (Answer r)) -> Handler
+
+-- | When a request is made.
+data Moment = Moment
+  { elapsed :: Duration
+  -- ^ The simulated time since the beginning, of which only workflows have any.
+  , earlier :: Word32
+  -- ^ The number of requests for the same effect that were made before.
+  }
+  deriving stock (Eq, Show)
 
 -- | Answers requests of the type that the function takes.
-on :: (Request r) => (r -> Either EffectError (Answer r)) -> Handler
-on = Handler
+on :: (Request r, FromJSON r, ToJSON (Answer r)) => (r -> Either EffectError (Answer r)) -> Handler
+on handle = Handler (const handle)
+
+-- | Answers requests by the time, or by their number.
+onMoment :: (Request r, FromJSON r, ToJSON (Answer r)) => (Moment -> r -> Either EffectError (Answer r)) -> Handler
+onMoment = Handler
 
 -- | A request that was sent: its function, such as @git_status@, and its JSON.
 data Asked = Asked {function :: Text, request :: Value}
@@ -77,12 +96,16 @@ instance (Answered es) => Answered (Eff.Fail : es) where
 respond :: [Handler] -> Call service x -> Pure x
 respond handlers (Call (request :: r)) = do
   let function = functionName (Proxy @r)
-  lift (modify' (Asked {function, request = toJSON request} :))
-  pure (foldr (tried request) (Left (unanswered function)) handlers)
+  before <- lift get
+  lift (put (Asked {function, request = toJSON request} : before))
+  let moment = Moment {elapsed = mempty, earlier = count [() | one <- before, one.function == function]}
+  pure (foldr (tried moment request) (Left (unanswered function)) handlers)
+  where
+    count = foldr (const (+ 1)) 0
 
-tried :: forall r. (Request r) => r -> Handler -> Either EffectError (Answer r) -> Either EffectError (Answer r)
-tried request (Handler (handle :: s -> Either EffectError (Answer s))) otherwise' = case eqT @r @s of
-  Just Refl -> handle request
+tried :: forall r. (Request r) => Moment -> r -> Handler -> Either EffectError (Answer r) -> Either EffectError (Answer r)
+tried moment request (Handler (handle :: Moment -> s -> Either EffectError (Answer s))) otherwise' = case eqT @r @s of
+  Just Refl -> handle moment request
   Nothing -> otherwise'
 
 unanswered :: Text -> EffectError

@@ -35,6 +35,7 @@ instance Request WorkflowStart where
   type Service WorkflowStart = "workflow"
   type Answer WorkflowStart = WorkflowStarted
   functionName _ = "workflow_start"
+  capabilityName _ = "workflow.start"
   hostFunction _ = hostWorkflowStart
 
 -- | Starts an effect that runs beside the workflow.
@@ -50,6 +51,7 @@ instance Request WorkflowWait where
   type Service WorkflowWait = "workflow"
   type Answer WorkflowWait = WorkflowArrivals
   functionName _ = "workflow_wait"
+  capabilityName _ = "workflow.wait"
   hostFunction _ = hostWorkflowWait
 
 -- | Waits for what was started, for signals, or for a time.
@@ -65,6 +67,7 @@ instance Request WorkflowCancel where
   type Service WorkflowCancel = "workflow"
   type Answer WorkflowCancel = Done
   functionName _ = "workflow_cancel"
+  capabilityName _ = "workflow.cancel"
   hostFunction _ = hostWorkflowCancel
 
 -- | Stops a step, a timer or a child run.
@@ -80,6 +83,7 @@ instance Request WorkflowSleep where
   type Service WorkflowSleep = "workflow"
   type Answer WorkflowSleep = Done
   functionName _ = "workflow_sleep"
+  capabilityName _ = "workflow.sleep"
   hostFunction _ = hostWorkflowSleep
 
 -- | Waits for a time that may be long.
@@ -95,6 +99,7 @@ instance Request WorkflowStartChild where
   type Service WorkflowStartChild = "workflow"
   type Answer WorkflowStartChild = WorkflowChild
   functionName _ = "workflow_start_child"
+  capabilityName _ = "workflow.start_child"
   hostFunction _ = hostWorkflowStartChild
 
 -- | Starts a run of another workflow of the role.
@@ -110,6 +115,7 @@ instance Request WorkflowSignal where
   type Service WorkflowSignal = "workflow"
   type Answer WorkflowSignal = Done
   functionName _ = "workflow_signal"
+  capabilityName _ = "workflow.signal"
   hostFunction _ = hostWorkflowSignal
 
 -- | Sends a signal to the open run of a workflow of the role.
@@ -125,6 +131,7 @@ instance Request WorkflowSetState where
   type Service WorkflowSetState = "workflow"
   type Answer WorkflowSetState = Done
   functionName _ = "workflow_set_state"
+  capabilityName _ = "workflow.set_state"
   hostFunction _ = hostWorkflowSetState
 
 -- | Publishes the state of the run.
@@ -140,6 +147,7 @@ instance Request WorkflowPatched where
   type Service WorkflowPatched = "workflow"
   type Answer WorkflowPatched = WorkflowPatch
   functionName _ = "workflow_patched"
+  capabilityName _ = "workflow.patched"
   hostFunction _ = hostWorkflowPatched
 
 -- | Tells if a change of the workflow's code applies to this run.
@@ -155,6 +163,7 @@ instance Request WorkflowInfo where
   type Service WorkflowInfo = "workflow"
   type Answer WorkflowInfo = WorkflowRunInfo
   functionName _ = "workflow_info"
+  capabilityName _ = "workflow.info"
   hostFunction _ = hostWorkflowInfo
 
 -- | Describes the run itself.
@@ -170,6 +179,7 @@ instance Request WorkflowGet where
   type Service WorkflowGet = "workflow"
   type Answer WorkflowGet = WorkflowRun
   functionName _ = "workflow_get"
+  capabilityName _ = "workflow.get"
   hostFunction _ = hostWorkflowGet
 
 -- | Describes the newest run of a workflow of the role.

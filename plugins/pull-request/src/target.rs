@@ -1,9 +1,12 @@
-//! The repository, branch and pull request of a tool, which default to those of the folder.
+//! The repository, branch and pull request that are meant, which default to those of the folder.
 
 use exomonad_guest::git;
 use exomonad_guest::prelude::*;
 
 /// The repository on GitHub: the one that is named, or that of the remote `origin`.
+///
+/// # Errors
+/// Those of the effects, or if the remote is not on the host's GitHub server.
 pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
     if let Some(repo) = named {
         return Ok(repo);
@@ -22,6 +25,9 @@ pub fn repo(named: Option<String>, working_dir: Option<String>) -> Result<String
 }
 
 /// The branch: the one that is named, or the current one.
+///
+/// # Errors
+/// Those of the effects, or if no branch is checked out.
 pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<String, ToolError> {
     if let Some(branch) = named {
         return Ok(branch);
@@ -42,6 +48,9 @@ pub fn branch(named: Option<String>, working_dir: Option<String>) -> Result<Stri
 }
 
 /// The pull request: the one with this number, or the open one of the branch.
+///
+/// # Errors
+/// Those of the effects, or if there is none.
 pub fn pull_request(
     repo: &str,
     number: Option<u64>,
