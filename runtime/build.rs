@@ -12,9 +12,8 @@ fn main() {
     // What is built for development is not built anew for each commit.
     let is_for_users = env::var("PROFILE").is_ok_and(|profile| profile != "debug");
     let commit = given.or_else(|| is_for_users.then(head)?);
-    let is_commit = |text: &String| {
-        text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
+    let is_commit =
+        |text: &String| text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let version = match commit.filter(is_commit) {
         Some(commit) => format!("{package} ({})", commit.get(..12).unwrap_or(&commit)),
         None => package,

@@ -66,6 +66,10 @@ error_codes! {
     Unavailable = "unavailable",
     /// The service does not support this operation, or not on this object.
     Unsupported = "unsupported",
+    /// The host stopped while the effect was under way; it may have happened or not.
+    OutcomeUnknown = "outcome_unknown",
+    /// A child run failed; `details` has its failure.
+    WorkflowFailed = "workflow_failed",
     /// Something failed in the host; its log says more.
     Internal = "internal",
 }

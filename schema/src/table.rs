@@ -92,6 +92,30 @@ effects! {
         Read bytes(RandomBytes) -> RandomBytesAnswer as "random_bytes";
     }
 
+    /// Runs durable workflows: work that outlives the host's process, written as a function of effects.
+    live workflow = Workflow: WorkflowService {
+        /// Starts an effect that runs beside the workflow.
+        Read start(WorkflowStart) -> WorkflowStarted as "workflow_start";
+        /// Waits for what was started, for signals, or for a time.
+        Read wait(WorkflowWait) -> WorkflowArrivals as "workflow_wait";
+        /// Stops a step, a timer or a child run.
+        Read cancel(WorkflowCancel) -> Done as "workflow_cancel";
+        /// Waits for a time that may be long.
+        Read sleep(WorkflowSleep) -> Done as "workflow_sleep";
+        /// Starts a run of another workflow of the role.
+        Write start_child(WorkflowStartChild) -> WorkflowChild as "workflow_start_child";
+        /// Sends a signal to the open run of a workflow of the role.
+        Write signal(WorkflowSignal) -> Done as "workflow_signal";
+        /// Publishes the state of the run.
+        Write set_state(WorkflowSetState) -> Done as "workflow_set_state";
+        /// Tells if a change of the workflow's code applies to this run.
+        Read patched(WorkflowPatched) -> WorkflowPatch as "workflow_patched";
+        /// Describes the run itself.
+        Read info(WorkflowInfo) -> WorkflowRunInfo as "workflow_info";
+        /// Describes the newest run of a workflow of the role.
+        Read get(WorkflowGet) -> WorkflowRun as "workflow_get";
+    }
+
     /// Sends HTTP requests to the hosts that the role is granted.
     live http = Http: HttpService {
         /// Sends a request and returns the response, whatever its status.

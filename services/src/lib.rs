@@ -16,6 +16,7 @@
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | reads the time, sleeps | the host's clock, tokio's timers |
 //! | [`random`] | generates random bytes | the operating system |
+//! | [`workflow`] | starts, signals and describes durable workflows | the host |
 //!
 //! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
 //! one of the contract's codes. Its message says what was tried, on what, what
@@ -38,7 +39,9 @@ use exomonad_schema::{Effect, EffectKind, Service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use exomonad_basic::{Clock, Event, Log, LogConfig, Random, clock, log, random};
+pub use exomonad_basic::{
+    Clock, Event, Log, LogConfig, Random, Workflow, WorkflowBackend, clock, log, random, workflow,
+};
 pub use exomonad_docker::{self as docker, Docker, DockerConfig};
 pub use exomonad_git::{self as git, Git, GitConfig};
 pub use exomonad_github::{self as github, GitHub, GitHubConfig};
@@ -162,13 +165,16 @@ pub fn decide(
         Service::GitHub => exomonad_github::decide(bounds, request),
         Service::Docker => exomonad_docker::decide(&config.docker, bounds, kind, request),
         Service::Http => exomonad_http::decide(&config.secrets, bounds, request),
-        Service::Log | Service::Kv | Service::Clock | Service::Random => Vec::new(),
+        Service::Log | Service::Kv | Service::Clock | Service::Random | Service::Workflow => {
+            Vec::new()
+        }
     }
 }
 
 /// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
 /// `services.log.subscribe()` is the stream of events.
-pub type HostServices = Services<Log, Git, Arc<Kv>, Clock, Random, Arc<Http>, GitHub, Docker>;
+pub type HostServices =
+    Services<Log, Git, Arc<Kv>, Clock, Random, Workflow, Arc<Http>, GitHub, Docker>;
 
 /// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
@@ -215,6 +221,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         kv: Arc::new(Kv::open(kv)?),
         clock: Clock::default(),
         random: Random,
+        workflow: Workflow::default(),
         http: Arc::new(Http::new(http, secrets)?),
         github: GitHub::new(github)?,
         docker,

@@ -96,6 +96,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-guest-macros", &[]),
     ("exomonad-plugin-echo", &["exomonad-guest"]),
     ("exomonad-plugin-tl", &["exomonad-guest"]),
+    ("exomonad-plugin-workflows", &["exomonad-guest"]),
     ("exomonad-test-support", &["exomonad-schema"]),
     ("exomonad-unified-features", &[]),
     ("exomonad-tests", &[]),

@@ -374,7 +374,9 @@ const PRINTING: &[&[&str]] = &[
 /// A project in which [`PRINTING`] succeed.
 fn printing() -> Project {
     let project = Project::new();
-    let hook = Guest::answering("").text("said").export("say", "(call $give (call $text))");
+    let hook = Guest::answering("")
+        .text("said")
+        .export("say", "(call $give (call $text))");
     project.write("hook.wat", hook.wat());
     project
 }

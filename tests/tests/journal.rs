@@ -371,11 +371,21 @@ async fn many_records_of_a_running_host_are_read_in_one_pass() {
     let replayed = project
         .run(["replay", "--last", "50", "--role", "asker", "--url", &url])
         .exits(0);
-    assert!(replayed.stdout.starts_with("50 calls replayed: 50 the same"));
+    assert!(
+        replayed
+            .stdout
+            .starts_with("50 calls replayed: 50 the same")
+    );
     // Not one request for each.
     let metrics = host.get("/metrics").await.text();
-    assert!(metrics.contains(r#"http_route="/calls/records""#), "{metrics}");
-    assert!(!metrics.contains(r#"http_route="/calls/{id}""#), "{metrics}");
+    assert!(
+        metrics.contains(r#"http_route="/calls/records""#),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains(r#"http_route="/calls/{id}""#),
+        "{metrics}"
+    );
 
     let filtered = host.get("/calls/records?role=asker&limit=2").await;
     assert_eq!(filtered.header("content-type"), "application/x-ndjson");

@@ -65,7 +65,9 @@ const SUCCESS: &str = r#"{"kind":"Success","payload":"#;
 
 // Everything is parsed from `&str`: serde_json instantiates each decoder anew for
 // slices, and a plugin would contain both.
-fn decode_answer<T: DeserializeOwned>(answer: &[u8]) -> serde_json::Result<crate::Result<T>> {
+pub(crate) fn decode_answer<T: DeserializeOwned>(
+    answer: &[u8],
+) -> serde_json::Result<crate::Result<T>> {
     let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
     if let Some(payload) = answer
         .strip_prefix(SUCCESS)

@@ -1,5 +1,6 @@
 //! Errors of effects and of tools.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::types::{EffectError, ErrorCode};
@@ -31,28 +32,43 @@ impl EffectError {
 /// Any error converts to it by `?`. It does not implement `Error`, which would
 /// conflict with this conversion.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolError(String);
+pub struct ToolError {
+    message: String,
+    code: Option<ErrorCode>,
+}
 
 impl ToolError {
     /// A failure with this message: the attempt, the failure, and the remedy.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self {
+            message: message.into(),
+            code: None,
+        }
     }
 
     /// The message.
     pub fn message(&self) -> &str {
-        &self.0
+        &self.message
+    }
+
+    /// The code of the effect's error that it was made from, if it was.
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.code
     }
 }
 
 impl fmt::Display for ToolError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.message)
     }
 }
 
-impl<E: std::error::Error> From<E> for ToolError {
+impl<E: std::error::Error + 'static> From<E> for ToolError {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        let effect_error = (&error as &dyn Any).downcast_ref::<EffectError>();
+        Self {
+            code: effect_error.map(|error| error.code),
+            message: error.to_string(),
+        }
     }
 }

@@ -975,6 +975,12 @@ pub enum ErrorCode {
     /// The service does not support this operation, or not on this object.
     #[serde(rename = "unsupported")]
     Unsupported,
+    /// The host stopped while the effect was under way; it may have happened or not.
+    #[serde(rename = "outcome_unknown")]
+    OutcomeUnknown,
+    /// A child run failed; `details` has its failure.
+    #[serde(rename = "workflow_failed")]
+    WorkflowFailed,
     /// Something failed in the host; its log says more.
     #[serde(rename = "internal")]
     Internal,
@@ -998,6 +1004,8 @@ impl ErrorCode {
             Self::Validation => "validation",
             Self::Unavailable => "unavailable",
             Self::Unsupported => "unsupported",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::WorkflowFailed => "workflow_failed",
             Self::Internal => "internal",
         }
     }
@@ -3185,6 +3193,22 @@ pub struct ListToolsResult {
     pub tools: Vec<Tool>,
 }
 
+/// The input of the export `handle_list_workflows`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListWorkflowsInput {
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_list_workflows`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListWorkflowsResult {
+    /// The plugin's workflows; each name once.
+    pub workflows: Vec<WorkflowDefinition>,
+}
+
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -3316,6 +3340,31 @@ impl MountKind {
             Self::Bind => "bind",
             Self::Volume => "volume",
             Self::Tmpfs => "tmpfs",
+        }
+    }
+}
+
+/// The fate of a child run whose parent ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OnParentEnd {
+    /// It is asked to cancel.
+    #[serde(rename = "cancel")]
+    Cancel,
+    /// It goes on.
+    #[serde(rename = "abandon")]
+    Abandon,
+    /// It is ended at once.
+    #[serde(rename = "terminate")]
+    Terminate,
+}
+
+impl OnParentEnd {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Abandon => "abandon",
+            Self::Terminate => "terminate",
         }
     }
 }
@@ -3454,6 +3503,41 @@ pub struct RandomBytesAnswer {
     pub bytes: Base64,
 }
 
+/// When a failed step is tried again.
+///
+/// After attempt `n` the host waits `initialMillis × backoffPercent/100 ^ (n−1)`, at most `maxMillis`, and up to
+/// a fifth less, so that many runs do not come back at one moment. A `rate_limited` service is given the time
+/// that it asks for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryPolicy {
+    /// Attempts at most, the first one included.
+    ///
+    /// `None` is `5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u64>,
+    /// The wait before the second attempt, in milliseconds.
+    ///
+    /// `None` is `1000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_millis: Option<u64>,
+    /// The growth of the wait from attempt to attempt, in percent.
+    ///
+    /// `None` is `200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_percent: Option<u64>,
+    /// The longest wait, in milliseconds.
+    ///
+    /// `None` is `60000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_millis: Option<u64>,
+    /// Codes after which the step is not tried again. When empty, it is tried again after `unavailable`,
+    /// `rate_limited`, `timeout` and `internal` only; otherwise after every code but these. A write whose outcome
+    /// is unknown is never tried again by itself.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub non_retryable: Vec<String>,
+}
+
 /// The verdict of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReviewState {
@@ -3580,6 +3664,523 @@ pub struct ToolCallInput {
     pub arguments: Option<Json>,
     /// The call.
     pub context: Context,
+}
+
+/// An answer or a signal that a workflow waited for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowArrival {
+    /// The handle of the step, timer or child that is done; absent for a signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<u64>,
+    /// The signal's name; absent for a handle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// The answer of the step as the host function would have returned it (`{"kind":"Success","payload":…}` or
+    /// `{"kind":"Error","payload":{"code":…}}`), or the signal's payload. A child's success is its output.
+    pub value: Json,
+}
+
+/// The end of a wait.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowArrivals {
+    /// What has come, in the order in which it came; nothing if the time is up.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub arrivals: Vec<WorkflowArrival>,
+    /// True if the time was up before.
+    #[serde(default, deserialize_with = "or_default")]
+    pub timed_out: bool,
+}
+
+/// Asks to stop a step, a timer or a child run. Its answer is the error `cancelled`, unless it was done before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowCancel {
+    /// The handle.
+    pub handle: u64,
+}
+
+impl WorkflowCancel {
+    /// The request with its required fields; the others are absent.
+    pub fn new(handle: u64) -> Self {
+        Self { handle }
+    }
+}
+
+/// A run that was started, or was open already.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowChild {
+    /// Its handle within the run that started it; absent outside of a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<u64>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// False if a run with this id was open already.
+    pub started: bool,
+}
+
+/// A workflow that a plugin has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowDefinition {
+    /// The name by which it is started.
+    pub name: String,
+    /// A display name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The JSON Schema of its input; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Json>,
+    /// The JSON Schema of its output; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Json>,
+    /// The JSON Schema of the state that it publishes; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_schema: Option<Json>,
+    /// The version of that state. A state of an older version passes `handle_migrate` first.
+    #[serde(default, deserialize_with = "or_default")]
+    pub state_version: u32,
+    /// The signals that it takes. Any, when empty.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<WorkflowMessage>,
+    /// The queries that it answers.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<WorkflowMessage>,
+    /// True if MCP clients may start it as a tool.
+    #[serde(default, deserialize_with = "or_default")]
+    pub is_tool: bool,
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WorkflowEnd {
+    /// It has done its work.
+    #[serde(rename = "completed")]
+    Completed,
+    /// It has failed.
+    #[serde(rename = "failed")]
+    Failed,
+    /// It was asked to cancel, and has.
+    #[serde(rename = "cancelled")]
+    Cancelled,
+    /// It goes on as a new run with an empty history.
+    #[serde(rename = "continue_as_new")]
+    ContinueAsNew,
+}
+
+impl WorkflowEnd {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::ContinueAsNew => "continue_as_new",
+        }
+    }
+}
+
+/// The failure of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowFailure {
+    /// The kind of failure, for programs.
+    pub code: String,
+    /// The message for a person.
+    pub message: String,
+    /// Details for a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Json>,
+}
+
+/// Asks about the newest run of a workflow of the same role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowGet {
+    /// The workflow's id.
+    pub workflow_id: String,
+}
+
+impl WorkflowGet {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            workflow_id: workflow_id.into(),
+        }
+    }
+}
+
+/// Asks about the run itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowInfo {}
+
+/// The input of the export `handle_workflow`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowInput {
+    /// The workflow's name.
+    pub workflow: String,
+    /// Its input, which matches its schema.
+    #[serde(default, deserialize_with = "or_default")]
+    pub input: Json,
+    /// The state that the run before this one has published, if that was continued as new; else `null`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub state: Json,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// The call. Its id is the run's, however often that is resumed.
+    pub context: Context,
+}
+
+/// A signal or a query of a workflow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowMessage {
+    /// Its name.
+    pub name: String,
+    /// Its purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The JSON Schema of its payload or arguments; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Json>,
+}
+
+/// The input of the export `handle_migrate`, which has no effects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowMigrateInput {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The state as an older version of the plugin has published it.
+    pub state: Json,
+    /// The version of that state.
+    pub from_version: u32,
+    /// The version that is wanted.
+    pub to_version: u32,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_migrate`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowMigrateResult {
+    /// The state in the version that was wanted.
+    pub state: Json,
+}
+
+/// The output of the export `handle_workflow`: the end of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowOutcome {
+    /// How it ends.
+    pub end: WorkflowEnd,
+    /// The output of a completed run.
+    #[serde(default, deserialize_with = "or_default")]
+    pub output: Json,
+    /// The failure of a failed run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<WorkflowFailure>,
+    /// The input of the run that goes on.
+    #[serde(default, deserialize_with = "or_default")]
+    pub input: Json,
+}
+
+/// Tells if a change applies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowPatch {
+    /// True for the new code; false if the run came past this place with the old one.
+    pub applies: bool,
+}
+
+/// Asks if a change of the workflow's code applies to this run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowPatched {
+    /// The change's name.
+    pub id: String,
+}
+
+impl WorkflowPatched {
+    /// The request with its required fields; the others are absent.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into() }
+    }
+}
+
+/// The input of the export `handle_query`, which has no effects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowQueryInput {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The query's name.
+    pub query: String,
+    /// Its arguments.
+    #[serde(default, deserialize_with = "or_default")]
+    pub arguments: Json,
+    /// The state that the run has published; `null` if none.
+    #[serde(default, deserialize_with = "or_default")]
+    pub state: Json,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_query`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowQueryResult {
+    /// The answer.
+    #[serde(default, deserialize_with = "or_default")]
+    pub value: Json,
+}
+
+/// A run, as others see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRun {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// Its status.
+    pub status: WorkflowStatus,
+    /// Its output; absent unless it is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Json>,
+    /// Its failure, or the reason why it is stuck, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The state that it has published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Json>,
+}
+
+/// The run, as its own code may know it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRunInfo {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// When the run began, in milliseconds since 1970.
+    pub started_unix_millis: i64,
+    /// Steps so far.
+    pub steps: u64,
+    /// True if the history is so long that the run should continue as a new one.
+    pub suggests_continue_as_new: bool,
+}
+
+/// Asks to publish the state of the run: what queries see, and the next run if this one is continued as new.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowSetState {
+    /// The state, which is held against the workflow's schema for it.
+    pub state: Json,
+}
+
+impl WorkflowSetState {
+    /// The request with its required fields; the others are absent.
+    pub fn new(state: Json) -> Self {
+        Self { state }
+    }
+}
+
+/// Asks to send a signal to the open run of a workflow of the same role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowSignal {
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The signal's name.
+    pub name: String,
+    /// Its payload.
+    #[serde(default, deserialize_with = "or_default")]
+    pub payload: Json,
+}
+
+impl WorkflowSignal {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            workflow_id: workflow_id.into(),
+            name: name.into(),
+            payload: Default::default(),
+        }
+    }
+}
+
+/// Asks to wait for a time that may be long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowSleep {
+    /// How long, in milliseconds; at most ten years.
+    pub millis: u64,
+}
+
+impl WorkflowSleep {
+    /// The request with its required fields; the others are absent.
+    pub fn new(millis: u64) -> Self {
+        Self { millis }
+    }
+}
+
+/// Asks to start an effect without waiting for it: it becomes a step that runs beside the workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStart {
+    /// The effect's capability, such as `docker.exec`; `workflow.sleep` starts a timer.
+    pub effect: String,
+    /// Its request.
+    ///
+    /// `None` is `{}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Json>,
+    /// When it is tried again; once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// The time for all attempts together, in milliseconds; the step then fails with `timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_millis: Option<u64>,
+}
+
+impl WorkflowStart {
+    /// The request with its required fields; the others are absent.
+    pub fn new(effect: impl Into<String>) -> Self {
+        Self {
+            effect: effect.into(),
+            request: Default::default(),
+            retry: Default::default(),
+            timeout_millis: Default::default(),
+        }
+    }
+}
+
+/// Asks to start a run of a workflow of the same role. Within a workflow it becomes a child of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStartChild {
+    /// The workflow's name.
+    pub workflow: String,
+    /// Its input, which is held against the workflow's schema.
+    #[serde(default, deserialize_with = "or_default")]
+    pub input: Json,
+    /// Its id; one that nothing else has when absent. If a run with this id is open, that is the answer, and
+    /// nothing is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
+    /// What becomes of it when the run that starts it ends before.
+    ///
+    /// `None` is `"cancel"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_parent_end: Option<OnParentEnd>,
+}
+
+impl WorkflowStartChild {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow: impl Into<String>) -> Self {
+        Self {
+            workflow: workflow.into(),
+            input: Default::default(),
+            workflow_id: Default::default(),
+            on_parent_end: Default::default(),
+        }
+    }
+}
+
+/// A step, a timer or a child run that was started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStarted {
+    /// Its handle within this run, for waiting and cancelling.
+    pub handle: u64,
+}
+
+/// The status of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WorkflowStatus {
+    /// Its code runs, or waits for steps that run.
+    #[serde(rename = "running")]
+    Running,
+    /// It waits for a time.
+    #[serde(rename = "sleeping")]
+    Sleeping,
+    /// It waits for a signal or a child.
+    #[serde(rename = "waiting")]
+    Waiting,
+    /// It cannot go on without an operator.
+    #[serde(rename = "stuck")]
+    Stuck,
+    /// It has ended with an output.
+    #[serde(rename = "completed")]
+    Completed,
+    /// It has ended with a failure.
+    #[serde(rename = "failed")]
+    Failed,
+    /// It has ended because it was asked to cancel.
+    #[serde(rename = "cancelled")]
+    Cancelled,
+    /// It was ended from outside.
+    #[serde(rename = "terminated")]
+    Terminated,
+    /// It goes on as another run.
+    #[serde(rename = "continued")]
+    Continued,
+}
+
+impl WorkflowStatus {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Sleeping => "sleeping",
+            Self::Waiting => "waiting",
+            Self::Stuck => "stuck",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
+            Self::Continued => "continued",
+        }
+    }
+}
+
+/// Asks to wait for what was started, for signals, or for a time.
+///
+/// Whatever comes first ends the wait, in the order of the run's history, so that a run that is resumed takes
+/// the same turn. The run holds no memory, thread or sandbox while it waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowWait {
+    /// Handles of steps, timers and children. One that is done already ends the wait at once.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<u64>,
+    /// Names of signals. A signal is taken once, the oldest first; one that came before it was waited for is kept.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<String>,
+    /// True to wait until all handles are done. A signal or the time ends the wait before.
+    #[serde(default, deserialize_with = "or_default")]
+    pub all: bool,
+    /// The longest wait, in milliseconds; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_millis: Option<u64>,
 }
 
 /// Writes to the host's log and event stream, with the role and the call attached.
@@ -3869,6 +4470,102 @@ pub mod random {
     ///
     /// Needs the capability `random.bytes`.
     pub fn bytes(request: &RandomBytes) -> crate::Result<RandomBytesAnswer> {
+        perform(request)
+    }
+}
+
+/// Runs durable workflows: work that outlives the host's process, written as a function of effects.
+pub mod workflow {
+    use super::*;
+    use crate::effect::{effect_request, perform};
+
+    effect_request! { WorkflowStart => WorkflowStarted, workflow_start, "workflow.start" }
+
+    /// Starts an effect that runs beside the workflow.
+    ///
+    /// Needs the capability `workflow.start`.
+    pub fn start(request: &WorkflowStart) -> crate::Result<WorkflowStarted> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowWait => WorkflowArrivals, workflow_wait, "workflow.wait" }
+
+    /// Waits for what was started, for signals, or for a time.
+    ///
+    /// Needs the capability `workflow.wait`.
+    pub fn wait(request: &WorkflowWait) -> crate::Result<WorkflowArrivals> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowCancel => Done, workflow_cancel, "workflow.cancel" }
+
+    /// Stops a step, a timer or a child run.
+    ///
+    /// Needs the capability `workflow.cancel`.
+    pub fn cancel(request: &WorkflowCancel) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowSleep => Done, workflow_sleep, "workflow.sleep" }
+
+    /// Waits for a time that may be long.
+    ///
+    /// Needs the capability `workflow.sleep`.
+    pub fn sleep(request: &WorkflowSleep) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowStartChild => WorkflowChild, workflow_start_child, "workflow.start_child" }
+
+    /// Starts a run of another workflow of the role.
+    ///
+    /// Needs the capability `workflow.start_child`.
+    pub fn start_child(request: &WorkflowStartChild) -> crate::Result<WorkflowChild> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowSignal => Done, workflow_signal, "workflow.signal" }
+
+    /// Sends a signal to the open run of a workflow of the role.
+    ///
+    /// Needs the capability `workflow.signal`.
+    pub fn signal(request: &WorkflowSignal) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowSetState => Done, workflow_set_state, "workflow.set_state" }
+
+    /// Publishes the state of the run.
+    ///
+    /// Needs the capability `workflow.set_state`.
+    pub fn set_state(request: &WorkflowSetState) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowPatched => WorkflowPatch, workflow_patched, "workflow.patched" }
+
+    /// Tells if a change of the workflow's code applies to this run.
+    ///
+    /// Needs the capability `workflow.patched`.
+    pub fn patched(request: &WorkflowPatched) -> crate::Result<WorkflowPatch> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowInfo => WorkflowRunInfo, workflow_info, "workflow.info" }
+
+    /// Describes the run itself.
+    ///
+    /// Needs the capability `workflow.info`.
+    pub fn info(request: &WorkflowInfo) -> crate::Result<WorkflowRunInfo> {
+        perform(request)
+    }
+
+    effect_request! { WorkflowGet => WorkflowRun, workflow_get, "workflow.get" }
+
+    /// Describes the newest run of a workflow of the role.
+    ///
+    /// Needs the capability `workflow.get`.
+    pub fn get(request: &WorkflowGet) -> crate::Result<WorkflowRun> {
         perform(request)
     }
 }

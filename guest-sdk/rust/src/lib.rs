@@ -26,7 +26,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`types`] and the service modules | generated from the contract |
-//! | [`tool`], [`hook`], [`plugin`](mod@plugin) | the parts of a plugin |
+//! | [`tool`], [`hook`], [`workflow`](mod@workflow), [`plugin`](mod@plugin) | the parts of a plugin |
 //! | [`effect`] | requests to the host |
 //! | [`export`](mod@export) | entry points of your own |
 //! | [`log`](mod@log) | `log_info` and friends |
@@ -48,13 +48,14 @@ pub mod hook;
 pub mod log_lines;
 pub mod plugin;
 pub mod tool;
+pub mod workflow;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
 pub use abi::{config, set_variable, variable};
 pub use error::{Result, ToolError};
-pub use exomonad_guest_macros::{export, hook, tool};
+pub use exomonad_guest_macros::{export, hook, tool, workflow};
 pub use generated::{clock, docker, git, github, http, kv, log, random};
 pub use json::{Base64, Json};
 pub use log_lines::{log_debug, log_error, log_info, log_trace, log_warn};
@@ -70,9 +71,10 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::types::*;
+    pub use crate::workflow::WorkflowError;
     pub use crate::{
         Base64, Json, ToolError, hook, log_debug, log_error, log_info, log_trace, log_warn, plugin,
-        tool,
+        tool, workflow,
     };
 }
 

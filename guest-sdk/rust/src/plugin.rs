@@ -1,14 +1,20 @@
-//! Plugins: tools and hooks under a name, with the exports that dispatch to them.
+//! Plugins: tools, hooks and workflows under a name, with the exports that dispatch to them.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::ToolError;
 use crate::hook::HookEntry;
 use crate::tool::{ToolEntry, failure};
-use crate::types::{CallToolResult, Context, ListToolsResult, PluginDescription};
+use crate::types::{
+    CallToolResult, Context, ListToolsResult, ListWorkflowsResult, PluginDescription,
+    WorkflowInput, WorkflowMigrateInput, WorkflowMigrateResult, WorkflowOutcome,
+    WorkflowQueryInput, WorkflowQueryResult,
+};
+use crate::workflow::WorkflowEntry;
 
 /// A plugin, as [`plugin!`](crate::plugin!) declares it.
 pub struct Plugin {
@@ -20,6 +26,8 @@ pub struct Plugin {
     pub tools: &'static [ToolEntry],
     /// Its hooks.
     pub hooks: &'static [HookEntry],
+    /// Its workflows.
+    pub workflows: &'static [WorkflowEntry],
 }
 
 /// The input of `handle_mcp_call`, borrowed.
@@ -87,6 +95,118 @@ impl Plugin {
         ))?)
     }
 
+    /// Its workflows as the host lists them.
+    pub fn list_workflows(&self) -> ListWorkflowsResult {
+        ListWorkflowsResult {
+            workflows: self.workflows.iter().map(WorkflowEntry::listing).collect(),
+        }
+    }
+
+    /// Runs a workflow from its beginning to the end of the run.
+    ///
+    /// # Errors
+    /// If there is no such workflow, or the output has no JSON. A failure of the workflow is an outcome.
+    pub fn run_workflow(&self, input: WorkflowInput) -> Result<WorkflowOutcome, ToolError> {
+        (self.workflow(&input.workflow)?.call)(input)
+    }
+
+    /// Answers a query from the state that a run has published.
+    ///
+    /// # Errors
+    /// If there is no such workflow or query, or the state or the arguments do not fit.
+    pub fn query_workflow(
+        &self,
+        input: &WorkflowQueryInput,
+    ) -> Result<WorkflowQueryResult, ToolError> {
+        let workflow = self.workflow(&input.workflow)?;
+        let found = workflow
+            .queries
+            .iter()
+            .find(|query| query.name == input.query);
+        let Some(query) = found else {
+            let known: Vec<_> = workflow.queries.iter().map(|query| query.name).collect();
+            return Err(ToolError::new(format!(
+                "the workflow `{}` has no query `{}`; there are {}",
+                workflow.name,
+                input.query,
+                known.join(", ")
+            )));
+        };
+        let value = (query.call)(&input.state, &input.arguments)?;
+        Ok(WorkflowQueryResult { value })
+    }
+
+    /// Brings a published state to the workflow's current version.
+    ///
+    /// # Errors
+    /// If there is no such workflow, it has another version or no `migrate`, or that fails.
+    pub fn migrate_workflow(
+        &self,
+        input: &WorkflowMigrateInput,
+    ) -> Result<WorkflowMigrateResult, ToolError> {
+        let workflow = self.workflow(&input.workflow)?;
+        let migrate = workflow
+            .migrate
+            .filter(|_| input.to_version == workflow.state_version);
+        let Some(migrate) = migrate else {
+            return Err(ToolError::new(format!(
+                "the workflow `{}` cannot bring its state from version {} to {}; its version is {}",
+                workflow.name, input.from_version, input.to_version, workflow.state_version
+            )));
+        };
+        let state = migrate(input.from_version, &input.state)?;
+        Ok(WorkflowMigrateResult { state })
+    }
+
+    fn workflow(&self, name: &str) -> Result<&WorkflowEntry, ToolError> {
+        let found = self.workflows.iter().find(|workflow| workflow.name == name);
+        found.ok_or_else(|| {
+            let known: Vec<_> = self
+                .workflows
+                .iter()
+                .map(|workflow| workflow.name)
+                .collect();
+            ToolError::new(format!(
+                "no workflow `{name}`; there are {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// `handle_list_workflows`: its workflows, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice: a list always has JSON.
+    pub fn handle_list_workflows(&self) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&self.list_workflows())?)
+    }
+
+    /// `handle_workflow`: from a `WorkflowInput` to a `WorkflowOutcome`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `WorkflowInput`, and as [`run_workflow`](Self::run_workflow).
+    pub fn handle_workflow(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&self.run_workflow(decode(input)?)?)?)
+    }
+
+    /// `handle_query`: from a `WorkflowQueryInput` to a `WorkflowQueryResult`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `WorkflowQueryInput`, and as [`query_workflow`](Self::query_workflow).
+    pub fn handle_query(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&self.query_workflow(&decode(input)?)?)?)
+    }
+
+    /// `handle_migrate`: from a `WorkflowMigrateInput` to a `WorkflowMigrateResult`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `WorkflowMigrateInput`, and as [`migrate_workflow`](Self::migrate_workflow).
+    pub fn handle_migrate(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(
+            &self.migrate_workflow(&decode(input)?)?,
+        )?)
+    }
+
     /// `describe`: the plugin's description, as JSON.
     ///
     /// # Errors
@@ -96,24 +216,31 @@ impl Plugin {
     }
 }
 
-/// Declares the plugin: its tools and its hooks, by the names of their functions.
+fn decode<T: DeserializeOwned>(input: &[u8]) -> Result<T, ToolError> {
+    Ok(serde_json::from_str(std::str::from_utf8(input)?)?)
+}
+
+/// Declares the plugin: its tools, its hooks and its workflows, by the names of their functions.
 ///
 /// ```ignore
 /// plugin! {
 ///     name: "tl",
 ///     tools: [repo_status, recent_work],
 ///     hooks: [guard_commands],
+///     workflows: [ship_pr],
 /// }
 /// ```
 ///
 /// Defines `PLUGIN`, for tests, and in WebAssembly the exports `handle_list_tools`,
-/// `handle_mcp_call` and `describe`. Use it once per crate.
+/// `handle_mcp_call` and `describe`, and with workflows `handle_list_workflows`,
+/// `handle_workflow`, `handle_query` and `handle_migrate`. Use it once per crate.
 #[macro_export]
 macro_rules! plugin {
     (
         name: $name:expr,
         tools: [$($tool:path),* $(,)?]
         $(, hooks: [$($hook:path),* $(,)?])?
+        $(, workflows: [$($workflow:path),+ $(,)?])?
         $(,)?
     ) => {
         /// This plugin.
@@ -122,6 +249,7 @@ macro_rules! plugin {
             version: env!("CARGO_PKG_VERSION"),
             tools: &[$(<$tool as $crate::tool::ToolFunction>::ENTRY),*],
             hooks: &[$($(<$hook as $crate::hook::HookFunction>::ENTRY),*)?],
+            workflows: &[$($(<$workflow as $crate::workflow::WorkflowFunction>::ENTRY),+)?],
         };
 
         #[cfg(target_family = "wasm")]
@@ -140,6 +268,39 @@ macro_rules! plugin {
             #[unsafe(no_mangle)]
             extern "C" fn describe() -> i32 {
                 $crate::export::run(|_| PLUGIN.describe())
+            }
+        };
+
+        $($crate::__workflow_exports! { $($workflow)+ })?
+    };
+}
+
+/// The exports of a plugin that has these workflows.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __workflow_exports {
+    ($($workflow:path)+) => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "an export has a name that the linker sees")]
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_list_workflows() -> i32 {
+                $crate::export::run(|_| PLUGIN.handle_list_workflows())
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_workflow() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_workflow(input))
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_query() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_query(input))
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_migrate() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_migrate(input))
             }
         };
     };

@@ -165,7 +165,7 @@ pub fn no_input_schema() -> Json {
     Json::from_text(none.to_owned()).unwrap_or_default()
 }
 
-fn schema_of<T: JsonSchema>() -> schemars::Schema {
+pub(crate) fn schema_of<T: JsonSchema>() -> schemars::Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;

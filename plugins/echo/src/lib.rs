@@ -41,4 +41,5 @@ pub static PLUGIN: Plugin = Plugin {
         harmful::invalid_json::ENTRY,
     ],
     hooks: &[],
+    workflows: &[],
 };

@@ -37,7 +37,7 @@ pub mod values;
 
 pub use aside::{CancelOnDrop, aside};
 pub use bounds::BoundsMap;
-pub use call::CallContext;
+pub use call::{CallContext, KvWriter};
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use policy::{Ruling, Verdict};
 pub use role_keys::RoleKeys;
@@ -45,6 +45,6 @@ pub use secret::Secret;
 pub use secret_source::{SecretError, SecretSource, header_pairs};
 pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
-    RandomService, Services,
+    RandomService, Services, WorkflowService,
 };
 pub use shared_bounds::{PathBounds, RepoBounds};

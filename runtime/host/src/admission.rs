@@ -113,12 +113,7 @@ impl Drop for AdmissionQueue {
 
 impl AdmissionQueue {
     /// A queue for `running` calls at once and `queue` that wait, within the host's own bound.
-    pub fn new(
-        running: u32,
-        queue: u32,
-        answers: AnswerMemory,
-        host: Arc<HostSandboxes>,
-    ) -> Self {
+    pub fn new(running: u32, queue: u32, answers: AnswerMemory, host: Arc<HostSandboxes>) -> Self {
         host.roles.fetch_add(1, Ordering::Relaxed);
         Self {
             role: Arc::new(Semaphore::new(running as usize)),

@@ -353,7 +353,9 @@ mod tests {
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
             // One without a fraction is written as an integer.
-            any::<f64>().prop_filter("a fraction", |float| float.fract() != 0.0).prop_map(Value::from),
+            any::<f64>()
+                .prop_filter("a fraction", |float| float.fract() != 0.0)
+                .prop_map(Value::from),
             ".*".prop_map(Value::from),
         ];
         leaf.prop_recursive(6, 64, 6, |inner| {

@@ -12,6 +12,7 @@
 //! | [`pipeline`] | the layers between a guest and the services |
 //! | [`record`] | the record of a call, for the journal |
 //! | [`replay`] | a guest runs again, and the record of a call answers it |
+//! | [`workflows`] | durable workflows: runs that outlive the process |
 //! | [`error`] | errors with stable codes; transports map codes to statuses |
 //! | [`report`] | the state of the host, as `/health` and `/roles` show it |
 //! | [`json`] | JSON that every guest language reads in the same way |
@@ -32,8 +33,10 @@ pub mod report;
 pub mod role;
 pub mod runtime;
 pub mod schema;
+pub mod workflows;
 
 pub use error::{HostError, Violation};
 pub use execution::{Caller, Execution, ToolAnswer};
 pub use role::Role;
 pub use runtime::{Runtime, capabilities};
+pub use workflows::Workflows;

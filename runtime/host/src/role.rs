@@ -49,6 +49,8 @@ pub struct RoleSettings {
     pub describing: Arc<dyn Layer>,
     /// How its calls are recorded; `None` if they are not.
     pub record: Option<RecordSettings>,
+    /// Where versions with workflows are kept; `None` where no workflows run.
+    pub kept_plugins: Option<PathBuf>,
     /// The configuration that the guest can read.
     pub config: Arc<BTreeMap<String, String>>,
     /// A hash of what the guest can observe of the role's configuration.
@@ -78,6 +80,7 @@ impl RoleSettings {
             caller,
             traceparent,
             bounds: self.bounds.clone(),
+            kv_writer: None,
         }
     }
 }
@@ -175,6 +178,10 @@ impl Role {
                     keeps_all: mode == JournalMode::All,
                 }),
             },
+            kept_plugins: services
+                .journal
+                .as_ref()
+                .map(|_| crate::workflows::kept::folder(config)),
             config: guest_config,
             configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),

@@ -1,7 +1,5 @@
 //! `GET /calls`, `/calls/records` and `/calls/{id}`: the recorded calls of the roles that a request may use.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
@@ -12,7 +10,7 @@ use exomonad_host::HostError;
 use exomonad_journal::Query;
 use exomonad_journal::reader::Cursor;
 use exomonad_journal::record::moment;
-use exomonad_schema::{CallId, RoleName};
+use exomonad_schema::CallId;
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
@@ -21,10 +19,9 @@ use tokio::task::spawn_blocking;
 
 use super::App;
 use super::error::RequestError;
-use super::guard::Access;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
-use super::serving::Serving;
+use super::visible_roles::VisibleRoles;
 
 /// Calls of a page if the request does not say, and at most.
 const PAGE: usize = 50;
@@ -94,9 +91,7 @@ pub const RECORDS_QUERY: &[QueryParameter] = &[
     QueryParameter {
         name: "limit",
         description: "How many records at most, the latest.",
-        schema: || {
-            json!({"type": "integer", "minimum": 1, "maximum": MOST_RECORDS, "default": MOST_RECORDS})
-        },
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": MOST_RECORDS, "default": MOST_RECORDS}),
     },
     BEFORE,
 ];
@@ -110,7 +105,7 @@ pub async fn list(
     let query = parse(uri.query().unwrap_or_default(), PAGE, LARGEST_PAGE)
         .map_err(HostError::InvalidRequest)?;
     let mut visible = VisibleRoles::of(app.serving(), headers);
-    visible.check_query(&query)?;
+    visible.check_named(query.role.as_deref())?;
     let is_operator = visible.check_operator().is_ok();
     let page = reading(move || {
         let journal = &visible.serving.runtime.journal;
@@ -145,7 +140,7 @@ pub async fn records(
     let query = parse(uri.query().unwrap_or_default(), MOST_RECORDS, MOST_RECORDS)
         .map_err(HostError::InvalidRequest)?;
     let mut visible = VisibleRoles::of(app.serving(), headers);
-    visible.check_query(&query)?;
+    visible.check_named(query.role.as_deref())?;
     // The semaphore is never closed.
     let turn = STREAMS.acquire().await;
     let (lines, sent) = mpsc::channel(RECORDS_AHEAD);
@@ -221,68 +216,6 @@ async fn reading<T: Send + 'static>(
     Ok(read.map_err(|error| failed(&error))?)
 }
 
-/// The roles whose calls a request may see: those that it may use. Of a role that there is no more, the
-/// operator sees them.
-struct VisibleRoles {
-    serving: Arc<Serving>,
-    headers: HeaderMap,
-    known: BTreeMap<RoleName, bool>,
-}
-
-impl VisibleRoles {
-    fn of(serving: Arc<Serving>, headers: HeaderMap) -> Self {
-        Self {
-            serving,
-            headers,
-            known: BTreeMap::new(),
-        }
-    }
-
-    fn check(&self, role: &RoleName) -> Result<(), RequestError> {
-        let access = match self.serving.runtime.config.role(role) {
-            Some(_) => Access::Role(role),
-            None => Access::Operator,
-        };
-        self.serving.guard.check_token(&access, &self.headers)
-    }
-
-    fn check_operator(&self) -> Result<(), RequestError> {
-        self.serving
-            .guard
-            .check_token(&Access::Operator, &self.headers)
-    }
-
-    /// Checks that the request may see some of the calls that it asks for.
-    fn check_query(&self, query: &Query) -> Result<(), RequestError> {
-        match query.role.as_deref().map(str::parse) {
-            // Unknown and forbidden roles look identical.
-            Some(Ok(role)) => self.check(&role),
-            Some(Err(_)) => self.check_operator(),
-            None => self.check_any(),
-        }
-    }
-
-    /// Checks that the request may use some role.
-    fn check_any(&self) -> Result<(), RequestError> {
-        let roles = self.serving.runtime.roles();
-        match roles.keys().any(|role| self.check(role).is_ok()) {
-            true => Ok(()),
-            false => self.check_operator(),
-        }
-    }
-
-    fn contains(&mut self, role: &RoleName) -> bool {
-        match self.known.get(role) {
-            Some(known) => *known,
-            None => {
-                let is_visible = self.check(role).is_ok();
-                self.known.insert(role.clone(), is_visible);
-                is_visible
-            }
-        }
-    }
-}
-
 fn parse(query: &str, limit: usize, most: usize) -> Result<Query, String> {
     let mut parsed = Query {
         limit,
@@ -304,8 +237,7 @@ fn parse(query: &str, limit: usize, most: usize) -> Result<Query, String> {
                     .parse()
                     .ok()
                     .filter(|limit| (1..=most).contains(limit));
-                parsed.limit =
-                    limit.ok_or_else(|| wrong(&format!("a number from 1 to {most}")))?;
+                parsed.limit = limit.ok_or_else(|| wrong(&format!("a number from 1 to {most}")))?;
             }
             "before" => {
                 let before = Cursor::parse(&value);

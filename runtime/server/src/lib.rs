@@ -14,6 +14,8 @@ mod request_observer;
 pub mod routes;
 pub mod serving;
 mod unread;
+pub mod visible_roles;
+pub mod workflows;
 
 use std::error::Error;
 use std::pin::Pin;

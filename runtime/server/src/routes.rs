@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::guard::Access;
 use super::path_params::PathParams;
 use super::unread::Unread;
-use super::{App, calls, mcp, openapi};
+use super::{App, calls, mcp, openapi, workflows};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
+use exomonad_host::workflows::view::RunView;
 use exomonad_host::{Caller, Execution, HostError, Role, report};
 use exomonad_journal::{CallRecord, Page};
+use exomonad_schema::effects::workflow::WorkflowChild;
 
 /// The schema of a body.
 pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
@@ -73,6 +75,9 @@ pub struct QueryParameter {
 
 /// The parameters in the query of endpoints, by their paths.
 pub const QUERIES: &[(&str, &[QueryParameter])] = &[
+    ("/workflows", workflows::QUERY),
+    ("/workflows/{id}", workflows::OF_ROLE),
+    ("/workflows/{id}/history", workflows::HISTORY_QUERY),
     ("/calls", calls::QUERY),
     ("/calls/records", calls::RECORDS_QUERY),
 ];
@@ -224,6 +229,105 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/workflows",
+        summary: "The runs of workflows that the request may see, newest first.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::RunPage>),
+        success: &[200],
+        problems: &[400, 401, 503],
+        wants_token: true,
+        handler: || get(workflows::list),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows",
+        summary: "Starts a run of a workflow, or finds the open one of its id.",
+        request: Content::Json(schema::<workflows::StartRun>),
+        response: Content::Json(schema::<WorkflowChild>),
+        success: &[200, 201],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::start),
+    },
+    Route {
+        method: "GET",
+        path: "/workflows/{id}",
+        summary: "A run: by its run id, or the newest one of a workflow's id.",
+        request: Content::None,
+        response: Content::Json(schema::<RunView>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || get(workflows::show),
+    },
+    Route {
+        method: "GET",
+        path: "/workflows/{id}/history",
+        summary: "The history of a run: each step with its answer, timers, signals.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::HistoryPage>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || get(workflows::history),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/signal",
+        summary: "Sends a signal to a run.",
+        request: Content::Json(schema::<workflows::SendSignal>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::signal),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/query",
+        summary: "Asks a run's plugin about the state that the run has published.",
+        request: Content::Json(schema::<workflows::AskQuery>),
+        response: Content::Json(schema::<workflows::QueryAnswer>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503, 502],
+        wants_token: true,
+        handler: || post(workflows::query),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/cancel",
+        summary: "Asks a run to cancel: its code cleans up and ends.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || post(workflows::cancel),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/terminate",
+        summary: "Ends a run at once: its code does not hear of it.",
+        request: Content::Json(schema::<workflows::Terminate>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::terminate),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/repair",
+        summary: "Lets a stuck run go on.",
+        request: Content::Json(schema::<workflows::RepairRun>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::repair),
+    },
+    Route {
+        method: "GET",
         path: "/metrics",
         summary: "The metrics, in Prometheus' text format.",
         request: Content::None,
@@ -263,7 +367,10 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// A call of a tool.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "an object with `name` and `arguments`")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `name` and `arguments`"
+)]
 pub struct ToolCall {
     /// The tool.
     name: String,

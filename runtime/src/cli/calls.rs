@@ -108,7 +108,11 @@ impl Calls {
                 if limit == 0 {
                     return Ok(());
                 }
-                let path = path("/calls/records", &query(filter, limit.min(MOST_RECORDS)), None);
+                let path = path(
+                    "/calls/records",
+                    &query(filter, limit.min(MOST_RECORDS)),
+                    None,
+                );
                 let mut hand_over = |line: &[u8]| {
                     if let Ok(Warnings { warnings }) = serde_json::from_slice(line) {
                         print_warnings(&warnings);

@@ -125,7 +125,12 @@ impl Client {
             let body = response.bytes().await;
             let body = body.map_err(|error| self.unreachable(&error))?.to_vec();
             let call_id = None;
-            return Answer { status, body, call_id }.check();
+            return Answer {
+                status,
+                body,
+                call_id,
+            }
+            .check();
         }
         let mut rest = Vec::new();
         loop {
@@ -224,7 +229,9 @@ fn token(config: &Config, role: Option<&str>) -> Option<String> {
         let role: Option<RoleName> = role.and_then(|role| role.parse().ok());
         let of_role = role.and_then(|role| config.role(&role)?.token_source());
         // Whoever may call a role need not be able to read the operator's, and the other way round.
-        let mut sources = [of_role, config.server.token_source()].into_iter().flatten();
+        let mut sources = [of_role, config.server.token_source()]
+            .into_iter()
+            .flatten();
         let token = sources.find_map(|source| source.resolve(env).ok())?;
         Some(token.expose().to_owned())
     })

@@ -176,9 +176,9 @@ pub fn main() -> ExitCode {
             errln!("exomonad: {}", show::without_controls(&message));
         }
     }
-    errors.first().map_or(ExitCode::SUCCESS, |error| {
-        ExitCode::from(error.exit_code())
-    })
+    errors
+        .first()
+        .map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code()))
 }
 
 fn run(cli: Cli) -> Result<(), CommandError> {

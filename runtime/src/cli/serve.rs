@@ -69,6 +69,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         Some(true) => tracing::info!("all calls finished"),
         _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
     }
+    app.serving().runtime.workflows.drain(grace).await;
     // Tasks that hold the application may outlast it, and then nobody would close its files.
     app.serving().runtime.close();
     if finished.is_some() {

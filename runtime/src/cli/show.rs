@@ -95,9 +95,9 @@ pub fn note(written: io::Result<()>) {
 /// The end of a command that prints: all that it printed has arrived, or its reader wanted no more.
 pub fn printed() -> Result<(), CommandError> {
     match FAILED.get() {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(
-            CommandError::Unavailable(format!("standard output cannot be written: {error}")),
-        ),
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Unavailable(
+            format!("standard output cannot be written: {error}"),
+        )),
         _ => Ok(()),
     }
 }

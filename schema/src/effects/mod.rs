@@ -14,6 +14,7 @@ pub mod http;
 pub mod kv;
 pub mod log;
 pub mod random;
+pub mod workflow;
 
 /// The effect succeeded and has nothing to return: `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::common::{
-    CallToolResult, HookInput, HookOutput, ListToolsInput, ListToolsResult, PluginDescription,
-    ToolCallInput,
+    CallToolResult, HookInput, HookOutput, ListToolsInput, ListToolsResult, ListWorkflowsInput,
+    ListWorkflowsResult, PluginDescription, ToolCallInput, WorkflowInput, WorkflowMigrateInput,
+    WorkflowMigrateResult, WorkflowOutcome, WorkflowQueryInput, WorkflowQueryResult,
 };
 use crate::effect::EffectRequest;
 use crate::error::{Answer, ErrorCode};
@@ -87,6 +88,10 @@ pub fn common_document() -> Value {
     let exports = json!({
         crate::common::HANDLE_LIST_TOOLS: export::<ListToolsInput, ListToolsResult>(&mut generator),
         crate::common::HANDLE_MCP_CALL: export::<ToolCallInput, CallToolResult>(&mut generator),
+        crate::common::HANDLE_LIST_WORKFLOWS: export::<ListWorkflowsInput, ListWorkflowsResult>(&mut generator),
+        crate::common::HANDLE_WORKFLOW: export::<WorkflowInput, WorkflowOutcome>(&mut generator),
+        crate::common::HANDLE_QUERY: export::<WorkflowQueryInput, WorkflowQueryResult>(&mut generator),
+        crate::common::HANDLE_MIGRATE: export::<WorkflowMigrateInput, WorkflowMigrateResult>(&mut generator),
         "handle_<event>": export::<HookInput, HookOutput>(&mut generator),
         crate::common::DESCRIBE: { "output": generator.subschema_for::<PluginDescription>() },
     });

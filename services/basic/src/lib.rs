@@ -1,11 +1,14 @@
-//! The services that need nothing but the process: [`log`], [`clock`] and [`random`].
+//! The services that need nothing but the process: [`log`], [`clock`], [`random`], and [`workflow`], which
+//! passes requests on to the host.
 
 pub mod clock;
 pub mod log;
 pub mod random;
 #[cfg(test)]
 mod test_call;
+pub mod workflow;
 
 pub use clock::Clock;
 pub use log::{Event, Log, LogConfig};
 pub use random::Random;
+pub use workflow::{Workflow, WorkflowBackend};

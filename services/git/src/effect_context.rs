@@ -98,7 +98,10 @@ impl EffectContext {
                 "{what} outside the folders role `{role}` may reach; if it is meant to, \
                  add the folder to `{key}` in exomonad.toml",
                 role = self.role,
-                key = self.bounds.get::<RoleKeys>().key(&self.role, PathBounds::KEY)
+                key = self
+                    .bounds
+                    .get::<RoleKeys>()
+                    .key(&self.role, PathBounds::KEY)
             ),
         )
     }

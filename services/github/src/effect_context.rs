@@ -177,7 +177,10 @@ impl EffectContext {
                 "role `{role}` may not reach this repository; if it is meant to, add it to \
                  `{key}` in exomonad.toml",
                 role = self.role,
-                key = self.bounds.get::<RoleKeys>().key(&self.role, RepoBounds::KEY)
+                key = self
+                    .bounds
+                    .get::<RoleKeys>()
+                    .key(&self.role, RepoBounds::KEY)
             ),
         )
     }

@@ -1,6 +1,6 @@
 //! The attributes of `exomonad-guest`.
 //!
-//! Both leave their function unchanged and add a type of the same name: types
+//! They leave their function unchanged and add a type of the same name: types
 //! and functions have separate namespaces in Rust, so that
 //! `plugin! { tools: [repo_status] }` finds both the function and its metadata
 //! by one name.
@@ -10,6 +10,7 @@ mod export;
 mod hook;
 mod signature;
 mod tool;
+mod workflow;
 
 use proc_macro::TokenStream;
 
@@ -45,6 +46,23 @@ pub fn hook(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn export(options: TokenStream, item: TokenStream) -> TokenStream {
     export::expand(&options.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Turns a function into a workflow, whose runs outlive the host's process.
+///
+/// The function takes nothing, its input (a type with `Deserialize` and `JsonSchema`), `&Run<State>`, or both in
+/// this order, and returns a `Result` of its output. Its name is the workflow's name, its doc comment the
+/// description. `State` is the type of the state that it publishes; `Run` alone publishes none.
+///
+/// Options: `name = "…"`, `title = "…"`; `signals(approve = Approval, stop)`, the signals that it takes with the
+/// types of their payloads; `queries(progress, of = function)`, the functions of its state that answer queries;
+/// `state_version = 2` and `migrate = function`, from an older version's state to the current one; `tool`, if MCP
+/// clients may start it as a tool.
+#[proc_macro_attribute]
+pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    workflow::expand(options.into(), item.into())
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

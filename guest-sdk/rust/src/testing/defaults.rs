@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::effect::EffectRequest;
 use crate::testing::host::{State, encode};
 use crate::types::{
-    ClockNow, ClockTime, Done, EmitEvent, KvDelete, KvDeleted, KvEntry, KvGet, KvKeys, KvList,
-    KvSet, Log, RandomBytes, RandomBytesAnswer, Sleep,
+    ClockNow, ClockTime, Done, EffectError, EmitEvent, ErrorCode, KvDelete, KvDeleted, KvEntry,
+    KvGet, KvKeys, KvList, KvSet, Log, RandomBytes, RandomBytesAnswer, Sleep, WorkflowCancel,
+    WorkflowInfo, WorkflowPatched, WorkflowSetState, WorkflowSleep, WorkflowStart, WorkflowWait,
 };
 use crate::{Base64, Json};
 
@@ -22,6 +23,17 @@ pub fn answer(state: &State, function: &str, request: &[u8]) -> Option<Vec<u8>> 
         ClockNow::FUNCTION => encode(&Ok(now(state))),
         Sleep::FUNCTION => encode(&Ok(sleep(state, &decode(request)?))),
         RandomBytes::FUNCTION => encode(&Ok(random(state, &decode(request)?))),
+        WorkflowStart::FUNCTION
+        | WorkflowWait::FUNCTION
+        | WorkflowCancel::FUNCTION
+        | WorkflowSleep::FUNCTION
+        | WorkflowSetState::FUNCTION
+        | WorkflowPatched::FUNCTION
+        | WorkflowInfo::FUNCTION => encode::<()>(&Err(EffectError {
+            code: ErrorCode::Unsupported,
+            message: format!("{function} is for workflows; FakeHost::run_workflow runs one"),
+            details: None,
+        })),
         _ => return None,
     })
 }

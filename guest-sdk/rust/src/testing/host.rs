@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::effect::EffectRequest;
 use crate::testing::defaults;
+use crate::testing::workflow::{Script, Simulation};
 use crate::types::{EffectError, ErrorCode};
 
 type Answerer = Box<dyn Fn(&[u8]) -> Vec<u8>>;
@@ -21,7 +22,13 @@ pub struct FakeHost {
 /// The host's state, and the requests made to it.
 pub(crate) struct State {
     answers: RefCell<HashMap<&'static str, Answerer>>,
-    requests: RefCell<Vec<(&'static str, Vec<u8>)>>,
+    /// By capability, the host function.
+    functions: RefCell<HashMap<&'static str, &'static str>>,
+    requests: RefCell<Vec<Recorded>>,
+    /// What the test arranges for a workflow.
+    pub(super) script: Script,
+    /// The simulation that performs the effects of a workflow.
+    pub(super) simulation: RefCell<Option<Rc<Simulation>>>,
     input: RefCell<Vec<u8>>,
     output: RefCell<Option<Vec<u8>>>,
     error: RefCell<Option<String>>,
@@ -35,6 +42,13 @@ pub(crate) struct State {
     pub(super) random: Cell<u64>,
 }
 
+/// A request, and when it was performed.
+struct Recorded {
+    function: &'static str,
+    request: Vec<u8>,
+    unix_millis: i64,
+}
+
 /// 2026-01-01T00:00:00Z.
 const START_MILLIS: i64 = 1_767_225_600_000;
 
@@ -42,7 +56,10 @@ impl Default for State {
     fn default() -> Self {
         Self {
             answers: RefCell::default(),
+            functions: RefCell::default(),
             requests: RefCell::default(),
+            script: Script::default(),
+            simulation: RefCell::default(),
             input: RefCell::default(),
             output: RefCell::default(),
             error: RefCell::default(),
@@ -75,6 +92,7 @@ impl FakeHost {
             .answers
             .borrow_mut()
             .insert(R::FUNCTION, Box::new(answerer));
+        self.state.know::<R>();
         self
     }
 
@@ -107,18 +125,27 @@ impl FakeHost {
         self.state.kv.borrow().get(key).cloned()
     }
 
-    /// Every request for an effect so far, in order.
+    /// Every request for an effect so far, in order; within a workflow each attempt.
     ///
     /// # Panics
     /// Never: each request was encoded from the type that it is decoded to.
     pub fn requests<R: EffectRequest>(&self) -> Vec<R> {
+        let timed = self.timed_requests();
+        timed.into_iter().map(|(_, request)| request).collect()
+    }
+
+    /// Every request for an effect so far, with the time on the host's clock in milliseconds since 1970.
+    ///
+    /// # Panics
+    /// Never: each request was encoded from the type that it is decoded to.
+    pub fn timed_requests<R: EffectRequest>(&self) -> Vec<(i64, R)> {
         let requests = self.state.requests.borrow();
         let of_this_effect = requests
             .iter()
-            .filter(|(function, _)| *function == R::FUNCTION);
+            .filter(|recorded| recorded.function == R::FUNCTION);
         of_this_effect
-            .map(|(_, request)| match serde_json::from_slice(request) {
-                Ok(request) => request,
+            .map(|recorded| match serde_json::from_slice(&recorded.request) {
+                Ok(request) => (recorded.unix_millis, request),
                 Err(problem) => panic!("{} was asked {problem}", R::FUNCTION),
             })
             .collect()
@@ -130,7 +157,7 @@ impl FakeHost {
             .requests
             .borrow()
             .iter()
-            .map(|(function, _)| *function)
+            .map(|recorded| recorded.function)
             .collect()
     }
 
@@ -141,21 +168,53 @@ impl FakeHost {
 
 impl State {
     pub(crate) fn perform(&self, function: &'static str, request: &[u8]) -> Vec<u8> {
-        self.requests
-            .borrow_mut()
-            .push((function, request.to_vec()));
-        if let Some(answer) = self.answers.borrow().get(function) {
-            return answer(request);
+        let simulation = self.simulation.borrow().clone();
+        match simulation {
+            Some(simulation) => simulation.perform(function, request),
+            None => self.perform_now(function, request),
         }
-        defaults::answer(self, function, request).unwrap_or_else(|| {
-            encode::<()>(&Err(EffectError {
-                code: ErrorCode::NotConfigured,
-                message: format!(
-                    "the fake host has no answer for {function}; give it one with FakeHost::on"
-                ),
-                details: None,
-            }))
-        })
+    }
+
+    /// Performs an effect without a simulation.
+    pub(super) fn perform_now(&self, function: &'static str, request: &[u8]) -> Vec<u8> {
+        self.record(function, request);
+        self.answer_of_test(function, request)
+            .or_else(|| defaults::answer(self, function, request))
+            .unwrap_or_else(|| {
+                encode::<()>(&Err(EffectError {
+                    code: ErrorCode::NotConfigured,
+                    message: format!(
+                        "the fake host has no answer for {function}; give it one with FakeHost::on"
+                    ),
+                    details: None,
+                }))
+            })
+    }
+
+    /// The answer of the closure that the test has set.
+    pub(super) fn answer_of_test(&self, function: &str, request: &[u8]) -> Option<Vec<u8>> {
+        let answers = self.answers.borrow();
+        answers.get(function).map(|answer| answer(request))
+    }
+
+    pub(super) fn record(&self, function: &'static str, request: &[u8]) {
+        self.requests.borrow_mut().push(Recorded {
+            function,
+            request: request.to_vec(),
+            unix_millis: self.unix_millis.get(),
+        });
+    }
+
+    /// Remembers an effect, so that a workflow can start it by its capability.
+    pub(crate) fn know<R: EffectRequest>(&self) {
+        self.functions
+            .borrow_mut()
+            .insert(R::CAPABILITY, R::FUNCTION);
+    }
+
+    /// The host function of a capability.
+    pub(super) fn function_of(&self, capability: &str) -> Option<&'static str> {
+        self.functions.borrow().get(capability).copied()
     }
 
     pub(crate) fn input(&self) -> Vec<u8> {

@@ -16,9 +16,12 @@
 //! only [`Sleep`](crate::types::Sleep) moves, returns the same random bytes in
 //! every run, and keeps log lines and events. Any other effect answers
 //! `not_configured` until a closure is set for it.
+//!
+//! [`FakeHost::run_workflow`] runs a workflow in simulated time: a month in a millisecond.
 
 mod defaults;
 mod host;
+mod workflow;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,6 +29,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 pub use host::FakeHost;
+pub use workflow::FinishedRun;
 
 use crate::plugin::Plugin;
 use crate::types::{CallToolResult, Context, HookEvent, HookInput, HookOutput};
@@ -45,6 +49,11 @@ pub(crate) fn with_current_host<T>(body: impl FnOnce(&host::State) -> T) -> T {
         Some(host) => body(&host),
         None => panic!("no host: call effects within FakeHost::run"),
     }
+}
+
+/// Lets the current host know an effect that a workflow starts by its capability.
+pub(crate) fn know<R: crate::effect::EffectRequest>() {
+    with_current_host(host::State::know::<R>);
 }
 
 /// Restores the previous host, also when the test panics.

@@ -153,11 +153,14 @@ codecs =
   , ("KvSet", codec @KvSet)
   , ("ListToolsInput", codec @ListToolsInput)
   , ("ListToolsResult", codec @ListToolsResult)
+  , ("ListWorkflowsInput", codec @ListWorkflowsInput)
+  , ("ListWorkflowsResult", codec @ListWorkflowsResult)
   , ("Log", codec @Log)
   , ("LogLevel", codec @LogLevel)
   , ("MergeMethod", codec @MergeMethod)
   , ("Mount", codec @Mount)
   , ("MountKind", codec @MountKind)
+  , ("OnParentEnd", codec @OnParentEnd)
   , ("OpenState", codec @OpenState)
   , ("PluginDescription", codec @PluginDescription)
   , ("PortBinding", codec @PortBinding)
@@ -165,12 +168,41 @@ codecs =
   , ("PullPolicy", codec @PullPolicy)
   , ("RandomBytes", codec @RandomBytes)
   , ("RandomBytesAnswer", codec @RandomBytesAnswer)
+  , ("RetryPolicy", codec @RetryPolicy)
   , ("ReviewState", codec @ReviewState)
   , ("Sleep", codec @Sleep)
   , ("StateFilter", codec @StateFilter)
   , ("Tool", codec @Tool)
   , ("ToolAnnotations", codec @ToolAnnotations)
   , ("ToolCallInput", codec @ToolCallInput)
+  , ("WorkflowArrival", codec @WorkflowArrival)
+  , ("WorkflowArrivals", codec @WorkflowArrivals)
+  , ("WorkflowCancel", codec @WorkflowCancel)
+  , ("WorkflowChild", codec @WorkflowChild)
+  , ("WorkflowDefinition", codec @WorkflowDefinition)
+  , ("WorkflowEnd", codec @WorkflowEnd)
+  , ("WorkflowFailure", codec @WorkflowFailure)
+  , ("WorkflowGet", codec @WorkflowGet)
+  , ("WorkflowInfo", codec @WorkflowInfo)
+  , ("WorkflowInput", codec @WorkflowInput)
+  , ("WorkflowMessage", codec @WorkflowMessage)
+  , ("WorkflowMigrateInput", codec @WorkflowMigrateInput)
+  , ("WorkflowMigrateResult", codec @WorkflowMigrateResult)
+  , ("WorkflowOutcome", codec @WorkflowOutcome)
+  , ("WorkflowPatch", codec @WorkflowPatch)
+  , ("WorkflowPatched", codec @WorkflowPatched)
+  , ("WorkflowQueryInput", codec @WorkflowQueryInput)
+  , ("WorkflowQueryResult", codec @WorkflowQueryResult)
+  , ("WorkflowRun", codec @WorkflowRun)
+  , ("WorkflowRunInfo", codec @WorkflowRunInfo)
+  , ("WorkflowSetState", codec @WorkflowSetState)
+  , ("WorkflowSignal", codec @WorkflowSignal)
+  , ("WorkflowSleep", codec @WorkflowSleep)
+  , ("WorkflowStart", codec @WorkflowStart)
+  , ("WorkflowStartChild", codec @WorkflowStartChild)
+  , ("WorkflowStarted", codec @WorkflowStarted)
+  , ("WorkflowStatus", codec @WorkflowStatus)
+  , ("WorkflowWait", codec @WorkflowWait)
   ]
 
 instance Arbitrary CallToolResult where
@@ -1215,6 +1247,16 @@ instance Arbitrary ListToolsResult where
     ListToolsResult
       <$> ruled ""
 
+instance Arbitrary ListWorkflowsInput where
+  arbitrary =
+    ListWorkflowsInput
+      <$> ruled ""
+
+instance Arbitrary ListWorkflowsResult where
+  arbitrary =
+    ListWorkflowsResult
+      <$> ruled ""
+
 instance Arbitrary Log where
   arbitrary =
     Log
@@ -1237,6 +1279,9 @@ instance Arbitrary Mount where
       <*> ruled ""
 
 instance Arbitrary MountKind where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary OnParentEnd where
   arbitrary = arbitraryBoundedEnum
 
 instance Arbitrary OpenState where
@@ -1273,6 +1318,15 @@ instance Arbitrary RandomBytesAnswer where
     RandomBytesAnswer
       <$> ruled ""
 
+instance Arbitrary RetryPolicy where
+  arbitrary =
+    RetryPolicy
+      <$> absentOr "1–1000"
+      <*> absentOr "0–315360000000"
+      <*> absentOr "100–1000"
+      <*> absentOr "0–315360000000"
+      <*> ruled "each 1–64 characters"
+
 instance Arbitrary ReviewState where
   arbitrary = arbitraryBoundedEnum
 
@@ -1308,3 +1362,194 @@ instance Arbitrary ToolCallInput where
       <$> ruled ""
       <*> absentOr ""
       <*> ruled ""
+
+instance Arbitrary WorkflowArrival where
+  arbitrary =
+    WorkflowArrival
+      <$> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowArrivals where
+  arbitrary =
+    WorkflowArrivals
+      <$> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowCancel where
+  arbitrary =
+    WorkflowCancel
+      <$> ruled ""
+
+instance Arbitrary WorkflowChild where
+  arbitrary =
+    WorkflowChild
+      <$> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowDefinition where
+  arbitrary =
+    WorkflowDefinition
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowEnd where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary WorkflowFailure where
+  arbitrary =
+    WorkflowFailure
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary WorkflowGet where
+  arbitrary =
+    WorkflowGet
+      <$> ruled "1–256 characters"
+
+instance Arbitrary WorkflowInfo where
+  arbitrary = pure WorkflowInfo
+
+instance Arbitrary WorkflowInput where
+  arbitrary =
+    WorkflowInput
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowMessage where
+  arbitrary =
+    WorkflowMessage
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary WorkflowMigrateInput where
+  arbitrary =
+    WorkflowMigrateInput
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowMigrateResult where
+  arbitrary =
+    WorkflowMigrateResult
+      <$> ruled ""
+
+instance Arbitrary WorkflowOutcome where
+  arbitrary =
+    WorkflowOutcome
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowPatch where
+  arbitrary =
+    WorkflowPatch
+      <$> ruled ""
+
+instance Arbitrary WorkflowPatched where
+  arbitrary =
+    WorkflowPatched
+      <$> ruled "1–128 characters"
+
+instance Arbitrary WorkflowQueryInput where
+  arbitrary =
+    WorkflowQueryInput
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowQueryResult where
+  arbitrary =
+    WorkflowQueryResult
+      <$> ruled ""
+
+instance Arbitrary WorkflowRun where
+  arbitrary =
+    WorkflowRun
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary WorkflowRunInfo where
+  arbitrary =
+    WorkflowRunInfo
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary WorkflowSetState where
+  arbitrary =
+    WorkflowSetState
+      <$> ruled ""
+
+instance Arbitrary WorkflowSignal where
+  arbitrary =
+    WorkflowSignal
+      <$> ruled "1–256 characters"
+      <*> ruled "1–128 characters"
+      <*> ruled ""
+
+instance Arbitrary WorkflowSleep where
+  arbitrary =
+    WorkflowSleep
+      <$> ruled "0–315360000000"
+
+instance Arbitrary WorkflowStart where
+  arbitrary =
+    WorkflowStart
+      <$> ruled "1–128 characters"
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr "0–315360000000"
+
+instance Arbitrary WorkflowStartChild where
+  arbitrary =
+    WorkflowStartChild
+      <$> ruled "1–128 characters"
+      <*> ruled ""
+      <*> absentOr "1–256 characters"
+      <*> absentOr ""
+
+instance Arbitrary WorkflowStarted where
+  arbitrary =
+    WorkflowStarted
+      <$> ruled ""
+
+instance Arbitrary WorkflowStatus where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary WorkflowWait where
+  arbitrary =
+    WorkflowWait
+      <$> ruled ""
+      <*> ruled "each 1–128 characters"
+      <*> ruled ""
+      <*> absentOr "0–315360000000"

@@ -14,6 +14,7 @@ mod role;
 mod server;
 mod state;
 mod telemetry;
+mod workflows;
 
 pub use engine::EngineConfig;
 pub use journal::JournalConfig;
@@ -25,6 +26,7 @@ pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
+pub use workflows::WorkflowsConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,6 +58,9 @@ pub struct Config {
     /// The journal of calls: a record of each, with the effects that it asked for and their answers, in the
     /// state folder. Which calls are recorded is a key of roles, `journal`.
     pub journal: JournalConfig,
+    /// Durable workflows: how many run at once, how often one that traps is started again, how long ended ones
+    /// are kept.
+    pub workflows: WorkflowsConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,

@@ -65,7 +65,9 @@ impl<'a> DiagnosticSink<'a> {
         let keys = |role: &RoleName| {
             let own = KeyPath::of(["role", role.as_str()]);
             let inherited = set.iter().filter(|field| {
-                let key = field.split('.').fold(own.clone(), |key, name| key.key(name));
+                let key = field
+                    .split('.')
+                    .fold(own.clone(), |key, name| key.key(name));
                 !self.is_written(&key)
             });
             RoleKeys::inheriting(inherited.cloned())

@@ -8,8 +8,8 @@ use super::rules::roles;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::model::Config;
-use exomonad_core::{Secret, regular_file};
 use exomonad_core::values::PluginRef;
+use exomonad_core::{Secret, regular_file};
 
 use exomonad_core::{SecretError, SecretSource};
 

@@ -57,7 +57,10 @@ pub struct Changes {
 impl Changes {
     /// True if everything that is there is in force.
     pub fn is_complete(&self) -> bool {
-        let refused = self.configuration.as_ref().is_some_and(|read| !read.applied);
+        let refused = self
+            .configuration
+            .as_ref()
+            .is_some_and(|read| !read.applied);
         self.failed.is_empty() && self.ignored.is_empty() && self.problem.is_none() && !refused
     }
 

@@ -14,6 +14,7 @@ type Effects =
    , Call "kv"
    , Call "clock"
    , Call "random"
+   , Call "workflow"
    , Call "http"
    , Call "github"
    , Call "docker"

@@ -1524,6 +1524,10 @@ data ErrorCode
     -- ^ The service is unreachable at the moment; trying again may help.
   | ErrorCodeUnsupported
     -- ^ The service does not support this operation, or not on this object.
+  | ErrorCodeOutcomeUnknown
+    -- ^ The host stopped while the effect was under way; it may have happened or not.
+  | ErrorCodeWorkflowFailed
+    -- ^ A child run failed; `details` has its failure.
   | ErrorCodeInternal
     -- ^ Something failed in the host; its log says more.
   deriving stock (Eq, Ord, Enum, Bounded, Show)
@@ -1544,6 +1548,8 @@ instance Constant ErrorCode where
     ErrorCodeValidation -> "validation"
     ErrorCodeUnavailable -> "unavailable"
     ErrorCodeUnsupported -> "unsupported"
+    ErrorCodeOutcomeUnknown -> "outcome_unknown"
+    ErrorCodeWorkflowFailed -> "workflow_failed"
     ErrorCodeInternal -> "internal"
 
 instance ToJSON ErrorCode where
@@ -5459,6 +5465,42 @@ instance FromJSON ListToolsResult where
     ListToolsResult
       <$> object .: "tools"
 
+-- | The input of the export `handle_list_workflows`.
+data ListWorkflowsInput = ListWorkflowsInput
+  { context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListWorkflowsInput where
+  toJSON value =
+    record
+      [ required "context" value.context
+      ]
+
+instance FromJSON ListWorkflowsInput where
+  parseJSON = withObject "ListWorkflowsInput" $ \object ->
+    ListWorkflowsInput
+      <$> object .: "context"
+
+-- | The output of the export `handle_list_workflows`.
+data ListWorkflowsResult = ListWorkflowsResult
+  { workflows :: [WorkflowDefinition]
+    -- ^ The plugin's workflows; each name once.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListWorkflowsResult where
+  toJSON value =
+    record
+      [ required "workflows" value.workflows
+      ]
+
+instance FromJSON ListWorkflowsResult where
+  parseJSON = withObject "ListWorkflowsResult" $ \object ->
+    ListWorkflowsResult
+      <$> object .: "workflows"
+
 -- | A log line.
 data Log = Log
   { level :: LogLevel
@@ -5614,6 +5656,28 @@ instance ToJSON MountKind where
 
 instance FromJSON MountKind where
   parseJSON = parseConstant "MountKind"
+
+-- | The fate of a child run whose parent ends.
+data OnParentEnd
+  = OnParentEndCancel
+    -- ^ It is asked to cancel.
+  | OnParentEndAbandon
+    -- ^ It goes on.
+  | OnParentEndTerminate
+    -- ^ It is ended at once.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant OnParentEnd where
+  constantName = \case
+    OnParentEndCancel -> "cancel"
+    OnParentEndAbandon -> "abandon"
+    OnParentEndTerminate -> "terminate"
+
+instance ToJSON OnParentEnd where
+  toJSON = toJSON . constantName
+
+instance FromJSON OnParentEnd where
+  parseJSON = parseConstant "OnParentEnd"
 
 -- | The state of an issue or a pull request.
 data OpenState
@@ -5792,6 +5856,80 @@ instance FromJSON RandomBytesAnswer where
     RandomBytesAnswer
       <$> object .: "bytes"
 
+-- | When a failed step is tried again.
+--
+-- After attempt `n` the host waits `initialMillis × backoffPercent/100 ^ (n−1)`, at most `maxMillis`, and up to
+-- a fifth less, so that many runs do not come back at one moment. A `rate_limited` service is given the time
+-- that it asks for.
+data RetryPolicy = RetryPolicy
+  { attempts :: Maybe Word64
+    -- ^ Attempts at most, the first one included.
+    --
+    -- 'Nothing' is @5@.
+  , initialMillis :: Maybe Word64
+    -- ^ The wait before the second attempt, in milliseconds.
+    --
+    -- 'Nothing' is @1000@.
+  , backoffPercent :: Maybe Word64
+    -- ^ The growth of the wait from attempt to attempt, in percent.
+    --
+    -- 'Nothing' is @200@.
+  , maxMillis :: Maybe Word64
+    -- ^ The longest wait, in milliseconds.
+    --
+    -- 'Nothing' is @60000@.
+  , nonRetryable :: [Text]
+    -- ^ Codes after which the step is not tried again. When empty, it is tried again after `unavailable`,
+    -- `rate_limited`, `timeout` and `internal` only; otherwise after every code but these. A write whose outcome
+    -- is unknown is never tried again by itself.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON RetryPolicy where
+  toJSON value =
+    record
+      [ optional "attempts" value.attempts
+      , optional "initialMillis" value.initialMillis
+      , optional "backoffPercent" value.backoffPercent
+      , optional "maxMillis" value.maxMillis
+      , collection "nonRetryable" value.nonRetryable
+      ]
+
+instance FromJSON RetryPolicy where
+  parseJSON = withObject "RetryPolicy" $ \object ->
+    RetryPolicy
+      <$> object .:? "attempts"
+      <*> object .:? "initialMillis"
+      <*> object .:? "backoffPercent"
+      <*> object .:? "maxMillis"
+      <*> object `orEmpty` "nonRetryable"
+
+-- | Without any fields set.
+newRetryPolicy :: RetryPolicy
+newRetryPolicy =
+  RetryPolicy
+    { attempts = Nothing
+    , initialMillis = Nothing
+    , backoffPercent = Nothing
+    , maxMillis = Nothing
+    , nonRetryable = empty
+    }
+
+instance SetField "attempts" RetryPolicy (Maybe Word64) where
+  setField new RetryPolicy {..} = RetryPolicy {attempts = new, ..}
+
+instance SetField "initialMillis" RetryPolicy (Maybe Word64) where
+  setField new RetryPolicy {..} = RetryPolicy {initialMillis = new, ..}
+
+instance SetField "backoffPercent" RetryPolicy (Maybe Word64) where
+  setField new RetryPolicy {..} = RetryPolicy {backoffPercent = new, ..}
+
+instance SetField "maxMillis" RetryPolicy (Maybe Word64) where
+  setField new RetryPolicy {..} = RetryPolicy {maxMillis = new, ..}
+
+instance SetField "nonRetryable" RetryPolicy [Text] where
+  setField new RetryPolicy {..} = RetryPolicy {nonRetryable = new, ..}
+
 -- | The verdict of a review.
 data ReviewState
   = ReviewStateApproved
@@ -5962,3 +6100,877 @@ instance FromJSON ToolCallInput where
       <$> object .: "name"
       <*> object .:? "arguments"
       <*> object .: "context"
+
+-- | An answer or a signal that a workflow waited for.
+data WorkflowArrival = WorkflowArrival
+  { handle :: Maybe Word64
+    -- ^ The handle of the step, timer or child that is done; absent for a signal.
+  , signal :: Maybe Text
+    -- ^ The signal's name; absent for a handle.
+  , value :: Value
+    -- ^ The answer of the step as the host function would have returned it (`{"kind":"Success","payload":…}` or
+    -- `{"kind":"Error","payload":{"code":…}}`), or the signal's payload. A child's success is its output.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowArrival where
+  toJSON value =
+    record
+      [ optional "handle" value.handle
+      , optional "signal" value.signal
+      , required "value" value.value
+      ]
+
+instance FromJSON WorkflowArrival where
+  parseJSON = withObject "WorkflowArrival" $ \object ->
+    WorkflowArrival
+      <$> object .:? "handle"
+      <*> object .:? "signal"
+      <*> object .: "value"
+
+-- | The end of a wait.
+data WorkflowArrivals = WorkflowArrivals
+  { arrivals :: [WorkflowArrival]
+    -- ^ What has come, in the order in which it came; nothing if the time is up.
+  , timedOut :: Bool
+    -- ^ True if the time was up before.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowArrivals where
+  toJSON value =
+    record
+      [ collection "arrivals" value.arrivals
+      , required "timedOut" value.timedOut
+      ]
+
+instance FromJSON WorkflowArrivals where
+  parseJSON = withObject "WorkflowArrivals" $ \object ->
+    WorkflowArrivals
+      <$> object `orEmpty` "arrivals"
+      <*> object `orEmpty` "timedOut"
+
+-- | Asks to stop a step, a timer or a child run. Its answer is the error `cancelled`, unless it was done before.
+data WorkflowCancel = WorkflowCancel
+  { handle :: Word64
+    -- ^ The handle.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowCancel where
+  toJSON value =
+    record
+      [ required "handle" value.handle
+      ]
+
+instance FromJSON WorkflowCancel where
+  parseJSON = withObject "WorkflowCancel" $ \object ->
+    WorkflowCancel
+      <$> object .: "handle"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowCancel :: Word64 -> WorkflowCancel
+newWorkflowCancel handle =
+  WorkflowCancel
+    { handle
+    }
+
+-- | A run that was started, or was open already.
+data WorkflowChild = WorkflowChild
+  { handle :: Maybe Word64
+    -- ^ Its handle within the run that started it; absent outside of a workflow.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  , started :: Bool
+    -- ^ False if a run with this id was open already.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowChild where
+  toJSON value =
+    record
+      [ optional "handle" value.handle
+      , required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "started" value.started
+      ]
+
+instance FromJSON WorkflowChild where
+  parseJSON = withObject "WorkflowChild" $ \object ->
+    WorkflowChild
+      <$> object .:? "handle"
+      <*> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "started"
+
+-- | A workflow that a plugin has.
+data WorkflowDefinition = WorkflowDefinition
+  { name :: Text
+    -- ^ The name by which it is started.
+  , title :: Maybe Text
+    -- ^ A display name for people.
+  , description :: Maybe Text
+    -- ^ Its purpose.
+  , inputSchema :: Maybe Value
+    -- ^ The JSON Schema of its input; any when absent.
+  , outputSchema :: Maybe Value
+    -- ^ The JSON Schema of its output; any when absent.
+  , stateSchema :: Maybe Value
+    -- ^ The JSON Schema of the state that it publishes; any when absent.
+  , stateVersion :: Word32
+    -- ^ The version of that state. A state of an older version passes `handle_migrate` first.
+  , signals :: [WorkflowMessage]
+    -- ^ The signals that it takes. Any, when empty.
+  , queries :: [WorkflowMessage]
+    -- ^ The queries that it answers.
+  , isTool :: Bool
+    -- ^ True if MCP clients may start it as a tool.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowDefinition where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , optional "title" value.title
+      , optional "description" value.description
+      , optional "inputSchema" value.inputSchema
+      , optional "outputSchema" value.outputSchema
+      , optional "stateSchema" value.stateSchema
+      , required "stateVersion" value.stateVersion
+      , collection "signals" value.signals
+      , collection "queries" value.queries
+      , required "isTool" value.isTool
+      ]
+
+instance FromJSON WorkflowDefinition where
+  parseJSON = withObject "WorkflowDefinition" $ \object ->
+    WorkflowDefinition
+      <$> object .: "name"
+      <*> object .:? "title"
+      <*> object .:? "description"
+      <*> object .:? "inputSchema"
+      <*> object .:? "outputSchema"
+      <*> object .:? "stateSchema"
+      <*> object `orEmpty` "stateVersion"
+      <*> object `orEmpty` "signals"
+      <*> object `orEmpty` "queries"
+      <*> object `orEmpty` "isTool"
+
+-- | How a run ends.
+data WorkflowEnd
+  = WorkflowEndCompleted
+    -- ^ It has done its work.
+  | WorkflowEndFailed
+    -- ^ It has failed.
+  | WorkflowEndCancelled
+    -- ^ It was asked to cancel, and has.
+  | WorkflowEndContinueAsNew
+    -- ^ It goes on as a new run with an empty history.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant WorkflowEnd where
+  constantName = \case
+    WorkflowEndCompleted -> "completed"
+    WorkflowEndFailed -> "failed"
+    WorkflowEndCancelled -> "cancelled"
+    WorkflowEndContinueAsNew -> "continue_as_new"
+
+instance ToJSON WorkflowEnd where
+  toJSON = toJSON . constantName
+
+instance FromJSON WorkflowEnd where
+  parseJSON = parseConstant "WorkflowEnd"
+
+-- | The failure of a run.
+data WorkflowFailure = WorkflowFailure
+  { code :: Text
+    -- ^ The kind of failure, for programs.
+  , message :: Text
+    -- ^ The message for a person.
+  , details :: Maybe Value
+    -- ^ Details for a program.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowFailure where
+  toJSON value =
+    record
+      [ required "code" value.code
+      , required "message" value.message
+      , optional "details" value.details
+      ]
+
+instance FromJSON WorkflowFailure where
+  parseJSON = withObject "WorkflowFailure" $ \object ->
+    WorkflowFailure
+      <$> object .: "code"
+      <*> object .: "message"
+      <*> object .:? "details"
+
+-- | Asks about the newest run of a workflow of the same role.
+data WorkflowGet = WorkflowGet
+  { workflowId :: Text
+    -- ^ The workflow's id.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowGet where
+  toJSON value =
+    record
+      [ required "workflowId" value.workflowId
+      ]
+
+instance FromJSON WorkflowGet where
+  parseJSON = withObject "WorkflowGet" $ \object ->
+    WorkflowGet
+      <$> object .: "workflowId"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowGet :: Text -> WorkflowGet
+newWorkflowGet workflowId =
+  WorkflowGet
+    { workflowId
+    }
+
+-- | Asks about the run itself.
+data WorkflowInfo = WorkflowInfo
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowInfo where
+  toJSON _ = record []
+
+instance FromJSON WorkflowInfo where
+  parseJSON = withObject "WorkflowInfo" $ \_ -> pure WorkflowInfo
+
+-- | Without any fields set.
+newWorkflowInfo :: WorkflowInfo
+newWorkflowInfo =
+  WorkflowInfo
+
+-- | The input of the export `handle_workflow`.
+data WorkflowInput = WorkflowInput
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , input :: Value
+    -- ^ Its input, which matches its schema.
+  , state :: Value
+    -- ^ The state that the run before this one has published, if that was continued as new; else `null`.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  , context :: Context
+    -- ^ The call. Its id is the run's, however often that is resumed.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowInput where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "input" value.input
+      , required "state" value.state
+      , required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "context" value.context
+      ]
+
+instance FromJSON WorkflowInput where
+  parseJSON = withObject "WorkflowInput" $ \object ->
+    WorkflowInput
+      <$> object .: "workflow"
+      <*> object `orEmpty` "input"
+      <*> object `orEmpty` "state"
+      <*> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "context"
+
+-- | A signal or a query of a workflow.
+data WorkflowMessage = WorkflowMessage
+  { name :: Text
+    -- ^ Its name.
+  , description :: Maybe Text
+    -- ^ Its purpose.
+  , schema :: Maybe Value
+    -- ^ The JSON Schema of its payload or arguments; any when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowMessage where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , optional "description" value.description
+      , optional "schema" value.schema
+      ]
+
+instance FromJSON WorkflowMessage where
+  parseJSON = withObject "WorkflowMessage" $ \object ->
+    WorkflowMessage
+      <$> object .: "name"
+      <*> object .:? "description"
+      <*> object .:? "schema"
+
+-- | The input of the export `handle_migrate`, which has no effects.
+data WorkflowMigrateInput = WorkflowMigrateInput
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , state :: Value
+    -- ^ The state as an older version of the plugin has published it.
+  , fromVersion :: Word32
+    -- ^ The version of that state.
+  , toVersion :: Word32
+    -- ^ The version that is wanted.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowMigrateInput where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "state" value.state
+      , required "fromVersion" value.fromVersion
+      , required "toVersion" value.toVersion
+      , required "context" value.context
+      ]
+
+instance FromJSON WorkflowMigrateInput where
+  parseJSON = withObject "WorkflowMigrateInput" $ \object ->
+    WorkflowMigrateInput
+      <$> object .: "workflow"
+      <*> object .: "state"
+      <*> object .: "fromVersion"
+      <*> object .: "toVersion"
+      <*> object .: "context"
+
+-- | The output of the export `handle_migrate`.
+data WorkflowMigrateResult = WorkflowMigrateResult
+  { state :: Value
+    -- ^ The state in the version that was wanted.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowMigrateResult where
+  toJSON value =
+    record
+      [ required "state" value.state
+      ]
+
+instance FromJSON WorkflowMigrateResult where
+  parseJSON = withObject "WorkflowMigrateResult" $ \object ->
+    WorkflowMigrateResult
+      <$> object .: "state"
+
+-- | The output of the export `handle_workflow`: the end of the run.
+data WorkflowOutcome = WorkflowOutcome
+  { end :: WorkflowEnd
+    -- ^ How it ends.
+  , output :: Value
+    -- ^ The output of a completed run.
+  , failure :: Maybe WorkflowFailure
+    -- ^ The failure of a failed run.
+  , input :: Value
+    -- ^ The input of the run that goes on.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowOutcome where
+  toJSON value =
+    record
+      [ required "end" value.end
+      , required "output" value.output
+      , optional "failure" value.failure
+      , required "input" value.input
+      ]
+
+instance FromJSON WorkflowOutcome where
+  parseJSON = withObject "WorkflowOutcome" $ \object ->
+    WorkflowOutcome
+      <$> object .: "end"
+      <*> object `orEmpty` "output"
+      <*> object .:? "failure"
+      <*> object `orEmpty` "input"
+
+-- | Tells if a change applies.
+data WorkflowPatch = WorkflowPatch
+  { applies :: Bool
+    -- ^ True for the new code; false if the run came past this place with the old one.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowPatch where
+  toJSON value =
+    record
+      [ required "applies" value.applies
+      ]
+
+instance FromJSON WorkflowPatch where
+  parseJSON = withObject "WorkflowPatch" $ \object ->
+    WorkflowPatch
+      <$> object .: "applies"
+
+-- | Asks if a change of the workflow's code applies to this run.
+data WorkflowPatched = WorkflowPatched
+  { id :: Text
+    -- ^ The change's name.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowPatched where
+  toJSON value =
+    record
+      [ required "id" value.id
+      ]
+
+instance FromJSON WorkflowPatched where
+  parseJSON = withObject "WorkflowPatched" $ \object ->
+    WorkflowPatched
+      <$> object .: "id"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowPatched :: Text -> WorkflowPatched
+newWorkflowPatched id =
+  WorkflowPatched
+    { id
+    }
+
+-- | The input of the export `handle_query`, which has no effects.
+data WorkflowQueryInput = WorkflowQueryInput
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , query :: Text
+    -- ^ The query's name.
+  , arguments :: Value
+    -- ^ Its arguments.
+  , state :: Value
+    -- ^ The state that the run has published; `null` if none.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowQueryInput where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "query" value.query
+      , required "arguments" value.arguments
+      , required "state" value.state
+      , required "context" value.context
+      ]
+
+instance FromJSON WorkflowQueryInput where
+  parseJSON = withObject "WorkflowQueryInput" $ \object ->
+    WorkflowQueryInput
+      <$> object .: "workflow"
+      <*> object .: "query"
+      <*> object `orEmpty` "arguments"
+      <*> object `orEmpty` "state"
+      <*> object .: "context"
+
+-- | The output of the export `handle_query`.
+data WorkflowQueryResult = WorkflowQueryResult
+  { value :: Value
+    -- ^ The answer.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowQueryResult where
+  toJSON value =
+    record
+      [ required "value" value.value
+      ]
+
+instance FromJSON WorkflowQueryResult where
+  parseJSON = withObject "WorkflowQueryResult" $ \object ->
+    WorkflowQueryResult
+      <$> object `orEmpty` "value"
+
+-- | A run, as others see it.
+data WorkflowRun = WorkflowRun
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  , status :: WorkflowStatus
+    -- ^ Its status.
+  , output :: Maybe Value
+    -- ^ Its output; absent unless it is completed.
+  , error :: Maybe Text
+    -- ^ Its failure, or the reason why it is stuck, for a person.
+  , state :: Maybe Value
+    -- ^ The state that it has published.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowRun where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "status" value.status
+      , optional "output" value.output
+      , optional "error" value.error
+      , optional "state" value.state
+      ]
+
+instance FromJSON WorkflowRun where
+  parseJSON = withObject "WorkflowRun" $ \object ->
+    WorkflowRun
+      <$> object .: "workflow"
+      <*> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "status"
+      <*> object .:? "output"
+      <*> object .:? "error"
+      <*> object .:? "state"
+
+-- | The run, as its own code may know it.
+data WorkflowRunInfo = WorkflowRunInfo
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  , startedUnixMillis :: Int64
+    -- ^ When the run began, in milliseconds since 1970.
+  , steps :: Word64
+    -- ^ Steps so far.
+  , suggestsContinueAsNew :: Bool
+    -- ^ True if the history is so long that the run should continue as a new one.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowRunInfo where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "startedUnixMillis" value.startedUnixMillis
+      , required "steps" value.steps
+      , required "suggestsContinueAsNew" value.suggestsContinueAsNew
+      ]
+
+instance FromJSON WorkflowRunInfo where
+  parseJSON = withObject "WorkflowRunInfo" $ \object ->
+    WorkflowRunInfo
+      <$> object .: "workflow"
+      <*> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "startedUnixMillis"
+      <*> object .: "steps"
+      <*> object .: "suggestsContinueAsNew"
+
+-- | Asks to publish the state of the run: what queries see, and the next run if this one is continued as new.
+data WorkflowSetState = WorkflowSetState
+  { state :: Value
+    -- ^ The state, which is held against the workflow's schema for it.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowSetState where
+  toJSON value =
+    record
+      [ required "state" value.state
+      ]
+
+instance FromJSON WorkflowSetState where
+  parseJSON = withObject "WorkflowSetState" $ \object ->
+    WorkflowSetState
+      <$> object .: "state"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowSetState :: Value -> WorkflowSetState
+newWorkflowSetState state =
+  WorkflowSetState
+    { state
+    }
+
+-- | Asks to send a signal to the open run of a workflow of the same role.
+data WorkflowSignal = WorkflowSignal
+  { workflowId :: Text
+    -- ^ The workflow's id.
+  , name :: Text
+    -- ^ The signal's name.
+  , payload :: Value
+    -- ^ Its payload.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowSignal where
+  toJSON value =
+    record
+      [ required "workflowId" value.workflowId
+      , required "name" value.name
+      , required "payload" value.payload
+      ]
+
+instance FromJSON WorkflowSignal where
+  parseJSON = withObject "WorkflowSignal" $ \object ->
+    WorkflowSignal
+      <$> object .: "workflowId"
+      <*> object .: "name"
+      <*> object `orEmpty` "payload"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowSignal :: Text -> Text -> WorkflowSignal
+newWorkflowSignal workflowId name =
+  WorkflowSignal
+    { workflowId
+    , name
+    , payload = empty
+    }
+
+instance SetField "payload" WorkflowSignal Value where
+  setField new WorkflowSignal {..} = WorkflowSignal {payload = new, ..}
+
+-- | Asks to wait for a time that may be long.
+data WorkflowSleep = WorkflowSleep
+  { millis :: Word64
+    -- ^ How long, in milliseconds; at most ten years.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowSleep where
+  toJSON value =
+    record
+      [ required "millis" value.millis
+      ]
+
+instance FromJSON WorkflowSleep where
+  parseJSON = withObject "WorkflowSleep" $ \object ->
+    WorkflowSleep
+      <$> object .: "millis"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowSleep :: Word64 -> WorkflowSleep
+newWorkflowSleep millis =
+  WorkflowSleep
+    { millis
+    }
+
+-- | Asks to start an effect without waiting for it: it becomes a step that runs beside the workflow.
+data WorkflowStart = WorkflowStart
+  { effect :: Text
+    -- ^ The effect's capability, such as `docker.exec`; `workflow.sleep` starts a timer.
+  , request :: Maybe Value
+    -- ^ Its request.
+    --
+    -- 'Nothing' is @{}@.
+  , retry :: Maybe RetryPolicy
+    -- ^ When it is tried again; once when absent.
+  , timeoutMillis :: Maybe Word64
+    -- ^ The time for all attempts together, in milliseconds; the step then fails with `timeout`.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowStart where
+  toJSON value =
+    record
+      [ required "effect" value.effect
+      , optional "request" value.request
+      , optional "retry" value.retry
+      , optional "timeoutMillis" value.timeoutMillis
+      ]
+
+instance FromJSON WorkflowStart where
+  parseJSON = withObject "WorkflowStart" $ \object ->
+    WorkflowStart
+      <$> object .: "effect"
+      <*> object .:? "request"
+      <*> object .:? "retry"
+      <*> object .:? "timeoutMillis"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowStart :: Text -> WorkflowStart
+newWorkflowStart effect =
+  WorkflowStart
+    { effect
+    , request = Nothing
+    , retry = Nothing
+    , timeoutMillis = Nothing
+    }
+
+instance SetField "request" WorkflowStart (Maybe Value) where
+  setField new WorkflowStart {..} = WorkflowStart {request = new, ..}
+
+instance SetField "retry" WorkflowStart (Maybe RetryPolicy) where
+  setField new WorkflowStart {..} = WorkflowStart {retry = new, ..}
+
+instance SetField "timeoutMillis" WorkflowStart (Maybe Word64) where
+  setField new WorkflowStart {..} = WorkflowStart {timeoutMillis = new, ..}
+
+-- | Asks to start a run of a workflow of the same role. Within a workflow it becomes a child of the run.
+data WorkflowStartChild = WorkflowStartChild
+  { workflow :: Text
+    -- ^ The workflow's name.
+  , input :: Value
+    -- ^ Its input, which is held against the workflow's schema.
+  , workflowId :: Maybe Text
+    -- ^ Its id; one that nothing else has when absent. If a run with this id is open, that is the answer, and
+    -- nothing is started.
+  , onParentEnd :: Maybe OnParentEnd
+    -- ^ What becomes of it when the run that starts it ends before.
+    --
+    -- 'Nothing' is @"cancel"@.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowStartChild where
+  toJSON value =
+    record
+      [ required "workflow" value.workflow
+      , required "input" value.input
+      , optional "workflowId" value.workflowId
+      , optional "onParentEnd" value.onParentEnd
+      ]
+
+instance FromJSON WorkflowStartChild where
+  parseJSON = withObject "WorkflowStartChild" $ \object ->
+    WorkflowStartChild
+      <$> object .: "workflow"
+      <*> object `orEmpty` "input"
+      <*> object .:? "workflowId"
+      <*> object .:? "onParentEnd"
+
+-- | The required fields in this order; the others are absent.
+newWorkflowStartChild :: Text -> WorkflowStartChild
+newWorkflowStartChild workflow =
+  WorkflowStartChild
+    { workflow
+    , input = empty
+    , workflowId = Nothing
+    , onParentEnd = Nothing
+    }
+
+instance SetField "input" WorkflowStartChild Value where
+  setField new WorkflowStartChild {..} = WorkflowStartChild {input = new, ..}
+
+instance SetField "workflowId" WorkflowStartChild (Maybe Text) where
+  setField new WorkflowStartChild {..} = WorkflowStartChild {workflowId = new, ..}
+
+instance SetField "onParentEnd" WorkflowStartChild (Maybe OnParentEnd) where
+  setField new WorkflowStartChild {..} = WorkflowStartChild {onParentEnd = new, ..}
+
+-- | A step, a timer or a child run that was started.
+data WorkflowStarted = WorkflowStarted
+  { handle :: Word64
+    -- ^ Its handle within this run, for waiting and cancelling.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowStarted where
+  toJSON value =
+    record
+      [ required "handle" value.handle
+      ]
+
+instance FromJSON WorkflowStarted where
+  parseJSON = withObject "WorkflowStarted" $ \object ->
+    WorkflowStarted
+      <$> object .: "handle"
+
+-- | The status of a run.
+data WorkflowStatus
+  = WorkflowStatusRunning
+    -- ^ Its code runs, or waits for steps that run.
+  | WorkflowStatusSleeping
+    -- ^ It waits for a time.
+  | WorkflowStatusWaiting
+    -- ^ It waits for a signal or a child.
+  | WorkflowStatusStuck
+    -- ^ It cannot go on without an operator.
+  | WorkflowStatusCompleted
+    -- ^ It has ended with an output.
+  | WorkflowStatusFailed
+    -- ^ It has ended with a failure.
+  | WorkflowStatusCancelled
+    -- ^ It has ended because it was asked to cancel.
+  | WorkflowStatusTerminated
+    -- ^ It was ended from outside.
+  | WorkflowStatusContinued
+    -- ^ It goes on as another run.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant WorkflowStatus where
+  constantName = \case
+    WorkflowStatusRunning -> "running"
+    WorkflowStatusSleeping -> "sleeping"
+    WorkflowStatusWaiting -> "waiting"
+    WorkflowStatusStuck -> "stuck"
+    WorkflowStatusCompleted -> "completed"
+    WorkflowStatusFailed -> "failed"
+    WorkflowStatusCancelled -> "cancelled"
+    WorkflowStatusTerminated -> "terminated"
+    WorkflowStatusContinued -> "continued"
+
+instance ToJSON WorkflowStatus where
+  toJSON = toJSON . constantName
+
+instance FromJSON WorkflowStatus where
+  parseJSON = parseConstant "WorkflowStatus"
+
+-- | Asks to wait for what was started, for signals, or for a time.
+--
+-- Whatever comes first ends the wait, in the order of the run's history, so that a run that is resumed takes
+-- the same turn. The run holds no memory, thread or sandbox while it waits.
+data WorkflowWait = WorkflowWait
+  { handles :: [Word64]
+    -- ^ Handles of steps, timers and children. One that is done already ends the wait at once.
+  , signals :: [Text]
+    -- ^ Names of signals. A signal is taken once, the oldest first; one that came before it was waited for is kept.
+  , all :: Bool
+    -- ^ True to wait until all handles are done. A signal or the time ends the wait before.
+  , timeoutMillis :: Maybe Word64
+    -- ^ The longest wait, in milliseconds; no end when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON WorkflowWait where
+  toJSON value =
+    record
+      [ collection "handles" value.handles
+      , collection "signals" value.signals
+      , required "all" value.all
+      , optional "timeoutMillis" value.timeoutMillis
+      ]
+
+instance FromJSON WorkflowWait where
+  parseJSON = withObject "WorkflowWait" $ \object ->
+    WorkflowWait
+      <$> object `orEmpty` "handles"
+      <*> object `orEmpty` "signals"
+      <*> object `orEmpty` "all"
+      <*> object .:? "timeoutMillis"
+
+-- | Without any fields set.
+newWorkflowWait :: WorkflowWait
+newWorkflowWait =
+  WorkflowWait
+    { handles = empty
+    , signals = empty
+    , all = empty
+    , timeoutMillis = Nothing
+    }
+
+instance SetField "handles" WorkflowWait [Word64] where
+  setField new WorkflowWait {..} = WorkflowWait {handles = new, ..}
+
+instance SetField "signals" WorkflowWait [Text] where
+  setField new WorkflowWait {..} = WorkflowWait {signals = new, ..}
+
+instance SetField "all" WorkflowWait Bool where
+  setField new WorkflowWait {..} = WorkflowWait {all = new, ..}
+
+instance SetField "timeoutMillis" WorkflowWait (Maybe Word64) where
+  setField new WorkflowWait {..} = WorkflowWait {timeoutMillis = new, ..}
