@@ -13,6 +13,7 @@
 //!
 //! A guest is run again by [`rewind`](Machine::rewind): the history stays, what has been taken starts anew.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use exomonad_journal::RequestHash;
@@ -387,14 +388,17 @@ impl Machine {
                 }
                 history.attempts.remove(&seq);
                 let answer = Some(answer);
-                history.done.insert(
-                    seq,
-                    Done {
-                        position,
-                        at,
-                        answer,
-                    },
-                );
+                // One that was stopped while it was written: what comes first counts.
+                let done = Done {
+                    position,
+                    at,
+                    answer,
+                };
+                match history.done.entry(seq) {
+                    Entry::Occupied(before) if before.get().position < position => {}
+                    Entry::Occupied(mut before) => drop(before.insert(done)),
+                    Entry::Vacant(vacant) => drop(vacant.insert(done)),
+                }
             }
             EventBody::Fired { seq } => {
                 history.asked_before = history.asked_before.max(seq + 1);

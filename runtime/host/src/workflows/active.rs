@@ -18,7 +18,7 @@ use exomonad_workflow::machine::Attempt;
 use exomonad_workflow::store::{Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within};
 use exomonad_workflow::{Arrival, Machine, MismatchError, StoreFailure};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
@@ -32,6 +32,8 @@ use crate::role::Role;
 
 /// How long a guest that waits for a step keeps its sandbox.
 const KEEP: Duration = Duration::from_secs(1);
+/// Steps of a run that are performed at once; the others wait for their turn.
+const STEPS: usize = 64;
 /// Waits for a time that is nearer than this stay in memory.
 const SOON: i64 = 2_000;
 /// How often a turn is looked at: for the time that its guest computes, and for a clock that was set.
@@ -50,6 +52,8 @@ pub struct ActiveRun {
     workflows: Arc<Workflows>,
     store: Store,
     state: Mutex<RunState>,
+    /// Bounds the steps that are performed at once.
+    pub beside: Semaphore,
     /// Wakes the guest that waits.
     pub arrived: Notify,
     /// Wakes the task that drives the run.
@@ -149,6 +153,7 @@ impl ActiveRun {
                 restarts: row.restarts,
             }),
             row,
+            beside: Semaphore::new(STEPS),
             arrived: Notify::new(),
             attention: Notify::new(),
         }
@@ -286,7 +291,9 @@ impl ActiveRun {
         let has_moved = version.plugin.digest() != wanted;
         match turn {
             // The new version of the plugin does not fit: the run stays on its own.
-            Turn::Stopped(Stop::Mismatch(mismatch)) if has_moved => {
+            Turn::Stopped(Stop::Mismatch(_)) | Turn::Failed { .. } | Turn::Output(..)
+                if has_moved && let Some(mismatch) = self.misfit(&turn) =>
+            {
                 self.workflows
                     .does_not_fit(&self.row.run_id, version.plugin.digest());
                 tracing::info!(
@@ -299,11 +306,29 @@ impl ActiveRun {
                 }
             }
             turn => {
-                if has_moved && !matches!(turn, Turn::Stopped(_)) {
+                if has_moved && matches!(turn, Turn::Output(..) | Turn::Paused) {
                     self.move_to(version.plugin.digest()).await;
                 }
                 turn
             }
+        }
+    }
+
+    /// The reason why a version does not fit the run's history, if this turn shows one.
+    fn misfit(&self, turn: &Turn) -> Option<MismatchError> {
+        match turn {
+            Turn::Stopped(Stop::Mismatch(mismatch)) => Some(mismatch.clone()),
+            Turn::Output(..) => self.lock().machine.end().err(),
+            // It traps where the other version did not.
+            Turn::Failed { message, .. } => {
+                let state = self.lock();
+                state.machine.repeats().then(|| MismatchError {
+                    seq: state.machine.steps(),
+                    recorded: "there".to_owned(),
+                    asked: format!("nothing: it failed ({message})"),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -408,10 +433,12 @@ impl ActiveRun {
                 return Turn::Stopped(stop);
             }
             let (most, size) = self.workflows.largest_history();
-            if state.machine.length() > most || state.machine.bytes() > size {
+            let asks_too_much = state.machine.steps() > most;
+            if state.machine.length() > most || state.machine.bytes() > size || asks_too_much {
                 let message = format!(
-                    "its history has {} entries and {} bytes, and {most} entries and {size} bytes is the limit \
+                    "its history has {} steps, {} entries and {} bytes, and {most} entries and {size} bytes is the limit \
                      (`workflows.max_history`, `workflows.max_history_size`): continue as new before",
+                    state.machine.steps(),
                     state.machine.length(),
                     state.machine.bytes()
                 );

@@ -285,7 +285,16 @@ impl Workflows {
 
     /// A run leaves memory.
     pub fn leave(&self, run: &ActiveRun) {
-        lock(&self.active).remove(&run.row.key);
+        {
+            let mut active = lock(&self.active);
+            // It may be in memory again already, for what has come meanwhile.
+            if active
+                .get(&run.row.key)
+                .is_some_and(|known| std::ptr::eq(&**known, run))
+            {
+                active.remove(&run.row.key);
+            }
+        }
         self.wake_scheduler();
     }
 

@@ -111,11 +111,14 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
     }
     let marked = marked(&run, &step);
     loop {
+        // It is never closed.
+        let turn = run.beside.acquire().await;
         if is_written_first && !is_written && !run.asked(step.as_request()).await {
             return;
         }
         is_written = false;
         let answer = within_deadline(&run, &step, marked.as_deref()).await;
+        drop(turn);
         let Some(wait) = again(&step, attempt, &answer) else {
             return run.answered(&step, attempt, answer).await;
         };
@@ -401,21 +404,26 @@ impl ActiveRun {
                 Ok((event, done))
             })
         };
-        match pending.committed().await {
-            Ok((event, done)) => {
-                {
-                    let mut state = self.lock();
-                    state.machine.fill(event);
-                    state.has_news = true;
+        let run = self.clone();
+        // By itself: a step that is stopped meanwhile must not leave its position open.
+        let written = tokio::spawn(async move {
+            match pending.committed().await {
+                Ok((event, done)) => {
+                    {
+                        let mut state = run.lock();
+                        state.machine.fill(event);
+                        state.has_news = true;
+                    }
+                    run.arrived.notify_waiters();
+                    run.attention.notify_one();
+                    Some(done)
                 }
-                self.arrived.notify_waiters();
-                self.attention.notify_one();
-                Some(done)
+                Err(failure) => {
+                    run.stop(Stop::Store(failure));
+                    None
+                }
             }
-            Err(failure) => {
-                self.stop(Stop::Store(failure));
-                None
-            }
-        }
+        });
+        written.await.ok().flatten()
     }
 }
