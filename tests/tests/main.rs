@@ -40,6 +40,7 @@ mod raw_calls;
 mod reconfigure;
 mod refused_plugins;
 mod secrets;
+mod ship_pr;
 mod shutdown;
 mod state;
 mod telemetry;

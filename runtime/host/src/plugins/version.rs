@@ -68,14 +68,6 @@ pub enum PluginLoadError {
         /// The reason.
         reason: String,
     },
-    /// Its modules cannot be kept for the runs that will need them.
-    #[error("its modules cannot be kept in {folder}, where workflows need them: {reason}")]
-    Keep {
-        /// The folder.
-        folder: String,
-        /// The reason.
-        reason: String,
-    },
     /// A tool cannot be offered.
     #[error("tool `{tool}`: {reason}")]
     Tool {
@@ -89,7 +81,7 @@ pub enum PluginLoadError {
 impl PluginLoadError {
     /// True if the same file may load the next time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Keep { .. })
+        matches!(self, Self::Busy { .. })
     }
 }
 
@@ -113,6 +105,8 @@ pub struct PluginVersion {
     pub missing_grants: Vec<String>,
     /// Its workflows.
     workflows: Vec<CheckedWorkflow>,
+    /// The reason why no runs can start: its modules are not kept for them.
+    pub not_kept: Option<String>,
     by_name: HashMap<String, usize>,
     /// The series of its tools, in their order.
     tool_series: Vec<CallSeries>,
@@ -175,8 +169,12 @@ impl PluginVersion {
         } else {
             Vec::new()
         };
-        if let Some(folder) = role.kept_plugins.as_ref().filter(|_| !workflows.is_empty()) {
-            keep(&manifest, &folder.join(plugin.digest())).await?;
+        let not_kept = match role.kept_plugins.as_ref().filter(|_| !workflows.is_empty()) {
+            Some(folder) => keep(&manifest, &folder.join(plugin.digest())).await.err(),
+            None => None,
+        };
+        if let Some(reason) = &not_kept {
+            tracing::error!(role = %role.name, reason, "no run of its workflows can start");
         }
         let description = if plugin.has(DESCRIBE) {
             Some(ask(role, &plugin, DESCRIBE).await?)
@@ -208,6 +206,7 @@ impl PluginVersion {
                 .map(|event| (*event, role.metrics.hook(&role.name, event.name())))
                 .collect(),
             workflows,
+            not_kept,
             plugin,
             source,
             loaded_at: SystemTime::now(),
@@ -363,16 +362,19 @@ async fn list_tools(
     })?
 }
 
-/// Keeps a plugin's modules, since its runs may outlive the file.
-async fn keep(manifest: &Manifest, folder: &std::path::Path) -> Result<(), PluginLoadError> {
-    let failed = |reason: String| PluginLoadError::Keep {
-        folder: folder.display().to_string(),
-        reason,
-    };
+/// Keeps a plugin's modules, since its runs may outlive the file. The error is for an operator.
+async fn keep(manifest: &Manifest, folder: &std::path::Path) -> Result<(), String> {
     let (manifest, to) = (manifest.clone(), folder.to_owned());
-    let saving = tokio::task::spawn_blocking(move || manifest.save(&to));
-    let saved = saving.await.map_err(|error| failed(error.to_string()))?;
-    saved.map_err(|error| failed(error.to_string()))
+    let saved = match tokio::task::spawn_blocking(move || manifest.save(&to)).await {
+        Ok(saved) => saved.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    saved.map_err(|reason| {
+        format!(
+            "the plugin's modules cannot be kept in {}, where its runs need them: {reason}",
+            folder.display()
+        )
+    })
 }
 
 async fn list_workflows(

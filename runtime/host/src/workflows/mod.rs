@@ -344,6 +344,9 @@ impl Workflows {
         let workflow = version
             .workflow(name)
             .ok_or_else(|| no_workflow(role, version, name))?;
+        if let Some(reason) = &version.not_kept {
+            return Err(EffectError::new(ErrorCode::Unavailable, reason.clone()));
+        }
         let input = request.input.get();
         let violations = workflow.check_input(input);
         if !violations.is_empty() {
