@@ -408,6 +408,7 @@ async fn a_full_disk_stops_runs_until_there_is_room_again_and_loses_nothing() {
         .unwrap_err();
     let refused = try_start(&host, "sleeper", "none", json!({"millis": 0})).await;
     refused.problem(503, "unavailable");
+    drop(ballast);
     assert_eq!(host.get("/health").await.status, 200);
     fs::remove_file(&seen).unwrap();
     start(&host, "steps", "works", json!({"count": 200, "kind": "kv"})).await;
@@ -418,6 +419,7 @@ async fn a_full_disk_stops_runs_until_there_is_room_again_and_loses_nothing() {
     let mut ballast = fs::File::create(&seen).unwrap();
     while std::io::Write::write_all(&mut ballast, &[7; 4096]).is_ok() {}
     host.logs("histories cannot be written", 2).await;
+    drop(ballast);
     fs::remove_file(&seen).unwrap();
     assert_eq!(output(&host, "long").await, json!({"count": 4000}));
     let last = host
