@@ -403,3 +403,28 @@ async fn a_role_sees_its_own_runs_alone() {
     let listed = host.get("/workflows?role=flows").await.json();
     assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed}");
 }
+
+#[tokio::test]
+async fn a_workflow_that_is_a_tool_is_listed_and_its_answer_describes_the_run() {
+    let project = flows("limits = { wall_time = '400ms' }\n");
+    let host = project.serve().await;
+    let listed = host.get("/role/flows/mcp/tools").await.json();
+    let tools = listed["tools"].as_array().unwrap().iter();
+    let tool = tools
+        .clone()
+        .find(|tool| tool["name"] == "sleeper")
+        .unwrap();
+    assert_eq!(tool["inputSchema"]["required"], json!(["millis"]), "{tool}");
+    let done = host.tool("flows", "sleeper", json!({"millis": 20})).await;
+    assert!(!done.is_error(), "{}", done.text());
+    assert_eq!(done.structured()["status"], "completed");
+    assert_eq!(done.structured()["output"], json!({"millis": 20}));
+    // One that takes longer than a call may goes on.
+    let long = host.tool("flows", "sleeper", json!({"millis": 3000})).await;
+    assert!(!long.is_error(), "{}", long.text());
+    let id = long.structured()["workflowId"].as_str().unwrap().to_owned();
+    assert!(long.text().contains(&id), "{}", long.text());
+    assert_eq!(output(&host, &id).await, json!({"millis": 3000}));
+    let wrong = host.call("flows", "sleeper", json!({"millis": "x"})).await;
+    wrong.problem(422, "invalid_arguments");
+}

@@ -159,7 +159,7 @@ impl PluginVersion {
             error => error.into(),
         })?;
         check_entry_points(&plugin)?;
-        let (tools, refused_tools) = if plugin.has(HANDLE_LIST_TOOLS) {
+        let (mut tools, mut refused_tools) = if plugin.has(HANDLE_LIST_TOOLS) {
             list_tools(role, &plugin).await?
         } else {
             (Vec::new(), Vec::new())
@@ -169,8 +169,12 @@ impl PluginVersion {
         } else {
             Vec::new()
         };
-        let not_kept = match role.kept_plugins.as_ref().filter(|_| !workflows.is_empty()) {
-            Some(folder) => keep(&manifest, &folder.join(plugin.digest())).await.err(),
+        add_workflow_tools(&workflows, &mut tools, &mut refused_tools)?;
+        let not_kept = match role.workflows.as_ref().filter(|_| !workflows.is_empty()) {
+            Some(all) => {
+                let folder = all.kept_dir.join(plugin.digest());
+                keep(&manifest, &folder).await.err()
+            }
             None => None,
         };
         if let Some(reason) = &not_kept {
@@ -396,6 +400,37 @@ async fn list_workflows(
         CheckedWorkflow::new(workflow, &mut states).map_err(wrong)
     });
     checked.collect()
+}
+
+/// Offers workflows as tools that say so.
+fn add_workflow_tools(
+    workflows: &[CheckedWorkflow],
+    tools: &mut Vec<CheckedTool>,
+    refused: &mut Vec<RefusedTool>,
+) -> Result<(), PluginLoadError> {
+    let mut states = crate::schema::STATES;
+    for workflow in workflows {
+        let Some(tool) = workflow.as_tool() else {
+            continue;
+        };
+        let name = tool.name.clone();
+        let wrong = |reason: String| PluginLoadError::Workflow {
+            workflow: name.clone(),
+            reason,
+        };
+        if tools.iter().any(|known| known.tool.name == name) {
+            return Err(wrong("there is a tool of this name".to_owned()));
+        }
+        match CheckedTool::new(tool, &mut states) {
+            Ok(tool) => tools.push(CheckedTool {
+                is_workflow: true,
+                ..tool
+            }),
+            Err(ToolFault::Plugin(reason)) => return Err(wrong(reason)),
+            Err(ToolFault::Tool(reason)) => refused.push(RefusedTool { name, reason }),
+        }
+    }
+    Ok(())
 }
 
 fn check_tools(listed: Vec<Tool>) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {

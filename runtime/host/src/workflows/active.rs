@@ -15,7 +15,9 @@ use exomonad_schema::effects::workflow::WorkflowStatus;
 use exomonad_schema::{Answer, CallId, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_telemetry::spans;
 use exomonad_workflow::machine::Attempt;
-use exomonad_workflow::store::{Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within};
+use exomonad_workflow::store::{
+    Continuation, Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within,
+};
 use exomonad_workflow::{Arrival, Machine, MismatchError, StoreFailure};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
@@ -673,7 +675,8 @@ impl ActiveRun {
                         continued_from: Some(self.row.run_id.clone()),
                         ..super::again(&self.row)
                     };
-                    ended.continued = Some((Box::new(next), signals));
+                    let run = Box::new(next);
+                    ended.continued = Some(Continuation { run, signals });
                 } else {
                     let message = format!(
                         "the input that it continues with does not fit its schema: {}",

@@ -20,8 +20,8 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow, ScheduleRow,
-    Started, Wake,
+    Continuation, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow,
+    ScheduleRow, Started, Wake,
 };
 use writer::Writer;
 pub use writer::{Pending, Room};

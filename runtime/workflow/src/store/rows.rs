@@ -164,6 +164,15 @@ pub enum Wake {
     Asleep,
 }
 
+/// The run that continues another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// The run.
+    pub run: Box<NewRun>,
+    /// The signals that the other one did not take, with their payloads.
+    pub signals: Vec<(String, Vec<u8>)>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -179,8 +188,8 @@ pub struct Ended {
     pub state: Option<(String, u32)>,
     /// When, in milliseconds since 1970.
     pub at: i64,
-    /// The run that continues it, and the signals that it did not take.
-    pub continued: Option<(Box<NewRun>, Vec<(String, Vec<u8>)>)>,
+    /// The run that continues it.
+    pub continued: Option<Continuation>,
     /// The answer of the parent's step.
     pub answer: String,
 }
@@ -951,7 +960,7 @@ pub fn stick(
 /// Returns the runs for which something came.
 pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<RunKey>> {
     publish(connection, run.key, ended.state.as_ref())?;
-    let next = ended.continued.as_ref().map(|(next, _)| &next.run_id);
+    let next = ended.continued.as_ref().map(|next| &next.run.run_id);
     let changed = connection
         .prepare_cached(
             "UPDATE run SET status = ?2, output = ?3, error_code = ?4, error = ?5, ended_at = ?6,
@@ -974,7 +983,7 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
     }
     let mut woken = Vec::new();
     match &ended.continued {
-        Some((next, signals)) => {
+        Some(Continuation { run: next, signals }) => {
             let next_key = match start(connection, next, None)? {
                 Started::New(next) | Started::Open(next) => next.key,
             };
