@@ -146,6 +146,27 @@ async fn every_path_answers_as_described_when_all_is_well() {
         (Method::GET, ("/openapi.json", "/openapi.json"), ""),
         (Method::GET, ("/roles", "/roles"), ""),
         (Method::GET, ("/metrics", "/metrics"), ""),
+        (
+            Method::PUT,
+            ("/schedules/{id}", "/schedules/hourly"),
+            r#"{"role":"flows","workflow":"sleeper","input":{"millis":0},"spec":"every 1h"}"#,
+        ),
+        (Method::GET, ("/schedules", "/schedules?role=flows"), ""),
+        (
+            Method::POST,
+            ("/schedules/{id}/pause", "/schedules/hourly/pause"),
+            "",
+        ),
+        (
+            Method::POST,
+            ("/schedules/{id}/resume", "/schedules/hourly/resume"),
+            "",
+        ),
+        (
+            Method::POST,
+            ("/schedules/{id}/trigger", "/schedules/hourly/trigger"),
+            "",
+        ),
         (Method::GET, (TOOLS, "/role/tl/mcp/tools"), ""),
         (
             Method::POST,
@@ -198,7 +219,8 @@ async fn every_path_answers_as_described_when_all_is_well() {
             r#"{"plugin":"echo","function":"echo","input":"a"}"#,
         ),
     ];
-    let mut templates = Vec::new();
+    // A stream has no end; live_events.rs reads it.
+    let mut templates = vec!["/events"];
     for (method, path, body) in asked {
         let status = ask(&host, &described, method, path, body).await;
         assert!([200, 201].contains(&status), "{}: {status}", path.1);
