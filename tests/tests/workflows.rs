@@ -428,3 +428,47 @@ async fn a_workflow_that_is_a_tool_is_listed_and_its_answer_describes_the_run() 
     let wrong = host.call("flows", "sleeper", json!({"millis": "x"})).await;
     wrong.problem(422, "invalid_arguments");
 }
+
+#[tokio::test]
+async fn a_role_s_token_reaches_its_own_runs_alone() {
+    let role = |name: &str| {
+        format!("[role.{name}]\n{EFFECTS}\nplugin = 'workflows'\ntoken_env = '{name}'\n")
+    };
+    let tokens = ["flows", "other"].map(|name| format!("{name}-0123456789abcdefghij"));
+    let project = Project::new()
+        .config(&(role("flows") + &role("other")))
+        .plugin("workflows.wasm", plugin())
+        .env("flows", tokens[0].as_str())
+        .env("other", tokens[1].as_str());
+    let host = project.serve().await.with_token(&tokens[0]);
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
+    let id = run(&host, "a").await["runId"].as_str().unwrap().to_owned();
+    let host = host.with_token(&tokens[1]);
+    assert_eq!(host.get("/workflows").await.json()["runs"], json!([]));
+    host.get("/workflows?role=flows")
+        .await
+        .problem(401, "unauthorized");
+    try_start(&host, "sleeper", "b", json!({"millis": 0}))
+        .await
+        .problem(401, "unauthorized");
+    // As if it was not there.
+    for named in ["a", id.as_str()] {
+        host.get(&format!("/workflows/{named}"))
+            .await
+            .problem(404, "not_found");
+        for act_on in ["signal", "query", "repair"] {
+            let body = json!({"name": "go", "retry": true});
+            let answer = act(&host, named, act_on, body).await;
+            assert_eq!(answer.status, 404, "{act_on}: {answer:?}");
+        }
+        act(&host, named, "terminate", json!({}))
+            .await
+            .problem(404, "not_found");
+        act(&host, named, "cancel", json!(null))
+            .await
+            .problem(404, "not_found");
+    }
+    let host = host.with_token(&tokens[0]);
+    assert_eq!(run(&host, "a").await["status"], "waiting");
+}
