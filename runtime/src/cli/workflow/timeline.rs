@@ -457,13 +457,13 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "   STEP                       TOOK  END             0                     10.0 s",
+                "   STEP                       TOOK  END             0                    10.0 s",
                 "0  kv.get                    1.0 s  ok              ███",
-                "1  http.request              4.0 s  not_found ×2      ███····███",
-                "   signal go�[2J                                             ◆",
-                "2  timer                     4.0 s  ok                         ░░░░░░░░░░",
-                "3  workflow.start_child       0 ms  ok                                  █",
-                "4  child sleeper             1.0 s  …                                   ░░░",
+                "1  http.request              4.0 s  not_found ×2      ████····████",
+                "   signal go�[2J                                                 ◆",
+                "2  timer                     4.0 s  ok                           ░░░░░░░░░░░",
+                "3  workflow.start_child       0 ms  ok                                     █",
+                "4  child sleeper             1.0 s  …                                      ░░░░",
             ],
             "{drawn}"
         );
