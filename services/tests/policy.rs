@@ -26,10 +26,11 @@ fn field(name: &str) -> Value {
         "target" => json!({"kind": "Unstaged"}),
         "path" => json!("sub/worktree"),
         "level" => json!("info"),
-        "payload" | "value" => json!({}),
-        "millis" | "length" => json!(1),
+        "payload" | "value" | "state" => json!({}),
+        "millis" | "length" | "handle" => json!(1),
+        "effect" => json!("kv.get"),
         "title" | "body" | "head" | "branch" | "ref" | "message" | "tag" | "image" | "key"
-        | "name" => {
+        | "name" | "workflow" | "workflowId" | "id" => {
             json!("topic")
         }
         other => panic!("a request requires `{other}`: add a value for it here"),

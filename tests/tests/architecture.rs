@@ -101,6 +101,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-server",
             "exomonad-services",
             "exomonad-telemetry",
+            "exomonad-workflow",
         ],
     ),
     ("exomonad-guest", &["exomonad-guest-macros"]),

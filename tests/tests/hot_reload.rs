@@ -327,7 +327,7 @@ async fn a_reload_tells_what_it_changed() {
         .config("[plugins]\nwatch = false\npoll_interval = '0s'\n")
         .plugin("old.wasm", saying("old"));
     let host = project.serve().await;
-    let nothing = json!({"loaded": [], "removed": [], "failed": {}, "pending": []});
+    let nothing = json!({"ok": true, "failed": {}, "loaded": [], "removed": [], "pending": []});
     assert_eq!(host.reload().await, nothing);
     project.put_plugin("greeter.wasm", saying("hello"));
     project.put_plugin("broken.wasm", "not a module");

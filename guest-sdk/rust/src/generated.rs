@@ -4048,11 +4048,9 @@ impl WorkflowSleep {
 pub struct WorkflowStart {
     /// The effect's capability, such as `docker.exec`; `workflow.sleep` starts a timer.
     pub effect: String,
-    /// Its request.
-    ///
-    /// `None` is `{}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Json>,
+    /// Its request; an empty object when absent.
+    #[serde(default, deserialize_with = "or_default")]
+    pub request: Json,
     /// When it is tried again; once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,

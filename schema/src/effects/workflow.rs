@@ -24,8 +24,8 @@ pub type LongMillis = BoundedInt<0, 315_360_000_000>;
 pub struct WorkflowStart {
     /// The effect's capability, such as `docker.exec`; `workflow.sleep` starts a timer.
     pub effect: BoundedText<1, 128>,
-    /// Its request.
-    #[serde(default = "RawJson::empty_object")]
+    /// Its request; an empty object when absent.
+    #[serde(default)]
     pub request: RawJson,
     /// When it is tried again; once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1526,7 +1526,7 @@ instance Arbitrary WorkflowStart where
   arbitrary =
     WorkflowStart
       <$> ruled "1–128 characters"
-      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr ""
       <*> absentOr "0–315360000000"
 

@@ -250,7 +250,10 @@ impl WorkflowLayer {
             .ok_or_else(|| {
                 EffectError::invalid_input(format!("workflow.start: there is no effect `{name}`"))
             })?;
-        let body = request.request.get().as_bytes();
+        let body = match request.request.get() {
+            "null" => b"{}".as_slice(),
+            body => body.as_bytes(),
+        };
         let timer = match kind {
             EffectKind::WorkflowSleep => Some(decode::<WorkflowSleep>(body)?.millis.get()),
             EffectKind::Sleep => Some(decode::<Sleep>(body)?.millis.get()),

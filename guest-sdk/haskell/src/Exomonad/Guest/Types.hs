@@ -6763,10 +6763,8 @@ newWorkflowSleep millis =
 data WorkflowStart = WorkflowStart
   { effect :: Text
     -- ^ The effect's capability, such as `docker.exec`; `workflow.sleep` starts a timer.
-  , request :: Maybe Value
-    -- ^ Its request.
-    --
-    -- 'Nothing' is @{}@.
+  , request :: Value
+    -- ^ Its request; an empty object when absent.
   , retry :: Maybe RetryPolicy
     -- ^ When it is tried again; once when absent.
   , timeoutMillis :: Maybe Word64
@@ -6778,7 +6776,7 @@ instance ToJSON WorkflowStart where
   toJSON value =
     record
       [ required "effect" value.effect
-      , optional "request" value.request
+      , required "request" value.request
       , optional "retry" value.retry
       , optional "timeoutMillis" value.timeoutMillis
       ]
@@ -6787,7 +6785,7 @@ instance FromJSON WorkflowStart where
   parseJSON = withObject "WorkflowStart" $ \object ->
     WorkflowStart
       <$> object .: "effect"
-      <*> object .:? "request"
+      <*> object `orEmpty` "request"
       <*> object .:? "retry"
       <*> object .:? "timeoutMillis"
 
@@ -6796,12 +6794,12 @@ newWorkflowStart :: Text -> WorkflowStart
 newWorkflowStart effect =
   WorkflowStart
     { effect
-    , request = Nothing
+    , request = empty
     , retry = Nothing
     , timeoutMillis = Nothing
     }
 
-instance SetField "request" WorkflowStart (Maybe Value) where
+instance SetField "request" WorkflowStart Value where
   setField new WorkflowStart {..} = WorkflowStart {request = new, ..}
 
 instance SetField "retry" WorkflowStart (Maybe RetryPolicy) where
