@@ -12,10 +12,12 @@ ARG BINARY=build
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# For `exomonad --version`: the repository itself is not here.
+ARG REVISION=unknown
 # The caches outlive the build, so that the next one compiles what has changed.
 RUN --mount=type=cache,id=exomonad-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=exomonad-target,target=/src/target \
-    cargo build --profile dist --locked --bin exomonad && \
+    EXOMONAD_COMMIT=$REVISION cargo build --profile dist --locked --bin exomonad && \
     strip --strip-debug -o /exomonad target/dist/exomonad
 
 FROM scratch AS prebuilt

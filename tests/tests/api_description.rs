@@ -121,6 +121,7 @@ async fn every_path_answers_as_described_when_all_is_well() {
     let call = format!("/calls/{}", call.header("x-exomonad-call-id"));
     let asked = [
         (Method::GET, ("/calls", "/calls?role=tl&limit=5"), ""),
+        (Method::GET, ("/calls/records", "/calls/records"), ""),
         (Method::GET, ("/calls/{id}", call.as_str()), ""),
         (Method::GET, ("/health", "/health"), ""),
         (Method::GET, ("/ready", "/ready"), ""),

@@ -349,36 +349,154 @@ fn an_object_beside_pairs_and_a_bad_address_are_told_as_what_they_are() {
     );
 }
 
+/// Commands that print something and succeed.
+const PRINTING: &[&[&str]] = &[
+    &["config", "default"],
+    &["config", "show"],
+    &["config", "check"],
+    &["plugin", "inspect", "hook.wat"],
+    &["plugin", "test", "hook.wat"],
+    &["plugin", "call", "hook.wat", "say"],
+    &["completions", "bash"],
+    &["completions", "elvish"],
+    &["policy", "explain", "tl", "git.status"],
+    &["effects"],
+    &["effects", "git.status"],
+    &["--local", "roles"],
+    &["--local", "roles", "--json"],
+    &["--local", "tools", "echo"],
+    &["--local", "call", "echo", "echo", "text=a"],
+    &["--local", "calls", "list"],
+    &["--help"],
+    &["--version"],
+];
+
+/// A project in which [`PRINTING`] succeed.
+fn printing() -> Project {
+    let project = Project::new();
+    let hook = Guest::answering("")
+        .text("said")
+        .export("say", "(call $give (call $text))");
+    project.write("hook.wat", hook.wat());
+    project
+}
+
+#[test]
+fn a_role_that_there_is_not_has_no_policy() {
+    let project = Project::new();
+    let unknown = project
+        .run(["policy", "explain", "ecko", "git.status"])
+        .exits(3);
+    assert!(
+        unknown.stderr.contains("no role `ecko`") && unknown.stderr.contains("`echo`"),
+        "{unknown:?}"
+    );
+    project.put_plugin("own.wat", Guest::answering("").wat());
+    project
+        .run(["policy", "explain", "own", "git.status"])
+        .exits(0);
+    let without = Project::new().config("[plugins]\nembedded = false\n");
+    without
+        .run(["policy", "explain", "tl", "git.status"])
+        .exits(3);
+}
+
+#[test]
+fn a_file_that_is_missing_has_one_exit_code() {
+    let project = Project::new();
+    for arguments in [
+        &["plugin", "inspect", "missing.wasm"][..],
+        &["plugin", "test", "missing.wasm"],
+        &["plugin", "call", "missing.wasm", "say"],
+        &["trust", "--revoke", "missing.toml"],
+    ] {
+        let ran = project.run(arguments).exits(4);
+        assert!(ran.stderr.contains("missing."), "{ran:?}");
+    }
+    project.write("exomonad.toml", "");
+    let never = project.run(["trust", "--revoke"]).exits(3);
+    assert!(never.stderr.contains("nothing to revoke"), "{never:?}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_configuration_keeps_nobody_waiting() {
+    let project = Project::new();
+    for (path, arguments) in [
+        ("exomonad.toml", &["config", "check"][..]),
+        ("named.toml", &["config", "check", "--config", "named.toml"]),
+        ("named.toml", &["trust", "named.toml"]),
+    ] {
+        let pipe = project.path(path);
+        if !pipe.exists() {
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            assert!(made.unwrap().success());
+        }
+        let ran = project.run(arguments).exits(2);
+        assert!(ran.output().contains("no regular file"), "{ran:?}");
+        if path == "exomonad.toml" {
+            std::fs::remove_file(pipe).unwrap();
+        }
+    }
+    let pipe = project.path("token");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    project.write("exomonad.toml", "[server]\ntoken_file = 'token'\n");
+    let ran = project.run(["config", "check"]).exits(2);
+    assert!(ran.output().contains("no regular file"), "{ran:?}");
+}
+
+/// JSON Schema takes `1.0` for an integer, and typed languages do not.
+#[tokio::test]
+async fn an_integer_with_a_fraction_of_zero_is_an_integer_for_every_guest() {
+    let project = Project::new();
+    let host = project.serve().await;
+    for written in ["1.0", "1e0", "10e-1", "1"] {
+        let body = format!(r#"{{"name":"sleep","arguments":{{"millis":{written}}}}}"#);
+        let slept = host.post("/role/echo/mcp/call", body).await;
+        assert!(!slept.tool_result().is_error(), "{written}: {slept:?}");
+        let argument = format!("millis={written}");
+        for arguments in both(&host.url(), &["call", "echo", "sleep", &argument]) {
+            project.run(arguments).exits(0);
+        }
+    }
+    let body = r#"{"name":"sleep","arguments":{"millis":1.5}}"#;
+    host.post("/role/echo/mcp/call", body)
+        .await
+        .problem(422, "invalid_arguments");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let project = printing();
+    for arguments in PRINTING {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = project.command();
+        let ran = command
+            .args(*arguments)
+            .stdin(std::process::Stdio::null())
+            .stdout(full.unwrap())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(4), "{arguments:?}: {ran:?}");
+        assert_eq!(
+            errors.matches("standard output cannot be written").count(),
+            1,
+            "{arguments:?}: {errors}"
+        );
+    }
+}
+
 /// As for `exomonad roles | head -1` whose reader has what it wants.
 #[test]
 fn a_command_whose_reader_is_gone_ends_without_a_word() {
-    let project = Project::new();
-    let hook = "(module (memory (export \"memory\") 1) (func (export \"handle_pre_tool_use\")))";
-    project.write("hook.wat", hook);
-    for arguments in [
-        &["config", "default"][..],
-        &["config", "show"],
-        &["config", "check"],
-        &["plugin", "inspect", "hook.wat"],
-        &["plugin", "test", "hook.wat"],
-        &["plugin", "call", "hook.wat", "handle_pre_tool_use"],
-        &["completions", "bash"],
-        &["completions", "elvish"],
-        &["policy", "explain", "tl", "git.status"],
-        &["effects"],
-        &["effects", "git.status"],
-        &["--local", "roles"],
-        &["--local", "roles", "--json"],
-        &["--local", "tools", "echo"],
-        &["--local", "call", "echo", "echo", "text=a"],
-        &["--help"],
-        &["--version"],
-    ] {
+    let project = printing();
+    for arguments in PRINTING {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = project.command();
         let ran = command
-            .args(arguments)
+            .args(*arguments)
             .stdin(std::process::Stdio::null())
             .stdout(writer)
             .output()

@@ -164,3 +164,136 @@ fn a_port_in_use_is_named_with_what_to_do() {
         "{ran:?}"
     );
 }
+
+/// A plugin whose tool answers with more than the kernel keeps for a client.
+fn much() -> String {
+    const LETTERS: usize = 14 << 20;
+    let (begin, end) = (r#"{"content":[{"type":"text","text":""#, r#""}]}"#);
+    let length = begin.len() + LETTERS + end.len();
+    Guest::answering("")
+        .part(&format!(
+            r#"(data (i32.const 20000) "{}") (data (i32.const 21000) "{}")"#,
+            begin.replace('"', "\\\""),
+            end.replace('"', "\\\"")
+        ))
+        .without("handle_mcp_call")
+        .export(
+            "handle_mcp_call",
+            &format!(
+                r#"(local $big i64) (local $i i64)
+                (local.set $big (call $alloc (i64.const {length})))
+                (loop $next
+                  (call $store_u8 (i64.add (local.get $big) (local.get $i)) (i32.const 97))
+                  (local.set $i (i64.add (local.get $i) (i64.const 1)))
+                  (br_if $next (i64.lt_u (local.get $i) (i64.const {length}))))
+                (call $copy (i32.const 20000) (local.get $big) (i32.const {}))
+                (call $copy (i32.const 21000)
+                  (i64.add (local.get $big) (i64.const {})) (i32.const {}))
+                (call $give (local.get $big))"#,
+                begin.len(),
+                begin.len() + LETTERS,
+                end.len()
+            ),
+        )
+        .part(
+            "(func $copy (param $from i32) (param $to i64) (param $length i32) (local $i i32)
+              (loop $next
+                (call $store_u8
+                  (i64.add (local.get $to) (i64.extend_i32_u (local.get $i)))
+                  (i32.load8_u (i32.add (local.get $from) (local.get $i))))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (local.get $length)))))",
+        )
+        .wat()
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_and_keep_other_roles_from_nothing() {
+    const CALL: &str = r#"{"name":"answer"}"#;
+    const MCP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"answer","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let config = "[role.much]\nlimits = { unread_answers = '1MiB', queue = 0, output = '16MiB' }\n[role.echo]\n";
+    let project = Project::new().config(config).plugin("much.wat", much());
+    let host = project.serve().await;
+    for (path, body, headers) in [
+        ("/role/much/mcp/call", CALL, ""),
+        (
+            "/role/much/mcp",
+            MCP,
+            "accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: answer\r\n",
+        ),
+    ] {
+        let mut unread = Connection::open(&host).await;
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        );
+        unread.send(request).await.unwrap();
+        // Its head comes when the answer has got its room.
+        let head = unread.read().await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head:.300}");
+        let refused = host.post("/role/much/mcp/call", CALL).await;
+        let message = refused.problem(429, "queue_full");
+        assert!(
+            message.contains("`role.much.limits.unread_answers`"),
+            "{path}: {message}"
+        );
+        let other = host.call("echo", "echo", json!({"text": "a"})).await;
+        assert_eq!(other.status, 200);
+        drop(unread);
+        eventually("there is room again", async || {
+            let called = host.post("/role/much/mcp/call", CALL).await;
+            (called.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_room_and_is_given_up_with_its_request() {
+    let config = "[server]\nrequest_timeout = '3s'\n[role.much.limits]\nunread_answers = '1MiB'\n";
+    let project = Project::new().config(config).plugin("much.wat", much());
+    let host = project.serve().await;
+    let body = r#"{"name":"answer"}"#;
+    let path = "/role/much/mcp/call";
+    let mut unread = Connection::open(&host).await;
+    unread.send_head(path, body.len()).await.unwrap();
+    unread.send(body).await.unwrap();
+    assert!(unread.read().await.starts_with("HTTP/1.1 200"));
+    // It waits, and the one before is given up by then: its client has had its time.
+    let next = host.post(path, body).await;
+    assert!([200, 504].contains(&next.status), "{}", next.status);
+    eventually("there is room again", async || {
+        (host.post(path, body).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_too_slowly_is_let_go() {
+    let project = Project::new()
+        .config("[server]\nrequest_timeout = '2s'\n")
+        .plugin("much.wat", much());
+    let host = project.serve().await;
+    let body = r#"{"name":"answer"}"#;
+    let mut connection = Connection::open(&host).await;
+    connection
+        .send_head("/role/much/mcp/call", body.len())
+        .await
+        .unwrap();
+    connection.send(body).await.unwrap();
+    // Never silent for long, and at this pace done after many seconds.
+    let mut read = 0;
+    let slowly = async {
+        while let Some(length) = connection.read_some().await {
+            read += length;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(60), slowly)
+            .await
+            .is_ok(),
+        "the connection stays open"
+    );
+    assert!(read < 14 << 20, "all of it came");
+}

@@ -143,6 +143,20 @@ async fn a_running_host_is_found_and_asked_whether_it_is_ready() {
     assert!(away.stderr.contains("no host runs"), "{away:?}");
 }
 
+#[tokio::test]
+async fn a_running_host_that_is_not_well_is_red() {
+    let project = Project::new().plugin("broken.wasm", "no module");
+    let host = project.serve().await;
+    let ran = Project::new()
+        .run(["doctor", "--url", &host.url()])
+        .exits(1);
+    let failed = failed_checks(&ran);
+    assert!(
+        failed[0].contains("degraded") && failed[0].contains("broken"),
+        "{ran:?}"
+    );
+}
+
 #[test]
 fn grants_that_cannot_work_are_red() {
     let project = Project::new().config(

@@ -331,6 +331,69 @@ async fn with_tokens_each_sees_the_calls_of_the_roles_that_it_may_use() {
     let folder = folder.display().to_string();
     assert!(warning(OPERATOR).await.contains(&folder));
     assert!(!warning(ONE).await.contains(&folder));
+    let records = async |token: &str| get("/calls/records", token).await.text();
+    let of_one = records(ONE).await;
+    assert_eq!(of_one.lines().count(), 2, "a record and the warning");
+    assert!(of_one.contains(&ids[0]) && of_one.contains("warnings"));
+    assert!(!of_one.contains(&folder));
+    let of_all = records(OPERATOR).await;
+    assert!(of_all.contains(&ids[1]) && of_all.contains(&folder));
+    get("/calls/records?role=two", ONE)
+        .await
+        .problem(401, "unauthorized");
+    host.get("/calls/records")
+        .await
+        .problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn many_records_of_a_running_host_are_read_in_one_pass() {
+    let project = asker(asking("kv_get", r#"{"key":"a"}"#, "", "fine"));
+    let host = project.serve().await;
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        ids.push(id(&host.call("asker", "answer", json!({})).await));
+    }
+    let url = host.url();
+    let exported = project
+        .run(["calls", "export", "--limit", "50", "--url", &url])
+        .exits(0);
+    let of_line = |line: &str| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        record["call"]["id"].as_str().unwrap().to_owned()
+    };
+    let seen: Vec<String> = exported.stdout.lines().map(of_line).collect();
+    assert_eq!(seen, ids[10..]);
+    let local = project
+        .run(["calls", "export", "--limit", "50", "--local"])
+        .exits(0);
+    assert_eq!(local.stdout, exported.stdout);
+    let replayed = project
+        .run(["replay", "--last", "50", "--role", "asker", "--url", &url])
+        .exits(0);
+    assert!(
+        replayed
+            .stdout
+            .starts_with("50 calls replayed: 50 the same")
+    );
+    // Not one request for each.
+    let metrics = host.get("/metrics").await.text();
+    assert!(
+        metrics.contains(r#"http_route="/calls/records""#),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains(r#"http_route="/calls/{id}""#),
+        "{metrics}"
+    );
+
+    let filtered = host.get("/calls/records?role=asker&limit=2").await;
+    assert_eq!(filtered.header("content-type"), "application/x-ndjson");
+    assert_eq!(filtered.text().lines().count(), 2);
+    assert_eq!(host.get("/calls/records?role=tl").await.text(), "");
+    host.get("/calls/records?limit=none")
+        .await
+        .problem(400, "invalid_request");
 }
 
 #[tokio::test]

@@ -48,3 +48,5 @@ mod tool_schemas;
 mod traces;
 mod trust;
 mod whole_flow;
+mod workflow_faults;
+mod workflows;

@@ -266,3 +266,62 @@ async fn a_call_whose_input_ends_at_once_is_recorded() {
         assert_eq!(found, times, "{listed:?}");
     }
 }
+
+#[tokio::test]
+async fn a_request_id_that_is_in_use_is_refused_and_a_cancellation_hits_its_request() {
+    let guest = Guest::answering("").sleeping(60_000);
+    let config = "[defaults.limits]\nwall_time = '2m'\n[server]\nrequest_timeout = '2m'\n";
+    let project = Project::new()
+        .config(config)
+        .plugin("slow.wat", guest.wat());
+    let host = project.serve().await;
+    for (nth, way) in [Way::Bridge, Way::Embedded].into_iter().enumerate() {
+        let mut client = start(&project, &host, way, "slow");
+        begin(&mut client, SESSIONFUL).await;
+        client.send(&request(1, "tools/call", json!({"name": "answer"})));
+        if nth == 0 {
+            host.logs(BEGUN, 1).await;
+        }
+        client.send(&request(1, "ping", json!({})));
+        let refused = client.line().await;
+        assert_eq!(refused["error"]["code"], -32600, "{refused}");
+        assert_eq!(refused["id"], 1);
+        client.send(&notification(
+            "notifications/cancelled",
+            json!({"requestId": 1}),
+        ));
+        // It is the call that is cancelled: its id is free, and the input's end waits for nothing.
+        let free = eventually("the id is free", async || {
+            client.send(&request(1, "ping", json!({})));
+            let answer = client.line().await;
+            answer.get("result").is_some().then_some(())
+        });
+        free.await;
+        client.close();
+        assert_eq!(client.end().await, Some(0), "{way:?}: {}", client.errors());
+    }
+}
+
+#[tokio::test]
+async fn a_request_before_initialize_is_told_so() {
+    let project = Project::new();
+    let host = project.serve().await;
+    for way in [Way::Bridge, Way::Embedded] {
+        let mut client = start(&project, &host, way, "echo");
+        client.send(&request(1, "tools/list", json!({})));
+        let refused = client.line().await;
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert_eq!(refused["error"]["code"], -32600, "{refused}");
+        assert!(
+            message.contains("`initialize`") && !message.contains("header"),
+            "{message}"
+        );
+        // Nobody wants an answer to this.
+        client.send(&notification("notifications/initialized", json!({})));
+        begin(&mut client, SESSIONFUL).await;
+        client.send(&request(2, "ping", json!({})));
+        assert_eq!(client.line().await["id"], 2);
+        client.close();
+        assert_eq!(client.end().await, Some(0), "{}", client.errors());
+    }
+}

@@ -90,3 +90,23 @@ async fn a_hint_that_is_pasted_keeps_what_holds() {
     let roles = project.run(["roles", "--local"]).exits(0).stdout;
     assert!(roles.contains("echo") && roles.contains("tl"), "{roles}");
 }
+
+#[tokio::test]
+async fn the_answer_of_a_reload_begins_with_whether_all_is_in_force() {
+    let project = Project::new();
+    let host = project.serve().await;
+    let fine = host.post("/reload", "").await.text();
+    assert!(fine.starts_with(r#"{"ok":true,"failed":{}"#), "{fine}");
+    project.put_plugin("broken.wasm", "no module");
+    let failed = host.post("/reload", "").await;
+    assert_eq!(failed.status, 200);
+    let text = failed.text();
+    assert!(
+        text.starts_with(r#"{"ok":false,"failed":{"broken":"#),
+        "{text}"
+    );
+    std::fs::remove_file(project.plugin_path("broken.wasm")).unwrap();
+    project.write("exomonad.toml", "[rolle.tl]\n");
+    let refused = host.reload().await;
+    assert_eq!(refused["ok"], false, "{refused}");
+}

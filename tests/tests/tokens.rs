@@ -229,6 +229,38 @@ async fn the_command_line_presents_the_token_of_the_environment_or_the_configura
     with_role_token.run(["roles", "--url", &url]).exits(3);
 }
 
+/// As where the host runs as another user, or with another environment.
+#[tokio::test]
+async fn a_command_that_asks_a_host_needs_the_address_and_a_token_alone() {
+    const OPERATOR: &str = "operator-0123456789abcdef";
+    let config = "[server]\ntoken_file = 'token'\n[github]\ntoken_env = 'GITHUB'\n[secret.KEY]\nenv = 'KEY'\nhosts = ['a.example']\n[role.echo]\ntoken_file = 'missing'\n[role.other]\nplugin = 'echo'\ntoken_env = 'NOWHERE'\n";
+    let operator = Project::new().env("EXOMONAD_TOKEN", OPERATOR);
+    let host = operator.serve().await;
+    let project = Project::new()
+        .config(config)
+        .env("EXOMONAD_LISTEN", host.address().to_string());
+    project.write("token", OPERATOR);
+    project.run(["config", "check"]).exits(2);
+    for arguments in [
+        &["calls", "list"][..],
+        &["roles"],
+        &["tools", "echo"],
+        &["call", "echo", "echo", "text=a"],
+        &["doctor", "--quick"],
+    ] {
+        project.run(arguments).exits(0);
+    }
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let bridged = project
+        .run_with_input(["mcp", "--role", "echo"], hello.as_bytes())
+        .exits(0);
+    assert!(bridged.stdout.contains("serverInfo"), "{bridged:?}");
+    // Nobody is asked, so these are needed.
+    let alone = project.run(["--local", "roles"]).exits(2);
+    assert!(alone.stderr.contains("KEY"), "{alone:?}");
+    project.run(["--local", "calls", "list"]).exits(0);
+}
+
 #[test]
 fn an_address_that_others_can_reach_wants_tokens_before_it_is_served() {
     let project = Project::new();

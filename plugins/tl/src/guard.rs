@@ -2,7 +2,7 @@
 
 use exomonad_guest::prelude::*;
 
-use crate::shell::{each_command, has_flag, program};
+use crate::shell::{UNKNOWN, each_command, has_flag, program};
 
 /// An agent's data about a tool that it is about to use.
 #[derive(Deserialize)]
@@ -21,12 +21,15 @@ struct ToolInput {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Harmless,
+    UnknownPush,
     ForcedRemoval,
+    DeletingPush,
     ForcedPush,
 }
 
-/// Denies a forced push, asks before a forced removal and before a command that
-/// it cannot parse, and has no opinion on anything else.
+/// Denies a push that is forced or deletes, asks before one that the shell completes,
+/// before a forced removal and before a command that it cannot parse, and has no opinion
+/// on anything else.
 #[hook(pre_tool_use)]
 pub fn guard_commands(input: &HookInput) -> HookOutput {
     match command_of(&input.payload) {
@@ -55,39 +58,57 @@ fn command_of(payload: &Json) -> serde_json::Result<Option<String>> {
 fn judge(line: &str) -> HookOutput {
     let mut worst = Verdict::Harmless;
     each_command(line, &mut |command| {
-        worst = worst.max(if is_forced_push(command) {
-            Verdict::ForcedPush
-        } else if is_forced_removal(command) {
+        worst = worst.max(if is_forced_removal(command) {
             Verdict::ForcedRemoval
         } else {
-            Verdict::Harmless
+            judge_push(command)
         });
     });
     match worst {
         Verdict::Harmless => HookOutput::pass(),
+        Verdict::UnknownPush => HookOutput::ask(
+            "What it pushes depends on what the shell fills in. With the names written out the guard can tell.",
+        ),
         Verdict::ForcedRemoval => {
             HookOutput::ask("This removes files for good, without asking for each.")
         }
+        Verdict::DeletingPush => HookOutput::deny(
+            "This deletes what is on the remote, which may be the work of others. Ask the user to delete it.",
+        ),
         Verdict::ForcedPush => HookOutput::deny(
             "A forced push can destroy the work of others. Push to a new branch, or ask the user to push.",
         ),
     }
 }
 
-/// `git push` with `--force`, `-f`, `--force-with-lease`, `--mirror`, or a `+refspec`.
-fn is_forced_push(command: &[String]) -> bool {
-    if program(command) != "git" {
-        return false;
-    }
-    let Some(push) = command.iter().position(|word| word == "push") else {
-        return false;
+/// Options that delete what is on the remote. Git takes their beginnings, too.
+const DELETING: [&str; 3] = ["--delete", "--mirror", "--prune"];
+
+/// `git push`: forced (`--force`, `-f`, `--force-with-lease`, a `+refspec`), deleting
+/// (`--delete`, `-d`, `--mirror`, `--prune`, a `:refspec`), or completed by the shell.
+fn judge_push(command: &[String]) -> Verdict {
+    let push = command
+        .windows(2)
+        .position(|words| words[1] == "push" && words[0] != "stash");
+    let (Some(before), "git") = (push, program(command)) else {
+        return Verdict::Harmless;
     };
-    command[push + 1..].iter().any(|word| {
-        word.starts_with("--force")
-            || word == "--mirror"
-            || has_flag(word, 'f')
-            || word.starts_with('+')
-    })
+    let verdicts = command[before + 2..].iter().map(|word| {
+        let is_deleting = |option: &&str| word.len() > 3 && option.starts_with(word.as_str());
+        if word.starts_with("--for") || has_flag(word, 'f') || word.starts_with('+') {
+            Verdict::ForcedPush
+        } else if DELETING.iter().any(is_deleting)
+            || has_flag(word, 'd')
+            || (word.starts_with(':') && word != ":")
+        {
+            Verdict::DeletingPush
+        } else if word.contains(UNKNOWN) {
+            Verdict::UnknownPush
+        } else {
+            Verdict::Harmless
+        }
+    });
+    verdicts.max().unwrap_or(Verdict::Harmless)
 }
 
 /// `rm` that is recursive and does not ask.

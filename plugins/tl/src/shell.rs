@@ -63,6 +63,9 @@ const LONG_WITH_VALUE: &[&str] = &[
     "--user",
 ];
 
+/// Stands in a word where the shell fills something in: `$X`, `$(…)`.
+pub const UNKNOWN: char = '$';
+
 /// Keywords of the shell that a command may follow.
 const KEYWORDS: &[&str] = &[
     "!", "coproc", "do", "elif", "else", "if", "then", "until", "while", "{",
@@ -152,13 +155,19 @@ fn split(line: &str, visit: &mut dyn FnMut(&[String])) {
                 }
             }
             // A substitution also runs within double quotes, and its command continues after it.
-            (_, '`') => opened.push(Open {
-                closing: '`',
-                quote: quote.take(),
-                before: take(&mut command),
-            }),
+            (_, '`') => {
+                command.letters().push(UNKNOWN);
+                opened.push(Open {
+                    closing: '`',
+                    quote: quote.take(),
+                    before: take(&mut command),
+                });
+            }
             (_, '$') | (None, '<' | '>') if letters.peek() == Some(&'(') => {
                 letters.next();
+                if letter == '$' {
+                    command.letters().push(UNKNOWN);
+                }
                 opened.push(Open {
                     closing: ')',
                     quote: quote.take(),
@@ -195,7 +204,10 @@ fn without_prefix(words: &[String]) -> (&[String], bool) {
     let mut is_evaluated = false;
     while let Some((word, after)) = rest.split_first() {
         let name = file_name(word);
-        if KEYWORDS.contains(&word.as_str()) || (word.contains('=') && !word.starts_with('-')) {
+        let is_assignment = word.contains('=') && !word.starts_with('-');
+        // A substitution by itself may leave no word.
+        let is_unknown = !word.is_empty() && word.chars().all(|letter| letter == UNKNOWN);
+        if KEYWORDS.contains(&word.as_str()) || is_assignment || is_unknown {
             rest = after;
         } else if let Some((_, with_value, operands)) = RUNNERS.iter().find(|one| one.0 == name) {
             is_evaluated |= name == "eval";
@@ -282,6 +294,8 @@ mod tests {
             "/usr/bin/sudo -nu root -- rm x",
             "sudo -uroot rm x",
             "env -u A B=1 rm x",
+            "env $(cat .env) rm x",
+            "$(which sudo) rm x",
             "timeout -s KILL --kill-after 3 5 nice -n 5 rm x",
             "nice --adjustment=5 rm x",
             "if ! time -p rm x",
@@ -305,12 +319,12 @@ mod tests {
 
     #[test]
     fn a_command_continues_after_a_substitution() {
-        assert_eq!(words("echo $(rm x) y"), ["rm·x", "echo·y"]);
-        assert_eq!(words("echo `rm x` y"), ["rm·x", "echo·y"]);
+        assert_eq!(words("echo $(rm x) y"), ["rm·x", "echo·$·y"]);
+        assert_eq!(words("echo `rm x` y"), ["rm·x", "echo·$·y"]);
         assert_eq!(words("diff <(a) <(b) c"), ["a", "b", "diff·c"]);
-        assert_eq!(words(r#"echo "a $(rm x) b" c"#), ["rm·x", "echo·a  b·c"]);
-        assert_eq!(words(r#"echo "a `rm x` b" c"#), ["rm·x", "echo·a  b·c"]);
-        assert_eq!(words(r#"echo "$(a "$(rm x)")""#), ["rm·x", "a·", "echo·"]);
+        assert_eq!(words(r#"echo "a $(rm x) b" c"#), ["rm·x", "echo·a $ b·c"]);
+        assert_eq!(words(r#"echo "a `rm x` b" c"#), ["rm·x", "echo·a $ b·c"]);
+        assert_eq!(words(r#"echo "$(a "$(rm x)")""#), ["rm·x", "a·$", "echo·$"]);
         assert_eq!(words("(cd x) && f() { rm y; }"), ["cd·x", "f", "rm·y", "}"]);
         assert_eq!(words("echo '$(rm x)'"), ["echo·$(rm x)"]);
     }
@@ -318,7 +332,7 @@ mod tests {
     #[test]
     fn an_incomplete_line_is_parsed_as_far_as_it_goes() {
         assert_eq!(words("a 'b c"), ["a·b c"]);
-        assert_eq!(words("a $(b `c"), ["c", "b", "a"]);
+        assert_eq!(words("a $(b `c"), ["c", "b·$", "a·$"]);
         assert_eq!(words(""), Vec::<String>::new());
         assert_eq!(words("\\"), Vec::<String>::new());
     }

@@ -33,7 +33,7 @@ pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
     Config, EngineConfig, InstanceMode, JournalConfig, JournalMode, Limits, LogConfig, LogFormat,
     McpConfig, OtlpProtocol, PluginsConfig, Role, ServerConfig, Signal, StateConfig,
-    TelemetryConfig,
+    TelemetryConfig, WorkflowsConfig,
 };
 pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

@@ -9,11 +9,12 @@
 //! configuration's path, with the hash of its content in it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use exomonad_core::patterns::is_loopback;
+use exomonad_core::regular_file;
 use exomonad_core::values::ListenAddress;
 use exomonad_services::DockerConfig;
 use sha2::{Digest, Sha256};
@@ -28,7 +29,8 @@ use crate::read::{Loaded, Source, Sources};
 /// If it cannot be read, or nothing can be remembered.
 pub fn remember(file: &Path, env: impl Fn(&str) -> Option<String>) -> io::Result<PathBuf> {
     let path = fs::canonicalize(file)?;
-    let content = fs::read(&path)?;
+    let mut content = Vec::new();
+    regular_file::open(&path)?.read_to_end(&mut content)?;
     let entry = entry(&path, &env).ok_or_else(no_home)?;
     if let Some(folder) = entry.parent() {
         fs::DirBuilder::new()

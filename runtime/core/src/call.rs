@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use exomonad_schema::{CallId, Context, RoleName};
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
+use exomonad_schema::{CallId, Context, EffectError, RoleName};
 
 use crate::bounds::BoundsMap;
+use crate::handler::BoxFuture;
+use crate::role_keys::RoleKeys;
 
 /// A call, as the services see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CallContext {
     /// The role whose plugin is running.
     pub role: RoleName,
@@ -19,6 +23,27 @@ pub struct CallContext {
     pub traceparent: Option<String>,
     /// The bounds of the role's effects.
     pub bounds: Arc<BoundsMap>,
+    /// Writes to the key-value store in the store's place: for a step of a workflow.
+    pub kv_writer: Option<Arc<dyn KvWriter>>,
+}
+
+/// Writes to the key-value store, in one transaction with something else: the entry of a workflow's history.
+pub trait KvWriter: Send + Sync {
+    /// Writes the value under a key.
+    fn set(&self, request: KvSet) -> BoxFuture<'_, Result<Done, EffectError>>;
+
+    /// Removes a key.
+    fn delete(&self, request: KvDelete) -> BoxFuture<'_, Result<KvDeleted, EffectError>>;
+}
+
+impl std::fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallContext")
+            .field("role", &self.role)
+            .field("call_id", &self.call_id)
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CallContext {
@@ -30,7 +55,13 @@ impl CallContext {
             caller: None,
             traceparent: None,
             bounds: Arc::default(),
+            kv_writer: None,
         }
+    }
+
+    /// The key that sets a field of the role, for messages.
+    pub fn key(&self, field: &str) -> String {
+        self.bounds.get::<RoleKeys>().key(&self.role, field)
     }
 
     /// The part of it that the guest sees.

@@ -7,7 +7,9 @@
 //! | [`services`] | one trait a service, made from the contract's table |
 //! | [`policy`] | decisions about a request, for enforcement and for `policy explain` alike |
 //! | [`patterns`] | names with `*`, as grants have them |
+//! | [`role_keys`] | the keys that set what a role may do, for messages |
 //! | [`roots`] | the folders a role may reach |
+//! | [`regular_file`] | opening files that a configuration names |
 //! | [`secret`], [`secret_source`] | texts that are used and never shown, and where they are kept |
 //! | [`shared_bounds`] | bounds that several services share: folders, repositories |
 //! | [`values`] | sizes, durations, patterns and other values that are written as text |
@@ -23,6 +25,8 @@ pub mod handler;
 pub mod headers;
 pub mod patterns;
 pub mod policy;
+pub mod regular_file;
+pub mod role_keys;
 pub mod roots;
 pub mod secret;
 pub mod secret_source;
@@ -33,13 +37,14 @@ pub mod values;
 
 pub use aside::{CancelOnDrop, aside};
 pub use bounds::BoundsMap;
-pub use call::CallContext;
+pub use call::{CallContext, KvWriter};
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use policy::{Ruling, Verdict};
+pub use role_keys::RoleKeys;
 pub use secret::Secret;
 pub use secret_source::{SecretError, SecretSource, header_pairs};
 pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
-    RandomService, Services,
+    RandomService, Services, WorkflowService,
 };
 pub use shared_bounds::{PathBounds, RepoBounds};

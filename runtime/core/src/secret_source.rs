@@ -3,11 +3,11 @@
 //! A configuration only says where a secret is. Its text exists in [`Secret`] alone, which is shown
 //! nowhere: not in `Debug`, not in an error, not in JSON.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::headers;
+use crate::regular_file;
 use crate::secret::Secret;
 
 /// Checks and keeps a token, without the blanks around it.
@@ -157,7 +157,7 @@ impl SecretSource {
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    File::open(path)?
+    regular_file::open(path)?
         .take(LONGEST_FILE)
         .read_to_string(&mut text)?;
     Ok(text)

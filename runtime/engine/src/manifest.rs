@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use extism_manifest::{Wasm, WasmMetadata};
@@ -17,6 +17,8 @@ use crate::{CompileCache, LoadError, manifest_error, units};
 
 /// The name of the module whose exports become the plugin's.
 const MAIN: &str = "main";
+/// The manifest's name in a folder of saved modules.
+const SAVED_MANIFEST: &str = "plugin.json";
 /// The size limit of all modules of a plugin together, in bytes.
 const MAX_MODULE_BYTES: u64 = 512 << 20;
 /// The size limit of a manifest, in bytes; it may hold modules itself.
@@ -113,6 +115,51 @@ impl Manifest {
     /// If a module cannot be read.
     pub fn digest(&self) -> Result<String, LoadError> {
         Ok(CompileCache::digest(&self.modules()?))
+    }
+
+    /// Writes the modules and a manifest that names them, `plugin.json`, into a folder that is new or has them
+    /// already. Other processes see all of it or nothing.
+    ///
+    /// # Errors
+    /// If a module cannot be read, or nothing can be written.
+    pub fn save(&self, folder: &Path) -> Result<(), LoadError> {
+        if folder.join(SAVED_MANIFEST).exists() {
+            return Ok(());
+        }
+        let modules = self.modules()?;
+        let failed = |source: io::Error| LoadError::Read {
+            path: folder.to_owned(),
+            source,
+        };
+        let parent = folder.parent().unwrap_or(Path::new("."));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(failed)?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let draft = parent.join(format!(".{name}.{}", std::process::id()));
+        let write = || {
+            // One that was left by a host that was killed.
+            let _ = fs::remove_dir_all(&draft);
+            fs::create_dir(&draft)?;
+            let mut wasm = Vec::with_capacity(modules.len());
+            for (nth, module) in modules.iter().enumerate() {
+                let file = format!("{nth}.wasm");
+                let mut out = fs::File::create(draft.join(&file))?;
+                out.write_all(&module.wasm)?;
+                out.sync_all()?;
+                wasm.push(serde_json::json!({"path": file, "name": module.name}));
+            }
+            let manifest = serde_json::json!({"wasm": wasm}).to_string();
+            fs::write(draft.join(SAVED_MANIFEST), manifest)?;
+            match fs::rename(&draft, folder) {
+                // Another process was faster.
+                Err(_) if folder.join(SAVED_MANIFEST).exists() => fs::remove_dir_all(&draft),
+                renamed => renamed,
+            }
+        };
+        write().map_err(failed)
     }
 
     /// Reads all modules, checks their digests and determines the main one; it comes last.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use crate::answer_memory::AnswerMemory;
+
 /// The part of all sandboxes that is kept for roles that have less than their share: one in so many.
 const RESERVED: u32 = 8;
 
@@ -80,10 +82,13 @@ impl HostSandboxes {
 
 /// Lets a bounded number of a role's calls run, and a bounded number wait.
 ///
-/// A role's calls also count against the whole host's sandboxes.
+/// A role's calls also count against the whole host's sandboxes. None begins while there is no room for the
+/// answers of those that have run.
 pub struct AdmissionQueue {
     role: Arc<Semaphore>,
     host: Arc<HostSandboxes>,
+    /// The memory for answers that their clients have not read.
+    pub answers: AnswerMemory,
     waiting: AtomicU32,
     refused: AtomicU64,
     running: u32,
@@ -108,11 +113,12 @@ impl Drop for AdmissionQueue {
 
 impl AdmissionQueue {
     /// A queue for `running` calls at once and `queue` that wait, within the host's own bound.
-    pub fn new(running: u32, queue: u32, host: Arc<HostSandboxes>) -> Self {
+    pub fn new(running: u32, queue: u32, answers: AnswerMemory, host: Arc<HostSandboxes>) -> Self {
         host.roles.fetch_add(1, Ordering::Relaxed);
         Self {
             role: Arc::new(Semaphore::new(running as usize)),
             host,
+            answers,
             waiting: AtomicU32::new(0),
             refused: AtomicU64::new(0),
             running,
@@ -126,7 +132,8 @@ impl AdmissionQueue {
     /// If as many calls wait already as may.
     pub async fn admit(&self) -> Result<Permit, QueueFullError> {
         // One alone is given back before the wait: a call that waits holds no sandbox.
-        if let Ok(role) = self.role.clone().try_acquire_owned()
+        if self.answers.has_room()
+            && let Ok(role) = self.role.clone().try_acquire_owned()
             && let Some(host) = self.host.try_acquire(self.others_running())
         {
             return Ok(Permit {
@@ -135,6 +142,7 @@ impl AdmissionQueue {
             });
         }
         let _slot = self.take_slot()?;
+        self.answers.room().await;
         // Neither semaphore is ever closed.
         let full = |_| self.full();
         let role = self.role.clone().acquire_owned().await.map_err(full)?;
@@ -201,9 +209,26 @@ impl Drop for QueueSlot<'_> {
 mod tests {
     use super::*;
 
+    fn queue(running: u32, queue: u32, host: Arc<HostSandboxes>) -> AdmissionQueue {
+        AdmissionQueue::new(running, queue, AnswerMemory::new(1 << 20), host)
+    }
+
+    #[tokio::test]
+    async fn no_call_begins_while_there_is_no_room_for_answers() {
+        let host = HostSandboxes::new(2);
+        let queue = queue(2, 1, host.clone());
+        let unread = queue.answers.hold(1 << 20).await;
+        let mut waiter = Box::pin(queue.admit());
+        assert!(futures_util::poll!(&mut waiter).is_pending());
+        assert_eq!((host.available(), queue.waiting()), (2, 1));
+        assert!(queue.admit().await.is_err(), "one may wait");
+        drop(unread);
+        assert!(waiter.await.is_ok());
+    }
+
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_waiter_that_leaves_makes_room() {
-        let queue = AdmissionQueue::new(1, 1, HostSandboxes::new(10));
+        let queue = queue(1, 1, HostSandboxes::new(10));
         let permit = queue.admit().await.unwrap();
         let mut waiter = Box::pin(queue.admit());
         assert!(futures_util::poll!(&mut waiter).is_pending());
@@ -224,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_waits_holds_nothing_of_the_host() {
         let host = HostSandboxes::new(2);
-        let queue = AdmissionQueue::new(1, 1, host.clone());
+        let queue = queue(1, 1, host.clone());
         let _permit = queue.admit().await.unwrap();
         let mut waiter = Box::pin(queue.admit());
         assert!(futures_util::poll!(&mut waiter).is_pending());
@@ -234,8 +259,8 @@ mod tests {
     #[tokio::test]
     async fn the_bound_of_the_host_holds_over_all_roles() {
         let host = HostSandboxes::new(1);
-        let one = AdmissionQueue::new(5, 5, host.clone());
-        let other = AdmissionQueue::new(5, 0, host);
+        let one = queue(5, 5, host.clone());
+        let other = queue(5, 0, host);
         let _permit = one.admit().await.unwrap();
         assert!(other.admit().await.is_err());
     }
@@ -243,8 +268,8 @@ mod tests {
     #[tokio::test]
     async fn one_role_does_not_hold_all_sandboxes_of_the_host() {
         let host = HostSandboxes::new(16);
-        let greedy = AdmissionQueue::new(100, 100, host.clone());
-        let modest = AdmissionQueue::new(100, 100, host.clone());
+        let greedy = queue(100, 100, host.clone());
+        let modest = queue(100, 100, host.clone());
         let mut held = Vec::new();
         loop {
             let mut next = Box::pin(greedy.admit());

@@ -70,7 +70,7 @@ pub enum HostError {
     },
     /// Too many calls.
     #[error(
-        "role `{role}` is busy: {running} calls run and {queue} wait; `{running_key}` and `{queue_key}` set how many may"
+        "role `{role}` is busy: {running} calls run and {queue} wait; `{running_key}` and `{queue_key}` set how many may{}", unread(.unread_key)
     )]
     QueueFull {
         /// The role.
@@ -83,6 +83,8 @@ pub enum HostError {
         running_key: String,
         /// The key that sets the second number.
         queue_key: String,
+        /// The key that bounds unread answers, if they keep further calls from running.
+        unread_key: Option<String>,
     },
     /// The guest failed where only an answer will do: in a hook, or when called raw.
     #[error("{message}")]
@@ -136,6 +138,15 @@ fn hint(near: &Option<String>) -> String {
     near.as_ref()
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default()
+}
+
+fn unread(key: &Option<String>) -> String {
+    let more = |key| {
+        format!(
+            "; none begins while clients do not read their answers: `{key}` sets how much may be unread"
+        )
+    };
+    key.as_ref().map(more).unwrap_or_default()
 }
 
 fn none(names: &str) -> &str {

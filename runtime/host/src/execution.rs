@@ -379,6 +379,8 @@ impl Execution {
                 queue,
                 running_key: settings.limit_key("concurrent_calls"),
                 queue_key: settings.limit_key("queue"),
+                unread_key: (!role.admission.answers.has_room())
+                    .then(|| settings.limit_key("unread_answers")),
             }
         };
         role.admission.admit().await.map_err(full)

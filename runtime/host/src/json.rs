@@ -2,9 +2,11 @@
 //!
 //! A body goes on to the guest as it was written, and not every language reads JSON as Rust does: one that
 //! keeps numbers exactly works for seconds on a long one, and one whose texts are Unicode has no half of a
-//! surrogate pair. What no guest means to get ends here, in one place for all of them.
+//! surrogate pair. An integer may be written as `1.0` or `1e3`, which JSON Schema takes for one and readers of
+//! typed languages do not. What no guest means to get ends here, in one place for all of them.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -12,38 +14,46 @@ use serde_json::{Map, Number, Value};
 
 /// How many characters a number may have: enough for any 64-bit one, and for most of a float's exact digits.
 const NUMBER: usize = 400;
+/// Digits of the longest integer of 64 bits.
+const INTEGER: usize = 20;
 /// How many digits its exponent may have; readers that keep it as 32 bits would read another number.
 const EXPONENT: usize = 9;
 
+/// A part of a body, and what stands in its place.
+type Mend = (Range<usize>, String);
+
 /// A body in which a half of a surrogate pair, as one finds where a text was cut within an emoji, is
-/// U+FFFD, the character for what cannot be read. Whether it is JSON is not looked at.
+/// U+FFFD, the character for what cannot be read, and in which integers of 64 bits are written as such, without a
+/// fraction or an exponent. Whether it is JSON is not looked at.
 ///
 /// # Errors
 /// The problem with a number.
 pub fn sanitize(body: Bytes) -> Result<Bytes, String> {
-    let mut halves = Vec::new();
+    let mut mends: Vec<Mend> = Vec::new();
     let mut at = 0;
     while let Some(byte) = body.get(at) {
         at = match byte {
-            b'"' => text(&body, at + 1, &mut halves),
-            b'-' | b'0'..=b'9' => number(&body, at)?,
+            b'"' => text(&body, at + 1, &mut mends),
+            b'-' | b'0'..=b'9' => number(&body, at, &mut mends)?,
             _ => at + 1,
         };
     }
-    if halves.is_empty() {
+    if mends.is_empty() {
         return Ok(body);
     }
-    let mut mended = Vec::from(body);
-    for half in halves {
-        if let Some(digits) = mended.get_mut(half..half + 4) {
-            digits.copy_from_slice(b"fffd");
-        }
+    let mut mended = Vec::with_capacity(body.len());
+    let mut at = 0;
+    for (part, instead) in mends {
+        mended.extend_from_slice(body.get(at..part.start).unwrap_or_default());
+        mended.extend_from_slice(instead.as_bytes());
+        at = part.end;
     }
+    mended.extend_from_slice(body.get(at..).unwrap_or_default());
     Ok(mended.into())
 }
 
-/// Passes over a text, up to what follows it, and notes where the digits of lone halves are.
-fn text(body: &[u8], mut at: usize, halves: &mut Vec<usize>) -> usize {
+/// Passes over a text, up to what follows it, and mends lone halves.
+fn text(body: &[u8], mut at: usize, mends: &mut Vec<Mend>) -> usize {
     while let Some(byte) = body.get(at) {
         match byte {
             b'"' => return at + 1,
@@ -56,7 +66,7 @@ fn text(body: &[u8], mut at: usize, halves: &mut Vec<usize>) -> usize {
                         12
                     }
                     Some(0xD800..=0xDFFF) => {
-                        halves.push(at + 2);
+                        mends.push((at + 2..at + 6, "fffd".to_owned()));
                         6
                     }
                     Some(_) => 6,
@@ -83,8 +93,8 @@ fn unit_after(body: &[u8], at: usize) -> Option<u16> {
     unit(body, at + 6)
 }
 
-/// Passes over a number.
-fn number(body: &[u8], start: usize) -> Result<usize, String> {
+/// Passes over a number, and mends an integer that is not written as one.
+fn number(body: &[u8], start: usize, mends: &mut Vec<Mend>) -> Result<usize, String> {
     let rest = body.get(start..).unwrap_or_default();
     let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     let length = rest
@@ -107,7 +117,60 @@ fn number(body: &[u8], start: usize) -> Result<usize, String> {
             "the number at byte {start} has an exponent of {digits} digits; write it with at most {EXPONENT}"
         ));
     }
+    if let Some(integer) = integer(written) {
+        mends.push((start..start + length, integer));
+    }
     Ok(start + length)
+}
+
+/// The digits of an integer of 64 bits that is written with a fraction or an exponent, or as `-0`; `None` for
+/// other numbers, and for what is none.
+fn integer(written: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(written).ok()?;
+    if text == "-0" {
+        return Some("0".to_owned());
+    }
+    if !text.contains(['.', 'e', 'E']) {
+        return None;
+    }
+    let (sign, rest) = text
+        .strip_prefix('-')
+        .map_or(("", text), |rest| ("-", rest));
+    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (mantissa, ""),
+    };
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 1 && whole.starts_with('0') {
+        return None;
+    }
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let exponent: i64 = exponent.parse().ok()?;
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some("0".to_owned());
+    }
+    // Zeros to add behind the digits; negative for those to take away.
+    let zeros = exponent - i64::try_from(fraction.len()).ok()?;
+    let integer = match usize::try_from(zeros) {
+        Ok(zeros) if digits.len() + zeros <= INTEGER => {
+            format!("{sign}{digits}{}", "0".repeat(zeros))
+        }
+        Ok(_) => return None,
+        Err(_) => {
+            let kept = digits.len().checked_sub(usize::try_from(-zeros).ok()?)?;
+            let (kept, behind) = digits.split_at(kept);
+            let is_whole = !kept.is_empty() && behind.bytes().all(|digit| digit == b'0');
+            is_whole.then(|| format!("{sign}{kept}"))?
+        }
+    };
+    let fits = integer.parse::<i64>().is_ok() || integer.parse::<u64>().is_ok();
+    fits.then_some(integer)
 }
 
 /// A value none of whose objects has a key twice: of two, the host would check one and a guest in another
@@ -230,6 +293,51 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_is_written_as_one() {
+        let mended = |text: &'static str| {
+            let mended = sanitize(Bytes::from_static(text.as_bytes())).unwrap();
+            String::from_utf8(mended.to_vec()).unwrap()
+        };
+        for (written, meant) in [
+            ("1.0", "1"),
+            ("[1.0,-2.00 ,{\"1.0\":3.0}]", "[1,-2 ,{\"1.0\":3}]"),
+            ("1e3", "1000"),
+            ("12.50E+1", "125"),
+            ("1200e-2", "12"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("0e9", "0"),
+            ("18446744073709551615.0", "18446744073709551615"),
+            ("-9.223372036854775808e18", "-9223372036854775808"),
+        ] {
+            assert_eq!(mended(written), meant, "{written}");
+        }
+        for other in [
+            "0",
+            "-1",
+            "1.5",
+            "1e-1",
+            "0.001e2",
+            "1e20",
+            "18446744073709551616.0",
+            "1e999999999",
+            "1e-999999999",
+            // No numbers.
+            "01.0",
+            "1.",
+            "1.e1",
+            "-",
+            "-.0",
+            "1e",
+            "1e+-1",
+            "1.0.0",
+            "1-0.0",
+        ] {
+            assert_eq!(mended(other), other, "{other}");
+        }
+    }
+
+    #[test]
     fn a_key_that_comes_twice_is_named() {
         let refused = read(r#"{"a":[{"li\nmit":5000,"b":1,"li\nmit":1}]}"#).unwrap_err();
         assert!(
@@ -244,7 +352,10 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
+            // One without a fraction is written as an integer.
+            any::<f64>()
+                .prop_filter("a fraction", |float| float.fract() != 0.0)
+                .prop_map(Value::from),
             ".*".prop_map(Value::from),
         ];
         leaf.prop_recursive(6, 64, 6, |inner| {
@@ -263,10 +374,18 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end_and_keep_their_length(bytes: Vec<u8>) {
-            if let Ok(read) = sanitize(Bytes::from(bytes.clone())) {
-                prop_assert_eq!(read.len(), bytes.len());
+        fn any_bytes_end_and_stay_once_they_are_mended(bytes: Vec<u8>) {
+            if let Ok(read) = sanitize(Bytes::from(bytes)) {
+                prop_assert_eq!(sanitize(read.clone()), Ok(read));
             }
+        }
+
+        #[test]
+        fn a_number_keeps_its_value(text in "-?(0|[1-9][0-9]{0,20})([.][0-9]{1,5})?([eE][+-]?[0-9]{1,2})?") {
+            let before: f64 = text.parse().unwrap();
+            let after = sanitize(Bytes::from(text.clone())).unwrap();
+            let after: f64 = std::str::from_utf8(&after).unwrap().parse().unwrap();
+            prop_assert_eq!(before, after, "{}", text);
         }
 
         #[test]

@@ -8,9 +8,11 @@
 //! | [`schema`] | JSON Schemas of tools, checked in bounded time |
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
 //! | [`admission`] | how many calls run at once, and how many wait |
+//! | [`answer_memory`] | how much memory unread answers may take |
 //! | [`pipeline`] | the layers between a guest and the services |
 //! | [`record`] | the record of a call, for the journal |
 //! | [`replay`] | a guest runs again, and the record of a call answers it |
+//! | [`workflows`] | durable workflows: runs that outlive the process |
 //! | [`error`] | errors with stable codes; transports map codes to statuses |
 //! | [`report`] | the state of the host, as `/health` and `/roles` show it |
 //! | [`json`] | JSON that every guest language reads in the same way |
@@ -18,6 +20,7 @@
 //! It knows no transport: neither HTTP nor the command line.
 
 pub mod admission;
+pub mod answer_memory;
 pub mod error;
 pub mod execution;
 mod gauges;
@@ -30,8 +33,10 @@ pub mod report;
 pub mod role;
 pub mod runtime;
 pub mod schema;
+pub mod workflows;
 
 pub use error::{HostError, Violation};
 pub use execution::{Caller, Execution, ToolAnswer};
 pub use role::Role;
 pub use runtime::{Runtime, capabilities};
+pub use workflows::Workflows;

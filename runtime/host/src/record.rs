@@ -135,7 +135,8 @@ pub fn configuration_hash(config: &Config, role: &exomonad_config::Role) -> Stri
     let mut limits = serde_json::to_value(&role.limits).unwrap_or_default();
     if let Some(limits) = limits.as_object_mut() {
         // How many calls there may be is nothing that one of them sees.
-        limits.retain(|key, _| !["concurrent_calls", "queue"].contains(&key.as_str()));
+        let unseen = ["concurrent_calls", "queue", "unread_answers"];
+        limits.retain(|key, _| !unseen.contains(&key.as_str()));
     }
     let observable = json!([role.config, limits, config.log.filter, role.instance]);
     digest(observable.to_string().as_bytes())

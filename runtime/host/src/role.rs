@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef};
-use exomonad_core::{BoundsMap, CallContext, EffectHandler};
+use exomonad_core::{BoundsMap, CallContext, EffectHandler, RoleKeys};
 use exomonad_engine::{Engine, Limits};
 use exomonad_journal::Journal;
 use exomonad_schema::{CallId, EffectKind, RoleName};
@@ -15,6 +15,7 @@ use exomonad_telemetry::Metrics;
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
+use crate::answer_memory::AnswerMemory;
 use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
@@ -48,20 +49,22 @@ pub struct RoleSettings {
     pub describing: Arc<dyn Layer>,
     /// How its calls are recorded; `None` if they are not.
     pub record: Option<RecordSettings>,
+    /// Where versions with workflows are kept; `None` where no workflows run.
+    pub kept_plugins: Option<PathBuf>,
     /// The configuration that the guest can read.
     pub config: Arc<BTreeMap<String, String>>,
     /// A hash of what the guest can observe of the role's configuration.
     pub configuration: String,
     /// The capabilities that it is granted.
     pub granted: Vec<&'static str>,
-    /// The prefix of the keys that set its grants and its limits, for messages: `role.tl.` or `defaults.`.
-    pub key_prefix: String,
+    /// The keys that set its grants and its limits, for messages.
+    pub keys: RoleKeys,
 }
 
 impl RoleSettings {
     /// The key of one of its limits, for messages.
     pub fn limit_key(&self, limit: &str) -> String {
-        format!("{}limits.{limit}", self.key_prefix)
+        self.keys.key(&self.name, &format!("limits.{limit}"))
     }
 
     /// The context of a new call.
@@ -77,6 +80,7 @@ impl RoleSettings {
             caller,
             traceparent,
             bounds: self.bounds.clone(),
+            kv_writer: None,
         }
     }
 }
@@ -143,7 +147,7 @@ impl Role {
             name: name.clone(),
             plugin: role.plugin_for(name),
             metrics: services.metrics.clone(),
-            bounds: Arc::new(role.bounds.to_map()),
+            bounds: Arc::new(role.bounds.to_map().with(config.keys_of(name))),
             limits: Limits {
                 wall_time: limits.wall_time.get(),
                 memory: limits.memory.get(),
@@ -174,15 +178,24 @@ impl Role {
                     keeps_all: mode == JournalMode::All,
                 }),
             },
+            kept_plugins: services
+                .journal
+                .as_ref()
+                .map(|_| crate::workflows::kept::folder(config)),
             config: guest_config,
             configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),
             granted: kinds.filter(|capability| role.grants(capability)).collect(),
-            key_prefix: config.role_key(name, ""),
+            keys: config.keys_of(name),
         };
         Self {
             settings: Arc::new(settings),
-            admission: AdmissionQueue::new(limits.concurrent_calls, limits.queue, sandboxes),
+            admission: AdmissionQueue::new(
+                limits.concurrent_calls,
+                limits.queue,
+                AnswerMemory::new(limits.unread_answers.get()),
+                sandboxes,
+            ),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             version: RwLock::new(None),
             versions: services.versions.clone(),

@@ -18,6 +18,8 @@ use crate::error::HostError;
 use crate::gauges;
 use crate::plugins::instance_pool::InstancePool;
 use crate::role::{Role, SharedServices};
+use crate::workflows::Workflows;
+use crate::workflows::operate::Backend;
 
 /// Sandboxes for plugins that are being loaded, besides those of calls.
 const LOADING: u32 = 64;
@@ -32,12 +34,16 @@ pub struct Runtime {
     pub metrics: Arc<Metrics>,
     /// The records of calls.
     pub journal: Arc<Journal>,
+    /// The durable workflows.
+    pub workflows: Arc<Workflows>,
     /// When the process began.
     pub started: SystemTime,
     /// One for each size of stack.
     engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
     kv: Arc<Kv>,
+    /// Services know it weakly.
+    _backend: Arc<Backend>,
     sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
     ignored: RwLock<Vec<IgnoredFile>>,
@@ -48,6 +54,7 @@ struct ProcessParts {
     metrics: Arc<Metrics>,
     sandboxes: Arc<HostSandboxes>,
     journal: Arc<Journal>,
+    workflows: Arc<Workflows>,
     versions: watch::Sender<()>,
     started: SystemTime,
 }
@@ -96,6 +103,7 @@ impl Runtime {
             metrics,
             sandboxes: HostSandboxes::new(config.engine.sandboxes),
             journal: Journal::new(config.state.dir.join("journal"), journal_bounds(&config)),
+            workflows: Workflows::new(&config),
             versions: watch::Sender::new(()),
             started: SystemTime::now(),
         };
@@ -119,6 +127,7 @@ impl Runtime {
             metrics: self.metrics.clone(),
             sandboxes: self.sandboxes.clone(),
             journal: self.journal.clone(),
+            workflows: self.workflows.clone(),
             versions: self.services.versions.clone(),
             started: self.started,
         };
@@ -139,6 +148,7 @@ impl Runtime {
             metrics,
             sandboxes,
             journal,
+            workflows,
             versions,
             started,
         } = shared;
@@ -149,9 +159,15 @@ impl Runtime {
         let mut services = config.services();
         services.read_secrets(env)?;
         let services = exomonad_services::open(services)?;
+        let backend = Arc::new(Backend(workflows.clone()));
+        let weak: std::sync::Weak<dyn exomonad_services::WorkflowBackend> =
+            Arc::downgrade(&(backend.clone() as _));
+        services.workflow.attach(weak);
         let runtime = Self {
             engines: engines(&config, known)?,
             kv: services.kv.clone(),
+            _backend: backend,
+            workflows,
             cache: cache.ok(),
             services: SharedServices {
                 http: services.http.clone(),
@@ -179,6 +195,7 @@ impl Runtime {
     /// Writes and closes the files that hold state, for a host that stops. Blocks for some milliseconds.
     pub fn close(&self) {
         self.journal.flush();
+        self.workflows.close();
         self.kv.close();
     }
 

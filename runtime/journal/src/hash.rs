@@ -31,6 +31,11 @@ impl RequestHash {
         Self(hexadecimal(&hasher.finalize()))
     }
 
+    /// A hash that was kept as text.
+    pub fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// The hash as text.
     pub fn as_str(&self) -> &str {
         &self.0

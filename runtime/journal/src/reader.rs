@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +23,7 @@ use crate::writer::files;
 const MOST_BYTES: u64 = 256 << 20;
 /// How far the time of a file's last change may lie before that of its last record: kernels keep a coarse clock.
 const SLACK: Duration = Duration::from_secs(1);
-/// Files whose content is in memory while records are read.
+/// Files that are open while records are read.
 const OPEN_FILES: usize = 4;
 /// Warnings of one answer; one file may be damaged in many places.
 const MOST_WARNINGS: usize = 20;
@@ -118,13 +119,25 @@ pub struct Reader {
 }
 
 /// The result of a scan of the files.
-#[derive(Default)]
-struct Scan {
-    /// The calls with their files and the places in these, by [`CallSummary::order`].
-    found: BTreeMap<(String, String), (CallSummary, PathBuf, usize)>,
+struct Scan<T> {
+    files: Vec<PathBuf>,
+    /// The calls, by [`CallSummary::order`].
+    found: BTreeMap<(String, String), Found<T>>,
     warnings: Vec<String>,
     /// True if there may be more than the limit.
     has_more: bool,
+}
+
+/// A call that is found.
+struct Found<T> {
+    /// What is kept of its summary.
+    kept: T,
+    /// Its file, among those of the scan.
+    file: usize,
+    /// Where it begins there.
+    offset: usize,
+    /// Its bytes there.
+    length: usize,
 }
 
 impl Reader {
@@ -142,9 +155,9 @@ impl Reader {
         query: &Query,
         is_visible: &mut dyn FnMut(&RoleName) -> bool,
     ) -> io::Result<Page> {
-        let scan = self.scan(query, is_visible)?;
+        let scan = self.scan(query, is_visible, |call| call)?;
         let found = scan.found.into_values().rev();
-        let calls: Vec<CallSummary> = found.map(|(call, ..)| call).collect();
+        let calls: Vec<CallSummary> = found.map(|call| call.kept).collect();
         Ok(Page {
             next: match (scan.has_more, calls.last()) {
                 (true, Some(last)) => Some(Cursor::after(last).to_string()),
@@ -178,54 +191,70 @@ impl Reader {
         Ok(None)
     }
 
-    /// Hands over the records that are wanted, oldest first, until `take` refuses one; gives warnings about
-    /// what is damaged.
+    /// Hands over the records that are wanted, and that may be seen, oldest first, until `take` refuses one; gives
+    /// warnings about what is damaged. Holds one record at a time, and some hundred bytes of each that is wanted.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn records(
         &self,
         query: &Query,
+        is_visible: &mut dyn FnMut(&RoleName) -> bool,
         take: &mut dyn FnMut(CallRecord) -> bool,
     ) -> io::Result<Vec<String>> {
-        let Scan {
-            found,
-            mut warnings,
-            ..
-        } = self.scan(query, &mut |_| true)?;
+        let scan = self.scan(query, is_visible, |_| ())?;
+        let mut warnings = scan.warnings;
         // Where several hosts write, the order of time goes back and forth between their files.
-        let mut open: VecDeque<(PathBuf, Vec<u8>)> = VecDeque::new();
-        for (_, path, offset) in found.into_values() {
-            if !open.iter().any(|(known, _)| *known == path) {
-                // One that has been deleted since, to make room, is empty.
-                open.push_front((path.clone(), content(&path).unwrap_or_default()));
-                open.truncate(OPEN_FILES);
-            }
-            let Some((_, content)) = open.iter().find(|(known, _)| *known == path) else {
+        let mut open: VecDeque<(usize, File)> = VecDeque::new();
+        for call in scan.found.into_values() {
+            let Some(path) = scan.files.get(call.file) else {
                 continue;
             };
-            let Some(Ok(frame)) = segment::read_at(content, offset) else {
-                continue;
+            let file = match open.iter().position(|(known, _)| *known == call.file) {
+                Some(nth) => &open[nth].1,
+                None => {
+                    // One that has been deleted since, to make room, has no records.
+                    let Ok(file) = File::open(path) else {
+                        continue;
+                    };
+                    open.truncate(OPEN_FILES - 1);
+                    open.push_front((call.file, file));
+                    &open[0].1
+                }
             };
-            match frame.record() {
+            let mut bytes = vec![0; call.length];
+            let read = file.read_exact_at(&mut bytes, call.offset as u64);
+            let record = match read {
+                Ok(()) => segment::read_frame(&bytes, call.offset)
+                    .and_then(|frame| frame.record())
+                    .map_err(|damage| named(path, &damage)),
+                Err(error) => Err(format!("{}: {error}", path.display())),
+            };
+            match record {
                 Ok(record) => {
                     if !take(record) {
                         break;
                     }
                 }
-                Err(damage) => warn(&mut warnings, &path, &damage),
+                Err(warning) => warn(&mut warnings, warning),
             }
         }
         Ok(warnings)
     }
 
     /// Reads summaries, of the latest files first, until there cannot be later ones than those that are found.
-    fn scan(
+    fn scan<T>(
         &self,
         query: &Query,
         is_visible: &mut dyn FnMut(&RoleName) -> bool,
-    ) -> io::Result<Scan> {
-        let mut scan = Scan::default();
+        keep: impl Fn(CallSummary) -> T,
+    ) -> io::Result<Scan<T>> {
+        let mut scan = Scan {
+            files: Vec::new(),
+            found: BTreeMap::new(),
+            warnings: Vec::new(),
+            has_more: false,
+        };
         for (path, changed) in self.latest_first()? {
             let newest = moment(changed + SLACK);
             let is_older = |oldest: &(String, String)| newest < oldest.0;
@@ -247,14 +276,24 @@ impl Reader {
                     continue;
                 }
             };
+            let file = scan.files.len();
             for frame in segment::read(&content) {
                 match frame {
                     Ok(Frame {
-                        summary, offset, ..
+                        summary,
+                        offset,
+                        length,
+                        ..
                     }) if query.matches(&summary) && is_visible(&summary.role) => {
                         let (at, id) = summary.order();
                         let key = (at.to_owned(), id.to_owned());
-                        scan.found.insert(key, (summary, path.clone(), offset));
+                        let call = Found {
+                            kept: keep(summary),
+                            file,
+                            offset,
+                            length,
+                        };
+                        scan.found.insert(key, call);
                         if scan.found.len() > query.limit {
                             scan.found.pop_first();
                             scan.has_more = true;
@@ -262,9 +301,10 @@ impl Reader {
                     }
                     Ok(_) => {}
                     Err(damage) if damage.reason == TORN && is_written_to(&path) => {}
-                    Err(damage) => warn(&mut scan.warnings, &path, &damage),
+                    Err(damage) => warn(&mut scan.warnings, named(&path, &damage)),
                 }
             }
+            scan.files.push(path);
         }
         Ok(scan)
     }
@@ -303,8 +343,8 @@ fn named(path: &Path, damage: &Damage) -> String {
     format!("{}: {damage}", path.display())
 }
 
-fn warn(warnings: &mut Vec<String>, path: &Path, damage: &Damage) {
+fn warn(warnings: &mut Vec<String>, warning: String) {
     if warnings.len() < MOST_WARNINGS {
-        warnings.push(named(path, damage));
+        warnings.push(warning);
     }
 }

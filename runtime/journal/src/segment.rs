@@ -80,6 +80,8 @@ fn head_checksum(frame: &[u8], head_end: usize) -> u32 {
 pub struct Frame<'a> {
     /// Where it begins in the file.
     pub offset: usize,
+    /// Its bytes there.
+    pub length: usize,
     /// Its summary.
     pub summary: CallSummary,
     body: &'a [u8],
@@ -140,13 +142,19 @@ pub fn read(content: &[u8]) -> Frames<'_> {
     }
 }
 
-/// The frame that begins at this place of a file.
-pub fn read_at(content: &[u8], at: usize) -> Option<Result<Frame<'_>, Damage>> {
-    Frames {
-        content,
-        at: Ok(at),
+/// The frame that these bytes of a file are, which begin at `offset` there.
+///
+/// # Errors
+/// If they are none: the file has been changed since.
+pub fn read_frame(bytes: &[u8], offset: usize) -> Result<Frame<'_>, Damage> {
+    match frame(bytes, 0) {
+        Ok((frame, _)) => Ok(Frame { offset, ..frame }),
+        Err(reason) => Err(Damage {
+            offset,
+            bytes: bytes.len(),
+            reason,
+        }),
     }
-    .next()
 }
 
 /// See [`read`].
@@ -229,6 +237,7 @@ fn frame(content: &[u8], at: usize) -> Result<(Frame<'_>, usize), &'static str> 
     let summary = serde_json::from_slice(json).map_err(|_| "the head of a record is not known")?;
     let frame = Frame {
         offset: at,
+        length: end,
         summary,
         body,
         checksum,

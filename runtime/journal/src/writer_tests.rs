@@ -134,7 +134,7 @@ fn pages_go_through_all_calls_once_latest_first() {
         exported.0.borrow_mut().push(record.call.id.to_string());
         true
     };
-    reader.records(&all(), &mut take).unwrap();
+    reader.records(&all(), &mut |_| true, &mut take).unwrap();
     let mut exported = exported.0.into_inner();
     exported.reverse();
     assert_eq!(exported, everything);

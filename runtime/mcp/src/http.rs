@@ -4,6 +4,7 @@
 //! other is of a session, or begins one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -192,6 +193,7 @@ impl Endpoint {
                 )
             }
             message::Body::Batch(messages) => {
+                let room = AtomicU64::new(http.role.admission.answers.bytes());
                 let answers = messages.into_iter().map(async |message| match message {
                     Ok(Message::Request(request)) if request.method == INITIALIZE => Some(
                         RpcError::invalid("`initialize` comes alone")
@@ -199,19 +201,30 @@ impl Endpoint {
                             .to_json(),
                     ),
                     Ok(message) => {
+                        let id = message.id();
                         let answered = sessionful.message(&session, message).await?;
-                        Some(answered.map_or_else(|error| error.to_json(), |(json, _)| json))
+                        let json = answered.map_or_else(|error| error.to_json(), |(json, _)| json);
+                        let left = |room: u64| room.checked_sub(json.len() as u64);
+                        let fits = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+                        Some(match fits {
+                            Ok(_) => json,
+                            Err(_) => too_large(&http.role).answering(id).to_json(),
+                        })
                     }
                     Err(error) => Some(error.to_json()),
                 });
-                let answers: Vec<Vec<u8>> = join_all(answers).await.into_iter().flatten().collect();
-                match answers.is_empty() {
-                    true => accepted(),
-                    false => json(
-                        StatusCode::OK,
-                        [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat(),
-                    ),
+                let answers = join_all(answers).await;
+                let mut answers = answers.into_iter().flatten();
+                let Some(first) = answers.next() else {
+                    return accepted();
+                };
+                let mut list = [b"[", first.as_slice()].concat();
+                for answer in answers {
+                    list.push(b',');
+                    list.extend_from_slice(&answer);
                 }
+                list.push(b']');
+                json(StatusCode::OK, list)
             }
         }
     }
@@ -384,6 +397,14 @@ pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<M
 fn refused(error: &RpcError, era: Era) -> Response {
     let status = StatusCode::from_u16(error.status(era)).unwrap_or(StatusCode::BAD_REQUEST);
     json(status, error.to_json())
+}
+
+/// The error of an answer that does not fit into that of its batch.
+fn too_large(role: &Role) -> RpcError {
+    let key = role.settings.limit_key("unread_answers");
+    RpcError::server(format!(
+        "the answers of one batch are larger than `{key}`; send fewer requests at once"
+    ))
 }
 
 fn accepted() -> Response {

@@ -31,6 +31,16 @@ pub enum Message {
     Response,
 }
 
+impl Message {
+    /// The id of a request; [`Id::null`] of what wants no answer.
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Request(request) => request.id.clone(),
+            Self::Notification(_) | Self::Response => Id::null(),
+        }
+    }
+}
+
 /// A request, or a notification.
 pub struct Request {
     /// Its id; [`Id::null`] for a notification.
@@ -119,6 +129,7 @@ pub fn text(json: Option<&RawJson>) -> Option<String> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Envelope<'a> {
     jsonrpc: Option<String>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -302,6 +313,11 @@ mod tests {
             assert_eq!(error(json), (code, id), "{json}");
         }
         assert_eq!(error(&format!("[{}]", vec!["1"; 101].join(","))).0, -32600);
+        let Err(nothing) = read("null") else {
+            panic!("it is a message");
+        };
+        let nothing = String::from_utf8(nothing.to_json()).unwrap();
+        assert!(nothing.contains("null, expected an object"), "{nothing}");
     }
 
     #[test]

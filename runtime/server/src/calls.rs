@@ -1,67 +1,99 @@
-//! `GET /calls` and `GET /calls/{id}`: the recorded calls of the roles that a request may use.
+//! `GET /calls`, `/calls/records` and `/calls/{id}`: the recorded calls of the roles that a request may use.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
 use exomonad_host::HostError;
 use exomonad_journal::Query;
 use exomonad_journal::reader::Cursor;
 use exomonad_journal::record::moment;
-use exomonad_schema::{CallId, RoleName};
+use exomonad_schema::CallId;
+use futures_util::stream;
+use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::App;
 use super::error::RequestError;
-use super::guard::Access;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
-use super::serving::Serving;
+use super::visible_roles::VisibleRoles;
 
 /// Calls of a page if the request does not say, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 1000;
 
+/// The media type of records.
+pub const RECORDS: &str = "application/x-ndjson";
+
 /// Requests that read the journal at once: each may hold a whole file in memory.
 static READERS: Semaphore = Semaphore::const_new(4);
 
+/// Requests that read records one after the other; each may take as long as its client does.
+static STREAMS: Semaphore = Semaphore::const_new(4);
+
+/// Records of one request at most; some hundred bytes are in memory for each.
+const MOST_RECORDS: usize = 1_000_000;
+
+/// Records that wait for the client.
+const RECORDS_AHEAD: usize = 4;
+
+const ROLE: QueryParameter = QueryParameter {
+    name: "role",
+    description: "Calls of this role.",
+    schema: || json!({"type": "string"}),
+};
+const NAME: QueryParameter = QueryParameter {
+    name: "name",
+    description: "Calls of this tool, event or export.",
+    schema: || json!({"type": "string"}),
+};
+const FAILED: QueryParameter = QueryParameter {
+    name: "failed",
+    description: "True for calls that have failed alone.",
+    schema: || json!({"type": "boolean", "default": false}),
+};
+const SINCE: QueryParameter = QueryParameter {
+    name: "since",
+    description: "Calls that began at this moment or later.",
+    schema: || json!({"type": "string", "format": "date-time"}),
+};
+const BEFORE: QueryParameter = QueryParameter {
+    name: "before",
+    description: "Where the page begins: `next` of the page before.",
+    schema: || json!({"type": "string"}),
+};
+
 /// The parameters of `GET /calls`.
 pub const QUERY: &[QueryParameter] = &[
-    QueryParameter {
-        name: "role",
-        description: "Calls of this role.",
-        schema: || json!({"type": "string"}),
-    },
-    QueryParameter {
-        name: "name",
-        description: "Calls of this tool, event or export.",
-        schema: || json!({"type": "string"}),
-    },
-    QueryParameter {
-        name: "failed",
-        description: "True for calls that have failed alone.",
-        schema: || json!({"type": "boolean", "default": false}),
-    },
-    QueryParameter {
-        name: "since",
-        description: "Calls that began at this moment or later.",
-        schema: || json!({"type": "string", "format": "date-time"}),
-    },
+    ROLE,
+    NAME,
+    FAILED,
+    SINCE,
     QueryParameter {
         name: "limit",
         description: "How many calls a page has at most.",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
     },
+    BEFORE,
+];
+
+/// The parameters of `GET /calls/records`.
+pub const RECORDS_QUERY: &[QueryParameter] = &[
+    ROLE,
+    NAME,
+    FAILED,
+    SINCE,
     QueryParameter {
-        name: "before",
-        description: "Where the page begins: `next` of the page before.",
-        schema: || json!({"type": "string"}),
+        name: "limit",
+        description: "How many records at most, the latest.",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": MOST_RECORDS, "default": MOST_RECORDS}),
     },
+    BEFORE,
 ];
 
 /// A page of the calls that a request may see, latest first.
@@ -70,14 +102,10 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
-    let query = parse(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
+    let query = parse(uri.query().unwrap_or_default(), PAGE, LARGEST_PAGE)
+        .map_err(HostError::InvalidRequest)?;
     let mut visible = VisibleRoles::of(app.serving(), headers);
-    match query.role.as_deref().map(str::parse) {
-        // Unknown and forbidden roles look identical.
-        Some(Ok(role)) => visible.check(&role)?,
-        Some(Err(_)) => visible.check_operator()?,
-        None => visible.check_any()?,
-    }
+    visible.check_named(query.role.as_deref())?;
     let is_operator = visible.check_operator().is_ok();
     let page = reading(move || {
         let journal = &visible.serving.runtime.journal;
@@ -87,14 +115,69 @@ pub async fn list(
             .list(&query, &mut |role| visible.contains(role))
     });
     let mut page = page.await?;
-    let damaged = page.warnings.len();
-    if !is_operator && damaged > 0 {
-        // They name files of the host.
-        page.warnings = vec![format!(
-            "{damaged} parts of the journal are damaged, and skipped; the operator sees which"
-        )];
-    }
+    page.warnings = shown(page.warnings, is_operator);
     Ok(axum::Json(page).into_response())
+}
+
+/// Warnings as a request may see them.
+fn shown(warnings: Vec<String>, is_operator: bool) -> Vec<String> {
+    match warnings.len() {
+        // They name files of the host.
+        damaged if !is_operator && damaged > 0 => vec![format!(
+            "{damaged} parts of the journal are damaged, and skipped; the operator sees which"
+        )],
+        _ => warnings,
+    }
+}
+
+/// The records of the calls that a request may see, oldest first, one a line. If parts of the journal are damaged,
+/// the last line is an object with `warnings`.
+pub async fn records(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let query = parse(uri.query().unwrap_or_default(), MOST_RECORDS, MOST_RECORDS)
+        .map_err(HostError::InvalidRequest)?;
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    visible.check_named(query.role.as_deref())?;
+    // The semaphore is never closed.
+    let turn = STREAMS.acquire().await;
+    let (lines, sent) = mpsc::channel(RECORDS_AHEAD);
+    spawn_blocking(move || {
+        let _turn = turn;
+        let is_operator = visible.check_operator().is_ok();
+        let journal = visible.serving.runtime.journal.clone();
+        journal.flush();
+        let read = journal.reader().records(
+            &query,
+            &mut |role| visible.contains(role),
+            // Fails when the client is gone.
+            &mut |record| line(&record).is_some_and(|line| lines.blocking_send(Ok(line)).is_ok()),
+        );
+        let last = match read {
+            Ok(warnings) if warnings.is_empty() => return,
+            Ok(warnings) => line(&json!({"warnings": shown(warnings, is_operator)})).map(Ok),
+            Err(error) => {
+                tracing::warn!(%error, "the journal cannot be read");
+                // Ends the connection before the answer is complete.
+                Some(Err(error))
+            }
+        };
+        if let Some(last) = last {
+            let _ = lines.blocking_send(last);
+        }
+    });
+    let lines = stream::unfold(sent, async |mut sent| Some((sent.recv().await?, sent)));
+    let body = Body::from_stream(lines);
+    Ok(([(header::CONTENT_TYPE, RECORDS)], body).into_response())
+}
+
+/// JSON on a line of its own.
+fn line(value: &impl Serialize) -> Option<Bytes> {
+    let mut line = serde_json::to_vec(value).ok()?;
+    line.push(b'\n');
+    Some(line.into())
 }
 
 /// The record of a call.
@@ -133,61 +216,9 @@ async fn reading<T: Send + 'static>(
     Ok(read.map_err(|error| failed(&error))?)
 }
 
-/// The roles whose calls a request may see: those that it may use. Of a role that there is no more, the
-/// operator sees them.
-struct VisibleRoles {
-    serving: Arc<Serving>,
-    headers: HeaderMap,
-    known: BTreeMap<RoleName, bool>,
-}
-
-impl VisibleRoles {
-    fn of(serving: Arc<Serving>, headers: HeaderMap) -> Self {
-        Self {
-            serving,
-            headers,
-            known: BTreeMap::new(),
-        }
-    }
-
-    fn check(&self, role: &RoleName) -> Result<(), RequestError> {
-        let access = match self.serving.runtime.config.role(role) {
-            Some(_) => Access::Role(role),
-            None => Access::Operator,
-        };
-        self.serving.guard.check_token(&access, &self.headers)
-    }
-
-    fn check_operator(&self) -> Result<(), RequestError> {
-        self.serving
-            .guard
-            .check_token(&Access::Operator, &self.headers)
-    }
-
-    /// Checks that the request may use some role.
-    fn check_any(&self) -> Result<(), RequestError> {
-        let roles = self.serving.runtime.roles();
-        match roles.keys().any(|role| self.check(role).is_ok()) {
-            true => Ok(()),
-            false => self.check_operator(),
-        }
-    }
-
-    fn contains(&mut self, role: &RoleName) -> bool {
-        match self.known.get(role) {
-            Some(known) => *known,
-            None => {
-                let is_visible = self.check(role).is_ok();
-                self.known.insert(role.clone(), is_visible);
-                is_visible
-            }
-        }
-    }
-}
-
-fn parse(query: &str) -> Result<Query, String> {
+fn parse(query: &str, limit: usize, most: usize) -> Result<Query, String> {
     let mut parsed = Query {
-        limit: PAGE,
+        limit,
         ..Query::default()
     };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -205,9 +236,8 @@ fn parse(query: &str) -> Result<Query, String> {
                 let limit = value
                     .parse()
                     .ok()
-                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-                parsed.limit =
-                    limit.ok_or_else(|| wrong(&format!("a number from 1 to {LARGEST_PAGE}")))?;
+                    .filter(|limit| (1..=most).contains(limit));
+                parsed.limit = limit.ok_or_else(|| wrong(&format!("a number from 1 to {most}")))?;
             }
             "before" => {
                 let before = Cursor::parse(&value);
@@ -225,6 +255,7 @@ mod tests {
 
     #[test]
     fn a_query_is_read_and_what_is_wrong_is_named() {
+        let parse = |query| parse(query, PAGE, LARGEST_PAGE);
         let query = parse("role=tl&failed=true&limit=7&since=2026-01-31T12:00:00Z").unwrap();
         assert_eq!(query.role.as_deref(), Some("tl"));
         assert!(query.failed && query.limit == 7);

@@ -2,7 +2,7 @@
 
 use exomonad_config::ByteSize;
 use exomonad_host::HostError;
-use exomonad_schema::CallId;
+use exomonad_schema::{CallId, EffectError, ErrorCode};
 
 /// A request that is refused or cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum RequestError {
         "no call `{0}` is recorded; a role's `journal` says which calls are, and `[journal]` for how long"
     )]
     CallNotFound(String),
+    /// A request about workflows failed.
+    #[error("{}", .0.message)]
+    Workflow(#[from] EffectError),
     /// `POST /call` is turned off.
     #[error("raw calls are off; `server.raw_calls = true` in exomonad.toml turns them on")]
     RawCallsOff,
@@ -62,6 +65,7 @@ impl RequestError {
         match self {
             Self::Host(error) | Self::Call { error, .. } => error.code(),
             Self::CallNotFound(_) => "call_not_found",
+            Self::Workflow(error) => error.code.name(),
             Self::RawCallsOff => "raw_calls_off",
             Self::Unauthorized => "unauthorized",
             Self::HostNotAllowed(_) => "host_not_allowed",
@@ -76,7 +80,11 @@ impl RequestError {
 
     /// The status of the answer.
     pub fn status(&self) -> u16 {
-        status(self.code())
+        match self {
+            // Of a guest that is a failure of the guest, here the client's.
+            Self::Workflow(error) if error.code == ErrorCode::LimitExceeded => 429,
+            _ => status(self.code()),
+        }
     }
 }
 
@@ -93,13 +101,17 @@ const STATUSES: &[(&str, u16)] = &[
     ("export_not_found", 404),
     ("call_not_found", 404),
     ("route_not_found", 404),
+    ("not_found", 404),
     ("method_not_allowed", 405),
+    ("conflict", 409),
     ("body_too_large", 413),
     ("invalid_arguments", 422),
+    ("invalid_input", 422),
     ("queue_full", 429),
     ("internal", 500),
     ("plugin_not_loaded", 503),
     ("draining", 503),
+    ("unavailable", 503),
     ("request_timeout", 504),
 ];
 

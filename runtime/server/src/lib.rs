@@ -13,6 +13,9 @@ pub mod problem;
 mod request_observer;
 pub mod routes;
 pub mod serving;
+mod unread;
+pub mod visible_roles;
+pub mod workflows;
 
 use std::error::Error;
 use std::pin::Pin;
@@ -27,6 +30,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use exomonad_core::aside;
+use exomonad_host::answer_memory::AnswerMemory;
 use exomonad_host::plugins::reload::{Changes, Reconfigured};
 use exomonad_host::{HostError, Role, json};
 use exomonad_mcp::Endpoint;
@@ -60,6 +64,8 @@ pub struct AppState {
     pub requests: RequestMetrics,
     /// The sessions and streams of MCP.
     pub mcp: Endpoint,
+    /// The memory for answers that are of no role.
+    answers: AnswerMemory,
     draining: AtomicBool,
 }
 
@@ -92,6 +98,7 @@ impl App {
         Self(Arc::new(AppState {
             requests: metrics.requests(routes),
             mcp: Endpoint::new(&serving.runtime.config.mcp),
+            answers: unread::of_host(),
             metrics,
             serving: RwLock::new(Arc::new(serving)),
             read_config,
@@ -245,7 +252,8 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
         Err(failure) => failure.into_response(),
         // Dropping the work cancels it, down to the guest.
         Ok(()) => {
-            let answered = next.run(request).instrument(observed.span());
+            let answered = async { unread::hold(&app.answers, next.run(request).await).await };
+            let answered = answered.instrument(observed.span());
             match tokio::time::timeout(limit.get(), answered).await {
                 Ok(response) => response,
                 Err(_) => RequestError::Timeout(limit.to_string()).into_response(),

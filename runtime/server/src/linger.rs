@@ -5,7 +5,8 @@
 //! what the client has not read yet. So the sending side is closed first, and what still comes is read
 //! and dropped for a moment.
 //!
-//! A client that does not read its answer would keep its place among the connections: it is let go.
+//! A client that does not read its answer, or does so too slowly, would keep its place among the connections and
+//! the answer in memory: it is let go.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// A client that sends nothing for so long has seen the end.
 const QUIET: Duration = Duration::from_millis(100);
@@ -28,6 +29,10 @@ const UNREAD: Duration = Duration::from_secs(30);
 pub struct Linger {
     stream: TcpStream,
     closing: Option<Closing>,
+    /// How long the client may take to read what there is.
+    longest: Duration,
+    /// When what is written now began to wait for the client.
+    waiting_since: Option<Instant>,
     /// Runs while the client reads nothing.
     unread: Option<Pin<Box<Sleep>>>,
 }
@@ -38,15 +43,23 @@ struct Closing {
 }
 
 impl Linger {
-    pub fn new(stream: TcpStream) -> Self {
+    /// A stream whose client may take so long to read one answer, or one part of a stream of events.
+    pub fn new(stream: TcpStream, longest: Duration) -> Self {
         Self {
             stream,
             closing: None,
+            longest,
+            waiting_since: None,
             unread: None,
         }
     }
 
-    /// The result of a write, unless the client has read nothing for too long.
+    /// The stream itself.
+    pub fn get_ref(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The result of a write, unless the client has read nothing for too long, or takes too long for all of it.
     fn watched<T>(
         &mut self,
         written: Poll<io::Result<T>>,
@@ -56,7 +69,11 @@ impl Linger {
             self.unread = None;
             return written;
         }
-        let unread = self.unread.get_or_insert_with(|| Box::pin(sleep(UNREAD)));
+        let now = Instant::now();
+        let latest = *self.waiting_since.get_or_insert(now) + self.longest;
+        let unread = self
+            .unread
+            .get_or_insert_with(|| Box::pin(sleep_until(latest.min(now + UNREAD))));
         ready!(unread.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -96,6 +113,8 @@ impl AsyncWrite for Linger {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Asked for when everything is written.
+        self.waiting_since = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::linger::Linger;
+use super::{App, router};
 
 /// A client that does not finish its request's head by then is let go; so is one that keeps a connection
 /// and asks nothing more.
@@ -33,10 +34,11 @@ const OTHER_DESCRIPTORS: u64 = 512;
 /// Returns whether all of them finished.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    app: App,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
+    let router = router(app.clone());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
     // Every connection holds a receiver: when all are gone, so are the connections.
@@ -46,6 +48,8 @@ pub async fn serve(
     let begin = |stream: TcpStream, place| {
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
+        let longest = app.serving().runtime.config.server.request_timeout.get();
+        let stream = Linger::new(stream, longest);
         let (http, router, stopped) = (http.clone(), router.clone(), stopped.clone());
         let mut cancelled = cancelled.clone();
         tokio::spawn(async move {
@@ -98,7 +102,7 @@ pub async fn serve(
 async fn converse(
     http: &http1::Builder,
     router: Router,
-    stream: TcpStream,
+    stream: Linger,
     mut stopped: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
     // Told to stop, hyper closes a connection that it has read nothing from, though a request may lie in
@@ -108,7 +112,7 @@ async fn converse(
         tokio::time::sleep(LATE).await;
     };
     let speaks = tokio::select! {
-        readable = stream.readable() => readable.is_ok(),
+        readable = stream.get_ref().readable() => readable.is_ok(),
         () = tokio::time::sleep(HEAD) => false,
         () = silent => false,
     };
@@ -116,7 +120,7 @@ async fn converse(
         return Ok(());
     }
     let service = TowerToHyperService::new(router);
-    let connection = http.serve_connection(TokioIo::new(Linger::new(stream)), service);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         biased;

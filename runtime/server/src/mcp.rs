@@ -13,7 +13,7 @@ use exomonad_schema::RoleName;
 use tokio::sync::watch;
 
 use super::path_params::PathParams;
-use super::routes::caller;
+use super::routes::{answer_of, caller};
 use super::{App, AppState};
 use crate::error::RequestError;
 
@@ -40,7 +40,8 @@ pub async fn post(
 ) -> Result<Response, RequestError> {
     let (roles, role) = admitted(&app, &role, &headers)?;
     let body = app.read(body, exomonad_mcp::Body::read).await?;
-    Ok(app.mcp.post(request(&roles, role, &headers), body).await)
+    let answered = app.mcp.post(request(&roles, role.clone(), &headers), body);
+    Ok(answer_of(role, answered.await))
 }
 
 /// `GET /role/{role}/mcp`.

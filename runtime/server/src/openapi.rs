@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use axum::body::Bytes;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -11,10 +12,10 @@ use super::routes::{Content, QUERIES, ROUTES, Route};
 
 const JSON: &str = "application/json";
 
-/// The OpenAPI 3.1 document.
-pub fn document() -> &'static Value {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    DOCUMENT.get_or_init(build)
+/// The OpenAPI 3.1 document, as JSON.
+pub fn document() -> Bytes {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    DOCUMENT.get_or_init(|| build().to_string().into()).clone()
 }
 
 fn build() -> Value {

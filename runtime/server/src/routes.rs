@@ -1,6 +1,8 @@
 //! The endpoints: one table that the router and the API description are both made from.
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -8,15 +10,18 @@ use axum::routing::{MethodRouter, delete, get, post};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
 use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::guard::Access;
 use super::path_params::PathParams;
-use super::{App, calls, mcp, openapi};
+use super::unread::Unread;
+use super::{App, calls, mcp, openapi, workflows};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
-use exomonad_host::{Caller, Execution, HostError, report};
+use exomonad_host::workflows::view::RunView;
+use exomonad_host::{Caller, Execution, HostError, Role, report};
 use exomonad_journal::{CallRecord, Page};
+use exomonad_schema::effects::workflow::WorkflowChild;
 
 /// The schema of a body.
 pub type BodySchema = fn(&mut SchemaGenerator) -> Schema;
@@ -69,7 +74,13 @@ pub struct QueryParameter {
 }
 
 /// The parameters in the query of endpoints, by their paths.
-pub const QUERIES: &[(&str, &[QueryParameter])] = &[("/calls", calls::QUERY)];
+pub const QUERIES: &[(&str, &[QueryParameter])] = &[
+    ("/workflows", workflows::QUERY),
+    ("/workflows/{id}", workflows::OF_ROLE),
+    ("/workflows/{id}/history", workflows::HISTORY_QUERY),
+    ("/calls", calls::QUERY),
+    ("/calls/records", calls::RECORDS_QUERY),
+];
 
 /// All endpoints.
 pub const ROUTES: &[Route] = &[
@@ -104,7 +115,7 @@ pub const ROUTES: &[Route] = &[
         success: &[200],
         problems: &[],
         wants_token: false,
-        handler: || get(async || axum::Json(openapi::document())),
+        handler: || get(async || shared(openapi::document())),
     },
     Route {
         method: "GET",
@@ -196,6 +207,17 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/calls/records",
+        summary: "The records of these calls, oldest first, one a line; as they are read, so that any number takes little memory.",
+        request: Content::None,
+        response: Content::Text(calls::RECORDS),
+        success: &[200],
+        problems: &[400, 401],
+        wants_token: true,
+        handler: || get(calls::records),
+    },
+    Route {
+        method: "GET",
         path: "/calls/{id}",
         summary: "The record of a call: its input, each effect with its answer, its outcome.",
         request: Content::None,
@@ -204,6 +226,105 @@ pub const ROUTES: &[Route] = &[
         problems: &[400, 401, 404],
         wants_token: true,
         handler: || get(calls::show),
+    },
+    Route {
+        method: "GET",
+        path: "/workflows",
+        summary: "The runs of workflows that the request may see, newest first.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::RunPage>),
+        success: &[200],
+        problems: &[400, 401, 503],
+        wants_token: true,
+        handler: || get(workflows::list),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows",
+        summary: "Starts a run of a workflow, or finds the open one of its id.",
+        request: Content::Json(schema::<workflows::StartRun>),
+        response: Content::Json(schema::<WorkflowChild>),
+        success: &[200, 201],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::start),
+    },
+    Route {
+        method: "GET",
+        path: "/workflows/{id}",
+        summary: "A run: by its run id, or the newest one of a workflow's id.",
+        request: Content::None,
+        response: Content::Json(schema::<RunView>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || get(workflows::show),
+    },
+    Route {
+        method: "GET",
+        path: "/workflows/{id}/history",
+        summary: "The history of a run: each step with its answer, timers, signals.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::HistoryPage>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || get(workflows::history),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/signal",
+        summary: "Sends a signal to a run.",
+        request: Content::Json(schema::<workflows::SendSignal>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::signal),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/query",
+        summary: "Asks a run's plugin about the state that the run has published.",
+        request: Content::Json(schema::<workflows::AskQuery>),
+        response: Content::Json(schema::<workflows::QueryAnswer>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503, 502],
+        wants_token: true,
+        handler: || post(workflows::query),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/cancel",
+        summary: "Asks a run to cancel: its code cleans up and ends.",
+        request: Content::None,
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || post(workflows::cancel),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/terminate",
+        summary: "Ends a run at once: its code does not hear of it.",
+        request: Content::Json(schema::<workflows::Terminate>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::terminate),
+    },
+    Route {
+        method: "POST",
+        path: "/workflows/{id}/repair",
+        summary: "Lets a stuck run go on.",
+        request: Content::Json(schema::<workflows::RepairRun>),
+        response: Content::Json(schema::<workflows::Accepted>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || post(workflows::repair),
     },
     Route {
         method: "GET",
@@ -221,7 +342,7 @@ pub const ROUTES: &[Route] = &[
         path: "/reload",
         summary: "Reads the configuration again, reconciles the roles with the plugin folder, and reports the changes.",
         request: Content::None,
-        response: Content::Json(schema::<Changes>),
+        response: Content::Json(schema::<Reloaded>),
         success: &[200],
         problems: &[401, 503],
         wants_token: true,
@@ -246,7 +367,10 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// A call of a tool.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `name` and `arguments`"
+)]
 pub struct ToolCall {
     /// The tool.
     name: String,
@@ -261,7 +385,10 @@ pub struct ToolCall {
 
 /// A call of any export.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `plugin`, `function` and `input`"
+)]
 pub struct RawCall {
     /// The role whose plugin is called.
     plugin: String,
@@ -270,6 +397,16 @@ pub struct RawCall {
     /// Its input, as it is.
     #[serde(default)]
     input: String,
+}
+
+/// The outcome of a reload.
+#[derive(Serialize, JsonSchema)]
+pub struct Reloaded {
+    /// True if everything that is there is in force: no plugin failed, no file is ignored, no configuration is
+    /// refused. What is named below is not in force otherwise.
+    ok: bool,
+    #[serde(flatten)]
+    changes: Changes,
 }
 
 /// Whoever has no token gets codes: a message may tell what is in a file.
@@ -311,7 +448,7 @@ async fn tools(
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
     let role = app.role(&role, &headers)?;
-    Ok(json(role.serving()?.tools_json.clone()))
+    Ok(shared(role.serving()?.tools_json.clone()))
 }
 
 async fn call_tool(
@@ -329,7 +466,7 @@ async fn call_tool(
     let called = execution.tool(call.name, call.arguments).await;
     let answer = called.map_err(|error| of_call(error, &id))?;
     tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
-    Ok(with_call_id(json(answer.json), &id))
+    Ok(answer_of(role, with_call_id(json(answer.json), &id)))
 }
 
 async fn call_hook(
@@ -344,10 +481,11 @@ async fn call_hook(
         return Err(role.hook_not_found(&event).into());
     };
     let id = CallId::random();
-    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let decided = execution.hook(event, payload).await;
     let output = decided.map_err(|error| of_call(error, &id))?;
-    Ok(with_call_id(axum::Json(output).into_response(), &id))
+    let response = axum::Json(output).into_response();
+    Ok(answer_of(role, with_call_id(response, &id)))
 }
 
 async fn call_raw(
@@ -364,7 +502,7 @@ async fn call_raw(
     let call: RawCall = app.parse(body).await?;
     let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
-    let execution = Execution::new(role, id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
     let called = execution.raw(call.function, call.input.into_bytes()).await;
     let output = called.map_err(|error| of_call(error, &id))?;
     let response = (
@@ -372,7 +510,7 @@ async fn call_raw(
         output.bytes,
     )
         .into_response();
-    Ok(with_call_id(response, &id))
+    Ok(answer_of(role, with_call_id(response, &id)))
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
@@ -394,7 +532,9 @@ async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     app.serving()
         .guard
         .check_token(&Access::Operator, &headers)?;
-    Ok(axum::Json(app.reload().await?).into_response())
+    let changes = app.reload().await?;
+    let ok = changes.is_complete();
+    Ok(axum::Json(Reloaded { ok, changes }).into_response())
 }
 
 /// The failure of a call, with its id.
@@ -424,6 +564,19 @@ pub fn caller(headers: &HeaderMap) -> Caller {
         name: text("x-exomonad-caller"),
         traceparent: text("traceparent"),
     }
+}
+
+/// JSON that is in memory in any case, whoever reads it.
+fn shared(bytes: Bytes) -> Response {
+    let mut response = json(bytes);
+    response.extensions_mut().insert(Unread::Nobody);
+    response
+}
+
+/// The answer of a call of this role, in whose memory for answers it is.
+pub fn answer_of(role: Arc<Role>, mut response: Response) -> Response {
+    response.extensions_mut().insert(Unread::Role(role));
+    response
 }
 
 fn json(body: impl Into<Body>) -> Response {

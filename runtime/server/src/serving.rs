@@ -24,6 +24,7 @@ impl Serving {
     /// Starts loading the plugins of a runtime and watching its folder. Call it inside a tokio runtime.
     pub fn start(runtime: Arc<Runtime>, tokens: Tokens) -> Self {
         let reload = Reloader::start(runtime.clone());
+        runtime.workflows.serve(&runtime);
         Self {
             guard: Guard::new(runtime.config.server.clone(), tokens),
             _watch: FolderWatch::start(&runtime.config, reload.clone()),

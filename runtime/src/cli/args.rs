@@ -11,7 +11,7 @@ use super::complete::{complete_roles, complete_tools};
 
 /// A host for WASM plugins that serve AI agents: the plugin decides, the host acts.
 #[derive(Parser)]
-#[command(name = "exomonad", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "exomonad", version = env!("EXOMONAD_VERSION"), after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::{env, load};
+use super::config::{env, load, load_text_alone};
 use super::effects::{print_fields, required_fields};
 use super::show::{
     print_json, print_json_text, print_line, print_table, print_text, without_controls,
 };
 use exomonad_engine::closest;
+use exomonad_host::json::sanitize;
 use exomonad_host::plugins::reload::Reloader;
 use exomonad_host::report::{self, Roles};
 use exomonad_host::{Caller, Execution, HostError, Runtime};
@@ -28,10 +29,11 @@ enum Host {
 
 impl Host {
     async fn find(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
-        let loaded = load(options)?;
-        if let Some(client) = Client::find(options, &loaded.config, role).await? {
+        let config = load_text_alone(options)?.config;
+        if let Some(client) = Client::find(options, &config, role).await? {
             return Ok(Self::Running(client));
         }
+        let loaded = load(options)?;
         start_log(&loaded.config.log, "error")?;
         let runtime = Runtime::open(loaded.config, env)?;
         Reloader::once(runtime.clone()).await;
@@ -68,7 +70,7 @@ pub async fn tool(
         }
         Host::Here(runtime) => {
             let role = runtime.role(role)?;
-            let arguments = RawJson::from(Value::Object(arguments));
+            let arguments = as_sent(arguments)?;
             let caller = Caller {
                 name: Some("cli".to_owned()),
                 traceparent: None,
@@ -98,6 +100,15 @@ pub async fn tool(
     } else {
         Ok(())
     }
+}
+
+/// Arguments as a host reads them in a request.
+pub fn as_sent(arguments: Map<String, Value>) -> Result<RawJson, CommandError> {
+    let written = Value::Object(arguments).to_string();
+    let read = sanitize(written.into()).ok();
+    let read = read.and_then(|json| String::from_utf8(json.into()).ok());
+    read.and_then(|json| RawJson::from_text(json).ok())
+        .ok_or_else(|| CommandError::Usage("the arguments cannot be read".to_owned()))
 }
 
 fn print_result(result: &CallToolResult) {

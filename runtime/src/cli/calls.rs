@@ -1,6 +1,6 @@
 //! `calls`: recorded calls, of the running host or in the state folder.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use exomonad_config::Config;
@@ -9,21 +9,30 @@ use exomonad_journal::{
     CallRecord, CallSummary, Event, HttpAnswer, HttpExchange, Page, Payload, Query, Reader,
 };
 use form_urlencoded::Serializer;
-
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::CommandError;
 use super::args::{CallFilter, Options};
 use super::client::Client;
-use super::config::load;
-use super::show::{print_json, print_table, without_controls};
+use super::config::load_text_alone;
+use super::show::{is_over, print_json, print_line, print_table, without_controls};
 
 /// Calls of one page that a running host is asked for.
 const PAGE: usize = 500;
+/// Records that a running host is asked for.
+const MOST_RECORDS: usize = 1_000_000;
 /// Bytes of JSON that stay on one line.
 const LINE: usize = 100;
 /// Bytes of a payload that `show` prints of each.
 const SHOWN: usize = 4 << 10;
+
+/// The last line of `GET /calls/records`, if parts of the journal are damaged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Warnings {
+    warnings: Vec<String>,
+}
 
 /// Where the records are.
 pub enum Calls {
@@ -56,7 +65,9 @@ impl Calls {
                 let mut listed = Page::default();
                 while listed.calls.len() < limit {
                     let wanted = query(filter, PAGE.min(limit - listed.calls.len()));
-                    let page: Page = client.get(&path(&wanted, listed.next.as_deref())).await?;
+                    let page: Page = client
+                        .get(&path("/calls", &wanted, listed.next.as_deref()))
+                        .await?;
                     listed.calls.extend(page.calls);
                     listed.warnings = page.warnings;
                     listed.next = page.next;
@@ -90,29 +101,27 @@ impl Calls {
     ) -> Result<(), CommandError> {
         match self {
             Self::Folder(reader) => {
-                let warnings = reader.records(&query(filter, limit), take);
+                let warnings = reader.records(&query(filter, limit), &mut |_| true, take);
                 print_warnings(&warnings.map_err(|error| unreadable(&error))?);
             }
             Self::Running(client) => {
-                let page = self.list(filter, limit).await?;
-                print_warnings(&page.warnings);
-                for call in page.calls.iter().rev() {
-                    let path = format!("/calls/{}", encoded(call.id.as_str()));
-                    match client.get(&path).await {
-                        Ok(record) => {
-                            if !take(record) {
-                                return Ok(());
-                            }
-                        }
-                        // It had to make room meanwhile, or is damaged.
-                        Err(
-                            CommandError::Refused(message) | CommandError::Unavailable(message),
-                        ) => {
-                            errln!("exomonad: {}", without_controls(&message));
-                        }
-                        Err(error) => return Err(error),
-                    }
+                if limit == 0 {
+                    return Ok(());
                 }
+                let path = path(
+                    "/calls/records",
+                    &query(filter, limit.min(MOST_RECORDS)),
+                    None,
+                );
+                let mut hand_over = |line: &[u8]| {
+                    if let Ok(Warnings { warnings }) = serde_json::from_slice(line) {
+                        print_warnings(&warnings);
+                        return Ok(true);
+                    }
+                    let record = serde_json::from_slice(line);
+                    Ok(take(record.map_err(|error| client.foreign(&error))?))
+                };
+                client.get_lines(&path, &mut hand_over).await?;
             }
         }
         Ok(())
@@ -135,7 +144,7 @@ fn query(filter: &CallFilter, limit: usize) -> Query {
 }
 
 /// The request for a page.
-fn path(query: &Query, before: Option<&str>) -> String {
+fn path(route: &str, query: &Query, before: Option<&str>) -> String {
     let mut written = Serializer::new(String::new());
     written.append_pair("limit", &query.limit.to_string());
     let optional = [
@@ -150,7 +159,7 @@ fn path(query: &Query, before: Option<&str>) -> String {
             written.append_pair(name, value);
         }
     }
-    format!("/calls?{}", written.finish())
+    format!("{route}?{}", written.finish())
 }
 
 /// A text as a part of a path.
@@ -178,7 +187,7 @@ fn print_warnings(warnings: &[String]) {
 
 /// Runs `calls list`.
 pub async fn list(options: &Options, filter: CallFilter, limit: usize) -> Result<(), CommandError> {
-    let config = load(options)?.config;
+    let config = load_text_alone(options)?.config;
     let calls = Calls::find(options, &config, filter.role.as_deref()).await?;
     let page = calls.list(&filter, limit).await?;
     if options.json {
@@ -213,30 +222,19 @@ pub async fn export(
     filter: CallFilter,
     limit: usize,
 ) -> Result<(), CommandError> {
-    let config = load(options)?.config;
+    let config = load_text_alone(options)?.config;
     let calls = Calls::find(options, &config, filter.role.as_deref()).await?;
-    let mut out = std::io::stdout();
-    let mut failure = None;
     calls
         .records(&filter, limit, &mut |record| {
-            let line = serde_json::to_string(&record).map_err(std::io::Error::other);
-            let written = line.and_then(|line| writeln!(out, "{line}"));
-            failure = written.err();
-            failure.is_none()
+            print_line(&serde_json::to_string(&record).unwrap_or_default());
+            !is_over()
         })
-        .await?;
-    match failure.or(out.flush().err()) {
-        // A reader that is gone has had what it wanted.
-        Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(
-            CommandError::Unavailable(format!("standard output cannot be written: {error}")),
-        ),
-        _ => Ok(()),
-    }
+        .await
 }
 
 /// Runs `calls show`.
 pub async fn show(options: &Options, id: Option<&str>) -> Result<(), CommandError> {
-    let config = load(options)?.config;
+    let config = load_text_alone(options)?.config;
     let calls = Calls::find(options, &config, None).await?;
     let id = match id {
         Some(id) => id.to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Request, header};
-use exomonad_config::{Config, RoleName, Tokens};
+use exomonad_config::{Config, RoleName};
 use serde::de::DeserializeOwned;
 
 use super::args::Options;
@@ -71,12 +71,7 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, CommandError> {
-        let unreachable = |error: reqwest::Error| {
-            CommandError::Unavailable(format!(
-                "the host at {} cannot be reached: {error}",
-                self.base
-            ))
-        };
+        let unreachable = |error| self.unreachable(&error);
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -100,9 +95,74 @@ impl Client {
 
     /// Gets a document, or the problem that the host has with that.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CommandError> {
-        self.send(reqwest::Method::GET, path, None)
-            .await?
-            .read(&self.base)
+        let answer = self.send(reqwest::Method::GET, path, None).await?;
+        answer.check()?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.foreign(&error))
+    }
+
+    /// The error for an answer that is not what was asked for.
+    pub fn foreign(&self, error: &serde_json::Error) -> CommandError {
+        CommandError::Unavailable(format!(
+            "the answer of {} is not that of an exomonad host: {error}",
+            self.base
+        ))
+    }
+
+    /// Gets lines of JSON, and hands each over until `take` refuses one. They come in as they are taken.
+    pub async fn get_lines(
+        &self,
+        path: &str,
+        take: &mut (dyn FnMut(&[u8]) -> Result<bool, CommandError> + Send),
+    ) -> Result<(), CommandError> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await;
+        let mut response = response.map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        if status >= 400 {
+            let body = response.bytes().await;
+            let body = body.map_err(|error| self.unreachable(&error))?.to_vec();
+            let call_id = None;
+            return Answer {
+                status,
+                body,
+                call_id,
+            }
+            .check();
+        }
+        let mut rest = Vec::new();
+        loop {
+            let part = response.chunk().await.map_err(|error| {
+                CommandError::Unavailable(format!(
+                    "the host at {} has broken off its answer, its log may say why: {error}",
+                    self.base
+                ))
+            })?;
+            let Some(part) = part else {
+                return Ok(());
+            };
+            let known = rest.len();
+            rest.extend_from_slice(&part);
+            let Some(last) = rest[known..].iter().rposition(|byte| *byte == b'\n') else {
+                continue;
+            };
+            let end = known + last + 1;
+            for line in rest[..end].split(|byte| *byte == b'\n') {
+                if !line.is_empty() && !take(line)? {
+                    return Ok(());
+                }
+            }
+            rest.drain(..end);
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> CommandError {
+        CommandError::Unavailable(format!(
+            "the host at {} cannot be reached: {error}",
+            self.base
+        ))
     }
 
     /// Passes a request on whose address is a path here. The answer may still come in.
@@ -128,16 +188,6 @@ impl Client {
 }
 
 impl Answer {
-    /// The document in it, or the problem that the host reports.
-    pub fn read<T: DeserializeOwned>(self, base: &str) -> Result<T, CommandError> {
-        self.check()?;
-        serde_json::from_slice(&self.body).map_err(|error| {
-            CommandError::Unavailable(format!(
-                "the answer of {base} is not that of an exomonad host: {error}"
-            ))
-        })
-    }
-
     /// The problem that the host reports, if it does.
     pub fn check(&self) -> Result<(), CommandError> {
         if self.status < 400 {
@@ -176,10 +226,13 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 fn token(config: &Config, role: Option<&str>) -> Option<String> {
     let given = env("EXOMONAD_TOKEN").filter(|token| !token.is_empty());
     given.or_else(|| {
-        Tokens::read(config, env).ok()?;
         let role: Option<RoleName> = role.and_then(|role| role.parse().ok());
         let of_role = role.and_then(|role| config.role(&role)?.token_source());
-        let source = of_role.or_else(|| config.server.token_source())?;
-        Some(source.resolve(env).ok()?.expose().to_owned())
+        // Whoever may call a role need not be able to read the operator's, and the other way round.
+        let mut sources = [of_role, config.server.token_source()]
+            .into_iter()
+            .flatten();
+        let token = sources.find_map(|source| source.resolve(env).ok())?;
+        Some(token.expose().to_owned())
     })
 }

@@ -11,13 +11,12 @@ use clap_complete::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{Shell, aot};
 use exomonad_config::Config;
-use exomonad_host::plugins::embedded;
 use exomonad_host::report::Roles;
 
 use super::CommandError;
 use super::args::{Cli, Options};
 use super::client::Client;
-use super::config::env;
+use super::config::{env, roles_of};
 
 /// A host that does not answer by then offers nothing: somebody waits at a prompt.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -101,25 +100,13 @@ fn roles() -> Option<Roles> {
 }
 
 fn configuration() -> Option<Config> {
-    let loaded = Config::load(None, env, &exomonad_host::capabilities());
+    let loaded = Config::load_text_alone(None, env, &exomonad_host::capabilities());
     loaded.ok().map(|loaded| loaded.config)
 }
 
 /// The roles that would serve if a host was started here.
 fn configured_roles() -> Vec<String> {
-    let Some(config) = configuration() else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = config.roles.keys().map(ToString::to_string).collect();
-    if config.plugins.unlisted_roles {
-        names.extend(embedded::names().map(str::to_owned));
-        let folder = exomonad_host::plugins::folder::scan(&config.plugins.dir);
-        let found = folder.into_iter().flat_map(|contents| contents.plugins);
-        names.extend(found.map(|(name, _)| name.to_string()));
-    }
-    names.sort();
-    names.dedup();
-    names
+    configuration().as_ref().map_or_else(Vec::new, roles_of)
 }
 
 impl Options {

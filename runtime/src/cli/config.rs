@@ -6,18 +6,28 @@ use super::CommandError;
 use super::args::{ConfigCommand, Options};
 use super::show::print_json;
 use exomonad_host::capabilities;
+use exomonad_host::plugins::{embedded, folder};
 
 /// Loads the configuration that the options name. Mistakes are all in the error.
 pub fn load(options: &Options) -> Result<Loaded, CommandError> {
-    let loaded = try_load(options).map_err(|errors| match options.json {
-        true => CommandError::Usage(serde_json::to_string(&errors).unwrap_or_default()),
+    try_load(options).map_err(|errors| wrong(options, &errors))
+}
+
+/// Loads the configuration for a command that performs nothing itself: without its secrets.
+pub fn load_text_alone(options: &Options) -> Result<Loaded, CommandError> {
+    let loaded = Config::load_text_alone(options.config_file(), env, &capabilities());
+    loaded.map_err(|errors| wrong(options, &errors))
+}
+
+fn wrong(options: &Options, errors: &ConfigErrors) -> CommandError {
+    match options.json {
+        true => CommandError::Usage(serde_json::to_string(errors).unwrap_or_default()),
         // Who sees no more than the last line of a log still learns what to do.
         false => CommandError::Usage(format!(
             "the configuration is wrong\n{errors}\nexomonad: {}",
             errors.in_one_line()
         )),
-    })?;
-    Ok(loaded)
+    }
 }
 
 /// Prints the warnings about the configuration: for the commands whose subject it is.
@@ -29,6 +39,22 @@ pub fn print_warnings(loaded: &Loaded) {
 
 fn try_load(options: &Options) -> Result<Loaded, ConfigErrors> {
     Config::load(options.config_file(), env, &capabilities())
+}
+
+/// The roles that would serve if a host was started with this configuration.
+pub fn roles_of(config: &Config) -> Vec<String> {
+    let mut names: Vec<String> = config.roles.keys().map(ToString::to_string).collect();
+    if config.plugins.unlisted_roles {
+        if config.plugins.embedded {
+            names.extend(embedded::names().map(str::to_owned));
+        }
+        let folder = folder::scan(&config.plugins.dir);
+        let found = folder.into_iter().flat_map(|contents| contents.plugins);
+        names.extend(found.map(|(name, _)| name.to_string()));
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// A variable of the environment.

@@ -9,12 +9,13 @@ use exomonad_config::{Config, DockerEnvironment, Role, Source};
 use exomonad_engine::CompileCache;
 use exomonad_schema::{CallId, EffectKind, RoleName, Service};
 use serde::Serialize;
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::{env, load, print_warnings};
+use super::config::{env, load, load_text_alone, print_warnings};
 use super::show::print_json;
 use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::Reloader;
@@ -65,14 +66,14 @@ pub async fn run(options: &Options, quick: bool) -> Result<(), CommandError> {
 
 /// Asks the running host only.
 async fn is_ready(options: &Options) -> Result<(), CommandError> {
-    let config = load(options)?.config;
+    let config = load_text_alone(options)?.config;
     let Some(client) = Client::find(options, &config, None).await? else {
         return Err(CommandError::Unavailable(format!(
             "no host runs at {}",
             config.server.listen
         )));
     };
-    client.get::<serde_json::Value>("/ready").await.map(|_| ())
+    client.get::<Value>("/ready").await.map(|_| ())
 }
 
 async fn check_all(options: &Options) -> Vec<Check> {
@@ -277,12 +278,8 @@ async fn docker(config: &Config) -> Option<Check> {
 async fn port(options: &Options, config: &Config) -> Result<String, String> {
     let address = config.server.listen.get();
     if let Ok(Some(client)) = Client::find(options, config, None).await {
-        return match client.get::<serde_json::Value>("/health").await {
-            Ok(health) => Ok(format!(
-                "a host runs at {}: {}",
-                client.base(),
-                health["status"].as_str().unwrap_or("?")
-            )),
+        return match client.get::<Value>("/health").await {
+            Ok(health) => running(client.base(), &health),
             Err(_) => Err(format!(
                 "something else than a host answers at {}; `server.listen` sets the address",
                 client.base()
@@ -295,6 +292,23 @@ async fn port(options: &Options, config: &Config) -> Result<String, String> {
             "{address} cannot be listened on: {error}; `server.listen` sets it"
         )),
     }
+}
+
+/// The finding about a running host, by its `/health`.
+fn running(base: &str, health: &Value) -> Result<String, String> {
+    let status = health["status"].as_str().unwrap_or("?");
+    let found = format!("a host runs at {base}: {status}");
+    if status == "ok" {
+        return Ok(found);
+    }
+    let problems = health["problems"].as_array().into_iter().flatten();
+    let problems = problems.map(|problem| {
+        let text = |key: &str| problem[key].as_str();
+        // Without the operator's token there is a code alone.
+        let says = text("message").or(text("code")).unwrap_or("?");
+        format!("; {}: {says}", text("role").unwrap_or("?"))
+    });
+    Err(format!("{found}{}", problems.collect::<String>()))
 }
 
 async fn plugins(runtime: &Arc<Runtime>) -> Vec<Check> {
@@ -352,7 +366,7 @@ async fn repository(runtime: &Arc<Runtime>) -> Result<String, String> {
         .layers
         .effect(&call, EffectKind::GitGetBranch, b"{}")
         .await;
-    let json: serde_json::Value = serde_json::from_slice(answer.json()).unwrap_or_default();
+    let json: Value = serde_json::from_slice(answer.json()).unwrap_or_default();
     match answer.error_code() {
         None => Ok(format!("role `{name}` reads it: {}", json["payload"])),
         // A host without a repository is a fine one.

@@ -18,7 +18,7 @@ use exomonad_telemetry::start_log;
 use super::CommandError;
 use super::args::Options;
 use super::client::Client;
-use super::config::{env, load};
+use super::config::{env, load, load_text_alone};
 
 /// How long a client waits for what can be told at once.
 const FIRST_LOOK: Duration = Duration::from_millis(300);
@@ -28,7 +28,8 @@ pub async fn run(options: &Options, role: &str, embedded: bool) -> Result<(), Co
     let role: RoleName = role
         .parse()
         .map_err(|error| CommandError::Usage(format!("--role: {error}")))?;
-    let loaded = load(options)?;
+    // An embedded host loads it with its secrets.
+    let loaded = load_text_alone(options)?;
     // Standard output belongs to the protocol, and clients show what stands on standard error.
     start_log(&loaded.config.log, "error")?;
     let longest = loaded.config.server.max_body.get();

@@ -158,18 +158,27 @@ pub fn main() -> ExitCode {
     }
     exomonad_engine::use_own_binary(COMPILER);
     complete::answer_shell();
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let message = error.to_string();
-            if !message.is_empty() {
-                // It may tell what a guest has written.
-                errln!("exomonad: {}", show::without_controls(&message));
-            }
-            ExitCode::from(error.exit_code())
+    let ran = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(wrong) if wrong.use_stderr() => wrong.exit(),
+        Err(help) => {
+            show::note(help.print());
+            Ok(())
+        }
+    };
+    let errors: Vec<CommandError> = [ran, show::printed()]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+    for message in errors.iter().map(ToString::to_string) {
+        if !message.is_empty() {
+            // It may tell what a guest has written.
+            errln!("exomonad: {}", show::without_controls(&message));
         }
     }
+    errors
+        .first()
+        .map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code()))
 }
 
 fn run(cli: Cli) -> Result<(), CommandError> {

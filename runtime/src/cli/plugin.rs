@@ -21,7 +21,7 @@ use super::show::print_json;
 use exomonad_host::admission::HostSandboxes;
 use exomonad_host::pipeline::{NoEffects, effect_functions};
 use exomonad_host::plugins::folder::Source;
-use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::plugins::version::{PluginLoadError, PluginVersion};
 use exomonad_host::role::{Role, SharedServices};
 use exomonad_telemetry::{Metrics, resource};
 
@@ -63,7 +63,12 @@ pub async fn open(
         Ok(manifest) => engine.load(&manifest, options).await,
         Err(error) => Err(error),
     };
-    loaded.map_err(|error| match &error {
+    loaded.map_err(|error| not_loaded(file, &error))
+}
+
+/// The failure of a command whose plugin file does not load.
+fn not_loaded(file: &Path, error: &LoadError) -> CommandError {
+    match error {
         LoadError::Read { .. } => CommandError::Unavailable(error.to_string()),
         // The argument names something that is no plugin.
         LoadError::Manifest(_) => CommandError::Usage(error.to_string()),
@@ -77,7 +82,7 @@ pub async fn open(
             CommandError::Refused(format!("{}: {error}; `--wasi` allows it", file.display()))
         }
         _ => CommandError::Refused(format!("{}: {error}", file.display())),
-    })
+    }
 }
 
 /// The HTTP service for plugins that a command runs.
@@ -149,7 +154,10 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
         },
     )
     .await
-    .map_err(|error| CommandError::Refused(format!("{}: {error}", file.display())))?;
+    .map_err(|error| match error {
+        PluginLoadError::Load(error) => not_loaded(file, &error),
+        error => CommandError::Refused(format!("{}: {error}", file.display())),
+    })?;
     let tools: Vec<&str> = version
         .tools
         .iter()

@@ -1,7 +1,7 @@
 //! `plugin call`: any export of any Extism plugin, without a host.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +13,15 @@ use exomonad_engine::{
     LoadOptions, LogLevel, Manifest,
 };
 use exomonad_schema::common::{HANDLE_MCP_CALL, ToolCallInput};
-use exomonad_schema::{CallId, Context, EffectError, ErrorCode, RawJson, RoleName};
+use exomonad_schema::{CallId, Context, EffectError, ErrorCode, RoleName};
 use exomonad_services::Http;
 use exomonad_services::http::HttpBounds;
-use serde_json::Value;
 
 use super::CommandError;
 use super::args::{Options, PluginCall};
-use super::call::parse_arguments;
+use super::call::{as_sent, parse_arguments};
 use super::plugin::{engine, http, open};
-use super::show::without_controls;
+use super::show::{print_bytes, without_controls};
 use exomonad_host::pipeline::{effect_functions, fetch};
 
 const PAGE: u64 = 64 << 10;
@@ -93,7 +92,7 @@ pub async fn run(options: &Options, arguments: PluginCall) -> Result<(), Command
         }
     }
     let took = began.elapsed();
-    write(&answer)?;
+    print_bytes(&answer);
     if let (times @ 2.., total) = (arguments.times, took.as_secs_f64()) {
         let each = total * 1e6 / f64::from(times);
         errln!("{times} calls in {total:.3} s, {each:.2} µs each; the answer is that of the last");
@@ -127,7 +126,7 @@ fn tool_call(tool: &str, arguments: &PluginCall) -> Result<Vec<u8>, CommandError
         RoleName::from_str("plugin").map_err(|error| CommandError::Usage(error.to_string()))?;
     let input = ToolCallInput {
         name: tool.to_owned(),
-        arguments: RawJson::from(Value::Object(parse_arguments(&words)?)),
+        arguments: as_sent(parse_arguments(&words)?)?,
         context: Context {
             role,
             call_id: CallId::random(),
@@ -136,22 +135,6 @@ fn tool_call(tool: &str, arguments: &PluginCall) -> Result<Vec<u8>, CommandError
         },
     };
     serde_json::to_vec(&input).map_err(|error| CommandError::Usage(error.to_string()))
-}
-
-/// Writes the output as it is; to a terminal without control characters, and with an end of line.
-fn write(bytes: &[u8]) -> Result<(), CommandError> {
-    let mut out = std::io::stdout().lock();
-    let written = match out.is_terminal() {
-        true => writeln!(out, "{}", without_controls(&String::from_utf8_lossy(bytes))),
-        false => out.write_all(bytes),
-    };
-    match written.and_then(|()| out.flush()) {
-        // A reader that is gone has had what it wanted.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(
-            CommandError::Unavailable(format!("standard output cannot be written: {error}")),
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// The host of a plugin that is called by hand: what the flags give it.

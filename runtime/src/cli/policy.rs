@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::CommandError;
 use super::args::Options;
-use super::config::load;
+use super::config::{load_text_alone, roles_of};
 use super::effects::find_effect;
 use super::show::print_json;
 
@@ -32,7 +32,16 @@ pub fn explain(
     effect: &str,
     request: Option<&str>,
 ) -> Result<(), CommandError> {
-    let loaded = load(options)?;
+    let loaded = load_text_alone(options)?;
+    let roles = roles_of(&loaded.config);
+    if !roles.iter().any(|known| known == role) && loaded.config.plugins.unlisted_roles {
+        let near = closest(role, roles.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        return Err(CommandError::Refused(format!(
+            "there is no role `{role}`{near}: no plugin of that name comes with the host or is in {}",
+            loaded.config.plugins.dir.display()
+        )));
+    }
     let explanation = decide(&loaded, role, effect, request)?;
     if options.json {
         print_json(&explanation);

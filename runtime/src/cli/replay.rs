@@ -16,13 +16,13 @@ use exomonad_schema::RoleName;
 use super::CommandError;
 use super::args::{Options, Replay};
 use super::calls::{Calls, print_payload};
-use super::config::load;
+use super::config::load_text_alone;
 use super::plugin::role_without_host;
 use super::show::print_json;
 
 /// Runs `replay`.
 pub async fn run(options: &Options, arguments: Replay) -> Result<(), CommandError> {
-    let config = load(options)?.config;
+    let config = load_text_alone(options)?.config;
     let calls = Calls::find(options, &config, arguments.filter.role.as_deref()).await?;
     let plugin = arguments.plugin.as_deref();
     match (&arguments.call, arguments.last) {

@@ -61,7 +61,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let hurry = second_signal();
     tokio::pin!(hurry);
     let finished = tokio::select! {
-        finished = server::serve(listener, server::router(app.clone()), stop, grace) => Some(finished),
+        finished = server::serve(listener, app.clone(), stop, grace) => Some(finished),
         // Who asks twice is in a hurry.
         () = &mut hurry => None,
     };
@@ -69,6 +69,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         Some(true) => tracing::info!("all calls finished"),
         _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
     }
+    app.serving().runtime.workflows.drain(grace).await;
     // Tasks that hold the application may outlast it, and then nobody would close its files.
     app.serving().runtime.close();
     if finished.is_some() {

@@ -1,10 +1,13 @@
 //! Output of commands: JSON, tables, and guests' text.
 
 use std::fmt::Arguments;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, StdoutLock, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde_json::Value;
+
+use super::CommandError;
 
 /// Prints a value as JSON: indented on a terminal, on one line in a pipe.
 pub fn print_json(value: &(impl Serialize + ?Sized)) {
@@ -59,17 +62,53 @@ pub fn print_line(line: &str) {
 
 /// Prints a text. A reader that is gone ends the output without a word, as other commands do it.
 pub fn print_args(text: Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    // Names and messages may be a guest's.
-    let written = match out.is_terminal() {
+    write(|out| match out.is_terminal() {
+        // Names and messages may be a guest's.
         true => out.write_all(without_controls(&text.to_string()).as_bytes()),
         false => out.write_fmt(text),
-    };
-    if let Err(error) = written.and_then(|()| out.flush())
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        errln!("exomonad: standard output cannot be written: {error}");
+    });
+}
+
+/// Prints bytes as they are; to a terminal without control characters, and with an end of line.
+pub fn print_bytes(bytes: &[u8]) {
+    write(|out| match out.is_terminal() {
+        true => writeln!(out, "{}", without_controls(&String::from_utf8_lossy(bytes))),
+        false => out.write_all(bytes),
+    });
+}
+
+/// The first write to standard output that failed; nothing is written after it.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// True once nothing that is printed arrives any more.
+pub fn is_over() -> bool {
+    FAILED.get().is_some()
+}
+
+/// Notes whether printing has failed.
+pub fn note(written: io::Result<()>) {
+    if let Err(error) = written {
+        let _ = FAILED.set(error);
     }
+}
+
+/// The end of a command that prints: all that it printed has arrived, or its reader wanted no more.
+pub fn printed() -> Result<(), CommandError> {
+    match FAILED.get() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Unavailable(
+            format!("standard output cannot be written: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn write(write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<()>) {
+    if is_over() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    let written = write(&mut out);
+    note(written.and_then(|()| out.flush()));
 }
 
 /// Prints rows in columns that are as wide as they need to be.

@@ -15,7 +15,12 @@ pub fn run(file: &Path, revoke: bool) -> Result<(), CommandError> {
     if revoke {
         match trust::forget(file, env).map_err(failed)? {
             true => outln!("{} is trusted no longer", file.display()),
-            false => outln!("{} was not trusted", file.display()),
+            false => {
+                return Err(CommandError::Refused(format!(
+                    "{} is not trusted: there is nothing to revoke",
+                    file.display()
+                )));
+            }
         }
         return Ok(());
     }

@@ -2,9 +2,10 @@
 
 use std::error::Error as _;
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 use bollard::errors::Error as EngineError;
-use exomonad_core::CallContext;
+use exomonad_core::{BoundsMap, CallContext, RoleKeys};
 use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use tracing::Span;
 use tracing::field::Empty;
@@ -19,6 +20,7 @@ const MAX_ENGINE_MESSAGE: usize = 400;
 pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
+    bounds: Arc<BoundsMap>,
     subject: String,
 }
 
@@ -28,6 +30,7 @@ impl EffectContext {
         Self {
             kind,
             role: call.role.clone(),
+            bounds: call.bounds.clone(),
             subject: subject.to_owned(),
         }
     }
@@ -38,6 +41,11 @@ impl EffectContext {
 
     pub(super) fn role(&self) -> &RoleName {
         &self.role
+    }
+
+    /// The key that sets a field of the role, for messages.
+    pub(super) fn key(&self, field: &str) -> String {
+        self.bounds.get::<RoleKeys>().key(&self.role, field)
     }
 
     /// The trace span of one request to the engine.

@@ -26,8 +26,9 @@ impl RoleLabels {
         Self::new(&bounds.get::<DockerBounds>().labels).ok_or_else(|| {
             context.forbidden(format_args!(
                 "role `{role}` has no labels, and so reaches no container; set \
-                 `role.{role}.labels` in exomonad.toml",
-                role = context.role()
+                 `{key}` in exomonad.toml",
+                role = context.role(),
+                key = context.key("labels")
             ))
         })
     }

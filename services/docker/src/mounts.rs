@@ -204,14 +204,15 @@ impl MountPolicy {
             Err(MountRefusal::Outside) => {
                 return Err(context.forbidden(format_args!(
                     "{source:?} is outside the folders role `{role}` may reach; if it is meant to, \
-                     add the folder to `role.{role}.paths` in exomonad.toml",
-                    role = context.role()
+                     add the folder to `{key}` in exomonad.toml",
+                    role = context.role(),
+                    key = context.key(PathBounds::KEY)
                 )));
             }
             Err(MountRefusal::Guarded(reason)) => {
                 return Err(context.forbidden(format_args!(
-                    "{source:?} {reason}; it is mounted only when `role.{}.paths` names it itself",
-                    context.role()
+                    "{source:?} {reason}; it is mounted only when `{}` names it itself",
+                    context.key(PathBounds::KEY)
                 )));
             }
         };

@@ -214,8 +214,9 @@ async fn network(
     if verdict.is_refusal() {
         return Err(context.forbidden(format_args!(
             "role `{role}` is not granted the network {name:?}; leave it out for none at all, use one \
-             with the role's labels, or add a network to `role.{role}.networks` in exomonad.toml",
-            role = context.role()
+             with the role's labels, or add a network to `{key}` in exomonad.toml",
+            role = context.role(),
+            key = context.key("networks")
         )));
     }
     let found = match session
@@ -236,8 +237,8 @@ async fn network(
                 ErrorCode::NotFound,
                 format_args!(
                     "there is no network {name:?} with the role's labels, which are {labels}, and \
-                     `role.{}.networks` does not name it",
-                    context.role()
+                     `{}` does not name it",
+                    context.key("networks")
                 ),
             )
         })

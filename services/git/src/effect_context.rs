@@ -1,8 +1,9 @@
 //! The context of one effect: its kind, its role, its folder, and its errors.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
-use exomonad_core::CallContext;
+use exomonad_core::{BoundsMap, CallContext, PathBounds, RoleKeys};
 use exomonad_schema::value::WorkingDir;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use git2::{ErrorClass, ErrorCode as Git2Code};
@@ -16,6 +17,7 @@ use exomonad_core::span;
 pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
+    bounds: Arc<BoundsMap>,
     working_dir: String,
     container: Option<String>,
 }
@@ -25,6 +27,7 @@ impl EffectContext {
         Self {
             kind,
             role: call.role.clone(),
+            bounds: call.bounds.clone(),
             working_dir: working_dir.0.clone(),
             container: None,
         }
@@ -93,8 +96,12 @@ impl EffectContext {
             ErrorCode::Forbidden,
             format_args!(
                 "{what} outside the folders role `{role}` may reach; if it is meant to, \
-                 add the folder to `role.{role}.paths` in exomonad.toml",
-                role = self.role
+                 add the folder to `{key}` in exomonad.toml",
+                role = self.role,
+                key = self
+                    .bounds
+                    .get::<RoleKeys>()
+                    .key(&self.role, PathBounds::KEY)
             ),
         )
     }
@@ -202,6 +209,7 @@ impl EffectContext {
         Self {
             kind,
             role: role.parse().unwrap(),
+            bounds: Arc::default(),
             working_dir: ".".to_owned(),
             container: None,
         }

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use exomonad_core::CallContext;
+use exomonad_core::{BoundsMap, CallContext, RepoBounds, RoleKeys};
 use exomonad_schema::value::RepoName;
 use exomonad_schema::{EffectError, EffectKind, ErrorCode, RoleName};
 use http::HeaderValue;
@@ -23,6 +24,7 @@ use super::rate_limit::RateLimit;
 pub(super) struct EffectContext {
     kind: EffectKind,
     role: RoleName,
+    bounds: Arc<BoundsMap>,
     repo: RepoName,
     deadline: Instant,
     time_limit: Duration,
@@ -112,6 +114,7 @@ impl EffectContext {
         Self {
             kind,
             role: call.role.clone(),
+            bounds: call.bounds.clone(),
             repo: repo.clone(),
             // A limit too long for the clock is none.
             deadline: Instant::now()
@@ -172,8 +175,12 @@ impl EffectContext {
             ErrorCode::Forbidden,
             format_args!(
                 "role `{role}` may not reach this repository; if it is meant to, add it to \
-                 `role.{role}.repos` in exomonad.toml",
-                role = self.role
+                 `{key}` in exomonad.toml",
+                role = self.role,
+                key = self
+                    .bounds
+                    .get::<RoleKeys>()
+                    .key(&self.role, RepoBounds::KEY)
             ),
         )
     }

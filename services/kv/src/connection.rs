@@ -40,7 +40,10 @@ pub(super) fn inspect(config: &KvConfig) -> Result<(), KvOpenError> {
 }
 
 /// Opens the file; `None` when there is none yet.
-pub(super) fn open_existing(config: &KvConfig) -> Result<Option<Connection>, StoreError> {
+///
+/// # Errors
+/// If it cannot be opened, or was written by a newer exomonad.
+pub fn open_existing(config: &KvConfig) -> Result<Option<Connection>, StoreError> {
     let file = config.file();
     if file.try_exists().map_err(StoreError::Folder)? {
         open(config, &file, OpenFlags::empty()).map(Some)
@@ -50,7 +53,10 @@ pub(super) fn open_existing(config: &KvConfig) -> Result<Option<Connection>, Sto
 }
 
 /// Opens the file, and makes it and its folder where they are missing.
-pub(super) fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
+///
+/// # Errors
+/// If it cannot be opened or made, or was written by a newer exomonad.
+pub fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
     DirBuilder::new()
         .recursive(true)
         // Roles' values are private to the host.

@@ -71,7 +71,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// True if the host is at fault, rather than the request.
-    pub(super) fn is_host_fault(&self) -> bool {
+    pub fn is_host_fault(&self) -> bool {
         !matches!(self, Self::Quota { .. })
     }
 
@@ -88,7 +88,7 @@ impl StoreError {
     }
 
     /// The guest's error: without the host's paths, which the log has.
-    pub(super) fn into_effect_error(self, kind: EffectKind) -> EffectError {
+    pub fn into_effect_error(self, kind: EffectKind) -> EffectError {
         if let Self::Quota { .. } = self {
             return EffectError::new(
                 ErrorCode::LimitExceeded,

@@ -37,9 +37,11 @@ mod store;
 use exomonad_core::{CallContext, KvService};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvEntry, KvGet, KvKeys, KvList, KvSet};
-use exomonad_schema::{EffectError, EffectKind};
+use exomonad_schema::{EffectError, EffectKind, RoleName};
+use rusqlite::Connection;
 
 pub use config::{FILE_NAME, KvConfig};
+pub use connection::{open_existing, open_or_create};
 pub use error::{KvOpenError, StoreError};
 
 use pool::Pool;
@@ -76,6 +78,32 @@ impl Kv {
     }
 }
 
+/// Writes a value, within a transaction over the same file that somebody else has begun: a workflow's write and
+/// the entry of its history are one.
+///
+/// # Errors
+/// If a quota would be exceeded, or the file cannot be written.
+pub fn set_within(
+    connection: &Connection,
+    config: &KvConfig,
+    role: &RoleName,
+    request: &KvSet,
+) -> Result<Done, StoreError> {
+    store::set(connection, config, role, &request.key, request.value.get())
+}
+
+/// Removes a key, within a transaction that somebody else has begun; see [`set_within`].
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn delete_within(
+    connection: &Connection,
+    role: &RoleName,
+    request: &KvDelete,
+) -> Result<KvDeleted, StoreError> {
+    store::delete(connection, role, &request.key)
+}
+
 impl KvService for Kv {
     async fn get(&self, call: &CallContext, request: KvGet) -> Result<KvEntry, EffectError> {
         let role = call.role.clone();
@@ -87,6 +115,9 @@ impl KvService for Kv {
     }
 
     async fn set(&self, call: &CallContext, request: KvSet) -> Result<Done, EffectError> {
+        if let Some(writer) = &call.kv_writer {
+            return writer.set(request).await;
+        }
         let role = call.role.clone();
         self.pool
             .write(EffectKind::KvSet, move |transaction, config| {
@@ -106,6 +137,9 @@ impl KvService for Kv {
         call: &CallContext,
         request: KvDelete,
     ) -> Result<KvDeleted, EffectError> {
+        if let Some(writer) = &call.kv_writer {
+            return writer.delete(request).await;
+        }
         let role = call.role.clone();
         self.pool
             .write(EffectKind::KvDelete, move |transaction, _| {

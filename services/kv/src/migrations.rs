@@ -10,9 +10,13 @@ use super::error::StoreError;
 
 /// The migrations. Keys are blobs, so that they order by their bytes and may hold NUL.
 ///
+/// The second one is of the durable workflows (`runtime/workflow`): a `kv.set` of a workflow and the entry of its
+/// history are one transaction, so they are in one file.
+///
 /// `usage` has the sums of a role's entries, so that a quota is checked by
 /// reading one row; [`store`](super::store) writes both in one transaction.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE entry (
         role  TEXT NOT NULL,
         key   BLOB NOT NULL,
@@ -24,7 +28,9 @@ const MIGRATIONS: &[&str] = &["
         keys  INTEGER NOT NULL,
         bytes INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    include_str!("workflows.sql"),
+];
 
 /// Migrates the file to the newest version in one transaction.
 pub(super) fn apply(connection: &mut Connection) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::kv::{KvDeleted, KvEntry, KvKeys};
 use exomonad_schema::{RawJson, RoleName};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::KvConfig;
 use super::error::StoreError;
@@ -35,7 +35,7 @@ pub(super) fn get(
 }
 
 pub(super) fn set(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     config: &KvConfig,
     role: &RoleName,
     key: &str,
@@ -47,8 +47,8 @@ pub(super) fn set(
         config.max_value_bytes,
         "max_value_bytes",
     )?;
-    let before = usage(transaction, role)?;
-    let replaced = entry_bytes(transaction, role, key)?;
+    let before = usage(connection, role)?;
+    let replaced = entry_bytes(connection, role, key)?;
     let after = Usage {
         keys: before.keys + u64::from(replaced.is_none()),
         bytes: before.bytes.saturating_sub(replaced.unwrap_or(0))
@@ -71,33 +71,33 @@ pub(super) fn set(
             "max_bytes_per_role",
         )?;
     }
-    transaction
+    connection
         .prepare_cached(
             "INSERT INTO entry (role, key, value) VALUES (?1, ?2, ?3)
              ON CONFLICT (role, key) DO UPDATE SET value = excluded.value",
         )?
         .execute(params![role.as_str(), key.as_bytes(), value])?;
-    write_usage(transaction, role, after)?;
+    write_usage(connection, role, after)?;
     Ok(Done {})
 }
 
 pub(super) fn delete(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     role: &RoleName,
     key: &str,
 ) -> Result<KvDeleted, StoreError> {
-    let Some(bytes) = entry_bytes(transaction, role, key)? else {
+    let Some(bytes) = entry_bytes(connection, role, key)? else {
         return Ok(KvDeleted { existed: false });
     };
-    transaction
+    connection
         .prepare_cached("DELETE FROM entry WHERE role = ?1 AND key = ?2")?
         .execute(params![role.as_str(), key.as_bytes()])?;
-    let before = usage(transaction, role)?;
+    let before = usage(connection, role)?;
     let after = Usage {
         keys: before.keys.saturating_sub(1),
         bytes: before.bytes.saturating_sub(bytes),
     };
-    write_usage(transaction, role, after)?;
+    write_usage(connection, role, after)?;
     Ok(KvDeleted { existed: true })
 }
 

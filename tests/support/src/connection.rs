@@ -52,6 +52,19 @@ impl Connection {
         }
     }
 
+    /// Reads what there is, 16 KiB at most; `None` when the other end has closed.
+    ///
+    /// # Panics
+    /// If nothing comes.
+    pub async fn read_some(&mut self) -> Option<usize> {
+        let mut bytes = vec![0; 16 << 10];
+        match timeout(PATIENCE, self.0.read(&mut bytes)).await {
+            Ok(Ok(0) | Err(_)) => None,
+            Ok(Ok(length)) => Some(length),
+            Err(_) => panic!("nothing came"),
+        }
+    }
+
     /// Everything that comes until the other end closes.
     ///
     /// # Panics

@@ -6,16 +6,20 @@ import Data.Aeson.KeyMap qualified as KeyMap
 import Data.Text qualified as Text
 import Exomonad.Guest
 import Exomonad.Guest.Hook (ask, deny, pass)
-import Tl.Shell (commands, hasFlag, program)
+import Tl.Shell (commands, hasFlag, program, unknown)
 
--- | Denies a forced push, asks before a forced removal and before a command that it cannot parse, and has no
--- opinion on anything else.
+-- | Denies a push that is forced or deletes, asks before one that the shell completes, before a forced removal
+-- and before a command that it cannot parse, and has no opinion on anything else.
 guardCommands :: HookInput -> HookOutput
 guardCommands input = case input.payload of
   Object event | Just (Object toolInput) <- KeyMap.lookup "tool_input" event -> case KeyMap.lookup "command" toolInput of
     Just (String line) -> case worst line of
       ForcedPush -> deny "A forced push can destroy the work of others. Push to a new branch, or ask the user to push."
+      DeletingPush ->
+        deny "This deletes what is on the remote, which may be the work of others. Ask the user to delete it."
       ForcedRemoval -> ask "This removes files for good, without asking for each."
+      UnknownPush ->
+        ask "What it pushes depends on what the shell fills in. With the names written out the guard can tell."
       Harmless -> pass
     Just Null -> pass
     Just _ -> ask "What it would run is no text that the guard can read."
@@ -24,7 +28,7 @@ guardCommands input = case input.payload of
   _ -> pass
 
 -- | Ordered by severity.
-data Verdict = Harmless | ForcedRemoval | ForcedPush
+data Verdict = Harmless | UnknownPush | ForcedRemoval | DeletingPush | ForcedPush
   deriving stock (Eq, Ord)
 
 -- | The worst decision on the commands of a line, none of which is kept in memory.
@@ -32,16 +36,30 @@ worst :: Text -> Verdict
 worst = foldl' max Harmless . map judge . commands
   where
     judge command
-      | isForcedPush command = ForcedPush
       | isForcedRemoval command = ForcedRemoval
+      | program command == "git" = foldl' max Harmless (map judgePush (pushed command))
       | otherwise = Harmless
 
--- | @git push@ with @--force@, @-f@, @--force-with-lease@, @--mirror@, or a @+refspec@.
-isForcedPush :: [Text] -> Bool
-isForcedPush command = program command == "git" && any isForce (drop 1 (dropWhile (/= "push") command))
+-- | The words after @push@, but for @git stash push@.
+pushed :: [Text] -> [Text]
+pushed = \case
+  "stash" : "push" : rest -> pushed rest
+  "push" : rest -> rest
+  _ : rest -> pushed rest
+  [] -> []
+
+-- | A word of @git push@: forced (@--force@, @-f@, @--force-with-lease@, a @+refspec@), deleting (@--delete@, @-d@,
+-- @--mirror@, @--prune@, a @:refspec@), or completed by the shell.
+judgePush :: Text -> Verdict
+judgePush word
+  | "--for" `Text.isPrefixOf` word || hasFlag 'f' word || "+" `Text.isPrefixOf` word = ForcedPush
+  | any isDeleting ["--delete", "--mirror", "--prune"] || hasFlag 'd' word || isDeletion = DeletingPush
+  | Text.elem unknown word = UnknownPush
+  | otherwise = Harmless
   where
-    isForce word =
-      "--force" `Text.isPrefixOf` word || word == "--mirror" || hasFlag 'f' word || "+" `Text.isPrefixOf` word
+    -- Git takes the beginning of an option, too.
+    isDeleting option = Text.length word > 3 && word `Text.isPrefixOf` option
+    isDeletion = ":" `Text.isPrefixOf` word && word /= ":"
 
 -- | @rm@ that is recursive and does not ask.
 isForcedRemoval :: [Text] -> Bool

@@ -4,7 +4,7 @@
 -- other measures.
 --
 -- @plugins/tl/src/shell.rs@ parses a line in the same way.
-module Tl.Shell (commands, program, hasFlag) where
+module Tl.Shell (commands, program, hasFlag, unknown) where
 
 import Data.List (find)
 import Data.Maybe (fromMaybe)
@@ -75,9 +75,11 @@ split = go Nothing blank []
         , closing == letter ->
             ended command : go outer around others rest
         -- A substitution also runs within double quotes, and its command continues after it.
-        | letter == '`' -> go Nothing blank (Open '`' quote command : opened) rest
+        | letter == '`' -> go Nothing blank (Open '`' quote (push (Text.singleton unknown) command) : opened) rest
         | letter `elem` ("$<>" :: String) -> case Text.uncons rest of
-            Just ('(', more) -> go Nothing blank (Open ')' quote command : opened) more
+            Just ('(', more) ->
+              let around = if letter == '$' then push (Text.singleton unknown) command else command
+               in go Nothing blank (Open ')' quote around : opened) more
             _ -> go quote (push (Text.singleton letter) command) opened rest
         | letter == '(' -> ended command : go Nothing blank (Open ')' Nothing blank : opened) rest
         | letter == ' ' || letter == '\t' -> go quote (endWord command) opened rest
@@ -123,6 +125,8 @@ withoutPrefix = go False
     go isEvaluated = \case
       word : after
         | word `elem` keywords || Text.elem '=' word && not ("-" `Text.isPrefixOf` word) -> go isEvaluated after
+        -- A substitution by itself may leave no word.
+        | not (Text.null word) && Text.all (== unknown) word -> go isEvaluated after
         | Just (_, withValue, operands) <- find (\(name, _, _) -> name == fileName word) runners ->
             go (isEvaluated || fileName word == "eval") (drop operands (withoutOptions withValue after))
       rest -> (rest, isEvaluated)
@@ -140,6 +144,10 @@ withoutOptions withValue = \case
       | "-" `Text.isPrefixOf` flags = option `elem` longWithValue
       -- In @-uroot@ the value is there; in @-nu root@ it is the next word.
       | otherwise = Text.length (Text.dropWhile (`notElem` withValue) flags) == 1
+
+-- | Stands in a word where the shell fills something in: @$X@, @$(…)@.
+unknown :: Char
+unknown = '$'
 
 -- | Keywords of the shell that a command may follow.
 keywords :: [Text]

@@ -44,6 +44,10 @@ pub struct Limits {
     /// status 429.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub queue: u32,
+    /// The answers of the role's calls that clients have not read yet, all together. While that much is
+    /// unread, further calls wait as in `queue`.
+    #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1TiB"))]
+    pub unread_answers: ByteSize,
     /// The guest's variables (`var_set`), names and values together.
     #[schemars(extend("x-maximum" = "1GiB"))]
     pub vars: ByteSize,
@@ -66,6 +70,7 @@ impl Default for Limits {
             log_bytes: ByteSize::kib(256),
             concurrent_calls: 12_000,
             queue: 1_000,
+            unread_answers: ByteSize::mib(64),
             vars: ByteSize::mib(1),
             http_response: ByteSize::mib(50),
         }

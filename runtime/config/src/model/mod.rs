@@ -14,6 +14,7 @@ mod role;
 mod server;
 mod state;
 mod telemetry;
+mod workflows;
 
 pub use engine::EngineConfig;
 pub use journal::JournalConfig;
@@ -25,6 +26,7 @@ pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};
+pub use workflows::WorkflowsConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use exomonad_core::RoleKeys;
 use exomonad_core::values::RoleName;
 use exomonad_services::{KvConfig, ServicesConfig};
 
@@ -55,6 +58,9 @@ pub struct Config {
     /// The journal of calls: a record of each, with the effects that it asked for and their answers, in the
     /// state folder. Which calls are recorded is a key of roles, `journal`.
     pub journal: JournalConfig,
+    /// Durable workflows: how many run at once, how often one that traps is started again, how long ended ones
+    /// are kept.
+    pub workflows: WorkflowsConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
@@ -72,6 +78,9 @@ pub struct Config {
     // A name's own pattern would hide what the keys are: the reader explains names by their format.
     #[schemars(with = "BTreeMap<String, Role>", extend("x-key-format" = "role-name"))]
     pub roles: BTreeMap<RoleName, Role>,
+    /// The keys of the roles' settings, for messages.
+    #[serde(skip)]
+    pub role_keys: BTreeMap<RoleName, RoleKeys>,
     /// The file that was read, or that would be if it were there: for messages that say what to write.
     #[serde(skip)]
     pub file: PathBuf,
@@ -100,14 +109,21 @@ impl Config {
         }
     }
 
-    /// The full key that sets `field` for a role, for messages: `role.tl.effects`, or
-    /// `defaults.effects` for a role that is served without being listed.
-    pub fn role_key(&self, name: &RoleName, field: &str) -> String {
-        if self.plugins.unlisted_roles && !self.roles.contains_key(name) {
-            format!("defaults.{field}")
-        } else {
-            format!("role.{name}.{field}")
+    /// The keys that set the fields of a role, for messages.
+    pub fn keys_of(&self, name: &RoleName) -> RoleKeys {
+        match self.role_keys.get(name) {
+            Some(keys) => keys.clone(),
+            None if self.plugins.unlisted_roles && !self.roles.contains_key(name) => {
+                RoleKeys::of_unlisted()
+            }
+            None => RoleKeys::default(),
         }
+    }
+
+    /// The full key that sets `field` for a role, for messages: `role.tl.effects`, or
+    /// `defaults.effects` for a role that is served without being listed, or where that table alone says so.
+    pub fn role_key(&self, name: &RoleName, field: &str) -> String {
+        self.keys_of(name).key(name, field)
     }
 
     /// How to grant one more effect to a role: a block for the configuration file that can be pasted and
@@ -119,8 +135,11 @@ impl Config {
             .map(|pattern| format!("{:?}", pattern.as_str()))
             .collect();
         effects.push("\"{capability}\"".to_owned());
-        let key = self.role_key(name, "effects");
-        let table = key.strip_suffix(".effects").unwrap_or(&key);
+        // A listed role gets a list of its own: `[defaults]` would grant it to others, too.
+        let table = match self.plugins.unlisted_roles && !self.roles.contains_key(name) {
+            true => "defaults".to_owned(),
+            false => format!("role.{name}"),
+        };
         format!(
             "to grant it, write in {} (the list replaces the one that holds now):\n\n[{table}]\neffects = [{}]\n",
             self.file.display(),

@@ -9,6 +9,8 @@ use super::sources::{Source, Sources};
 use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity, SourceText};
 use crate::key::KeyPath;
 use crate::model::Config;
+use exomonad_core::RoleKeys;
+use exomonad_core::values::RoleName;
 
 /// How many errors, and how many warnings, are kept. A file with more is not a configuration with mistakes in it.
 const MOST: usize = 1000;
@@ -46,6 +48,31 @@ impl<'a> DiagnosticSink<'a> {
     /// True if the key was written, rightly or wrongly, in the file or the environment.
     pub fn is_written(&self, key: &KeyPath) -> bool {
         self.origins.contains_key(key)
+    }
+
+    /// The keys of these roles, by where their values are written.
+    pub fn role_keys<'n>(
+        &self,
+        roles: impl Iterator<Item = &'n RoleName>,
+    ) -> BTreeMap<RoleName, RoleKeys> {
+        let defaults = KeyPath::of(["defaults"]);
+        let set: Vec<String> = self
+            .origins
+            .keys()
+            .filter(|key| **key != defaults)
+            .filter_map(|key| key.to_string().strip_prefix("defaults.").map(str::to_owned))
+            .collect();
+        let keys = |role: &RoleName| {
+            let own = KeyPath::of(["role", role.as_str()]);
+            let inherited = set.iter().filter(|field| {
+                let key = field
+                    .split('.')
+                    .fold(own.clone(), |key, name| key.key(name));
+                !self.is_written(&key)
+            });
+            RoleKeys::inheriting(inherited.cloned())
+        };
+        roles.map(|role| (role.clone(), keys(role))).collect()
     }
 
     /// True if an error about this key, or something in it, has been reported. What is then in its

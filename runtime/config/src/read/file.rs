@@ -1,8 +1,9 @@
 //! Which file is read, and reading it.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use exomonad_core::regular_file;
 
 use super::LoadContext;
 use crate::diagnostic::{Code, ConfigErrors, Diagnostic, Place, Severity, SourceText};
@@ -50,6 +51,7 @@ fn read(location: &Path, path: &Path, place: Place) -> Result<String, ConfigErro
                 "name a file that exists, or leave it out to use `./exomonad.toml` or the defaults"
             }
             std::io::ErrorKind::IsADirectory => "name the file in it: `exomonad.toml`",
+            std::io::ErrorKind::InvalidInput => "write the configuration into a file",
             _ => "see that the file can be read by the user who runs exomonad",
         };
         problem(
@@ -59,7 +61,7 @@ fn read(location: &Path, path: &Path, place: Place) -> Result<String, ConfigErro
         )
     };
     let mut bytes = Vec::new();
-    let file = File::open(location).map_err(&unreadable)?;
+    let file = regular_file::open(location).map_err(&unreadable)?;
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(&unreadable)?;

@@ -1,6 +1,5 @@
 //! Checks against the machine: files, folders, tokens.
 
-use std::fs;
 use std::path::Path;
 
 use super::LoadContext;
@@ -9,8 +8,8 @@ use super::rules::roles;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::model::Config;
-use exomonad_core::Secret;
 use exomonad_core::values::PluginRef;
+use exomonad_core::{Secret, regular_file};
 
 use exomonad_core::{SecretError, SecretSource};
 
@@ -58,7 +57,7 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
         ),
     ] {
         if let Some(path) = path
-            && let Err(error) = fs::read(path)
+            && let Err(error) = regular_file::open(path)
         {
             sink.error(
                 KeyPath::of(["git", key]),

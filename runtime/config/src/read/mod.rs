@@ -63,11 +63,26 @@ impl Config {
         env: impl Fn(&str) -> Option<String>,
         known_effects: &[&str],
     ) -> Result<Loaded, ConfigErrors> {
-        let cwd = std::env::current_dir().map_err(|error| {
-            let message = format!("the current directory can't be determined: {error}");
-            file::problem(message, None, Place::Nowhere {})
-        })?;
-        Self::load_in(&cwd, path, env, known_effects)
+        Self::load_in(&current_dir()?, path, env, known_effects)
+    }
+
+    /// As [`load`](Self::load), but reads no token and looks at no folder: for commands that perform nothing
+    /// themselves, which the secrets of a host need not be there for.
+    ///
+    /// # Errors
+    /// Every mistake that the text has.
+    pub fn load_text_alone(
+        path: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        known_effects: &[&str],
+    ) -> Result<Loaded, ConfigErrors> {
+        let context = LoadContext {
+            cwd: &current_dir()?,
+            env: &env,
+            known_effects,
+            checks_machine: false,
+        };
+        Self::load_with(&context, path)
     }
 
     /// As [`load`](Self::load), with the current directory given.
@@ -81,9 +96,15 @@ impl Config {
             cwd,
             env: &env,
             known_effects,
+            checks_machine: true,
         };
-        let found = file::find(path, &context)?;
-        let is_named = path.is_some() || file::named(&context).is_some();
+        Self::load_with(&context, path)
+    }
+
+    fn load_with(context: &LoadContext<'_>, path: Option<&Path>) -> Result<Loaded, ConfigErrors> {
+        let LoadContext { cwd, env, .. } = *context;
+        let found = file::find(path, context)?;
+        let is_named = path.is_some() || file::named(context).is_some();
         let (path, text) = found.map_or((None, String::new()), |(path, text)| (Some(path), text));
         // Paths are made absolute as text, since that is what JSON and TOML can hold.
         if [Some(cwd), path.as_deref()]
@@ -99,12 +120,19 @@ impl Config {
                 Place::Nowhere {},
             ));
         }
-        let loaded = load_text(&text, path.as_deref(), &context)?;
+        let loaded = load_text(&text, path.as_deref(), context)?;
         if !is_named {
             crate::trust::check(&loaded, &text, cwd, &env)?;
         }
         Ok(loaded)
     }
+}
+
+fn current_dir() -> Result<PathBuf, ConfigErrors> {
+    std::env::current_dir().map_err(|error| {
+        let message = format!("the current directory can't be determined: {error}");
+        file::problem(message, None, Place::Nowhere {})
+    })
 }
 
 /// The context that a configuration is loaded in.
@@ -116,6 +144,8 @@ pub(crate) struct LoadContext<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Every effect's capability.
     pub known_effects: &'a [&'a str],
+    /// True if tokens are read, and folders looked at.
+    pub checks_machine: bool,
 }
 
 /// Loads from a file's text; `path` is where the text stands, `None` for the defaults.
@@ -135,8 +165,11 @@ pub(crate) fn load_text(
     match serde_json::from_value::<Config>(merged) {
         Ok(mut config) => {
             config.file = path.unwrap_or(Path::new(file::DEFAULT_NAME)).to_owned();
+            config.role_keys = sink.role_keys(config.roles.keys());
             rules::check(&config, context.known_effects, &mut sink);
-            machine_checks::check(&config, context, &mut sink);
+            if context.checks_machine {
+                machine_checks::check(&config, context, &mut sink);
+            }
             other_tools::check(&config, context, &mut sink);
             sink.conclude(config, path)
         }

@@ -3,9 +3,10 @@
 //!
 //! Whoever sets one of them means every program. One that is not honoured is named as such.
 
-use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use exomonad_core::regular_file;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,9 @@ use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
 use crate::model::Config;
+
+/// Bytes of a file of Docker's that are read.
+const LARGEST: u64 = 1 << 20;
 
 /// The engine that Docker's own command would use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +58,9 @@ impl DockerEnvironment {
         let Some(folder) = folder.filter(|folder| folder.is_absolute()) else {
             return Self::Usual;
         };
-        let read =
-            |path: PathBuf| -> Option<Value> { serde_json::from_slice(&fs::read(path).ok()?).ok() };
+        let read = |path: PathBuf| -> Option<Value> {
+            serde_json::from_reader(regular_file::open(&path).ok()?.take(LARGEST)).ok()
+        };
         let (name, by) = match set("DOCKER_CONTEXT") {
             Some(name) => (name, "DOCKER_CONTEXT".to_owned()),
             None => {

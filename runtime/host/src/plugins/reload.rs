@@ -35,14 +35,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// The changes of one pass over the folder.
 #[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Changes {
-    /// Roles whose plugin was replaced, or that are new.
-    pub loaded: Vec<String>,
-    /// Roles whose plugin is gone.
-    pub removed: Vec<String>,
     /// Roles whose newest plugin does not serve, with the reason.
     pub failed: BTreeMap<String, String>,
-    /// Files that still change; the next pass decides.
-    pub pending: Vec<PathBuf>,
     /// Files in the plugin folder that look like plugins and cannot be one, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignored: BTreeMap<PathBuf, String>,
@@ -52,9 +46,24 @@ pub struct Changes {
     /// The outcome for the configuration, if it was read again and differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Reconfigured>,
+    /// Roles whose plugin was replaced, or that are new.
+    pub loaded: Vec<String>,
+    /// Roles whose plugin is gone.
+    pub removed: Vec<String>,
+    /// Files that still change; the next pass decides.
+    pub pending: Vec<PathBuf>,
 }
 
 impl Changes {
+    /// True if everything that is there is in force.
+    pub fn is_complete(&self) -> bool {
+        let refused = self
+            .configuration
+            .as_ref()
+            .is_some_and(|read| !read.applied);
+        self.failed.is_empty() && self.ignored.is_empty() && self.problem.is_none() && !refused
+    }
+
     /// Adds those of a later pass.
     fn extend(&mut self, later: Self) {
         self.loaded.extend(later.loaded);

@@ -85,16 +85,18 @@ fn last_successes(journal: &Journal, role: &str, limit: usize) -> std::io::Resul
         limit,
         ..Query::default()
     };
-    journal.reader().records(&query, &mut |record| {
-        bytes += size(&record);
-        records.push_back(record);
-        while bytes > MOST_BYTES
-            && let Some(earliest) = records.pop_front()
-        {
-            bytes -= size(&earliest);
-        }
-        true
-    })?;
+    journal
+        .reader()
+        .records(&query, &mut |_| true, &mut |record| {
+            bytes += size(&record);
+            records.push_back(record);
+            while bytes > MOST_BYTES
+                && let Some(earliest) = records.pop_front()
+            {
+                bytes -= size(&earliest);
+            }
+            true
+        })?;
     Ok(records.into())
 }
 

@@ -9,8 +9,8 @@ use exomonad_engine::{
     CallError, CompileCache, CompileLimits, Host, LoadError, LoadOptions, Manifest, Plugin, closest,
 };
 use exomonad_schema::common::{
-    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_MCP_CALL, HookEvent, ListToolsInput, ListToolsResult,
-    PluginDescription, Tool,
+    DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_LIST_WORKFLOWS, HANDLE_MCP_CALL, HANDLE_WORKFLOW,
+    HookEvent, ListToolsInput, ListToolsResult, ListWorkflowsResult, PluginDescription, Tool,
 };
 use exomonad_schema::{CallId, EffectKind};
 
@@ -19,6 +19,7 @@ use super::instance_pool::InstancePool;
 use super::tool::{CheckedTool, RefusedTool, ToolFault};
 use crate::pipeline::{CallHost, effect_functions};
 use crate::role::RoleSettings;
+use crate::workflows::definition::CheckedWorkflow;
 use exomonad_telemetry::CallSeries;
 
 /// The reason why a plugin file does not become a version.
@@ -38,7 +39,7 @@ pub enum PluginLoadError {
     )]
     NoEntryPoint(String),
     /// It has one half of the tool interface.
-    #[error("it exports `{0}` but not `{1}`: tools need both")]
+    #[error("it exports `{0}` but not `{1}`: it needs both")]
     HalfOfTools(&'static str, &'static str),
     /// A call to one of its describing exports failed.
     #[error("`{export}` failed: {reason}")]
@@ -59,6 +60,22 @@ pub enum PluginLoadError {
     /// It fails where the version that serves did not.
     #[error("{0}")]
     Replay(String),
+    /// A workflow cannot be offered.
+    #[error("workflow `{workflow}`: {reason}")]
+    Workflow {
+        /// Its name.
+        workflow: String,
+        /// The reason.
+        reason: String,
+    },
+    /// Its modules cannot be kept for the runs that will need them.
+    #[error("its modules cannot be kept in {folder}, where workflows need them: {reason}")]
+    Keep {
+        /// The folder.
+        folder: String,
+        /// The reason.
+        reason: String,
+    },
     /// A tool cannot be offered.
     #[error("tool `{tool}`: {reason}")]
     Tool {
@@ -72,7 +89,7 @@ pub enum PluginLoadError {
 impl PluginLoadError {
     /// True if the same file may load the next time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+        matches!(self, Self::Busy { .. } | Self::Keep { .. })
     }
 }
 
@@ -94,6 +111,8 @@ pub struct PluginVersion {
     pub description: Option<PluginDescription>,
     /// The capabilities that it needs and the role does not have.
     pub missing_grants: Vec<String>,
+    /// Its workflows.
+    workflows: Vec<CheckedWorkflow>,
     by_name: HashMap<String, usize>,
     /// The series of its tools, in their order.
     tool_series: Vec<CallSeries>,
@@ -151,6 +170,14 @@ impl PluginVersion {
         } else {
             (Vec::new(), Vec::new())
         };
+        let workflows = if plugin.has(HANDLE_LIST_WORKFLOWS) {
+            list_workflows(role, &plugin).await?
+        } else {
+            Vec::new()
+        };
+        if let Some(folder) = role.kept_plugins.as_ref().filter(|_| !workflows.is_empty()) {
+            keep(&manifest, &folder.join(plugin.digest())).await?;
+        }
         let description = if plugin.has(DESCRIBE) {
             Some(ask(role, &plugin, DESCRIBE).await?)
         } else {
@@ -180,6 +207,7 @@ impl PluginVersion {
                 .filter(|event| plugin.has(event.export()))
                 .map(|event| (*event, role.metrics.hook(&role.name, event.name())))
                 .collect(),
+            workflows,
             plugin,
             source,
             loaded_at: SystemTime::now(),
@@ -200,6 +228,23 @@ impl PluginVersion {
                 self.tools.iter().map(|tool| tool.tool.name.as_str()),
             )),
         }
+    }
+
+    /// The workflow of this name.
+    pub fn workflow(&self, name: &str) -> Option<&CheckedWorkflow> {
+        let mut workflows = self.workflows.iter();
+        workflows.find(|workflow| workflow.definition.name == name)
+    }
+
+    /// The workflows, as the plugin lists them.
+    pub fn workflows(&self) -> &[CheckedWorkflow] {
+        &self.workflows
+    }
+
+    /// The names of the workflows.
+    pub fn workflow_names(&self) -> impl Iterator<Item = &str> {
+        let workflows = self.workflows.iter();
+        workflows.map(|workflow| workflow.definition.name.as_str())
     }
 
     /// The events that the plugin handles.
@@ -228,6 +273,20 @@ fn open(source: &Source) -> Result<Manifest, LoadError> {
 }
 
 fn check_entry_points(plugin: &Plugin) -> Result<(), PluginLoadError> {
+    let has_workflows = match (
+        plugin.has(HANDLE_LIST_WORKFLOWS),
+        plugin.has(HANDLE_WORKFLOW),
+    ) {
+        (true, false) => {
+            let (one, other) = (HANDLE_LIST_WORKFLOWS, HANDLE_WORKFLOW);
+            return Err(PluginLoadError::HalfOfTools(one, other));
+        }
+        (false, true) => {
+            let (one, other) = (HANDLE_WORKFLOW, HANDLE_LIST_WORKFLOWS);
+            return Err(PluginLoadError::HalfOfTools(one, other));
+        }
+        (both, _) => both,
+    };
     match (plugin.has(HANDLE_LIST_TOOLS), plugin.has(HANDLE_MCP_CALL)) {
         (true, true) => Ok(()),
         (true, false) => Err(PluginLoadError::HalfOfTools(
@@ -238,6 +297,7 @@ fn check_entry_points(plugin: &Plugin) -> Result<(), PluginLoadError> {
             HANDLE_MCP_CALL,
             HANDLE_LIST_TOOLS,
         )),
+        (false, false) if has_workflows => Ok(()),
         (false, false)
             if HookEvent::ALL
                 .iter()
@@ -301,6 +361,39 @@ async fn list_tools(
         export: HANDLE_LIST_TOOLS,
         reason: format!("the tools could not be checked: {error}"),
     })?
+}
+
+/// Keeps a plugin's modules, since its runs may outlive the file.
+async fn keep(manifest: &Manifest, folder: &std::path::Path) -> Result<(), PluginLoadError> {
+    let failed = |reason: String| PluginLoadError::Keep {
+        folder: folder.display().to_string(),
+        reason,
+    };
+    let (manifest, to) = (manifest.clone(), folder.to_owned());
+    let saving = tokio::task::spawn_blocking(move || manifest.save(&to));
+    let saved = saving.await.map_err(|error| failed(error.to_string()))?;
+    saved.map_err(|error| failed(error.to_string()))
+}
+
+async fn list_workflows(
+    role: &Arc<RoleSettings>,
+    plugin: &Plugin,
+) -> Result<Vec<CheckedWorkflow>, PluginLoadError> {
+    let listed: ListWorkflowsResult = ask(role, plugin, HANDLE_LIST_WORKFLOWS).await?;
+    let mut names = BTreeSet::new();
+    let mut states = crate::schema::STATES;
+    let checked = listed.workflows.into_iter().map(|workflow| {
+        let name = workflow.name.clone();
+        let wrong = |reason: String| PluginLoadError::Workflow {
+            workflow: name.clone(),
+            reason,
+        };
+        if !names.insert(name.clone()) {
+            return Err(wrong("it is listed twice".to_owned()));
+        }
+        CheckedWorkflow::new(workflow, &mut states).map_err(wrong)
+    });
+    checked.collect()
 }
 
 fn check_tools(listed: Vec<Tool>) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {

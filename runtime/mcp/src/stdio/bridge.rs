@@ -207,6 +207,12 @@ impl Bridge {
     pub async fn ask(&self, request: Request, body: Bytes) {
         let answered = if stateless_meta(&HeaderMap::new(), &request).is_some() {
             self.ask_stateless(&request, body).await
+        } else if self.session().is_none() {
+            // The endpoint would speak of headers, which nobody writes here.
+            let error = RpcError::invalid(
+                "`initialize` begins a session, and comes first; requests of revisions without sessions name theirs in `_meta`",
+            );
+            return self.refuse(error.answering(request.id)).await;
         } else {
             self.ask_in_session(body).await
         };
@@ -218,6 +224,10 @@ impl Bridge {
 
     /// Sends what wants no answer, or several.
     pub async fn forward(&self, body: Bytes) {
+        if self.session().is_none() {
+            tracing::warn!("a message came before `initialize`, which begins a session");
+            return;
+        }
         if let Err(error) = self.ask_in_session(body).await {
             tracing::warn!(error, "a message could not be delivered");
         }

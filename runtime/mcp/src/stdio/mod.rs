@@ -101,6 +101,15 @@ impl Tasks {
             }
             Body::Single(Message::Request(request)) => {
                 let (id, is_stream) = (request.id.clone(), request.method == LISTEN);
+                // A cancellation could be of either.
+                if self
+                    .running
+                    .get(&id)
+                    .is_some_and(|task| !task.is_finished())
+                {
+                    let error = RpcError::invalid("a request of this id is not answered yet");
+                    return bridge.refuse(error.answering(id)).await;
+                }
                 let asking = bridge.clone();
                 let task = self
                     .all

@@ -63,6 +63,7 @@ pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: None,
+        kv_writer: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {

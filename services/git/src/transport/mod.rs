@@ -99,8 +99,9 @@ pub(super) fn check_repo(
         ErrorCode::Forbidden,
         format_args!(
             "the remote is {path:?} on {github}, which is not among the repositories that role `{role}` may \
-             reach; if it is meant, add it to `role.{role}.repos` in exomonad.toml",
-            role = call.role
+             reach; if it is meant, add it to `{key}` in exomonad.toml",
+            role = call.role,
+            key = call.key(RepoBounds::KEY)
         ),
     ))
 }

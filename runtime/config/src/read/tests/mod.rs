@@ -44,6 +44,7 @@ fn load_in(folder: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Load
         cwd: folder,
         env: &env,
         known_effects: &EFFECTS,
+        checks_machine: true,
     };
     load_text(text, Some(Path::new("exomonad.toml")), &context)
 }

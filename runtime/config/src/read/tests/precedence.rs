@@ -86,6 +86,7 @@ fn relative_paths_are_taken_from_the_files_folder_and_those_in_variables_from_th
         cwd: Path::new("/repo"),
         env: &env,
         known_effects: &[],
+        checks_machine: true,
     };
     let text = "[role.tl]\nplugin = './build/tl.wasm'\npaths = ['.', '../other', '/abs', '~/x']\n[role.dev]\n";
     let loaded =

@@ -1,0 +1,491 @@
+//! Durable workflows: runs of a plugin's functions that outlive the host's process.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`definition`] | a workflow of a plugin, with its schemas |
+//! | [`active`] | a run in memory, and the task that drives it, turn by turn |
+//! | [`layer`] | the layer that answers a guest that runs as a workflow |
+//! | [`steps`] | effects that the host performs for a run |
+//! | [`scheduler`] | what wakes runs, and clears away old ones |
+//! | [`kept`] | versions of plugins that open runs still need |
+//! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
+//! | [`view`] | runs and histories as they are shown |
+//!
+//! The state machine and the store are `exomonad-workflow`'s.
+
+pub mod active;
+pub mod definition;
+pub mod kept;
+pub mod layer;
+pub mod operate;
+pub mod scheduler;
+pub mod steps;
+pub mod view;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use exomonad_config::{Config, WorkflowsConfig};
+use exomonad_engine::closest;
+use exomonad_kv::KvConfig;
+use exomonad_schema::effects::workflow::{
+    OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
+};
+use exomonad_schema::{EffectError, ErrorCode, RoleName};
+use exomonad_workflow::store::{NewRun, OpenError, RunRow};
+use exomonad_workflow::{RunKey, Store, StoreFailure};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+
+use self::active::ActiveRun;
+use self::view::{RunChange, RunEvent};
+use crate::error::HostError;
+use crate::plugins::version::PluginVersion;
+use crate::role::{Role, RoleSettings};
+use crate::runtime::Runtime;
+
+/// Runs in memory for each that may have a sandbox: those that wait for a step, too.
+const IN_MEMORY: usize = 8;
+/// Changes that a slow subscriber may be behind.
+const CHANGES: usize = 4096;
+
+/// The workflows of a process. They outlive a change of its configuration.
+pub struct Workflows {
+    settings: RwLock<WorkflowsConfig>,
+    kv: KvConfig,
+    /// Where versions of plugins are kept that open runs need.
+    pub kept_dir: PathBuf,
+    runtime: RwLock<Weak<Runtime>>,
+    store: Mutex<Option<Store>>,
+    active: Mutex<HashMap<RunKey, Arc<ActiveRun>>>,
+    tasks: Mutex<tokio::task::JoinSet<()>>,
+    running: Arc<Semaphore>,
+    /// Wakes the scheduler.
+    wake: Notify,
+    begun: AtomicBool,
+    closed: AtomicBool,
+    changes: broadcast::Sender<RunEvent>,
+    kept: Mutex<BTreeMap<(RoleName, String), Arc<PluginVersion>>>,
+    /// Runs that do not fit a version of their plugin.
+    unfit: Mutex<HashSet<(String, String)>>,
+}
+
+/// What changes about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its status.
+    Status(WorkflowStatus),
+    /// It trapped and is started again, for this time.
+    Restart(u32),
+}
+
+impl Workflows {
+    /// The workflows of a process with this configuration. Nothing is opened yet.
+    pub fn new(config: &Config) -> Arc<Self> {
+        let running = config.workflows.running as usize;
+        Arc::new(Self {
+            settings: RwLock::new(config.workflows.clone()),
+            kv: config.services().kv,
+            kept_dir: kept::folder(config),
+            runtime: RwLock::new(Weak::new()),
+            store: Mutex::default(),
+            active: Mutex::default(),
+            tasks: Mutex::default(),
+            running: Arc::new(Semaphore::new(running)),
+            wake: Notify::new(),
+            begun: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            changes: broadcast::Sender::new(CHANGES),
+            kept: Mutex::default(),
+            unfit: Mutex::default(),
+        })
+    }
+
+    /// Runs workflows with the roles of this runtime from now on.
+    pub fn serve(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        *write(&self.runtime) = Arc::downgrade(runtime);
+        *write(&self.settings) = runtime.config.workflows.clone();
+        if !self.begun.swap(true, Ordering::SeqCst) {
+            let workflows = self.clone();
+            tokio::spawn(async move { scheduler::run(workflows).await });
+        }
+        self.wake_scheduler();
+    }
+
+    /// Lets steps that are under way end, and stops the rest.
+    pub async fn drain(&self, grace: Duration) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake_scheduler();
+        let deadline = tokio::time::Instant::now() + grace;
+        while self.has_steps() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Stops all runs and closes the file. Blocks for some milliseconds.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        lock(&self.tasks).abort_all();
+        for (_, run) in lock(&self.active).drain() {
+            for (_, step) in run.lock().steps.drain() {
+                step.abort();
+            }
+        }
+        let store = lock(&self.store).take();
+        if let Some(store) = store {
+            store.close();
+        }
+    }
+
+    /// True if the host stops.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    fn has_steps(&self) -> bool {
+        let active = lock(&self.active);
+        active.values().any(|run| !run.lock().steps.is_empty())
+    }
+
+    /// The store, opened and made when it is first needed.
+    ///
+    /// # Errors
+    /// If another process runs the workflows of the folder, or the file cannot be used.
+    pub async fn store(self: &Arc<Self>) -> Result<Store, StoreFailure> {
+        if let Some(store) = &*lock(&self.store) {
+            return Ok(store.clone());
+        }
+        if self.is_closed() || !self.begun.load(Ordering::SeqCst) {
+            return Err(StoreFailure::Unavailable(
+                "this process runs no workflows".to_owned(),
+            ));
+        }
+        let workflows = self.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            // Held while it is opened: one at a time.
+            let mut store = lock(&workflows.store);
+            if let Some(store) = &*store {
+                return Ok(store.clone());
+            }
+            let opened = Store::open(&workflows.kv)?;
+            *store = Some(opened.clone());
+            Ok::<_, OpenError>(opened)
+        });
+        match opened.await {
+            Ok(Ok(store)) => {
+                self.wake_scheduler();
+                Ok(store)
+            }
+            Ok(Err(error)) => Err(StoreFailure::Unavailable(error.to_string())),
+            Err(_) => Err(StoreFailure::Unavailable(
+                "it could not be opened; the host's log says more".to_owned(),
+            )),
+        }
+    }
+
+    /// True if there is a file with runs in it, or may be.
+    fn has_file(&self) -> bool {
+        lock(&self.store).is_some() || self.kv.file().exists()
+    }
+
+    fn runtime(&self) -> Option<Arc<Runtime>> {
+        read(&self.runtime).upgrade()
+    }
+
+    fn settings(&self) -> WorkflowsConfig {
+        read(&self.settings).clone()
+    }
+
+    /// The role of this name, once it is known whether its plugin serves.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn role(&self, name: &RoleName) -> Result<Arc<Role>, HostError> {
+        let runtime = self
+            .runtime()
+            .ok_or_else(|| HostError::Internal("the host is stopping".to_owned()))?;
+        let role = runtime.role(name.as_str())?;
+        // Its problem is told by whoever needs the plugin.
+        let _ = role.settled().await;
+        Ok(role)
+    }
+
+    /// The version that a run of this digest goes on with: the one that serves, if it is tried for the first time
+    /// or is that of the run; else the run's own.
+    ///
+    /// # Errors
+    /// If neither is there, with the reason.
+    pub async fn version(
+        self: &Arc<Self>,
+        role: &Arc<Role>,
+        run: &RunRow,
+        digest: &str,
+    ) -> Result<Arc<PluginVersion>, String> {
+        if let Some(serving) = role.version()
+            && serving.workflow(&run.workflow).is_some()
+        {
+            let of_run = (run.run_id.clone(), serving.plugin.digest().to_owned());
+            if of_run.1 == digest || !lock(&self.unfit).contains(&of_run) {
+                return Ok(serving);
+            }
+        }
+        self.kept(role, digest).await
+    }
+
+    /// Notes that a run does not fit a version.
+    pub fn does_not_fit(&self, run_id: &str, digest: &str) {
+        lock(&self.unfit).insert((run_id.to_owned(), digest.to_owned()));
+    }
+
+    /// Waits for a turn among the runs that have a sandbox.
+    pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.running.clone().acquire_owned().await.ok()
+    }
+
+    /// Entries and bytes of the longest history.
+    pub fn largest_history(&self) -> (u64, u64) {
+        let settings = read(&self.settings);
+        (settings.max_history.into(), settings.max_history_size.get())
+    }
+
+    /// Bytes of the largest state.
+    pub fn largest_state(&self) -> u64 {
+        read(&self.settings).max_state.get()
+    }
+
+    /// How often a run is started again, and the first pause.
+    pub fn restarts(&self) -> (u32, Duration) {
+        let settings = read(&self.settings);
+        (settings.restarts, settings.restart_delay.get())
+    }
+
+    /// Lets the scheduler look for runs that are due.
+    pub fn wake_scheduler(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Something has come for these runs.
+    pub fn nudge(&self, runs: &[RunKey]) {
+        let mut is_asleep = false;
+        {
+            let active = lock(&self.active);
+            for run in runs {
+                match active.get(run) {
+                    Some(run) => run.has_mail(),
+                    None => is_asleep = true,
+                }
+            }
+        }
+        if is_asleep {
+            self.wake_scheduler();
+        }
+    }
+
+    /// A run leaves memory.
+    pub fn leave(&self, run: &ActiveRun) {
+        {
+            let mut active = lock(&self.active);
+            // It may be in memory again already, for what has come meanwhile.
+            if active
+                .get(&run.row.key)
+                .is_some_and(|known| std::ptr::eq(&**known, run))
+            {
+                active.remove(&run.row.key);
+            }
+        }
+        self.wake_scheduler();
+    }
+
+    /// The run of this key, if it is in memory.
+    pub fn in_memory(&self, run: RunKey) -> Option<Arc<ActiveRun>> {
+        lock(&self.active).get(&run).cloned()
+    }
+
+    /// How many more runs may be in memory.
+    fn free(&self) -> usize {
+        let most = self.settings().running as usize * IN_MEMORY;
+        most.saturating_sub(lock(&self.active).len())
+    }
+
+    /// Tells whoever watches.
+    pub fn changed(&self, run: &RunRow, change: Change) {
+        // Nobody may be watching.
+        let _ = self.changes.send(RunEvent {
+            at: active::unix_millis(),
+            role: run.role.clone(),
+            workflow: run.workflow.clone(),
+            workflow_id: run.workflow_id.clone(),
+            run_id: run.run_id.clone(),
+            change: match change {
+                Change::Status(status) => RunChange::Status { status },
+                Change::Restart(restarts) => RunChange::Restart { restarts },
+            },
+        });
+    }
+
+    /// Changes of runs, as they happen.
+    pub fn subscribe(&self) -> broadcast::Receiver<RunEvent> {
+        self.changes.subscribe()
+    }
+
+    /// A run to start, with its input held against the workflow's schema.
+    ///
+    /// # Errors
+    /// If there is no such workflow, or the input does not fit.
+    pub fn new_run(
+        &self,
+        role: &RoleSettings,
+        version: &PluginVersion,
+        request: &WorkflowStartChild,
+    ) -> Result<NewRun, EffectError> {
+        let name = &*request.workflow;
+        let workflow = version
+            .workflow(name)
+            .ok_or_else(|| no_workflow(role, version, name))?;
+        let input = request.input.get();
+        let violations = workflow.check_input(input);
+        if !violations.is_empty() {
+            return Err(EffectError::invalid_input(format!(
+                "the input does not fit the schema of workflow `{name}`: {}",
+                definition::told(&violations)
+            ))
+            .with_details(&serde_json::json!({"violations": violations})));
+        }
+        let run_id = new_run_id();
+        let workflow_id = request.workflow_id.as_ref();
+        Ok(NewRun {
+            role: role.name.to_string(),
+            workflow: name.to_owned(),
+            workflow_id: workflow_id.map_or_else(|| run_id.clone(), ToString::to_string),
+            run_id,
+            digest: version.plugin.digest().to_owned(),
+            configuration: serde_json::to_string(&*role.config).unwrap_or_default(),
+            input: input.to_owned(),
+            state_before: None,
+            state_version: workflow.definition.state_version,
+            seed: seed(),
+            at: active::unix_millis(),
+            wake_at: 0,
+            parent: None,
+            on_parent_end: OnParentEnd::Abandon,
+            continued_from: None,
+        })
+    }
+
+    /// Holds a signal against what the workflow of the run takes.
+    ///
+    /// # Errors
+    /// If it takes no such signal, or the payload does not fit.
+    pub fn check_signal(
+        &self,
+        version: &PluginVersion,
+        request: &WorkflowSignal,
+        workflow: Option<&str>,
+    ) -> Result<(), EffectError> {
+        let Some(workflow) = workflow.and_then(|name| version.workflow(name)) else {
+            return Ok(());
+        };
+        let name = &*request.name;
+        match workflow.check_signal(name, request.payload.get()) {
+            Ok(violations) if violations.is_empty() => Ok(()),
+            Ok(violations) => Err(EffectError::invalid_input(format!(
+                "the payload does not fit the schema of signal `{name}`: {}",
+                definition::told(&violations)
+            ))),
+            Err(known) => Err(EffectError::new(
+                ErrorCode::NotFound,
+                format!(
+                    "workflow `{}` takes no signal `{name}`; it takes {}",
+                    workflow.definition.name,
+                    known.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+/// The error for a workflow that the role's plugin does not have.
+pub fn no_workflow(role: &RoleSettings, version: &PluginVersion, name: &str) -> EffectError {
+    let known: Vec<&str> = version.workflow_names().collect();
+    let near = closest(name, known.iter().copied());
+    let hint = match near {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => "; its plugin has none".to_owned(),
+        None => format!("; it has {}", known.join(", ")),
+    };
+    EffectError::new(
+        ErrorCode::NotFound,
+        format!("role `{}` has no workflow `{name}`{hint}", role.name),
+    )
+}
+
+/// The error for an id without an open run.
+pub fn no_open_run(asked: &str, workflow_id: &str) -> EffectError {
+    EffectError::new(
+        ErrorCode::NotFound,
+        format!("{asked}: no run of a workflow with the id `{workflow_id}` is open"),
+    )
+}
+
+/// A failure of the store, as whoever asked for something sees it.
+pub fn store_error(failure: StoreFailure) -> EffectError {
+    match failure {
+        StoreFailure::Refused { code, message } => EffectError::new(code, message),
+        StoreFailure::Unavailable(reason) => EffectError::new(
+            ErrorCode::Unavailable,
+            format!("workflows cannot be used at the moment: {reason}"),
+        ),
+        failure => EffectError::internal(failure.to_string()),
+    }
+}
+
+/// A run id that nothing else has.
+pub fn new_run_id() -> String {
+    exomonad_schema::CallId::random().as_str().to_owned()
+}
+
+/// The seed of a run's randomness.
+pub fn seed() -> [u8; 16] {
+    let mut seed = [0; 16];
+    if getrandom::fill(&mut seed).is_err() {
+        // Without randomness the clock has to do.
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        seed = since.as_nanos().to_le_bytes();
+    }
+    seed
+}
+
+/// Another run of the same workflow, for the parent of this one.
+pub fn again(run: &RunRow) -> NewRun {
+    NewRun {
+        role: run.role.clone(),
+        workflow: run.workflow.clone(),
+        workflow_id: run.workflow_id.clone(),
+        run_id: String::new(),
+        digest: run.digest.clone(),
+        configuration: run.configuration.clone(),
+        input: String::new(),
+        state_before: None,
+        state_version: 0,
+        seed: [0; 16],
+        at: 0,
+        wake_at: 0,
+        parent: run.parent,
+        on_parent_end: OnParentEnd::Cancel,
+        continued_from: None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,545 @@
+//! What people and other programs do with runs: start, signal, query, cancel, terminate, repair, look.
+
+use std::sync::Arc;
+
+use exomonad_core::{BoxFuture, CallContext};
+use exomonad_schema::common::{
+    HANDLE_MIGRATE, HANDLE_QUERY, WorkflowMigrateInput, WorkflowMigrateResult, WorkflowQueryInput,
+    WorkflowQueryResult,
+};
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::workflow::{
+    WorkflowChild, WorkflowGet, WorkflowRun, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
+};
+use exomonad_schema::{CallId, EffectError, ErrorCode, RawJson, RoleName};
+use exomonad_services::WorkflowBackend;
+use exomonad_workflow::store::{
+    Ended, Filter, HELD, InboxKind, NewInboxEntry, RunRow, Started, Store, within,
+};
+use exomonad_workflow::{EventBody, StoreFailure};
+
+use super::active::{Stop, unix_millis};
+use super::view::{HistoryEntry, RunView};
+use super::{Change, Workflows, definition, no_open_run, scheduler, store_error};
+use crate::error::HostError;
+use crate::pipeline::CallHost;
+use crate::plugins::version::PluginVersion;
+use crate::role::Role;
+
+type Answered<T> = Result<T, EffectError>;
+
+/// How a stuck run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// As it is, once more.
+    Retry,
+    /// From a step on: what came after it is forgotten, signals are not.
+    RestartFrom(u64),
+    /// With this answer to a step.
+    Answer {
+        /// The step.
+        step: u64,
+        /// Its answer, as a host function returns it.
+        answer: RawJson,
+    },
+    /// On the version of the plugin that serves.
+    Move,
+}
+
+impl Workflows {
+    async fn opened(self: &Arc<Self>) -> Answered<Store> {
+        self.store().await.map_err(store_error)
+    }
+
+    /// Starts a run, or finds the open one of its id.
+    ///
+    /// # Errors
+    /// If the role has no such workflow, the input does not fit, or nothing can be written.
+    pub async fn start(
+        self: &Arc<Self>,
+        role: &Role,
+        request: &WorkflowStartChild,
+    ) -> Answered<WorkflowChild> {
+        let version = role.serving().map_err(|error| host_error(&error))?;
+        let mut run = self.new_run(&role.settings, &version, request)?;
+        let store = self.opened().await?;
+        if self.free() > 0 {
+            run.wake_at = HELD;
+        }
+        let started = store.start(run).await.map_err(store_error)?;
+        let (row, started) = match started {
+            Started::New(row) => (row, true),
+            Started::Open(row) => (row, false),
+        };
+        let child = WorkflowChild {
+            handle: None,
+            workflow_id: row.workflow_id.clone(),
+            run_id: row.run_id.clone(),
+            started,
+        };
+        if started {
+            match row.wake_at {
+                Some(HELD) => scheduler::activate(self, &store, row),
+                _ => self.wake_scheduler(),
+            }
+        }
+        Ok(child)
+    }
+
+    /// Sends a signal to the open run of an id. One with the same `request` is taken once.
+    ///
+    /// # Errors
+    /// If no such run is open, it takes no such signal, or nothing can be written.
+    pub async fn signal(
+        self: &Arc<Self>,
+        role: &Role,
+        signal: &WorkflowSignal,
+        request: Option<String>,
+    ) -> Answered<()> {
+        let store = self.opened().await?;
+        let id = &*signal.workflow_id;
+        let run = self.open_run(&store, role.name(), id).await?;
+        if let Some(version) = role.version() {
+            self.check_signal(&version, signal, Some(&run.workflow))?;
+        }
+        let entry = NewInboxEntry {
+            request: request.unwrap_or_else(super::new_run_id),
+            kind: InboxKind::Signal,
+            name: Some(signal.name.to_string()),
+            seq: None,
+            payload: Some(signal.payload.get().to_owned()),
+            at: unix_millis(),
+        };
+        store.post(run.key, entry).await.map_err(store_error)?;
+        self.nudge(&[run.key]);
+        Ok(())
+    }
+
+    async fn open_run(&self, store: &Store, role: &RoleName, id: &str) -> Answered<RunRow> {
+        let run = store.newest(role.clone(), id.to_owned()).await;
+        let run = run.map_err(store_error)?;
+        run.filter(|run| run.ended_at.is_none())
+            .ok_or_else(|| no_open_run("workflow", id))
+    }
+
+    /// The run of a run id, or the newest one of a workflow's id, of a role.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn find(self: &Arc<Self>, role: &RoleName, id: &str) -> Answered<RunRow> {
+        let store = self.opened().await?;
+        let by_id = store.newest(role.clone(), id.to_owned()).await;
+        if let Some(run) = by_id.map_err(store_error)? {
+            return Ok(run);
+        }
+        let by_run = store.run(id.to_owned()).await.map_err(store_error)?;
+        by_run
+            .filter(|run| run.role == role.as_str())
+            .ok_or_else(|| {
+                EffectError::new(
+                    ErrorCode::NotFound,
+                    format!("role `{role}` has no run and no workflow with the id `{id}`"),
+                )
+            })
+    }
+
+    /// The role of the run of a run id.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn role_of(self: &Arc<Self>, run_id: &str) -> Answered<Option<RoleName>> {
+        let store = self.opened().await?;
+        let run = store.run(run_id.to_owned()).await.map_err(store_error)?;
+        Ok(run.and_then(|run| run.role.parse().ok()))
+    }
+
+    /// A run as it is shown.
+    pub fn view(&self, row: RunRow) -> RunView {
+        let published = self.in_memory(row.key).and_then(|run| {
+            let state = run.lock();
+            state.published.as_ref().map(|(state, _)| state.clone())
+        });
+        RunView::new(row, published)
+    }
+
+    /// The runs that fit a filter, newest first, with the key of the last one for the next page.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list(self: &Arc<Self>, filter: Filter) -> Answered<Vec<(i64, RunView)>> {
+        if !self.has_file() {
+            return Ok(Vec::new());
+        }
+        let store = self.opened().await?;
+        let runs = store.list(filter).await.map_err(store_error)?;
+        let views = runs.into_iter().map(|run| (run.key, self.view(run)));
+        Ok(views.collect())
+    }
+
+    /// A part of a run's history.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn history(
+        self: &Arc<Self>,
+        run: &RunRow,
+        from: u64,
+        limit: u64,
+    ) -> Answered<Vec<HistoryEntry>> {
+        let store = self.opened().await?;
+        let history = store.history(run.key, from, limit).await;
+        let history = history.map_err(store_error)?;
+        Ok(history.into_iter().map(HistoryEntry::from).collect())
+    }
+
+    /// Asks a run to cancel.
+    ///
+    /// # Errors
+    /// If it has ended, or nothing can be written.
+    pub async fn cancel(self: &Arc<Self>, run: &RunRow, request: Option<String>) -> Answered<()> {
+        let store = self.opened().await?;
+        let entry = NewInboxEntry {
+            request: request.unwrap_or_else(|| "cancel".to_owned()),
+            kind: InboxKind::Cancel,
+            name: None,
+            seq: None,
+            payload: None,
+            at: unix_millis(),
+        };
+        store.post(run.key, entry).await.map_err(store_error)?;
+        self.nudge(&[run.key]);
+        Ok(())
+    }
+
+    /// Asks the run of a run id to cancel, for its parent. One that has ended is left.
+    pub async fn cancel_run(self: &Arc<Self>, run_id: &str, request: String) {
+        if let Ok(store) = self.opened().await
+            && let Ok(Some(run)) = store.run(run_id.to_owned()).await
+        {
+            let _ = self.cancel(&run, Some(request)).await;
+        }
+    }
+
+    /// Ends a run at once: its code does not hear of it.
+    ///
+    /// # Errors
+    /// If it has ended, or nothing can be written.
+    pub async fn terminate(self: &Arc<Self>, run: &RunRow, reason: &str) -> Answered<()> {
+        let store = self.opened().await?;
+        let error = EffectError::new(
+            ErrorCode::WorkflowFailed,
+            format!("it was terminated: {reason}"),
+        );
+        let ended = Ended {
+            status: WorkflowStatus::Terminated,
+            output: None,
+            error_code: Some("terminated".to_owned()),
+            error: Some(reason.to_owned()),
+            state: None,
+            at: unix_millis(),
+            continued: None,
+            answer: serde_json::to_string(&exomonad_schema::Answer::<()>::Error(error))
+                .unwrap_or_default(),
+        };
+        let row = run.clone();
+        let woken = store
+            .write(0, move |connection, _| {
+                within::end(connection, &row, &ended)
+            })
+            .await
+            .map_err(store_error)?;
+        if let Some(active) = self.in_memory(run.key) {
+            active.stop(Stop::Ended);
+        }
+        self.changed(run, Change::Status(WorkflowStatus::Terminated));
+        for key in &woken {
+            // A child that was ended with it.
+            if let Some(active) = self.in_memory(*key) {
+                active.attention.notify_one();
+            }
+        }
+        self.nudge(&woken);
+        Ok(())
+    }
+
+    /// Lets a stuck run go on.
+    ///
+    /// # Errors
+    /// If it is not stuck, the repair does not fit its history, or nothing can be written.
+    pub async fn repair(
+        self: &Arc<Self>,
+        role: &Role,
+        run: &RunRow,
+        repair: Repair,
+    ) -> Answered<()> {
+        if run.status != WorkflowStatus::Stuck {
+            return Err(EffectError::new(
+                ErrorCode::Conflict,
+                format!(
+                    "run {} is {}: only a stuck run can be repaired; cancel or terminate this one",
+                    run.run_id,
+                    exomonad_workflow::store::status_name(run.status)
+                ),
+            ));
+        }
+        let digest = match &repair {
+            Repair::Move => {
+                let serving = role.serving().map_err(|error| host_error(&error))?;
+                Some(serving.plugin.digest().to_owned())
+            }
+            _ => None,
+        };
+        let store = self.opened().await?;
+        let (key, run_id) = (run.key, run.run_id.clone());
+        let repaired = store.write(0, move |connection, _| {
+            match repair {
+                Repair::Retry => {}
+                Repair::Move => {
+                    within::set_digest(connection, key, &digest.unwrap_or_default())?;
+                }
+                Repair::Answer { step, answer } => {
+                    let entry = NewInboxEntry {
+                        request: format!("answer/{step}"),
+                        kind: InboxKind::Answer,
+                        name: None,
+                        seq: Some(step),
+                        payload: Some(answer.get().to_owned()),
+                        at: unix_millis(),
+                    };
+                    within::post(connection, key, &entry)?;
+                }
+                Repair::RestartFrom(step) => restart_from(connection, key, &run_id, step)?,
+            }
+            within::set_restarts(connection, key, 0, 0, "repaired")?;
+            within::clear_error(connection, key)
+        });
+        repaired.await.map_err(store_error)?;
+        self.wake_scheduler();
+        Ok(())
+    }
+
+    /// Answers a query about a run: by the state that it has published.
+    ///
+    /// # Errors
+    /// If the workflow has no such query, its arguments do not fit, or the plugin fails.
+    pub async fn query(
+        self: &Arc<Self>,
+        role: &Arc<Role>,
+        run: &RunRow,
+        query: &str,
+        arguments: &RawJson,
+    ) -> Answered<RawJson> {
+        let version = self
+            .version(role, run, &run.digest)
+            .await
+            .map_err(|reason| EffectError::new(ErrorCode::Unavailable, reason))?;
+        let Some(workflow) = version.workflow(&run.workflow) else {
+            return Err(super::no_workflow(&role.settings, &version, &run.workflow));
+        };
+        match workflow.check_query(query, arguments.get()) {
+            Ok(violations) if violations.is_empty() => {}
+            Ok(violations) => {
+                return Err(EffectError::invalid_input(format!(
+                    "the arguments do not fit the schema of query `{query}`: {}",
+                    definition::told(&violations)
+                )));
+            }
+            Err(known) => {
+                let known = match known.is_empty() {
+                    true => "it answers none".to_owned(),
+                    false => format!("it answers {}", known.join(", ")),
+                };
+                return Err(EffectError::new(
+                    ErrorCode::NotFound,
+                    format!(
+                        "workflow `{}` answers no query `{query}`; {known}",
+                        run.workflow
+                    ),
+                ));
+            }
+        }
+        let view = self.view(run.clone());
+        let state = match view.state {
+            Some(state) => {
+                self.migrated(role, &version, &run.workflow, state, run.state_version)
+                    .await?
+            }
+            None => RawJson::default(),
+        };
+        let context = role.settings.call(CallId::random(), None, None);
+        let input = WorkflowQueryInput {
+            workflow: run.workflow.clone(),
+            query: query.to_owned(),
+            arguments: arguments.clone(),
+            state,
+            context: context.guest_view(),
+        };
+        let answer: WorkflowQueryResult =
+            pure(role, &version, HANDLE_QUERY, context, &input).await?;
+        Ok(answer.value)
+    }
+
+    /// A state in the version that the workflow of this plugin has.
+    ///
+    /// # Errors
+    /// If the plugin cannot bring it there.
+    pub async fn migrated(
+        &self,
+        role: &Arc<Role>,
+        version: &Arc<PluginVersion>,
+        workflow: &str,
+        state: RawJson,
+        from_version: u32,
+    ) -> Answered<RawJson> {
+        let to_version = version
+            .workflow(workflow)
+            .map_or(from_version, |workflow| workflow.definition.state_version);
+        if from_version >= to_version || !version.plugin.has(HANDLE_MIGRATE) {
+            return Ok(state);
+        }
+        let context = role.settings.call(CallId::random(), None, None);
+        let input = WorkflowMigrateInput {
+            workflow: workflow.to_owned(),
+            state,
+            from_version,
+            to_version,
+            context: context.guest_view(),
+        };
+        let migrated: WorkflowMigrateResult =
+            pure(role, version, HANDLE_MIGRATE, context, &input).await?;
+        Ok(migrated.state)
+    }
+}
+
+/// Calls an export that has no effects.
+async fn pure<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
+    role: &Arc<Role>,
+    version: &Arc<PluginVersion>,
+    export: &str,
+    context: CallContext,
+    input: &impl serde::Serialize,
+) -> Answered<T> {
+    let failed = |message: String| EffectError::new(ErrorCode::WorkflowFailed, message);
+    let _permit = role.admission.admit().await.map_err(|_| {
+        EffectError::new(
+            ErrorCode::Unavailable,
+            format!("role `{}` is busy", role.name()),
+        )
+    })?;
+    let input = serde_json::to_vec(input).map_err(|error| failed(error.to_string()))?;
+    let host = Arc::new(CallHost::new(context, role.settings.describing.clone()));
+    let output = version
+        .plugin
+        .call(host, role.settings.limits, export, &input)
+        .await
+        .map_err(|error| failed(crate::execution::explain(&role.settings, &error)))?;
+    exomonad_schema::from_slice(&output.bytes).map_err(|error| {
+        failed(format!(
+            "the answer of `{export}` does not fit the contract: {error}"
+        ))
+    })
+}
+
+/// Forgets what came after a run had asked for a step. Signals and requests to cancel go back to its inbox.
+fn restart_from(
+    connection: &exomonad_workflow::store::Connection,
+    key: i64,
+    run_id: &str,
+    step: u64,
+) -> Result<(), StoreFailure> {
+    let history = within::history(connection, key, 0, u64::MAX >> 1)?;
+    let of_step = |body: &EventBody| match body {
+        EventBody::Asked(request) => Some(request.seq),
+        EventBody::Attempt { seq, .. } | EventBody::Done { seq, .. } | EventBody::Fired { seq } => {
+            Some(*seq)
+        }
+        _ => None,
+    };
+    let from = history
+        .iter()
+        .find(|event| of_step(&event.body).is_some_and(|seq| seq >= step))
+        .map(|event| event.position)
+        .ok_or_else(|| {
+            StoreFailure::refused(
+                ErrorCode::NotFound,
+                format!("the history of run {run_id} has no step {step}"),
+            )
+        })?;
+    within::truncate(connection, key, from)?;
+    for event in history.into_iter().filter(|event| event.position >= from) {
+        let (kind, name, payload) = match event.body {
+            EventBody::Signaled { name, payload } => (
+                InboxKind::Signal,
+                Some(name),
+                Some(String::from_utf8_lossy(&payload).into_owned()),
+            ),
+            EventBody::CancelRequested => (InboxKind::Cancel, None, None),
+            _ => continue,
+        };
+        let entry = NewInboxEntry {
+            request: format!("again/{}/{}", event.position, event.at),
+            kind,
+            name,
+            seq: None,
+            payload,
+            at: event.at,
+        };
+        within::post(connection, key, &entry)?;
+    }
+    within::set_asked(connection, key, step)
+}
+
+fn host_error(error: &HostError) -> EffectError {
+    let code = match error {
+        HostError::PluginNotLoaded { .. } => ErrorCode::Unavailable,
+        HostError::RoleNotFound { .. } => ErrorCode::NotFound,
+        _ => ErrorCode::Internal,
+    };
+    EffectError::new(code, error.to_string())
+}
+
+/// Workflows for tools and hooks.
+pub struct Backend(pub Arc<Workflows>);
+
+impl Backend {
+    async fn role(&self, call: &CallContext) -> Answered<Arc<Role>> {
+        let role = self.0.role(&call.role).await;
+        role.map_err(|error| host_error(&error))
+    }
+}
+
+impl WorkflowBackend for Backend {
+    fn start<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: WorkflowStartChild,
+    ) -> BoxFuture<'a, Answered<WorkflowChild>> {
+        Box::pin(async move {
+            let role = self.role(call).await?;
+            self.0.start(&role, &request).await
+        })
+    }
+
+    fn signal<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: WorkflowSignal,
+    ) -> BoxFuture<'a, Answered<Done>> {
+        Box::pin(async move {
+            let role = self.role(call).await?;
+            self.0.signal(&role, &request, None).await.map(|()| Done {})
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: WorkflowGet,
+    ) -> BoxFuture<'a, Answered<WorkflowRun>> {
+        Box::pin(async move {
+            let id = &*request.workflow_id;
+            let run = self.0.find(&call.role, id).await?;
+            Ok(self.0.view(run).into())
+        })
+    }
+}

@@ -1,0 +1,429 @@
+//! Steps: effects of a run that the host performs. They belong to the host, not to the sandbox: a guest that is
+//! put to sleep meanwhile finds the answer in its history.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exomonad_core::{BoxFuture, CallContext, EncodedAnswer, KvWriter};
+use exomonad_engine::{HttpError, HttpRequest};
+use exomonad_journal::{HttpAnswer, RequestHash};
+use exomonad_kv::{KvConfig, StoreError};
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::docker::{DockerContainers, DockerSpawn, DockerSpawned};
+use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
+use exomonad_schema::effects::http::HttpRequest as OutgoingHttp;
+use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
+use exomonad_schema::effects::workflow::RetryPolicy;
+use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode};
+use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
+use exomonad_workflow::store::{Connection, within};
+use exomonad_workflow::{Arrival, Event, EventBody, Request, StoreFailure, retry};
+use serde_json::json;
+
+use super::active::{ActiveRun, Stop, unix_millis};
+use crate::pipeline::Layer;
+
+/// The label by which a container that a step has started is found again.
+const STEP_LABEL: &str = "exomonad.workflow.step";
+
+/// The text in a guest's `Idempotency-Key` that the host fills in with the step's id.
+const STEP_PLACEHOLDER: &str = "{{step}}";
+
+/// The effect of a step.
+pub enum Effect {
+    /// One of the contract.
+    Table(EffectKind),
+    /// Extism's `http_request`.
+    Http(HttpRequest),
+}
+
+/// A step to perform.
+pub struct StepSpec {
+    /// Its number in the run.
+    pub seq: u64,
+    /// True if the history has it, from before a crash.
+    pub is_known: bool,
+    /// The effect.
+    pub effect: Effect,
+    /// The effect's name in the history.
+    pub name: &'static str,
+    /// The request's JSON, as the guest wrote it.
+    pub request: Vec<u8>,
+    /// The hash of both.
+    pub hash: RequestHash,
+    /// What becomes of it in a crash.
+    pub class: CrashClass,
+    /// When it is tried again.
+    pub retry: Option<RetryPolicy>,
+    /// When it has to be done, in milliseconds since 1970.
+    pub deadline: Option<i64>,
+    /// The call.
+    pub context: CallContext,
+    /// What performs effects.
+    pub layers: Arc<dyn Layer>,
+}
+
+impl StepSpec {
+    fn as_request(&self) -> Request {
+        Request {
+            seq: self.seq,
+            effect: self.name.to_owned(),
+            hash: self.hash.clone(),
+            request: self.request.clone(),
+        }
+    }
+}
+
+/// Performs a step, in all its attempts, and puts the answer into the run's history.
+pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
+    let is_written_first = matches!(
+        step.class,
+        CrashClass::Repeatable | CrashClass::Reconciled | CrashClass::Once
+    );
+    let mut attempt = 1;
+    let mut is_written = false;
+    if step.is_known {
+        let before = run.attempts(step.seq);
+        match before {
+            Some(before) if !before.has_begun => {
+                sleep_until(before.next_at).await;
+                attempt = before.attempts + 1;
+            }
+            before => {
+                // The host was killed, or the file could not be written, while an attempt was under way.
+                is_written = is_written_first;
+                attempt = before.map_or(1, |before| before.attempts + 1);
+                match step.class {
+                    CrashClass::Once => return run.answered(&step, attempt, unknown(&step)).await,
+                    CrashClass::Reconciled => match reconcile(&run, &step).await {
+                        Reconciled::Happened(answer) => {
+                            return run.answered(&step, attempt, answer).await;
+                        }
+                        Reconciled::DidNot => {}
+                        Reconciled::Unknown => {
+                            return run.answered(&step, attempt, unknown(&step)).await;
+                        }
+                    },
+                    _ => {}
+                }
+            }
+        }
+    }
+    let marked = marked(&run, &step);
+    loop {
+        // It is never closed.
+        let turn = run.beside.acquire().await;
+        if is_written_first && !is_written && !run.asked(step.as_request()).await {
+            return;
+        }
+        is_written = false;
+        let answer = within_deadline(&run, &step, marked.as_deref()).await;
+        drop(turn);
+        let Some(wait) = again(&step, attempt, &answer) else {
+            return run.answered(&step, attempt, answer).await;
+        };
+        let next_at = unix_millis().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+        run.failed_attempt(&step, attempt, answer.into_json(), next_at)
+            .await;
+        sleep_until(next_at).await;
+        attempt += 1;
+    }
+}
+
+/// Sleeps in short parts, since the clock may be set meanwhile.
+async fn sleep_until(moment: i64) {
+    loop {
+        let left = moment.saturating_sub(unix_millis());
+        let Ok(left @ 1..) = u64::try_from(left) else {
+            return;
+        };
+        tokio::time::sleep(Duration::from_millis(left.min(1_000))).await;
+    }
+}
+
+async fn within_deadline(
+    run: &Arc<ActiveRun>,
+    step: &StepSpec,
+    marked: Option<&[u8]>,
+) -> EncodedAnswer {
+    let answer = once(run, step, marked.unwrap_or(&step.request));
+    let Some(deadline) = step.deadline else {
+        return answer.await;
+    };
+    let left = u64::try_from(deadline.saturating_sub(unix_millis())).unwrap_or(0);
+    match tokio::time::timeout(Duration::from_millis(left), answer).await {
+        Ok(answer) => answer,
+        Err(_) => EncodedAnswer::error(&EffectError::new(
+            ErrorCode::Timeout,
+            format!("{}: the time of the step is up", step.name),
+        )),
+    }
+}
+
+async fn once(run: &Arc<ActiveRun>, step: &StepSpec, request: &[u8]) -> EncodedAnswer {
+    match &step.effect {
+        Effect::Table(kind) => {
+            let mut context = step.context.clone();
+            if step.class == CrashClass::Transaction {
+                context.kv_writer = Some(Arc::new(StepWriter {
+                    run: run.clone(),
+                    request: step.as_request(),
+                }));
+            }
+            step.layers.effect(&context, *kind, request).await
+        }
+        Effect::Http(asked) => {
+            let answer = step.layers.http(&step.context, asked.clone()).await;
+            let answer = match answer {
+                Ok(response) => HttpAnswer::Response {
+                    status: response.status,
+                    headers: response.headers,
+                    body: response.body.as_slice().into(),
+                },
+                Err(HttpError::TooLarge) => HttpAnswer::TooLarge {},
+                Err(HttpError::Failed(message)) => HttpAnswer::Failed { message },
+            };
+            EncodedAnswer::new(&Ok(answer))
+        }
+    }
+}
+
+/// The milliseconds until the next attempt, if there is one.
+fn again(step: &StepSpec, attempt: u32, answer: &EncodedAnswer) -> Option<u64> {
+    let policy = step.retry.as_ref()?;
+    answer.error_code()?;
+    let Ok(Answer::Error(error)) = serde_json::from_slice::<Answer<()>>(answer.json()) else {
+        return None;
+    };
+    let mut random = [0];
+    // Without randomness all wait equally long.
+    let _ = getrandom::fill(&mut random);
+    let wait = retry::wait(policy, attempt, &error, f64::from(random[0]) / 255.0)?;
+    let next_at = unix_millis().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+    match step.deadline {
+        Some(deadline) if next_at >= deadline => None,
+        _ => Some(wait),
+    }
+}
+
+fn unknown(step: &StepSpec) -> EncodedAnswer {
+    EncodedAnswer::error(&EffectError::new(
+        ErrorCode::OutcomeUnknown,
+        format!(
+            "{}: the host stopped while it was under way; it may have happened or not: look before it is done again",
+            step.name
+        ),
+    ))
+}
+
+/// What could be found out about a step that was under way in a crash.
+enum Reconciled {
+    /// It happened, with this answer.
+    Happened(EncodedAnswer),
+    /// It did not.
+    DidNot,
+    /// Nobody can tell.
+    Unknown,
+}
+
+async fn reconcile(run: &ActiveRun, step: &StepSpec) -> Reconciled {
+    let ask = async |kind: EffectKind, request: serde_json::Value| {
+        let request = request.to_string();
+        let answer = step.layers.effect(&step.context, kind, request.as_bytes());
+        answer.await.into_json()
+    };
+    match step.effect {
+        Effect::Table(EffectKind::GitHubCreatePr) => {
+            let Ok(asked) = serde_json::from_slice::<GitHubCreatePr>(&step.request) else {
+                return Reconciled::DidNot;
+            };
+            let request = json!({"repo": asked.repo, "branch": asked.head});
+            let answer = ask(EffectKind::GitHubGetPrForBranch, request).await;
+            match serde_json::from_slice::<Answer<GitHubPrForBranch>>(&answer) {
+                Ok(Answer::Success(GitHubPrForBranch { pr: Some(pr) })) => {
+                    Reconciled::Happened(EncodedAnswer::new(&Ok(pr)))
+                }
+                Ok(Answer::Success(_)) => Reconciled::DidNot,
+                _ => Reconciled::Unknown,
+            }
+        }
+        Effect::Table(EffectKind::DockerSpawn) => {
+            let label = run.step_id(step.seq);
+            let request = json!({"all": true, "labels": {STEP_LABEL: label}});
+            let answer = ask(EffectKind::DockerList, request).await;
+            match serde_json::from_slice::<Answer<DockerContainers>>(&answer) {
+                Ok(Answer::Success(found)) => match found.containers.into_iter().next() {
+                    Some(container) => {
+                        Reconciled::Happened(EncodedAnswer::new(&Ok(DockerSpawned {
+                            id: container.id,
+                            name: container.name,
+                            warnings: Vec::new(),
+                        })))
+                    }
+                    None => Reconciled::DidNot,
+                },
+                _ => Reconciled::Unknown,
+            }
+        }
+        _ => Reconciled::Unknown,
+    }
+}
+
+/// The request with a mark by which what it makes is found again, or told from a repetition; the history has it
+/// as the guest wrote it.
+fn marked(run: &ActiveRun, step: &StepSpec) -> Option<Vec<u8>> {
+    match step.effect {
+        Effect::Table(EffectKind::DockerSpawn) => {
+            let mut spawn: DockerSpawn = serde_json::from_slice(&step.request).ok()?;
+            let id = run.step_id(step.seq);
+            spawn.labels.insert(STEP_LABEL.to_owned(), id);
+            serde_json::to_vec(&spawn).ok()
+        }
+        Effect::Table(EffectKind::HttpRequest) => {
+            let mut request: OutgoingHttp = serde_json::from_slice(&step.request).ok()?;
+            let mut headers = request.headers.iter_mut();
+            let (_, key) = headers.find(|(name, value)| {
+                name.eq_ignore_ascii_case(IDEMPOTENCY_KEY) && value.contains(STEP_PLACEHOLDER)
+            })?;
+            *key = key.replace(STEP_PLACEHOLDER, &run.step_id(step.seq));
+            serde_json::to_vec(&request).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Writes to the key-value store in the transaction of the step's entry.
+struct StepWriter {
+    run: Arc<ActiveRun>,
+    request: Request,
+}
+
+impl StepWriter {
+    async fn write<T: serde::Serialize + Send + 'static>(
+        &self,
+        kind: EffectKind,
+        write: impl FnOnce(&Connection, &KvConfig) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, EffectError> {
+        let request = self.request.clone();
+        let committed = self
+            .run
+            .in_transaction(request.request.len(), move |connection, config| {
+                let result = match write(connection, config) {
+                    Err(error) if error.is_host_fault() => return Err(error.into()),
+                    result => result.map_err(|error| error.into_effect_error(kind)),
+                };
+                let body = EventBody::Done {
+                    seq: request.seq,
+                    attempt: 1,
+                    answer: EncodedAnswer::new(&result).into_json(),
+                    request: Some(request),
+                };
+                Ok((body, result))
+            })
+            .await;
+        committed.unwrap_or_else(|| {
+            // The run is stopped and taken up again: nobody sees this answer.
+            Err(EffectError::internal(format!(
+                "{kind}: the run was stopped"
+            )))
+        })
+    }
+}
+
+impl KvWriter for StepWriter {
+    fn set(&self, request: KvSet) -> BoxFuture<'_, Result<Done, EffectError>> {
+        let role = self.run.role_name.clone();
+        Box::pin(self.write(EffectKind::KvSet, move |connection, config| {
+            exomonad_kv::set_within(connection, config, &role, &request)
+        }))
+    }
+
+    fn delete(&self, request: KvDelete) -> BoxFuture<'_, Result<KvDeleted, EffectError>> {
+        let role = self.run.role_name.clone();
+        Box::pin(self.write(EffectKind::KvDelete, move |connection, _| {
+            exomonad_kv::delete_within(connection, &role, &request)
+        }))
+    }
+}
+
+impl ActiveRun {
+    /// Writes a step down before it is performed. False if it cannot be: then the run has been stopped.
+    async fn asked(self: &Arc<Self>, request: Request) -> bool {
+        let asked = Arrival::Asked(request);
+        self.arrive_durably(asked).await
+    }
+
+    async fn answered(self: &Arc<Self>, step: &StepSpec, attempt: u32, answer: EncodedAnswer) {
+        self.step_ended(step.seq);
+        let has_request = matches!(step.class, CrashClass::Read | CrashClass::Transaction);
+        let done = Arrival::Done {
+            seq: step.seq,
+            attempt,
+            answer: answer.into_json(),
+            request: has_request.then(|| step.as_request()),
+        };
+        // If the transaction of the step has written it already, this says nothing new.
+        self.arrive(done).await;
+    }
+
+    async fn failed_attempt(
+        self: &Arc<Self>,
+        step: &StepSpec,
+        attempt: u32,
+        answer: Vec<u8>,
+        next_at: i64,
+    ) {
+        let failed = Arrival::Attempt {
+            seq: step.seq,
+            attempt,
+            answer,
+            next_at,
+        };
+        self.arrive(failed).await;
+    }
+
+    /// Does work in a transaction with the event that it makes. `None` if it failed: then the run is stopped.
+    pub async fn in_transaction<T: Send + 'static>(
+        self: &Arc<Self>,
+        bytes: usize,
+        work: impl FnOnce(&Connection, &KvConfig) -> Result<(EventBody, T), StoreFailure>
+        + Send
+        + 'static,
+    ) -> Option<T> {
+        let room = self.store().room(bytes).await;
+        let key = self.row.key;
+        let pending = {
+            let mut state = self.lock();
+            // What comes later is not taken before this.
+            let position = state.machine.reserve();
+            self.store().begin(room, move |connection, config| {
+                let (body, done) = work(connection, config)?;
+                let at = unix_millis();
+                let event = Event { position, at, body };
+                within::insert_events(connection, key, std::slice::from_ref(&event))?;
+                Ok((event, done))
+            })
+        };
+        let run = self.clone();
+        // By itself: a step that is stopped meanwhile must not leave its position open.
+        let written = tokio::spawn(async move {
+            match pending.committed().await {
+                Ok((event, done)) => {
+                    {
+                        let mut state = run.lock();
+                        state.machine.fill(event);
+                        state.has_news = true;
+                    }
+                    run.arrived.notify_waiters();
+                    run.attention.notify_one();
+                    Some(done)
+                }
+                Err(failure) => {
+                    run.stop(Stop::Store(failure));
+                    None
+                }
+            }
+        });
+        written.await.ok().flatten()
+    }
+}

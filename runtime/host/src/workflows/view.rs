@@ -1,0 +1,265 @@
+//! Runs and histories as they are shown: by HTTP, on the command line.
+
+use exomonad_journal::{Payload, RequestHash};
+use exomonad_schema::RawJson;
+use exomonad_schema::effects::workflow::{WorkflowRun, WorkflowStatus};
+use exomonad_workflow::store::RunRow;
+use exomonad_workflow::{Event, EventBody};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A run of a workflow.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// The role.
+    pub role: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// Its status.
+    pub status: WorkflowStatus,
+    /// When it began, in milliseconds since 1970.
+    pub began_unix_millis: i64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_unix_millis: Option<i64>,
+    /// When it goes on, if it sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wakes_unix_millis: Option<i64>,
+    /// The SHA-256 of the plugin's modules that it runs on.
+    pub plugin: String,
+    /// How often it was started again since it last went on, because its plugin trapped.
+    pub restarts: u32,
+    /// Its input.
+    pub input: RawJson,
+    /// Its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<RawJson>,
+    /// The state that it has published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RawJson>,
+    /// Its failure, or why it is stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+    /// The run that it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_from: Option<String>,
+    /// The run that continues it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_to: Option<String>,
+}
+
+/// The failure of a run, or the reason why it is stuck.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunError {
+    /// Its kind, for programs.
+    pub code: String,
+    /// The message for a person.
+    pub message: String,
+}
+
+impl RunView {
+    /// A run as it is kept, with the state that it has published since.
+    pub fn new(row: RunRow, published: Option<String>) -> Self {
+        let json = |text: String| RawJson::from_text(text).unwrap_or_default();
+        let is_open = row.ended_at.is_none();
+        let error = row.error.map(|message| RunError {
+            code: row.error_code.unwrap_or_else(|| "restarted".to_owned()),
+            message,
+        });
+        Self {
+            role: row.role,
+            workflow: row.workflow,
+            workflow_id: row.workflow_id,
+            run_id: row.run_id,
+            status: row.status,
+            began_unix_millis: row.begun_at,
+            ended_unix_millis: row.ended_at,
+            wakes_unix_millis: row.wake_at.filter(|at| *at > 0 && is_open),
+            plugin: row.digest,
+            restarts: row.restarts,
+            input: json(row.input),
+            output: row.output.map(json),
+            state: published.or(row.state).map(json),
+            error,
+            continued_from: row.continued_from,
+            continued_to: row.continued_to,
+        }
+    }
+}
+
+impl From<RunView> for WorkflowRun {
+    fn from(view: RunView) -> Self {
+        Self {
+            workflow: view.workflow,
+            workflow_id: view.workflow_id,
+            run_id: view.run_id,
+            status: view.status,
+            output: view.output,
+            error: view.error.map(|error| error.message),
+            state: view.state,
+        }
+    }
+}
+
+/// An entry of a run's history.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Its place, from 0.
+    pub position: u64,
+    /// When it came, in milliseconds since 1970.
+    pub unix_millis: i64,
+    /// Its kind.
+    pub kind: HistoryKind,
+    /// The step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// The effect, or the name of a signal or a patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The hash of effect and request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<RequestHash>,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Payload>,
+    /// The answer, or the signal's payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Payload>,
+    /// The number of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// When the next attempt begins, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_unix_millis: Option<i64>,
+}
+
+/// The kind of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryKind {
+    /// A step was asked for, and is about to be performed.
+    Asked,
+    /// An attempt at a step failed, and it is tried again.
+    Attempt,
+    /// A step is answered.
+    Done,
+    /// A timer's time has come.
+    Fired,
+    /// A signal came.
+    Signal,
+    /// The run was asked to cancel.
+    Cancel,
+    /// A change of the code applies from here on.
+    Patched,
+}
+
+impl From<Event> for HistoryEntry {
+    fn from(event: Event) -> Self {
+        let mut entry = Self {
+            position: event.position,
+            unix_millis: event.at,
+            kind: HistoryKind::Cancel,
+            step: None,
+            name: None,
+            hash: None,
+            request: None,
+            answer: None,
+            attempt: None,
+            next_unix_millis: None,
+        };
+        let asked = |entry: &mut Self, request: exomonad_workflow::Request| {
+            entry.step = Some(request.seq);
+            entry.name = Some(request.effect);
+            entry.hash = Some(request.hash);
+            entry.request = Some(request.request.as_slice().into());
+        };
+        match event.body {
+            EventBody::Asked(request) => {
+                entry.kind = HistoryKind::Asked;
+                asked(&mut entry, request);
+            }
+            EventBody::Attempt {
+                seq,
+                attempt,
+                answer,
+                next_at,
+            } => {
+                entry.kind = HistoryKind::Attempt;
+                entry.step = Some(seq);
+                entry.attempt = Some(attempt);
+                entry.answer = Some(answer.as_slice().into());
+                entry.next_unix_millis = Some(next_at);
+            }
+            EventBody::Done {
+                seq,
+                attempt,
+                answer,
+                request,
+            } => {
+                entry.kind = HistoryKind::Done;
+                if let Some(request) = request {
+                    asked(&mut entry, request);
+                }
+                entry.step = Some(seq);
+                entry.attempt = Some(attempt);
+                entry.answer = Some(answer.as_slice().into());
+            }
+            EventBody::Fired { seq } => {
+                entry.kind = HistoryKind::Fired;
+                entry.step = Some(seq);
+            }
+            EventBody::Signaled { name, payload } => {
+                entry.kind = HistoryKind::Signal;
+                entry.name = Some(name);
+                entry.answer = Some(payload.as_slice().into());
+            }
+            EventBody::CancelRequested => {}
+            EventBody::Patched { id } => {
+                entry.kind = HistoryKind::Patched;
+                entry.name = Some(id);
+            }
+        }
+        entry
+    }
+}
+
+/// A change of a run, for whoever watches.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEvent {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The role.
+    pub role: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// The change.
+    pub change: RunChange,
+}
+
+/// What has changed about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunChange {
+    /// Its status.
+    Status {
+        /// The new one.
+        status: WorkflowStatus,
+    },
+    /// It trapped, and is started again.
+    Restart {
+        /// For so many times.
+        restarts: u32,
+    },
+}

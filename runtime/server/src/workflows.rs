@@ -1,0 +1,572 @@
+//! `/workflows`: runs of workflows. A request sees those of the roles that it may use.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use exomonad_host::workflows::operate::Repair;
+use exomonad_host::workflows::view::{HistoryEntry, RunView};
+use exomonad_host::{HostError, Role, Workflows};
+use exomonad_schema::effects::workflow::{
+    WorkflowId, WorkflowName, WorkflowSignal, WorkflowStartChild,
+};
+use exomonad_schema::{EffectError, ErrorCode, RawJson, RoleName};
+use exomonad_workflow::store::{Filter, RunRow, STATUSES, status_name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::App;
+use super::error::RequestError;
+use super::path_params::PathParams;
+use super::routes::QueryParameter;
+use super::visible_roles::VisibleRoles;
+
+/// Runs of a page if the request does not say, and at most.
+const PAGE: u64 = 50;
+const LARGEST_PAGE: u64 = 1000;
+
+/// The parameter that tells runs of several roles apart.
+const ROLE: QueryParameter = QueryParameter {
+    name: "role",
+    description: "The role, if the workflow's id is one of several roles'.",
+    schema: || json!({"type": "string"}),
+};
+
+/// The parameters of what is about one run.
+pub const OF_ROLE: &[QueryParameter] = &[ROLE];
+
+/// The parameters of a history.
+pub const HISTORY_QUERY: &[QueryParameter] = &[
+    ROLE,
+    QueryParameter {
+        name: "from",
+        description: "The place of the first entry.",
+        schema: || json!({"type": "integer", "minimum": 0, "default": 0}),
+    },
+    QueryParameter {
+        name: "limit",
+        description: "How many entries a page has at most.",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
+    },
+];
+
+/// The parameters of a list of runs.
+pub const QUERY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "role",
+        description: "Runs of this role.",
+        schema: || json!({"type": "string"}),
+    },
+    QueryParameter {
+        name: "workflow",
+        description: "Runs of the workflow of this name.",
+        schema: || json!({"type": "string"}),
+    },
+    QueryParameter {
+        name: "workflowId",
+        description: "Runs with this workflow id.",
+        schema: || json!({"type": "string"}),
+    },
+    QueryParameter {
+        name: "status",
+        description: "Runs with this status; may be given more than once.",
+        schema: || json!({"type": "string", "enum": STATUSES.map(status_name)}),
+    },
+    QueryParameter {
+        name: "limit",
+        description: "How many runs a page has at most.",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
+    },
+    QueryParameter {
+        name: "before",
+        description: "Where the page begins: `next` of the page before.",
+        schema: || json!({"type": "string"}),
+    },
+];
+
+/// A page of runs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunPage {
+    /// The runs, newest first.
+    pub runs: Vec<RunView>,
+    /// `before` of the next page; absent if this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A part of a run's history.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryPage {
+    /// The entries, in their order.
+    pub entries: Vec<HistoryEntry>,
+    /// `from` of the next page; absent if this is the last one so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// A run to start.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartRun {
+    /// The role.
+    pub role: RoleName,
+    /// The workflow's name.
+    pub workflow: WorkflowName,
+    /// Its input.
+    #[serde(default)]
+    pub input: RawJson,
+    /// Its id; one that nothing else has when absent. If a run with this id is open, nothing is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<WorkflowId>,
+}
+
+/// A signal to send.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendSignal {
+    /// Its name.
+    pub name: WorkflowName,
+    /// Its payload.
+    #[serde(default)]
+    pub payload: RawJson,
+    /// One that is sent twice with the same id is taken once, as long as the first waits to be taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<WorkflowId>,
+}
+
+/// A query to ask.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AskQuery {
+    /// Its name.
+    pub name: WorkflowName,
+    /// Its arguments.
+    #[serde(default)]
+    pub arguments: RawJson,
+}
+
+/// The answer to a query.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryAnswer {
+    /// The answer.
+    pub value: RawJson,
+}
+
+/// A run to end.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Terminate {
+    /// The reason, for whoever looks at the run.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// How a stuck run goes on; one of these.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RepairRun {
+    /// True to try again, as it is.
+    #[serde(default)]
+    pub retry: bool,
+    /// True to try again on the version of the plugin that serves.
+    #[serde(default, rename = "move")]
+    pub moves: bool,
+    /// The step from which to begin again: what came after it is forgotten, signals are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_from: Option<u64>,
+    /// An answer to a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<StepAnswer>,
+}
+
+/// An operator's answer to a step.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepAnswer {
+    /// The step.
+    pub step: u64,
+    /// Its answer: `{"kind":"Success","payload":…}` or `{"kind":"Error","payload":{"code":…,"message":…}}`.
+    pub value: RawJson,
+}
+
+/// The request is written down, and the run hears of it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+}
+
+impl Accepted {
+    fn response(run: &RunRow) -> Response {
+        axum::Json(Self {
+            workflow_id: run.workflow_id.clone(),
+            run_id: run.run_id.clone(),
+        })
+        .into_response()
+    }
+}
+
+/// A page of runs.
+pub async fn list(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let filter = filter(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let named = filter.roles.as_ref().and_then(|roles| roles.first());
+    visible.check_named(named.map(String::as_str))?;
+    let limit = filter.limit;
+    let filter = Filter {
+        roles: roles_of(&mut visible, filter.roles),
+        // One more shows if there is another page.
+        limit: limit.saturating_add(1),
+        ..filter
+    };
+    let mut runs = workflows(&app).list(filter).await?;
+    let has_more = runs.len() as u64 > limit;
+    if has_more {
+        runs.pop();
+    }
+    let next = runs.last().map(|(key, _)| key.to_string());
+    Ok(axum::Json(RunPage {
+        next: next.filter(|_| has_more),
+        runs: runs.into_iter().map(|(_, run)| run).collect(),
+    })
+    .into_response())
+}
+
+/// Starts a run.
+pub async fn start(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    VisibleRoles::of(app.serving(), headers.clone()).check_any()?;
+    let start: StartRun = app.parse(body).await?;
+    let role = app.role(start.role.as_str(), &headers)?;
+    let request = WorkflowStartChild {
+        workflow: start.workflow,
+        input: start.input,
+        workflow_id: start.workflow_id,
+        on_parent_end: Default::default(),
+    };
+    let child = workflows(&app).start(&role, &request).await?;
+    let status = match child.started {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    Ok((status, axum::Json(child)).into_response())
+}
+
+/// A run.
+pub async fn show(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let (_, run) = find(&app, &id, &uri, headers).await?;
+    Ok(axum::Json(workflows(&app).view(run)).into_response())
+}
+
+/// A part of a run's history.
+pub async fn history(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let (mut from, mut limit) = (0, PAGE);
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        let wrong = |expected: &str| {
+            HostError::InvalidRequest(format!("the parameter `{name}` is not {expected}"))
+        };
+        match &*name {
+            "role" => {}
+            "from" => from = value.parse().map_err(|_| wrong("a number"))?,
+            "limit" => {
+                limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                    .ok_or_else(|| wrong(&format!("a number from 1 to {LARGEST_PAGE}")))?;
+            }
+            _ => {
+                let message = format!("there is no parameter `{name}`");
+                return Err(HostError::InvalidRequest(message).into());
+            }
+        }
+    }
+    let (_, run) = find(&app, &id, &uri, headers).await?;
+    let mut entries = workflows(&app)
+        .history(&run, from, limit.saturating_add(1))
+        .await?;
+    let has_more = entries.len() as u64 > limit;
+    if has_more {
+        entries.pop();
+    }
+    let next = has_more.then(|| from + limit);
+    Ok(axum::Json(HistoryPage { entries, next }).into_response())
+}
+
+/// Sends a signal.
+pub async fn signal(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let (role, run) = find(&app, &id, &uri, headers).await?;
+    let signal: SendSignal = app.parse(body).await?;
+    let request = WorkflowSignal {
+        workflow_id: run
+            .workflow_id
+            .clone()
+            .try_into()
+            .map_err(|_| unknown(&id))?,
+        name: signal.name,
+        payload: signal.payload,
+    };
+    let request_id = signal.request_id.map(|id| id.to_string());
+    workflows(&app).signal(&role, &request, request_id).await?;
+    Ok(Accepted::response(&run))
+}
+
+/// Asks a query.
+pub async fn query(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let (role, run) = find(&app, &id, &uri, headers).await?;
+    let asked: AskQuery = app.parse(body).await?;
+    let value = workflows(&app)
+        .query(&role, &run, &asked.name, &asked.arguments)
+        .await?;
+    Ok(axum::Json(QueryAnswer { value }).into_response())
+}
+
+/// Asks a run to cancel.
+pub async fn cancel(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestError> {
+    let (_, run) = find(&app, &id, &uri, headers).await?;
+    must_be_open(&run)?;
+    workflows(&app).cancel(&run, None).await?;
+    Ok(Accepted::response(&run))
+}
+
+/// Ends a run.
+pub async fn terminate(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let (_, run) = find(&app, &id, &uri, headers).await?;
+    let asked: Terminate = app.parse(body).await?;
+    must_be_open(&run)?;
+    let reason = asked
+        .reason
+        .unwrap_or_else(|| "no reason was given".to_owned());
+    workflows(&app).terminate(&run, &reason).await?;
+    Ok(Accepted::response(&run))
+}
+
+/// Lets a stuck run go on.
+pub async fn repair(
+    State(app): State<App>,
+    PathParams(id): PathParams<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RequestError> {
+    let (role, run) = find(&app, &id, &uri, headers).await?;
+    let asked: RepairRun = app.parse(body).await?;
+    let repair = match (asked.retry, asked.moves, asked.restart_from, asked.answer) {
+        (true, false, None, None) => Repair::Retry,
+        (false, true, None, None) => Repair::Move,
+        (false, false, Some(step), None) => Repair::RestartFrom(step),
+        (false, false, None, Some(StepAnswer { step, value })) => Repair::Answer {
+            step,
+            answer: value,
+        },
+        _ => {
+            return Err(EffectError::invalid_input(
+                "give one of `retry`, `move`, `restartFrom` and `answer`",
+            )
+            .into());
+        }
+    };
+    workflows(&app).repair(&role, &run, repair).await?;
+    Ok(Accepted::response(&run))
+}
+
+fn workflows(app: &App) -> Arc<Workflows> {
+    app.serving().runtime.workflows.clone()
+}
+
+/// The run that a path names, of a role that the request may use.
+async fn find(
+    app: &App,
+    id: &str,
+    uri: &Uri,
+    headers: HeaderMap,
+) -> Result<(Arc<Role>, RunRow), RequestError> {
+    let role = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "role")
+        .map(|(_, role)| role.into_owned());
+    let mut visible = VisibleRoles::of(app.serving(), headers);
+    visible.check_named(role.as_deref())?;
+    let workflows = workflows(app);
+    let filter = |workflow_id: Option<String>| Filter {
+        workflow_id,
+        limit: LARGEST_PAGE,
+        ..Filter::default()
+    };
+    // By the workflow's id in each of the roles, then by the run's.
+    let roles = roles_of(&mut visible, role.clone().map(|role| vec![role]));
+    let named = workflows
+        .list(Filter {
+            roles: roles.clone(),
+            ..filter(Some(id.to_owned()))
+        })
+        .await?;
+    let mut owners: Vec<&str> = named.iter().map(|(_, run)| run.role.as_str()).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let owner: Option<RoleName> = match owners.as_slice() {
+        [] => workflows
+            .role_of(id)
+            .await?
+            .filter(|role| visible.contains(role)),
+        [one] => one.parse().ok(),
+        several => {
+            return Err(EffectError::new(
+                ErrorCode::Conflict,
+                format!(
+                    "several roles have a workflow with the id `{id}`: {}; add `?role=`",
+                    several.join(", ")
+                ),
+            )
+            .into());
+        }
+    };
+    let owner = owner.ok_or_else(|| unknown(id))?;
+    if role.is_some_and(|role| role != owner.as_str()) {
+        return Err(unknown(id).into());
+    }
+    let run = workflows.find(&owner, id).await?;
+    Ok((app.serving().runtime.role(owner.as_str())?, run))
+}
+
+/// The roles to look for runs in: those that a request names, or may see; `None` for all.
+fn roles_of(visible: &mut VisibleRoles, named: Option<Vec<String>>) -> Option<Vec<String>> {
+    if named.is_some() || visible.check_operator().is_ok() {
+        return named;
+    }
+    let roles = visible.serving.runtime.roles();
+    let seen = roles.keys().filter(|role| visible.contains(role));
+    Some(seen.map(ToString::to_string).collect())
+}
+
+fn unknown(id: &str) -> EffectError {
+    EffectError::new(
+        ErrorCode::NotFound,
+        format!(
+            "there is no run and no workflow with the id `{id}`, or the request may not see it"
+        ),
+    )
+}
+
+fn must_be_open(run: &RunRow) -> Result<(), EffectError> {
+    match run.ended_at {
+        None => Ok(()),
+        Some(_) => Err(EffectError::new(
+            ErrorCode::Conflict,
+            format!(
+                "run {} has ended: it is {}",
+                run.run_id,
+                status_name(run.status)
+            ),
+        )),
+    }
+}
+
+fn filter(query: &str) -> Result<Filter, String> {
+    let mut filter = Filter {
+        limit: PAGE,
+        ..Filter::default()
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = |expected: &str| format!("the parameter `{name}` is not {expected}");
+        match &*name {
+            "role" => filter.roles = Some(vec![value.into_owned()]),
+            "workflow" => filter.workflow = Some(value.into_owned()),
+            "workflowId" => filter.workflow_id = Some(value.into_owned()),
+            "status" => {
+                let status = STATUSES
+                    .into_iter()
+                    .find(|status| status_name(*status) == value);
+                filter.statuses.push(status.ok_or_else(|| {
+                    wrong(&format!("one of {}", STATUSES.map(status_name).join(", ")))
+                })?);
+            }
+            "limit" => {
+                filter.limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                    .ok_or_else(|| wrong(&format!("a number from 1 to {LARGEST_PAGE}")))?;
+            }
+            "before" => {
+                let before = value.parse().map_err(|_| wrong("`next` of a page"))?;
+                filter.before = Some(before);
+            }
+            _ => return Err(format!("there is no parameter `{name}`")),
+        }
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use exomonad_schema::effects::workflow::WorkflowStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_is_read_and_what_is_wrong_is_named() {
+        let read = filter("role=tl&status=stuck&status=failed&limit=7&before=12").unwrap();
+        assert_eq!(read.roles, Some(vec!["tl".to_owned()]));
+        assert_eq!(
+            read.statuses,
+            [WorkflowStatus::Stuck, WorkflowStatus::Failed]
+        );
+        assert_eq!((read.limit, read.before), (7, Some(12)));
+        for wrong in ["limit=0", "limit=1001", "status=lost", "before=x", "rle=tl"] {
+            let name = wrong.split('=').next().unwrap();
+            assert!(
+                filter(wrong).unwrap_err().contains(&format!("`{name}`")),
+                "{wrong}"
+            );
+        }
+    }
+}

@@ -1,0 +1,1178 @@
+//! The rows: runs, events, inbox entries, schedules. Functions over a connection, each one statement or a few
+//! that belong to one transaction.
+
+use exomonad_journal::RequestHash;
+use exomonad_schema::ErrorCode;
+use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowStatus};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::{HELD, MOST_SIGNALS, RunKey, STATUSES, StoreFailure, on_parent_end_name, status_name};
+use crate::event::{Event, EventBody, Request};
+
+type Result<T> = std::result::Result<T, StoreFailure>;
+
+/// A run to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// The role.
+    pub role: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// The plugin's digest.
+    pub digest: String,
+    /// What the guest can read of its role's configuration, JSON.
+    pub configuration: String,
+    /// The input, JSON.
+    pub input: String,
+    /// The state that the run before it left, JSON.
+    pub state_before: Option<String>,
+    /// The version of that state.
+    pub state_version: u32,
+    /// The seed of the run's randomness.
+    pub seed: [u8; 16],
+    /// When it begins, in milliseconds since 1970.
+    pub at: i64,
+    /// When it goes on first: [`HELD`] if the host that starts it has it in memory, 0 for as soon as may be.
+    pub wake_at: i64,
+    /// The run that starts it, with the number of the step there.
+    pub parent: Option<(RunKey, u64)>,
+    /// What becomes of it when that run ends.
+    pub on_parent_end: OnParentEnd,
+    /// The run that it continues.
+    pub continued_from: Option<String>,
+}
+
+/// A run as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as of `NewRun`, and the columns of the table")]
+pub struct RunRow {
+    pub key: RunKey,
+    pub role: String,
+    pub workflow: String,
+    pub workflow_id: String,
+    pub run_id: String,
+    pub digest: String,
+    pub configuration: String,
+    pub input: String,
+    pub state_before: Option<String>,
+    pub seed: Vec<u8>,
+    pub begun_at: i64,
+    pub status: WorkflowStatus,
+    pub wake_at: Option<i64>,
+    pub asked: u64,
+    pub state: Option<String>,
+    pub state_version: u32,
+    pub restarts: u32,
+    pub parent: Option<(RunKey, u64)>,
+    pub continued_from: Option<String>,
+    pub continued_to: Option<String>,
+    pub output: Option<String>,
+    pub error_code: Option<String>,
+    pub error: Option<String>,
+    pub ended_at: Option<i64>,
+}
+
+const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configuration, input, state_before, seed, \
+    begun_at, status, wake_at, asked, state, state_version, restarts, parent, parent_seq, continued_from, \
+    continued_to, output, error_code, error, ended_at, checksum";
+
+/// The end of a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The run has begun.
+    New(RunRow),
+    /// A run with this id was open already.
+    Open(RunRow),
+}
+
+/// The kind of an inbox entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboxKind {
+    /// A signal.
+    Signal,
+    /// A request to cancel.
+    Cancel,
+    /// A child has ended; the payload is the answer of its step.
+    Child,
+    /// An operator's answer to a step.
+    Answer,
+}
+
+impl InboxKind {
+    const ALL: [Self; 4] = [Self::Signal, Self::Cancel, Self::Child, Self::Answer];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Cancel => "cancel",
+            Self::Child => "child",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// Something that comes for a run from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInboxEntry {
+    /// One that was sent twice is taken once.
+    pub request: String,
+    /// Its kind.
+    pub kind: InboxKind,
+    /// The signal's name.
+    pub name: Option<String>,
+    /// The child's step.
+    pub seq: Option<u64>,
+    /// JSON.
+    pub payload: Option<String>,
+    /// When it came, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// Something that waits in a run's inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Its number.
+    pub id: i64,
+    /// The rest.
+    pub entry: NewInboxEntry,
+}
+
+/// A wait that a run is put to sleep for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Its status meanwhile.
+    pub status: WorkflowStatus,
+    /// When it goes on; `None` if something from outside has to come.
+    pub wake_at: Option<i64>,
+    /// Steps that it has asked for.
+    pub asked: u64,
+    /// The state that it has published, with its version.
+    pub state: Option<(String, u32)>,
+}
+
+/// Whether a run that was asleep has to be woken for what came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// No: a host holds it.
+    Held,
+    /// Yes.
+    Asleep,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its status.
+    pub status: WorkflowStatus,
+    /// Its output, JSON.
+    pub output: Option<String>,
+    /// The kind of failure.
+    pub error_code: Option<String>,
+    /// The failure.
+    pub error: Option<String>,
+    /// The state that it has published last, with its version.
+    pub state: Option<(String, u32)>,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The run that continues it, and the signals that it did not take.
+    pub continued: Option<(Box<NewRun>, Vec<(String, Vec<u8>)>)>,
+    /// The answer of the parent's step.
+    pub answer: String,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of these roles; of all when `None`.
+    pub roles: Option<Vec<String>>,
+    /// Of this workflow.
+    pub workflow: Option<String>,
+    /// With this workflow id.
+    pub workflow_id: Option<String>,
+    /// With one of these statuses; any when empty.
+    pub statuses: Vec<WorkflowStatus>,
+    /// Older than the run with this key.
+    pub before: Option<RunKey>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A schedule as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct ScheduleRow {
+    pub id: String,
+    pub role: String,
+    pub workflow: String,
+    pub input: String,
+    pub spec: String,
+    pub overlap: String,
+    pub catch_up: i64,
+    pub paused: bool,
+    pub next_at: Option<i64>,
+    pub last_at: Option<i64>,
+    pub last_run: Option<String>,
+    pub error: Option<String>,
+    pub created_at: i64,
+}
+
+/// A checksum over the parts of a row.
+struct Checksum(crc32fast::Hasher);
+
+impl Checksum {
+    fn new() -> Self {
+        Self(crc32fast::Hasher::new())
+    }
+
+    fn part(mut self, bytes: &[u8]) -> Self {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    fn optional(self, bytes: Option<&[u8]>) -> Self {
+        match bytes {
+            None => self.part(b"-").part(b""),
+            Some(bytes) => self.part(b"+").part(bytes),
+        }
+    }
+
+    fn number(self, number: i64) -> Self {
+        self.part(&number.to_le_bytes())
+    }
+
+    fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
+fn run_checksum(
+    run_id: &str,
+    workflow: &str,
+    input: &str,
+    state_before: Option<&str>,
+    seed: &[u8],
+    begun_at: i64,
+) -> u32 {
+    Checksum::new()
+        .part(run_id.as_bytes())
+        .part(workflow.as_bytes())
+        .part(input.as_bytes())
+        .optional(state_before.map(str::as_bytes))
+        .part(seed)
+        .number(begun_at)
+        .finish()
+}
+
+fn read_run(row: &Row<'_>) -> Result<RunRow> {
+    let status: String = row.get(11)?;
+    let run_id: String = row.get(4)?;
+    let status = STATUSES
+        .into_iter()
+        .find(|known| status_name(*known) == status)
+        .ok_or_else(|| {
+            StoreFailure::Damaged(format!(
+                "run {run_id} has the status `{status}`: its row is damaged"
+            ))
+        })?;
+    let parent: Option<RunKey> = row.get(17)?;
+    let parent_seq: Option<u64> = row.get(18)?;
+    let run = RunRow {
+        key: row.get(0)?,
+        role: row.get(1)?,
+        workflow: row.get(2)?,
+        workflow_id: row.get(3)?,
+        run_id,
+        digest: row.get(5)?,
+        configuration: row.get(6)?,
+        input: row.get(7)?,
+        state_before: row.get(8)?,
+        seed: row.get(9)?,
+        begun_at: row.get(10)?,
+        status,
+        wake_at: row.get(12)?,
+        asked: row.get(13)?,
+        state: row.get(14)?,
+        state_version: row.get(15)?,
+        restarts: row.get(16)?,
+        parent: parent.zip(parent_seq),
+        continued_from: row.get(19)?,
+        continued_to: row.get(20)?,
+        output: row.get(21)?,
+        error_code: row.get(22)?,
+        error: row.get(23)?,
+        ended_at: row.get(24)?,
+    };
+    Ok(run)
+}
+
+/// A run whose row is as it was written.
+fn read_sound_run(row: &Row<'_>) -> Result<RunRow> {
+    let run = read_run(row)?;
+    let checksum: u32 = row.get(25)?;
+    let expected = run_checksum(
+        &run.run_id,
+        &run.workflow,
+        &run.input,
+        run.state_before.as_deref(),
+        &run.seed,
+        run.begun_at,
+    );
+    match checksum == expected {
+        true => Ok(run),
+        false => Err(StoreFailure::Damaged(format!(
+            "the row of run {} in the state file is damaged: its checksum is wrong",
+            run.run_id
+        ))),
+    }
+}
+
+fn one_run(
+    connection: &Connection,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<RunRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM run WHERE {condition} LIMIT 1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(parameters)?;
+    match rows.next()? {
+        Some(row) => read_sound_run(row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The run with this run id.
+pub fn run(connection: &Connection, run_id: &str) -> Result<Option<RunRow>> {
+    one_run(connection, "run_id = ?1", [run_id])
+}
+
+/// The newest run of a workflow's id.
+pub fn newest(connection: &Connection, role: &str, workflow_id: &str) -> Result<Option<RunRow>> {
+    one_run(
+        connection,
+        "role = ?1 AND workflow_id = ?2 ORDER BY id DESC",
+        [role, workflow_id],
+    )
+}
+
+/// Starts a run, unless one with its id is open. With it goes an event of the parent's history.
+pub fn start(
+    connection: &Connection,
+    run: &NewRun,
+    parent_event: Option<(RunKey, Event)>,
+) -> Result<Started> {
+    if let Some((parent, event)) = parent_event {
+        insert_events(connection, parent, &[event])?;
+    }
+    let open = one_run(
+        connection,
+        "role = ?1 AND workflow_id = ?2 AND ended_at IS NULL",
+        [&run.role, &run.workflow_id],
+    )?;
+    if let Some(open) = open {
+        return Ok(Started::Open(open));
+    }
+    let checksum = run_checksum(
+        &run.run_id,
+        &run.workflow,
+        &run.input,
+        run.state_before.as_deref(),
+        &run.seed,
+        run.at,
+    );
+    let (parent, parent_seq) = run.parent.unzip();
+    connection
+        .prepare_cached(
+            "INSERT INTO run (role, workflow, workflow_id, run_id, digest, configuration, input, state_before,
+                seed, begun_at, status, wake_at, state_version, parent, parent_seq, on_parent_end,
+                continued_from, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'running', ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            run.role,
+            run.workflow,
+            run.workflow_id,
+            run.run_id,
+            run.digest,
+            run.configuration,
+            run.input,
+            run.state_before,
+            run.seed,
+            run.at,
+            run.wake_at,
+            run.state_version,
+            parent,
+            parent_seq,
+            on_parent_end_name(run.on_parent_end),
+            run.continued_from,
+            checksum,
+        ])?;
+    let key = connection.last_insert_rowid();
+    Ok(Started::New(RunRow {
+        key,
+        role: run.role.clone(),
+        workflow: run.workflow.clone(),
+        workflow_id: run.workflow_id.clone(),
+        run_id: run.run_id.clone(),
+        digest: run.digest.clone(),
+        configuration: run.configuration.clone(),
+        input: run.input.clone(),
+        state_before: run.state_before.clone(),
+        seed: run.seed.to_vec(),
+        begun_at: run.at,
+        status: WorkflowStatus::Running,
+        wake_at: Some(run.wake_at),
+        asked: 0,
+        state: None,
+        state_version: run.state_version,
+        restarts: 0,
+        parent: run.parent,
+        continued_from: run.continued_from.clone(),
+        continued_to: None,
+        output: None,
+        error_code: None,
+        error: None,
+        ended_at: None,
+    }))
+}
+
+/// The runs that fit a filter, newest first. A damaged row is listed as it is.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut one_of = |column: &str, among: Vec<String>| {
+        let marks = vec!["?"; among.len()].join(", ");
+        conditions.push(format!("{column} IN ({marks})"));
+        values.extend(among.into_iter().map(Value::from));
+    };
+    if let Some(roles) = &filter.roles {
+        one_of("role", roles.clone());
+    }
+    if let Some(workflow) = &filter.workflow {
+        one_of("workflow", vec![workflow.clone()]);
+    }
+    if let Some(workflow_id) = &filter.workflow_id {
+        one_of("workflow_id", vec![workflow_id.clone()]);
+    }
+    if !filter.statuses.is_empty() {
+        let names = filter.statuses.iter().map(|status| status_name(*status));
+        one_of("status", names.map(str::to_owned).collect());
+    }
+    if let Some(before) = filter.before {
+        conditions.push("id < ?".to_owned());
+        values.push(before.into());
+    }
+    values.push(i64::try_from(filter.limit).unwrap_or(i64::MAX).into());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM run WHERE {} ORDER BY id DESC LIMIT ?",
+        conditions.join(" AND ")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push(read_run(row)?);
+    }
+    Ok(runs)
+}
+
+fn event_checksum(run: RunKey, event: &EventRow<'_>) -> u32 {
+    Checksum::new()
+        .number(run)
+        .number(event.position.cast_signed())
+        .number(event.at)
+        .part(event.kind.as_bytes())
+        .number(event.seq.map_or(-1, u64::cast_signed))
+        .optional(event.name.map(str::as_bytes))
+        .optional(event.hash.map(str::as_bytes))
+        .optional(event.request)
+        .optional(event.answer)
+        .number(event.attempt.into())
+        .number(event.next_at.unwrap_or_default())
+        .finish()
+}
+
+/// An event as columns.
+struct EventRow<'a> {
+    position: u64,
+    at: i64,
+    kind: &'static str,
+    seq: Option<u64>,
+    name: Option<&'a str>,
+    hash: Option<&'a str>,
+    request: Option<&'a [u8]>,
+    answer: Option<&'a [u8]>,
+    attempt: u32,
+    next_at: Option<i64>,
+}
+
+/// The kinds of events in the file.
+const ASKED: &str = "asked";
+const ATTEMPT: &str = "attempt";
+const DONE: &str = "done";
+const FIRED: &str = "fired";
+const SIGNAL: &str = "signal";
+const CANCEL: &str = "cancel";
+const PATCHED: &str = "patched";
+const KINDS: [&str; 7] = [ASKED, ATTEMPT, DONE, FIRED, SIGNAL, CANCEL, PATCHED];
+
+impl<'a> EventRow<'a> {
+    fn of(event: &'a Event) -> Self {
+        let mut row = Self {
+            position: event.position,
+            at: event.at,
+            kind: CANCEL,
+            seq: None,
+            name: None,
+            hash: None,
+            request: None,
+            answer: None,
+            attempt: 0,
+            next_at: None,
+        };
+        let asks = |row: &mut Self, request: &'a Request| {
+            row.seq = Some(request.seq);
+            row.name = Some(&request.effect);
+            row.hash = Some(request.hash.as_str());
+            row.request = Some(&request.request);
+        };
+        match &event.body {
+            EventBody::Asked(request) => {
+                row.kind = ASKED;
+                asks(&mut row, request);
+            }
+            EventBody::Attempt {
+                seq,
+                attempt,
+                answer,
+                next_at,
+            } => {
+                row.kind = ATTEMPT;
+                row.seq = Some(*seq);
+                row.attempt = *attempt;
+                row.answer = Some(answer);
+                row.next_at = Some(*next_at);
+            }
+            EventBody::Done {
+                seq,
+                attempt,
+                answer,
+                request,
+            } => {
+                row.kind = DONE;
+                if let Some(request) = request {
+                    asks(&mut row, request);
+                }
+                row.seq = Some(*seq);
+                row.attempt = *attempt;
+                row.answer = Some(answer);
+            }
+            EventBody::Fired { seq } => {
+                row.kind = FIRED;
+                row.seq = Some(*seq);
+            }
+            EventBody::Signaled { name, payload } => {
+                row.kind = SIGNAL;
+                row.name = Some(name);
+                row.answer = Some(payload);
+            }
+            EventBody::CancelRequested => {}
+            EventBody::Patched { id } => {
+                row.kind = PATCHED;
+                row.name = Some(id);
+            }
+        }
+        row
+    }
+}
+
+/// Appends to a run's history.
+pub fn insert_events(connection: &Connection, run: RunKey, events: &[Event]) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO event (run, position, at, kind, seq, name, hash, request, answer, attempt, next_at, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    for event in events {
+        let row = EventRow::of(event);
+        statement.execute(params![
+            run,
+            row.position,
+            row.at,
+            row.kind,
+            row.seq,
+            row.name,
+            row.hash,
+            row.request,
+            row.answer,
+            row.attempt,
+            row.next_at,
+            event_checksum(run, &row),
+        ])?;
+    }
+    Ok(())
+}
+
+/// A part of a run's history.
+pub fn history(connection: &Connection, run: RunKey, from: u64, limit: u64) -> Result<Vec<Event>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, at, kind, seq, name, hash, request, answer, attempt, next_at, checksum
+         FROM event WHERE run = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![run, from, limit])?;
+    let mut events: Vec<Event> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position: u64 = row.get(0)?;
+        let expected = events.last().map_or(from, |last| last.position + 1);
+        if position != expected {
+            return Err(StoreFailure::Damaged(format!(
+                "entry {expected} of its history is missing in the state file"
+            )));
+        }
+        events.push(read_event(run, row).map_err(|error| match error {
+            StoreFailure::Damaged(reason) => StoreFailure::Damaged(format!(
+                "entry {position} of its history in the state file is damaged: {reason}"
+            )),
+            error => error,
+        })?);
+    }
+    Ok(events)
+}
+
+fn read_event(run: RunKey, row: &Row<'_>) -> Result<Event> {
+    let damaged = |reason: &str| StoreFailure::Damaged(reason.to_owned());
+    let of_type = |_| damaged("a column is of another type");
+    let kind: String = row.get(2).map_err(of_type)?;
+    let name: Option<String> = row.get(4).map_err(of_type)?;
+    let hash: Option<String> = row.get(5).map_err(of_type)?;
+    let request: Option<Vec<u8>> = row.get(6).map_err(of_type)?;
+    let answer: Option<Vec<u8>> = row.get(7).map_err(of_type)?;
+    let columns = EventRow {
+        position: row.get(0).map_err(of_type)?,
+        at: row.get(1).map_err(of_type)?,
+        kind: KINDS
+            .into_iter()
+            .find(|known| *known == kind)
+            .ok_or_else(|| damaged("it is of no known kind"))?,
+        seq: row.get(3).map_err(of_type)?,
+        name: name.as_deref(),
+        hash: hash.as_deref(),
+        request: request.as_deref(),
+        answer: answer.as_deref(),
+        attempt: row.get(8).map_err(of_type)?,
+        next_at: row.get(9).map_err(of_type)?,
+    };
+    let checksum: u32 = row.get(10).map_err(of_type)?;
+    if checksum != event_checksum(run, &columns) {
+        return Err(damaged("its checksum is wrong"));
+    }
+    let EventRow {
+        position,
+        at,
+        kind,
+        seq,
+        attempt,
+        next_at,
+        ..
+    } = columns;
+    let lacks = || damaged("a column is empty");
+    let seq_of = || seq.ok_or_else(lacks);
+    let request_of = || {
+        Ok::<_, StoreFailure>(Request {
+            seq: seq.ok_or_else(lacks)?,
+            effect: name.clone().ok_or_else(lacks)?,
+            hash: RequestHash::from_text(hash.clone().ok_or_else(lacks)?),
+            request: request.clone().ok_or_else(lacks)?,
+        })
+    };
+    let body = match kind {
+        ASKED => EventBody::Asked(request_of()?),
+        ATTEMPT => EventBody::Attempt {
+            seq: seq_of()?,
+            attempt,
+            answer: answer.ok_or_else(lacks)?,
+            next_at: next_at.ok_or_else(lacks)?,
+        },
+        DONE => EventBody::Done {
+            seq: seq_of()?,
+            attempt,
+            request: name.is_some().then(request_of).transpose()?,
+            answer: answer.ok_or_else(lacks)?,
+        },
+        FIRED => EventBody::Fired { seq: seq_of()? },
+        SIGNAL => EventBody::Signaled {
+            name: name.ok_or_else(lacks)?,
+            payload: answer.ok_or_else(lacks)?,
+        },
+        PATCHED => EventBody::Patched {
+            id: name.ok_or_else(lacks)?,
+        },
+        _ => EventBody::CancelRequested,
+    };
+    Ok(Event { position, at, body })
+}
+
+/// Takes the entries of a history from a position on away: for a repair.
+pub fn truncate(connection: &Connection, run: RunKey, from: u64) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM event WHERE run = ?1 AND position >= ?2")?
+        .execute(params![run, from])?;
+    Ok(())
+}
+
+/// Puts something into a run's inbox, and says if the run is asleep; `false` if it was there already.
+pub fn post(connection: &Connection, run: RunKey, entry: &NewInboxEntry) -> Result<bool> {
+    let open: Option<Option<i64>> = connection
+        .prepare_cached("SELECT ended_at FROM run WHERE id = ?1")?
+        .query_row([run], |row| row.get(0))
+        .optional()?;
+    if open != Some(None) {
+        return Err(StoreFailure::refused(
+            ErrorCode::NotFound,
+            "the run has ended",
+        ));
+    }
+    if entry.kind == InboxKind::Signal {
+        let waiting: u64 = connection
+            .prepare_cached("SELECT count(*) FROM inbox WHERE run = ?1")?
+            .query_row([run], |row| row.get(0))?;
+        if waiting >= MOST_SIGNALS {
+            return Err(StoreFailure::refused(
+                ErrorCode::LimitExceeded,
+                format!(
+                    "{MOST_SIGNALS} signals wait for this run already; send the next ones later"
+                ),
+            ));
+        }
+    }
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO inbox (run, request, kind, name, seq, payload, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (run, request) DO NOTHING",
+        )?
+        .execute(params![
+            run,
+            entry.request,
+            entry.kind.name(),
+            entry.name,
+            entry.seq,
+            entry.payload,
+            entry.at
+        ])?;
+    // A run that no host holds is due now.
+    connection
+        .prepare_cached(
+            "UPDATE run SET wake_at = 0 WHERE id = ?1 AND wake_at IS NOT ?2 AND status <> 'stuck'",
+        )?
+        .execute(params![run, HELD])?;
+    Ok(inserted > 0)
+}
+
+/// The entries of a run's inbox, oldest first.
+pub fn inbox(connection: &Connection, run: RunKey) -> Result<Vec<InboxEntry>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, request, kind, name, seq, payload, at FROM inbox WHERE run = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([run])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(2)?;
+        let kind = InboxKind::ALL
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .ok_or_else(|| StoreFailure::Damaged(format!("an entry of its inbox is a `{kind}`")))?;
+        entries.push(InboxEntry {
+            id: row.get(0)?,
+            entry: NewInboxEntry {
+                request: row.get(1)?,
+                kind,
+                name: row.get(3)?,
+                seq: row.get(4)?,
+                payload: row.get(5)?,
+                at: row.get(6)?,
+            },
+        });
+    }
+    Ok(entries)
+}
+
+/// Takes entries out of a run's inbox: what they say is in the events that go with it.
+pub fn take_inbox(
+    connection: &Connection,
+    run: RunKey,
+    until: i64,
+    events: &[Event],
+) -> Result<()> {
+    insert_events(connection, run, events)?;
+    connection
+        .prepare_cached("DELETE FROM inbox WHERE run = ?1 AND id <= ?2")?
+        .execute(params![run, until])?;
+    Ok(())
+}
+
+/// Marks runs as held, those that are due first; returns them. A damaged row becomes stuck and is left out.
+pub fn hold_due(connection: &Connection, now: i64, limit: u64) -> Result<Vec<RunRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM run WHERE ended_at IS NULL AND wake_at >= 0 AND wake_at <= ?1 ORDER BY wake_at LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![now, limit])?;
+    let (mut due, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        match read_sound_run(row) {
+            Ok(run) => due.push(run),
+            Err(StoreFailure::Damaged(reason)) => damaged.push((row.get(0)?, reason)),
+            Err(error) => return Err(error),
+        }
+    }
+    drop(rows);
+    for (run, reason) in damaged {
+        stick(connection, run, "damaged", &reason, None)?;
+    }
+    for run in &due {
+        wake(connection, run.key)?;
+    }
+    Ok(due)
+}
+
+/// Marks a run as held by this host.
+pub fn wake(connection: &Connection, run: RunKey) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE run SET wake_at = ?2, status = 'running' WHERE id = ?1")?
+        .execute(params![run, HELD])?;
+    Ok(())
+}
+
+/// When the next run is due that no host holds.
+pub fn next_due(connection: &Connection) -> Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT wake_at FROM run WHERE ended_at IS NULL AND wake_at >= 0 ORDER BY wake_at LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()?)
+}
+
+/// Puts a run to sleep, unless something has come for it: then it says so and the run stays held.
+pub fn pause(connection: &Connection, run: RunKey, pause: &Pause) -> Result<Wake> {
+    publish(connection, run, pause.state.as_ref())?;
+    let has_inbox: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM inbox WHERE run = ?1)")?
+        .query_row([run], |row| row.get(0))?;
+    if has_inbox {
+        return Ok(Wake::Held);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE run SET status = ?2, wake_at = ?3, asked = max(asked, ?4), restarts = 0 WHERE id = ?1",
+        )?
+        .execute(params![
+            run,
+            status_name(pause.status),
+            pause.wake_at,
+            pause.asked
+        ])?;
+    Ok(Wake::Asleep)
+}
+
+fn publish(connection: &Connection, run: RunKey, state: Option<&(String, u32)>) -> Result<()> {
+    if let Some((state, version)) = state {
+        connection
+            .prepare_cached("UPDATE run SET state = ?2, state_version = ?3 WHERE id = ?1")?
+            .execute(params![run, state, version])?;
+    }
+    Ok(())
+}
+
+/// Notes how often a run was started again after a trap, and when it goes on.
+pub fn set_restarts(
+    connection: &Connection,
+    run: RunKey,
+    restarts: u32,
+    wake_at: i64,
+    error: &str,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE run SET restarts = ?2, wake_at = ?3, error = ?4, status = 'sleeping' WHERE id = ?1",
+        )?
+        .execute(params![run, restarts, wake_at, error])?;
+    Ok(())
+}
+
+/// Forgets the failure of a run that goes on.
+pub fn clear_error(connection: &Connection, run: RunKey) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE run SET error = NULL, error_code = NULL WHERE id = ?1")?
+        .execute([run])?;
+    Ok(())
+}
+
+/// Sets the number of steps that a run has asked for: for a repair.
+pub fn set_asked(connection: &Connection, run: RunKey, asked: u64) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE run SET asked = ?2 WHERE id = ?1")?
+        .execute(params![run, asked])?;
+    Ok(())
+}
+
+/// Moves a run to another version of its plugin.
+pub fn set_digest(connection: &Connection, run: RunKey, digest: &str) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE run SET digest = ?2 WHERE id = ?1")?
+        .execute(params![run, digest])?;
+    Ok(())
+}
+
+/// Stops a run until an operator repairs it.
+pub fn stick(
+    connection: &Connection,
+    run: RunKey,
+    code: &str,
+    reason: &str,
+    asked: Option<u64>,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE run SET status = 'stuck', wake_at = NULL, error_code = ?2, error = ?3,
+                asked = max(asked, ?4) WHERE id = ?1 AND ended_at IS NULL",
+        )?
+        .execute(params![run, code, reason, asked.unwrap_or(0)])?;
+    Ok(())
+}
+
+/// Ends a run: with it goes the answer to its parent, the fate of its children, and the run that continues it.
+/// Returns the runs for which something came.
+pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<RunKey>> {
+    publish(connection, run.key, ended.state.as_ref())?;
+    let next = ended.continued.as_ref().map(|(next, _)| &next.run_id);
+    let changed = connection
+        .prepare_cached(
+            "UPDATE run SET status = ?2, output = ?3, error_code = ?4, error = ?5, ended_at = ?6,
+                continued_to = ?7, wake_at = NULL WHERE id = ?1 AND ended_at IS NULL",
+        )?
+        .execute(params![
+            run.key,
+            status_name(ended.status),
+            ended.output,
+            ended.error_code,
+            ended.error,
+            ended.at,
+            next,
+        ])?;
+    if changed == 0 {
+        return Err(StoreFailure::refused(
+            ErrorCode::Conflict,
+            "the run has ended already",
+        ));
+    }
+    let mut woken = Vec::new();
+    match &ended.continued {
+        Some((next, signals)) => {
+            let next_key = match start(connection, next, None)? {
+                Started::New(next) | Started::Open(next) => next.key,
+            };
+            for (nth, (name, payload)) in signals.iter().enumerate() {
+                let entry = NewInboxEntry {
+                    request: format!("continued/{}/{nth}", run.key),
+                    kind: InboxKind::Signal,
+                    name: Some(name.clone()),
+                    seq: None,
+                    payload: Some(String::from_utf8_lossy(payload).into_owned()),
+                    at: ended.at,
+                };
+                post(connection, next_key, &entry)?;
+            }
+            connection
+                .prepare_cached("UPDATE inbox SET run = ?2 WHERE run = ?1")?
+                .execute(params![run.key, next_key])?;
+            // A child of the old run is one of the new run, as far as its end goes.
+            connection
+                .prepare_cached(
+                    "UPDATE run SET parent = NULL WHERE parent = ?1 AND ended_at IS NULL",
+                )?
+                .execute([run.key])?;
+            woken.push(next_key);
+        }
+        None => {
+            connection
+                .prepare_cached("DELETE FROM inbox WHERE run = ?1")?
+                .execute([run.key])?;
+            woken.extend(end_children(connection, run, ended.at)?);
+        }
+    }
+    // The last of a chain answers the parent of the first.
+    if let Some((parent, seq)) = run.parent.filter(|_| ended.continued.is_none()) {
+        let entry = NewInboxEntry {
+            request: format!("child/{seq}"),
+            kind: InboxKind::Child,
+            name: None,
+            seq: Some(seq),
+            payload: Some(ended.answer.clone()),
+            at: ended.at,
+        };
+        match post(connection, parent, &entry) {
+            Ok(_) => woken.push(parent),
+            // It has ended before.
+            Err(StoreFailure::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(woken)
+}
+
+fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<RunKey>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, on_parent_end FROM run WHERE parent = ?1 AND ended_at IS NULL",
+    )?;
+    let children: Vec<(RunKey, Option<String>)> = statement
+        .query_map([run.key], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut woken = Vec::new();
+    for (child, fate) in children {
+        match fate.as_deref() {
+            Some("abandon") => {}
+            Some("terminate") => {
+                let sql = format!("SELECT {COLUMNS} FROM run WHERE id = ?1");
+                let mut statement = connection.prepare_cached(&sql)?;
+                let mut rows = statement.query([child])?;
+                if let Some(row) = rows.next()? {
+                    let row = read_run(row)?;
+                    drop(rows);
+                    let ended = Ended {
+                        status: WorkflowStatus::Terminated,
+                        output: None,
+                        error_code: Some("terminated".to_owned()),
+                        error: Some(format!("its parent, run {}, has ended", run.run_id)),
+                        state: None,
+                        at,
+                        continued: None,
+                        answer: String::new(),
+                    };
+                    woken.extend(end(connection, &row, &ended)?);
+                    woken.push(child);
+                }
+            }
+            _ => {
+                let entry = NewInboxEntry {
+                    request: "parent".to_owned(),
+                    kind: InboxKind::Cancel,
+                    name: None,
+                    seq: None,
+                    payload: None,
+                    at,
+                };
+                post(connection, child, &entry)?;
+                woken.push(child);
+            }
+        }
+    }
+    Ok(woken)
+}
+
+/// The digests of plugins that open runs need, with how many need each.
+pub fn open_digests(connection: &Connection) -> Result<Vec<(String, u64)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT digest, count(*) FROM run WHERE ended_at IS NULL GROUP BY digest",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Removes runs that have ended before this moment, with their histories; at most so many. Returns how many.
+pub fn delete_before(connection: &Connection, moment: i64, limit: u64) -> Result<u64> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM run WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2",
+    )?;
+    let old: Vec<RunKey> = statement
+        .query_map(params![moment, limit], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for run in &old {
+        truncate(connection, *run, 0)?;
+        connection
+            .prepare_cached("DELETE FROM run WHERE id = ?1")?
+            .execute([run])?;
+    }
+    Ok(old.len() as u64)
+}
+
+const SCHEDULE_COLUMNS: &str = "id, role, workflow, input, spec, overlap, catch_up, paused, next_at, last_at, \
+    last_run, error, created_at";
+
+fn read_schedule(row: &Row<'_>) -> rusqlite::Result<ScheduleRow> {
+    Ok(ScheduleRow {
+        id: row.get(0)?,
+        role: row.get(1)?,
+        workflow: row.get(2)?,
+        input: row.get(3)?,
+        spec: row.get(4)?,
+        overlap: row.get(5)?,
+        catch_up: row.get(6)?,
+        paused: row.get(7)?,
+        next_at: row.get(8)?,
+        last_at: row.get(9)?,
+        last_run: row.get(10)?,
+        error: row.get(11)?,
+        created_at: row.get(12)?,
+    })
+}
+
+/// The schedules of a role, or of all, by their ids.
+pub fn schedules(connection: &Connection, role: Option<&str>) -> Result<Vec<ScheduleRow>> {
+    let sql = format!(
+        "SELECT {SCHEDULE_COLUMNS} FROM schedule WHERE ?1 IS NULL OR role = ?1 ORDER BY role, id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([role], read_schedule)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The schedules that are due.
+pub fn due_schedules(connection: &Connection, now: i64) -> Result<Vec<ScheduleRow>> {
+    let sql = format!(
+        "SELECT {SCHEDULE_COLUMNS} FROM schedule WHERE next_at IS NOT NULL AND next_at <= ?1 AND paused = 0
+         ORDER BY next_at LIMIT 100"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([now], read_schedule)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes a schedule, in the place of the one with its id.
+pub fn set_schedule(connection: &Connection, schedule: &ScheduleRow) -> Result<()> {
+    let sql = format!(
+        "INSERT OR REPLACE INTO schedule ({SCHEDULE_COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    );
+    connection.prepare_cached(&sql)?.execute(params![
+        schedule.id,
+        schedule.role,
+        schedule.workflow,
+        schedule.input,
+        schedule.spec,
+        schedule.overlap,
+        schedule.catch_up,
+        schedule.paused,
+        schedule.next_at,
+        schedule.last_at,
+        schedule.last_run,
+        schedule.error,
+        schedule.created_at,
+    ])?;
+    Ok(())
+}
+
+/// Removes a schedule; false if there is none.
+pub fn delete_schedule(connection: &Connection, role: &str, id: &str) -> Result<bool> {
+    let removed = connection
+        .prepare_cached("DELETE FROM schedule WHERE role = ?1 AND id = ?2")?
+        .execute([role, id])?;
+    Ok(removed > 0)
+}

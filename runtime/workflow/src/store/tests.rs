@@ -1,0 +1,352 @@
+use exomonad_journal::RequestHash;
+use tempfile::TempDir;
+
+use super::within;
+use super::*;
+use crate::event::{EventBody, Request};
+
+fn folder() -> (TempDir, KvConfig) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = KvConfig::in_dir(folder.path());
+    (folder, config)
+}
+
+fn new_run(id: &str) -> NewRun {
+    NewRun {
+        role: "tl".to_owned(),
+        workflow: "ship".to_owned(),
+        workflow_id: id.to_owned(),
+        run_id: format!("run-{id}"),
+        digest: "d".to_owned(),
+        configuration: "{}".to_owned(),
+        input: "{\"n\":1}".to_owned(),
+        state_before: None,
+        state_version: 0,
+        seed: [7; 16],
+        at: 1_000,
+        wake_at: 0,
+        parent: None,
+        on_parent_end: OnParentEnd::Cancel,
+        continued_from: None,
+    }
+}
+
+async fn started(store: &Store, run: NewRun) -> RunRow {
+    match store.start(run).await.unwrap() {
+        Started::New(row) => row,
+        Started::Open(row) => panic!("{} is open", row.run_id),
+    }
+}
+
+fn step(position: u64) -> Event {
+    let seq = position;
+    Event {
+        position,
+        at: 5,
+        body: EventBody::Done {
+            seq,
+            attempt: 1,
+            answer: b"{\"kind\":\"Success\",\"payload\":{}}".to_vec(),
+            request: Some(Request {
+                seq,
+                effect: "git.status".to_owned(),
+                hash: RequestHash::of("git.status", b"{}"),
+                request: b"{}".to_vec(),
+            }),
+        },
+    }
+}
+
+fn signal(request: &str) -> NewInboxEntry {
+    NewInboxEntry {
+        request: request.to_owned(),
+        kind: InboxKind::Signal,
+        name: Some("go".to_owned()),
+        seq: None,
+        payload: Some("1".to_owned()),
+        at: 9,
+    }
+}
+
+fn ended(status: WorkflowStatus) -> Ended {
+    Ended {
+        status,
+        output: None,
+        error_code: None,
+        error: None,
+        state: None,
+        at: 50,
+        continued: None,
+        answer: "{}".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_run_and_its_history_are_what_was_written_also_in_the_next_process() {
+    let (_folder, config) = folder();
+    let events = vec![
+        step(0),
+        Event {
+            position: 1,
+            at: 6,
+            body: EventBody::Attempt {
+                seq: 1,
+                attempt: 2,
+                answer: vec![0, 255],
+                next_at: 77,
+            },
+        },
+        Event {
+            position: 2,
+            at: 7,
+            body: EventBody::CancelRequested,
+        },
+    ];
+    let row = {
+        let store = Store::open(&config).unwrap();
+        let row = started(&store, new_run("a")).await;
+        let room = store.room(10).await;
+        store.append(room, row.key, events.clone(), |failure| panic!("{failure}"));
+        store.close();
+        row
+    };
+    let store = Store::open(&config).unwrap();
+    assert_eq!(store.history(row.key, 0, 10).await.unwrap(), events);
+    assert_eq!(store.run("run-a".to_owned()).await.unwrap(), Some(row));
+}
+
+#[tokio::test]
+async fn of_the_runs_with_one_id_one_is_open() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    let second = NewRun {
+        run_id: "other".to_owned(),
+        ..new_run("a")
+    };
+    assert_eq!(
+        store.start(second.clone()).await.unwrap(),
+        Started::Open(row.clone())
+    );
+    let end = move |connection: &Connection, _: &KvConfig| {
+        within::end(connection, &row, &ended(WorkflowStatus::Completed))
+    };
+    store.write(0, end).await.unwrap();
+    assert_eq!(started(&store, second).await.run_id, "other");
+}
+
+#[tokio::test]
+async fn a_second_process_does_not_drive_the_same_runs() {
+    let (_folder, config) = folder();
+    let first = Store::open(&config).unwrap();
+    assert!(matches!(Store::open(&config), Err(OpenError::Taken(_))));
+    first.close();
+    drop(first);
+    Store::open(&config).unwrap();
+}
+
+#[tokio::test]
+async fn a_position_is_used_once_and_the_group_of_the_other_fails_whole() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    let insert = |position| {
+        let key = row.key;
+        store.write(0, move |connection, _| {
+            within::insert_events(connection, key, &[step(position)])
+        })
+    };
+    insert(0).await.unwrap();
+    assert_eq!(insert(0).await, Err(StoreFailure::Fenced));
+    insert(1).await.unwrap();
+    assert_eq!(store.history(row.key, 0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_the_others_are_read() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let (sick, sound) = (
+        started(&store, new_run("a")).await,
+        started(&store, new_run("b")).await,
+    );
+    for key in [sick.key, sound.key] {
+        let events = [step(0), step(1), step(2)];
+        let insert = move |connection: &Connection, _: &KvConfig| {
+            within::insert_events(connection, key, &events)
+        };
+        store.write(0, insert).await.unwrap();
+    }
+    let damage =
+        |sql: &'static str| store.write(0, move |connection, _| Ok(connection.execute_batch(sql)?));
+    damage("UPDATE event SET answer = x'00' WHERE run = 1 AND position = 1")
+        .await
+        .unwrap();
+    let failure = store.history(sick.key, 0, 10).await.unwrap_err();
+    assert!(
+        matches!(&failure, StoreFailure::Damaged(reason) if reason.contains("entry 1")),
+        "{failure}"
+    );
+    damage("DELETE FROM event WHERE run = 1 AND position = 1")
+        .await
+        .unwrap();
+    let failure = store.history(sick.key, 0, 10).await.unwrap_err();
+    assert!(
+        matches!(&failure, StoreFailure::Damaged(reason) if reason.contains("missing")),
+        "{failure}"
+    );
+    assert_eq!(store.history(sound.key, 0, 10).await.unwrap().len(), 3);
+    damage("UPDATE run SET input = '{}' WHERE id = 1")
+        .await
+        .unwrap();
+    let due = store.hold_due(10, 10).await.unwrap();
+    assert_eq!(
+        due.iter().map(|run| run.key).collect::<Vec<_>>(),
+        [sound.key]
+    );
+    let stuck = store.list(Filter {
+        statuses: vec![WorkflowStatus::Stuck],
+        limit: 10,
+        ..Filter::default()
+    });
+    assert_eq!(stuck.await.unwrap()[0].run_id, sick.run_id);
+}
+
+#[tokio::test]
+async fn what_comes_for_a_run_that_sleeps_wakes_it_and_comes_once() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let key = started(&store, new_run("a")).await.key;
+    assert_eq!(store.hold_due(10, 10).await.unwrap().len(), 1);
+    let pause = || {
+        store.write(0, move |connection, _| {
+            let pause = Pause {
+                status: WorkflowStatus::Waiting,
+                wake_at: None,
+                asked: 3,
+                state: Some(("[1]".to_owned(), 2)),
+            };
+            within::pause(connection, key, &pause)
+        })
+    };
+    assert_eq!(pause().await.unwrap(), Wake::Asleep);
+    assert_eq!(store.next_due().await.unwrap(), None);
+    assert!(store.post(key, signal("x")).await.unwrap());
+    assert!(!store.post(key, signal("x")).await.unwrap());
+    assert_eq!(store.next_due().await.unwrap(), Some(0));
+    let held = store.hold_due(10, 10).await.unwrap();
+    assert_eq!(
+        (
+            held[0].asked,
+            held[0].state.as_deref(),
+            held[0].state_version
+        ),
+        (3, Some("[1]"), 2)
+    );
+    // Something waits: it does not fall asleep.
+    assert_eq!(pause().await.unwrap(), Wake::Held);
+    let mail = store
+        .read(move |connection| within::inbox(connection, key))
+        .await
+        .unwrap();
+    assert_eq!(mail.len(), 1);
+    let taken = move |connection: &Connection, _: &KvConfig| {
+        within::take_inbox(connection, key, mail[0].id, &[step(0)])
+    };
+    store.write(0, taken).await.unwrap();
+    assert_eq!(pause().await.unwrap(), Wake::Asleep);
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_answers_its_parent_and_decides_about_its_children() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let parent = started(&store, new_run("parent")).await;
+    let child = |id: &str, fate| NewRun {
+        parent: Some((parent.key, 4)),
+        on_parent_end: fate,
+        ..new_run(id)
+    };
+    let asked = started(&store, child("asked", OnParentEnd::Cancel)).await;
+    let ended_too = started(&store, child("ended", OnParentEnd::Terminate)).await;
+    let left = started(&store, child("left", OnParentEnd::Abandon)).await;
+    let row = parent.clone();
+    let end = move |connection: &Connection, _: &KvConfig| {
+        within::end(connection, &row, &ended(WorkflowStatus::Failed))
+    };
+    let woken = store.write(0, end).await.unwrap();
+    assert_eq!(woken, [asked.key, ended_too.key]);
+    let status = async |run: &RunRow| {
+        let run = store.run(run.run_id.clone()).await.unwrap().unwrap();
+        (run.status, run.ended_at.is_some())
+    };
+    assert_eq!(status(&ended_too).await, (WorkflowStatus::Terminated, true));
+    assert_eq!(status(&left).await, (WorkflowStatus::Running, false));
+    let key = asked.key;
+    let mail = store
+        .read(move |connection| within::inbox(connection, key))
+        .await
+        .unwrap();
+    assert_eq!(mail[0].entry.kind, InboxKind::Cancel);
+    assert!(matches!(
+        store.post(parent.key, signal("late")).await,
+        Err(StoreFailure::Refused { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_run_that_continues_as_a_new_one_hands_on_what_it_did_not_take() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    store.post(row.key, signal("waits")).await.unwrap();
+    let next = NewRun {
+        run_id: "next".to_owned(),
+        continued_from: Some(row.run_id.clone()),
+        ..new_run("a")
+    };
+    let of_run = row.clone();
+    let end = move |connection: &Connection, _: &KvConfig| {
+        let ended = Ended {
+            continued: Some((Box::new(next), vec![("go".to_owned(), b"2".to_vec())])),
+            ..ended(WorkflowStatus::Continued)
+        };
+        within::end(connection, &of_run, &ended)
+    };
+    let woken = store.write(0, end).await.unwrap();
+    let mail = store
+        .read(move |connection| within::inbox(connection, woken[0]))
+        .await
+        .unwrap();
+    assert_eq!(mail.len(), 2);
+    let old = store.run(row.run_id).await.unwrap().unwrap();
+    assert_eq!(old.continued_to.as_deref(), Some("next"));
+}
+
+#[tokio::test]
+async fn old_runs_go_with_their_histories_and_open_ones_stay() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let (old, open) = (
+        started(&store, new_run("old")).await,
+        started(&store, new_run("open")).await,
+    );
+    let row = old.clone();
+    store
+        .write(0, move |connection, _| {
+            within::insert_events(connection, row.key, &[step(0)])?;
+            within::end(connection, &row, &ended(WorkflowStatus::Completed))
+        })
+        .await
+        .unwrap();
+    let remove = |before| {
+        store.write(0, move |connection, _| {
+            within::delete_before(connection, before, 10)
+        })
+    };
+    assert_eq!(remove(50).await.unwrap(), 0);
+    assert_eq!(remove(51).await.unwrap(), 1);
+    assert_eq!(store.run(old.run_id).await.unwrap(), None);
+    assert_eq!(store.history(old.key, 0, 10).await.unwrap(), []);
+    assert!(store.run(open.run_id).await.unwrap().is_some());
+}

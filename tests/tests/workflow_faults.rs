@@ -1,0 +1,379 @@
+//! Durable workflows and what goes wrong: killed hosts, traps, changed plugins, a damaged file.
+
+use std::fs;
+use std::time::Duration;
+
+use exomonad_test_support::{Host, Project, eventually};
+use serde_json::{Value, json};
+
+use crate::workflows::{
+    EFFECTS, act, becomes, flows, history, output, plugin, run, signal, start, try_start,
+};
+
+/// Kills a host, as a power cut does, and serves again.
+async fn killed(project: &Project, mut host: Host) -> Host {
+    host.signal(libc::SIGKILL);
+    host.end().await;
+    project.serve().await
+}
+
+#[tokio::test]
+async fn a_run_goes_on_where_its_host_was_killed() {
+    let project = flows("");
+    let host = project.serve().await;
+    start(&host, "sleeper", "sleeps", json!({"millis": 1500})).await;
+    start(&host, "wait_for", "waits", json!({"signal": "go"})).await;
+    start(
+        &host,
+        "steps",
+        "works",
+        json!({"count": 3000, "kind": "kv"}),
+    )
+    .await;
+    eventually("some steps", async || {
+        (history(&host, "works").await.len() > 50).then_some(())
+    })
+    .await;
+    let host = killed(&project, host).await;
+    signal(&host, "waits", "go", json!(7)).await;
+    assert_eq!(output(&host, "waits").await["payload"], 7);
+    output(&host, "sleeps").await;
+    assert_eq!(output(&host, "works").await, json!({"count": 3000}));
+    // Each write is there once, and none twice.
+    let answer = host
+        .get("/workflows/works/history?from=2500&limit=1000")
+        .await
+        .json();
+    let entries = answer["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 500, "{answer}");
+    for (nth, entry) in entries.iter().enumerate() {
+        assert_eq!(entry["step"], 2500 + nth);
+        assert_eq!(entry["request"]["json"]["value"], 2501 + nth);
+    }
+}
+
+#[tokio::test]
+async fn kills_at_any_moment_lose_nothing_and_do_nothing_twice() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    for nth in 0..10 {
+        let count = json!({"count": 400, "kind": "kv"});
+        start(&host, "steps", &format!("steps{nth}"), count).await;
+        start(
+            &host,
+            "parallel",
+            &format!("parallel{nth}"),
+            json!({"n": 5, "millis": 300}),
+        )
+        .await;
+        start(
+            &host,
+            "spawns",
+            &format!("spawns{nth}"),
+            json!({"children": 3, "millis": 200}),
+        )
+        .await;
+    }
+    for nth in 0..6 {
+        tokio::time::sleep(Duration::from_millis(70 * nth)).await;
+        host = killed(&project, host).await;
+    }
+    for nth in 0..10 {
+        assert_eq!(
+            output(&host, &format!("steps{nth}")).await,
+            json!({"count": 400})
+        );
+        let parallel = output(&host, &format!("parallel{nth}")).await;
+        assert_eq!(
+            (&parallel["timers"], &parallel["writes"]),
+            (&json!(5), &json!(5))
+        );
+        assert_eq!(
+            output(&host, &format!("spawns{nth}")).await,
+            json!({"count": 3})
+        );
+        let spawned = host
+            .get(&format!("/workflows?workflowId=spawns{nth}%2F1"))
+            .await
+            .json();
+        assert_eq!(spawned["runs"].as_array().unwrap().len(), 1, "{spawned}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_traps_is_started_again_and_then_the_run_is_stuck_until_it_is_repaired() {
+    let project = flows("[workflows]\nrestarts = 2\nrestart_delay = '10ms'\n");
+    let host = project.serve().await;
+    start(&host, "traps_on", "a", json!({"count": 3})).await;
+    let stuck = becomes(&host, "a", "stuck").await;
+    let told = stuck["error"]["message"].as_str().unwrap();
+    assert!(
+        told.contains("3 times") && told.contains("as configured"),
+        "{told}"
+    );
+    // What was done is done, and still to be seen.
+    assert_eq!(history(&host, "a").await.len(), 3);
+    let retry = act(&host, "a", "repair", json!({"retry": true})).await;
+    assert_eq!(retry.status, 200, "{retry:?}");
+    becomes(&host, "a", "stuck").await;
+    act(&host, "a", "repair", json!({}))
+        .await
+        .problem(422, "invalid_input");
+    act(&host, "a", "repair", json!({"restartFrom": 9}))
+        .await
+        .problem(404, "not_found");
+    act(&host, "a", "terminate", json!({})).await;
+    act(&host, "a", "repair", json!({"retry": true}))
+        .await
+        .problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_guest_that_never_ends_or_takes_all_memory_is_stopped() {
+    let project =
+        flows("limits = { wall_time = '500ms', memory = '16MiB' }\n[workflows]\nrestarts = 0\n");
+    let host = project.serve().await;
+    start(&host, "spins", "a", json!(null)).await;
+    start(&host, "allocates", "b", json!({"bytes": 64 << 20})).await;
+    let spins = becomes(&host, "a", "stuck").await;
+    assert!(
+        spins["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("limits.wall_time"),
+        "{spins}"
+    );
+    let allocates = becomes(&host, "b", "stuck").await;
+    assert!(
+        allocates["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("limits.memory"),
+        "{allocates}"
+    );
+    // The host is fine.
+    start(&host, "sleeper", "c", json!({"millis": 0})).await;
+    output(&host, "c").await;
+}
+
+#[tokio::test]
+async fn a_history_and_a_state_have_limits_and_the_run_is_told() {
+    let project = flows("[workflows]\nmax_history = 200\nmax_state = '1KiB'\n");
+    let host = project.serve().await;
+    start(
+        &host,
+        "steps",
+        "a",
+        json!({"count": 100_000, "kind": "read"}),
+    )
+    .await;
+    let long = becomes(&host, "a", "failed").await;
+    assert_eq!(long["error"]["code"], "history_limit", "{long}");
+    start(&host, "grows", "b", json!({"bytes": 4096})).await;
+    let large = becomes(&host, "b", "failed").await;
+    assert!(
+        large["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("workflows.max_state"),
+        "{large}"
+    );
+}
+
+/// The plugin with another behaviour: `what` in its code is `with` instead.
+fn changed(what: &str, with: &str) -> Vec<u8> {
+    assert_eq!(what.len(), with.len());
+    let mut wasm = plugin();
+    let mut found = 0;
+    for at in 0..wasm.len() - what.len() {
+        if &wasm[at..at + what.len()] == what.as_bytes() {
+            wasm[at..at + what.len()].copy_from_slice(with.as_bytes());
+            found += 1;
+        }
+    }
+    assert!(found > 0, "the plugin does not have `{what}`");
+    wasm
+}
+
+#[tokio::test]
+async fn a_run_stays_on_the_plugin_it_fits_and_moves_to_one_that_fits() {
+    let project = flows("");
+    let host = project.serve().await;
+    start(&host, "compensates", "asks_else", json!(null)).await;
+    start(&host, "wait_for", "fits", json!({"signal": "go"})).await;
+    let before = becomes(&host, "asks_else", "waiting").await["plugin"].clone();
+    becomes(&host, "fits", "waiting").await;
+    // The new version writes other keys.
+    project.put_plugin("workflows.wasm", changed("compensates/", "compensateX/"));
+    host.reload().await;
+    signal(&host, "asks_else", "done", json!(1)).await;
+    signal(&host, "fits", "go", json!(1)).await;
+    output(&host, "asks_else").await;
+    output(&host, "fits").await;
+    assert_eq!(run(&host, "asks_else").await["plugin"], before);
+    assert_ne!(run(&host, "fits").await["plugin"], before);
+}
+
+#[tokio::test]
+async fn a_run_whose_plugin_is_gone_goes_on_with_what_was_kept_and_without_that_it_is_stuck() {
+    let project = flows("");
+    let host = project.serve().await;
+    for id in ["kept", "gone"] {
+        start(&host, "compensates", id, json!(null)).await;
+        becomes(&host, id, "waiting").await;
+    }
+    fs::remove_file(project.plugin_path("workflows.wasm")).unwrap();
+    host.reload().await;
+    signal(&host, "kept", "done", json!(1)).await;
+    output(&host, "kept").await;
+    let host = killed(&project, host).await;
+    fs::remove_dir_all(project.path(".exomonad/state/plugins")).unwrap();
+    signal(&host, "gone", "done", json!(1)).await;
+    let stuck = becomes(&host, "gone", "stuck").await;
+    assert_eq!(stuck["error"]["code"], "plugin_gone", "{stuck}");
+    // With another version it says where they differ, and with its own it ends.
+    project.put_plugin("workflows.wasm", changed("compensates/", "compensateX/"));
+    host.reload().await;
+    act(&host, "gone", "repair", json!({"move": true})).await;
+    let differs = eventually("the difference", async || {
+        let run = run(&host, "gone").await;
+        (run["error"]["code"] == "mismatch").then_some(run)
+    });
+    let differs = differs.await;
+    let told = differs["error"]["message"].as_str().unwrap();
+    assert!(told.contains("step 0") && told.contains("kv.set"), "{told}");
+    project.put_plugin("workflows.wasm", plugin());
+    host.reload().await;
+    act(&host, "gone", "repair", json!({"move": true})).await;
+    output(&host, "gone").await;
+}
+
+#[tokio::test]
+async fn a_stuck_run_begins_again_from_a_step_or_with_an_answer() {
+    let project = flows("[workflows]\nrestarts = 0\n");
+    let host = project.serve().await;
+    start(&host, "traps_on", "a", json!({"count": 4})).await;
+    becomes(&host, "a", "stuck").await;
+    let again = act(&host, "a", "repair", json!({"restartFrom": 2})).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    eventually("it is stuck again", async || {
+        let run = run(&host, "a").await;
+        (run["status"] == "stuck" && history(&host, "a").await.len() == 4).then_some(())
+    })
+    .await;
+    let history = history(&host, "a").await;
+    let steps: Vec<_> = history
+        .iter()
+        .map(|entry| entry["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_run_keeps_the_configuration_that_it_began_with() {
+    let project = flows("config = { key = 'first' }\n");
+    let host = project.serve().await;
+    start(&host, "configured", "a", json!(null)).await;
+    becomes(&host, "a", "waiting").await;
+    project.write(
+        "exomonad.toml",
+        format!("[role.flows]\nplugin = 'workflows'\n{EFFECTS}\nconfig = {{ key = 'second' }}\n"),
+    );
+    host.reload().await;
+    signal(&host, "a", "go", json!(1)).await;
+    assert_eq!(output(&host, "a").await["key"], "first");
+    start(&host, "configured", "b", json!(null)).await;
+    signal(&host, "b", "go", json!(1)).await;
+    assert_eq!(output(&host, "b").await["key"], "second");
+}
+
+#[tokio::test]
+async fn a_second_host_on_the_folder_says_that_another_runs_the_workflows_and_takes_over() {
+    let project = flows("");
+    let first = project.serve().await;
+    start(&first, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&first, "a", "waiting").await;
+    let second = project.serve().await;
+    let refused = try_start(&second, "sleeper", "b", json!({"millis": 0})).await;
+    let told = refused.problem(503, "unavailable");
+    assert!(told.contains("another exomonad"), "{told}");
+    let mut first = first;
+    first.signal(libc::SIGTERM);
+    first.end().await;
+    second
+        .logs("this host runs the workflows from now on", 1)
+        .await;
+    signal(&second, "a", "go", json!(1)).await;
+    output(&second, "a").await;
+}
+
+#[tokio::test]
+async fn a_damaged_history_stops_its_run_alone() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    for id in ["sick", "sound"] {
+        start(&host, "compensates", id, json!(null)).await;
+        becomes(&host, id, "waiting").await;
+    }
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    // A flipped bit in an answer of the first run.
+    let file = project.path(".exomonad/state/state.sqlite3");
+    let mut bytes = fs::read(&file).unwrap();
+    let needle = b"compensates/sick/b";
+    let at = bytes
+        .windows(needle.len())
+        .position(|part| part == needle)
+        .unwrap();
+    let mut flipped = 0;
+    for nth in at..bytes.len() - needle.len() {
+        if bytes[nth..].starts_with(needle) {
+            bytes[nth + 3] ^= 1;
+            flipped += 1;
+        }
+    }
+    if bytes[..at].windows(needle.len()).any(|part| part == needle) || flipped == 0 {
+        panic!("the file does not have the request as it was written");
+    }
+    fs::write(&file, bytes).unwrap();
+    let host = project.serve().await;
+    for id in ["sick", "sound"] {
+        signal(&host, id, "done", json!(1)).await;
+    }
+    output(&host, "sound").await;
+    let sick = becomes(&host, "sick", "stuck").await;
+    assert_eq!(sick["error"]["code"], "damaged", "{sick}");
+}
+
+#[tokio::test]
+async fn signals_that_nobody_takes_are_bounded() {
+    let project = flows("");
+    let host = project.serve().await;
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
+    for nth in 0..300 {
+        signal(&host, "a", "other", json!(nth)).await;
+    }
+    signal(&host, "a", "go", json!("last")).await;
+    assert_eq!(output(&host, "a").await["payload"], "last");
+}
+
+#[tokio::test]
+async fn a_host_that_is_told_to_stop_lets_steps_end_and_the_run_goes_on_in_the_next() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    start(&host, "steps", "a", json!({"count": 2000, "kind": "kv"})).await;
+    host.signal(libc::SIGTERM);
+    assert_eq!(host.end().await, Some(0));
+    let host = project.serve().await;
+    assert_eq!(output(&host, "a").await, json!({"count": 2000}));
+    let entries = history(&host, "a").await;
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["answer"]["json"]["kind"] == "Success"),
+        "{:?}",
+        entries.first()
+    );
+    let _: Value = run(&host, "a").await;
+}
