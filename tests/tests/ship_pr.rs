@@ -1,10 +1,9 @@
 //! The workflow `ship_pr` of the plugins that ship: a pull request from push to merge, by real git and a GitHub
 //! that has a state, with hosts that are killed on the way.
 
-use std::fs;
 use std::sync::{Arc, Mutex};
 
-use exomonad_test_support::{Host, Project, WebServer, eventually};
+use exomonad_test_support::{Host, Project, WebServer, eventually, haskell_plugin, shipped_plugin};
 use serde_json::{Value, json};
 
 use crate::workflows::{act, becomes, history, output, run};
@@ -80,9 +79,8 @@ impl GitHub {
     }
 }
 
-/// A repository on the branch `topic` with a remote to push to, the plugin `flows` of `plugins/dist` by this name,
-/// and a GitHub.
-fn project(plugin: &str, succeeds_from: u32) -> (Project, Arc<Mutex<GitHub>>) {
+/// A repository on the branch `topic` with a remote to push to, a plugin that has `ship_pr`, and a GitHub.
+fn project(plugin: &str, module: Vec<u8>, succeeds_from: u32) -> (Project, Arc<Mutex<GitHub>>) {
     let github = Arc::new(Mutex::new(GitHub {
         succeeds_from,
         ..GitHub::default()
@@ -92,7 +90,6 @@ fn project(plugin: &str, succeeds_from: u32) -> (Project, Arc<Mutex<GitHub>>) {
         let (status, body) = state.lock().unwrap().answer(request);
         (status, body.to_string())
     });
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/dist/");
     let project = Project::new()
         .config(&format!(
             "[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n[role.ship]\nplugin = '{plugin}'\n\
@@ -100,10 +97,7 @@ fn project(plugin: &str, succeeds_from: u32) -> (Project, Arc<Mutex<GitHub>>) {
             server.url().trim_end_matches('/')
         ))
         .env("GITHUB_TOKEN", "ghp_0123456789abcdefPlanted")
-        .plugin(
-            &format!("{plugin}.wasm"),
-            fs::read(format!("{file}{plugin}.wasm")).unwrap(),
-        );
+        .plugin(&format!("{plugin}.wasm"), module);
     project.git(&["branch", "-M", "main"]);
     project.git(&["init", "-q", "--bare", "remote.git"]);
     let remote = project.path("remote.git");
@@ -139,7 +133,7 @@ async fn shipped(project: &Project, github: &Mutex<GitHub>, host: &Host) {
 
 #[tokio::test]
 async fn a_pull_request_is_shipped_by_the_plugin_in_rust() {
-    let (project, github) = project("flows", 3);
+    let (project, github) = project("flows", shipped_plugin("flows"), 3);
     let host = project.serve().await;
     ship(&host).await;
     shipped(&project, &github, &host).await;
@@ -147,7 +141,7 @@ async fn a_pull_request_is_shipped_by_the_plugin_in_rust() {
 
 #[tokio::test]
 async fn a_pull_request_is_shipped_by_the_plugin_in_haskell() {
-    let (project, github) = project("flows-haskell", 3);
+    let (project, github) = project("flows-haskell", haskell_plugin("flows-haskell"), 3);
     let host = project.serve().await;
     ship(&host).await;
     shipped(&project, &github, &host).await;
@@ -155,7 +149,7 @@ async fn a_pull_request_is_shipped_by_the_plugin_in_haskell() {
 
 #[tokio::test]
 async fn a_pull_request_is_shipped_once_however_often_the_host_is_killed() {
-    let (project, github) = project("flows", 3);
+    let (project, github) = project("flows", shipped_plugin("flows"), 3);
     let mut host = project.serve().await;
     ship(&host).await;
     let mut seen = 0;
@@ -182,7 +176,7 @@ async fn a_pull_request_is_shipped_once_however_often_the_host_is_killed() {
 
 #[tokio::test]
 async fn a_pull_request_that_is_waited_for_can_be_asked_about_and_stopped() {
-    let (project, github) = project("flows", u32::MAX);
+    let (project, github) = project("flows", shipped_plugin("flows"), u32::MAX);
     let host = project.serve().await;
     ship(&host).await;
     let blockers = eventually("a look", async || {
