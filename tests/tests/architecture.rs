@@ -23,6 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
     ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
     (
+        "exomonad-workflow",
+        &[
+            "exomonad-core",
+            "exomonad-journal",
+            "exomonad-kv",
+            "exomonad-schema",
+        ],
+    ),
+    (
         "exomonad-services",
         &[
             "exomonad-basic",
@@ -53,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-schema",
             "exomonad-services",
             "exomonad-telemetry",
+            "exomonad-workflow",
         ],
     ),
     (
@@ -74,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-mcp",
             "exomonad-schema",
             "exomonad-telemetry",
+            "exomonad-workflow",
         ],
     ),
     (

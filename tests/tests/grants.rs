@@ -19,6 +19,19 @@ async fn repo_status(host: &Host, role: &str) -> ToolResult {
 }
 
 #[tokio::test]
+async fn a_refusal_names_the_table_that_sets_the_bound() {
+    let project = Project::new().config(
+        "[defaults]\neffects = ['git.*']\npaths = ['.']\n[role.tl]\n[role.own]\nplugin = 'tl'\npaths = ['.']\n",
+    );
+    let host = project.serve().await;
+    for (role, key) in [("tl", "`defaults.paths`"), ("own", "`role.own.paths`")] {
+        let outside = json!({"workingDir": "/"});
+        let refused = host.tool(role, "repo_status", outside).await.text();
+        assert!(refused.contains(key), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_line_that_would_grant_the_effect() {
     let project = Project::new().config("[role.tl]\neffects = []\n[role.free]\nplugin = 'tl'\n");
     let host = project.serve().await;

@@ -1,194 +1,220 @@
-//! The workflow `ship_pr` of the plugins that ship: a pull request from push to merge, by real git and a GitHub
-//! that has a state, with hosts that are killed on the way.
+//! The workflow `ship_pr` from a branch to its merge, with a git server, a GitHub, and a host that is killed.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use exomonad_test_support::{Host, Project, WebServer, eventually, haskell_plugin, shipped_plugin};
+use exomonad_test_support::{
+    Host, MockResponse, MockServer, Project, ReceivedRequest, eventually, haskell_plugin,
+    shipped_plugin,
+};
 use serde_json::{Value, json};
 
-use crate::workflows::{act, becomes, history, output, run};
+use crate::workflows::{history, run};
 
-/// What GitHub knows, and how often it was asked to change something.
+/// What a GitHub with one repository and at most one pull request knows.
 #[derive(Default)]
 struct GitHub {
-    head: String,
+    /// Pull requests that were opened.
     opened: u32,
+    /// Merges that were done.
     merged: u32,
-    /// Looks at the checks so far.
+    /// Looks at the checks.
     looks: u32,
-    /// The look from which on the check has succeeded.
-    succeeds_from: u32,
+    /// Comments.
+    comments: u32,
+    /// Looks until the checks succeed.
+    succeeds_after: u32,
 }
 
 impl GitHub {
     fn pull(&self) -> Value {
+        let branch = |name: &str| json!({"ref": name, "sha": "a".repeat(40), "repo": {"full_name": "acme/web"}});
         json!({
-            "number": 7,
-            "title": "Fix it",
+            "number": 7, "title": "Fix it", "body": null, "draft": false,
             "state": if self.merged > 0 { "closed" } else { "open" },
-            "draft": false,
-            "merged": self.merged > 0,
-            "mergeable": true,
-            "merge_commit_sha": "c".repeat(40),
-            "head": { "ref": "topic", "sha": self.head },
-            "base": { "ref": "main", "sha": "b".repeat(40) },
-            "html_url": "https://github.com/acme/web/pull/7",
-            "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z",
+            "merged": self.merged > 0, "mergeable": true,
+            "merged_at": null, "merge_commit_sha": "b".repeat(40),
+            "head": branch("topic"), "base": branch("main"),
+            "user": {"login": "ada"}, "html_url": "https://github.com/acme/web/pull/7",
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
         })
     }
 
-    fn answer(&mut self, request: &str) -> (u16, Value) {
-        let mut words = request.split_whitespace();
-        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    fn answer(&mut self, asked: &ReceivedRequest) -> MockResponse {
+        let path = asked.path.split('?').next().unwrap_or_default();
         let path = path.trim_start_matches("/repos/acme/web/");
-        let path = path.split('?').next().unwrap_or("");
-        match (method, path) {
-            ("GET", "pulls") => {
-                let is_open = self.opened > 0 && self.merged == 0;
-                let open = is_open.then(|| self.pull());
-                (200, json!(open.into_iter().collect::<Vec<_>>()))
+        let answer = match (&*asked.method, path) {
+            ("GET", "pulls") if self.opened == 0 || self.merged > 0 => json!([]),
+            ("GET", "pulls") => json!([self.pull()]),
+            ("POST", "pulls") if self.opened > 0 => {
+                return MockResponse::status(422, "A pull request already exists");
             }
             ("POST", "pulls") => {
                 self.opened += 1;
-                (201, self.pull())
+                return MockResponse::Whole(201, Vec::new(), self.pull().to_string());
             }
-            ("GET", "pulls/7") => (200, self.pull()),
-            ("GET", "pulls/7/reviews") => (200, json!([])),
+            ("GET", "pulls/7") => self.pull(),
+            ("GET", "pulls/7/reviews") => json!([]),
+            ("PUT", "pulls/7/merge") if self.merged > 0 => {
+                return MockResponse::status(405, "Pull Request is not mergeable");
+            }
             ("PUT", "pulls/7/merge") => {
                 self.merged += 1;
-                let merged = json!({ "sha": "c".repeat(40), "merged": true, "message": "merged" });
-                (200, merged)
+                json!({"sha": "b".repeat(40), "merged": true, "message": "Pull Request successfully merged"})
             }
-            ("GET", checks) if checks.ends_with("/check-runs") => {
+            ("POST", "issues/7/comments") => {
+                self.comments += 1;
+                json!({"id": 1, "body": "x", "user": {"login": "host"}, "html_url": "https://github.com/x",
+                       "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"})
+            }
+            ("GET", path) if path.ends_with("/check-runs") => {
                 self.looks += 1;
-                let check = match self.looks >= self.succeeds_from {
-                    true => {
-                        json!({ "id": 1, "name": "ci", "status": "completed", "conclusion": "success" })
-                    }
-                    false => json!({ "id": 1, "name": "ci", "status": "in_progress" }),
+                let is_done = self.looks > self.succeeds_after;
+                let (status, conclusion) = match is_done {
+                    true => ("completed", json!("success")),
+                    false => ("in_progress", Value::Null),
                 };
-                (200, json!({ "total_count": 1, "check_runs": [check] }))
+                json!({"total_count": 1, "check_runs": [{
+                    "id": 1, "name": "build", "status": status, "conclusion": conclusion,
+                    "output": null, "html_url": null, "details_url": null,
+                    "started_at": null, "completed_at": null,
+                }]})
             }
-            ("GET", status) if status.ends_with("/status") => {
-                let status = json!({ "state": "success", "sha": self.head, "statuses": [] });
-                (200, status)
+            ("GET", path) if path.ends_with("/status") => {
+                json!({"state": "success", "sha": "a".repeat(40), "total_count": 0, "statuses": []})
             }
-            _ => (404, json!({ "message": "Not Found" })),
-        }
+            (method, path) => panic!("{method} {path} is not expected"),
+        };
+        MockResponse::ok(answer.to_string())
     }
 }
 
-/// A repository on the branch `topic` with a remote to push to, a plugin that has `ship_pr`, and a GitHub.
-fn project(plugin: &str, module: Vec<u8>, succeeds_from: u32) -> (Project, Arc<Mutex<GitHub>>) {
-    let github = Arc::new(Mutex::new(GitHub {
-        succeeds_from,
+async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
+    stage_of(shipped_plugin("flows"), succeeds_after).await
+}
+
+/// A stage where this module is the plugin.
+async fn stage_of(
+    module: Vec<u8>,
+    succeeds_after: u32,
+) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
+    let known = Arc::new(Mutex::new(GitHub {
+        succeeds_after,
         ..GitHub::default()
     }));
-    let state = github.clone();
-    let server = WebServer::serving(move |request| {
-        let (status, body) = state.lock().unwrap().answer(request);
-        (status, body.to_string())
-    });
+    let github = {
+        let known = known.clone();
+        MockServer::start(move |asked, _| known.lock().unwrap().answer(asked)).await
+    };
     let project = Project::new()
         .config(&format!(
-            "[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n[role.ship]\nplugin = '{plugin}'\n\
-             effects = ['git.*', 'github.*', 'clock.*', 'workflow.*']\nrepos = ['acme/*']\n",
-            server.url().trim_end_matches('/')
+            "[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n\
+             [role.flows]\nrepos = ['acme/*']\n\
+             effects = ['git.*', 'github.*', 'workflow.*', 'clock.*', 'log.*', 'docker.*']\n",
+            github.url
         ))
         .env("GITHUB_TOKEN", "ghp_0123456789abcdefPlanted")
-        .plugin(&format!("{plugin}.wasm"), module);
-    project.git(&["branch", "-M", "main"]);
+        .plugin("flows.wasm", module);
     project.git(&["init", "-q", "--bare", "remote.git"]);
     let remote = project.path("remote.git");
     project.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    project.git(&["push", "-q", "origin", "main"]);
     project.git(&["switch", "-q", "-c", "topic"]);
-    github.lock().unwrap().head = project.git(&["rev-parse", "topic"]).trim().to_owned();
-    (project, github)
+    project.write("fix.txt", "fixed\n");
+    project.git(&["add", "fix.txt"]);
+    project.git(&["commit", "-q", "-m", "Fix it"]);
+    (project, known, github)
 }
 
 async fn ship(host: &Host) {
     let body = json!({
-        "role": "ship",
-        "workflow": "ship_pr",
-        "workflowId": "ship",
-        "input": { "title": "Fix it", "repo": "acme/web", "pollMillis": 100 },
+        "role": "flows", "workflow": "ship_pr", "workflowId": "fix",
+        "input": {"title": "Fix it", "repo": "acme/web", "base": "main", "pollMillis": 30, "requiredChecks": ["build"]},
     });
     let started = host.post("/workflows", body.to_string()).await;
     assert_eq!(started.status, 201, "{started:?}");
 }
 
-/// Holds the end of a run against what GitHub and git have seen.
-async fn shipped(project: &Project, github: &Mutex<GitHub>, host: &Host) {
-    let output = output(host, "ship").await;
-    assert_eq!(output["result"], "merged", "{output}");
-    assert_eq!(output["sha"], "c".repeat(40));
-    assert_eq!(output["notCleanedUp"], Value::Null, "{output}");
-    let github = github.lock().unwrap();
-    assert_eq!((github.opened, github.merged), (1, 1));
-    let pushed = project.git(&["-C", "remote.git", "rev-parse", "topic"]);
-    assert_eq!(pushed.trim(), github.head);
+/// The branch is pushed, and there was one pull request with one merge.
+fn is_shipped_once(project: &Project, known: &Mutex<GitHub>, run: &Value) {
+    assert_eq!(run["status"], "completed", "{run}");
+    assert_eq!(run["output"]["result"], "merged", "{run}");
+    let known = known.lock().unwrap();
+    assert_eq!((known.opened, known.merged), (1, 1));
+    assert_eq!(
+        project.git(&["-C", "remote.git", "rev-parse", "topic"]),
+        project.git(&["rev-parse", "topic"])
+    );
+    // It has left the branch behind.
     assert_eq!(project.git(&["branch", "--show-current"]).trim(), "main");
 }
 
 #[tokio::test]
-async fn a_pull_request_is_shipped_by_the_plugin_in_rust() {
-    let (project, github) = project("flows", shipped_plugin("flows"), 3);
+async fn a_pull_request_is_shipped_when_its_checks_have_succeeded() {
+    let (project, known, _github) = stage(3).await;
     let host = project.serve().await;
     ship(&host).await;
-    shipped(&project, &github, &host).await;
+    let ended = eventually("it is merged", async || {
+        let run = run(&host, "fix").await;
+        (!run["endedUnixMillis"].is_null()).then_some(run)
+    });
+    is_shipped_once(&project, &known, &ended.await);
+    assert!(known.lock().unwrap().looks > 3);
 }
 
 #[tokio::test]
-async fn a_pull_request_is_shipped_by_the_plugin_in_haskell() {
-    let (project, github) = project("flows-haskell", haskell_plugin("flows-haskell"), 3);
+async fn the_plugin_in_haskell_ships_as_the_one_in_rust() {
+    let (project, known, _github) = stage_of(haskell_plugin("flows-haskell"), 3).await;
     let host = project.serve().await;
     ship(&host).await;
-    shipped(&project, &github, &host).await;
+    let ended = eventually("it is merged", async || {
+        let run = run(&host, "fix").await;
+        (!run["endedUnixMillis"].is_null()).then_some(run)
+    });
+    is_shipped_once(&project, &known, &ended.await);
 }
 
 #[tokio::test]
-async fn a_pull_request_is_shipped_once_however_often_the_host_is_killed() {
-    let (project, github) = project("flows", shipped_plugin("flows"), 3);
+async fn a_pull_request_is_shipped_once_although_the_host_is_killed_after_each_step() {
+    let (project, known, _github) = stage(2).await;
     let mut host = project.serve().await;
     ship(&host).await;
-    let mut seen = 0;
-    let mut kills = 0;
-    loop {
-        let (length, is_open) = eventually("the next step", async || {
-            let length = history(&host, "ship").await.len();
-            let is_open = run(&host, "ship").await["endedUnixMillis"].is_null();
-            (length > seen || !is_open).then_some((length, is_open))
+    let (mut kills, mut seen) = (0, 0);
+    let ended = loop {
+        let (run, entries) = eventually("one more step", async || {
+            let entries = history(&host, "fix").await.len();
+            let run = run(&host, "fix").await;
+            let has_ended = !run["endedUnixMillis"].is_null() || run["status"] == "stuck";
+            (entries > seen || has_ended).then_some((run, entries))
         })
         .await;
-        if !is_open {
-            break;
+        if !run["endedUnixMillis"].is_null() || run["status"] == "stuck" {
+            break run;
         }
-        seen = length;
+        seen = entries;
+        host.signal(libc::SIGKILL);
+        host.end().await;
         kills += 1;
+        host = project.serve().await;
+    };
+    assert!(kills >= 5, "it was killed {kills} times only");
+    is_shipped_once(&project, &known, &ended);
+}
+
+#[tokio::test]
+async fn a_pull_request_is_shipped_once_although_the_host_is_killed_at_any_moment() {
+    let (project, known, _github) = stage(4).await;
+    let mut host = project.serve().await;
+    ship(&host).await;
+    for nth in 0..12_u64 {
+        tokio::time::sleep(Duration::from_millis(nth * 23 % 90)).await;
         host.signal(libc::SIGKILL);
         host.end().await;
         host = project.serve().await;
     }
-    assert!(kills >= 5, "{kills}");
-    shipped(&project, &github, &host).await;
-}
-
-#[tokio::test]
-async fn a_pull_request_that_is_waited_for_can_be_asked_about_and_stopped() {
-    let (project, github) = project("flows", shipped_plugin("flows"), u32::MAX);
-    let host = project.serve().await;
-    ship(&host).await;
-    let blockers = eventually("a look", async || {
-        let asked = act(&host, "ship", "query", json!({ "name": "blockers" })).await;
-        let blockers = asked.json()["value"].clone();
-        (blockers.as_array().is_some_and(|some| !some.is_empty())).then_some(blockers)
-    })
-    .await;
-    assert_eq!(blockers, json!(["the check `ci` is in_progress"]));
-    let stop = act(&host, "ship", "signal", json!({ "name": "stop" })).await;
-    assert_eq!(stop.status, 200, "{stop:?}");
-    becomes(&host, "ship", "completed").await;
-    assert_eq!(output(&host, "ship").await["result"], "stopped");
-    assert_eq!(github.lock().unwrap().merged, 0);
+    let ended = eventually("it is merged", async || {
+        let run = run(&host, "fix").await;
+        (!run["endedUnixMillis"].is_null() || run["status"] == "stuck").then_some(run)
+    });
+    is_shipped_once(&project, &known, &ended.await);
 }

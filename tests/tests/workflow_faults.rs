@@ -52,37 +52,49 @@ async fn a_run_goes_on_where_its_host_was_killed() {
     }
 }
 
+/// Kills of a run of this suite. `EXOMONAD_KILLS=500` takes some minutes.
+fn kills() -> u64 {
+    let wanted = std::env::var("EXOMONAD_KILLS");
+    wanted.map_or(10, |kills| kills.parse().unwrap())
+}
+
 #[tokio::test]
 async fn kills_at_any_moment_lose_nothing_and_do_nothing_twice() {
     let project = flows("");
     let mut host = project.serve().await;
+    // Enough to do until the last kill.
+    let count = 40 * kills();
     for nth in 0..10 {
-        let count = json!({"count": 400, "kind": "kv"});
-        start(&host, "steps", &format!("steps{nth}"), count).await;
-        start(
-            &host,
-            "parallel",
-            &format!("parallel{nth}"),
-            json!({"n": 5, "millis": 300}),
-        )
-        .await;
-        start(
-            &host,
-            "spawns",
-            &format!("spawns{nth}"),
-            json!({"children": 3, "millis": 200}),
-        )
-        .await;
+        let steps = json!({"count": count, "kind": "kv"});
+        start(&host, "steps", &format!("steps{nth}"), steps).await;
+        let parallel = json!({"n": 5, "millis": 300});
+        start(&host, "parallel", &format!("parallel{nth}"), parallel).await;
+        let spawns = json!({"children": 3, "millis": 200});
+        start(&host, "spawns", &format!("spawns{nth}"), spawns).await;
     }
-    for nth in 0..6 {
-        tokio::time::sleep(Duration::from_millis(70 * nth)).await;
+    for nth in 0..kills() {
+        tokio::time::sleep(Duration::from_millis(nth * 37 % 211)).await;
         host = killed(&project, host).await;
     }
     for nth in 0..10 {
         assert_eq!(
             output(&host, &format!("steps{nth}")).await,
-            json!({"count": 400})
+            json!({"count": count})
         );
+        // Each step once, in its order, with its own value.
+        let last = format!(
+            "/workflows/steps{nth}/history?from={}&limit=1000",
+            count - 100
+        );
+        let last = host.get(&last).await.json();
+        let entries = last["entries"].as_array().unwrap();
+        assert_eq!(entries.len(), 100, "{last}");
+        for (entry, step) in entries.iter().zip(count - 100..) {
+            assert_eq!(
+                (&entry["step"], &entry["request"]["json"]["value"]),
+                (&json!(step), &json!(step + 1))
+            );
+        }
         let parallel = output(&host, &format!("parallel{nth}")).await;
         assert_eq!(
             (&parallel["timers"], &parallel["writes"]),
@@ -376,4 +388,50 @@ async fn a_host_that_is_told_to_stop_lets_steps_end_and_the_run_goes_on_in_the_n
         entries.first()
     );
     let _: Value = run(&host, "a").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_runs_until_there_is_room_again_and_loses_nothing() {
+    let project = flows("");
+    let state = project.path(".exomonad/state");
+    let project = project.small_disk(state.clone(), 8 << 10);
+    let host = project.serve().await;
+    start(&host, "steps", "before", json!({"count": 1, "kind": "kv"})).await;
+    output(&host, "before").await;
+    // The disk is the host's own; this is its view of it.
+    let seen = format!("/proc/{}/root{}/ballast", host.id(), state.display());
+    let mut ballast = fs::File::create(&seen).unwrap();
+    let full = std::iter::repeat_with(|| std::io::Write::write_all(&mut ballast, &[7; 4096]));
+    full.take(8 << 10)
+        .find(Result::is_err)
+        .unwrap()
+        .unwrap_err();
+    let refused = try_start(&host, "sleeper", "none", json!({"millis": 0})).await;
+    refused.problem(503, "unavailable");
+    drop(ballast);
+    assert_eq!(host.get("/health").await.status, 200);
+    fs::remove_file(&seen).unwrap();
+    start(&host, "steps", "works", json!({"count": 200, "kind": "kv"})).await;
+    output(&host, "works").await;
+
+    // And in the midst of a run.
+    start(&host, "steps", "long", json!({"count": 4000, "kind": "kv"})).await;
+    let mut ballast = fs::File::create(&seen).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[7; 4096]).is_ok() {}
+    host.logs("histories cannot be written", 2).await;
+    drop(ballast);
+    fs::remove_file(&seen).unwrap();
+    assert_eq!(output(&host, "long").await, json!({"count": 4000}));
+    let last = host
+        .get("/workflows/long/history?from=3000&limit=1000")
+        .await
+        .json();
+    let entries = last["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1000);
+    for (entry, step) in entries.iter().zip(3000..) {
+        assert_eq!(
+            (&entry["step"], &entry["request"]["json"]["value"]),
+            (&json!(step), &json!(step + 1))
+        );
+    }
 }

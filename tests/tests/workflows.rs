@@ -253,6 +253,7 @@ async fn a_run_that_is_asked_to_cancel_cleans_up_and_its_children_hear_of_it() {
         json!({"children": 2, "millis": 600_000}),
     )
     .await;
+    becomes(&host, "b", "waiting").await;
     becomes(&host, "b%2F1", "sleeping").await;
     assert_eq!(act(&host, "b", "cancel", json!(null)).await.status, 200);
     becomes(&host, "b", "cancelled").await;
@@ -297,7 +298,7 @@ async fn a_failure_of_the_workflow_is_its_end_with_code_and_message() {
 #[tokio::test]
 async fn a_step_is_tried_again_until_it_succeeds_and_its_history_shows_the_attempts() {
     let web = WebServer::answering("found");
-    let project = flows("hosts = ['127.0.0.1']\n[http]\nallow_private = true\n");
+    let project = flows("hosts = ['127.0.0.1']\n");
     let host = project.serve().await;
     // Nobody listens there.
     let input = json!({"url": "http://127.0.0.1:9/", "attempts": 3, "firstWaitMillis": 10});
@@ -387,13 +388,10 @@ async fn a_tool_starts_a_workflow_and_hears_how_it_is() {
 
 #[tokio::test]
 async fn a_role_sees_its_own_runs_alone() {
+    let role = |name| format!("[role.{name}]\n{EFFECTS}\nplugin = 'workflows'\n");
     let project = Project::new()
-        .config(&format!(
-            "[server.tokens]\nadmin = {{ env = 'ADMIN' }}\n[role.flows]\n{EFFECTS}\nplugin = 'workflows'\n[role.other]\n{EFFECTS}\nplugin = 'workflows'\n"
-        ))
+        .config(&(role("flows") + &role("other")))
         .plugin("workflows.wasm", plugin());
-    // Without tokens both are everybody's.
-    fs::write(project.path("exomonad.toml"), format!("[role.flows]\n{EFFECTS}\nplugin = 'workflows'\n[role.other]\n{EFFECTS}\nplugin = 'workflows'\n")).unwrap();
     let host = project.serve().await;
     start(&host, "sleeper", "a", json!({"millis": 0})).await;
     let body =
@@ -404,4 +402,73 @@ async fn a_role_sees_its_own_runs_alone() {
     assert_eq!(one["role"], "other");
     let listed = host.get("/workflows?role=flows").await.json();
     assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[tokio::test]
+async fn a_workflow_that_is_a_tool_is_listed_and_its_answer_describes_the_run() {
+    let project = flows("limits = { wall_time = '400ms' }\n");
+    let host = project.serve().await;
+    let listed = host.get("/role/flows/mcp/tools").await.json();
+    let tools = listed["tools"].as_array().unwrap().iter();
+    let tool = tools
+        .clone()
+        .find(|tool| tool["name"] == "sleeper")
+        .unwrap();
+    assert_eq!(tool["inputSchema"]["required"], json!(["millis"]), "{tool}");
+    let done = host.tool("flows", "sleeper", json!({"millis": 20})).await;
+    assert!(!done.is_error(), "{}", done.text());
+    assert_eq!(done.structured()["status"], "completed");
+    assert_eq!(done.structured()["output"], json!({"millis": 20}));
+    // One that takes longer than a call may goes on.
+    let long = host.tool("flows", "sleeper", json!({"millis": 3000})).await;
+    assert!(!long.is_error(), "{}", long.text());
+    let id = long.structured()["workflowId"].as_str().unwrap().to_owned();
+    assert!(long.text().contains(&id), "{}", long.text());
+    assert_eq!(output(&host, &id).await, json!({"millis": 3000}));
+    let wrong = host.call("flows", "sleeper", json!({"millis": "x"})).await;
+    wrong.problem(422, "invalid_arguments");
+}
+
+#[tokio::test]
+async fn a_role_s_token_reaches_its_own_runs_alone() {
+    let role = |name: &str| {
+        format!("[role.{name}]\n{EFFECTS}\nplugin = 'workflows'\ntoken_env = '{name}'\n")
+    };
+    let tokens = ["flows", "other"].map(|name| format!("{name}-0123456789abcdefghij"));
+    let project = Project::new()
+        .config(&(role("flows") + &role("other")))
+        .plugin("workflows.wasm", plugin())
+        .env("flows", tokens[0].as_str())
+        .env("other", tokens[1].as_str());
+    let host = project.serve().await.with_token(&tokens[0]);
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
+    let id = run(&host, "a").await["runId"].as_str().unwrap().to_owned();
+    let host = host.with_token(&tokens[1]);
+    assert_eq!(host.get("/workflows").await.json()["runs"], json!([]));
+    host.get("/workflows?role=flows")
+        .await
+        .problem(401, "unauthorized");
+    try_start(&host, "sleeper", "b", json!({"millis": 0}))
+        .await
+        .problem(401, "unauthorized");
+    // As if it was not there.
+    for named in ["a", id.as_str()] {
+        host.get(&format!("/workflows/{named}"))
+            .await
+            .problem(404, "not_found");
+        for act_on in ["signal", "query", "repair"] {
+            let body = json!({"name": "go", "retry": true});
+            let answer = act(&host, named, act_on, body).await;
+            assert_eq!(answer.status, 404, "{act_on}: {answer:?}");
+        }
+        act(&host, named, "terminate", json!({}))
+            .await
+            .problem(404, "not_found");
+        act(&host, named, "cancel", json!(null))
+            .await
+            .problem(404, "not_found");
+    }
+    let host = host.with_token(&tokens[0]);
+    assert_eq!(run(&host, "a").await["status"], "waiting");
 }

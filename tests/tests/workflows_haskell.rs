@@ -50,7 +50,7 @@ async fn a_run_in_haskell_goes_on_where_its_host_was_killed() {
 #[tokio::test]
 async fn steps_in_haskell_run_beside_each_other_are_tried_again_and_undone() {
     let web = WebServer::answering("found");
-    let project = flows("hosts = ['127.0.0.1']\n[http]\nallow_private = true\n");
+    let project = flows("hosts = ['127.0.0.1']\n");
     let host = project.serve().await;
     start(&host, "parallel", "a", json!({"n": 8, "millis": 20})).await;
     let parallel = output(&host, "a").await;

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use extism_manifest::{Wasm, WasmMetadata};
 use sha2::{Digest, Sha256};
@@ -138,7 +139,10 @@ impl Manifest {
             .create(parent)
             .map_err(failed)?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let draft = parent.join(format!(".{name}.{}", std::process::id()));
+        // Several roles may have the same plugin, and several processes the same folder.
+        static DRAFTS: AtomicU32 = AtomicU32::new(0);
+        let nth = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let draft = parent.join(format!(".{name}.{}.{nth}", std::process::id()));
         let write = || {
             // One that was left by a host that was killed.
             let _ = fs::remove_dir_all(&draft);

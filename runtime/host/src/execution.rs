@@ -20,9 +20,12 @@ use exomonad_engine::{CallError, Limit, Output};
 use exomonad_journal::CallKind;
 use exomonad_journal::record::OK;
 use exomonad_schema::common::{
-    CallToolResult, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
+    CallToolResult, Content, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
 };
-use exomonad_schema::{CallId, RawJson};
+use exomonad_schema::effects::workflow::{
+    OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
+};
+use exomonad_schema::{CallId, EffectError, RawJson};
 use exomonad_telemetry::spans;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -199,7 +202,7 @@ impl Execution {
         mut arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         // Checking large arguments is work, too.
-        let _permit = self.admit().await?;
+        let permit = self.admit().await?;
         let mut violations = match self.check(tool, &arguments).await? {
             Ok(violations) => violations,
             Err(Stop::Deadline) => return Ok(self.out_of_time()),
@@ -220,6 +223,11 @@ impl Execution {
                 tool: tool.tool.name.clone(),
                 violations,
             });
+        }
+        if tool.is_workflow {
+            // A run has a permit of its own.
+            drop(permit);
+            return self.started_workflow(&tool.tool.name, arguments).await;
         }
         let guest = self.guest(HANDLE_MCP_CALL);
         let input = ToolCallInput {
@@ -242,6 +250,66 @@ impl Execution {
                 Ok(self.failed_tool(code, &message))
             }
         }
+    }
+
+    /// Starts a workflow and waits for its end, as long as a call may take. One that goes on is no failure: the
+    /// answer says how it is, and under which id.
+    async fn started_workflow(
+        &self,
+        name: &str,
+        arguments: RawJson,
+    ) -> Result<ToolAnswer, HostError> {
+        let Some(workflows) = &self.role.settings.workflows else {
+            let message = "this process runs no workflows; start it on a host";
+            return Ok(self.failed_tool("unavailable", message));
+        };
+        let longest = self.role.settings.limits.wall_time;
+        let run = async {
+            let request = WorkflowStartChild {
+                workflow: name
+                    .to_owned()
+                    .try_into()
+                    .map_err(|_| EffectError::invalid_input("the workflow's name is too long"))?,
+                input: arguments,
+                workflow_id: None,
+                on_parent_end: OnParentEnd::Abandon,
+            };
+            let started = workflows.start(&self.role, &request).await?;
+            let role = self.role.name();
+            workflows.wait(role, &started.run_id, longest).await
+        };
+        let run: WorkflowRun = match run.await {
+            Ok(run) => workflows.view(run).into(),
+            Err(error) => return Ok(self.failed_tool(error.code.name(), &error.message)),
+        };
+        let is_error = matches!(
+            run.status,
+            WorkflowStatus::Failed
+                | WorkflowStatus::Cancelled
+                | WorkflowStatus::Terminated
+                | WorkflowStatus::Stuck
+        );
+        let text = match (&run.output, &run.error) {
+            (Some(output), _) => output.get().to_owned(),
+            (None, Some(error)) => error.clone(),
+            (None, None) => format!(
+                "it goes on as workflow `{}` (run {})",
+                run.workflow_id, run.run_id
+            ),
+        };
+        let result = CallToolResult {
+            content: vec![Content::Text { text }],
+            structured_content: RawJson::new(&run).ok(),
+            is_error,
+        };
+        let json = serde_json::to_vec(&result)
+            .map_err(|error| HostError::Internal(format!("the run is not JSON: {error}")))?;
+        let outcome = outcome(is_error);
+        Ok(ToolAnswer {
+            json,
+            is_error,
+            outcome,
+        })
     }
 
     /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a

@@ -37,6 +37,7 @@ pub mod workflows;
 
 pub use error::{HostError, Violation};
 pub use execution::{Caller, Execution, ToolAnswer};
+pub use exomonad_services::Event as EmittedEvent;
 pub use role::Role;
 pub use runtime::{Runtime, capabilities};
 pub use workflows::Workflows;

@@ -126,6 +126,9 @@ pub struct PluginReport {
     /// Tools that it lists and the role does not offer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_tools: Vec<RefusedTool>,
+    /// The names of its workflows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workflows: Vec<String>,
     /// The events that it handles.
     pub hooks: Vec<String>,
     /// Capabilities that it asks for and the role is not granted.
@@ -216,6 +219,7 @@ fn report(role: &Role) -> RoleReport {
             .map(|tool| tool.tool.name.clone())
             .collect(),
         refused_tools: refused_tools(role),
+        workflows: version.workflow_names().map(str::to_owned).collect(),
         hooks: version
             .hooks()
             .map(|event| event.name().to_owned())

@@ -20,6 +20,7 @@ use crate::error::HostError;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
 use crate::record::{RecordSettings, configuration_hash};
+use crate::workflows::Workflows;
 
 /// Long checks of arguments that run at once for a role, so that the others have processors left.
 const LONG_CHECKS: usize = 2;
@@ -49,8 +50,8 @@ pub struct RoleSettings {
     pub describing: Arc<dyn Layer>,
     /// How its calls are recorded; `None` if they are not.
     pub record: Option<RecordSettings>,
-    /// Where versions with workflows are kept; `None` where no workflows run.
-    pub kept_plugins: Option<PathBuf>,
+    /// The workflows of the host; `None` where none run.
+    pub workflows: Option<Arc<Workflows>>,
     /// The configuration that the guest can read.
     pub config: Arc<BTreeMap<String, String>>,
     /// A hash of what the guest can observe of the role's configuration.
@@ -96,6 +97,8 @@ pub struct SharedServices {
     pub metrics: Arc<Metrics>,
     /// Where calls are recorded; `None` where nothing is.
     pub journal: Option<Arc<Journal>>,
+    /// The durable workflows; `None` where none run.
+    pub workflows: Option<Arc<Workflows>>,
     /// Notified when a role serves another version of its plugin.
     pub versions: watch::Sender<()>,
 }
@@ -178,10 +181,7 @@ impl Role {
                     keeps_all: mode == JournalMode::All,
                 }),
             },
-            kept_plugins: services
-                .journal
-                .as_ref()
-                .map(|_| crate::workflows::kept::folder(config)),
+            workflows: services.workflows.clone(),
             config: guest_config,
             configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),

@@ -9,9 +9,9 @@ use exomonad_config::{Config, InstanceMode};
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_journal::{Bounds, Journal};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::Kv;
+use exomonad_services::{Event, HostServices, Kv};
 use exomonad_telemetry::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::admission::HostSandboxes;
 use crate::error::HostError;
@@ -41,6 +41,7 @@ pub struct Runtime {
     /// One for each size of stack.
     engines: BTreeMap<EngineConfig, Engine>,
     services: SharedServices,
+    handler: Arc<HostServices>,
     kv: Arc<Kv>,
     /// Services know it weakly.
     _backend: Arc<Backend>,
@@ -163,19 +164,22 @@ impl Runtime {
         let weak: std::sync::Weak<dyn exomonad_services::WorkflowBackend> =
             Arc::downgrade(&(backend.clone() as _));
         services.workflow.attach(weak);
+        let handler = Arc::new(services);
         let runtime = Self {
             engines: engines(&config, known)?,
-            kv: services.kv.clone(),
+            kv: handler.kv.clone(),
             _backend: backend,
-            workflows,
+            workflows: workflows.clone(),
             cache: cache.ok(),
             services: SharedServices {
-                http: services.http.clone(),
-                effects: Arc::new(services),
+                http: handler.http.clone(),
+                effects: handler.clone(),
                 metrics: metrics.clone(),
                 journal: Some(journal.clone()),
+                workflows: Some(workflows),
                 versions,
             },
+            handler,
             metrics,
             journal,
             started,
@@ -209,6 +213,11 @@ impl Runtime {
     /// its place.
     pub fn versions(&self) -> watch::Receiver<()> {
         self.services.versions.subscribe()
+    }
+
+    /// The events that plugins of this runtime emit from now on.
+    pub fn plugin_events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.handler.log.subscribe()
     }
 
     /// Tells those that wait for new versions to look: the roles of this runtime serve from now on.

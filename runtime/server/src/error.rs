@@ -54,6 +54,9 @@ pub enum RequestError {
     /// The endpoint is there, for another method.
     #[error("{0}")]
     MethodNotAllowed(String),
+    /// As many streams of events are open as there may be.
+    #[error("too many streams of events are open; close one, or try again later")]
+    TooManyStreams,
     /// The host is shutting down.
     #[error("the host is shutting down")]
     Draining,
@@ -74,6 +77,7 @@ impl RequestError {
             Self::Timeout(_) => "request_timeout",
             Self::NoRoute(_) => "route_not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::TooManyStreams => "too_many_streams",
             Self::Draining => "draining",
         }
     }
@@ -108,6 +112,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("invalid_arguments", 422),
     ("invalid_input", 422),
     ("queue_full", 429),
+    ("too_many_streams", 429),
     ("internal", 500),
     ("plugin_not_loaded", 503),
     ("draining", 503),

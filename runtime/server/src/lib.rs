@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod error;
+pub mod events;
 pub mod guard;
 pub mod in_process;
 mod linger;
@@ -12,6 +13,7 @@ mod path_params;
 pub mod problem;
 mod request_observer;
 pub mod routes;
+pub mod schedules;
 pub mod serving;
 mod unread;
 pub mod visible_roles;
@@ -42,6 +44,7 @@ use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use self::error::RequestError;
+use self::events::ring::EventRing;
 use self::guard::Access;
 pub use self::listen::serve;
 use self::request_observer::RequestObserver;
@@ -64,6 +67,8 @@ pub struct AppState {
     pub requests: RequestMetrics,
     /// The sessions and streams of MCP.
     pub mcp: Endpoint,
+    /// The latest events.
+    pub events: Arc<EventRing>,
     /// The memory for answers that are of no role.
     answers: AnswerMemory,
     draining: AtomicBool,
@@ -88,16 +93,21 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// The state of a server. `read_config` is asked when the configuration is to be read again.
+    /// The state of a server. `read_config` is asked when the configuration is to be read again. Call it inside a
+    /// tokio runtime.
     pub fn new(serving: Serving, read_config: ReadConfig) -> Self {
         let routes = ROUTES.iter().map(|route| RouteLabels {
             method: route.method,
             path: route.path,
         });
         let metrics = serving.runtime.metrics.clone();
+        let events = Arc::new(EventRing::new());
+        events::collect_runs(&events, &serving.runtime);
+        events::collect_plugins(&events, &serving.runtime);
         Self(Arc::new(AppState {
             requests: metrics.requests(routes),
             mcp: Endpoint::new(&serving.runtime.config.mcp),
+            events,
             answers: unread::of_host(),
             metrics,
             serving: RwLock::new(Arc::new(serving)),
@@ -153,6 +163,7 @@ impl App {
         new.reload.ready().await;
         let file = new.runtime.config.file.display().to_string();
         let new = Arc::new(new);
+        events::collect_plugins(&self.events, &new.runtime);
         *self.serving.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
         new.runtime.announce();
         tracing::info!(
@@ -171,6 +182,7 @@ impl App {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
         self.mcp.stop();
+        self.events.stop();
     }
 
     /// True while the host shuts down.

@@ -7,6 +7,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::events;
 use super::problem::{MEDIA_TYPE, Problem};
 use super::routes::{Content, QUERIES, ROUTES, Route};
 
@@ -90,6 +91,12 @@ fn content(body: Content, generator: &mut SchemaGenerator) -> Value {
         Content::Json(schema) => json!({JSON: {"schema": schema(generator)}}),
         Content::JsonRpc(JSON) => json!({JSON: {"schema": {"type": ["object", "array"]}}}),
         Content::JsonRpc(media_type) => json!({media_type: {"schema": {"type": "string"}}}),
+        Content::Events(data) => json!({events::MEDIA_TYPE: {"schema": {
+            "type": "string",
+            "description": "Server-sent events; the `data` of each is of this schema.",
+            "contentMediaType": JSON,
+            "contentSchema": data(generator),
+        }}}),
         Content::Text(media_type) => json!({media_type: {"schema": {"type": "string"}}}),
         Content::Bytes => json!({"application/octet-stream": {}}),
     }

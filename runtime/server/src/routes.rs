@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
 use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::guard::Access;
 use super::path_params::PathParams;
 use super::unread::Unread;
-use super::{App, calls, mcp, openapi, workflows};
+use super::{App, calls, events, mcp, openapi, schedules, workflows};
 use crate::error::RequestError;
 use exomonad_host::plugins::reload::Changes;
+use exomonad_host::workflows::schedules::{ScheduleView, SetSchedule};
 use exomonad_host::workflows::view::RunView;
 use exomonad_host::{Caller, Execution, HostError, Role, report};
 use exomonad_journal::{CallRecord, Page};
@@ -35,6 +36,8 @@ pub enum Content {
     Json(BodySchema),
     /// Messages of JSON-RPC in this media type. A refusal may be one, too, in `application/json`.
     JsonRpc(&'static str),
+    /// Server-sent events whose data is of this schema.
+    Events(BodySchema),
     /// Text of this media type.
     Text(&'static str),
     /// Any bytes.
@@ -43,7 +46,7 @@ pub enum Content {
 
 /// One endpoint.
 pub struct Route {
-    /// `GET`, `POST` or `DELETE`.
+    /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
     /// The path, with parameters in braces.
     pub path: &'static str,
@@ -78,6 +81,12 @@ pub const QUERIES: &[(&str, &[QueryParameter])] = &[
     ("/workflows", workflows::QUERY),
     ("/workflows/{id}", workflows::OF_ROLE),
     ("/workflows/{id}/history", workflows::HISTORY_QUERY),
+    ("/schedules", schedules::QUERY),
+    ("/schedules/{id}", schedules::OF_ROLE),
+    ("/schedules/{id}/pause", schedules::OF_ROLE),
+    ("/schedules/{id}/resume", schedules::OF_ROLE),
+    ("/schedules/{id}/trigger", schedules::OF_ROLE),
+    ("/events", events::QUERY),
     ("/calls", calls::QUERY),
     ("/calls/records", calls::RECORDS_QUERY),
 ];
@@ -325,6 +334,94 @@ pub const ROUTES: &[Route] = &[
         problems: &[400, 401, 404, 409, 413, 422, 429, 503],
         wants_token: true,
         handler: || post(workflows::repair),
+    },
+    Route {
+        method: "GET",
+        path: "/schedules",
+        summary: "The schedules that the request may see: what starts runs at given times.",
+        request: Content::None,
+        response: Content::Json(schema::<schedules::ScheduleList>),
+        success: &[200],
+        problems: &[400, 401, 503],
+        wants_token: true,
+        handler: || get(schedules::list),
+    },
+    Route {
+        method: "PUT",
+        path: "/schedules/{id}",
+        summary: "Sets a schedule, in the place of the one with its id.",
+        request: Content::Json(schema::<SetSchedule>),
+        response: Content::Json(schema::<ScheduleView>),
+        success: &[200, 201],
+        problems: &[400, 401, 404, 413, 422, 429, 503],
+        wants_token: true,
+        handler: || put(schedules::set),
+    },
+    Route {
+        method: "GET",
+        path: "/schedules/{id}",
+        summary: "A schedule, with its next times.",
+        request: Content::None,
+        response: Content::Json(schema::<ScheduleView>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || get(schedules::show),
+    },
+    Route {
+        method: "DELETE",
+        path: "/schedules/{id}",
+        summary: "Removes a schedule. Runs that it has started go on.",
+        request: Content::None,
+        response: Content::None,
+        success: &[204],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || delete(schedules::delete),
+    },
+    Route {
+        method: "POST",
+        path: "/schedules/{id}/pause",
+        summary: "Pauses a schedule: it starts nothing until it is resumed.",
+        request: Content::None,
+        response: Content::Json(schema::<ScheduleView>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || post(schedules::pause),
+    },
+    Route {
+        method: "POST",
+        path: "/schedules/{id}/resume",
+        summary: "Resumes a schedule. Times that have passed meanwhile are not made up for.",
+        request: Content::None,
+        response: Content::Json(schema::<ScheduleView>),
+        success: &[200],
+        problems: &[400, 401, 404, 409, 503],
+        wants_token: true,
+        handler: || post(schedules::resume),
+    },
+    Route {
+        method: "POST",
+        path: "/schedules/{id}/trigger",
+        summary: "Starts a run of a schedule now.",
+        request: Content::None,
+        response: Content::Json(schema::<WorkflowChild>),
+        success: &[201],
+        problems: &[400, 401, 404, 409, 422, 503],
+        wants_token: true,
+        handler: || post(schedules::trigger),
+    },
+    Route {
+        method: "GET",
+        path: "/events",
+        summary: "What happens, as server-sent events: changes of runs, and events that plugins emit. `Last-Event-ID` goes on after an event.",
+        request: Content::None,
+        response: Content::Events(schema::<events::event::LiveEvent>),
+        success: &[200],
+        problems: &[400, 401, 429, 503],
+        wants_token: true,
+        handler: || get(events::stream),
     },
     Route {
         method: "GET",

@@ -8,6 +8,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::EXIT_CODES;
 use super::complete::{complete_roles, complete_tools};
+use super::workflow::args::WorkflowCommand;
 
 /// A host for WASM plugins that serve AI agents: the plugin decides, the host acts.
 #[derive(Parser)]
@@ -103,6 +104,13 @@ pub enum Command {
     },
     /// Run recorded calls again, without performing anything: their records answer the plugin.
     Replay(Replay),
+    /// Start runs of workflows on the running host, look at them, and send them what they wait for.
+    #[command(visible_alias = "wf")]
+    Workflow {
+        /// The subcommand.
+        #[command(subcommand)]
+        command: WorkflowCommand,
+    },
     /// Look at plugins, check them, call into them.
     Plugin {
         /// The subcommand.

@@ -163,7 +163,7 @@ fn path(route: &str, query: &Query, before: Option<&str>) -> String {
 }
 
 /// A text as a part of a path.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes())
         .collect::<String>()
         .replace('+', "%20")

@@ -114,24 +114,9 @@ impl Client {
         path: &str,
         take: &mut (dyn FnMut(&[u8]) -> Result<bool, CommandError> + Send),
     ) -> Result<(), CommandError> {
-        let mut request = self.http.get(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let response = request.send().await;
-        let mut response = response.map_err(|error| self.unreachable(&error))?;
-        let status = response.status().as_u16();
-        if status >= 400 {
-            let body = response.bytes().await;
-            let body = body.map_err(|error| self.unreachable(&error))?.to_vec();
-            let call_id = None;
-            return Answer {
-                status,
-                body,
-                call_id,
-            }
-            .check();
-        }
+        let mut response = self
+            .open(self.http.get(format!("{}{path}", self.base)))
+            .await?;
         let mut rest = Vec::new();
         loop {
             let part = response.chunk().await.map_err(|error| {
@@ -156,6 +141,43 @@ impl Client {
             }
             rest.drain(..end);
         }
+    }
+
+    /// Sends a request whose answer comes in bit by bit, and gives it when it is none of a problem.
+    async fn open(
+        &self,
+        mut request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, CommandError> {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        if status < 400 {
+            return Ok(response);
+        }
+        let body = response.bytes().await;
+        let body = body.map_err(|error| self.unreachable(&error))?.to_vec();
+        let answer = Answer {
+            status,
+            body,
+            call_id: None,
+        };
+        Err(answer.problem())
+    }
+
+    /// Opens a stream of events, after the one with this id.
+    pub async fn events(&self, path: &str, last: Option<u64>) -> Result<EventReader, CommandError> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let response = self.open(request).await?;
+        Ok(EventReader {
+            response,
+            rest: Vec::new(),
+        })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> CommandError {
@@ -187,12 +209,88 @@ impl Client {
     }
 }
 
+/// Bytes of one event at most.
+const LARGEST_EVENT: usize = 4 << 20;
+
+/// A stream of server-sent events.
+pub struct EventReader {
+    response: reqwest::Response,
+    rest: Vec<u8>,
+}
+
+/// An event of a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct StreamEvent {
+    /// Its id.
+    pub id: Option<u64>,
+    /// Its name.
+    pub name: String,
+    /// Its data.
+    pub data: String,
+}
+
+impl EventReader {
+    /// The next event; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, CommandError> {
+        loop {
+            while let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+                let frame: Vec<u8> = self.rest.drain(..end + 2).collect();
+                if let Some(event) = StreamEvent::read(&String::from_utf8_lossy(&frame)) {
+                    return Ok(Some(event));
+                }
+            }
+            let broken = |reason: String| {
+                CommandError::Unavailable(format!("the stream of events has broken off: {reason}"))
+            };
+            if self.rest.len() > LARGEST_EVENT {
+                return Err(broken("an event is too large".to_owned()));
+            }
+            // Dropping this future loses nothing: what has come in is in `rest`.
+            let part = self.response.chunk().await;
+            match part.map_err(|error| broken(error.to_string()))? {
+                Some(part) => self.rest.extend_from_slice(&part),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl StreamEvent {
+    /// The event of a frame; `None` for a comment.
+    fn read(frame: &str) -> Option<Self> {
+        let mut event = Self::default();
+        let mut has_data = false;
+        for line in frame.lines() {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match name {
+                "id" => event.id = value.parse().ok(),
+                "event" => event.name = value.to_owned(),
+                "data" => {
+                    if std::mem::replace(&mut has_data, true) {
+                        event.data.push('\n');
+                    }
+                    event.data.push_str(value);
+                }
+                // A comment, or something that a later host sends.
+                _ => {}
+            }
+        }
+        has_data.then_some(event)
+    }
+}
+
 impl Answer {
     /// The problem that the host reports, if it does.
     pub fn check(&self) -> Result<(), CommandError> {
-        if self.status < 400 {
-            return Ok(());
+        match self.status {
+            ..400 => Ok(()),
+            _ => Err(self.problem()),
         }
+    }
+
+    /// The problem that the host reports.
+    fn problem(&self) -> CommandError {
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let detail = problem["detail"].as_str().map_or_else(
             || {
@@ -209,7 +307,7 @@ impl Answer {
             "unauthorized" => format!("{detail} (--token or EXOMONAD_TOKEN gives one)"),
             _ => detail,
         };
-        Err(of_code(code, detail))
+        of_code(code, detail)
     }
 }
 
@@ -235,4 +333,21 @@ fn token(config: &Config, role: Option<&str>) -> Option<String> {
         let token = sources.find_map(|source| source.resolve(env).ok())?;
         Some(token.expose().to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_an_event_and_a_comment_is_none() {
+        let read = StreamEvent::read("event: run\nid: 7\ndata: {\ndata:  }\n\n");
+        let event = StreamEvent {
+            id: Some(7),
+            name: "run".to_owned(),
+            data: "{\n }".to_owned(),
+        };
+        assert_eq!(read, Some(event));
+        assert_eq!(StreamEvent::read(": keep-alive\n\n"), None);
+    }
 }

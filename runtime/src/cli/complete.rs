@@ -12,6 +12,9 @@ use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{Shell, aot};
 use exomonad_config::Config;
 use exomonad_host::report::Roles;
+use exomonad_server::schedules::ScheduleList;
+use exomonad_server::workflows::RunPage;
+use serde::de::DeserializeOwned;
 
 use super::CommandError;
 use super::args::{Cli, Options};
@@ -76,6 +79,50 @@ pub fn complete_tools(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, tools)
 }
 
+/// The workflows of the role before it on the command line, of the running host.
+pub fn complete_workflows(current: &OsStr) -> Vec<CompletionCandidate> {
+    let words: Vec<String> = std::env::args().collect();
+    let mut after = words
+        .iter()
+        .skip_while(|word| !["start", "set"].contains(&word.as_str()));
+    // `start ROLE`, `set ID ROLE`.
+    let between = usize::from(after.next().is_some_and(|word| word == "set"));
+    let mut named = after.filter(|word| !word.starts_with('-')).skip(between);
+    let Some(role) = named.next() else {
+        return Vec::new();
+    };
+    let workflows = roles()
+        .into_iter()
+        .flat_map(|roles| roles.roles)
+        .find(|found| found.name == *role)
+        .and_then(|found| found.plugin)
+        .map_or_else(Vec::new, |plugin| plugin.workflows);
+    candidates(current, workflows)
+}
+
+/// The ids of the workflows of the latest runs.
+pub fn complete_runs(current: &OsStr) -> Vec<CompletionCandidate> {
+    let page: Option<RunPage> = ask("/workflows?limit=200");
+    let mut ids: Vec<String> = page.map_or_else(Vec::new, |page| {
+        page.runs.into_iter().map(|run| run.workflow_id).collect()
+    });
+    ids.sort_unstable();
+    ids.dedup();
+    candidates(current, ids)
+}
+
+/// The ids of the schedules.
+pub fn complete_schedules(current: &OsStr) -> Vec<CompletionCandidate> {
+    let list: Option<ScheduleList> = ask("/schedules");
+    let ids = list.map_or_else(Vec::new, |list| {
+        list.schedules
+            .into_iter()
+            .map(|schedule| schedule.id)
+            .collect()
+    });
+    candidates(current, ids)
+}
+
 fn candidates(current: &OsStr, mut names: Vec<String>) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     names.retain(|name| name.starts_with(&*current));
@@ -84,6 +131,11 @@ fn candidates(current: &OsStr, mut names: Vec<String>) -> Vec<CompletionCandidat
 
 /// The roles of the running host; `None` if none answers.
 fn roles() -> Option<Roles> {
+    ask("/roles")
+}
+
+/// A document of the running host; `None` if none answers.
+fn ask<T: DeserializeOwned>(path: &str) -> Option<T> {
     let options = Options::parse_from_defaults();
     let config = configuration()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -93,7 +145,7 @@ fn roles() -> Option<Roles> {
     runtime.block_on(async {
         let asked = async {
             let client = Client::find(&options, &config, None).await.ok()??;
-            client.get("/roles").await.ok()
+            client.get(path).await.ok()
         };
         tokio::time::timeout(PATIENCE, asked).await.ok()?
     })

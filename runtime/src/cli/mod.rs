@@ -39,7 +39,9 @@ mod policy;
 mod replay;
 mod serve;
 mod show;
+mod terminal;
 mod trust;
+mod workflow;
 
 use std::process::ExitCode;
 
@@ -90,6 +92,9 @@ const REFUSED: &[&str] = &[
     "hook_not_found",
     "export_not_found",
     "call_not_found",
+    "not_found",
+    "conflict",
+    "invalid_input",
     "invalid_request",
     "invalid_arguments",
     "unauthorized",
@@ -103,6 +108,10 @@ const REFUSED: &[&str] = &[
 
 /// The error for a code of the host, its own or one that a running host has answered with.
 pub fn of_code(code: &str, message: String) -> CommandError {
+    if code == "workflow_failed" {
+        errln!("exomonad: {}", show::without_controls(&message));
+        return CommandError::Failed;
+    }
     match REFUSED.contains(&code) {
         true => CommandError::Refused(message),
         false => CommandError::Unavailable(message),
@@ -136,9 +145,9 @@ impl From<anyhow::Error> for CommandError {
 /// The meaning of the exit codes; shown by `--help`.
 pub const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  a tool, a guest or a check failed
+  1  a tool, a guest, a run or a check failed
   2  the arguments or the configuration are wrong
-  3  refused: no such role or tool, or arguments that do not fit its schema
+  3  refused: no such role, tool or run, or arguments that do not fit its schema
   4  a host, a file or a service cannot be reached";
 
 /// The argument by which this binary is started as the engine's compiler; it is no command for users.
@@ -216,6 +225,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
                 block_on(calls::export(&cli.options, filter, limit))
             }
         },
+        Command::Workflow { command } => block_on(workflow::run(&cli.options, command)),
         Command::Replay(arguments) => block_on(replay::run(&cli.options, arguments)),
         Command::Roles => block_on(call::roles(&cli.options)),
         Command::Plugin { command } => match command {

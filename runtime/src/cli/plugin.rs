@@ -113,6 +113,7 @@ pub fn role_without_host(name: &RoleName, config: &Config) -> Result<Role, Comma
         http: http()?,
         metrics: Metrics::new(resource(&config.telemetry)),
         journal: None,
+        workflows: None,
         versions: watch::Sender::new(()),
     };
     let sandboxes = HostSandboxes::new(4);

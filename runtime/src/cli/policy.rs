@@ -211,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_that_the_defaults_set_is_named_as_theirs() {
+        let file = "[defaults]\neffects = ['git.*']\npaths = ['.']\n[role.tl]\n[role.dev]\npaths = ['.']\n";
+        let outside = Some(r#"{"workingDir":"/"}"#);
+        for (role, key) in [("tl", "`defaults.paths`"), ("dev", "`role.dev.paths`")] {
+            let no = explained(file, role, "git.status", outside);
+            assert!(!no.allowed && no.reasons[1].contains(key), "{no:?}");
+            assert!(no.reasons[0].contains("`defaults.effects`"), "{no:?}");
+        }
+    }
+
+    #[test]
     fn by_default_a_role_reads_where_it_was_started() {
         let reads = explained("", "tl", "git.status", Some(r#"{"workingDir":"."}"#));
         assert!(

@@ -69,6 +69,11 @@ pub fn print_args(text: Arguments<'_>) {
     });
 }
 
+/// Prints text that this program has made, colours and movements of the cursor included.
+pub fn print_made(text: &str) {
+    write(|out| out.write_all(text.as_bytes()));
+}
+
 /// Prints bytes as they are; to a terminal without control characters, and with an end of line.
 pub fn print_bytes(bytes: &[u8]) {
     write(|out| match out.is_terminal() {

@@ -42,6 +42,7 @@ pub fn crash_class(kind: EffectKind, request: &[u8]) -> CrashClass {
         Kind::GitFetch
         | Kind::GitPush
         | Kind::GitStage
+        | Kind::GitSwitchBranch
         | Kind::DockerPull
         | Kind::DockerStop
         | Kind::GitHubUpdateIssue

@@ -10,6 +10,7 @@
 //! | [`machine`] | [`Machine`]: what the guest asks for and what comes, in their order; knows no database and no engine |
 //! | [`effects`] | what a crash does to an effect: performed again, exactly once, or of unknown outcome |
 //! | [`retry`] | when a failed step is tried again |
+//! | [`schedule`] | the times at which a schedule starts runs |
 //! | [`store`] | [`Store`]: runs and histories in SQLite, written by one thread in groups |
 //!
 //! Whatever drives a run (the host, over this store; or a Temporal worker) puts what comes into the machine and
@@ -19,6 +20,7 @@ pub mod effects;
 pub mod event;
 pub mod machine;
 pub mod retry;
+pub mod schedule;
 pub mod store;
 
 pub use event::{Event, EventBody, Request};

@@ -218,7 +218,7 @@ fn an_attempt_that_had_begun_is_told_from_one_that_is_due() {
 #[test]
 fn randomness_is_the_runs_own_and_the_same_in_each_turn() {
     let mut machine = Machine::new(0);
-    let mut draw = |seed: &[u8], machine: &mut Machine| {
+    let draw = |seed: &[u8], machine: &mut Machine| {
         let (mut a, mut b) = ([0; 40], [0; 3]);
         machine.random(seed, &mut a);
         machine.random(seed, &mut b);

@@ -11,6 +11,9 @@ use tokio::process::Command;
 /// Time that a program has to clean up after itself when it is asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Time between two looks at whether anybody still waits.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The bounds of a program and all it starts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessLimits {
@@ -98,6 +101,35 @@ pub(crate) async fn run(
         stderr,
         is_cut: is_cut || (limits.ends_when_cut && is_cut_too),
     }))
+}
+
+/// As [`run`], on a thread that may wait: until `check` fails.
+///
+/// # Errors
+/// That of `check`; within it, why the program did not run to its end.
+pub(crate) fn run_on_this_thread<E>(
+    command: Command,
+    stdin: Vec<u8>,
+    limits: ProcessLimits,
+    check: impl Fn() -> Result<(), E>,
+) -> Result<Result<Option<ProcessOutput>, ProcessError>, E> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Ok(Err(ProcessError::Start(error))),
+    };
+    runtime.block_on(async {
+        let running = run(command, Some(stdin), limits);
+        tokio::pin!(running);
+        loop {
+            match tokio::time::timeout(PAUSE, &mut running).await {
+                Ok(ran) => return Ok(ran),
+                Err(_) => check()?,
+            }
+        }
+    })
 }
 
 /// A program did not run.

@@ -77,21 +77,32 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE UNIQUE INDEX inbox_request ON inbox (run, request);
 
+-- What starts runs at given times. Times are milliseconds since 1970.
 CREATE TABLE schedule (
     id          TEXT NOT NULL,
     role        TEXT NOT NULL,
     workflow    TEXT NOT NULL,
     input       TEXT NOT NULL,
-    -- `every 1h` or a cron expression with its time zone.
+    -- `every 1h`, or a cron expression with its time zone.
     spec        TEXT NOT NULL,
     overlap     TEXT NOT NULL,
+    -- How old a time may be that passed while no host ran.
     catch_up    INTEGER NOT NULL,
     paused      INTEGER NOT NULL,
+    -- The next time of the schedule.
     next_at     INTEGER,
+    -- When the host looks at it next: NULL while it is paused.
+    due_at      INTEGER,
+    -- The time of a run that begins when the one before it has ended.
+    waiting_at  INTEGER,
+    -- The time and the workflow id of the run that was started last.
     last_at     INTEGER,
-    last_run    TEXT,
-    error       TEXT,
+    last_id     TEXT,
+    -- Why the latest time has started no run.
+    note        TEXT,
     created_at  INTEGER NOT NULL,
+    -- Another number with each change.
+    revision    INTEGER NOT NULL,
     PRIMARY KEY (role, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX schedule_due ON schedule (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A server on loopback.
+/// A server on loopback that gives every request the same answer.
 pub struct WebServer {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
@@ -17,30 +17,22 @@ impl WebServer {
     /// A server whose every answer has this body.
     #[must_use]
     pub fn answering(body: &str) -> Self {
-        let answer = response(200, body);
-        Self::start(move |_| answer.clone())
-    }
-
-    /// A server that answers each request, given from its first line on, with a status and a body.
-    #[must_use]
-    pub fn serving(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Self {
-        Self::start(move |request| {
-            let (status, body) = answer(request);
-            response(status, &body)
-        })
+        let length = body.len();
+        Self::start(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ))
     }
 
     /// A server that sends every request on to this URL.
     #[must_use]
     pub fn redirecting(url: &str) -> Self {
-        let answer = format!(
+        Self::start(format!(
             "HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        );
-        Self::start(move |_| answer.clone())
+        ))
     }
 
-    /// Starts a server with these answers. Its thread ends with the test's process.
-    fn start(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
+    /// Starts a server with this answer. Its thread ends with the test's process.
+    fn start(answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(AtomicUsize::new(0));
@@ -51,7 +43,6 @@ impl WebServer {
             for mut stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let request = read_request(&mut stream).unwrap_or_default();
-                let answer = answer(&request);
                 if let Ok(mut last) = noted.lock() {
                     *last = request;
                 }
@@ -85,11 +76,6 @@ impl WebServer {
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
-}
-
-fn response(status: u16, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status} .\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 /// Reads a request to its end: a connection that is closed with bytes unread is reset, and the answer lost.

@@ -12,6 +12,7 @@ mod reload;
 mod served;
 mod start;
 mod throughput;
+mod workflows;
 
 type Part = (&'static str, fn() -> Result<(), String>);
 
@@ -23,6 +24,7 @@ fn main() -> Result<(), String> {
         ("effects", effects::report),
         ("exec", exec::report),
         ("journal", journal::report),
+        ("workflows", workflows::report),
         // The candidate is this program again, in a process of its own.
         ("native", native::serve),
     ];
@@ -30,7 +32,7 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec and journal"
+                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec, journal and workflows"
             )),
         },
         None => {
@@ -40,7 +42,8 @@ fn main() -> Result<(), String> {
             start::report()?;
             effects::report()?;
             exec::report()?;
-            journal::report()
+            journal::report()?;
+            workflows::report()
         }
     }
 }

@@ -325,6 +325,8 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crate::read::tests::load;
 
     use super::*;

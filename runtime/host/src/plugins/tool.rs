@@ -14,6 +14,8 @@ pub struct CheckedTool {
     pub tool: Tool,
     /// The schema of its arguments.
     pub schema: Arc<Schema>,
+    /// True if a call of it starts a workflow.
+    pub is_workflow: bool,
 }
 
 /// A tool that a plugin lists and its role does not offer, while it offers the others.
@@ -65,6 +67,7 @@ impl CheckedTool {
         Ok(Self {
             tool,
             schema: Arc::new(schema),
+            is_workflow: false,
         })
     }
 }

@@ -68,14 +68,6 @@ pub enum PluginLoadError {
         /// The reason.
         reason: String,
     },
-    /// Its modules cannot be kept for the runs that will need them.
-    #[error("its modules cannot be kept in {folder}, where workflows need them: {reason}")]
-    Keep {
-        /// The folder.
-        folder: String,
-        /// The reason.
-        reason: String,
-    },
     /// A tool cannot be offered.
     #[error("tool `{tool}`: {reason}")]
     Tool {
@@ -89,7 +81,7 @@ pub enum PluginLoadError {
 impl PluginLoadError {
     /// True if the same file may load the next time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Keep { .. })
+        matches!(self, Self::Busy { .. })
     }
 }
 
@@ -113,6 +105,8 @@ pub struct PluginVersion {
     pub missing_grants: Vec<String>,
     /// Its workflows.
     workflows: Vec<CheckedWorkflow>,
+    /// The reason why no runs can start: its modules are not kept for them.
+    pub not_kept: Option<String>,
     by_name: HashMap<String, usize>,
     /// The series of its tools, in their order.
     tool_series: Vec<CallSeries>,
@@ -165,7 +159,7 @@ impl PluginVersion {
             error => error.into(),
         })?;
         check_entry_points(&plugin)?;
-        let (tools, refused_tools) = if plugin.has(HANDLE_LIST_TOOLS) {
+        let (mut tools, mut refused_tools) = if plugin.has(HANDLE_LIST_TOOLS) {
             list_tools(role, &plugin).await?
         } else {
             (Vec::new(), Vec::new())
@@ -175,8 +169,16 @@ impl PluginVersion {
         } else {
             Vec::new()
         };
-        if let Some(folder) = role.kept_plugins.as_ref().filter(|_| !workflows.is_empty()) {
-            keep(&manifest, &folder.join(plugin.digest())).await?;
+        add_workflow_tools(&workflows, &mut tools, &mut refused_tools)?;
+        let not_kept = match role.workflows.as_ref().filter(|_| !workflows.is_empty()) {
+            Some(all) => {
+                let folder = all.kept_dir.join(plugin.digest());
+                keep(&manifest, &folder).await.err()
+            }
+            None => None,
+        };
+        if let Some(reason) = &not_kept {
+            tracing::error!(role = %role.name, reason, "no run of its workflows can start");
         }
         let description = if plugin.has(DESCRIBE) {
             Some(ask(role, &plugin, DESCRIBE).await?)
@@ -208,6 +210,7 @@ impl PluginVersion {
                 .map(|event| (*event, role.metrics.hook(&role.name, event.name())))
                 .collect(),
             workflows,
+            not_kept,
             plugin,
             source,
             loaded_at: SystemTime::now(),
@@ -363,16 +366,19 @@ async fn list_tools(
     })?
 }
 
-/// Keeps a plugin's modules, since its runs may outlive the file.
-async fn keep(manifest: &Manifest, folder: &std::path::Path) -> Result<(), PluginLoadError> {
-    let failed = |reason: String| PluginLoadError::Keep {
-        folder: folder.display().to_string(),
-        reason,
-    };
+/// Keeps a plugin's modules, since its runs may outlive the file. The error is for an operator.
+async fn keep(manifest: &Manifest, folder: &std::path::Path) -> Result<(), String> {
     let (manifest, to) = (manifest.clone(), folder.to_owned());
-    let saving = tokio::task::spawn_blocking(move || manifest.save(&to));
-    let saved = saving.await.map_err(|error| failed(error.to_string()))?;
-    saved.map_err(|error| failed(error.to_string()))
+    let saved = match tokio::task::spawn_blocking(move || manifest.save(&to)).await {
+        Ok(saved) => saved.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    saved.map_err(|reason| {
+        format!(
+            "the plugin's modules cannot be kept in {}, where its runs need them: {reason}",
+            folder.display()
+        )
+    })
 }
 
 async fn list_workflows(
@@ -394,6 +400,37 @@ async fn list_workflows(
         CheckedWorkflow::new(workflow, &mut states).map_err(wrong)
     });
     checked.collect()
+}
+
+/// Offers workflows as tools that say so.
+fn add_workflow_tools(
+    workflows: &[CheckedWorkflow],
+    tools: &mut Vec<CheckedTool>,
+    refused: &mut Vec<RefusedTool>,
+) -> Result<(), PluginLoadError> {
+    let mut states = crate::schema::STATES;
+    for workflow in workflows {
+        let Some(tool) = workflow.as_tool() else {
+            continue;
+        };
+        let name = tool.name.clone();
+        let wrong = |reason: String| PluginLoadError::Workflow {
+            workflow: name.clone(),
+            reason,
+        };
+        if tools.iter().any(|known| known.tool.name == name) {
+            return Err(wrong("there is a tool of this name".to_owned()));
+        }
+        match CheckedTool::new(tool, &mut states) {
+            Ok(tool) => tools.push(CheckedTool {
+                is_workflow: true,
+                ..tool
+            }),
+            Err(ToolFault::Plugin(reason)) => return Err(wrong(reason)),
+            Err(ToolFault::Tool(reason)) => refused.push(RefusedTool { name, reason }),
+        }
+    }
+    Ok(())
 }
 
 fn check_tools(listed: Vec<Tool>) -> Result<(Vec<CheckedTool>, Vec<RefusedTool>), PluginLoadError> {

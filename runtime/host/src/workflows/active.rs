@@ -15,7 +15,9 @@ use exomonad_schema::effects::workflow::WorkflowStatus;
 use exomonad_schema::{Answer, CallId, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_telemetry::spans;
 use exomonad_workflow::machine::Attempt;
-use exomonad_workflow::store::{Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within};
+use exomonad_workflow::store::{
+    Continuation, Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within,
+};
 use exomonad_workflow::{Arrival, Machine, MismatchError, StoreFailure};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
@@ -185,11 +187,6 @@ impl ActiveRun {
         self.lock().machine.attempts(seq).cloned()
     }
 
-    /// A step is not performed any more.
-    pub fn step_ended(&self, seq: u64) {
-        self.lock().steps.remove(&seq);
-    }
-
     /// Ends the turn.
     pub fn stop(&self, stop: Stop) {
         self.lock().stop.get_or_insert(stop);
@@ -213,9 +210,18 @@ impl ActiveRun {
 
     /// Puts something into the history. Nobody waits for the disk: what depends on it is written after it.
     pub async fn arrive(self: &Arc<Self>, arrival: Arrival) {
+        self.arrive_from(None, arrival).await;
+    }
+
+    /// Puts something into the history. With it ends the step that it is the answer of: between the two the run
+    /// must not seem to wait for something else.
+    pub async fn arrive_from(self: &Arc<Self>, step: Option<u64>, arrival: Arrival) {
         let room = self.store.room(size(&arrival)).await;
         {
             let mut state = self.lock();
+            if let Some(step) = step {
+                state.steps.remove(&step);
+            }
             if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
                 self.store
                     .append(room, self.row.key, vec![event], self.failed());
@@ -669,7 +675,8 @@ impl ActiveRun {
                         continued_from: Some(self.row.run_id.clone()),
                         ..super::again(&self.row)
                     };
-                    ended.continued = Some((Box::new(next), signals));
+                    let run = Box::new(next);
+                    ended.continued = Some(Continuation { run, signals });
                 } else {
                     let message = format!(
                         "the input that it continues with does not fit its schema: {}",

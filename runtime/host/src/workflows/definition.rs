@@ -1,7 +1,7 @@
 //! A workflow of a plugin: its schemas, checked when it is listed, and what comes, checked against them.
 
 use exomonad_schema::RawJson;
-use exomonad_schema::common::{WorkflowDefinition, WorkflowMessage};
+use exomonad_schema::common::{Tool, WorkflowDefinition, WorkflowMessage};
 use serde_json::Value;
 
 use crate::error::Violation;
@@ -69,6 +69,20 @@ impl CheckedWorkflow {
             state,
             signals,
             queries,
+        })
+    }
+
+    /// The tool by which MCP clients start it, if they may. Its answer describes the run.
+    pub fn as_tool(&self) -> Option<Tool> {
+        let definition = &self.definition;
+        let any = || RawJson::from_text(r#"{"type":"object"}"#.to_owned()).unwrap_or_default();
+        definition.is_tool.then(|| Tool {
+            name: definition.name.clone(),
+            title: definition.title.clone(),
+            description: definition.description.clone(),
+            input_schema: definition.input_schema.clone().unwrap_or_else(any),
+            output_schema: None,
+            annotations: None,
         })
     }
 

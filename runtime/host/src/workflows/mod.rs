@@ -7,6 +7,7 @@
 //! | [`layer`] | the layer that answers a guest that runs as a workflow |
 //! | [`steps`] | effects that the host performs for a run |
 //! | [`scheduler`] | what wakes runs, and clears away old ones |
+//! | [`schedules`] | what starts runs at given times |
 //! | [`kept`] | versions of plugins that open runs still need |
 //! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
 //! | [`view`] | runs and histories as they are shown |
@@ -19,6 +20,7 @@ pub mod kept;
 pub mod layer;
 pub mod operate;
 pub mod scheduler;
+pub mod schedules;
 pub mod steps;
 pub mod view;
 
@@ -30,11 +32,11 @@ use std::time::Duration;
 
 use exomonad_config::{Config, WorkflowsConfig};
 use exomonad_engine::closest;
-use exomonad_kv::KvConfig;
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
 };
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
+use exomonad_services::kv::KvConfig;
 use exomonad_workflow::store::{NewRun, OpenError, RunRow};
 use exomonad_workflow::{RunKey, Store, StoreFailure};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
@@ -64,6 +66,8 @@ pub struct Workflows {
     running: Arc<Semaphore>,
     /// Wakes the scheduler.
     wake: Notify,
+    /// Says that schedules have changed.
+    schedules: Notify,
     begun: AtomicBool,
     closed: AtomicBool,
     changes: broadcast::Sender<RunEvent>,
@@ -95,6 +99,7 @@ impl Workflows {
             tasks: Mutex::default(),
             running: Arc::new(Semaphore::new(running)),
             wake: Notify::new(),
+            schedules: Notify::new(),
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES),
@@ -344,6 +349,9 @@ impl Workflows {
         let workflow = version
             .workflow(name)
             .ok_or_else(|| no_workflow(role, version, name))?;
+        if let Some(reason) = &version.not_kept {
+            return Err(EffectError::new(ErrorCode::Unavailable, reason.clone()));
+        }
         let input = request.input.get();
         let violations = workflow.check_input(input);
         if !violations.is_empty() {

@@ -1,6 +1,7 @@
 //! What people and other programs do with runs: start, signal, query, cancel, terminate, repair, look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use exomonad_core::{BoxFuture, CallContext};
 use exomonad_schema::common::{
@@ -17,6 +18,7 @@ use exomonad_workflow::store::{
     Ended, Filter, HELD, InboxKind, NewInboxEntry, RunRow, Started, Store, within,
 };
 use exomonad_workflow::{EventBody, StoreFailure};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::active::{Stop, unix_millis};
 use super::view::{HistoryEntry, RunView};
@@ -113,6 +115,41 @@ impl Workflows {
         store.post(run.key, entry).await.map_err(store_error)?;
         self.nudge(&[run.key]);
         Ok(())
+    }
+
+    /// Waits for a run to end, no longer than this. The run as it is then.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn wait(
+        self: &Arc<Self>,
+        role: &RoleName,
+        run_id: &str,
+        longest: Duration,
+    ) -> Answered<RunRow> {
+        // Before the first look, so that no change is missed.
+        let mut changes = self.subscribe();
+        let deadline = tokio::time::Instant::now() + longest;
+        loop {
+            let run = self.find(role, run_id).await?;
+            if run.ended_at.is_some() || run.status == WorkflowStatus::Stuck {
+                return Ok(run);
+            }
+            let of_run = async {
+                loop {
+                    match changes.recv().await {
+                        Ok(change) if change.run_id == run_id => return,
+                        Ok(_) => {}
+                        // It missed some, or there will be no more.
+                        Err(RecvError::Lagged(_)) => return,
+                        Err(RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            };
+            if tokio::time::timeout_at(deadline, of_run).await.is_err() {
+                return Ok(run);
+            }
+        }
     }
 
     async fn open_run(&self, store: &Store, role: &RoleName, id: &str) -> Answered<RunRow> {

@@ -9,7 +9,7 @@ use exomonad_workflow::machine::Machine;
 use exomonad_workflow::store::{RunRow, Store, within};
 
 use super::active::{ActiveRun, unix_millis};
-use super::{Change, Workflows, lock};
+use super::{Change, Workflows, lock, schedules};
 
 /// Runs that are woken at once.
 const BATCH: usize = 256;
@@ -24,6 +24,7 @@ const CLEARED: u64 = 200;
 
 /// Wakes runs until the host stops.
 pub async fn run(workflows: Arc<Workflows>) {
+    tokio::spawn(schedules::run(workflows.clone()));
     let mut was_told = false;
     let mut cleared: Option<Instant> = None;
     while !workflows.is_closed() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use exomonad_core::{BoxFuture, CallContext, EncodedAnswer, KvWriter};
 use exomonad_engine::{HttpError, HttpRequest};
 use exomonad_journal::{HttpAnswer, RequestHash};
-use exomonad_kv::{KvConfig, StoreError};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{DockerContainers, DockerSpawn, DockerSpawned};
 use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
@@ -15,6 +14,7 @@ use exomonad_schema::effects::http::HttpRequest as OutgoingHttp;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
 use exomonad_schema::effects::workflow::RetryPolicy;
 use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode};
+use exomonad_services::kv::{KvConfig, StoreError};
 use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
 use exomonad_workflow::store::{Connection, within};
 use exomonad_workflow::{Arrival, Event, EventBody, Request, StoreFailure, retry};
@@ -334,14 +334,14 @@ impl KvWriter for StepWriter {
     fn set(&self, request: KvSet) -> BoxFuture<'_, Result<Done, EffectError>> {
         let role = self.run.role_name.clone();
         Box::pin(self.write(EffectKind::KvSet, move |connection, config| {
-            exomonad_kv::set_within(connection, config, &role, &request)
+            exomonad_services::kv::set_within(connection, config, &role, &request)
         }))
     }
 
     fn delete(&self, request: KvDelete) -> BoxFuture<'_, Result<KvDeleted, EffectError>> {
         let role = self.run.role_name.clone();
         Box::pin(self.write(EffectKind::KvDelete, move |connection, _| {
-            exomonad_kv::delete_within(connection, &role, &request)
+            exomonad_services::kv::delete_within(connection, &role, &request)
         }))
     }
 }
@@ -354,7 +354,6 @@ impl ActiveRun {
     }
 
     async fn answered(self: &Arc<Self>, step: &StepSpec, attempt: u32, answer: EncodedAnswer) {
-        self.step_ended(step.seq);
         let has_request = matches!(step.class, CrashClass::Read | CrashClass::Transaction);
         let done = Arrival::Done {
             seq: step.seq,
@@ -363,7 +362,7 @@ impl ActiveRun {
             request: has_request.then(|| step.as_request()),
         };
         // If the transaction of the step has written it already, this says nothing new.
-        self.arrive(done).await;
+        self.arrive_from(Some(step.seq), done).await;
     }
 
     async fn failed_attempt(

@@ -231,10 +231,11 @@ impl From<Event> for HistoryEntry {
 }
 
 /// A change of a run, for whoever watches.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunEvent {
     /// When, in milliseconds since 1970.
+    #[serde(rename = "unixMillis")]
     pub at: i64,
     /// The role.
     pub role: String,
@@ -245,14 +246,15 @@ pub struct RunEvent {
     /// The run's id.
     pub run_id: String,
     /// The change.
+    #[serde(flatten)]
     pub change: RunChange,
 }
 
-/// What has changed about a run.
+/// The change of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "change", rename_all = "snake_case")]
 pub enum RunChange {
-    /// Its status.
+    /// It has another status.
     Status {
         /// The new one.
         status: WorkflowStatus,

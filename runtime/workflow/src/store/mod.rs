@@ -8,6 +8,7 @@
 //! Rows have checksums: a damaged history is told from a sound one and stops its run alone.
 
 mod rows;
+mod schedules;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,9 +21,10 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow, ScheduleRow,
+    Continuation, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow,
     Started, Wake,
 };
+pub use schedules::ScheduleRow;
 use writer::Writer;
 pub use writer::{Pending, Room};
 
@@ -323,9 +325,13 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, delete_before, delete_schedule, due_schedules, end, history, inbox,
-        insert_events, newest, open_digests, pause, post, run, schedules, set_asked, set_digest,
-        set_restarts, set_schedule, start, stick, take_inbox, truncate, wake,
+        clear_error, delete_before, end, history, inbox, insert_events, newest, open_digests,
+        pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox, truncate,
+        wake,
+    };
+    pub use super::schedules::{
+        count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,
+        set_schedule,
     };
 }
 

@@ -164,6 +164,15 @@ pub enum Wake {
     Asleep,
 }
 
+/// The run that continues another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// The run.
+    pub run: Box<NewRun>,
+    /// The signals that the other one did not take, with their payloads.
+    pub signals: Vec<(String, Vec<u8>)>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -179,8 +188,8 @@ pub struct Ended {
     pub state: Option<(String, u32)>,
     /// When, in milliseconds since 1970.
     pub at: i64,
-    /// The run that continues it, and the signals that it did not take.
-    pub continued: Option<(Box<NewRun>, Vec<(String, Vec<u8>)>)>,
+    /// The run that continues it.
+    pub continued: Option<Continuation>,
     /// The answer of the parent's step.
     pub answer: String,
 }
@@ -200,25 +209,6 @@ pub struct Filter {
     pub before: Option<RunKey>,
     /// At most so many.
     pub limit: u64,
-}
-
-/// A schedule as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns of the table")]
-pub struct ScheduleRow {
-    pub id: String,
-    pub role: String,
-    pub workflow: String,
-    pub input: String,
-    pub spec: String,
-    pub overlap: String,
-    pub catch_up: i64,
-    pub paused: bool,
-    pub next_at: Option<i64>,
-    pub last_at: Option<i64>,
-    pub last_run: Option<String>,
-    pub error: Option<String>,
-    pub created_at: i64,
 }
 
 /// A checksum over the parts of a row.
@@ -951,7 +941,7 @@ pub fn stick(
 /// Returns the runs for which something came.
 pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<RunKey>> {
     publish(connection, run.key, ended.state.as_ref())?;
-    let next = ended.continued.as_ref().map(|(next, _)| &next.run_id);
+    let next = ended.continued.as_ref().map(|next| &next.run.run_id);
     let changed = connection
         .prepare_cached(
             "UPDATE run SET status = ?2, output = ?3, error_code = ?4, error = ?5, ended_at = ?6,
@@ -974,7 +964,7 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
     }
     let mut woken = Vec::new();
     match &ended.continued {
-        Some((next, signals)) => {
+        Some(Continuation { run: next, signals }) => {
             let next_key = match start(connection, next, None)? {
                 Started::New(next) | Started::Open(next) => next.key,
             };
@@ -1101,78 +1091,4 @@ pub fn delete_before(connection: &Connection, moment: i64, limit: u64) -> Result
             .execute([run])?;
     }
     Ok(old.len() as u64)
-}
-
-const SCHEDULE_COLUMNS: &str = "id, role, workflow, input, spec, overlap, catch_up, paused, next_at, last_at, \
-    last_run, error, created_at";
-
-fn read_schedule(row: &Row<'_>) -> rusqlite::Result<ScheduleRow> {
-    Ok(ScheduleRow {
-        id: row.get(0)?,
-        role: row.get(1)?,
-        workflow: row.get(2)?,
-        input: row.get(3)?,
-        spec: row.get(4)?,
-        overlap: row.get(5)?,
-        catch_up: row.get(6)?,
-        paused: row.get(7)?,
-        next_at: row.get(8)?,
-        last_at: row.get(9)?,
-        last_run: row.get(10)?,
-        error: row.get(11)?,
-        created_at: row.get(12)?,
-    })
-}
-
-/// The schedules of a role, or of all, by their ids.
-pub fn schedules(connection: &Connection, role: Option<&str>) -> Result<Vec<ScheduleRow>> {
-    let sql = format!(
-        "SELECT {SCHEDULE_COLUMNS} FROM schedule WHERE ?1 IS NULL OR role = ?1 ORDER BY role, id"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([role], read_schedule)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The schedules that are due.
-pub fn due_schedules(connection: &Connection, now: i64) -> Result<Vec<ScheduleRow>> {
-    let sql = format!(
-        "SELECT {SCHEDULE_COLUMNS} FROM schedule WHERE next_at IS NOT NULL AND next_at <= ?1 AND paused = 0
-         ORDER BY next_at LIMIT 100"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([now], read_schedule)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Writes a schedule, in the place of the one with its id.
-pub fn set_schedule(connection: &Connection, schedule: &ScheduleRow) -> Result<()> {
-    let sql = format!(
-        "INSERT OR REPLACE INTO schedule ({SCHEDULE_COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-    );
-    connection.prepare_cached(&sql)?.execute(params![
-        schedule.id,
-        schedule.role,
-        schedule.workflow,
-        schedule.input,
-        schedule.spec,
-        schedule.overlap,
-        schedule.catch_up,
-        schedule.paused,
-        schedule.next_at,
-        schedule.last_at,
-        schedule.last_run,
-        schedule.error,
-        schedule.created_at,
-    ])?;
-    Ok(())
-}
-
-/// Removes a schedule; false if there is none.
-pub fn delete_schedule(connection: &Connection, role: &str, id: &str) -> Result<bool> {
-    let removed = connection
-        .prepare_cached("DELETE FROM schedule WHERE role = ?1 AND id = ?2")?
-        .execute([role, id])?;
-    Ok(removed > 0)
 }

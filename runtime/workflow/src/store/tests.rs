@@ -308,7 +308,10 @@ async fn a_run_that_continues_as_a_new_one_hands_on_what_it_did_not_take() {
     let of_run = row.clone();
     let end = move |connection: &Connection, _: &KvConfig| {
         let ended = Ended {
-            continued: Some((Box::new(next), vec![("go".to_owned(), b"2".to_vec())])),
+            continued: Some(Continuation {
+                run: Box::new(next),
+                signals: vec![("go".to_owned(), b"2".to_vec())],
+            }),
             ..ended(WorkflowStatus::Continued)
         };
         within::end(connection, &of_run, &ended)

@@ -3,14 +3,13 @@
 //! As `git` does with `gpg.format = ssh`, by `ssh-keygen -Y sign -n git`: `git verify-commit` tells such a
 //! signature by itself. The key stays in the program's file or in the agent, and is never read here.
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use exomonad_schema::{EffectError, ErrorCode};
+use tokio::process::Command;
 
 use super::RepoWriter;
+use crate::child_process::{self, ProcessLimits};
 
 /// The namespace of git's signatures.
 const NAMESPACE: &str = "git";
@@ -18,11 +17,11 @@ const NAMESPACE: &str = "git";
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";
 
-/// Bytes of a signature; the longest key's has a few thousand.
-const MAX_SIGNATURE: u64 = 64 << 10;
+/// Bytes of a signature, or of a complaint; the longest key's signature has a few thousand.
+const OUTPUT: usize = 64 << 10;
 
-/// Time between two looks at whether the program has ended.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Bytes of memory that the program may take.
+const MEMORY: u64 = 256 << 20;
 
 /// The key that a repository's commits or tags are signed with.
 pub(super) struct Signer<'w> {
@@ -76,62 +75,32 @@ impl<'w> Signer<'w> {
             // A passphrase is asked of nobody.
             .env("SSH_ASKPASS", "false")
             .env("SSH_ASKPASS_REQUIRE", "force")
-            .env("DISPLAY", "none")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .env("DISPLAY", "none");
         if let Some(socket) = &self.writer.config.ssh_agent {
             command.env("SSH_AUTH_SOCK", socket);
         }
-        let child = command
-            .spawn()
-            .map_err(|error| self.failed(&format!("it cannot be started: {error}")))?;
-        let signature = self.output(Killed(child), content)?;
+        let limits = ProcessLimits {
+            time: self.writer.config.time_limit.get(),
+            memory: MEMORY,
+            stdout: OUTPUT,
+            stderr: OUTPUT,
+            file: None,
+            ends_when_cut: false,
+        };
+        let check = || self.writer.job.check(self.writer.context());
+        let ran = child_process::run_on_this_thread(command, content.to_vec(), limits, check)?;
+        let output = ran.map_err(|error| self.failed(&error.to_string()))?;
+        let output = output.ok_or_else(|| self.failed("it took longer than it may"))?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if !output.status.success() {
+            return Err(self.failed(said(&output.stderr).trim()));
+        }
+        let signature = said(&output.stdout);
         let is_signature = signature.starts_with(BEGIN) && signature.ends_with(END);
         match is_signature {
             true => Ok(signature),
             false => Err(self.failed("what it says is no signature")),
         }
-    }
-
-    fn output(&self, mut child: Killed, content: &[u8]) -> Result<String, EffectError> {
-        let lost = |error: std::io::Error| self.failed(&format!("it was lost: {error}"));
-        if let Some(mut stdin) = child.0.stdin.take() {
-            // It says why when it does not read all of it.
-            let _ = stdin.write_all(content);
-        }
-        let status = loop {
-            match child.0.try_wait().map_err(lost)? {
-                Some(status) => break status,
-                None => self.writer.job.check(self.writer.context())?,
-            }
-            std::thread::sleep(PAUSE);
-        };
-        let read = |stream: Option<&mut dyn Read>| {
-            let mut bytes = Vec::new();
-            if let Some(stream) = stream {
-                let _ = stream.take(MAX_SIGNATURE).read_to_end(&mut bytes);
-            }
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        let stdout = read(
-            child
-                .0
-                .stdout
-                .as_mut()
-                .map(|stream| stream as &mut dyn Read),
-        );
-        if status.success() {
-            return Ok(stdout);
-        }
-        let stderr = read(
-            child
-                .0
-                .stderr
-                .as_mut()
-                .map(|stream| stream as &mut dyn Read),
-        );
-        Err(self.failed(stderr.trim()))
     }
 
     /// The error. The program's own words may name files of the host, and go to its log alone.
@@ -142,16 +111,5 @@ impl<'w> Signer<'w> {
             ErrorCode::Unavailable,
             "`ssh-keygen` does not sign with the operator's key (`git.signing_key`); the host's log says why",
         )
-    }
-}
-
-/// A program that is killed when it is not waited for.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

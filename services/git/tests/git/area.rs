@@ -69,6 +69,7 @@ pub fn call_within(paths: &[&Path]) -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: None,
+        kv_writer: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {

@@ -45,6 +45,7 @@ pub fn call() -> CallContext {
         call_id: CallId::from(7),
         caller: None,
         traceparent: Some(TRACEPARENT.to_owned()),
+        kv_writer: None,
         bounds: Arc::new(BoundsMap::default().with(RepoBounds {
             repos: vec!["acme/*".parse().unwrap()],
         })),

@@ -200,3 +200,18 @@ fn without_an_endpoint_no_signal_is_sent() {
     let some = "[telemetry]\nendpoint = 'http://h:1'\nsignals = ['logs']\n";
     assert!(sends(some, Signal::Logs) && !sends(some, Signal::Traces));
 }
+
+#[test]
+fn a_key_that_only_the_defaults_set_is_named_as_theirs() {
+    let file = "[defaults]\npaths = ['.']\nlimits = { memory = '32MiB', output = '1MiB' }\n[role.tl]\nlimits = { memory = '16MiB' }\n[role.dev]\npaths = ['.']\n";
+    let config = load(file, &[]).unwrap().config;
+    for (role, field, key) in [
+        ("tl", "paths", "defaults.paths"),
+        ("tl", "repos", "role.tl.repos"),
+        ("tl", "limits.memory", "role.tl.limits.memory"),
+        ("tl", "limits.output", "defaults.limits.output"),
+        ("dev", "paths", "role.dev.paths"),
+    ] {
+        assert_eq!(config.role_key(&name(role), field), key);
+    }
+}

@@ -1,0 +1,257 @@
+//! [`EventRing`]: the latest events, for any number of streams.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use exomonad_schema::RoleName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::event::{LiveEvent, MissedEvents, MissedReason};
+
+/// Events that a client may be behind.
+const EVENTS: usize = 4096;
+/// Bytes of these.
+const BYTES: usize = 8 << 20;
+/// Streams at once.
+const STREAMS: usize = 256;
+
+/// The latest events. A stream holds none: it asks for the next one when its client has taken the last, so one that
+/// reads slowly, or not at all, costs its connection and nothing else.
+pub struct EventRing {
+    kept: Mutex<Kept>,
+    newest: watch::Sender<u64>,
+    stopping: watch::Sender<bool>,
+    places: Arc<Semaphore>,
+}
+
+struct Kept {
+    events: VecDeque<Arc<KeptEvent>>,
+    bytes: usize,
+    /// The first number that this process has given.
+    first: u64,
+    next: u64,
+}
+
+/// An event that is kept.
+pub struct KeptEvent {
+    /// Its number.
+    pub id: u64,
+    /// The role that it is of; everybody may see one that is of none.
+    pub role: Option<RoleName>,
+    /// The run that it is about.
+    pub run: Option<RunIds>,
+    /// The event as it is sent.
+    pub frame: Bytes,
+}
+
+/// The names of a run.
+pub struct RunIds {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+}
+
+/// What comes after an event.
+pub enum After {
+    /// This one.
+    Event(Arc<KeptEvent>),
+    /// Nothing yet.
+    Nothing,
+    /// Events that are not kept any more; what is kept begins after this number.
+    Missed(u64, MissedReason),
+}
+
+impl EventRing {
+    /// A ring without events.
+    pub fn new() -> Self {
+        // Numbers go on across a restart: later processes begin with later ones, as long as no clock is set back
+        // and there are fewer than a million events a second.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let first = since.map_or(1, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(1).max(1)
+        });
+        Self {
+            kept: Mutex::new(Kept {
+                events: VecDeque::new(),
+                bytes: 0,
+                first,
+                next: first,
+            }),
+            newest: watch::Sender::new(first - 1),
+            stopping: watch::Sender::new(false),
+            places: Arc::new(Semaphore::new(STREAMS)),
+        }
+    }
+
+    /// Appends an event.
+    pub fn push(&self, event: &LiveEvent) {
+        let id = {
+            let mut kept = self.lock();
+            let id = kept.next;
+            kept.next += 1;
+            let kept_event = Arc::new(KeptEvent {
+                id,
+                role: event.role(),
+                run: event.run(),
+                frame: event.frame(id),
+            });
+            kept.bytes += kept_event.frame.len();
+            kept.events.push_back(kept_event);
+            while kept.events.len() > EVENTS || kept.bytes > BYTES {
+                let Some(oldest) = kept.events.pop_front() else {
+                    break;
+                };
+                kept.bytes -= oldest.frame.len();
+            }
+            id
+        };
+        // In their order: of two that push at once the later one may be the first here.
+        self.newest.send_if_modified(|newest| {
+            let is_newer = id > *newest;
+            *newest = id.max(*newest);
+            is_newer
+        });
+    }
+
+    /// Notes that events were lost before they came here.
+    pub fn lost(&self) {
+        self.push(&LiveEvent::Missed(MissedEvents {
+            reason: MissedReason::Overflow,
+        }));
+    }
+
+    /// The number of the newest event.
+    pub fn newest(&self) -> u64 {
+        self.lock().next - 1
+    }
+
+    /// What comes after the event of this number.
+    pub fn after(&self, id: u64) -> After {
+        let kept = self.lock();
+        if id >= kept.next {
+            return After::Missed(kept.next - 1, MissedReason::Unknown);
+        }
+        let oldest = kept.events.front().map_or(kept.next, |event| event.id);
+        if id + 1 < oldest {
+            let reason = match id + 1 < kept.first {
+                true => MissedReason::Restart,
+                false => MissedReason::TooLate,
+            };
+            return After::Missed(oldest - 1, reason);
+        }
+        let index = usize::try_from(id + 1 - oldest).unwrap_or(usize::MAX);
+        match kept.events.get(index) {
+            Some(event) => After::Event(event.clone()),
+            None => After::Nothing,
+        }
+    }
+
+    /// Changes with each event.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Ends all streams.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// True once streams are to end.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// A place for a stream; `None` if there are as many as there may be.
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exomonad_host::workflows::view::{RunChange, RunEvent};
+    use exomonad_schema::effects::workflow::WorkflowStatus;
+
+    use super::*;
+
+    fn event(workflow_id: &str) -> LiveEvent {
+        LiveEvent::Run(RunEvent {
+            at: 5,
+            role: "tl".to_owned(),
+            workflow: "nightly".to_owned(),
+            workflow_id: workflow_id.to_owned(),
+            run_id: "r".to_owned(),
+            change: RunChange::Status {
+                status: WorkflowStatus::Sleeping,
+            },
+        })
+    }
+
+    fn ids_after(ring: &EventRing, mut id: u64) -> Vec<u64> {
+        let mut ids = Vec::new();
+        while let After::Event(event) = ring.after(id) {
+            ids.push(event.id);
+            id = event.id;
+        }
+        ids
+    }
+
+    #[test]
+    fn each_event_is_kept_under_its_own_number_and_found_by_the_one_before() {
+        let ring = EventRing::new();
+        let before = ring.newest();
+        assert!(matches!(ring.after(before), After::Nothing));
+        ring.push(&event("a"));
+        ring.push(&event("b"));
+        assert_eq!(ids_after(&ring, before), [before + 1, before + 2]);
+        assert_eq!(ids_after(&ring, before + 1), [before + 2]);
+        assert_eq!(ring.newest(), before + 2);
+    }
+
+    #[test]
+    fn what_is_not_kept_any_more_is_told_with_where_to_go_on() {
+        let ring = EventRing::new();
+        let before = ring.newest();
+        for _ in 0..EVENTS + 10 {
+            ring.push(&event("a"));
+        }
+        let After::Missed(resume, MissedReason::TooLate) = ring.after(before) else {
+            panic!("ten events are gone");
+        };
+        assert_eq!(resume, before + 10);
+        assert_eq!(ids_after(&ring, resume).len(), EVENTS);
+        // Numbers of an earlier process, and numbers that nobody has given.
+        assert!(matches!(
+            ring.after(3),
+            After::Missed(at, MissedReason::Restart) if at == before + 10
+        ));
+        assert!(matches!(
+            ring.after(u64::MAX),
+            After::Missed(at, MissedReason::Unknown) if at == ring.newest()
+        ));
+    }
+
+    #[test]
+    fn large_events_push_out_old_ones_by_their_bytes() {
+        let ring = EventRing::new();
+        let before = ring.newest();
+        let large = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            ring.push(&event(&large));
+        }
+        let After::Missed(resume, MissedReason::TooLate) = ring.after(before) else {
+            panic!("twenty of these do not fit");
+        };
+        let kept = ids_after(&ring, resume).len();
+        assert!((1..8).contains(&kept), "{kept}");
+    }
+}
