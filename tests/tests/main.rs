@@ -54,3 +54,4 @@ mod trust;
 mod whole_flow;
 mod workflow_faults;
 mod workflows;
+mod workflows_haskell;

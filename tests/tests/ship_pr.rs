@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use exomonad_test_support::{Host, MockResponse, MockServer, Project, ReceivedRequest, eventually};
+use exomonad_test_support::{
+    Host, MockResponse, MockServer, Project, ReceivedRequest, eventually, haskell_plugin,
+    shipped_plugin,
+};
 use serde_json::{Value, json};
 
 use crate::workflows::{history, run};
@@ -87,6 +90,14 @@ impl GitHub {
 }
 
 async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
+    stage_of(shipped_plugin("flows"), succeeds_after).await
+}
+
+/// A stage where this module is the plugin.
+async fn stage_of(
+    module: Vec<u8>,
+    succeeds_after: u32,
+) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
     let known = Arc::new(Mutex::new(GitHub {
         succeeds_after,
         ..GitHub::default()
@@ -95,7 +106,6 @@ async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer)
         let known = known.clone();
         MockServer::start(move |asked, _| known.lock().unwrap().answer(asked)).await
     };
-    let wasm = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/dist/flows.wasm");
     let project = Project::new()
         .config(&format!(
             "[git]\nlocal_remotes = true\n[github]\nbase_url = '{}'\n\
@@ -104,7 +114,7 @@ async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer)
             github.url
         ))
         .env("GITHUB_TOKEN", "ghp_0123456789abcdefPlanted")
-        .plugin("flows.wasm", std::fs::read(wasm).unwrap());
+        .plugin("flows.wasm", module);
     project.git(&["init", "-q", "--bare", "remote.git"]);
     let remote = project.path("remote.git");
     project.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
@@ -150,6 +160,18 @@ async fn a_pull_request_is_shipped_when_its_checks_have_succeeded() {
     });
     is_shipped_once(&project, &known, &ended.await);
     assert!(known.lock().unwrap().looks > 3);
+}
+
+#[tokio::test]
+async fn the_plugin_in_haskell_ships_as_the_one_in_rust() {
+    let (project, known, _github) = stage_of(haskell_plugin("flows-haskell"), 3).await;
+    let host = project.serve().await;
+    ship(&host).await;
+    let ended = eventually("it is merged", async || {
+        let run = run(&host, "fix").await;
+        (!run["endedUnixMillis"].is_null()).then_some(run)
+    });
+    is_shipped_once(&project, &known, &ended.await);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use exomonad_guest::prelude::*;
 use exomonad_guest::workflow;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::waiting::{Sleeper, sleeper};
 
 /// The run to start.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,9 +32,10 @@ pub struct Started {
 #[tool]
 pub fn start_sleeper(args: StartSleeper) -> Result<Started, ToolError> {
     let run = workflow::start_child(&WorkflowStartChild {
-        input: json!({ "millis": args.millis }).into(),
         workflow_id: Some(args.workflow_id),
-        ..WorkflowStartChild::new("sleeper")
+        ..WorkflowStartChild::of::<sleeper>(&Sleeper {
+            millis: args.millis,
+        })?
     })?;
     Ok(Started {
         workflow_id: run.workflow_id,

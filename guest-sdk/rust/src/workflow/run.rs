@@ -146,15 +146,17 @@ impl<S> Run<S> {
     /// Waits for the first of them, and returns its position and its answer. The others are stopped.
     ///
     /// # Errors
-    /// If the run is cancelled meanwhile, or the first one has failed.
-    ///
-    /// # Panics
-    /// If there is none.
+    /// If the run is cancelled meanwhile, or the first one has failed, or there is none.
     pub fn race<T: DeserializeOwned>(
         &self,
         mut handles: Vec<Handle<T>>,
     ) -> Result<(usize, T), WorkflowError> {
-        assert!(!handles.is_empty(), "a race needs somebody who runs");
+        if handles.is_empty() {
+            return Err(WorkflowError::new(
+                "internal",
+                "a race needs somebody who runs",
+            ));
+        }
         let mut select = self.select();
         for handle in &handles {
             select = select.handle(handle);

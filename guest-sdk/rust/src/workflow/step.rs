@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Json;
 use crate::effect::{EffectRequest, perform};
 use crate::types::{ErrorCode, OnParentEnd, RetryPolicy, WorkflowStart, WorkflowStartChild};
 use crate::workflow::run::millis;
-use crate::workflow::{Handle, WorkflowError};
+use crate::workflow::{Handle, WorkflowError, WorkflowFunction};
 
 /// An effect to be performed as a step, with options.
 ///
@@ -117,6 +118,22 @@ impl RetryPolicy {
         let codes = codes.into_iter().map(|code| code.name().to_owned());
         self.non_retryable.extend(codes);
         self
+    }
+}
+
+impl WorkflowStartChild {
+    /// The request for a run of a workflow of this plugin, by the name of its function; for tools and hooks.
+    ///
+    /// # Errors
+    /// If the input has no JSON.
+    pub fn of<W: WorkflowFunction>(input: &W::Input) -> serde_json::Result<Self>
+    where
+        W::Input: Serialize,
+    {
+        Ok(Self {
+            input: Json::new(input)?,
+            ..Self::new(W::ENTRY.name)
+        })
     }
 }
 
