@@ -71,7 +71,7 @@ impl<R: EffectRequest> Step<R> {
         #[cfg(not(target_family = "wasm"))]
         crate::testing::know::<R>();
         let started = super::start(&WorkflowStart {
-            request: Some(Json::new(&self.request)?),
+            request: Json::new(&self.request)?,
             retry: self.retry,
             timeout_millis: self.timeout.map(millis),
             ..WorkflowStart::new(R::CAPABILITY)

@@ -265,7 +265,7 @@ startStep one =
   (\started -> Handle started.handle)
     <$> Workflow.start
       ( newWorkflowStart (capabilityName [one.request])
-          & set @"request" (Just (toJSON one.request))
+          & set @"request" (toJSON one.request)
           & set @"retry" one.retry
           & set @"timeoutMillis" ((\duration -> duration.millis) <$> one.timeout)
       )

@@ -491,10 +491,10 @@ impl Simulation {
     }
 
     fn start(&self, asked: &WorkflowStart) -> Vec<u8> {
-        let request = asked
-            .request
-            .as_ref()
-            .map_or_else(|| "{}".to_owned(), |request| request.get().to_owned());
+        let request = match asked.request.get() {
+            "null" => "{}".to_owned(),
+            request => request.to_owned(),
+        };
         let now = self.host.unix_millis.get();
         let world = &mut *self.world.borrow_mut();
         let run = world.current;

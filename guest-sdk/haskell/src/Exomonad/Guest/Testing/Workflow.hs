@@ -793,7 +793,9 @@ startStep key asked = do
       pure (Right (WorkflowStarted handle))
     (effect, Nothing) -> pure (Left (effectError ErrorCodeInvalidInput ("no handler of the test answers `" <> effect <> "`")))
   where
-    request = fromMaybe (object []) asked.request
+    request = case asked.request of
+      Null -> object []
+      given -> given
 
 waitFor :: RunKey -> WorkflowWait -> (EffectError -> State World ()) -> (Wait -> State World ()) -> State World ()
 waitFor key asked refuse block = do
