@@ -101,7 +101,7 @@ impl App {
             path: route.path,
         });
         let metrics = serving.runtime.metrics.clone();
-        let events = Arc::new(EventRing::new());
+        let events = Arc::new(EventRing::empty());
         events::collect_runs(&events, &serving.runtime);
         events::collect_plugins(&events, &serving.runtime);
         Self(Arc::new(AppState {

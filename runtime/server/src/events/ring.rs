@@ -68,7 +68,7 @@ pub enum After {
 
 impl EventRing {
     /// A ring without events.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         // Numbers go on across a restart: later processes begin with later ones, as long as no clock is set back
         // and there are fewer than a million events a second.
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn each_event_is_kept_under_its_own_number_and_found_by_the_one_before() {
-        let ring = EventRing::new();
+        let ring = EventRing::empty();
         let before = ring.newest();
         assert!(matches!(ring.after(before), After::Nothing));
         ring.push(&event("a"));
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_any_more_is_told_with_where_to_go_on() {
-        let ring = EventRing::new();
+        let ring = EventRing::empty();
         let before = ring.newest();
         for _ in 0..EVENTS + 10 {
             ring.push(&event("a"));
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn large_events_push_out_old_ones_by_their_bytes() {
-        let ring = EventRing::new();
+        let ring = EventRing::empty();
         let before = ring.newest();
         let large = "x".repeat(1 << 20);
         for _ in 0..20 {

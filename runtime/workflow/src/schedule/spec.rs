@@ -156,7 +156,7 @@ fn every(spans: &[&str]) -> Result<i64, String> {
     let span: Duration = humantime::parse_duration(&spans.join(" "))
         .map_err(|error| format!("{error}; write a time span such as `90s`, `15m`, `1h 30m`"))?;
     let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    match INTERVALS.contains(&millis) && span.subsec_nanos() % 1_000_000 == 0 {
+    match INTERVALS.contains(&millis) && span.subsec_nanos().is_multiple_of(1_000_000) {
         true => Ok(millis),
         false => Err("an interval is one second to 366 days, in whole milliseconds".to_owned()),
     }
@@ -320,10 +320,11 @@ impl Cron {
         let mut date = after.date();
         let (mut hour, mut minute) = (after.hour(), after.minute());
         for _ in 0..DAYS {
-            if self.months >> date.month() & 1 == 1 && self.has_day(date) {
-                if let Some(time) = self.time_from(hour, minute) {
-                    return Some(date.to_datetime(time));
-                }
+            if self.months >> date.month() & 1 == 1
+                && self.has_day(date)
+                && let Some(time) = self.time_from(hour, minute)
+            {
+                return Some(date.to_datetime(time));
             }
             date = date.tomorrow().ok()?;
             (hour, minute) = (0, 0);

@@ -860,7 +860,8 @@ pub fn pause(connection: &Connection, run: RunKey, pause: &Pause) -> Result<Wake
     }
     connection
         .prepare_cached(
-            "UPDATE run SET status = ?2, wake_at = ?3, asked = max(asked, ?4), restarts = 0 WHERE id = ?1",
+            "UPDATE run SET status = ?2, wake_at = ?3, asked = max(asked, ?4), restarts = 0
+             WHERE id = ?1 AND ended_at IS NULL",
         )?
         .execute(params![
             run,
@@ -890,7 +891,8 @@ pub fn set_restarts(
 ) -> Result<()> {
     connection
         .prepare_cached(
-            "UPDATE run SET restarts = ?2, wake_at = ?3, error = ?4, status = 'sleeping' WHERE id = ?1",
+            "UPDATE run SET restarts = ?2, wake_at = ?3, error = ?4, status = 'sleeping'
+             WHERE id = ?1 AND ended_at IS NULL",
         )?
         .execute(params![run, restarts, wake_at, error])?;
     Ok(())
