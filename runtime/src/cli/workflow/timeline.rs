@@ -10,6 +10,8 @@ use crate::cli::terminal::{Colour, Lines, Terminal, cut};
 
 /// Rows that are kept: the latest.
 const ROWS: usize = 1000;
+/// Rows that are looked at for steps beside each other.
+const BESIDE_EACH_OTHER: usize = 200;
 /// Columns of names at most.
 const NAME: usize = 32;
 /// Columns below which there are no bars.
@@ -123,7 +125,12 @@ impl Timeline {
                 let child = (name.as_deref() == Some("workflow.start_child"))
                     .then(|| child_of(&answer, request.map(|request| request.0.as_slice())))
                     .flatten();
-                let row = self.row(entry.step, asked, name, Kind::Step);
+                // What has no name and was not asked for here is a timer that was given up.
+                let (name, kind) = match name {
+                    None => ("timer".to_owned(), Kind::Wait),
+                    Some(name) => (name, Kind::Step),
+                };
+                let row = self.row(entry.step, asked, Some(name), kind);
                 row.at = Some(at);
                 row.attempts = entry.attempt.unwrap_or(1);
                 row.end = match answer["kind"].as_str() {
@@ -153,6 +160,7 @@ impl Timeline {
         let index = match known {
             Some(index) => index,
             None => {
+                let begin = self.no_later_than_those_after(step, begin);
                 self.push(Row {
                     step,
                     name: name.unwrap_or_else(|| "step".to_owned()),
@@ -167,6 +175,14 @@ impl Timeline {
             }
         };
         &mut self.rows[index]
+    }
+
+    /// When a step begins at the latest: steps are asked for in the order of their numbers, so one whose begin is not
+    /// known has begun when a later one did.
+    fn no_later_than_those_after(&self, step: Option<u64>, begin: i64) -> i64 {
+        let rows = self.rows.iter().rev().take(BESIDE_EACH_OTHER);
+        let after = rows.filter(|row| row.step > step && row.kind != Kind::Moment);
+        after.map(|row| row.begin).fold(begin, i64::min)
     }
 
     fn moment(&mut self, at: i64, name: String) {
@@ -467,6 +483,32 @@ mod tests {
             ],
             "{drawn}"
         );
+    }
+
+    #[test]
+    fn timers_beside_each_other_begin_together_as_far_as_the_history_tells() {
+        let drawn = drawn(
+            0,
+            Some(1_000),
+            80,
+            json!([
+                {"unixMillis": 10, "kind": "asked", "step": 2, "name": "kv.set"},
+                {"unixMillis": 20, "kind": "done", "step": 2, "attempt": 1,
+                    "answer": {"json": {"kind": "Success", "payload": {}}}},
+                {"unixMillis": 700, "kind": "fired", "step": 0},
+                {"unixMillis": 900, "kind": "fired", "step": 1},
+                {"unixMillis": 900, "kind": "done", "step": 3, "attempt": 1,
+                    "answer": {"json": {"kind": "Error", "payload": {"code": "cancelled"}}}},
+            ]),
+        );
+        let took: Vec<Vec<&str>> = drawn
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().take(5).collect())
+            .collect();
+        assert_eq!(took[1][..4], ["0", "timer", "690", "ms"], "{drawn}");
+        assert_eq!(took[2][..4], ["1", "timer", "890", "ms"], "{drawn}");
+        assert_eq!(took[3], ["3", "timer", "0", "ms", "cancelled"], "{drawn}");
     }
 
     #[test]
