@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::workflows::{history, run};
 
-/// What a GitHub with one repository and at most one pull request knows.
+/// The knowledge of a GitHub with one repository and at most one pull request.
 #[derive(Default)]
 struct GitHub {
     /// Pull requests that were opened.

@@ -5,7 +5,7 @@ use std::fs;
 use exomonad_test_support::{Host, Project, Response, WebServer, eventually};
 use serde_json::{Value, json};
 
-/// What the plugin of small workflows asks for.
+/// The grants that the plugin of small workflows needs.
 pub const EFFECTS: &str =
     "effects = ['kv.*', 'clock.*', 'random.*', 'log.*', 'http.*', 'workflow.*']";
 

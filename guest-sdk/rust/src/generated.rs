@@ -3685,7 +3685,7 @@ pub struct WorkflowArrival {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowArrivals {
-    /// What has come, in the order in which it came; nothing if the time is up.
+    /// The arrivals, in the order in which they came; none if the time is up.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<WorkflowArrival>,
     /// True if the time was up before.
@@ -4084,7 +4084,7 @@ pub struct WorkflowStartChild {
     /// nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<String>,
-    /// What becomes of it when the run that starts it ends before.
+    /// Its fate when the run that starts it ends before.
     ///
     /// `None` is `"cancel"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

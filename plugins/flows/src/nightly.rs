@@ -17,7 +17,7 @@ pub struct Nightly {
     /// The repositories.
     #[schemars(length(min = 1, max = 100))]
     repos: Vec<Repository>,
-    /// What is run for each of them.
+    /// The command that is run for each of them.
     check: Check,
     /// The number of repositories at the same time.
     #[serde(default = "four")]
@@ -97,7 +97,7 @@ pub struct Night {
 pub struct NightlyCheck {
     /// The repository.
     repository: Repository,
-    /// What is run.
+    /// The command that is run.
     check: Check,
 }
 

@@ -61,7 +61,7 @@ fn pull_request() -> GitHubPr {
     }
 }
 
-/// What GitHub says, which the tests change with time.
+/// GitHub's answers, which the tests change with time.
 #[derive(Clone, Default)]
 struct GitHub {
     /// Looks at the pull request so far.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use exomonad_guest::github;
 use exomonad_guest::prelude::*;
 
-/// What is known about a pull request's readiness to be merged.
+/// A pull request's readiness to be merged.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     /// The reasons that block merging it; none if nothing known does.

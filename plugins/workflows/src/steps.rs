@@ -60,7 +60,7 @@ pub struct Parallel {
     pub millis: u64,
 }
 
-/// What ran beside each other.
+/// The numbers of things that ran beside each other.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Parallelled {
     /// The timers that have ended.

@@ -53,7 +53,7 @@ pub enum HostError {
     #[error("{0}")]
     InvalidRequest(String),
     /// The arguments break the tool's schema.
-    #[error("the arguments do not fit the schema of tool `{tool}`: {}", first(.violations))]
+    #[error("the arguments do not fit the schema of tool `{tool}`: {}", told(.violations))]
     InvalidArguments {
         /// The tool.
         tool: String,
@@ -153,7 +153,8 @@ fn none(names: &str) -> &str {
     if names.is_empty() { "none" } else { names }
 }
 
-fn first(violations: &[Violation]) -> String {
+/// The first violations, as one text.
+pub(crate) fn told(violations: &[Violation]) -> String {
     let shown = violations
         .iter()
         .take(3)

@@ -130,7 +130,7 @@ struct Scan<T> {
 
 /// A call that is found.
 struct Found<T> {
-    /// What is kept of its summary.
+    /// The part of its summary that is kept.
     kept: T,
     /// Its file, among those of the scan.
     file: usize,

@@ -13,7 +13,7 @@ use crate::serving::Serving;
 /// The roles whose calls and workflows a request may see: those that it may use. Those of a role that there is no
 /// more the operator sees.
 pub struct VisibleRoles {
-    /// What answers the request.
+    /// The configuration in force that answers the request.
     pub serving: Arc<Serving>,
     headers: HeaderMap,
     known: BTreeMap<RoleName, bool>,

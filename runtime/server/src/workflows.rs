@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use exomonad_host::workflows::operate::Repair;
@@ -271,20 +272,16 @@ pub async fn start(
 /// A run.
 pub async fn show(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { run, .. }: FoundRun,
 ) -> Result<Response, RequestError> {
-    let (_, run) = find(&app, &id, &uri, headers).await?;
     Ok(axum::Json(workflows(&app).view(run)).into_response())
 }
 
 /// A part of a run's history.
 pub async fn history(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    FoundRun { run, .. }: FoundRun,
 ) -> Result<Response, RequestError> {
     let (mut from, mut limit) = (0, PAGE);
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
@@ -307,7 +304,6 @@ pub async fn history(
             }
         }
     }
-    let (_, run) = find(&app, &id, &uri, headers).await?;
     let mut entries = workflows(&app)
         .history(&run, from, limit.saturating_add(1))
         .await?;
@@ -322,19 +318,16 @@ pub async fn history(
 /// Sends a signal.
 pub async fn signal(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { role, run }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let (role, run) = find(&app, &id, &uri, headers).await?;
     let signal: SendSignal = app.parse(body).await?;
     let request = WorkflowSignal {
         workflow_id: run
             .workflow_id
             .clone()
             .try_into()
-            .map_err(|_| unknown(&id))?,
+            .map_err(|_| unknown(&run.run_id))?,
         name: signal.name,
         payload: signal.payload,
     };
@@ -346,12 +339,9 @@ pub async fn signal(
 /// Asks a query.
 pub async fn query(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { role, run }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let (role, run) = find(&app, &id, &uri, headers).await?;
     let asked: AskQuery = app.parse(body).await?;
     let value = workflows(&app)
         .query(&role, &run, &asked.name, &asked.arguments)
@@ -362,11 +352,8 @@ pub async fn query(
 /// Asks a run to cancel.
 pub async fn cancel(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { run, .. }: FoundRun,
 ) -> Result<Response, RequestError> {
-    let (_, run) = find(&app, &id, &uri, headers).await?;
     must_be_open(&run)?;
     workflows(&app).cancel(&run, None).await?;
     Ok(Accepted::response(&run))
@@ -375,12 +362,9 @@ pub async fn cancel(
 /// Ends a run.
 pub async fn terminate(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let (_, run) = find(&app, &id, &uri, headers).await?;
     let asked: Terminate = app.parse(body).await?;
     must_be_open(&run)?;
     let reason = asked
@@ -393,12 +377,9 @@ pub async fn terminate(
 /// Lets a stuck run go on.
 pub async fn repair(
     State(app): State<App>,
-    PathParams(id): PathParams<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    FoundRun { role, run }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let (role, run) = find(&app, &id, &uri, headers).await?;
     let asked: RepairRun = app.parse(body).await?;
     let repair = match (asked.retry, asked.moves, asked.restart_from, asked.answer) {
         (true, false, None, None) => Repair::Retry,
@@ -424,57 +405,46 @@ fn workflows(app: &App) -> Arc<Workflows> {
 }
 
 /// The run that a path names, of a role that the request may use.
-async fn find(
-    app: &App,
-    id: &str,
-    uri: &Uri,
-    headers: HeaderMap,
-) -> Result<(Arc<Role>, RunRow), RequestError> {
-    let role = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-        .find(|(name, _)| name == "role")
-        .map(|(_, role)| role.into_owned());
-    let mut visible = VisibleRoles::of(app.serving(), headers);
-    visible.check_named(role.as_deref())?;
-    let workflows = workflows(app);
-    let filter = |workflow_id: Option<String>| Filter {
-        workflow_id,
-        limit: LARGEST_PAGE,
-        ..Filter::default()
-    };
-    // By the workflow's id in each of the roles, then by the run's.
-    let roles = roles_of(&mut visible, role.clone().map(|role| vec![role]));
-    let named = workflows
-        .list(Filter {
-            roles: roles.clone(),
-            ..filter(Some(id.to_owned()))
-        })
-        .await?;
-    let mut owners: Vec<&str> = named.iter().map(|(_, run)| run.role.as_str()).collect();
-    owners.sort_unstable();
-    owners.dedup();
-    let owner: Option<RoleName> = match owners.as_slice() {
-        [] => workflows
-            .role_of(id)
-            .await?
-            .filter(|role| visible.contains(role)),
-        [one] => one.parse().ok(),
-        several => {
-            return Err(EffectError::new(
-                ErrorCode::Conflict,
-                format!(
-                    "several roles have a workflow with the id `{id}`: {}; add `?role=`",
-                    several.join(", ")
-                ),
-            )
-            .into());
-        }
-    };
-    let owner = owner.ok_or_else(|| unknown(id))?;
-    if role.is_some_and(|role| role != owner.as_str()) {
-        return Err(unknown(id).into());
+pub struct FoundRun {
+    role: Arc<Role>,
+    run: RunRow,
+}
+
+impl FromRequestParts<App> for FoundRun {
+    type Rejection = RequestError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RequestError> {
+        let PathParams(id) = PathParams::<String>::from_request_parts(parts, app).await?;
+        let query = parts.uri.query().unwrap_or_default();
+        let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "role");
+        let named = named.map(|(_, role)| role.into_owned());
+        let mut visible = VisibleRoles::of(app.serving(), parts.headers.clone());
+        visible.check_named(named.as_deref())?;
+        let workflows = workflows(app);
+        let mut owners = workflows.owners(&id).await?;
+        owners.retain(|role| {
+            let is_named = named.as_ref().is_none_or(|named| named == role.as_str());
+            is_named && visible.contains(role)
+        });
+        let owner = match owners.as_slice() {
+            [] => return Err(unknown(&id).into()),
+            [one] => one,
+            several => {
+                let several: Vec<&str> = several.iter().map(RoleName::as_str).collect();
+                return Err(EffectError::new(
+                    ErrorCode::Conflict,
+                    format!(
+                        "several roles have a workflow with the id `{id}`: {}; add `?role=`",
+                        several.join(", ")
+                    ),
+                )
+                .into());
+            }
+        };
+        let run = workflows.find(owner, &id).await?;
+        let role = app.serving().runtime.role(owner.as_str())?;
+        Ok(Self { role, run })
     }
-    let run = workflows.find(&owner, id).await?;
-    Ok((app.serving().runtime.role(owner.as_str())?, run))
 }
 
 /// The roles to look for runs in: those that a request names, or may see; `None` for all.

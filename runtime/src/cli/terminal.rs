@@ -15,13 +15,13 @@ const ROWS: usize = 24;
 pub enum Colour {
     /// Failures.
     Red,
-    /// What is well.
+    /// For things that are well.
     Green,
-    /// What wants to be looked at.
+    /// For things that want to be looked at.
     Yellow,
-    /// What runs.
+    /// For things that run.
     Blue,
-    /// What is less important.
+    /// For things that are less important.
     Dim,
     /// Headings.
     Bold,
@@ -40,7 +40,7 @@ impl Colour {
     }
 }
 
-/// What standard output can show.
+/// The abilities of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal {
     /// True if it is one.

@@ -3,7 +3,7 @@
 use exomonad_schema::EffectKind;
 use serde::Deserialize;
 
-/// What becomes of an effect if the host is killed between the guest's request and the entry of the answer.
+/// The fate of an effect if the host is killed between the guest's request and the entry of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashClass {
     /// It changes nothing: it is performed again. It is written down once, with its answer.
@@ -12,7 +12,7 @@ pub enum CrashClass {
     Transaction,
     /// It may be performed again without harm. The request is written down before.
     Repeatable,
-    /// Whether it happened can be found out. The request is written down before.
+    /// A look tells if it has happened. The request is written down before.
     Reconciled,
     /// It happens at most once. The request is written down before; after a crash the guest is told
     /// `outcome_unknown`.

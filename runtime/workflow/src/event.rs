@@ -13,7 +13,7 @@ pub struct Event {
     pub body: EventBody,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventBody {
     /// A step was asked for, and is about to be performed. Reads have none: they are performed again.
@@ -37,7 +37,7 @@ pub enum EventBody {
         attempt: u32,
         /// The answer, as a host function returns it.
         answer: Vec<u8>,
-        /// What was asked for.
+        /// The request.
         request: Option<Request>,
     },
     /// A timer's time has come.
@@ -77,16 +77,23 @@ pub struct Request {
 impl Event {
     /// The bytes that it holds, roughly.
     pub fn size(&self) -> usize {
+        self.body.size()
+    }
+}
+
+impl EventBody {
+    /// The bytes that it holds, roughly.
+    pub fn size(&self) -> usize {
         let of_request = |request: &Request| request.effect.len() + request.request.len() + 32;
-        64 + match &self.body {
-            EventBody::Asked(request) => of_request(request),
-            EventBody::Attempt { answer, .. } => answer.len(),
-            EventBody::Done {
+        64 + match self {
+            Self::Asked(request) => of_request(request),
+            Self::Attempt { answer, .. } => answer.len(),
+            Self::Done {
                 answer, request, ..
             } => answer.len() + request.as_ref().map_or(0, of_request),
-            EventBody::Signaled { name, payload } => name.len() + payload.len(),
-            EventBody::Patched { id } => id.len(),
-            EventBody::Fired { .. } | EventBody::CancelRequested => 0,
+            Self::Signaled { name, payload } => name.len() + payload.len(),
+            Self::Patched { id } => id.len(),
+            Self::Fired { .. } | Self::CancelRequested => 0,
         }
     }
 }

@@ -24,5 +24,5 @@ pub mod schedule;
 pub mod store;
 
 pub use event::{Event, EventBody, Request};
-pub use machine::{Arrival, Machine, MismatchError, Step, TIMER, Taken, Wait};
+pub use machine::{Machine, MismatchError, Step, TIMER, Taken, Wait};
 pub use store::{RunKey, Store, StoreFailure};

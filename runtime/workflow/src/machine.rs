@@ -36,7 +36,7 @@ pub struct Machine {
     turn: Turn,
 }
 
-/// What has come, by what it answers.
+/// The arrivals, by what they answer.
 #[derive(Debug, Default)]
 struct History {
     next_position: u64,
@@ -58,7 +58,7 @@ struct History {
     reserved: BTreeSet<u64>,
 }
 
-/// What the guest has taken since it began to run.
+/// The part of the history that the guest has taken since it began to run.
 #[derive(Debug, Default)]
 struct Turn {
     next_seq: u64,
@@ -116,9 +116,9 @@ struct Signal {
 pub struct MismatchError {
     /// The step.
     pub seq: u64,
-    /// What the history has.
+    /// The step in the history.
     pub recorded: String,
-    /// What the guest asked for, or that it ended.
+    /// The guest's request, or that it ended.
     pub asked: String,
 }
 
@@ -131,7 +131,7 @@ pub struct Step {
     pub is_known: bool,
 }
 
-/// What a guest waits for.
+/// The things that a guest waits for.
 #[derive(Clone, Debug, Default)]
 pub struct Wait {
     /// Steps, timers and children.
@@ -193,54 +193,6 @@ impl Taken {
     }
 }
 
-/// What the driver puts in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// A step was asked for.
-    Asked(Request),
-    /// An attempt at a step failed.
-    Attempt {
-        /// The step.
-        seq: u64,
-        /// The number of the attempt.
-        attempt: u32,
-        /// Its answer.
-        answer: Vec<u8>,
-        /// When the next one begins.
-        next_at: i64,
-    },
-    /// A step is answered.
-    Done {
-        /// The step.
-        seq: u64,
-        /// The attempts that it took.
-        attempt: u32,
-        /// Its answer.
-        answer: Vec<u8>,
-        /// What was asked for, if the history does not have it.
-        request: Option<Request>,
-    },
-    /// A timer's time has come.
-    Fired {
-        /// The timer.
-        seq: u64,
-    },
-    /// A signal came.
-    Signaled {
-        /// Its name.
-        name: String,
-        /// Its payload.
-        payload: Vec<u8>,
-    },
-    /// The run is asked to cancel.
-    CancelRequested,
-    /// A change of the code applies.
-    Patched {
-        /// Its name.
-        id: String,
-    },
-}
-
 impl Machine {
     /// The machine of a run that began then, with no history.
     pub fn new(begun_at: i64) -> Self {
@@ -276,41 +228,12 @@ impl Machine {
     }
 
     /// Appends to the history; `None` if it says nothing new: the answer to a step that is done already.
-    pub fn arrive(&mut self, at: i64, arrival: Arrival) -> Option<Event> {
-        let body = match arrival {
-            Arrival::Done { seq, .. } | Arrival::Fired { seq }
-                if self.history.done.contains_key(&seq) || self.turn.cancelled.contains(&seq) =>
-            {
-                return None;
-            }
-            Arrival::Asked(request) => EventBody::Asked(request),
-            Arrival::Attempt {
-                seq,
-                attempt,
-                answer,
-                next_at,
-            } => EventBody::Attempt {
-                seq,
-                attempt,
-                answer,
-                next_at,
-            },
-            Arrival::Done {
-                seq,
-                attempt,
-                answer,
-                request,
-            } => EventBody::Done {
-                seq,
-                attempt,
-                answer,
-                request,
-            },
-            Arrival::Fired { seq } => EventBody::Fired { seq },
-            Arrival::Signaled { name, payload } => EventBody::Signaled { name, payload },
-            Arrival::CancelRequested => EventBody::CancelRequested,
-            Arrival::Patched { id } => EventBody::Patched { id },
-        };
+    pub fn arrive(&mut self, at: i64, body: EventBody) -> Option<Event> {
+        if let EventBody::Done { seq, .. } | EventBody::Fired { seq } = &body
+            && (self.history.done.contains_key(seq) || self.turn.cancelled.contains(seq))
+        {
+            return None;
+        }
         let event = Event {
             position: self.history.next_position,
             at,
@@ -679,7 +602,7 @@ impl Machine {
             (false, None)
         } else {
             let id = id.to_owned();
-            (true, self.arrive(at, Arrival::Patched { id }))
+            (true, self.arrive(at, EventBody::Patched { id }))
         };
         self.turn.patches.insert(id.to_owned(), applies);
         (applies, event)

@@ -19,8 +19,8 @@ fn request(seq: u64, effect: &str) -> Request {
     }
 }
 
-fn done(seq: u64, effect: &str, answer: &str) -> Arrival {
-    Arrival::Done {
+fn done(seq: u64, effect: &str, answer: &str) -> EventBody {
+    EventBody::Done {
         seq,
         attempt: 1,
         answer: answer.as_bytes().to_vec(),
@@ -28,8 +28,8 @@ fn done(seq: u64, effect: &str, answer: &str) -> Arrival {
     }
 }
 
-fn signal(name: &str) -> Arrival {
-    Arrival::Signaled {
+fn signal(name: &str) -> EventBody {
+    EventBody::Signaled {
         name: name.to_owned(),
         payload: b"null".to_vec(),
     }
@@ -107,7 +107,7 @@ fn a_request_to_cancel_is_heard_once_and_what_was_done_before_counts() {
     let mut machine = Machine::new(0);
     let first = ask(&mut machine, "a");
     machine.arrive(1, done(first, "a", "1"));
-    machine.arrive(2, Arrival::CancelRequested);
+    machine.arrive(2, EventBody::CancelRequested);
     assert_eq!(machine.poll(&Wait::one(first)), Some(answer(first, "1")));
     let second = ask(&mut machine, "b");
     assert_eq!(machine.poll(&Wait::one(second)), Some(Taken::Cancelled));
@@ -133,7 +133,7 @@ fn a_time_that_is_up_ends_a_wait_before_what_comes_later() {
         timer: Some(timer),
         ..Wait::default()
     };
-    machine.arrive(1, Arrival::Fired { seq: timer });
+    machine.arrive(1, EventBody::Fired { seq: timer });
     machine.arrive(2, done(step, "a", "1"));
     assert_eq!(machine.poll(&wait), Some(Taken::TimedOut(Vec::new())));
     assert_eq!(machine.poll(&Wait::one(step)), Some(answer(step, "1")));
@@ -161,7 +161,7 @@ fn what_comes_after_a_position_that_is_being_written_waits_for_it() {
     let mut machine = Machine::new(0);
     let (write, timer) = (ask(&mut machine, "kv.set"), ask(&mut machine, TIMER));
     let position = machine.reserve();
-    machine.arrive(2, Arrival::Fired { seq: timer });
+    machine.arrive(2, EventBody::Fired { seq: timer });
     let either = Wait {
         handles: vec![write, timer],
         ..Wait::default()
@@ -199,10 +199,10 @@ fn a_change_of_the_code_applies_to_runs_that_had_not_come_so_far() {
 fn an_attempt_that_had_begun_is_told_from_one_that_is_due() {
     let mut machine = Machine::new(0);
     let step = ask(&mut machine, "docker.exec");
-    machine.arrive(1, Arrival::Asked(request(step, "docker.exec")));
+    machine.arrive(1, EventBody::Asked(request(step, "docker.exec")));
     machine.arrive(
         2,
-        Arrival::Attempt {
+        EventBody::Attempt {
             seq: step,
             attempt: 1,
             answer: b"{}".to_vec(),
@@ -210,7 +210,7 @@ fn an_attempt_that_had_begun_is_told_from_one_that_is_due() {
         },
     );
     assert!(!machine.attempts(step).unwrap().has_begun);
-    machine.arrive(9, Arrival::Asked(request(step, "docker.exec")));
+    machine.arrive(9, EventBody::Asked(request(step, "docker.exec")));
     let attempt = machine.attempts(step).unwrap();
     assert!(attempt.has_begun && attempt.attempts == 1);
 }
@@ -267,7 +267,7 @@ proptest! {
             let at = i64::try_from(at).unwrap();
             let arrival = match what {
                 6 => signal("go"),
-                7 => Arrival::CancelRequested,
+                7 => EventBody::CancelRequested,
                 seq => done(*seq, "a", &seq.to_string()),
             };
             events.extend(machine.arrive(at, arrival));

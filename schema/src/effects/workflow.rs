@@ -111,7 +111,7 @@ pub struct WorkflowWait {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowArrivals {
-    /// What has come, in the order in which it came; nothing if the time is up.
+    /// The arrivals, in the order in which they came; none if the time is up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<WorkflowArrival>,
     /// True if the time was up before.
@@ -163,7 +163,7 @@ pub struct WorkflowStartChild {
     /// nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<WorkflowId>,
-    /// What becomes of it when the run that starts it ends before.
+    /// Its fate when the run that starts it ends before.
     #[serde(default)]
     pub on_parent_end: OnParentEnd,
 }

@@ -38,9 +38,9 @@ CREATE TABLE run (
     checksum       INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX run_open ON run (role, workflow_id) WHERE ended_at IS NULL;
-CREATE INDEX run_by_id ON run (role, workflow_id, id);
+CREATE INDEX run_by_id ON run (workflow_id, role, id);
 CREATE INDEX run_due ON run (wake_at) WHERE ended_at IS NULL;
-CREATE INDEX run_by_status ON run (role, status, id);
+CREATE INDEX run_by_status ON run (status, role, id);
 CREATE INDEX run_by_parent ON run (parent) WHERE ended_at IS NULL AND parent IS NOT NULL;
 CREATE INDEX run_ended ON run (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX run_digest ON run (digest) WHERE ended_at IS NULL;

@@ -25,7 +25,7 @@ pub(crate) struct State {
     /// By capability, the host function.
     functions: RefCell<HashMap<&'static str, &'static str>>,
     requests: RefCell<Vec<Recorded>>,
-    /// What the test arranges for a workflow.
+    /// The test's arrangements for a workflow.
     pub(super) script: Script,
     /// The simulation that performs the effects of a workflow.
     pub(super) simulation: RefCell<Option<Rc<Simulation>>>,

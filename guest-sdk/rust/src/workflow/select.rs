@@ -24,7 +24,7 @@ pub struct Select {
     wait: WorkflowWait,
 }
 
-/// What came first.
+/// The first arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub enum First {
     /// The handle at this position, in the order in which they were given. Waiting for it answers at once.

@@ -162,7 +162,7 @@ impl<T> Child<T> {
         self
     }
 
-    /// What becomes of it when this run ends before; it is asked to cancel, if nothing is said.
+    /// Its fate when this run ends before; it is asked to cancel, if nothing is said.
     pub fn on_parent_end(mut self, fate: OnParentEnd) -> Self {
         self.request.on_parent_end = Some(fate);
         self

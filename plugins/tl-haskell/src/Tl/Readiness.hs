@@ -8,7 +8,7 @@ import Exomonad.Guest
 import Exomonad.Guest.GitHub (GitHub)
 import Exomonad.Guest.GitHub qualified as GitHub
 
--- | What is known about a pull request's readiness to be merged.
+-- | A pull request's readiness to be merged.
 data Readiness = Readiness
   { blockers :: [Text]
   -- ^ The reasons that block merging it; none if nothing known does.

@@ -18,15 +18,16 @@ use exomonad_workflow::machine::Attempt;
 use exomonad_workflow::store::{
     Continuation, Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within,
 };
-use exomonad_workflow::{Arrival, Machine, MismatchError, StoreFailure};
+use exomonad_workflow::{EventBody, Machine, MismatchError, StoreFailure};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use super::definition::told;
+use super::Workflows;
 use super::layer::WorkflowLayer;
-use super::{Change, Workflows};
+use super::view::RunChange;
+use crate::error::told;
 use crate::execution::{code, explain};
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
@@ -62,9 +63,9 @@ pub struct ActiveRun {
     pub attention: Notify,
 }
 
-/// What changes while a run is in memory.
+/// The state of a run in memory.
 pub struct RunState {
-    /// What was asked for and what has come.
+    /// The requests so far, and the arrivals.
     pub machine: Machine,
     /// Steps that are being performed.
     pub steps: HashMap<u64, AbortHandle>,
@@ -119,7 +120,7 @@ enum Turn {
     NoPlugin { code: &'static str, message: String },
 }
 
-/// What comes after a turn.
+/// The step after a turn.
 enum Next {
     Again,
     Leave,
@@ -171,7 +172,7 @@ impl ActiveRun {
         &self.workflows
     }
 
-    /// What changes.
+    /// The state.
     pub fn lock(&self) -> MutexGuard<'_, RunState> {
         // Whatever panicked beside it, the history on disk decides.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,14 +210,14 @@ impl ActiveRun {
     }
 
     /// Puts something into the history. Nobody waits for the disk: what depends on it is written after it.
-    pub async fn arrive(self: &Arc<Self>, arrival: Arrival) {
+    pub async fn arrive(self: &Arc<Self>, arrival: EventBody) {
         self.arrive_from(None, arrival).await;
     }
 
     /// Puts something into the history. With it ends the step that it is the answer of: between the two the run
     /// must not seem to wait for something else.
-    pub async fn arrive_from(self: &Arc<Self>, step: Option<u64>, arrival: Arrival) {
-        let room = self.store.room(size(&arrival)).await;
+    pub async fn arrive_from(self: &Arc<Self>, step: Option<u64>, arrival: EventBody) {
+        let room = self.store.room(arrival.size()).await;
         {
             let mut state = self.lock();
             if let Some(step) = step {
@@ -233,8 +234,8 @@ impl ActiveRun {
     }
 
     /// Puts something into the history and waits until it is on disk. False if it cannot be: the run is stopped.
-    pub async fn arrive_durably(self: &Arc<Self>, arrival: Arrival) -> bool {
-        let room = self.store.room(size(&arrival)).await;
+    pub async fn arrive_durably(self: &Arc<Self>, arrival: EventBody) -> bool {
+        let room = self.store.room(arrival.size()).await;
         let key = self.row.key;
         let pending = {
             let mut state = self.lock();
@@ -484,7 +485,7 @@ impl ActiveRun {
                     _ => return,
                 }
             };
-            self.arrive(Arrival::Fired { seq: due }).await;
+            self.arrive(EventBody::Fired { seq: due }).await;
         }
     }
 
@@ -512,17 +513,17 @@ impl ActiveRun {
                     .unwrap_or_else(|| "null".to_owned())
                     .into_bytes();
                 let arrival = match (entry.kind, entry.seq) {
-                    (InboxKind::Signal, _) => Arrival::Signaled {
+                    (InboxKind::Signal, _) => EventBody::Signaled {
                         name: entry.name.unwrap_or_default(),
                         payload,
                     },
-                    (InboxKind::Child | InboxKind::Answer, Some(seq)) => Arrival::Done {
+                    (InboxKind::Child | InboxKind::Answer, Some(seq)) => EventBody::Done {
                         seq,
                         attempt: 1,
                         answer: payload,
                         request: None,
                     },
-                    _ => Arrival::CancelRequested,
+                    _ => EventBody::CancelRequested,
                 };
                 events.extend(state.machine.arrive(unix_millis(), arrival));
             }
@@ -571,7 +572,8 @@ impl ActiveRun {
                     .await;
                 match paused {
                     Ok(Wake::Asleep) => {
-                        self.workflows.changed(&self.row, Change::Status(status));
+                        self.workflows
+                            .changed(&self.row, RunChange::Status { status });
                         return Next::Leave;
                     }
                     Ok(Wake::Held) => self.lock().has_mail = true,
@@ -701,7 +703,8 @@ impl ActiveRun {
             .await;
         match written {
             Ok(woken) => {
-                self.workflows.changed(&self.row, Change::Status(status));
+                self.workflows
+                    .changed(&self.row, RunChange::Status { status });
                 self.workflows.nudge(&woken);
                 Next::Leave
             }
@@ -742,7 +745,8 @@ impl ActiveRun {
         if let Err(failure) = noted.await {
             return self.stopped(Stop::Store(failure)).await;
         }
-        self.workflows.changed(&self.row, Change::Restart(restarts));
+        self.workflows
+            .changed(&self.row, RunChange::Restart { restarts });
         let until = tokio::time::Instant::now() + delay;
         loop {
             tokio::select! {
@@ -773,8 +777,12 @@ impl ActiveRun {
             .await;
         match written {
             Ok(()) => {
-                self.workflows
-                    .changed(&self.row, Change::Status(WorkflowStatus::Stuck));
+                self.workflows.changed(
+                    &self.row,
+                    RunChange::Status {
+                        status: WorkflowStatus::Stuck,
+                    },
+                );
                 Next::Leave
             }
             Err(failure) => self.stopped(Stop::Store(failure)).await,
@@ -900,18 +908,6 @@ fn fails(ended: Ended, code: &str, message: String, details: Option<RawJson>) ->
         continued: None,
         answer,
         ..ended
-    }
-}
-
-fn size(arrival: &Arrival) -> usize {
-    64 + match arrival {
-        Arrival::Asked(request) => request.request.len(),
-        Arrival::Attempt { answer, .. } => answer.len(),
-        Arrival::Done {
-            answer, request, ..
-        } => answer.len() + request.as_ref().map_or(0, |request| request.request.len()),
-        Arrival::Signaled { payload, .. } => payload.len(),
-        Arrival::Fired { .. } | Arrival::CancelRequested | Arrival::Patched { .. } => 0,
     }
 }
 

@@ -147,15 +147,3 @@ fn check(schema: Option<&Schema>, json: &str) -> Vec<Violation> {
         Err(error) => violation(format!("it cannot be read: {error}")),
     }
 }
-
-/// Violations as one text.
-pub fn told(violations: &[Violation]) -> String {
-    let shown = violations
-        .iter()
-        .take(3)
-        .map(|violation| match violation.pointer.as_str() {
-            "" => violation.message.clone(),
-            pointer => format!("at {pointer}: {}", violation.message),
-        });
-    shown.collect::<Vec<_>>().join("; ")
-}

@@ -25,13 +25,13 @@ use exomonad_schema::{
 };
 use exomonad_workflow::effects::{CrashClass, crash_class, http_class};
 use exomonad_workflow::store::{InboxKind, NewInboxEntry, Started, within};
-use exomonad_workflow::{Arrival, EventBody, Request, StoreFailure, TIMER, Taken, Wait};
+use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::active::{ActiveRun, Stop, unix_millis};
-use super::definition::told;
 use super::steps::{self, Effect, StepSpec};
+use crate::error::told;
 use crate::pipeline::Layer;
 use crate::plugins::version::PluginVersion;
 use crate::role::RoleSettings;
@@ -144,21 +144,11 @@ impl WorkflowLayer {
         let hash = RequestHash::of(name, request);
         let asked = self.ask(name, &hash).await;
         // Here and not later: one that is asked to cancel begins nothing.
-        let waited = self.run.lock().machine.poll(&Wait::one(asked.seq));
-        match waited {
-            Some(Taken::Done(done)) => {
-                let answer = done.into_iter().find_map(|(_, answer)| answer);
-                EncodedAnswer::recorded(answer.unwrap_or_default())
-            }
-            Some(_) => {
-                self.run.lock().machine.abandon(asked.seq);
-                EncodedAnswer::error(&cancelled(name))
-            }
-            None => {
-                self.perform(call, asked, kind, request, hash, None, None);
-                self.answer_of(asked.seq, name).await
-            }
+        if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
+            return answer;
         }
+        self.perform(call, asked, kind, request, hash, None, None);
+        self.answer_of(asked.seq, name).await
     }
 
     /// Lets the host perform a step, unless it does already.
@@ -390,7 +380,7 @@ impl WorkflowLayer {
         }
         let answer = EncodedAnswer::error(&cancelled("the step")).into_json();
         self.run
-            .arrive(Arrival::Done {
+            .arrive(EventBody::Done {
                 seq: handle,
                 attempt: 1,
                 answer,
@@ -442,11 +432,6 @@ impl WorkflowLayer {
         })
     }
 
-    /// The answer to a step that is done now.
-    async fn taken_now(&self, seq: u64, name: &str) -> EncodedAnswer {
-        self.answer_of(seq, name).await
-    }
-
     /// Records a refusal as the answer of a step.
     async fn refused(
         &self,
@@ -457,7 +442,7 @@ impl WorkflowLayer {
         error: &EffectError,
     ) -> EncodedAnswer {
         self.run
-            .arrive(Arrival::Done {
+            .arrive(EventBody::Done {
                 seq,
                 attempt: 1,
                 answer: EncodedAnswer::error(error).into_json(),
@@ -469,7 +454,7 @@ impl WorkflowLayer {
                 }),
             })
             .await;
-        self.taken_now(seq, name).await
+        self.answer_of(seq, name).await
     }
 
     async fn begin_child(
@@ -497,7 +482,7 @@ impl WorkflowLayer {
         let begun = self
             .run
             .in_transaction(body.len(), move |connection, _| {
-                let child = match within::start(connection, &child, None)? {
+                let child = match within::start(connection, &child)? {
                     Started::New(run) => WorkflowChild {
                         handle: Some(handle),
                         workflow_id: run.workflow_id,
@@ -523,7 +508,7 @@ impl WorkflowLayer {
         match begun {
             Some(()) => {
                 workflows.wake_scheduler();
-                Ok(self.taken_now(seq, name).await)
+                Ok(self.answer_of(seq, name).await)
             }
             // The run has been stopped.
             None => std::future::pending().await,
@@ -585,7 +570,7 @@ impl WorkflowLayer {
         match sent {
             Some(woken) => {
                 workflows.nudge(woken.as_slice());
-                self.taken_now(seq, name).await
+                self.answer_of(seq, name).await
             }
             None => std::future::pending().await,
         }

@@ -32,9 +32,7 @@ use std::time::Duration;
 
 use exomonad_config::{Config, WorkflowsConfig};
 use exomonad_engine::closest;
-use exomonad_schema::effects::workflow::{
-    OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
-};
+use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowSignal, WorkflowStartChild};
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
 use exomonad_services::kv::KvConfig;
 use exomonad_workflow::store::{NewRun, OpenError, RunRow};
@@ -43,7 +41,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 use self::active::ActiveRun;
 use self::view::{RunChange, RunEvent};
-use crate::error::HostError;
+use crate::error::{HostError, told};
 use crate::plugins::version::PluginVersion;
 use crate::role::{Role, RoleSettings};
 use crate::runtime::Runtime;
@@ -74,15 +72,6 @@ pub struct Workflows {
     kept: Mutex<BTreeMap<(RoleName, String), Arc<PluginVersion>>>,
     /// Runs that do not fit a version of their plugin.
     unfit: Mutex<HashSet<(String, String)>>,
-}
-
-/// What changes about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Its status.
-    Status(WorkflowStatus),
-    /// It trapped and is started again, for this time.
-    Restart(u32),
 }
 
 impl Workflows {
@@ -315,7 +304,7 @@ impl Workflows {
     }
 
     /// Tells whoever watches.
-    pub fn changed(&self, run: &RunRow, change: Change) {
+    pub fn changed(&self, run: &RunRow, change: RunChange) {
         // Nobody may be watching.
         let _ = self.changes.send(RunEvent {
             at: active::unix_millis(),
@@ -323,10 +312,7 @@ impl Workflows {
             workflow: run.workflow.clone(),
             workflow_id: run.workflow_id.clone(),
             run_id: run.run_id.clone(),
-            change: match change {
-                Change::Status(status) => RunChange::Status { status },
-                Change::Restart(restarts) => RunChange::Restart { restarts },
-            },
+            change,
         });
     }
 
@@ -362,7 +348,7 @@ impl Workflows {
         if !violations.is_empty() {
             return Err(EffectError::invalid_input(format!(
                 "the input does not fit the schema of workflow `{name}`: {}",
-                definition::told(&violations)
+                told(&violations)
             ))
             .with_details(&serde_json::json!({"violations": violations})));
         }
@@ -405,7 +391,7 @@ impl Workflows {
             Ok(violations) if violations.is_empty() => Ok(()),
             Ok(violations) => Err(EffectError::invalid_input(format!(
                 "the payload does not fit the schema of signal `{name}`: {}",
-                definition::told(&violations)
+                told(&violations)
             ))),
             Err(known) => Err(EffectError::new(
                 ErrorCode::NotFound,

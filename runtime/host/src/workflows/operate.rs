@@ -1,4 +1,4 @@
-//! What people and other programs do with runs: start, signal, query, cancel, terminate, repair, look.
+//! Operations on runs, for people and other programs: start, signal, query, cancel, terminate, repair, look.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use exomonad_workflow::{EventBody, StoreFailure};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::active::{Stop, unix_millis};
-use super::view::{HistoryEntry, RunView};
-use super::{Change, Workflows, definition, no_open_run, scheduler, store_error};
-use crate::error::HostError;
+use super::view::{HistoryEntry, RunChange, RunView};
+use super::{Workflows, no_open_run, scheduler, store_error};
+use crate::error::{HostError, told};
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
@@ -180,14 +180,23 @@ impl Workflows {
             })
     }
 
-    /// The role of the run of a run id.
+    /// The roles with a workflow of this id; else that of the run with this run id.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn role_of(self: &Arc<Self>, run_id: &str) -> Answered<Option<RoleName>> {
+    pub async fn owners(self: &Arc<Self>, id: &str) -> Answered<Vec<RoleName>> {
+        if !self.has_file() {
+            return Ok(Vec::new());
+        }
         let store = self.opened().await?;
-        let run = store.run(run_id.to_owned()).await.map_err(store_error)?;
-        Ok(run.and_then(|run| run.role.parse().ok()))
+        let workflow_id = id.to_owned();
+        let owners = store.read(move |connection| within::owners(connection, &workflow_id));
+        let mut owners = owners.await.map_err(store_error)?;
+        if owners.is_empty() {
+            let run = store.run(id.to_owned()).await.map_err(store_error)?;
+            owners.extend(run.map(|run| run.role));
+        }
+        Ok(owners.iter().filter_map(|role| role.parse().ok()).collect())
     }
 
     /// A run as it is shown.
@@ -288,7 +297,8 @@ impl Workflows {
         if let Some(active) = self.in_memory(run.key) {
             active.stop(Stop::Ended);
         }
-        self.changed(run, Change::Status(WorkflowStatus::Terminated));
+        let status = WorkflowStatus::Terminated;
+        self.changed(run, RunChange::Status { status });
         for key in &woken {
             // A child that was ended with it.
             if let Some(active) = self.in_memory(*key) {
@@ -378,7 +388,7 @@ impl Workflows {
             Ok(violations) => {
                 return Err(EffectError::invalid_input(format!(
                     "the arguments do not fit the schema of query `{query}`: {}",
-                    definition::told(&violations)
+                    told(&violations)
                 )));
             }
             Err(known) => {

@@ -9,7 +9,8 @@ use exomonad_workflow::machine::Machine;
 use exomonad_workflow::store::{RunRow, Store, within};
 
 use super::active::{ActiveRun, unix_millis};
-use super::{Change, Workflows, lock, schedules};
+use super::view::RunChange;
+use super::{Workflows, lock, schedules};
 
 /// Runs that are woken at once.
 const BATCH: usize = 256;
@@ -112,7 +113,8 @@ pub fn activate(workflows: &Arc<Workflows>, store: &Store, row: RunRow) {
                 }
             };
             lock(&workflows.active).insert(key, run.clone());
-            workflows.changed(&run.row, Change::Status(WorkflowStatus::Running));
+            let status = WorkflowStatus::Running;
+            workflows.changed(&run.row, RunChange::Status { status });
             run.drive().await;
         }
     };
@@ -133,12 +135,16 @@ async fn load(store: &Store, row: &RunRow) -> Result<Machine, StoreFailure> {
 async fn give_up(workflows: &Arc<Workflows>, store: &Store, row: &RunRow, failure: StoreFailure) {
     tracing::error!(run = row.run_id, %failure, "the history of a run cannot be read");
     let (key, reason) = (row.key, failure.to_string());
-    let written = store.write(0, move |connection, _| match failure {
-        StoreFailure::Damaged(_) => within::stick(connection, key, "damaged", &reason, None),
+    let status = match failure {
+        StoreFailure::Damaged(_) => WorkflowStatus::Stuck,
+        _ => WorkflowStatus::Sleeping,
+    };
+    let written = store.write(0, move |connection, _| match status {
+        WorkflowStatus::Stuck => within::stick(connection, key, "damaged", &reason, None),
         _ => within::set_restarts(connection, key, 0, unix_millis() + 5_000, &reason),
     });
     if written.await.is_ok() {
-        workflows.changed(row, Change::Status(WorkflowStatus::Stuck));
+        workflows.changed(row, RunChange::Status { status });
     }
 }
 

@@ -57,7 +57,7 @@ pub struct SetSchedule {
     /// Its times: `every 90m`, or minute, hour, day, month, weekday and a time zone (UTC if there is none), as in
     /// `30 2 * * 1-5 Europe/Berlin`.
     pub spec: String,
-    /// What happens when it is time for a run and the one before has not ended.
+    /// The rule for a time at which the run before has not ended.
     #[serde(default)]
     pub overlap: Overlap,
     /// How old a time may be that passed while no host ran, in milliseconds; one day when absent. The latest such
@@ -83,7 +83,7 @@ pub struct ScheduleView {
     pub input: RawJson,
     /// Its times.
     pub spec: String,
-    /// What happens when it is time for a run and the one before has not ended.
+    /// The rule for a time at which the run before has not ended.
     pub overlap: Overlap,
     /// How old a time may be that passed while no host ran, in milliseconds.
     pub catch_up_millis: i64,
@@ -360,7 +360,7 @@ impl Workflows {
             let Some(mut row) = within::schedule(connection, &row.role, &row.id)? else {
                 return Ok(None);
             };
-            let started = within::start(connection, &run, None)?;
+            let started = within::start(connection, &run)?;
             row.last_at = Some(now);
             row.last_id = Some(run.workflow_id.clone());
             row.note = None;
@@ -442,7 +442,7 @@ async fn look(workflows: &Arc<Workflows>, store: &Store) -> Duration {
     }
 }
 
-/// What a schedule that is due does.
+/// The action of a schedule that is due.
 async fn fire(
     workflows: &Arc<Workflows>,
     store: &Store,
@@ -500,7 +500,7 @@ async fn fire(
     Ok(())
 }
 
-/// What the transaction of a schedule has left to do.
+/// The work that the transaction of a schedule has left.
 enum Done {
     Nothing,
     Started(bool),
@@ -557,7 +557,7 @@ fn carry_out(
                 run.workflow_id = format!("{}@{}", row.id, stamp(at));
                 row.last_at = Some(at);
                 row.last_id = Some(run.workflow_id.clone());
-                within::start(connection, &run, None)?;
+                within::start(connection, &run)?;
             }
         }
     }

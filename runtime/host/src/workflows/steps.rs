@@ -17,7 +17,7 @@ use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode};
 use exomonad_services::kv::{KvConfig, StoreError};
 use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
 use exomonad_workflow::store::{Connection, within};
-use exomonad_workflow::{Arrival, Event, EventBody, Request, StoreFailure, retry};
+use exomonad_workflow::{Event, EventBody, Request, StoreFailure, retry};
 use serde_json::json;
 
 use super::active::{ActiveRun, Stop, unix_millis};
@@ -51,7 +51,7 @@ pub struct StepSpec {
     pub request: Vec<u8>,
     /// The hash of both.
     pub hash: RequestHash,
-    /// What becomes of it in a crash.
+    /// Its fate in a crash.
     pub class: CrashClass,
     /// When it is tried again.
     pub retry: Option<RetryPolicy>,
@@ -59,7 +59,7 @@ pub struct StepSpec {
     pub deadline: Option<i64>,
     /// The call.
     pub context: CallContext,
-    /// What performs effects.
+    /// The layers that perform effects.
     pub layers: Arc<dyn Layer>,
 }
 
@@ -216,7 +216,7 @@ fn unknown(step: &StepSpec) -> EncodedAnswer {
     ))
 }
 
-/// What could be found out about a step that was under way in a crash.
+/// The finding about a step that was under way in a crash.
 enum Reconciled {
     /// It happened, with this answer.
     Happened(EncodedAnswer),
@@ -349,13 +349,13 @@ impl KvWriter for StepWriter {
 impl ActiveRun {
     /// Writes a step down before it is performed. False if it cannot be: then the run has been stopped.
     async fn asked(self: &Arc<Self>, request: Request) -> bool {
-        let asked = Arrival::Asked(request);
+        let asked = EventBody::Asked(request);
         self.arrive_durably(asked).await
     }
 
     async fn answered(self: &Arc<Self>, step: &StepSpec, attempt: u32, answer: EncodedAnswer) {
         let has_request = matches!(step.class, CrashClass::Read | CrashClass::Transaction);
-        let done = Arrival::Done {
+        let done = EventBody::Done {
             seq: step.seq,
             attempt,
             answer: answer.into_json(),
@@ -372,7 +372,7 @@ impl ActiveRun {
         answer: Vec<u8>,
         next_at: i64,
     ) {
-        let failed = Arrival::Attempt {
+        let failed = EventBody::Attempt {
             seq: step.seq,
             attempt,
             answer,

@@ -126,7 +126,7 @@ pub struct HistoryEntry {
     /// The hash of effect and request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<RequestHash>,
-    /// What was asked for.
+    /// The request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Payload>,
     /// The answer, or the signal's payload.

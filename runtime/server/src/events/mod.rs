@@ -157,7 +157,7 @@ struct EventStream {
 }
 
 impl EventStream {
-    /// What the client gets next; `None` when the host stops.
+    /// The next event for the client; `None` when the host stops.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.newest.mark_unchanged();

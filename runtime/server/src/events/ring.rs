@@ -56,7 +56,7 @@ pub struct RunIds {
     pub run_id: String,
 }
 
-/// What comes after an event.
+/// The successor of an event.
 pub enum After {
     /// This one.
     Event(Arc<KeptEvent>),
@@ -130,7 +130,7 @@ impl EventRing {
         self.lock().next - 1
     }
 
-    /// What comes after the event of this number.
+    /// The successor of the event of this number.
     pub fn after(&self, id: u64) -> After {
         let kept = self.lock();
         if id >= kept.next {

@@ -1,5 +1,6 @@
 //! Start, list, show, history, and what is sent to a run.
 
+use exomonad_host::workflows::active::unix_millis;
 use exomonad_host::workflows::view::{HistoryEntry, HistoryKind, RunView};
 use exomonad_journal::Payload;
 use exomonad_schema::effects::workflow::{WorkflowChild, WorkflowStatus};
@@ -199,7 +200,7 @@ pub fn colour_of(status: WorkflowStatus) -> Colour {
     }
 }
 
-/// What is known about a run, line by line.
+/// The facts about a run, line by line.
 pub fn facts(lines: &mut Lines, run: &RunView) {
     lines
         .coloured(Colour::Bold, &run.workflow)
@@ -436,10 +437,4 @@ pub async fn repair(
     let accepted = post(&client, &of_run(run, "/repair"), Some(&repair)).await?;
     print_accepted(options, &accepted, "goes on:");
     Ok(())
-}
-
-/// The time, in milliseconds since 1970.
-pub fn unix_millis() -> i64 {
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

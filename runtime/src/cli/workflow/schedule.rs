@@ -72,7 +72,7 @@ pub struct ScheduleArgs {
     /// The input of its runs: JSON, @FILE, or - for standard input; null otherwise.
     #[arg(long, value_name = "JSON|@FILE|-")]
     input: Option<String>,
-    /// What happens when it is time for a run and the one before has not ended.
+    /// The rule for a time at which the run before has not ended.
     #[arg(long, value_name = "POLICY", default_value = "skip", value_parser = clap::builder::PossibleValuesParser::new(
         Overlap::ALL.map(Overlap::name)
     ))]

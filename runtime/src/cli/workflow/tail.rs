@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use exomonad_host::workflows::active::unix_millis;
 use exomonad_host::workflows::view::{HistoryEntry, RunChange, RunEvent, RunView};
 use exomonad_schema::effects::workflow::WorkflowStatus;
 use exomonad_server::events::event::{MissedEvents, PluginEvent};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::args::RunName;
-use super::runs::{colour_of, entries, facts, told, unix_millis};
+use super::runs::{colour_of, entries, facts, told};
 use super::text::moment;
 use super::timeline::Timeline;
 use super::{host, of_run, path};

@@ -9,7 +9,7 @@ use crate::store::ScheduleRow;
 /// How often a schedule with a run that waits looks if the run before it has ended, in milliseconds.
 const LOOK: i64 = 1_000;
 
-/// What a schedule does when it is time for a run and the one before has not ended.
+/// The rule of a schedule for a time at which the run before has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
@@ -53,7 +53,7 @@ impl Overlap {
     }
 }
 
-/// What a schedule does now.
+/// The action of a schedule now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The time of the run to start.
@@ -72,7 +72,7 @@ pub struct Plan {
     pub note: Option<String>,
 }
 
-/// What a schedule does at this moment.
+/// The action of a schedule at this moment.
 ///
 /// Of several times that have passed the latest counts: after a night without a host one run makes up for all that
 /// were missed, if it is not older than the schedule's `catch_up`.

@@ -233,10 +233,8 @@ impl Store {
     /// Those of the file.
     pub async fn start(&self, run: NewRun) -> Result<Started, StoreFailure> {
         let bytes = run.input.len();
-        self.write(bytes, move |connection, _| {
-            rows::start(connection, &run, None)
-        })
-        .await
+        self.write(bytes, move |connection, _| rows::start(connection, &run))
+            .await
     }
 
     /// The run with this run id.
@@ -326,8 +324,8 @@ impl Shared {
 pub mod within {
     pub use super::rows::{
         clear_error, delete_before, end, history, inbox, insert_events, newest, open_digests,
-        pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox, truncate,
-        wake,
+        owners, pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox,
+        truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,

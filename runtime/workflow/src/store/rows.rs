@@ -25,7 +25,7 @@ pub struct NewRun {
     pub run_id: String,
     /// The plugin's digest.
     pub digest: String,
-    /// What the guest can read of its role's configuration, JSON.
+    /// The part of its role's configuration that the guest can read, JSON.
     pub configuration: String,
     /// The input, JSON.
     pub input: String,
@@ -41,7 +41,7 @@ pub struct NewRun {
     pub wake_at: i64,
     /// The run that starts it, with the number of the step there.
     pub parent: Option<(RunKey, u64)>,
-    /// What becomes of it when that run ends.
+    /// Its fate when that run ends.
     pub on_parent_end: OnParentEnd,
     /// The run that it continues.
     pub continued_from: Option<String>,
@@ -155,12 +155,12 @@ pub struct Pause {
     pub state: Option<(String, u32)>,
 }
 
-/// Whether a run that was asleep has to be woken for what came.
+/// The result of putting a run to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// No: a host holds it.
+    /// Something has come: it stays in memory.
     Held,
-    /// Yes.
+    /// It sleeps.
     Asleep,
 }
 
@@ -350,15 +350,16 @@ pub fn newest(connection: &Connection, role: &str, workflow_id: &str) -> Result<
     )
 }
 
-/// Starts a run, unless one with its id is open. With it goes an event of the parent's history.
-pub fn start(
-    connection: &Connection,
-    run: &NewRun,
-    parent_event: Option<(RunKey, Event)>,
-) -> Result<Started> {
-    if let Some((parent, event)) = parent_event {
-        insert_events(connection, parent, &[event])?;
-    }
+/// The roles that have, or had, a run with this workflow id.
+pub fn owners(connection: &Connection, workflow_id: &str) -> Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT DISTINCT role FROM run WHERE workflow_id = ?1")?;
+    let rows = statement.query_map([workflow_id], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Starts a run, unless one with its id is open.
+pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
     let open = one_run(
         connection,
         "role = ?1 AND workflow_id = ?2 AND ended_at IS NULL",
@@ -967,7 +968,7 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
     let mut woken = Vec::new();
     match &ended.continued {
         Some(Continuation { run: next, signals }) => {
-            let next_key = match start(connection, next, None)? {
+            let next_key = match start(connection, next)? {
                 Started::New(next) | Started::Open(next) => next.key,
             };
             for (nth, (name, payload)) in signals.iter().enumerate() {

@@ -17,7 +17,7 @@ const UNIT: usize = 1 << 10;
 /// Pieces of work in one group: a bound on how long the first of them waits.
 const GROUP: usize = 1024;
 
-/// What happens to a piece of work after the commit of its group.
+/// The end of a piece of work, after the commit of its group.
 type After = Box<dyn FnOnce(Result<(), StoreFailure>) + Send>;
 
 /// A piece of work; its result says what to do when its group is on disk, or is not.

@@ -426,7 +426,7 @@ child name input = Child (newWorkflowStartChild name & set @"input" (toJSON inpu
 withId :: Text -> Child o -> Child o
 withId workflowId (Child request) = Child (request & set @"workflowId" (Just workflowId))
 
--- | What becomes of it when this run ends before; it is asked to cancel, if nothing is said.
+-- | Its fate when this run ends before; it is asked to cancel, if nothing is said.
 onParentEnd :: OnParentEnd -> Child o -> Child o
 onParentEnd fate (Child request) = Child (request & set @"onParentEnd" (Just fate))
 

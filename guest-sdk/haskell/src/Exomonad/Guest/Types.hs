@@ -6131,7 +6131,7 @@ instance FromJSON WorkflowArrival where
 -- | The end of a wait.
 data WorkflowArrivals = WorkflowArrivals
   { arrivals :: [WorkflowArrival]
-    -- ^ What has come, in the order in which it came; nothing if the time is up.
+    -- ^ The arrivals, in the order in which they came; none if the time is up.
   , timedOut :: Bool
     -- ^ True if the time was up before.
   }
@@ -6818,7 +6818,7 @@ data WorkflowStartChild = WorkflowStartChild
     -- ^ Its id; one that nothing else has when absent. If a run with this id is open, that is the answer, and
     -- nothing is started.
   , onParentEnd :: Maybe OnParentEnd
-    -- ^ What becomes of it when the run that starts it ends before.
+    -- ^ Its fate when the run that starts it ends before.
     --
     -- 'Nothing' is @"cancel"@.
   }

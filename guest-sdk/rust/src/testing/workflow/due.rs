@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Json;
 
-/// What is due.
+/// Something that is due.
 pub(super) enum Due {
     /// The code of a run is called for the first time.
     Begin { run: usize },
@@ -28,7 +28,7 @@ pub(super) enum Due {
     Cancel { run: usize },
 }
 
-/// What is due, by time and order.
+/// The things that are due, by time and order.
 #[derive(Default)]
 pub(super) struct Agenda {
     entries: BTreeMap<(i64, u64), Due>,

@@ -54,7 +54,7 @@ use crate::types::{
 
 type ChildAnswer = dyn Fn(Value) -> Result<Value, EffectError>;
 
-/// What a test arranges for a workflow.
+/// The arrangements of a test for a workflow.
 pub(super) struct Script {
     signals: RefCell<Vec<(Duration, String, Value)>>,
     cancels: RefCell<Vec<Duration>>,

@@ -55,11 +55,11 @@ pub(super) struct Blocked {
 pub(super) enum Form {
     /// That of its only step.
     OfStep,
-    /// What has arrived.
+    /// The arrivals so far.
     Arrivals,
 }
 
-/// What a call waits for.
+/// The things that a call waits for.
 #[derive(Default)]
 pub(super) struct Wait {
     pub handles: Vec<u64>,
@@ -186,7 +186,7 @@ impl SimulatedRun {
         Some(self.answer(&blocked, first))
     }
 
-    /// What came first of that which ends a wait, with its position.
+    /// The first arrival of those that end a wait, with its position.
     fn first(&self, wait: &Wait) -> Option<(u64, First)> {
         let handles = match wait.all {
             true => {
@@ -286,7 +286,7 @@ impl SimulatedRun {
         })
     }
 
-    /// What the run waits for, for a person.
+    /// The things that the run waits for, for a person.
     pub fn describe_wait(&self) -> String {
         let Some(blocked) = &self.blocked else {
             return "nothing".to_owned();

@@ -59,7 +59,7 @@ import Exomonad.Guest.Testing (Asked (..), Handler (..), Moment (..), testContex
 import Exomonad.Guest.Types
 import Exomonad.Guest.Workflow ()
 
--- | What a test arranges for a workflow.
+-- | The arrangements of a test for a workflow.
 data Scenario = Scenario
   { handlers :: [Handler]
   , signals :: [(Duration, Text, Value)]
@@ -259,7 +259,7 @@ data World = World
   -- ^ The end of the root.
   }
 
--- | What is due.
+-- | Something that is due.
 data Due
   = BeginDue RunKey
   | AttemptDue RunKey Word64
@@ -467,7 +467,7 @@ wake = do
       wake
     _ -> pure ()
 
--- | What came first of that which ends the wait of a run.
+-- | The first arrival of those that end the wait of a run.
 firstOf :: SimulatedRun -> Maybe First
 firstOf run = do
   Blocked {wait = Wait {handles, all, signals, timer}} <- run.blocked
