@@ -1,6 +1,7 @@
 //! Durable workflows: steps, replay, and runs that sleep; beside SQLite itself with the same setting.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use exomonad_benches::guests::root;
@@ -19,6 +20,11 @@ const STEPS_ALONE: usize = 5_000;
 const REPLAYED: usize = 10_000;
 /// Runs that sleep.
 const SLEEPING: usize = 100_000;
+/// Clients that start them.
+const CLIENTS: usize = 32;
+/// Runs that wake, and runs that are busy meanwhile.
+const WAKING: usize = 1_000;
+const LOADING: usize = 20;
 /// Bytes of a row in the raw database: those of an entry of a `kv.set`.
 const ROW: usize = 220;
 
@@ -35,7 +41,7 @@ pub fn report() -> Result<(), String> {
     println!("| | steps a second | of SQLite's |\n|---|--:|--:|");
     for (runs, steps) in [(RUNS, STEPS), (1, STEPS_ALONE)] {
         for kind in ["read", "kv"] {
-            let raw = raw_sqlite(runs)?;
+            let raw = raw_sqlite(runs, kind == "kv")?;
             let took = run_all(&host, kind, runs, steps)?;
             let rate = (runs * steps) as f64 / took.as_secs_f64();
             let runs = match runs {
@@ -65,21 +71,31 @@ fn run_all(host: &Served, kind: &str, runs: usize, steps: usize) -> Result<Durat
     loop {
         let running = get(host, "/workflows?workflow=steps&status=running&limit=1")?;
         if running["runs"].as_array().is_some_and(Vec::is_empty) {
-            return Ok(begin.elapsed());
+            break;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    let took = begin.elapsed();
+    for nth in 0..runs {
+        let run = get(host, &format!("/workflows/{kind}%2F{runs}%2F{nth}"))?;
+        if run["status"] != "completed" {
+            return Err(format!("a run has not completed: {run}"));
+        }
+    }
+    Ok(took)
 }
 
-/// Rows a second that SQLite takes in transactions of as many as runs are beside each other.
-fn raw_sqlite(group: usize) -> Result<f64, String> {
+/// Steps a second of SQLite alone: the rows of an entry, and of the key-value store if it is a write, in
+/// transactions of as many as runs are beside each other.
+fn raw_sqlite(group: usize, writes: bool) -> Result<f64, String> {
     let failed = |error: rusqlite::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let connection = Connection::open(folder.path().join("raw.sqlite3")).map_err(failed)?;
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE event (run INTEGER, position INTEGER, body BLOB, PRIMARY KEY (run, position)) WITHOUT ROWID;",
+             CREATE TABLE event (run INTEGER, position INTEGER, body BLOB, PRIMARY KEY (run, position)) WITHOUT ROWID;
+             CREATE TABLE entry (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;",
         )
         .map_err(failed)?;
     let rows = if group == 1 { 3_000 } else { 100_000 };
@@ -92,6 +108,16 @@ fn raw_sqlite(group: usize) -> Result<f64, String> {
                 .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3)")
                 .and_then(|mut insert| insert.execute((nth % group, nth / group, &body)))
                 .map_err(failed)?;
+            if writes {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO entry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+                    )
+                    .and_then(|mut upsert| {
+                        upsert.execute((format!("steps/{}", nth % group), nth.to_string()))
+                    })
+                    .map_err(failed)?;
+            }
         }
         connection.execute_batch("COMMIT").map_err(failed)?;
     }
@@ -131,14 +157,8 @@ fn replay(home: &Home, host: Served, history: &Value) -> Result<Duration, String
 fn sleeping(home: &Home) -> Result<(), String> {
     let host = home.serve()?;
     let begin = Instant::now();
-    for nth in 0..SLEEPING {
-        start(
-            &host,
-            "sleeper",
-            &format!("sleeper/{nth}"),
-            &json!({"millis": 86_400_000}),
-        )?;
-    }
+    let day = |_| 86_400_000;
+    start_sleepers(&host, "sleeper", SLEEPING, day)?;
     while !get(&host, "/workflows?workflow=sleeper&status=running&limit=1")?["runs"]
         .as_array()
         .is_some_and(Vec::is_empty)
@@ -154,8 +174,70 @@ fn sleeping(home: &Home) -> Result<(), String> {
         micros(host.until_ready)
     );
     std::thread::sleep(Duration::from_secs(2));
-    println!("| its resident memory | {} MiB |\n", host.resident_mib());
+    println!("| its resident memory | {} MiB |", host.resident_mib());
+    late(&host)
+}
+
+/// The time between a run's moment and its end, while others make steps as fast as they can.
+fn late(host: &Served) -> Result<(), String> {
+    for nth in 0..LOADING {
+        let input = json!({"count": STEPS * 9, "kind": "read"});
+        start(host, "steps", &format!("loading/{nth}"), &input)?;
+    }
+    // Asleep before the first wakes, and then one each few milliseconds.
+    let millis = |nth| 4_000 + 3 * nth as u64;
+    start_sleepers(host, "waking", WAKING, millis)?;
+    std::thread::sleep(Duration::from_millis(millis(WAKING)));
+    let mut late = Vec::with_capacity(WAKING);
+    for nth in 0..WAKING {
+        let run = loop {
+            let run = get(host, &format!("/workflows/waking%2F{nth}"))?;
+            if run["status"] == "completed" {
+                break run;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let time = |key: &str| run[key].as_u64().unwrap_or(0);
+        let took = time("endedUnixMillis").saturating_sub(time("beganUnixMillis"));
+        late.push(took.saturating_sub(millis(nth)));
+    }
+    late.sort_unstable();
+    let at = |share: f64| late[((WAKING - 1) as f64 * share) as usize];
+    println!(
+        "| {WAKING} runs wake beside {LOADING} busy ones: late by, p50 / p99 | {} / {} ms |\n",
+        at(0.5),
+        at(0.99)
+    );
     Ok(())
+}
+
+/// Starts runs that sleep for so long, from several clients at once.
+fn start_sleepers(
+    host: &Served,
+    name: &str,
+    count: usize,
+    millis: impl Fn(usize) -> u64 + Sync,
+) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let (next, millis) = (&next, &millis);
+    std::thread::scope(|scope| {
+        let clients = (0..CLIENTS).map(|_| {
+            scope.spawn(move || {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed);
+                    if nth >= count {
+                        return Ok(());
+                    }
+                    let input = json!({"millis": millis(nth)});
+                    start(host, "sleeper", &format!("{name}/{nth}"), &input)?;
+                }
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        clients
+            .into_iter()
+            .try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
+    })
 }
 
 fn start(host: &Served, workflow: &str, id: &str, input: &Value) -> Result<(), String> {

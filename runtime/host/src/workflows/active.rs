@@ -68,7 +68,7 @@ pub struct RunState {
     /// The requests so far, and the arrivals.
     pub machine: Machine,
     /// Steps that are being performed.
-    pub steps: HashMap<u64, AbortHandle>,
+    pub steps: HashMap<u64, Performing>,
     /// Timers by the time at which they are due, in milliseconds since 1970.
     pub timers: BTreeSet<(i64, u64)>,
     /// The state that it has published, with its version.
@@ -77,6 +77,8 @@ pub struct RunState {
     pub blocked: Option<Instant>,
     /// True if something has come since the turn began.
     pub has_news: bool,
+    /// True while no guest runs, and the driver waits for something to come.
+    pub rests: bool,
     /// Something is in the inbox.
     pub has_mail: bool,
     /// The child runs by the steps that stand for them.
@@ -91,6 +93,38 @@ pub struct RunState {
     digest: String,
     /// Traps since it last went on.
     restarts: u32,
+}
+
+/// A step that is being performed.
+#[derive(Debug)]
+pub enum Performing {
+    /// Within the guest's call, which waits for it.
+    InCall,
+    /// By itself.
+    Task(AbortHandle),
+}
+
+impl RunState {
+    /// True if a step is being performed, or done.
+    pub fn is_under_way(&self, seq: u64) -> bool {
+        self.machine.is_done(seq) || self.steps.contains_key(&seq)
+    }
+
+    /// Stops a step that is being performed.
+    pub fn abort_step(&mut self, seq: u64) {
+        if let Some(Performing::Task(task)) = self.steps.remove(&seq) {
+            task.abort();
+        }
+    }
+
+    /// Stops all steps that are being performed.
+    pub fn abort_steps(&mut self) {
+        for (_, step) in self.steps.drain() {
+            if let Performing::Task(task) = step {
+                task.abort();
+            }
+        }
+    }
 }
 
 /// The reason why a turn is ended from outside.
@@ -146,6 +180,7 @@ impl ActiveRun {
                 published: row.state.clone().map(|state| (state, row.state_version)),
                 blocked: None,
                 has_news: false,
+                rests: false,
                 has_mail: true,
                 children: HashMap::new(),
                 log_bytes: 0,
@@ -228,9 +263,16 @@ impl ActiveRun {
                     .append(room, self.row.key, vec![event], self.failed());
                 state.has_news = true;
             }
+            self.wake(&state);
         }
-        self.arrived.notify_waiters();
-        self.attention.notify_one();
+    }
+
+    /// Wakes whoever waits for what has come: the guest, or the driver while it rests.
+    pub fn wake(&self, state: &RunState) {
+        match state.rests {
+            true => self.attention.notify_one(),
+            false => self.arrived.notify_waiters(),
+        }
     }
 
     /// Puts something into the history and waits until it is on disk. False if it cannot be: the run is stopped.
@@ -273,9 +315,7 @@ impl ActiveRun {
                 break;
             }
         }
-        for (_, step) in self.lock().steps.drain() {
-            step.abort();
-        }
+        self.lock().abort_steps();
         self.workflows.leave(&self);
     }
 
@@ -366,6 +406,7 @@ impl ActiveRun {
             state.timers.clear();
             state.blocked = None;
             state.has_news = false;
+            state.rests = false;
             state.log_bytes = 0;
             state.computed = Duration::ZERO;
             state.computes_since = Some(Instant::now());
@@ -439,17 +480,8 @@ impl ActiveRun {
             if let Some(stop) = state.stop.take() {
                 return Turn::Stopped(stop);
             }
-            let (most, size) = self.workflows.largest_history();
-            let asks_too_much = state.machine.steps() > most;
-            if state.machine.length() > most || state.machine.bytes() > size || asks_too_much {
-                let message = format!(
-                    "its history has {} steps, {} entries and {} bytes, and {most} entries and {size} bytes is the limit \
-                     (`workflows.max_history`, `workflows.max_history_size`): continue as new before",
-                    state.machine.steps(),
-                    state.machine.length(),
-                    state.machine.bytes()
-                );
-                return Turn::Stopped(Stop::TooLong(message));
+            if let Some(too_long) = self.too_long(&state) {
+                return Turn::Stopped(too_long);
             }
             let computed = state.computed
                 + state
@@ -466,6 +498,22 @@ impl ActiveRun {
                 return Turn::Paused;
             }
         }
+    }
+
+    /// The refusal of a history that is too long.
+    pub fn too_long(&self, state: &RunState) -> Option<Stop> {
+        let (most, size) = self.workflows.largest_history();
+        let machine = &state.machine;
+        if machine.length().max(machine.steps()) <= most && machine.bytes() <= size {
+            return None;
+        }
+        Some(Stop::TooLong(format!(
+            "its history has {} steps, {} entries and {} bytes, and {most} entries and {size} bytes is the limit \
+             (`workflows.max_history`, `workflows.max_history_size`): continue as new before",
+            machine.steps(),
+            machine.length(),
+            machine.bytes()
+        )))
     }
 
     /// The time of the next timer.
@@ -548,6 +596,7 @@ impl ActiveRun {
                 if state.stop.is_some() || std::mem::take(&mut state.has_news) {
                     return Next::Again;
                 }
+                state.rests = true;
                 let wake_at = state.timers.first().map(|(due, _)| *due);
                 let is_soon = wake_at.is_some_and(|due| due < unix_millis() + SOON);
                 let waits_here = is_soon || !state.steps.is_empty();
@@ -830,9 +879,7 @@ impl ActiveRun {
 
     /// Takes the history from the disk again, since what is in memory is ahead of it.
     async fn read_again(self: &Arc<Self>) -> Next {
-        for (_, step) in self.lock().steps.drain() {
-            step.abort();
-        }
+        self.lock().abort_steps();
         loop {
             tokio::time::sleep(AFTER_FAILURE).await;
             let key = self.row.key;

@@ -29,7 +29,7 @@ use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::active::{ActiveRun, Stop, unix_millis};
+use super::active::{ActiveRun, Performing, Stop, unix_millis};
 use super::steps::{self, Effect, StepSpec};
 use crate::error::told;
 use crate::pipeline::Layer;
@@ -84,10 +84,14 @@ impl WorkflowLayer {
 
     /// Asks for a step, and returns its number and if the history has it.
     async fn ask(&self, name: &str, hash: &RequestHash) -> exomonad_workflow::Step {
-        let asked = self.run.lock().machine.ask(name, hash);
+        let asked = {
+            let mut state = self.run.lock();
+            let asked = state.machine.ask(name, hash).map_err(Stop::Mismatch);
+            asked.and_then(|step| self.run.too_long(&state).map_or(Ok(step), Err))
+        };
         match asked {
             Ok(step) => step,
-            Err(mismatch) => self.stop(Stop::Mismatch(mismatch)).await,
+            Err(stop) => self.stop(stop).await,
         }
     }
 
@@ -133,9 +137,7 @@ impl WorkflowLayer {
         let mut state = self.run.lock();
         state.machine.abandon(seq);
         state.timers.retain(|(_, timer)| *timer != seq);
-        if let Some(step) = state.steps.remove(&seq) {
-            step.abort();
-        }
+        state.abort_step(seq);
     }
 
     /// An effect that the guest waits for.
@@ -147,28 +149,25 @@ impl WorkflowLayer {
         if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
             return answer;
         }
-        self.perform(call, asked, kind, request, hash, None, None);
-        self.answer_of(asked.seq, name).await
+        self.performed(self.spec(call, asked, kind, request, hash))
+            .await
     }
 
-    /// Lets the host perform a step, unless it does already.
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of a step")]
-    fn perform(
+    /// A step that is an effect of the contract.
+    fn spec(
         &self,
         call: &CallContext,
         asked: exomonad_workflow::Step,
         kind: EffectKind,
         request: &[u8],
         hash: RequestHash,
-        retry: Option<exomonad_schema::effects::workflow::RetryPolicy>,
-        timeout: Option<u64>,
-    ) {
+    ) -> StepSpec {
         // A refusal changes nothing.
         let class = match self.is_granted(kind) {
             true => crash_class(kind, request),
             false => CrashClass::Read,
         };
-        self.begin(StepSpec {
+        StepSpec {
             seq: asked.seq,
             is_known: asked.is_known,
             effect: Effect::Table(kind),
@@ -176,22 +175,46 @@ impl WorkflowLayer {
             request: request.to_vec(),
             hash,
             class,
-            retry,
-            deadline: timeout.map(|millis| self.later(millis)),
+            retry: None,
+            deadline: None,
             context: call.clone(),
             layers: self.inner.clone(),
-        });
+        }
     }
 
+    /// Lets the host perform a step beside the guest, unless it does already.
     fn begin(&self, step: StepSpec) {
         let seq = step.seq;
         let mut state = self.run.lock();
-        if state.machine.is_done(seq) || state.steps.contains_key(&seq) {
-            return;
+        if !state.is_under_way(seq) {
+            let task = tokio::spawn(steps::perform(self.run.clone(), step));
+            state
+                .steps
+                .insert(seq, Performing::Task(task.abort_handle()));
         }
-        // It goes on when the guest's sandbox is gone.
-        let task = tokio::spawn(steps::perform(self.run.clone(), step));
-        state.steps.insert(seq, task.abort_handle());
+    }
+
+    /// Performs a step, unless the host does already, while the guest waits for it.
+    async fn performed(&self, step: StepSpec) -> EncodedAnswer {
+        let (seq, name) = (step.seq, step.name);
+        let is_new = {
+            let mut state = self.run.lock();
+            let is_new = !state.is_under_way(seq);
+            if is_new {
+                state.steps.insert(seq, Performing::InCall);
+            }
+            is_new
+        };
+        if !is_new {
+            return self.answer_of(seq, name).await;
+        }
+        let mut performing = steps::InCall::new(self.run.clone(), step);
+        tokio::select! {
+            biased;
+            () = &mut performing => {}
+            answer = self.answer_of(seq, name) => return answer,
+        }
+        self.answer_of(seq, name).await
     }
 
     /// A moment after the guest's present, in milliseconds since 1970.
@@ -261,8 +284,12 @@ impl WorkflowLayer {
         }
         let hash = RequestHash::of(kind.capability(), body);
         let asked = self.ask(kind.capability(), &hash).await;
-        let timeout = request.timeout_millis.map(|millis| millis.get());
-        self.perform(call, asked, kind, body, hash, request.retry, timeout);
+        let timeout = request.timeout_millis;
+        self.begin(StepSpec {
+            retry: request.retry,
+            deadline: timeout.map(|millis| self.later(millis.get())),
+            ..self.spec(call, asked, kind, body, hash)
+        });
         Ok(WorkflowStarted { handle: asked.seq })
     }
 
@@ -374,9 +401,7 @@ impl WorkflowLayer {
         {
             let mut state = self.run.lock();
             state.timers.retain(|(_, timer)| *timer != handle);
-            if let Some(step) = state.steps.remove(&handle) {
-                step.abort();
-            }
+            state.abort_step(handle);
         }
         let answer = EncodedAnswer::error(&cancelled("the step")).into_json();
         self.run
@@ -865,7 +890,7 @@ impl Layer for WorkflowLayer {
                         headers: &request.headers,
                         body: request.body.as_slice().into(),
                     };
-                    self.begin(StepSpec {
+                    self.performed(StepSpec {
                         seq: asked.seq,
                         is_known: asked.is_known,
                         name: HTTP_REQUEST,
@@ -880,8 +905,8 @@ impl Layer for WorkflowLayer {
                         deadline: None,
                         context: call.clone(),
                         layers: self.inner.clone(),
-                    });
-                    self.answer_of(asked.seq, HTTP_REQUEST).await
+                    })
+                    .await
                 }
             };
             match serde_json::from_slice::<Answer<HttpAnswer>>(answer.json()) {

@@ -121,12 +121,11 @@ impl Workflows {
     /// Stops all runs and closes the file. Blocks for some milliseconds.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        lock(&self.tasks).abort_all();
+        // Before the guests that wait for them: else these would go on by themselves.
         for (_, run) in lock(&self.active).drain() {
-            for (_, step) in run.lock().steps.drain() {
-                step.abort();
-            }
+            run.lock().abort_steps();
         }
+        lock(&self.tasks).abort_all();
         let store = lock(&self.store).take();
         if let Some(store) = store {
             store.close();

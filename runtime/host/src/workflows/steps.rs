@@ -1,7 +1,9 @@
 //! Steps: effects of a run that the host performs. They belong to the host, not to the sandbox: a guest that is
 //! put to sleep meanwhile finds the answer in its history.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use exomonad_core::{BoxFuture, CallContext, EncodedAnswer, KvWriter};
@@ -19,8 +21,10 @@ use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
 use exomonad_workflow::store::{Connection, within};
 use exomonad_workflow::{Event, EventBody, Request, StoreFailure, retry};
 use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
-use super::active::{ActiveRun, Stop, unix_millis};
+use super::active::{ActiveRun, Performing, Stop, unix_millis};
 use crate::pipeline::Layer;
 
 /// The label by which a container that a step has started is found again.
@@ -127,6 +131,59 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
             .await;
         sleep_until(next_at).await;
         attempt += 1;
+    }
+}
+
+/// A step within the guest's call. If the guest is put to sleep meanwhile, it goes on by itself.
+pub struct InCall {
+    run: Arc<ActiveRun>,
+    seq: u64,
+    rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl InCall {
+    /// A step to perform; it is among those of the run.
+    pub fn new(run: Arc<ActiveRun>, step: StepSpec) -> Self {
+        Self {
+            seq: step.seq,
+            rest: Some(Box::pin(perform(run.clone(), step))),
+            run,
+        }
+    }
+}
+
+impl Future for InCall {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(());
+        };
+        ready!(rest.as_mut().poll(context));
+        self.rest = None;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for InCall {
+    fn drop(&mut self) {
+        let Some(rest) = self.rest.take() else {
+            return;
+        };
+        let mut state = self.run.lock();
+        let is_wanted = matches!(state.steps.get(&self.seq), Some(Performing::InCall));
+        // Without a runtime the host has stopped.
+        match Handle::try_current() {
+            Ok(runtime) if is_wanted && !state.machine.is_done(self.seq) => {
+                let task = Performing::Task(runtime.spawn(rest).abort_handle());
+                state.steps.insert(self.seq, task);
+            }
+            _ => {
+                state.steps.remove(&self.seq);
+                drop(state);
+                drop(rest);
+            }
+        }
     }
 }
 
@@ -391,38 +448,35 @@ impl ActiveRun {
     ) -> Option<T> {
         let room = self.store().room(bytes).await;
         let key = self.row.key;
-        let pending = {
+        let (answer, answered) = oneshot::channel();
+        {
             let mut state = self.lock();
             // What comes later is not taken before this.
             let position = state.machine.reserve();
-            self.store().begin(room, move |connection, config| {
+            let work = move |connection: &Connection, config: &KvConfig| {
                 let (body, done) = work(connection, config)?;
                 let at = unix_millis();
                 let event = Event { position, at, body };
                 within::insert_events(connection, key, std::slice::from_ref(&event))?;
                 Ok((event, done))
-            })
-        };
-        let run = self.clone();
-        // By itself: a step that is stopped meanwhile must not leave its position open.
-        let written = tokio::spawn(async move {
-            match pending.committed().await {
-                Ok((event, done)) => {
-                    {
-                        let mut state = run.lock();
-                        state.machine.fill(event);
-                        state.has_news = true;
+            };
+            let run = self.clone();
+            // Not by the step: one that is stopped meanwhile must not leave its position open.
+            self.store()
+                .begin_then(room, work, move |written| match written {
+                    Ok((event, done)) => {
+                        {
+                            let mut state = run.lock();
+                            state.machine.fill(event);
+                            state.has_news = true;
+                        }
+                        // The step first: it has ended when the guest goes on.
+                        let _ = answer.send(done);
+                        run.wake(&run.lock());
                     }
-                    run.arrived.notify_waiters();
-                    run.attention.notify_one();
-                    Some(done)
-                }
-                Err(failure) => {
-                    run.stop(Stop::Store(failure));
-                    None
-                }
-            }
-        });
-        written.await.ok().flatten()
+                    Err(failure) => run.stop(Stop::Store(failure)),
+                });
+        }
+        answered.await.ok()
     }
 }

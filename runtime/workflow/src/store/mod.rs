@@ -25,8 +25,9 @@ pub use rows::{
     Started, Wake,
 };
 pub use schedules::ScheduleRow;
+use tokio::sync::oneshot;
+pub use writer::Room;
 use writer::Writer;
-pub use writer::{Pending, Room};
 
 use crate::event::Event;
 
@@ -102,6 +103,20 @@ struct Shared {
     _lock: File,
 }
 
+/// Work that is queued.
+pub struct Pending<T>(oneshot::Receiver<Result<T, StoreFailure>>);
+
+impl<T> Pending<T> {
+    /// Waits until it is on disk.
+    ///
+    /// # Errors
+    /// Those of the work, and of its group's commit.
+    pub async fn committed(self) -> Result<T, StoreFailure> {
+        let stopped = || StoreFailure::Unavailable("the host is stopping".to_owned());
+        self.0.await.map_err(|_| stopped())?
+    }
+}
+
 /// The reason why a host does not drive the runs of its state folder.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -175,10 +190,24 @@ impl Store {
         room: Room,
         work: impl FnOnce(&Connection, &KvConfig) -> Result<T, StoreFailure> + Send + 'static,
     ) -> Pending<T> {
+        let (answer, answered) = oneshot::channel();
+        self.begin_then(room, work, move |result| {
+            let _ = answer.send(result);
+        });
+        Pending(answered)
+    }
+
+    /// Queues work as [`begin`](Self::begin) does. When it is on disk, or has failed, the thread that writes calls
+    /// `then`.
+    pub fn begin_then<T: Send + 'static>(
+        &self,
+        room: Room,
+        work: impl FnOnce(&Connection, &KvConfig) -> Result<T, StoreFailure> + Send + 'static,
+        then: impl FnOnce(Result<T, StoreFailure>) + Send + 'static,
+    ) {
         let config = self.0.config.clone();
-        self.0
-            .writer
-            .begin(room, move |connection| work(connection, &config))
+        let work = move |connection: &Connection| work(connection, &config);
+        self.0.writer.begin(room, work, then);
     }
 
     /// Does work in the next group and waits until it is on disk. An error takes back what the work has done.

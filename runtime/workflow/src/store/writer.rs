@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StoreFailure;
 
@@ -84,25 +84,24 @@ impl Writer {
         let _ = self.jobs.send(Job::Work(work, room.0));
     }
 
-    /// Queues work, and returns what waits until it is on disk. It is queued when this function returns.
+    /// Queues work, and what is to be done when it is on disk or has failed.
     pub(super) fn begin<T: Send + 'static>(
         &self,
         room: Room,
         work: impl FnOnce(&Connection) -> Result<T, StoreFailure> + Send + 'static,
-    ) -> Pending<T> {
-        let (answer, answered) = oneshot::channel();
+        then: impl FnOnce(Result<T, StoreFailure>) + Send + 'static,
+    ) {
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(|connection| within_savepoint(connection, work));
             let spoils = spoils(&result);
             let after: After = Box::new(move |committed| {
                 // An error of the work's own is the better one.
-                let _ = answer.send(result.and_then(|done| committed.map(|()| done)));
+                then(result.and_then(|done| committed.map(|()| done)));
             });
             (spoils, after)
         });
-        // If the thread has ended, the answer's sender is dropped with the work.
+        // If the thread has ended, `then` is dropped with the work.
         let _ = self.jobs.send(Job::Work(work, room.0));
-        Pending(answered)
     }
 
     /// Writes what waits, and ends.
@@ -113,7 +112,10 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
+        // The last owner may be work that it has just done.
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
             let _ = thread.join();
         }
     }
@@ -122,20 +124,6 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Work that is queued.
-pub struct Pending<T>(oneshot::Receiver<Result<T, StoreFailure>>);
-
-impl<T> Pending<T> {
-    /// Waits until it is on disk.
-    ///
-    /// # Errors
-    /// Those of the work, and of its group's commit.
-    pub async fn committed(self) -> Result<T, StoreFailure> {
-        let stopped = || StoreFailure::Unavailable("the host is stopping".to_owned());
-        self.0.await.map_err(|_| stopped())?
     }
 }
 
