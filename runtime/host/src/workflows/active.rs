@@ -702,10 +702,11 @@ impl ActiveRun {
             })
             .await;
         match written {
-            Ok(woken) => {
+            Ok(effects) => {
                 self.workflows
                     .changed(&self.row, RunChange::Status { status });
-                self.workflows.nudge(&woken);
+                self.workflows.ended_with_parent(&effects.terminated);
+                self.workflows.nudge(&effects.woken);
                 Next::Leave
             }
             // Somebody else has ended it.

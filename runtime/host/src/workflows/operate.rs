@@ -288,7 +288,7 @@ impl Workflows {
                 .unwrap_or_default(),
         };
         let row = run.clone();
-        let woken = store
+        let effects = store
             .write(0, move |connection, _| {
                 within::end(connection, &row, &ended)
             })
@@ -299,13 +299,8 @@ impl Workflows {
         }
         let status = WorkflowStatus::Terminated;
         self.changed(run, RunChange::Status { status });
-        for key in &woken {
-            // A child that was ended with it.
-            if let Some(active) = self.in_memory(*key) {
-                active.attention.notify_one();
-            }
-        }
-        self.nudge(&woken);
+        self.ended_with_parent(&effects.terminated);
+        self.nudge(&effects.woken);
         Ok(())
     }
 

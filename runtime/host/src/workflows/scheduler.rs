@@ -10,7 +10,7 @@ use exomonad_workflow::store::{RunRow, Store, within};
 
 use super::active::{ActiveRun, unix_millis};
 use super::view::RunChange;
-use super::{Workflows, lock, schedules};
+use super::{Workflows, counts, lock, schedules};
 
 /// Runs that are woken at once.
 const BATCH: usize = 256;
@@ -26,6 +26,7 @@ const CLEARED: u64 = 200;
 /// Wakes runs until the host stops.
 pub async fn run(workflows: Arc<Workflows>) {
     tokio::spawn(schedules::run(workflows.clone()));
+    tokio::spawn(counts::run(workflows.clone()));
     let mut was_told = false;
     let mut cleared: Option<Instant> = None;
     while !workflows.is_closed() {

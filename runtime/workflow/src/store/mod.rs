@@ -21,7 +21,7 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Continuation, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow,
+    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow,
     Started, Wake,
 };
 pub use schedules::ScheduleRow;
@@ -323,7 +323,7 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, delete_before, end, history, inbox, insert_events, newest, open_digests,
+        clear_error, count_open, delete_before, end, history, inbox, insert_events, newest, open_digests,
         owners, pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox,
         truncate, wake,
     };
@@ -345,6 +345,21 @@ pub fn status_name(status: WorkflowStatus) -> &'static str {
         WorkflowStatus::Cancelled => "cancelled",
         WorkflowStatus::Terminated => "terminated",
         WorkflowStatus::Continued => "continued",
+    }
+}
+
+/// True for the status of a run that has not ended.
+pub fn is_open(status: WorkflowStatus) -> bool {
+    match status {
+        WorkflowStatus::Running
+        | WorkflowStatus::Sleeping
+        | WorkflowStatus::Waiting
+        | WorkflowStatus::Stuck => true,
+        WorkflowStatus::Completed
+        | WorkflowStatus::Failed
+        | WorkflowStatus::Cancelled
+        | WorkflowStatus::Terminated
+        | WorkflowStatus::Continued => false,
     }
 }
 

@@ -7,7 +7,9 @@ use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowStatus};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{HELD, MOST_SIGNALS, RunKey, STATUSES, StoreFailure, on_parent_end_name, status_name};
+use super::{
+    HELD, MOST_SIGNALS, RunKey, STATUSES, StoreFailure, is_open, on_parent_end_name, status_name,
+};
 use crate::event::{Event, EventBody, Request};
 
 type Result<T> = std::result::Result<T, StoreFailure>;
@@ -192,6 +194,15 @@ pub struct Ended {
     pub continued: Option<Continuation>,
     /// The answer of the parent's step.
     pub answer: String,
+}
+
+/// The other runs that the end of a run concerns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndEffects {
+    /// Runs for which something came.
+    pub woken: Vec<RunKey>,
+    /// Children that were ended with it, and theirs.
+    pub terminated: Vec<RunRow>,
 }
 
 /// Which runs to list.
@@ -941,8 +952,7 @@ pub fn stick(
 }
 
 /// Ends a run: with it goes the answer to its parent, the fate of its children, and the run that continues it.
-/// Returns the runs for which something came.
-pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<RunKey>> {
+pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<EndEffects> {
     publish(connection, run.key, ended.state.as_ref())?;
     let next = ended.continued.as_ref().map(|next| &next.run.run_id);
     let changed = connection
@@ -965,7 +975,7 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
             "the run has ended already",
         ));
     }
-    let mut woken = Vec::new();
+    let mut effects = EndEffects::default();
     match &ended.continued {
         Some(Continuation { run: next, signals }) => {
             let next_key = match start(connection, next)? {
@@ -991,13 +1001,13 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
                     "UPDATE run SET parent = NULL WHERE parent = ?1 AND ended_at IS NULL",
                 )?
                 .execute([run.key])?;
-            woken.push(next_key);
+            effects.woken.push(next_key);
         }
         None => {
             connection
                 .prepare_cached("DELETE FROM inbox WHERE run = ?1")?
                 .execute([run.key])?;
-            woken.extend(end_children(connection, run, ended.at)?);
+            end_children(connection, run, ended.at, &mut effects)?;
         }
     }
     // The last of a chain answers the parent of the first.
@@ -1011,23 +1021,27 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
             at: ended.at,
         };
         match post(connection, parent, &entry) {
-            Ok(_) => woken.push(parent),
+            Ok(_) => effects.woken.push(parent),
             // It has ended before.
             Err(StoreFailure::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(woken)
+    Ok(effects)
 }
 
-fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<RunKey>> {
+fn end_children(
+    connection: &Connection,
+    run: &RunRow,
+    at: i64,
+    effects: &mut EndEffects,
+) -> Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT id, on_parent_end FROM run WHERE parent = ?1 AND ended_at IS NULL",
     )?;
     let children: Vec<(RunKey, Option<String>)> = statement
         .query_map([run.key], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut woken = Vec::new();
     for (child, fate) in children {
         match fate.as_deref() {
             Some("abandon") => {}
@@ -1048,8 +1062,10 @@ fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<Ru
                         continued: None,
                         answer: String::new(),
                     };
-                    woken.extend(end(connection, &row, &ended)?);
-                    woken.push(child);
+                    let of_child = end(connection, &row, &ended)?;
+                    effects.woken.extend(of_child.woken);
+                    effects.terminated.extend(of_child.terminated);
+                    effects.terminated.push(row);
                 }
             }
             _ => {
@@ -1062,11 +1078,11 @@ fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<Ru
                     at,
                 };
                 post(connection, child, &entry)?;
-                woken.push(child);
+                effects.woken.push(child);
             }
         }
     }
-    Ok(woken)
+    Ok(())
 }
 
 /// The digests of plugins that open runs need, with how many need each.
@@ -1076,6 +1092,22 @@ pub fn open_digests(connection: &Connection) -> Result<Vec<(String, u64)>> {
     )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The numbers of open runs, by role and status.
+pub fn count_open(connection: &Connection) -> Result<Vec<((String, WorkflowStatus), u64)>> {
+    // By the statuses and not by `ended_at`: the index has all that is asked for.
+    let open = STATUSES.into_iter().filter(|status| is_open(*status));
+    let mut statement = connection
+        .prepare_cached("SELECT role, count(*) FROM run WHERE status = ?1 GROUP BY role")?;
+    let mut counts = Vec::new();
+    for status in open {
+        let mut rows = statement.query([status_name(status)])?;
+        while let Some(row) = rows.next()? {
+            counts.push(((row.get(0)?, status), row.get(1)?));
+        }
+    }
+    Ok(counts)
 }
 
 /// Removes runs that have ended before this moment, with their histories; at most so many. Returns how many.

@@ -274,8 +274,10 @@ async fn the_end_of_a_run_answers_its_parent_and_decides_about_its_children() {
     let end = move |connection: &Connection, _: &KvConfig| {
         within::end(connection, &row, &ended(WorkflowStatus::Failed))
     };
-    let woken = store.write(0, end).await.unwrap();
-    assert_eq!(woken, [asked.key, ended_too.key]);
+    let effects = store.write(0, end).await.unwrap();
+    assert_eq!(effects.woken, [asked.key]);
+    let terminated: Vec<_> = effects.terminated.iter().map(|run| run.key).collect();
+    assert_eq!(terminated, [ended_too.key]);
     let status = async |run: &RunRow| {
         let run = store.run(run.run_id.clone()).await.unwrap().unwrap();
         (run.status, run.ended_at.is_some())
@@ -316,14 +318,46 @@ async fn a_run_that_continues_as_a_new_one_hands_on_what_it_did_not_take() {
         };
         within::end(connection, &of_run, &ended)
     };
-    let woken = store.write(0, end).await.unwrap();
+    let effects = store.write(0, end).await.unwrap();
     let mail = store
-        .read(move |connection| within::inbox(connection, woken[0]))
+        .read(move |connection| within::inbox(connection, effects.woken[0]))
         .await
         .unwrap();
     assert_eq!(mail.len(), 2);
     let old = store.run(row.run_id).await.unwrap().unwrap();
     assert_eq!(old.continued_to.as_deref(), Some("next"));
+}
+
+#[tokio::test]
+async fn open_runs_are_counted_by_role_and_status() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let other = NewRun {
+        role: "dev".to_owned(),
+        ..new_run("d")
+    };
+    started(&store, other).await;
+    started(&store, new_run("a")).await;
+    let stuck = started(&store, new_run("b")).await.key;
+    let done = started(&store, new_run("c")).await;
+    store
+        .write(0, move |connection, _| {
+            within::stick(connection, stuck, "mismatch", "it differs", None)?;
+            within::end(connection, &done, &ended(WorkflowStatus::Completed))
+        })
+        .await
+        .unwrap();
+    let mut counts = store.read(within::count_open).await.unwrap();
+    counts.sort();
+    let count = |role: &str, status| ((role.to_owned(), status), 1);
+    assert_eq!(
+        counts,
+        [
+            count("dev", WorkflowStatus::Running),
+            count("tl", WorkflowStatus::Running),
+            count("tl", WorkflowStatus::Stuck),
+        ]
+    );
 }
 
 #[tokio::test]
