@@ -415,7 +415,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/events",
-        summary: "What happens, as server-sent events: changes of runs, and events that plugins emit. `Last-Event-ID` goes on after an event.",
+        summary: "What happens, as server-sent events: changes of runs, their steps if asked for, and events that plugins emit. `Last-Event-ID` goes on after an event.",
         request: Content::None,
         response: Content::Events(schema::<events::event::LiveEvent>),
         success: &[200],

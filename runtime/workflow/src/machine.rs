@@ -532,6 +532,16 @@ impl Machine {
         self.history.done.contains_key(&seq)
     }
 
+    /// The effect of a step in the history.
+    pub fn effect_of(&self, seq: u64) -> Option<&str> {
+        self.history.asked.get(&seq).map(|asked| &*asked.effect)
+    }
+
+    /// True for a step that no earlier turn has asked for.
+    pub fn is_new(&self, seq: u64) -> bool {
+        seq >= self.history.asked_before
+    }
+
     /// True if the guest has asked for a step of this number.
     pub fn has_asked(&self, seq: u64) -> bool {
         seq < self.turn.next_seq

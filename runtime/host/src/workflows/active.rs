@@ -224,6 +224,7 @@ impl ActiveRun {
                 state.steps.remove(&step);
             }
             if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
+                self.tell_answered(&state.machine, &event);
                 self.store
                     .append(room, self.row.key, vec![event], self.failed());
                 state.has_news = true;
@@ -525,7 +526,10 @@ impl ActiveRun {
                     },
                     _ => EventBody::CancelRequested,
                 };
-                events.extend(state.machine.arrive(unix_millis(), arrival));
+                if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
+                    self.tell_answered(&state.machine, &event);
+                    events.push(event);
+                }
             }
             state.has_news = true;
             self.store.begin(room, move |connection, _| {

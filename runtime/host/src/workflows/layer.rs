@@ -122,19 +122,26 @@ impl WorkflowLayer {
                 _ => EncodedAnswer::new(&Ok(Done {})),
             },
             _ => {
-                self.give_up(seq);
+                self.give_up(seq, name);
                 EncodedAnswer::error(&cancelled(name))
             }
         }
     }
 
     /// The guest does not wait for this step any more, and it is stopped.
-    fn give_up(&self, seq: u64) {
+    fn give_up(&self, seq: u64, name: &str) {
         let mut state = self.run.lock();
         state.machine.abandon(seq);
+        let timers = state.timers.len();
         state.timers.retain(|(_, timer)| *timer != seq);
-        if let Some(step) = state.steps.remove(&seq) {
+        let step = state.steps.remove(&seq);
+        if let Some(step) = &step {
             step.abort();
+        }
+        let was_under_way = step.is_some() || state.timers.len() < timers;
+        // A guest that repeats itself gives it up once more.
+        if was_under_way && !state.machine.repeats() {
+            self.run.tell_given_up(seq, name);
         }
     }
 
@@ -215,6 +222,9 @@ impl WorkflowLayer {
         let mut state = self.run.lock();
         if !state.machine.is_done(seq) {
             state.timers.insert((due, seq));
+            if state.machine.is_new(seq) {
+                self.run.tell_begun(seq, TIMER, 1);
+            }
             drop(state);
             self.run.attention.notify_one();
         }
@@ -225,7 +235,7 @@ impl WorkflowLayer {
         match self.wait(&Wait::one(seq)).await {
             Taken::Done(_) => Ok(Done {}),
             _ => {
-                self.give_up(seq);
+                self.give_up(seq, TIMER);
                 Err(cancelled(name))
             }
         }
@@ -311,7 +321,7 @@ impl WorkflowLayer {
         };
         let taken = self.wait(&wait).await;
         if !matches!(taken, Taken::TimedOut(_)) {
-            self.give_up(asked.seq);
+            self.give_up(asked.seq, TIMER);
         }
         let arrivals = |done: Vec<(u64, Option<Vec<u8>>)>| {
             let arrivals = done.into_iter().map(|(handle, answer)| WorkflowArrival {
@@ -399,6 +409,7 @@ impl WorkflowLayer {
         let answer = match self.known_or_cancelled(asked.seq, name) {
             Some(answer) => answer,
             None => {
+                self.run.tell_begun(asked.seq, name, 1);
                 let answer = self
                     .begin_child(&request, asked.seq, handle, body, hash.clone())
                     .await;
@@ -522,6 +533,7 @@ impl WorkflowLayer {
         if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
             return answer;
         }
+        self.run.tell_begun(asked.seq, name, 1);
         let workflows = self.run.workflows();
         if let Err(error) = workflows.check_signal(&self.version, &request, None) {
             return self.refused(asked.seq, name, body, hash, &error).await;

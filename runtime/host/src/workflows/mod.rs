@@ -10,6 +10,7 @@
 //! | [`schedules`] | what starts runs at given times |
 //! | [`counts`] | numbers of runs, for metrics and `/health` |
 //! | [`kept`] | versions of plugins that open runs still need |
+//! | [`live`] | steps as live events |
 //! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
 //! | [`view`] | runs and histories as they are shown |
 //!
@@ -20,6 +21,7 @@ pub mod counts;
 pub mod definition;
 pub mod kept;
 pub mod layer;
+pub mod live;
 pub mod operate;
 pub mod scheduler;
 pub mod schedules;
@@ -29,7 +31,7 @@ pub mod view;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use exomonad_config::{Config, WorkflowsConfig};
@@ -45,6 +47,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 use self::active::{ActiveRun, Stop};
 use self::counts::RunCounts;
+use self::live::{RunObserver, StepFeed};
 use self::view::{RunChange, RunEvent};
 use crate::error::{HostError, told};
 use crate::plugins::version::PluginVersion;
@@ -86,6 +89,9 @@ pub struct Workflows {
     begun: AtomicBool,
     closed: AtomicBool,
     changes: broadcast::Sender<RunEvent>,
+    observer: OnceLock<Arc<dyn RunObserver>>,
+    /// The followers of steps.
+    pub step_feed: Arc<StepFeed>,
     kept: Mutex<BTreeMap<(RoleName, String), Arc<PluginVersion>>>,
     /// Runs that do not fit a version of their plugin.
     unfit: Mutex<HashSet<(String, String)>>,
@@ -111,6 +117,8 @@ impl Workflows {
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES),
+            observer: OnceLock::new(),
+            step_feed: Arc::default(),
             kept: Mutex::default(),
             unfit: Mutex::default(),
         })
@@ -353,15 +361,24 @@ impl Workflows {
     /// Counts a change of a run, and tells whoever watches.
     pub fn changed(&self, run: &RunRow, change: RunChange) {
         lock(&self.counts).note(run, change);
-        // Nobody may be watching.
-        let _ = self.changes.send(RunEvent {
+        let event = RunEvent {
             at: active::unix_millis(),
             role: run.role.clone(),
             workflow: run.workflow.clone(),
             workflow_id: run.workflow_id.clone(),
             run_id: run.run_id.clone(),
             change,
-        });
+        };
+        if let Some(observer) = self.observer.get() {
+            observer.run_changed(&event);
+        }
+        // Nobody may be waiting.
+        let _ = self.changes.send(event);
+    }
+
+    /// Tells this one of what happens to runs from now on. Only the first one is told.
+    pub fn observe(&self, observer: Arc<dyn RunObserver>) {
+        let _ = self.observer.set(observer);
     }
 
     /// Changes of runs, as they happen.

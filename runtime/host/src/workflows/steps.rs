@@ -117,12 +117,14 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
             return;
         }
         is_written = false;
+        run.tell_begun(step.seq, step.name, attempt);
         let answer = within_deadline(&run, &step, marked.as_deref()).await;
         drop(turn);
         let Some(wait) = again(&step, attempt, &answer) else {
             return run.answered(&step, attempt, answer).await;
         };
         let next_at = unix_millis().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+        run.tell_failed(step.seq, step.name, attempt, &answer, next_at);
         run.failed_attempt(&step, attempt, answer.into_json(), next_at)
             .await;
         sleep_until(next_at).await;
@@ -410,6 +412,7 @@ impl ActiveRun {
                 Ok((event, done)) => {
                     {
                         let mut state = run.lock();
+                        run.tell_answered(&state.machine, &event);
                         state.machine.fill(event);
                         state.has_news = true;
                     }

@@ -73,6 +73,9 @@ pub enum WorkflowCommand {
         /// Runs of this workflow.
         #[arg(long, value_name = "NAME", conflicts_with = "id")]
         workflow: Option<String>,
+        /// Each begin and answer of a step as well; those of a single run are always shown.
+        #[arg(long)]
+        steps: bool,
     },
     /// Send a signal to a run.
     Signal {
