@@ -1,11 +1,13 @@
 //! Durable workflows and what goes wrong: killed hosts, traps, changed plugins, a damaged file.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use exomonad_test_support::{Host, Project, eventually};
+use exomonad_test_support::{Host, Project, eventually, required_or_skip};
 use serde_json::json;
 
+use crate::faults::fake_clock;
 use crate::workflows::{
     EFFECTS, act, becomes, flows, history, output, plugin, run, signal, start, try_start,
 };
@@ -433,4 +435,85 @@ async fn a_full_disk_stops_runs_until_there_is_room_again_and_loses_nothing() {
             (&json!(step), &json!(step + 1))
         );
     }
+}
+
+/// A project whose host has a clock that the test sets, by writing to the file.
+fn with_clock(project: Project) -> Option<(Project, PathBuf)> {
+    let library = required_or_skip("libfaketime", fake_clock())?;
+    let offset = project.path("offset");
+    fs::write(&offset, "+0").unwrap();
+    let project = project
+        .env("LD_PRELOAD", library.to_str().unwrap())
+        .env("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap())
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("DONT_FAKE_MONOTONIC", "1");
+    Some((project, offset))
+}
+
+#[tokio::test]
+async fn runs_that_have_ended_are_removed_after_the_retention_and_open_ones_are_not() {
+    let Some((project, clock)) = with_clock(flows("[workflows]\nretention = '1m'\n")) else {
+        return;
+    };
+    let host = project.serve().await;
+    start(&host, "steps", "ended", json!({"count": 3, "kind": "kv"})).await;
+    start(&host, "wait_for", "open", json!({"signal": "go"})).await;
+    output(&host, "ended").await;
+    becomes(&host, "open", "waiting").await;
+    assert_eq!(history(&host, "ended").await.len(), 3);
+    fs::write(&clock, "+30s").unwrap();
+    start(&host, "steps", "later", json!({"count": 1, "kind": "kv"})).await;
+    output(&host, "later").await;
+    fs::write(&clock, "+70s").unwrap();
+    eventually("the old run is removed", async || {
+        let answer = host.get("/workflows/ended").await;
+        (answer.status == 404).then_some(())
+    })
+    .await;
+    host.get("/workflows/ended/history")
+        .await
+        .problem(404, "not_found");
+    output(&host, "later").await;
+    // What a run has written to the key-value store is the role's.
+    signal(&host, "open", "go", json!(1)).await;
+    output(&host, "open").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_a_day_either_way_loses_no_run_and_ends_no_sleep_early() {
+    let Some((project, clock)) = with_clock(flows("")) else {
+        return;
+    };
+    let host = project.serve().await;
+    start(&host, "sleeper", "hours", json!({"millis": 6 * 3_600_000})).await;
+    start(&host, "wait_for", "waits", json!({"signal": "go"})).await;
+    becomes(&host, "hours", "sleeping").await;
+    becomes(&host, "waits", "waiting").await;
+    // A day back: what sleeps until a time goes on sleeping, and all else works.
+    fs::write(&clock, "-1d").unwrap();
+    start(&host, "sleeper", "short", json!({"millis": 20})).await;
+    output(&host, "short").await;
+    start(&host, "random_and_time", "back", json!({"millis": 50})).await;
+    let back = output(&host, "back").await;
+    let times = ["beforeUnixMillis", "afterUnixMillis"].map(|time| back[time].as_i64().unwrap());
+    assert!(times[1] - times[0] >= 50, "{back}");
+    assert_eq!(run(&host, "hours").await["status"], "sleeping");
+    // A day forward: the time has come.
+    fs::write(&clock, "+1d").unwrap();
+    let hours = output(&host, "hours").await;
+    assert_eq!(hours, json!({"millis": 6 * 3_600_000}));
+    let ended = run(&host, "hours").await;
+    let slept = ended["endedUnixMillis"].as_i64().unwrap() - ended["beganUnixMillis"].as_i64().unwrap();
+    assert!(slept >= 6 * 3_600_000, "{ended}");
+    // And back amid a run: its time stands still until the clock has caught up.
+    start(&host, "random_and_time", "amid", json!({"millis": 60_000})).await;
+    becomes(&host, "amid", "sleeping").await;
+    fs::write(&clock, "-1d").unwrap();
+    assert_eq!(run(&host, "amid").await["status"], "sleeping");
+    fs::write(&clock, "+2d").unwrap();
+    let amid = output(&host, "amid").await;
+    let times = ["beforeUnixMillis", "afterUnixMillis"].map(|time| amid[time].as_i64().unwrap());
+    assert!(times[1] - times[0] >= 60_000, "{amid}");
+    signal(&host, "waits", "go", json!(1)).await;
+    output(&host, "waits").await;
 }

@@ -18,8 +18,10 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it looks for another host that has stopped.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
-/// How often old runs and versions are removed.
+/// The pause between two removals of old runs and versions, at most.
 const CLEAR: Duration = Duration::from_secs(600);
+/// The part of the retention that a run may stay longer, unless that is more than [`CLEAR`].
+const OVERDUE: u32 = 10;
 /// Runs that are removed in one transaction.
 const CLEARED: u64 = 200;
 
@@ -55,7 +57,8 @@ pub async fn run(workflows: Arc<Workflows>) {
                 LOOK
             }
         };
-        if cleared.is_none_or(|at| at.elapsed() > CLEAR) {
+        let clear_every = CLEAR.min(workflows.settings().retention.get() / OVERDUE);
+        if cleared.is_none_or(|at| at.elapsed() > clear_every) {
             cleared = Some(Instant::now());
             clear(&workflows, &store).await;
         }

@@ -387,3 +387,46 @@ async fn old_runs_go_with_their_histories_and_open_ones_stay() {
     assert_eq!(store.history(old.key, 0, 10).await.unwrap(), []);
     assert!(store.run(open.run_id).await.unwrap().is_some());
 }
+
+/// The numbers of rows of these tables.
+fn rows(connection: &Connection, tables: [&str; 2]) -> [u64; 2] {
+    tables.map(|table| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    })
+}
+
+#[tokio::test]
+async fn what_is_removed_leaves_no_row_and_its_room_in_the_file_is_used_again() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let mut pages = Vec::new();
+    for round in 0..6 {
+        for nth in 0..50 {
+            let run = NewRun {
+                input: format!("\"{}\"", "x".repeat(20_000)),
+                ..new_run(&format!("{round}-{nth}"))
+            };
+            let row = started(&store, run).await;
+            store.post(row.key, signal("waits")).await.unwrap();
+            let end = move |connection: &Connection, _: &KvConfig| {
+                let events: Vec<_> = (0..20).map(step).collect();
+                within::insert_events(connection, row.key, &events)?;
+                within::end(connection, &row, &ended(WorkflowStatus::Completed))
+            };
+            store.write(0, end).await.unwrap();
+        }
+        let count = |connection: &Connection| {
+            let count = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u64>(0));
+            Ok::<_, StoreFailure>(count?)
+        };
+        pages.push(store.read(count).await.unwrap());
+        let removed = store.write(0, |connection, _| {
+            within::delete_before(connection, i64::MAX, 1_000)
+        });
+        assert_eq!(removed.await.unwrap(), 50);
+    }
+    let left = store.read(|connection| Ok::<_, StoreFailure>(rows(connection, ["event", "inbox"])));
+    assert_eq!(left.await.unwrap(), [0, 0]);
+    assert!(pages[5] <= pages[0] + pages[0] / 10, "{pages:?}");
+}
