@@ -87,7 +87,7 @@ pub enum WorkflowCommand {
         /// Its payload: JSON, @FILE, or - for standard input; null otherwise.
         #[arg(long, value_name = "JSON|@FILE|-")]
         payload: Option<String>,
-        /// One that is sent twice with the same id is taken once, as long as the first waits to be taken.
+        /// Of the signals with one id the run gets the first: sending it again is safe as long as the run is open.
         #[arg(long, value_name = "ID")]
         request_id: Option<String>,
     },

@@ -39,6 +39,9 @@ pub const HELD: i64 = -1;
 /// Signals that may wait for one run.
 pub const MOST_SIGNALS: u64 = 10_000;
 
+/// Requests of signals that are known for one run: the latest. One that comes again is no other signal.
+pub const SIGNAL_REQUESTS: u64 = 10_000;
+
 /// A failure of the store, for many who wait for one commit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFailure {
@@ -324,7 +327,7 @@ impl Shared {
 pub mod within {
     pub use super::rows::{
         clear_error, count_open, delete_before, end, history, inbox, insert_events, newest, open_digests,
-        owners, pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox,
+        owners, pause, post, post_signal_once, run, set_asked, set_digest, set_restarts, start, stick, take_inbox,
         truncate, wake,
     };
     pub use super::schedules::{

@@ -8,7 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::{
-    HELD, MOST_SIGNALS, RunKey, STATUSES, StoreFailure, is_open, on_parent_end_name, status_name,
+    HELD, MOST_SIGNALS, RunKey, SIGNAL_REQUESTS, STATUSES, StoreFailure, is_open,
+    on_parent_end_name, status_name,
 };
 use crate::event::{Event, EventBody, Request};
 
@@ -121,7 +122,7 @@ impl InboxKind {
 /// Something that comes for a run from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInboxEntry {
-    /// One that was sent twice is taken once.
+    /// One that waits already is not put in again.
     pub request: String,
     /// Its kind.
     pub kind: InboxKind,
@@ -775,6 +776,36 @@ pub fn post(connection: &Connection, run: RunKey, entry: &NewInboxEntry) -> Resu
     Ok(inserted > 0)
 }
 
+/// Puts a signal into a run's inbox, unless one of the same request has come since the run began, or those that it
+/// continues; `false` if it has.
+pub fn post_signal_once(
+    connection: &Connection,
+    run: RunKey,
+    entry: &NewInboxEntry,
+) -> Result<bool> {
+    let is_known: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM signal_request WHERE run = ?1 AND request = ?2)",
+        )?
+        .query_row(params![run, entry.request], |row| row.get(0))?;
+    if is_known || !post(connection, run, entry)? {
+        return Ok(false);
+    }
+    let latest: Option<u64> = connection
+        .prepare_cached("SELECT max(nth) FROM signal_request WHERE run = ?1")?
+        .query_row([run], |row| row.get(0))?;
+    let nth = latest.map_or(0, |latest| latest + 1);
+    connection
+        .prepare_cached("INSERT INTO signal_request (run, nth, request) VALUES (?1, ?2, ?3)")?
+        .execute(params![run, nth, entry.request])?;
+    if let Some(oldest) = nth.checked_sub(SIGNAL_REQUESTS) {
+        connection
+            .prepare_cached("DELETE FROM signal_request WHERE run = ?1 AND nth <= ?2")?
+            .execute(params![run, oldest])?;
+    }
+    Ok(true)
+}
+
 /// The entries of a run's inbox, oldest first.
 pub fn inbox(connection: &Connection, run: RunKey) -> Result<Vec<InboxEntry>> {
     let mut statement = connection.prepare_cached(
@@ -995,6 +1026,9 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<EndEf
             connection
                 .prepare_cached("UPDATE inbox SET run = ?2 WHERE run = ?1")?
                 .execute(params![run.key, next_key])?;
+            connection
+                .prepare_cached("UPDATE signal_request SET run = ?2 WHERE run = ?1")?
+                .execute(params![run.key, next_key])?;
             // A child of the old run is one of the new run, as far as its end goes.
             connection
                 .prepare_cached(
@@ -1006,6 +1040,9 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<EndEf
         None => {
             connection
                 .prepare_cached("DELETE FROM inbox WHERE run = ?1")?
+                .execute([run.key])?;
+            connection
+                .prepare_cached("DELETE FROM signal_request WHERE run = ?1")?
                 .execute([run.key])?;
             end_children(connection, run, ended.at, &mut effects)?;
         }

@@ -388,6 +388,77 @@ async fn old_runs_go_with_their_histories_and_open_ones_stay() {
     assert!(store.run(open.run_id).await.unwrap().is_some());
 }
 
+/// Posts a signal, and tells if it is another one.
+async fn posted(store: &Store, run: RunKey, request: String) -> bool {
+    let entry = signal(&request);
+    let post = store.write(0, move |connection, _| {
+        within::post_signal_once(connection, run, &entry)
+    });
+    post.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_signal_that_is_sent_again_is_known_as_long_as_its_run_is_open() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    let other = started(&store, new_run("b")).await.key;
+    assert!(posted(&store, row.key, "x".to_owned()).await);
+    assert!(posted(&store, other, "x".to_owned()).await);
+    let key = row.key;
+    // It is taken, and known nevertheless.
+    let take = move |connection: &Connection, _: &KvConfig| {
+        let last = within::inbox(connection, key)?.last().map(|entry| entry.id);
+        within::take_inbox(connection, key, last.unwrap_or(0), &[])
+    };
+    store.write(0, take).await.unwrap();
+    assert!(!posted(&store, key, "x".to_owned()).await);
+    assert!(posted(&store, key, "y".to_owned()).await);
+    // As it is to the run that continues this one.
+    let next = NewRun {
+        run_id: "next".to_owned(),
+        ..new_run("a")
+    };
+    let end = move |connection: &Connection, _: &KvConfig| {
+        let ended = Ended {
+            continued: Some(Continuation {
+                run: Box::new(next),
+                signals: Vec::new(),
+            }),
+            ..ended(WorkflowStatus::Continued)
+        };
+        within::end(connection, &row, &ended)
+    };
+    store.write(0, end).await.unwrap();
+    let next = store.run("next".to_owned()).await.unwrap().unwrap();
+    assert!(!posted(&store, next.key, "x".to_owned()).await);
+    // When that one ends, nothing is left.
+    let end = move |connection: &Connection, _: &KvConfig| {
+        within::end(connection, &next, &ended(WorkflowStatus::Completed))?;
+        Ok(rows(connection, ["signal_request", "inbox"]))
+    };
+    assert_eq!(store.write(0, end).await.unwrap(), [1, 1]);
+}
+
+#[tokio::test]
+async fn the_latest_requests_of_signals_are_known_and_no_more() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let key = started(&store, new_run("a")).await.key;
+    let fill = move |connection: &Connection, _: &KvConfig| {
+        for nth in 0..SIGNAL_REQUESTS + 5 {
+            within::post_signal_once(connection, key, &signal(&nth.to_string()))?;
+            // They are taken at once.
+            connection.execute("DELETE FROM inbox", [])?;
+        }
+        Ok(rows(connection, ["signal_request", "inbox"]))
+    };
+    let kept = store.write(0, fill).await.unwrap();
+    assert_eq!(kept, [SIGNAL_REQUESTS, 0]);
+    assert!(posted(&store, key, "4".to_owned()).await);
+    assert!(!posted(&store, key, "6".to_owned()).await);
+}
+
 /// The numbers of rows of these tables.
 fn rows(connection: &Connection, tables: [&str; 2]) -> [u64; 2] {
     tables.map(|table| {
