@@ -203,6 +203,10 @@ async fn a_wait_has_an_end_and_a_sleep_takes_its_time() {
     output(&host, "b").await;
     let ended = run(&host, "b").await["endedUnixMillis"].as_i64().unwrap();
     assert!(ended >= wakes, "{ended} {wakes}");
+    // The history has the timer's time from its begin on.
+    let history = history(&host, "b").await;
+    assert_eq!(history[0]["kind"], "fired");
+    assert_eq!(history[0]["sinceUnixMillis"], began, "{history:?}");
 }
 
 #[tokio::test]

@@ -229,7 +229,7 @@ impl Machine {
 
     /// Appends to the history; `None` if it says nothing new: the answer to a step that is done already.
     pub fn arrive(&mut self, at: i64, body: EventBody) -> Option<Event> {
-        if let EventBody::Done { seq, .. } | EventBody::Fired { seq } = &body
+        if let EventBody::Done { seq, .. } | EventBody::Fired { seq, .. } = &body
             && (self.history.done.contains_key(seq) || self.turn.cancelled.contains(seq))
         {
             return None;
@@ -323,7 +323,7 @@ impl Machine {
                     Entry::Vacant(vacant) => drop(vacant.insert(done)),
                 }
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, .. } => {
                 history.asked_before = history.asked_before.max(seq + 1);
                 let effect = TIMER.to_owned();
                 history

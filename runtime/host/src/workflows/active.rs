@@ -69,8 +69,8 @@ pub struct RunState {
     pub machine: Machine,
     /// Steps that are being performed.
     pub steps: HashMap<u64, AbortHandle>,
-    /// Timers by the time at which they are due, in milliseconds since 1970.
-    pub timers: BTreeSet<(i64, u64)>,
+    /// Timers that are set, those that are due first before the others.
+    pub timers: BTreeSet<Timer>,
     /// The state that it has published, with its version.
     pub published: Option<(String, u32)>,
     /// Since when the guest waits.
@@ -91,6 +91,17 @@ pub struct RunState {
     digest: String,
     /// Traps since it last went on.
     restarts: u32,
+}
+
+/// A timer that is set. Times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When its time has come.
+    pub due: i64,
+    /// Its number.
+    pub seq: u64,
+    /// When it was set, by the run's clock.
+    pub since: i64,
 }
 
 /// The reason why a turn is ended from outside.
@@ -471,7 +482,7 @@ impl ActiveRun {
 
     /// The time of the next timer.
     fn next_timer(&self) -> Option<i64> {
-        self.lock().timers.first().map(|(due, _)| *due)
+        self.lock().timers.first().map(|timer| timer.due)
     }
 
     async fn fire_timers(self: &Arc<Self>) {
@@ -479,14 +490,15 @@ impl ActiveRun {
             let due = {
                 let mut state = self.lock();
                 match state.timers.first().copied() {
-                    Some((due, seq)) if due <= unix_millis() => {
-                        state.timers.remove(&(due, seq));
-                        seq
+                    Some(timer) if timer.due <= unix_millis() => {
+                        state.timers.remove(&timer);
+                        timer
                     }
                     _ => return,
                 }
             };
-            self.arrive(EventBody::Fired { seq: due }).await;
+            let (seq, since) = (due.seq, Some(due.since));
+            self.arrive(EventBody::Fired { seq, since }).await;
         }
     }
 
@@ -552,7 +564,7 @@ impl ActiveRun {
                 if state.stop.is_some() || std::mem::take(&mut state.has_news) {
                     return Next::Again;
                 }
-                let wake_at = state.timers.first().map(|(due, _)| *due);
+                let wake_at = state.timers.first().map(|timer| timer.due);
                 let is_soon = wake_at.is_some_and(|due| due < unix_millis() + SOON);
                 let waits_here = is_soon || !state.steps.is_empty();
                 (!waits_here).then(|| Pause {
@@ -868,8 +880,8 @@ fn pauses(state: &mut RunState) -> bool {
     let Some(since) = state.blocked else {
         return false;
     };
-    let is_soon = state.timers.first().is_some_and(|(due, _)| {
-        *due < unix_millis() + i64::try_from(KEEP.as_millis()).unwrap_or(0)
+    let is_soon = state.timers.first().is_some_and(|timer| {
+        timer.due < unix_millis() + i64::try_from(KEEP.as_millis()).unwrap_or(0)
     });
     if state.steps.is_empty() && !is_soon {
         return true;

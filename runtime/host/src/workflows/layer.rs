@@ -29,7 +29,7 @@ use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::active::{ActiveRun, Stop, unix_millis};
+use super::active::{ActiveRun, Stop, Timer, unix_millis};
 use super::steps::{self, Effect, StepSpec};
 use crate::error::told;
 use crate::pipeline::Layer;
@@ -133,7 +133,7 @@ impl WorkflowLayer {
         let mut state = self.run.lock();
         state.machine.abandon(seq);
         let timers = state.timers.len();
-        state.timers.retain(|(_, timer)| *timer != seq);
+        state.timers.retain(|timer| timer.seq != seq);
         let step = state.steps.remove(&seq);
         if let Some(step) = &step {
             step.abort();
@@ -221,7 +221,8 @@ impl WorkflowLayer {
         let due = self.later(millis);
         let mut state = self.run.lock();
         if !state.machine.is_done(seq) {
-            state.timers.insert((due, seq));
+            let since = state.machine.now();
+            state.timers.insert(Timer { due, seq, since });
             if state.machine.is_new(seq) {
                 self.run.tell_begun(seq, TIMER, 1);
             }
@@ -383,7 +384,7 @@ impl WorkflowLayer {
         }
         {
             let mut state = self.run.lock();
-            state.timers.retain(|(_, timer)| *timer != handle);
+            state.timers.retain(|timer| timer.seq != handle);
             if let Some(step) = state.steps.remove(&handle) {
                 step.abort();
             }

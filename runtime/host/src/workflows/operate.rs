@@ -540,9 +540,9 @@ fn restart_from(
     let history = within::history(connection, key, 0, u64::MAX >> 1)?;
     let of_step = |body: &EventBody| match body {
         EventBody::Asked(request) => Some(request.seq),
-        EventBody::Attempt { seq, .. } | EventBody::Done { seq, .. } | EventBody::Fired { seq } => {
-            Some(*seq)
-        }
+        EventBody::Attempt { seq, .. }
+        | EventBody::Done { seq, .. }
+        | EventBody::Fired { seq, .. } => Some(*seq),
         _ => None,
     };
     let from = history

@@ -138,6 +138,9 @@ pub struct HistoryEntry {
     /// When the next attempt begins, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_unix_millis: Option<i64>,
+    /// When a timer was set whose time has come, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_unix_millis: Option<i64>,
 }
 
 /// The kind of an entry.
@@ -173,6 +176,7 @@ impl From<Event> for HistoryEntry {
             answer: None,
             attempt: None,
             next_unix_millis: None,
+            since_unix_millis: None,
         };
         let asked = |entry: &mut Self, request: exomonad_workflow::Request| {
             entry.step = Some(request.seq);
@@ -211,9 +215,10 @@ impl From<Event> for HistoryEntry {
                 entry.attempt = Some(attempt);
                 entry.answer = Some(answer.as_slice().into());
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, since } => {
                 entry.kind = HistoryKind::Fired;
                 entry.step = Some(seq);
+                entry.since_unix_millis = since;
             }
             EventBody::Signaled { name, payload } => {
                 entry.kind = HistoryKind::Signal;

@@ -104,7 +104,7 @@ impl Timeline {
     /// Takes the next entry.
     pub fn put(&mut self, entry: &HistoryEntry) {
         let at = entry.unix_millis;
-        // When a read or a timer was asked for is not in the history: after what came before it.
+        // When a read was asked for is not in the history: after what came before it.
         let asked = self.latest.unwrap_or(self.began).min(at);
         self.latest = Some(at);
         let name = entry.name.clone();
@@ -148,6 +148,7 @@ impl Timeline {
             }
             HistoryKind::Fired => {
                 let row = self.row(entry.step, asked, Some("timer".to_owned()), Kind::Wait);
+                row.begin = entry.since_unix_millis.unwrap_or(row.begin);
                 row.at = Some(at);
                 row.end = End::Done;
             }
@@ -569,6 +570,21 @@ mod tests {
         assert_eq!(took[1][..4], ["0", "timer", "690", "ms"], "{drawn}");
         assert_eq!(took[2][..4], ["1", "timer", "890", "ms"], "{drawn}");
         assert_eq!(took[3], ["3", "timer", "0", "ms", "cancelled"], "{drawn}");
+    }
+
+    #[test]
+    fn a_timer_begins_when_it_was_set_whatever_came_before_its_end() {
+        let drawn = drawn(
+            0,
+            Some(1_000),
+            80,
+            json!([
+                {"unixMillis": 800, "kind": "signal", "name": "go", "answer": {"json": null}},
+                {"unixMillis": 900, "kind": "fired", "step": 0, "sinceUnixMillis": 100},
+            ]),
+        );
+        let row = drawn.lines().last().unwrap();
+        assert!(row.starts_with("0  timer        800 ms  ok"), "{drawn}");
     }
 
     #[test]

@@ -575,9 +575,10 @@ impl<'a> EventRow<'a> {
                 row.attempt = *attempt;
                 row.answer = Some(answer);
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, since } => {
                 row.kind = FIRED;
                 row.seq = Some(*seq);
+                row.next_at = *since;
             }
             EventBody::Signaled { name, payload } => {
                 row.kind = SIGNAL;
@@ -707,7 +708,10 @@ fn read_event(run: RunKey, row: &Row<'_>) -> Result<Event> {
             request: name.is_some().then(request_of).transpose()?,
             answer: answer.ok_or_else(lacks)?,
         },
-        FIRED => EventBody::Fired { seq: seq_of()? },
+        FIRED => EventBody::Fired {
+            seq: seq_of()?,
+            since: next_at,
+        },
         SIGNAL => EventBody::Signaled {
             name: name.ok_or_else(lacks)?,
             payload: answer.ok_or_else(lacks)?,

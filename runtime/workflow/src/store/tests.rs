@@ -101,6 +101,23 @@ async fn a_run_and_its_history_are_what_was_written_also_in_the_next_process() {
             at: 7,
             body: EventBody::CancelRequested,
         },
+        Event {
+            position: 3,
+            at: 8,
+            body: EventBody::Fired {
+                seq: 2,
+                since: Some(3),
+            },
+        },
+        // As an older host has written it.
+        Event {
+            position: 4,
+            at: 8,
+            body: EventBody::Fired {
+                seq: 3,
+                since: None,
+            },
+        },
     ];
     let row = {
         let store = Store::open(&config).unwrap();
