@@ -30,7 +30,7 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     include_str!("workflows.sql"),
-    include_str!("signals.sql"),
+    include_str!("workflows_2.sql"),
 ];
 
 /// Migrates the file to the newest version in one transaction.

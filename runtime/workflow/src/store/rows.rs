@@ -80,9 +80,60 @@ pub struct RunRow {
     pub ended_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configuration, input, state_before, seed, \
-    begun_at, status, wake_at, asked, state, state_version, restarts, parent, parent_seq, continued_from, \
-    continued_to, output, error_code, error, ended_at, checksum";
+/// The columns of a run; large texts come from their own table. One that is missing there fails the checksum.
+const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configuration, \
+    iif(input = '', coalesce((SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'input'), ''), input), \
+    iif(state_before = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state_before'), state_before), \
+    seed, begun_at, status, wake_at, asked, \
+    iif(state = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state'), state), \
+    state_version, restarts, parent, parent_seq, continued_from, continued_to, output, error_code, error, \
+    ended_at, checksum";
+
+/// Bytes of a text that stays in the row of its run.
+const SMALL_TEXT: usize = 2048;
+
+/// A text of a run that may be too large for its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Input,
+    StateBefore,
+    State,
+}
+
+impl Part {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::StateBefore => "state_before",
+            Self::State => "state",
+        }
+    }
+}
+
+/// The text as it stands in the row: itself, or nothing if it is large. JSON is never empty.
+fn in_row(text: &str) -> &str {
+    match text.len() > SMALL_TEXT {
+        true => "",
+        false => text,
+    }
+}
+
+/// Keeps a text of a run beside its row, if it is large.
+fn keep_text(connection: &Connection, run: RunKey, part: Part, text: &str) -> Result<()> {
+    if text.len() > SMALL_TEXT {
+        connection
+            .prepare_cached(
+                "INSERT INTO run_text (run, part, text) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (run, part) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+            )?
+            .execute(params![run, part.column(), text])?;
+    } else {
+        connection
+            .prepare_cached("DELETE FROM run_text WHERE run = ?1 AND part = ?2")?
+            .execute(params![run, part.column()])?;
+    }
+    Ok(())
+}
 
 /// The end of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -403,8 +454,8 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             run.run_id,
             run.digest,
             run.configuration,
-            run.input,
-            run.state_before,
+            in_row(&run.input),
+            run.state_before.as_deref().map(in_row),
             run.seed,
             run.at,
             run.wake_at,
@@ -416,6 +467,10 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             checksum,
         ])?;
     let key = connection.last_insert_rowid();
+    keep_text(connection, key, Part::Input, &run.input)?;
+    if let Some(state) = &run.state_before {
+        keep_text(connection, key, Part::StateBefore, state)?;
+    }
     Ok(Started::New(RunRow {
         key,
         role: run.role.clone(),
@@ -921,9 +976,14 @@ pub fn pause(connection: &Connection, run: RunKey, pause: &Pause) -> Result<Wake
 
 fn publish(connection: &Connection, run: RunKey, state: Option<&(String, u32)>) -> Result<()> {
     if let Some((state, version)) = state {
+        keep_text(connection, run, Part::State, state)?;
+        // A state that is as it was costs no write.
         connection
-            .prepare_cached("UPDATE run SET state = ?2, state_version = ?3 WHERE id = ?1")?
-            .execute(params![run, state, version])?;
+            .prepare_cached(
+                "UPDATE run SET state = ?2, state_version = ?3
+                 WHERE id = ?1 AND (state IS NOT ?2 OR state_version IS NOT ?3)",
+            )?
+            .execute(params![run, in_row(state), version])?;
     }
     Ok(())
 }
@@ -1162,9 +1222,12 @@ pub fn delete_before(connection: &Connection, moment: i64, limit: u64) -> Result
         .collect::<rusqlite::Result<_>>()?;
     for run in &old {
         truncate(connection, *run, 0)?;
-        connection
-            .prepare_cached("DELETE FROM run WHERE id = ?1")?
-            .execute([run])?;
+        for sql in [
+            "DELETE FROM run_text WHERE run = ?1",
+            "DELETE FROM run WHERE id = ?1",
+        ] {
+            connection.prepare_cached(sql)?.execute([run])?;
+        }
     }
     Ok(old.len() as u64)
 }

@@ -452,9 +452,36 @@ async fn a_signal_that_is_sent_again_is_known_as_long_as_its_run_is_open() {
     // When that one ends, nothing is left.
     let end = move |connection: &Connection, _: &KvConfig| {
         within::end(connection, &next, &ended(WorkflowStatus::Completed))?;
-        Ok(rows(connection, ["signal_request", "inbox"]))
+        Ok::<_, StoreFailure>(rows(connection, ["signal_request", "inbox"]))
     };
     assert_eq!(store.write(0, end).await.unwrap(), [1, 1]);
+}
+
+#[tokio::test]
+async fn no_more_signals_wait_for_a_run_than_may() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let key = started(&store, new_run("a")).await.key;
+    let storm = move |connection: &Connection, _: &KvConfig| {
+        for nth in 0..MOST_SIGNALS {
+            within::post(connection, key, &signal(&nth.to_string()))?;
+        }
+        Ok::<_, StoreFailure>(within::post(connection, key, &signal("one more")).unwrap_err())
+    };
+    let refused = store.write(0, storm).await.unwrap();
+    assert!(
+        matches!(
+            &refused,
+            StoreFailure::Refused { code: ErrorCode::LimitExceeded, message } if message.contains("10000 signals")
+        ),
+        "{refused:?}"
+    );
+    // What the host itself tells a run is not refused.
+    let cancel = NewInboxEntry {
+        kind: InboxKind::Cancel,
+        ..signal("cancel")
+    };
+    assert!(store.post(key, cancel).await.unwrap());
 }
 
 #[tokio::test]
@@ -468,7 +495,7 @@ async fn the_latest_requests_of_signals_are_known_and_no_more() {
             // They are taken at once.
             connection.execute("DELETE FROM inbox", [])?;
         }
-        Ok(rows(connection, ["signal_request", "inbox"]))
+        Ok::<_, StoreFailure>(rows(connection, ["signal_request", "inbox"]))
     };
     let kept = store.write(0, fill).await.unwrap();
     assert_eq!(kept, [SIGNAL_REQUESTS, 0]);
@@ -482,6 +509,64 @@ fn rows(connection: &Connection, tables: [&str; 2]) -> [u64; 2] {
         let sql = format!("SELECT count(*) FROM {table}");
         connection.query_row(&sql, [], |row| row.get(0)).unwrap()
     })
+}
+
+#[tokio::test]
+async fn large_texts_are_not_in_the_row_that_each_change_of_a_status_writes() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let large = |fill: &str| format!("\"{}\"", fill.repeat(70_000));
+    let run = NewRun {
+        input: large("i"),
+        state_before: Some(large("b")),
+        ..new_run("a")
+    };
+    let row = started(&store, run).await;
+    let key = row.key;
+    let publish = async |state: String| {
+        let pause = Pause {
+            status: WorkflowStatus::Waiting,
+            wake_at: None,
+            asked: 0,
+            state: Some((state, 1)),
+        };
+        store
+            .write(0, move |connection, _| {
+                within::pause(connection, key, &pause)?;
+                let sql = "SELECT length(input) + length(state_before) FROM run";
+                let in_row = connection.query_row(sql, [], |row| row.get::<_, u64>(0))?;
+                assert_eq!(in_row, 0);
+                Ok(rows(connection, ["run_text", "run"]))
+            })
+            .await
+            .unwrap()
+    };
+    assert_eq!(publish(large("s")).await, [3, 1]);
+    let read = store.run(row.run_id.clone()).await.unwrap().unwrap();
+    assert_eq!(
+        (&read.input, &read.state_before),
+        (&row.input, &row.state_before)
+    );
+    assert_eq!(read.state, Some(large("s")));
+    publish(large("t")).await;
+    let read = store.run(row.run_id.clone()).await.unwrap().unwrap();
+    assert_eq!(read.state, Some(large("t")));
+    assert_eq!(publish("[]".to_owned()).await, [2, 1]);
+    let read = store
+        .list(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(read[0].state.as_deref(), Some("[]"));
+    // One that is missing is damage, and no empty input.
+    let lose = |connection: &Connection, _: &KvConfig| {
+        Ok::<_, StoreFailure>(connection.execute("DELETE FROM run_text WHERE part = 'input'", [])?)
+    };
+    store.write(0, lose).await.unwrap();
+    let damaged = store.run(row.run_id).await.unwrap_err();
+    assert!(matches!(damaged, StoreFailure::Damaged(_)), "{damaged:?}");
 }
 
 #[tokio::test]
@@ -514,7 +599,8 @@ async fn what_is_removed_leaves_no_row_and_its_room_in_the_file_is_used_again() 
         });
         assert_eq!(removed.await.unwrap(), 50);
     }
-    let left = store.read(|connection| Ok::<_, StoreFailure>(rows(connection, ["event", "inbox"])));
+    let left =
+        store.read(|connection| Ok::<_, StoreFailure>(rows(connection, ["event", "run_text"])));
     assert_eq!(left.await.unwrap(), [0, 0]);
     assert!(pages[5] <= pages[0] + pages[0] / 10, "{pages:?}");
 }
