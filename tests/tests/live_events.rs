@@ -228,8 +228,7 @@ async fn steps_come_to_whoever_asks_for_them_with_their_begin_their_answer_and_n
     let mut of_runs = Stream::open(&host, "?run=a", None).await;
     let mut of_steps = Stream::open(&host, "?run=a&steps=true", None).await;
     // Nobody listens there.
-    let retries =
-        json!({"url": "http://127.0.0.1:9/s3cr3t", "attempts": 2, "firstWaitMillis": 10});
+    let retries = json!({"url": "http://127.0.0.1:9/s3cr3t", "attempts": 2, "firstWaitMillis": 10});
     start(&host, "steps", "b", json!({"count": 5, "kind": "kv"})).await;
     start(&host, "retries", "a", retries).await;
     let changes = of_runs.until("failed").await;

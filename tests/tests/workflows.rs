@@ -530,7 +530,11 @@ async fn a_signal_to_a_run_that_has_ended_does_not_reach_the_next_one_of_its_wor
     assert!(told.ends_with("has ended: it is completed"), "{told}");
     let second = start(&host, "wait_for", "a", json!({"signal": "go"})).await;
     let second = second["runId"].as_str().unwrap();
-    for (what, body) in [("signal", &go), ("terminate", &json!({})), ("cancel", &json!(null))] {
+    for (what, body) in [
+        ("signal", &go),
+        ("terminate", &json!({})),
+        ("cancel", &json!(null)),
+    ] {
         let told = act(&host, first, what, body.clone()).await;
         let told = told.problem(409, "conflict");
         assert!(told.contains(&format!("run {second} is open")), "{told}");

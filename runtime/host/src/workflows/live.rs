@@ -1,7 +1,7 @@
 //! [`StepFeed`]: steps of runs as live events, for whoever follows them.
 //!
 //! Runs perform tens of thousands of steps a second, and mostly nobody looks: then a step costs the load of one
-//! number. While somebody follows, the steps of the runs that he has asked for become events, and of no others.
+//! number. While a client follows runs, their steps become events, and those of no other run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use super::active::{ActiveRun, unix_millis};
 use super::lock;
 use super::view::{RunEvent, StepChange, StepEvent};
 
-/// How long steps stay events after a follower has gone: he may come back for what he has missed.
+/// How long steps stay events after a follower has gone: it may come back for what it has missed.
 const LINGER: Duration = Duration::from_secs(60);
 /// Followers that have gone, at most.
 const GONE: usize = 64;
@@ -64,7 +64,7 @@ pub struct StepFeed {
 
 struct Follower {
     filter: RunFilter,
-    /// When he was seen to go; `None` while he is there.
+    /// The time of its end; `None` while it is there.
     gone: Option<Instant>,
 }
 
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_wanted_of_the_runs_that_somebody_follows_and_a_while_after_he_has_gone() {
+    fn steps_are_wanted_of_the_runs_that_a_client_follows_and_a_while_after_it_has_gone() {
         let feed = Arc::new(StepFeed::default());
         assert!(!feed.is_followed());
         let following = feed.follow(of_run("a"));
         assert!(feed.is_followed() && feed.wants(&run("a")) && !feed.wants(&run("b")));
         drop(following);
         assert!(feed.wants(&run("a")));
-        // He comes back, and nobody is counted twice.
+        // It comes back, and is not counted twice.
         drop(feed.follow(of_run("run-a")));
         drop(feed.follow(of_run("a")));
         assert_eq!(lock(&feed.followers).len(), 2);

@@ -135,12 +135,9 @@ impl Wanted {
         };
         let filter = &self.filter;
         match &event.run {
-            Some(run) => filter.matches(
-                role.as_str(),
-                &run.workflow,
-                &run.workflow_id,
-                &run.run_id,
-            ),
+            Some(run) => {
+                filter.matches(role.as_str(), &run.workflow, &run.workflow_id, &run.run_id)
+            }
             None => {
                 let of_role = |wanted: &String| wanted == role.as_str();
                 let names_no_run = filter.workflow.is_none() && filter.run.is_none();

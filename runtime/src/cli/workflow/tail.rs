@@ -254,13 +254,7 @@ impl Follower {
         Ok((view.ended_unix_millis.is_some() || is_stuck).then_some(view))
     }
 
-    fn show(
-        &mut self,
-        view: &RunView,
-        new: &[HistoryEntry],
-        begun: &[StepEvent],
-        is_other: bool,
-    ) {
+    fn show(&mut self, view: &RunView, new: &[HistoryEntry], begun: &[StepEvent], is_other: bool) {
         match &mut self.progress {
             Progress::Silent => {}
             Progress::Json => {

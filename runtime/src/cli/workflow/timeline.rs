@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use exomonad_host::workflows::view::{
-    HistoryEntry, HistoryKind, RunView, StepChange, StepEvent,
-};
+use exomonad_host::workflows::view::{HistoryEntry, HistoryKind, RunView, StepChange, StepEvent};
 use exomonad_workflow::TIMER;
 use serde_json::Value;
 
@@ -542,7 +540,10 @@ mod tests {
             .iter()
             .map(|row| (row.name.as_str(), row.begin, row.at))
             .collect();
-        assert_eq!(spans, [("git.log", 100, Some(400)), ("timer", 100, Some(300))]);
+        assert_eq!(
+            spans,
+            [("git.log", 100, Some(400)), ("timer", 100, Some(300))]
+        );
         assert!(!timeline.hear(&event(100, 0, "git.log", StepChange::Begun)));
     }
 
