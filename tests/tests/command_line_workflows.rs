@@ -1,6 +1,7 @@
 //! `exomonad workflow`: runs from the command line.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use exomonad_test_support::{CommandOutput, Host, Project, eventually};
@@ -279,4 +280,48 @@ async fn a_run_is_followed_across_a_restart_of_its_host() {
         "completed",
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn a_step_that_takes_long_is_told_when_it_begins() {
+    let project = flows("");
+    let host = project.serve().await;
+    let tail = project
+        .command()
+        .args(["workflow", "tail", "--steps", "--url", &host.url()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut tail = Reaped(tail);
+    let mut lines = BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    // The stream is open when a run shows in it.
+    let mut nth = 0;
+    let first = std::thread::spawn(move || (lines.next().unwrap().unwrap(), lines));
+    while !first.is_finished() {
+        let id = format!("first{nth}");
+        start(&host, "steps", &id, json!({"count": 0, "kind": "kv"})).await;
+        nth += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let (_, mut lines) = first.join().unwrap();
+    start(&host, "sleeper", "long", json!({"millis": 600_000})).await;
+    let of_step = tokio::task::spawn_blocking(move || {
+        lines.find_map(|line| line.ok().filter(|line| line.contains("step 0")))
+    });
+    let of_step = of_step.await.unwrap().unwrap();
+    assert!(
+        of_step.ends_with("flows  sleeper  long  step 0 workflow.sleep: begins"),
+        "{of_step}"
+    );
+}
+
+/// A process that ends with its test.
+struct Reaped(std::process::Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -8,10 +8,11 @@ use exomonad_test_support::{
 };
 use serde_json::{Value, json};
 
-const IMAGE: &str = "debian:bookworm-slim";
+/// An image that the engine has.
+pub const IMAGE: &str = "debian:bookworm-slim";
 
 /// Removes the containers with a label when it is dropped.
-struct Containers(String);
+pub struct Containers(pub String);
 
 impl Drop for Containers {
     fn drop(&mut self) {

@@ -1,6 +1,9 @@
 //! `doctor`: green where all is well, red with a reason where it isn't.
 
-use exomonad_test_support::{CommandOutput, Project};
+use exomonad_test_support::{CommandOutput, Host, Project, eventually};
+use serde_json::json;
+
+use crate::command_line_workflows::{flows, start};
 
 fn failed_checks(ran: &CommandOutput) -> Vec<&str> {
     ran.stdout
@@ -175,6 +178,43 @@ fn grants_that_cannot_work_are_red() {
         failed
             .iter()
             .any(|check| check.starts_with("docker") && check.contains("`docker.host`")),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn runs_that_are_stuck_in_the_running_host_are_red_and_a_second_host_is_told() {
+    let project = flows("[workflows]\nrestarts = 0\n");
+    let first = project.serve().await;
+    let doctor = |host: &Host| project.run(["doctor", "--url", &host.url()]);
+    start(&first, "wait_for", "waits", json!({"signal": "go"})).await;
+    eventually("one run is counted", async || {
+        let ran = doctor(&first);
+        ran.stdout
+            .contains("open runs: 1; none is stuck")
+            .then_some(())
+    })
+    .await;
+    start(&first, "traps_always", "traps", json!({"count": 1})).await;
+    eventually("a stuck run is red", async || {
+        let ran = doctor(&first);
+        failed_checks(&ran)
+            .iter()
+            .any(|check| check.contains("stuck runs: 1 of 2 open ones"))
+            .then_some(())
+    })
+    .await;
+    let second = project.serve().await;
+    let told = eventually("the second host has tried", async || {
+        let health = second.get("/health").await.json();
+        let problem = health["workflows"]["problem"].clone();
+        (!problem.is_null()).then_some(problem)
+    })
+    .await;
+    assert_eq!(told["code"], "runs_elsewhere", "{told}");
+    let ran = doctor(&second);
+    assert!(
+        ran.stdout.contains("! workflows") && ran.stdout.contains("another exomonad"),
         "{ran:?}"
     );
 }

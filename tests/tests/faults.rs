@@ -142,7 +142,8 @@ async fn without_file_descriptors_the_host_goes_on_and_answers_again_when_there_
 }
 
 /// libfaketime, which gives a process another time of day while it runs.
-fn fake_clock() -> Result<PathBuf, &'static str> {
+/// The library that gives a process another clock.
+pub fn fake_clock() -> Result<PathBuf, &'static str> {
     let folders = std::fs::read_dir("/usr/lib").map_err(|_| "there is no /usr/lib")?;
     folders
         .flatten()

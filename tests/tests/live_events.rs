@@ -220,3 +220,78 @@ async fn streams_end_when_the_host_stops_and_hold_it_up_no_longer() {
     assert_eq!(host.end().await, Some(0));
     assert!(host.log().contains("all calls finished"), "{}", host.log());
 }
+
+#[tokio::test]
+async fn steps_come_to_whoever_asks_for_them_with_their_begin_their_answer_and_no_payload() {
+    let project = flows("hosts = ['127.0.0.1']\n");
+    let host = project.serve().await;
+    let mut of_runs = Stream::open(&host, "?run=a", None).await;
+    let mut of_steps = Stream::open(&host, "?run=a&steps=true", None).await;
+    // Nobody listens there.
+    let retries = json!({"url": "http://127.0.0.1:9/s3cr3t", "attempts": 2, "firstWaitMillis": 10});
+    start(&host, "steps", "b", json!({"count": 5, "kind": "kv"})).await;
+    start(&host, "retries", "a", retries).await;
+    let changes = of_runs.until("failed").await;
+    assert!(changes.iter().all(|event| event.name == "run"));
+    let events = of_steps.until("failed").await;
+    let steps: Vec<_> = events.iter().filter(|event| event.name == "step").collect();
+    let told: Vec<_> = steps
+        .iter()
+        .map(|event| {
+            let data = &event.data;
+            assert_eq!(
+                (&data["type"], &data["workflowId"], &data["effect"]),
+                (&json!("step"), &json!("a"), &json!("http.request")),
+                "{data}"
+            );
+            let code = data["code"].as_str().unwrap_or("");
+            (
+                data["step"].as_u64().unwrap(),
+                data["attempt"].as_u64().unwrap(),
+                data["change"].as_str().unwrap(),
+                code,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (0, 1, "begun", ""),
+            (0, 1, "failed", "unavailable"),
+            (0, 2, "begun", ""),
+            (0, 2, "answered", "unavailable"),
+        ],
+        "{events:?}"
+    );
+    assert!(steps[1].data["nextUnixMillis"].is_i64());
+    assert!(!format!("{events:?}").contains("s3cr3t"), "{events:?}");
+    // Steps stand where they have happened: after the run began, before it ended.
+    assert!(events.is_sorted_by_key(|event| event.id), "{events:?}");
+    assert_eq!(events[0].data["status"], "running", "{events:?}");
+
+    // A client that comes back misses none, though nobody has listened meanwhile.
+    let last = events.last().unwrap().id;
+    drop(of_steps);
+    let input = json!({"signal": "go", "timeoutMillis": 600_000});
+    start(&host, "wait_for", "a", input).await;
+    let sleeping = of_runs.until("sleeping").await;
+    let sent = host
+        .post("/workflows/a/signal", json!({"name": "go"}).to_string())
+        .await;
+    assert_eq!(sent.status, 200, "{sent:?}");
+    of_runs.until("completed").await;
+    let mut back = Stream::open(&host, "?run=a&steps=true", Some(last)).await;
+    let events = back.until("completed").await;
+    let timer: Vec<_> = events
+        .iter()
+        .filter(|event| event.name == "step")
+        .map(|event| (&event.data["effect"], &event.data["change"]))
+        .collect();
+    let (effect, begun) = (json!("workflow.sleep"), json!("begun"));
+    assert_eq!(timer[0], (&effect, &begun), "{events:?}");
+    assert_eq!(
+        timer.last(),
+        Some(&(&effect, &json!("answered"))),
+        "{events:?} {sleeping:?}"
+    );
+}

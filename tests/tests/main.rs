@@ -37,6 +37,7 @@ mod mcp_conformance;
 mod mcp_http;
 mod mcp_stdio;
 mod metrics;
+mod nightly;
 mod plugin_call;
 mod raw_calls;
 mod reconfigure;

@@ -4,6 +4,8 @@ use exomonad_test_support::{Guest, Host, Project, eventually, parsed_metrics};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::command_line_workflows::{flows, start};
+
 async fn metrics(host: &Host) -> Option<Value> {
     let answer = host.get("/metrics").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -234,4 +236,42 @@ async fn metrics_are_the_operators() {
     };
     assert_eq!(ask("of-the-role-0123456789").await, 401);
     assert_eq!(ask("operator-0123456789").await, 200);
+}
+
+#[tokio::test]
+async fn runs_of_workflows_are_counted_by_status_and_so_are_their_restarts() {
+    let project = flows("[workflows]\nrestarts = 2\nrestart_delay = '10ms'\n");
+    let host = project.serve().await;
+    start(&host, "wait_for", "waits", json!({"signal": "go"})).await;
+    start(&host, "traps_always", "traps", json!({"count": 1})).await;
+    start(&host, "steps", "ends", json!({"count": 1, "kind": "kv"})).await;
+    let health = eventually("the open runs are counted", async || {
+        let health = host.get("/health").await.json();
+        (health["workflows"] == json!({"open": 2, "stuck": 1})).then_some(health)
+    })
+    .await;
+    // The role's plugin serves all the same.
+    assert_eq!(health["status"], "ok", "{health}");
+    let Some(metrics) = metrics(&host).await else {
+        return;
+    };
+    for (name, labels, wanted) in [
+        ("open", json!({"exomonad_workflow_status": "waiting"}), 1.0),
+        ("open", json!({"exomonad_workflow_status": "stuck"}), 1.0),
+        ("open", json!({"exomonad_role": "flows"}), 2.0),
+        (
+            "ended_total",
+            json!({"exomonad_workflow_name": "steps", "exomonad_workflow_status": "completed"}),
+            1.0,
+        ),
+        ("ended_total", json!({}), 1.0),
+        (
+            "restarts_total",
+            json!({"exomonad_role": "flows", "exomonad_workflow_name": "traps_always"}),
+            2.0,
+        ),
+    ] {
+        let name = format!("exomonad_workflows_{name}");
+        assert_eq!(value(&metrics, &name, &labels), wanted, "{name} {labels}");
+    }
 }

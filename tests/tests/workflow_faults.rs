@@ -1,11 +1,14 @@
 //! Durable workflows and what goes wrong: killed hosts, traps, changed plugins, a damaged file.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use exomonad_test_support::{Host, Project, eventually};
-use serde_json::json;
+use exomonad_test_support::{Host, Project, Response, eventually, required_or_skip};
+use reqwest::Method;
+use serde_json::{Value, json};
 
+use crate::faults::fake_clock;
 use crate::workflows::{
     EFFECTS, act, becomes, flows, history, output, plugin, run, signal, start, try_start,
 };
@@ -357,6 +360,237 @@ async fn a_damaged_history_stops_its_run_alone() {
     assert_eq!(sick["error"]["code"], "damaged", "{sick}");
 }
 
+/// The size of a test, for a long run as the environment has it.
+fn size(variable: &str, usual: u64) -> u64 {
+    let wanted = std::env::var(variable);
+    wanted.map_or(usual, |size| size.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_run_takes_as_many_steps_as_its_history_may_have_and_no_more() {
+    let steps = size("EXOMONAD_STEPS", 3_000);
+    let project = flows(&format!("[workflows]\nmax_history = {steps}\n"));
+    let host = project.serve().await;
+    for (id, count) in [("fits", steps), ("too_long", steps + 1)] {
+        start(&host, "steps", id, json!({"count": count, "kind": "kv"})).await;
+    }
+    eventually("half of the steps", async || {
+        let from = format!("/workflows/fits/history?from={}", steps / 2);
+        let page = host.get(&from).await.json();
+        (!page["entries"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    let host = killed(&project, host).await;
+    let count = |host: Host| async move {
+        let fits = patiently(&host, "fits").await;
+        assert_eq!(fits["output"], json!({"count": steps}), "{fits}");
+        host
+    };
+    let host = count(host).await;
+    let long = patiently(&host, "too_long").await;
+    assert_eq!(long["error"]["code"], "history_limit", "{long}");
+    let told = long["error"]["message"].as_str().unwrap();
+    assert!(told.contains("workflows.max_history"), "{told}");
+}
+
+#[tokio::test]
+async fn a_run_has_many_children_and_each_is_started_and_awaited_once() {
+    let children = size("EXOMONAD_CHILDREN", 500);
+    let entries = (3 * children + 100).min(1_000_000);
+    let project = flows(&format!(
+        "limits = {{ memory = '1GiB', wall_time = '10m' }}\n\
+         [workflows]\nmax_history = {entries}\nmax_history_size = '1GiB'\n"
+    ));
+    let host = project.serve().await;
+    let spawns = json!({"children": children, "millis": 100});
+    start(&host, "spawns", "many", spawns).await;
+    eventually("some children have begun", async || {
+        (history(&host, "many").await.len() > 100).then_some(())
+    })
+    .await;
+    let host = killed(&project, host).await;
+    let many = patiently(&host, "many").await;
+    assert_eq!(
+        many["output"],
+        json!({"count": children}),
+        "{}",
+        many["error"]
+    );
+    for nth in [0, 1, children / 2, children - 1] {
+        let runs = host
+            .get(&format!("/workflows?workflowId=many%2F{nth}"))
+            .await
+            .json();
+        let runs = runs["runs"].as_array().unwrap();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        assert_eq!(runs[0]["status"], "completed");
+    }
+}
+
+/// Waits for the end of a run that may take minutes.
+async fn patiently(host: &Host, id: &str) -> Value {
+    loop {
+        let run = run(host, id).await;
+        if !run["endedUnixMillis"].is_null() || run["status"] == "stuck" {
+            return run;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_state_is_published_kept_and_handed_on() {
+    // Its JSON, with the key around it, has to fit as well.
+    let bytes = (64 << 20) - 64;
+    let project = flows(
+        "limits = { memory = '1GiB', wall_time = '5m', effect_request = '65MiB' }\n\
+         [workflows]\nmax_state = '64MiB'\n",
+    );
+    let host = project.serve().await;
+    start(&host, "grows", "large", json!({"bytes": bytes})).await;
+    let large = patiently(&host, "large").await;
+    assert_eq!(
+        large["output"],
+        json!({"bytes": bytes}),
+        "{}",
+        large["error"]
+    );
+    let host = killed(&project, host).await;
+    let state = &run(&host, "large").await["state"];
+    assert_eq!(state["filling"].as_str().unwrap().len(), bytes);
+}
+
+#[tokio::test]
+async fn a_storm_of_signals_fails_its_run_with_the_reason_and_no_other() {
+    let project = flows("[workflows]\nmax_history = 200\n");
+    let host = project.serve().await;
+    for id in ["stormy", "calm"] {
+        start(&host, "wait_for", id, json!({"signal": "go"})).await;
+        becomes(&host, id, "waiting").await;
+    }
+    let storm = (0..400).map(|nth| {
+        let body = json!({"name": "other", "payload": nth}).to_string();
+        let request = host.request(Method::POST, "/workflows/stormy/signal");
+        Response::of(request.body(body))
+    });
+    let answers = futures_util::future::join_all(storm).await;
+    // Those that come after its end are told so.
+    assert!(
+        answers
+            .iter()
+            .all(|answer| [200, 404].contains(&answer.status)),
+        "{answers:?}"
+    );
+    let stormy = becomes(&host, "stormy", "failed").await;
+    assert_eq!(stormy["error"]["code"], "history_limit", "{stormy}");
+    signal(&host, "calm", "go", json!(1)).await;
+    output(&host, "calm").await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_deleted_while_many_runs_sleep_on_it_ends_none_of_them() {
+    let Some((project, clock)) = with_clock(flows("")) else {
+        return;
+    };
+    let host = project.serve().await;
+    let runs = 1_000;
+    let starts = (0..runs).map(|nth| {
+        let body = json!({"role": "flows", "workflow": "sleeper", "workflowId": format!("s{nth}"),
+            "input": {"millis": 3_600_000}});
+        let request = host.request(Method::POST, "/workflows");
+        Response::of(request.body(body.to_string()))
+    });
+    for started in futures_util::future::join_all(starts).await {
+        assert_eq!(started.status, 201, "{started:?}");
+    }
+    let count = async |host: &Host, status: &str| {
+        let listed = host
+            .get(&format!("/workflows?limit=1000&status={status}"))
+            .await;
+        listed.json()["runs"].as_array().unwrap().len()
+    };
+    let all = async |host: &Host, status: &str| {
+        eventually(&format!("all are {status}"), async || {
+            (count(host, status).await == runs).then_some(())
+        })
+        .await;
+    };
+    all(&host, "sleeping").await;
+    fs::remove_file(project.plugin_path("workflows.wasm")).unwrap();
+    host.reload().await;
+    let host = killed(&project, host).await;
+    all(&host, "sleeping").await;
+    fs::write(&clock, "+2h").unwrap();
+    all(&host, "completed").await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_torn_off_costs_the_last_entries_and_their_writes_together() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    start(&host, "steps", "a", json!({"count": 3000, "kind": "kv"})).await;
+    eventually("some steps", async || {
+        (history(&host, "a").await.len() > 100).then_some(())
+    })
+    .await;
+    host.signal(libc::SIGKILL);
+    host.end().await;
+    // As after a power cut on a disk that has not kept its word.
+    let log = project.path(".exomonad/state/state.sqlite3-wal");
+    let file = fs::OpenOptions::new().write(true).open(log).unwrap();
+    let length = file.metadata().unwrap().len();
+    assert!(length > 20_000, "{length}");
+    file.set_len(length - 10_000).unwrap();
+    let host = project.serve().await;
+    assert_eq!(output(&host, "a").await, json!({"count": 3000}));
+    let mut next = 0;
+    while next < 3000 {
+        let page = format!("/workflows/a/history?from={next}&limit=1000");
+        let page = host.get(&page).await.json();
+        for entry in page["entries"].as_array().unwrap() {
+            assert_eq!(
+                (&entry["step"], &entry["request"]["json"]["value"]),
+                (&json!(next), &json!(next + 1))
+            );
+            next += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_stops_workflows_until_it_can_and_nothing_else() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    let state = project.path(".exomonad/state");
+    let Some(project) = required_or_skip("mounting", project.read_only(state)) else {
+        return;
+    };
+    let host = project.serve().await;
+    let problem = eventually("the host has tried", async || {
+        let health = host.get("/health").await.json();
+        let problem = health["workflows"]["problem"].clone();
+        (!problem.is_null()).then_some(problem)
+    })
+    .await;
+    assert_eq!(problem["code"], "unavailable", "{problem}");
+    let refused = try_start(&host, "sleeper", "b", json!({"millis": 0})).await;
+    refused.problem(503, "unavailable");
+    let tools = host.get("/role/flows/mcp/tools").await;
+    assert_eq!(tools.status, 200, "{tools:?}");
+    project.make_writable(&host);
+    eventually("the host runs workflows", async || {
+        let health = host.get("/health").await.json();
+        health["workflows"]["problem"].is_null().then_some(())
+    })
+    .await;
+    signal(&host, "a", "go", json!(1)).await;
+    output(&host, "a").await;
+}
+
 #[tokio::test]
 async fn signals_that_nobody_takes_are_bounded() {
     let project = flows("");
@@ -433,4 +667,86 @@ async fn a_full_disk_stops_runs_until_there_is_room_again_and_loses_nothing() {
             (&json!(step), &json!(step + 1))
         );
     }
+}
+
+/// A project whose host has a clock that the test sets, by writing to the file.
+fn with_clock(project: Project) -> Option<(Project, PathBuf)> {
+    let library = required_or_skip("libfaketime", fake_clock())?;
+    let offset = project.path("offset");
+    fs::write(&offset, "+0").unwrap();
+    let project = project
+        .env("LD_PRELOAD", library.to_str().unwrap())
+        .env("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap())
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("DONT_FAKE_MONOTONIC", "1");
+    Some((project, offset))
+}
+
+#[tokio::test]
+async fn runs_that_have_ended_are_removed_after_the_retention_and_open_ones_are_not() {
+    let Some((project, clock)) = with_clock(flows("[workflows]\nretention = '1m'\n")) else {
+        return;
+    };
+    let host = project.serve().await;
+    start(&host, "steps", "ended", json!({"count": 3, "kind": "kv"})).await;
+    start(&host, "wait_for", "open", json!({"signal": "go"})).await;
+    output(&host, "ended").await;
+    becomes(&host, "open", "waiting").await;
+    assert_eq!(history(&host, "ended").await.len(), 3);
+    fs::write(&clock, "+30s").unwrap();
+    start(&host, "steps", "later", json!({"count": 1, "kind": "kv"})).await;
+    output(&host, "later").await;
+    fs::write(&clock, "+70s").unwrap();
+    eventually("the old run is removed", async || {
+        let answer = host.get("/workflows/ended").await;
+        (answer.status == 404).then_some(())
+    })
+    .await;
+    host.get("/workflows/ended/history")
+        .await
+        .problem(404, "not_found");
+    output(&host, "later").await;
+    // What a run has written to the key-value store is the role's.
+    signal(&host, "open", "go", json!(1)).await;
+    output(&host, "open").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_a_day_either_way_loses_no_run_and_ends_no_sleep_early() {
+    let Some((project, clock)) = with_clock(flows("")) else {
+        return;
+    };
+    let host = project.serve().await;
+    start(&host, "sleeper", "hours", json!({"millis": 6 * 3_600_000})).await;
+    start(&host, "wait_for", "waits", json!({"signal": "go"})).await;
+    becomes(&host, "hours", "sleeping").await;
+    becomes(&host, "waits", "waiting").await;
+    // A day back: what sleeps until a time goes on sleeping, and all else works.
+    fs::write(&clock, "-1d").unwrap();
+    start(&host, "sleeper", "short", json!({"millis": 20})).await;
+    output(&host, "short").await;
+    start(&host, "random_and_time", "back", json!({"millis": 50})).await;
+    let back = output(&host, "back").await;
+    let times = ["beforeUnixMillis", "afterUnixMillis"].map(|time| back[time].as_i64().unwrap());
+    assert!(times[1] - times[0] >= 50, "{back}");
+    assert_eq!(run(&host, "hours").await["status"], "sleeping");
+    // A day forward: the time has come.
+    fs::write(&clock, "+1d").unwrap();
+    let hours = output(&host, "hours").await;
+    assert_eq!(hours, json!({"millis": 6 * 3_600_000}));
+    let ended = run(&host, "hours").await;
+    let slept =
+        ended["endedUnixMillis"].as_i64().unwrap() - ended["beganUnixMillis"].as_i64().unwrap();
+    assert!(slept >= 6 * 3_600_000, "{ended}");
+    // And back amid a run: its time stands still until the clock has caught up.
+    start(&host, "random_and_time", "amid", json!({"millis": 60_000})).await;
+    becomes(&host, "amid", "sleeping").await;
+    fs::write(&clock, "-1d").unwrap();
+    assert_eq!(run(&host, "amid").await["status"], "sleeping");
+    fs::write(&clock, "+2d").unwrap();
+    let amid = output(&host, "amid").await;
+    let times = ["beforeUnixMillis", "afterUnixMillis"].map(|time| amid[time].as_i64().unwrap());
+    assert!(times[1] - times[0] >= 60_000, "{amid}");
+    signal(&host, "waits", "go", json!(1)).await;
+    output(&host, "waits").await;
 }

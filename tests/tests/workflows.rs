@@ -203,6 +203,10 @@ async fn a_wait_has_an_end_and_a_sleep_takes_its_time() {
     output(&host, "b").await;
     let ended = run(&host, "b").await["endedUnixMillis"].as_i64().unwrap();
     assert!(ended >= wakes, "{ended} {wakes}");
+    // The history has the timer's time from its begin on.
+    let history = history(&host, "b").await;
+    assert_eq!(history[0]["kind"], "fired");
+    assert_eq!(history[0]["sinceUnixMillis"], began, "{history:?}");
 }
 
 #[tokio::test]
@@ -471,4 +475,81 @@ async fn a_role_s_token_reaches_its_own_runs_alone() {
     }
     let host = host.with_token(&tokens[0]);
     assert_eq!(run(&host, "a").await["status"], "waiting");
+}
+
+#[tokio::test]
+async fn a_signal_that_is_sent_again_is_taken_once_also_after_it_was_taken() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
+    let other = json!({"name": "other", "payload": 1, "requestId": "once"});
+    for round in 0..3 {
+        let sent = act(&host, "a", "signal", other.clone()).await;
+        assert_eq!(sent.status, 200, "{sent:?}");
+        // It is taken into the history before it is sent again.
+        eventually("the signal is taken", async || {
+            let history = history(&host, "a").await;
+            (!history.is_empty()).then_some(())
+        })
+        .await;
+        if round == 1 {
+            host.signal(libc::SIGKILL);
+            host.end().await;
+            host = project.serve().await;
+        }
+    }
+    signal(&host, "a", "other", json!(2)).await;
+    signal(&host, "a", "go", json!(3)).await;
+    output(&host, "a").await;
+    let payloads: Vec<_> = history(&host, "a")
+        .await
+        .iter()
+        .filter(|entry| entry["kind"] == "signal")
+        .map(|entry| entry["answer"]["json"].clone())
+        .collect();
+    assert_eq!(payloads, [json!(1), json!(2), json!(3)]);
+    // The next run of the id is another one.
+    start(&host, "wait_for", "a", json!({"signal": "other"})).await;
+    assert_eq!(act(&host, "a", "signal", other).await.status, 200);
+    assert_eq!(output(&host, "a").await["payload"], 1);
+}
+
+#[tokio::test]
+async fn a_signal_to_a_run_that_has_ended_does_not_reach_the_next_one_of_its_workflow() {
+    let project = flows("");
+    let host = project.serve().await;
+    let first = start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    let first = first["runId"].as_str().unwrap();
+    // By its run id while it is open.
+    signal(&host, first, "go", json!(1)).await;
+    output(&host, "a").await;
+    let go = json!({"name": "go", "payload": 2});
+    let told = act(&host, first, "signal", go.clone()).await;
+    let told = told.problem(409, "conflict");
+    assert!(told.ends_with("has ended: it is completed"), "{told}");
+    let second = start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    let second = second["runId"].as_str().unwrap();
+    for (what, body) in [
+        ("signal", &go),
+        ("terminate", &json!({})),
+        ("cancel", &json!(null)),
+    ] {
+        let told = act(&host, first, what, body.clone()).await;
+        let told = told.problem(409, "conflict");
+        assert!(told.contains(&format!("run {second} is open")), "{told}");
+    }
+    becomes(&host, second, "waiting").await;
+    assert_eq!(history(&host, second).await.len(), 0);
+    signal(&host, "a", "go", json!(3)).await;
+    assert_eq!(output(&host, second).await["payload"], 3);
+    let described = &host.get("/openapi.json").await.json()["paths"];
+    for what in ["signal", "query", "cancel", "terminate", "repair"] {
+        let route = &described[format!("/workflows/{{id}}/{what}")]["post"];
+        let mut parameters = route["parameters"].as_array().unwrap().iter();
+        assert!(
+            parameters.any(|parameter| parameter["name"] == "role" && parameter["in"] == "query"),
+            "{route}"
+        );
+    }
 }

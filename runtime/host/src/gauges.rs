@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::{Arc, Weak};
 
+use exomonad_schema::effects::workflow::WorkflowStatus;
+use exomonad_workflow::store::status_name;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 
@@ -86,6 +88,16 @@ const GAUGES: &[Gauge] = &[
         },
     ),
     (
+        "exomonad.workflows.open",
+        "{run}",
+        "Runs of workflows that have not ended, as they were counted some seconds ago.",
+        |runtime, gauge| {
+            for ((role, status), count) in runtime.workflows.counts().open {
+                gauge.observe(count, &[role_label(role), status_label(status)]);
+            }
+        },
+    ),
+    (
         "exomonad.build.info",
         "",
         "Always 1, for its labels.",
@@ -161,6 +173,31 @@ const TOTALS: &[Gauge] = &[
         },
     ),
     (
+        "exomonad.workflows.ended",
+        "{run}",
+        "Runs of workflows that have ended.",
+        |runtime, total| {
+            for ((role, workflow, status), count) in runtime.workflows.counts().ended {
+                let labels = [
+                    role_label(role),
+                    workflow_label(workflow),
+                    status_label(status),
+                ];
+                total.observe(count, &labels);
+            }
+        },
+    ),
+    (
+        "exomonad.workflows.restarts",
+        "{start}",
+        "Starts of runs whose plugin had trapped.",
+        |runtime, total| {
+            for ((role, workflow), count) in runtime.workflows.counts().restarts {
+                total.observe(count, &[role_label(role), workflow_label(workflow)]);
+            }
+        },
+    ),
+    (
         "exomonad.queue.refused",
         "{call}",
         "Calls of a role that found the queue full.",
@@ -206,7 +243,19 @@ fn observe(
 }
 
 fn of_role(role: &exomonad_schema::RoleName) -> KeyValue {
-    KeyValue::new("exomonad.role", role.to_string())
+    role_label(role.to_string())
+}
+
+fn role_label(role: String) -> KeyValue {
+    KeyValue::new("exomonad.role", role)
+}
+
+fn workflow_label(name: String) -> KeyValue {
+    KeyValue::new("exomonad.workflow.name", name)
+}
+
+fn status_label(status: WorkflowStatus) -> KeyValue {
+    KeyValue::new("exomonad.workflow.status", status_name(status))
 }
 
 fn resident_bytes() -> Option<u64> {

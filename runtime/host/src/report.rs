@@ -40,6 +40,60 @@ pub struct Health {
     /// Tools that plugins list and their roles do not offer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_tools: Vec<RefusedTool>,
+    /// The runs of workflows.
+    pub workflows: WorkflowsHealth,
+}
+
+/// The runs of workflows that have not ended. A stuck one does not make the host `degraded`: the others go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowsHealth {
+    /// Runs that have not ended, as they were counted some seconds ago.
+    pub open: u64,
+    /// Those among them that cannot go on without an operator.
+    pub stuck: u64,
+    /// The reason why this host runs none of the workflows in its state folder, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<WorkflowsProblem>,
+}
+
+/// The reason why a host runs no workflows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowsProblem {
+    /// Its kind.
+    pub code: WorkflowsProblemCode,
+    /// The message; not in answers to requests without a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The kind of reason why a host runs no workflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkflowsProblemCode {
+    /// Another host of the same state folder runs them, and this one takes over when that one ends.
+    RunsElsewhere,
+    /// The state file cannot be used.
+    Unavailable,
+}
+
+impl WorkflowsHealth {
+    fn of(runtime: &Runtime, detail: Detail) -> Self {
+        let counts = runtime.workflows.counts();
+        let problem = runtime.workflows.not_run().map(|reason| WorkflowsProblem {
+            code: match reason.runs_elsewhere {
+                true => WorkflowsProblemCode::RunsElsewhere,
+                false => WorkflowsProblemCode::Unavailable,
+            },
+            message: (detail == Detail::Messages).then_some(reason.message),
+        });
+        Self {
+            open: counts.open.values().sum(),
+            stuck: counts.stuck(),
+            problem,
+        }
+    }
 }
 
 /// A tool that a plugin lists and its role does not offer, while it offers the others.
@@ -174,6 +228,7 @@ pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
         roles_total: roles.len(),
         problems,
         refused_tools,
+        workflows: WorkflowsHealth::of(runtime, detail),
     }
 }
 

@@ -102,7 +102,7 @@ impl App {
         });
         let metrics = serving.runtime.metrics.clone();
         let events = Arc::new(EventRing::empty());
-        events::collect_runs(&events, &serving.runtime);
+        serving.runtime.workflows.observe(events.clone());
         events::collect_plugins(&events, &serving.runtime);
         Self(Arc::new(AppState {
             requests: metrics.requests(routes),

@@ -135,7 +135,8 @@ pub struct SendSignal {
     /// Its payload.
     #[serde(default)]
     pub payload: RawJson,
-    /// One that is sent twice with the same id is taken once, as long as the first waits to be taken.
+    /// Of the signals with one id the run gets the first. The latest 10,000 ids are known as long as the run is
+    /// open, and to the runs that continue it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<WorkflowId>,
 }
@@ -318,7 +319,7 @@ pub async fn history(
 /// Sends a signal.
 pub async fn signal(
     State(app): State<App>,
-    FoundRun { role, run }: FoundRun,
+    FoundRun { role, run, by }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let signal: SendSignal = app.parse(body).await?;
@@ -332,14 +333,24 @@ pub async fn signal(
         payload: signal.payload,
     };
     let request_id = signal.request_id.map(|id| id.to_string());
-    workflows(&app).signal(&role, &request, request_id).await?;
+    let workflows = workflows(&app);
+    match by {
+        // Whatever run of this id is open when it comes.
+        NamedBy::WorkflowId => workflows.signal(&role, &request, request_id).await?,
+        NamedBy::RunId => {
+            workflows.must_be_open(&run).await?;
+            workflows
+                .signal_run(&role, &run, &request, request_id)
+                .await?;
+        }
+    }
     Ok(Accepted::response(&run))
 }
 
 /// Asks a query.
 pub async fn query(
     State(app): State<App>,
-    FoundRun { role, run }: FoundRun,
+    FoundRun { role, run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: AskQuery = app.parse(body).await?;
@@ -354,7 +365,7 @@ pub async fn cancel(
     State(app): State<App>,
     FoundRun { run, .. }: FoundRun,
 ) -> Result<Response, RequestError> {
-    must_be_open(&run)?;
+    workflows(&app).must_be_open(&run).await?;
     workflows(&app).cancel(&run, None).await?;
     Ok(Accepted::response(&run))
 }
@@ -366,7 +377,7 @@ pub async fn terminate(
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: Terminate = app.parse(body).await?;
-    must_be_open(&run)?;
+    workflows(&app).must_be_open(&run).await?;
     let reason = asked
         .reason
         .unwrap_or_else(|| "no reason was given".to_owned());
@@ -377,7 +388,7 @@ pub async fn terminate(
 /// Lets a stuck run go on.
 pub async fn repair(
     State(app): State<App>,
-    FoundRun { role, run }: FoundRun,
+    FoundRun { role, run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: RepairRun = app.parse(body).await?;
@@ -408,6 +419,16 @@ fn workflows(app: &App) -> Arc<Workflows> {
 pub struct FoundRun {
     role: Arc<Role>,
     run: RunRow,
+    by: NamedBy,
+}
+
+/// The id by which a path names a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NamedBy {
+    /// The workflow's: its newest run is meant.
+    WorkflowId,
+    /// The run's own.
+    RunId,
 }
 
 impl FromRequestParts<App> for FoundRun {
@@ -443,7 +464,11 @@ impl FromRequestParts<App> for FoundRun {
         };
         let run = workflows.find(owner, &id).await?;
         let role = app.serving().runtime.role(owner.as_str())?;
-        Ok(Self { role, run })
+        let by = match run.workflow_id == id {
+            true => NamedBy::WorkflowId,
+            false => NamedBy::RunId,
+        };
+        Ok(Self { role, run, by })
     }
 }
 
@@ -464,20 +489,6 @@ fn unknown(id: &str) -> EffectError {
             "there is no run and no workflow with the id `{id}`, or the request may not see it"
         ),
     )
-}
-
-fn must_be_open(run: &RunRow) -> Result<(), EffectError> {
-    match run.ended_at {
-        None => Ok(()),
-        Some(_) => Err(EffectError::new(
-            ErrorCode::Conflict,
-            format!(
-                "run {} has ended: it is {}",
-                run.run_id,
-                status_name(run.status)
-            ),
-        )),
-    }
 }
 
 fn filter(query: &str) -> Result<Filter, String> {

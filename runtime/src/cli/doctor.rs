@@ -8,7 +8,7 @@ use std::sync::Arc;
 use exomonad_config::{Config, DockerEnvironment, Role, Source};
 use exomonad_engine::CompileCache;
 use exomonad_schema::{CallId, EffectKind, RoleName, Service};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +19,7 @@ use super::config::{env, load, load_text_alone, print_warnings};
 use super::show::print_json;
 use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::Reloader;
+use exomonad_host::report::{WorkflowsHealth, WorkflowsProblemCode};
 
 /// Mappings that a sandbox needs while it runs: two of its stack, two or three of each of its two memories.
 const MAPPINGS_PER_SANDBOX: u64 = 7;
@@ -98,6 +99,7 @@ async fn check_all(options: &Options) -> Vec<Check> {
         memory_maps(config.engine.sandboxes, sandboxes_are_set),
         check("port", port(options, &config).await),
     ];
+    checks.extend(workflows(options, &config).await);
     checks.extend(github(&config));
     checks.extend(docker(&config).await);
     match Runtime::open(config, env) {
@@ -122,6 +124,51 @@ fn check(what: &'static str, result: Result<String, String>) -> Check {
         note: false,
         says: result.unwrap_or_else(|problem| problem),
     }
+}
+
+/// The runs of workflows of the host that runs, if one does.
+async fn workflows(options: &Options, config: &Config) -> Option<Check> {
+    /// The part of `/health` that is looked at.
+    #[derive(Deserialize)]
+    struct Health {
+        workflows: WorkflowsHealth,
+    }
+    const WHAT: &str = "workflows";
+    let client = Client::find(options, config, None).await.ok()??;
+    let health: Health = client.get("/health").await.ok()?;
+    let WorkflowsHealth {
+        open,
+        stuck,
+        problem,
+    } = health.workflows;
+    if let Some(problem) = problem {
+        let (runs_elsewhere, default) = match problem.code {
+            // It may be meant so: a second host on the folder.
+            WorkflowsProblemCode::RunsElsewhere => {
+                (true, "another host of the state folder runs them")
+            }
+            WorkflowsProblemCode::Unavailable => (
+                false,
+                "the running host cannot use the state file; its log says why",
+            ),
+        };
+        let says = problem.message.unwrap_or_else(|| default.to_owned());
+        return Some(Check {
+            what: WHAT,
+            ok: runs_elsewhere,
+            note: runs_elsewhere,
+            says,
+        });
+    }
+    Some(match stuck {
+        0 => check(WHAT, Ok(format!("open runs: {open}; none is stuck"))),
+        stuck => check(
+            WHAT,
+            Err(format!(
+                "stuck runs: {stuck} of {open} open ones; `exomonad workflow list --status stuck` names them"
+            )),
+        ),
+    })
 }
 
 fn readable(folder: &Path) -> Result<String, String> {

@@ -44,6 +44,8 @@ pub enum EventBody {
     Fired {
         /// The timer.
         seq: u64,
+        /// When it was set, in milliseconds since 1970 by the run's clock; histories of older hosts have none.
+        since: Option<i64>,
     },
     /// A signal came.
     Signaled {

@@ -229,7 +229,7 @@ impl Machine {
 
     /// Appends to the history; `None` if it says nothing new: the answer to a step that is done already.
     pub fn arrive(&mut self, at: i64, body: EventBody) -> Option<Event> {
-        if let EventBody::Done { seq, .. } | EventBody::Fired { seq } = &body
+        if let EventBody::Done { seq, .. } | EventBody::Fired { seq, .. } = &body
             && (self.history.done.contains_key(seq) || self.turn.cancelled.contains(seq))
         {
             return None;
@@ -323,7 +323,7 @@ impl Machine {
                     Entry::Vacant(vacant) => drop(vacant.insert(done)),
                 }
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, .. } => {
                 history.asked_before = history.asked_before.max(seq + 1);
                 let effect = TIMER.to_owned();
                 history
@@ -530,6 +530,16 @@ impl Machine {
     /// True if this step, timer or child is done.
     pub fn is_done(&self, seq: u64) -> bool {
         self.history.done.contains_key(&seq)
+    }
+
+    /// The effect of a step in the history.
+    pub fn effect_of(&self, seq: u64) -> Option<&str> {
+        self.history.asked.get(&seq).map(|asked| &*asked.effect)
+    }
+
+    /// True for a step that no earlier turn has asked for.
+    pub fn is_new(&self, seq: u64) -> bool {
+        seq >= self.history.asked_before
     }
 
     /// True if the guest has asked for a step of this number.

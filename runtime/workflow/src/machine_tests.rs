@@ -133,7 +133,13 @@ fn a_time_that_is_up_ends_a_wait_before_what_comes_later() {
         timer: Some(timer),
         ..Wait::default()
     };
-    machine.arrive(1, EventBody::Fired { seq: timer });
+    machine.arrive(
+        1,
+        EventBody::Fired {
+            seq: timer,
+            since: None,
+        },
+    );
     machine.arrive(2, done(step, "a", "1"));
     assert_eq!(machine.poll(&wait), Some(Taken::TimedOut(Vec::new())));
     assert_eq!(machine.poll(&Wait::one(step)), Some(answer(step, "1")));
@@ -161,7 +167,13 @@ fn what_comes_after_a_position_that_is_being_written_waits_for_it() {
     let mut machine = Machine::new(0);
     let (write, timer) = (ask(&mut machine, "kv.set"), ask(&mut machine, TIMER));
     let position = machine.reserve();
-    machine.arrive(2, EventBody::Fired { seq: timer });
+    machine.arrive(
+        2,
+        EventBody::Fired {
+            seq: timer,
+            since: None,
+        },
+    );
     let either = Wait {
         handles: vec![write, timer],
         ..Wait::default()

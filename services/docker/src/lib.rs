@@ -73,7 +73,7 @@ use exomonad_schema::effects::docker::{
 
 pub use config::{DockerConfig, DockerConfigError};
 pub use container_exec::{ContainerExec, ExecOutput, ExecRequest};
-pub use policy::{DockerBounds, decide};
+pub use policy::{DockerBounds, HostLabels, decide};
 
 use engine::{Engine, EngineSession};
 

@@ -1,5 +1,7 @@
 //! Policy: the containers, networks and folders of the host that a role reaches.
 
+use std::collections::BTreeMap;
+
 use exomonad_core::bounds::BoundsMap;
 use exomonad_core::no_bounds;
 use exomonad_core::policy::{Ruling, Verdict};
@@ -27,7 +29,11 @@ pub struct DockerBounds {
     pub networks: Vec<String>,
 }
 
-no_bounds!(DockerBounds);
+/// Labels that the host gives to what one call starts, besides the role's: no guest can ask for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostLabels(pub BTreeMap<String, String>);
+
+no_bounds!(DockerBounds, HostLabels);
 
 /// Decides about a request; without one, about all of its kind.
 pub fn decide(

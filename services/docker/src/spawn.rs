@@ -33,7 +33,7 @@ use tokio::sync::oneshot;
 use super::engine::EngineSession;
 use super::inspect::plain_name;
 use super::labels::RoleLabels;
-use super::policy::{DockerBounds, NO_NETWORK};
+use super::policy::{DockerBounds, HostLabels, NO_NETWORK};
 use super::{image, mounts, names, resources};
 
 /// Creates and starts a container.
@@ -65,6 +65,7 @@ pub(super) async fn run(
     let mut own_labels = labels
         .for_new(asked, &session.engine.config.reserved_labels)
         .map_err(|error| context.forbidden(error))?;
+    own_labels.extend(call.bounds.get::<HostLabels>().0.clone());
     let (exposed, bindings) = ports(&session, &request.ports)?;
     let mut host = HostConfig {
         port_bindings: Some(bindings),

@@ -10,8 +10,8 @@ use super::error::StoreError;
 
 /// The migrations. Keys are blobs, so that they order by their bytes and may hold NUL.
 ///
-/// The second one is of the durable workflows (`runtime/workflow`): a `kv.set` of a workflow and the entry of its
-/// history are one transaction, so they are in one file.
+/// Those after the first are of the durable workflows (`runtime/workflow`): a `kv.set` of a workflow and the entry of
+/// its history are one transaction, so they are in one file.
 ///
 /// `usage` has the sums of a role's entries, so that a quota is checked by
 /// reading one row; [`store`](super::store) writes both in one transaction.
@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     include_str!("workflows.sql"),
+    include_str!("workflows_2.sql"),
 ];
 
 /// Migrates the file to the newest version in one transaction.

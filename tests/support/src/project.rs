@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::command::{self, CommandOutput, binary, target_folder};
-use crate::small_disk::SmallDisk;
+use crate::other_disk::OtherDisk;
 use crate::{Host, guest};
 
 /// The plugin folder, below the repository.
@@ -20,7 +20,7 @@ pub struct Project {
     /// There until the last host in it has ended, too.
     root: Arc<TempDir>,
     variables: Vec<(String, String)>,
-    small_disk: Option<SmallDisk>,
+    other_disk: Option<OtherDisk>,
     has_own_cache: bool,
 }
 
@@ -46,7 +46,7 @@ impl Project {
         Self {
             root: Arc::new(root),
             variables: Vec::new(),
-            small_disk: None,
+            other_disk: None,
             has_own_cache: false,
         }
     }
@@ -75,8 +75,24 @@ impl Project {
     /// Gives a host that is served here a disk of this size for one of its folders.
     #[must_use]
     pub fn small_disk(mut self, folder: PathBuf, kib: u32) -> Self {
-        self.small_disk = Some(SmallDisk::new(folder, kib));
+        self.other_disk = Some(OtherDisk::small(folder, kib));
         self
+    }
+
+    /// Gives hosts that are served here this folder as it is, but read-only.
+    ///
+    /// # Errors
+    /// Where mounting is not permitted.
+    pub fn read_only(mut self, folder: PathBuf) -> Result<Self, &'static str> {
+        self.other_disk = Some(OtherDisk::read_only(folder)?);
+        Ok(self)
+    }
+
+    /// Lets a host that has a read-only folder write to it from now on.
+    pub fn make_writable(&self, host: &Host) {
+        if let Some(disk) = &self.other_disk {
+            disk.make_writable(host.id());
+        }
     }
 
     /// Keeps what is compiled here in its home, `cache/exomonad`. Otherwise all tests share one folder:
@@ -142,7 +158,7 @@ impl Project {
     /// The binary, to be run in the repository with an environment that holds nothing of the caller's.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = match &self.small_disk {
+        let mut command = match &self.other_disk {
             Some(disk) => disk.command(&binary()),
             None => Command::new(binary()),
         };

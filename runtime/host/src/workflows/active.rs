@@ -69,8 +69,8 @@ pub struct RunState {
     pub machine: Machine,
     /// Steps that are being performed.
     pub steps: HashMap<u64, Performing>,
-    /// Timers by the time at which they are due, in milliseconds since 1970.
-    pub timers: BTreeSet<(i64, u64)>,
+    /// Timers that are set, those that are due first before the others.
+    pub timers: BTreeSet<Timer>,
     /// The state that it has published, with its version.
     pub published: Option<(String, u32)>,
     /// Since when the guest waits.
@@ -110,11 +110,13 @@ impl RunState {
         self.machine.is_done(seq) || self.steps.contains_key(&seq)
     }
 
-    /// Stops a step that is being performed.
-    pub fn abort_step(&mut self, seq: u64) {
-        if let Some(Performing::Task(task)) = self.steps.remove(&seq) {
+    /// Stops a step, and tells if it was being performed.
+    pub fn abort_step(&mut self, seq: u64) -> bool {
+        let step = self.steps.remove(&seq);
+        if let Some(Performing::Task(task)) = &step {
             task.abort();
         }
+        step.is_some()
     }
 
     /// Stops all steps that are being performed.
@@ -125,6 +127,17 @@ impl RunState {
             }
         }
     }
+}
+
+/// A timer that is set. Times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When its time has come.
+    pub due: i64,
+    /// Its number.
+    pub seq: u64,
+    /// When it was set, by the run's clock.
+    pub since: i64,
 }
 
 /// The reason why a turn is ended from outside.
@@ -259,6 +272,7 @@ impl ActiveRun {
                 state.steps.remove(&step);
             }
             if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
+                self.tell_answered(&state.machine, &event);
                 self.store
                     .append(room, self.row.key, vec![event], self.failed());
                 state.has_news = true;
@@ -518,7 +532,7 @@ impl ActiveRun {
 
     /// The time of the next timer.
     fn next_timer(&self) -> Option<i64> {
-        self.lock().timers.first().map(|(due, _)| *due)
+        self.lock().timers.first().map(|timer| timer.due)
     }
 
     async fn fire_timers(self: &Arc<Self>) {
@@ -526,14 +540,15 @@ impl ActiveRun {
             let due = {
                 let mut state = self.lock();
                 match state.timers.first().copied() {
-                    Some((due, seq)) if due <= unix_millis() => {
-                        state.timers.remove(&(due, seq));
-                        seq
+                    Some(timer) if timer.due <= unix_millis() => {
+                        state.timers.remove(&timer);
+                        timer
                     }
                     _ => return,
                 }
             };
-            self.arrive(EventBody::Fired { seq: due }).await;
+            let (seq, since) = (due.seq, Some(due.since));
+            self.arrive(EventBody::Fired { seq, since }).await;
         }
     }
 
@@ -573,7 +588,10 @@ impl ActiveRun {
                     },
                     _ => EventBody::CancelRequested,
                 };
-                events.extend(state.machine.arrive(unix_millis(), arrival));
+                if let Some(event) = state.machine.arrive(unix_millis(), arrival) {
+                    self.tell_answered(&state.machine, &event);
+                    events.push(event);
+                }
             }
             state.has_news = true;
             self.store.begin(room, move |connection, _| {
@@ -597,7 +615,7 @@ impl ActiveRun {
                     return Next::Again;
                 }
                 state.rests = true;
-                let wake_at = state.timers.first().map(|(due, _)| *due);
+                let wake_at = state.timers.first().map(|timer| timer.due);
                 let is_soon = wake_at.is_some_and(|due| due < unix_millis() + SOON);
                 let waits_here = is_soon || !state.steps.is_empty();
                 (!waits_here).then(|| Pause {
@@ -751,10 +769,11 @@ impl ActiveRun {
             })
             .await;
         match written {
-            Ok(woken) => {
+            Ok(effects) => {
                 self.workflows
                     .changed(&self.row, RunChange::Status { status });
-                self.workflows.nudge(&woken);
+                self.workflows.ended_with_parent(&effects.terminated);
+                self.workflows.nudge(&effects.woken);
                 Next::Leave
             }
             // Somebody else has ended it.
@@ -910,8 +929,8 @@ fn pauses(state: &mut RunState) -> bool {
     let Some(since) = state.blocked else {
         return false;
     };
-    let is_soon = state.timers.first().is_some_and(|(due, _)| {
-        *due < unix_millis() + i64::try_from(KEEP.as_millis()).unwrap_or(0)
+    let is_soon = state.timers.first().is_some_and(|timer| {
+        timer.due < unix_millis() + i64::try_from(KEEP.as_millis()).unwrap_or(0)
     });
     if state.steps.is_empty() && !is_soon {
         return true;

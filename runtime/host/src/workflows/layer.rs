@@ -29,7 +29,7 @@ use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::active::{ActiveRun, Performing, Stop, unix_millis};
+use super::active::{ActiveRun, Performing, Stop, Timer, unix_millis};
 use super::steps::{self, Effect, StepSpec};
 use crate::error::told;
 use crate::pipeline::Layer;
@@ -126,18 +126,23 @@ impl WorkflowLayer {
                 _ => EncodedAnswer::new(&Ok(Done {})),
             },
             _ => {
-                self.give_up(seq);
+                self.give_up(seq, name);
                 EncodedAnswer::error(&cancelled(name))
             }
         }
     }
 
     /// The guest does not wait for this step any more, and it is stopped.
-    fn give_up(&self, seq: u64) {
+    fn give_up(&self, seq: u64, name: &str) {
         let mut state = self.run.lock();
         state.machine.abandon(seq);
-        state.timers.retain(|(_, timer)| *timer != seq);
-        state.abort_step(seq);
+        let timers = state.timers.len();
+        state.timers.retain(|timer| timer.seq != seq);
+        let was_under_way = state.abort_step(seq) || state.timers.len() < timers;
+        // A guest that repeats itself gives it up once more.
+        if was_under_way && !state.machine.repeats() {
+            self.run.tell_given_up(seq, name);
+        }
     }
 
     /// An effect that the guest waits for.
@@ -237,7 +242,11 @@ impl WorkflowLayer {
         let due = self.later(millis);
         let mut state = self.run.lock();
         if !state.machine.is_done(seq) {
-            state.timers.insert((due, seq));
+            let since = state.machine.now();
+            state.timers.insert(Timer { due, seq, since });
+            if state.machine.is_new(seq) {
+                self.run.tell_begun(seq, TIMER, 1);
+            }
             drop(state);
             self.run.attention.notify_one();
         }
@@ -248,7 +257,7 @@ impl WorkflowLayer {
         match self.wait(&Wait::one(seq)).await {
             Taken::Done(_) => Ok(Done {}),
             _ => {
-                self.give_up(seq);
+                self.give_up(seq, TIMER);
                 Err(cancelled(name))
             }
         }
@@ -338,7 +347,7 @@ impl WorkflowLayer {
         };
         let taken = self.wait(&wait).await;
         if !matches!(taken, Taken::TimedOut(_)) {
-            self.give_up(asked.seq);
+            self.give_up(asked.seq, TIMER);
         }
         let arrivals = |done: Vec<(u64, Option<Vec<u8>>)>| {
             let arrivals = done.into_iter().map(|(handle, answer)| WorkflowArrival {
@@ -400,7 +409,7 @@ impl WorkflowLayer {
         }
         {
             let mut state = self.run.lock();
-            state.timers.retain(|(_, timer)| *timer != handle);
+            state.timers.retain(|timer| timer.seq != handle);
             state.abort_step(handle);
         }
         let answer = EncodedAnswer::error(&cancelled("the step")).into_json();
@@ -424,6 +433,7 @@ impl WorkflowLayer {
         let answer = match self.known_or_cancelled(asked.seq, name) {
             Some(answer) => answer,
             None => {
+                self.run.tell_begun(asked.seq, name, 1);
                 let answer = self
                     .begin_child(&request, asked.seq, handle, body, hash.clone())
                     .await;
@@ -547,6 +557,7 @@ impl WorkflowLayer {
         if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
             return answer;
         }
+        self.run.tell_begun(asked.seq, name, 1);
         let workflows = self.run.workflows();
         if let Err(error) = workflows.check_signal(&self.version, &request, None) {
             return self.refused(asked.seq, name, body, hash, &error).await;

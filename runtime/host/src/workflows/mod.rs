@@ -8,16 +8,20 @@
 //! | [`steps`] | effects that the host performs for a run |
 //! | [`scheduler`] | what wakes runs, and clears away old ones |
 //! | [`schedules`] | what starts runs at given times |
+//! | [`counts`] | numbers of runs, for metrics and `/health` |
 //! | [`kept`] | versions of plugins that open runs still need |
+//! | [`live`] | steps as live events |
 //! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
 //! | [`view`] | runs and histories as they are shown |
 //!
 //! The state machine and the store are `exomonad-workflow`'s.
 
 pub mod active;
+pub mod counts;
 pub mod definition;
 pub mod kept;
 pub mod layer;
+pub mod live;
 pub mod operate;
 pub mod scheduler;
 pub mod schedules;
@@ -27,19 +31,23 @@ pub mod view;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use exomonad_config::{Config, WorkflowsConfig};
 use exomonad_engine::closest;
-use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowSignal, WorkflowStartChild};
+use exomonad_schema::effects::workflow::{
+    OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
+};
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
 use exomonad_services::kv::KvConfig;
 use exomonad_workflow::store::{NewRun, OpenError, RunRow};
 use exomonad_workflow::{RunKey, Store, StoreFailure};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
-use self::active::ActiveRun;
+use self::active::{ActiveRun, Stop};
+use self::counts::RunCounts;
+use self::live::{RunObserver, StepFeed};
 use self::view::{RunChange, RunEvent};
 use crate::error::{HostError, told};
 use crate::plugins::version::PluginVersion;
@@ -50,6 +58,15 @@ use crate::runtime::Runtime;
 const IN_MEMORY: usize = 8;
 /// Changes that a slow subscriber may be behind.
 const CHANGES: usize = 4096;
+
+/// The reason why a process does not run the workflows of its state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotRun {
+    /// True if another host runs them.
+    pub runs_elsewhere: bool,
+    /// The message for an operator.
+    pub message: String,
+}
 
 /// The workflows of a process. They outlive a change of its configuration.
 pub struct Workflows {
@@ -66,9 +83,15 @@ pub struct Workflows {
     wake: Notify,
     /// Says that schedules have changed.
     schedules: Notify,
+    counts: Mutex<RunCounts>,
+    /// The reason why this process does not run the workflows of the folder, if it has tried and failed.
+    not_run: Mutex<Option<NotRun>>,
     begun: AtomicBool,
     closed: AtomicBool,
     changes: broadcast::Sender<RunEvent>,
+    observer: OnceLock<Arc<dyn RunObserver>>,
+    /// The followers of steps.
+    pub step_feed: Arc<StepFeed>,
     kept: Mutex<BTreeMap<(RoleName, String), Arc<PluginVersion>>>,
     /// Runs that do not fit a version of their plugin.
     unfit: Mutex<HashSet<(String, String)>>,
@@ -89,9 +112,13 @@ impl Workflows {
             running: Arc::new(Semaphore::new(running)),
             wake: Notify::new(),
             schedules: Notify::new(),
+            counts: Mutex::default(),
+            not_run: Mutex::default(),
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES),
+            observer: OnceLock::new(),
+            step_feed: Arc::default(),
             kept: Mutex::default(),
             unfit: Mutex::default(),
         })
@@ -166,16 +193,33 @@ impl Workflows {
             *store = Some(opened.clone());
             Ok::<_, OpenError>(opened)
         });
-        match opened.await {
+        let not_run = match opened.await {
             Ok(Ok(store)) => {
+                *lock(&self.not_run) = None;
                 self.wake_scheduler();
-                Ok(store)
+                return Ok(store);
             }
-            Ok(Err(error)) => Err(StoreFailure::Unavailable(error.to_string())),
-            Err(_) => Err(StoreFailure::Unavailable(
-                "it could not be opened; the host's log says more".to_owned(),
-            )),
-        }
+            Ok(Err(error)) => NotRun {
+                runs_elsewhere: matches!(error, OpenError::Taken(_)),
+                message: error.to_string(),
+            },
+            Err(_) => NotRun {
+                runs_elsewhere: false,
+                message: "it could not be opened; the host's log says more".to_owned(),
+            },
+        };
+        *lock(&self.not_run) = Some(not_run.clone());
+        Err(StoreFailure::Unavailable(not_run.message))
+    }
+
+    /// The reason why this process does not run the workflows of its folder, if it has tried and failed.
+    pub fn not_run(&self) -> Option<NotRun> {
+        lock(&self.not_run).clone()
+    }
+
+    /// The numbers of runs; open ones are counted every few seconds.
+    pub fn counts(&self) -> RunCounts {
+        lock(&self.counts).clone()
     }
 
     /// True if there is a file with runs in it, or may be.
@@ -302,17 +346,38 @@ impl Workflows {
         most.saturating_sub(lock(&self.active).len())
     }
 
-    /// Tells whoever watches.
+    /// Runs that were ended in the file with their parent: those in memory stop.
+    fn ended_with_parent(&self, terminated: &[RunRow]) {
+        for run in terminated {
+            if let Some(active) = self.in_memory(run.key) {
+                active.stop(Stop::Ended);
+            }
+            let status = WorkflowStatus::Terminated;
+            self.changed(run, RunChange::Status { status });
+        }
+    }
+
+    /// Counts a change of a run, and tells whoever watches.
     pub fn changed(&self, run: &RunRow, change: RunChange) {
-        // Nobody may be watching.
-        let _ = self.changes.send(RunEvent {
+        lock(&self.counts).note(run, change);
+        let event = RunEvent {
             at: active::unix_millis(),
             role: run.role.clone(),
             workflow: run.workflow.clone(),
             workflow_id: run.workflow_id.clone(),
             run_id: run.run_id.clone(),
             change,
-        });
+        };
+        if let Some(observer) = self.observer.get() {
+            observer.run_changed(&event);
+        }
+        // Nobody may be waiting.
+        let _ = self.changes.send(event);
+    }
+
+    /// Tells this one of what happens to runs from now on. Only the first one is told.
+    pub fn observe(&self, observer: Arc<dyn RunObserver>) {
+        let _ = self.observer.set(observer);
     }
 
     /// Changes of runs, as they happen.

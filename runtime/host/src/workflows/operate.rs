@@ -88,7 +88,7 @@ impl Workflows {
         Ok(child)
     }
 
-    /// Sends a signal to the open run of an id. One with the same `request` is taken once.
+    /// Sends a signal to the open run of an id. Another one of the same `request` is the same signal.
     ///
     /// # Errors
     /// If no such run is open, it takes no such signal, or nothing can be written.
@@ -99,11 +99,27 @@ impl Workflows {
         request: Option<String>,
     ) -> Answered<()> {
         let store = self.opened().await?;
-        let id = &*signal.workflow_id;
-        let run = self.open_run(&store, role.name(), id).await?;
+        let run = self.open_run(&store, role.name(), &signal.workflow_id);
+        let run = run.await?;
+        self.signal_run(role, &run, signal, request).await
+    }
+
+    /// Sends a signal to this run, whatever run of its workflow's id is open.
+    ///
+    /// # Errors
+    /// If it has ended, it takes no such signal, or nothing can be written.
+    pub async fn signal_run(
+        self: &Arc<Self>,
+        role: &Role,
+        run: &RunRow,
+        signal: &WorkflowSignal,
+        request: Option<String>,
+    ) -> Answered<()> {
+        let store = self.opened().await?;
         if let Some(version) = role.version() {
             self.check_signal(&version, signal, Some(&run.workflow))?;
         }
+        let is_once = request.is_some();
         let entry = NewInboxEntry {
             request: request.unwrap_or_else(super::new_run_id),
             kind: InboxKind::Signal,
@@ -112,9 +128,41 @@ impl Workflows {
             payload: Some(signal.payload.get().to_owned()),
             at: unix_millis(),
         };
-        store.post(run.key, entry).await.map_err(store_error)?;
-        self.nudge(&[run.key]);
+        let (key, bytes) = (run.key, signal.payload.get().len());
+        let posted = store.write(bytes, move |connection, _| match is_once {
+            true => within::post_signal_once(connection, key, &entry),
+            false => within::post(connection, key, &entry),
+        });
+        posted.await.map_err(store_error)?;
+        self.nudge(&[key]);
         Ok(())
+    }
+
+    /// Says why nothing can be sent to a run that was named by its run id: it has ended, and whatever else is open
+    /// under its workflow's id is another run.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub async fn must_be_open(self: &Arc<Self>, run: &RunRow) -> Answered<()> {
+        if run.ended_at.is_none() {
+            return Ok(());
+        }
+        let mut message = format!(
+            "run {} has ended: it is {}",
+            run.run_id,
+            exomonad_workflow::store::status_name(run.status)
+        );
+        let role: Result<RoleName, _> = run.role.parse();
+        if let Ok(role) = role
+            && let Ok(newest) = self.find(&role, &run.workflow_id).await
+            && newest.ended_at.is_none()
+        {
+            message.push_str(&format!(
+                "; of its workflow's id `{}` run {} is open, and can be named by either",
+                run.workflow_id, newest.run_id
+            ));
+        }
+        Err(EffectError::new(ErrorCode::Conflict, message))
     }
 
     /// Waits for a run to end, no longer than this. The run as it is then.
@@ -288,7 +336,7 @@ impl Workflows {
                 .unwrap_or_default(),
         };
         let row = run.clone();
-        let woken = store
+        let effects = store
             .write(0, move |connection, _| {
                 within::end(connection, &row, &ended)
             })
@@ -299,13 +347,8 @@ impl Workflows {
         }
         let status = WorkflowStatus::Terminated;
         self.changed(run, RunChange::Status { status });
-        for key in &woken {
-            // A child that was ended with it.
-            if let Some(active) = self.in_memory(*key) {
-                active.attention.notify_one();
-            }
-        }
-        self.nudge(&woken);
+        self.ended_with_parent(&effects.terminated);
+        self.nudge(&effects.woken);
         Ok(())
     }
 
@@ -497,9 +540,9 @@ fn restart_from(
     let history = within::history(connection, key, 0, u64::MAX >> 1)?;
     let of_step = |body: &EventBody| match body {
         EventBody::Asked(request) => Some(request.seq),
-        EventBody::Attempt { seq, .. } | EventBody::Done { seq, .. } | EventBody::Fired { seq } => {
-            Some(*seq)
-        }
+        EventBody::Attempt { seq, .. }
+        | EventBody::Done { seq, .. }
+        | EventBody::Fired { seq, .. } => Some(*seq),
         _ => None,
     };
     let from = history

@@ -10,7 +10,7 @@ use exomonad_workflow::store::{RunRow, Store, within};
 
 use super::active::{ActiveRun, unix_millis};
 use super::view::RunChange;
-use super::{Workflows, lock, schedules};
+use super::{Workflows, counts, lock, schedules};
 
 /// Runs that are woken at once.
 const BATCH: usize = 256;
@@ -18,14 +18,17 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it looks for another host that has stopped.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
-/// How often old runs and versions are removed.
+/// The pause between two removals of old runs and versions, at most.
 const CLEAR: Duration = Duration::from_secs(600);
+/// The part of the retention that a run may stay longer, unless that is more than [`CLEAR`].
+const OVERDUE: u32 = 10;
 /// Runs that are removed in one transaction.
 const CLEARED: u64 = 200;
 
 /// Wakes runs until the host stops.
 pub async fn run(workflows: Arc<Workflows>) {
     tokio::spawn(schedules::run(workflows.clone()));
+    tokio::spawn(counts::run(workflows.clone()));
     let mut was_told = false;
     let mut cleared: Option<Instant> = None;
     while !workflows.is_closed() {
@@ -54,7 +57,8 @@ pub async fn run(workflows: Arc<Workflows>) {
                 LOOK
             }
         };
-        if cleared.is_none_or(|at| at.elapsed() > CLEAR) {
+        let clear_every = CLEAR.min(workflows.settings().retention.get() / OVERDUE);
+        if cleared.is_none_or(|at| at.elapsed() > clear_every) {
             cleared = Some(Instant::now());
             clear(&workflows, &store).await;
         }

@@ -10,12 +10,13 @@ use exomonad_core::{BoxFuture, CallContext, EncodedAnswer, KvWriter};
 use exomonad_engine::{HttpError, HttpRequest};
 use exomonad_journal::{HttpAnswer, RequestHash};
 use exomonad_schema::effects::Done;
-use exomonad_schema::effects::docker::{DockerContainers, DockerSpawn, DockerSpawned};
+use exomonad_schema::effects::docker::{DockerContainers, DockerSpawned};
 use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
 use exomonad_schema::effects::http::HttpRequest as OutgoingHttp;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
 use exomonad_schema::effects::workflow::RetryPolicy;
 use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode};
+use exomonad_services::docker::HostLabels;
 use exomonad_services::kv::{KvConfig, StoreError};
 use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
 use exomonad_workflow::store::{Connection, within};
@@ -121,12 +122,14 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
             return;
         }
         is_written = false;
+        run.tell_begun(step.seq, step.name, attempt);
         let answer = within_deadline(&run, &step, marked.as_deref()).await;
         drop(turn);
         let Some(wait) = again(&step, attempt, &answer) else {
             return run.answered(&step, attempt, answer).await;
         };
         let next_at = unix_millis().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+        run.tell_failed(step.seq, step.name, attempt, &answer, next_at);
         run.failed_attempt(&step, attempt, answer.into_json(), next_at)
             .await;
         sleep_until(next_at).await;
@@ -227,6 +230,12 @@ async fn once(run: &Arc<ActiveRun>, step: &StepSpec, request: &[u8]) -> EncodedA
                     request: step.as_request(),
                 }));
             }
+            if *kind == EffectKind::DockerSpawn {
+                // By it the container is found again. A guest cannot give this label.
+                let label = (STEP_LABEL.to_owned(), run.step_id(step.seq));
+                let bounds = context.bounds.as_ref().clone();
+                context.bounds = Arc::new(bounds.with(HostLabels([label].into())));
+            }
             step.layers.effect(&context, *kind, request).await
         }
         Effect::Http(asked) => {
@@ -326,16 +335,9 @@ async fn reconcile(run: &ActiveRun, step: &StepSpec) -> Reconciled {
     }
 }
 
-/// The request with a mark by which what it makes is found again, or told from a repetition; the history has it
-/// as the guest wrote it.
+/// The request with a mark by which it is told from a repetition; the history has it as the guest wrote it.
 fn marked(run: &ActiveRun, step: &StepSpec) -> Option<Vec<u8>> {
     match step.effect {
-        Effect::Table(EffectKind::DockerSpawn) => {
-            let mut spawn: DockerSpawn = serde_json::from_slice(&step.request).ok()?;
-            let id = run.step_id(step.seq);
-            spawn.labels.insert(STEP_LABEL.to_owned(), id);
-            serde_json::to_vec(&spawn).ok()
-        }
         Effect::Table(EffectKind::HttpRequest) => {
             let mut request: OutgoingHttp = serde_json::from_slice(&step.request).ok()?;
             let mut headers = request.headers.iter_mut();
@@ -467,6 +469,7 @@ impl ActiveRun {
                     Ok((event, done)) => {
                         {
                             let mut state = run.lock();
+                            run.tell_answered(&state.machine, &event);
                             state.machine.fill(event);
                             state.has_news = true;
                         }

@@ -138,6 +138,9 @@ pub struct HistoryEntry {
     /// When the next attempt begins, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_unix_millis: Option<i64>,
+    /// When a timer was set whose time has come, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_unix_millis: Option<i64>,
 }
 
 /// The kind of an entry.
@@ -173,6 +176,7 @@ impl From<Event> for HistoryEntry {
             answer: None,
             attempt: None,
             next_unix_millis: None,
+            since_unix_millis: None,
         };
         let asked = |entry: &mut Self, request: exomonad_workflow::Request| {
             entry.step = Some(request.seq);
@@ -211,9 +215,10 @@ impl From<Event> for HistoryEntry {
                 entry.attempt = Some(attempt);
                 entry.answer = Some(answer.as_slice().into());
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, since } => {
                 entry.kind = HistoryKind::Fired;
                 entry.step = Some(seq);
+                entry.since_unix_millis = since;
             }
             EventBody::Signaled { name, payload } => {
                 entry.kind = HistoryKind::Signal;
@@ -228,6 +233,58 @@ impl From<Event> for HistoryEntry {
         }
         entry
     }
+}
+
+/// A step of a run that begins or is answered, for whoever follows it. It has no payloads: the history has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepEvent {
+    /// When, in milliseconds since 1970.
+    #[serde(rename = "unixMillis")]
+    pub at: i64,
+    /// The role.
+    pub role: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// The step's number.
+    pub step: u64,
+    /// The effect; `workflow.sleep` for a timer. Absent at the end of a child, and of a step that the workflow has
+    /// cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The change.
+    #[serde(flatten)]
+    pub change: StepChange,
+}
+
+/// The change of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "change",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+pub enum StepChange {
+    /// An attempt begins.
+    Begun,
+    /// An attempt has failed, and there will be another one.
+    Failed {
+        /// The code of the failure.
+        code: String,
+        /// When the next attempt begins, in milliseconds since 1970.
+        next_unix_millis: i64,
+    },
+    /// It has its answer.
+    Answered {
+        /// `ok`, or the code of the failure.
+        code: String,
+    },
 }
 
 /// A change of a run, for whoever watches.

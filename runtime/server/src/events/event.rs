@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use exomonad_host::EmittedEvent as Event;
-use exomonad_host::workflows::view::RunEvent;
+use exomonad_host::workflows::view::{RunEvent, StepEvent};
 use exomonad_schema::{RawJson, RoleName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ use super::ring::RunIds;
 pub enum LiveEvent {
     /// A run of a workflow has changed.
     Run(RunEvent),
+    /// A step of a run begins or is answered; for whoever asks for steps.
+    Step(StepEvent),
     /// A plugin has emitted an event.
     Plugin(PluginEvent),
     /// Events are missing at this place of the stream. Whoever follows runs looks at them again.
@@ -78,6 +80,7 @@ impl LiveEvent {
     fn kind(&self) -> &'static str {
         match self {
             Self::Run(_) => "run",
+            Self::Step(_) => "step",
             Self::Plugin(_) => "plugin",
             Self::Missed(_) => "missed",
         }
@@ -87,6 +90,7 @@ impl LiveEvent {
     pub(super) fn role(&self) -> Option<RoleName> {
         match self {
             Self::Run(event) => event.role.parse().ok(),
+            Self::Step(event) => event.role.parse().ok(),
             Self::Plugin(event) => Some(event.role.clone()),
             Self::Missed(_) => None,
         }
@@ -96,6 +100,11 @@ impl LiveEvent {
     pub(super) fn run(&self) -> Option<RunIds> {
         match self {
             Self::Run(event) => Some(RunIds {
+                workflow: event.workflow.clone(),
+                workflow_id: event.workflow_id.clone(),
+                run_id: event.run_id.clone(),
+            }),
+            Self::Step(event) => Some(RunIds {
                 workflow: event.workflow.clone(),
                 workflow_id: event.workflow_id.clone(),
                 run_id: event.run_id.clone(),

@@ -15,14 +15,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use exomonad_host::workflows::live::{Following, RunFilter, RunObserver};
+use exomonad_host::workflows::view::{RunEvent, StepEvent};
 use exomonad_host::{HostError, Runtime};
 use futures_util::stream;
 use serde_json::json;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
-use self::event::{LiveEvent, MissedEvents};
+use self::event::{LiveEvent, MissedEvents, MissedReason};
 use self::ring::{After, EventRing, KeptEvent};
 use super::App;
 use super::error::RequestError;
@@ -54,34 +56,36 @@ pub const QUERY: &[QueryParameter] = &[
         schema: || json!({"type": "string"}),
     },
     QueryParameter {
+        name: "steps",
+        description: "True for each begin and answer of a step of these runs as well. Steps are noted while somebody asks for them, and for a minute after.",
+        schema: || json!({"type": "boolean", "default": false}),
+    },
+    QueryParameter {
         name: "after",
         description: "Events after the one with this id, as by the header `Last-Event-ID`, which comes first. Without either the stream begins now.",
         schema: || json!({"type": "integer", "minimum": 0}),
     },
 ];
 
-/// Puts the changes of runs into the ring, as long as the host runs.
-pub fn collect_runs(ring: &Arc<EventRing>, runtime: &Runtime) {
-    let changes = runtime.workflows.subscribe();
-    collect(ring, changes, |event| LiveEvent::Run(event.clone()));
+/// Runs put their changes into the ring themselves, so that those of one run are in their order.
+impl RunObserver for EventRing {
+    fn run_changed(&self, event: &RunEvent) {
+        self.push(&LiveEvent::Run(event.clone()));
+    }
+
+    fn step_changed(&self, event: StepEvent) {
+        self.push(&LiveEvent::Step(event));
+    }
 }
 
 /// Puts the events of plugins into the ring, as long as something of this runtime runs.
 pub fn collect_plugins(ring: &Arc<EventRing>, runtime: &Runtime) {
-    let events = runtime.plugin_events();
-    collect(ring, events, |event| LiveEvent::Plugin((&**event).into()));
-}
-
-fn collect<T: Clone + Send + 'static>(
-    ring: &Arc<EventRing>,
-    mut events: Receiver<T>,
-    live: impl Fn(&T) -> LiveEvent + Send + 'static,
-) {
+    let mut events = runtime.plugin_events();
     let ring = ring.clone();
     tokio::spawn(async move {
         loop {
             match events.recv().await {
-                Ok(event) => ring.push(&live(&event)),
+                Ok(event) => ring.push(&LiveEvent::Plugin((&*event).into())),
                 Err(RecvError::Lagged(_)) => ring.lost(),
                 Err(RecvError::Closed) => return,
             }
@@ -92,9 +96,8 @@ fn collect<T: Clone + Send + 'static>(
 /// Which events a client wants.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
-    role: Option<String>,
-    workflow: Option<String>,
-    run: Option<String>,
+    filter: RunFilter,
+    steps: bool,
     after: Option<u64>,
 }
 
@@ -107,9 +110,14 @@ impl Wanted {
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "role" => wanted.role = Some(value.into_owned()),
-                "workflow" => wanted.workflow = Some(value.into_owned()),
-                "run" => wanted.run = Some(value.into_owned()),
+                "role" => wanted.filter.role = Some(value.into_owned()),
+                "workflow" => wanted.filter.workflow = Some(value.into_owned()),
+                "run" => wanted.filter.run = Some(value.into_owned()),
+                "steps" => {
+                    let steps = value.parse();
+                    wanted.steps = steps
+                        .map_err(|_| "the parameter `steps` is not true or false".to_owned())?;
+                }
                 "after" => wanted.after = Some(number("the parameter `after`", &value)?),
                 _ => return Err(format!("there is no parameter `{name}`")),
             }
@@ -125,22 +133,17 @@ impl Wanted {
         let Some(role) = &event.role else {
             return true;
         };
-        if self
-            .role
-            .as_deref()
-            .is_some_and(|wanted| wanted != role.as_str())
-        {
-            return false;
+        let filter = &self.filter;
+        match &event.run {
+            Some(run) => {
+                filter.matches(role.as_str(), &run.workflow, &run.workflow_id, &run.run_id)
+            }
+            None => {
+                let of_role = |wanted: &String| wanted == role.as_str();
+                let names_no_run = filter.workflow.is_none() && filter.run.is_none();
+                names_no_run && filter.role.as_ref().is_none_or(of_role)
+            }
         }
-        let of_workflow = |wanted: &String| {
-            let run = event.run.as_ref();
-            run.is_some_and(|run| run.workflow == *wanted)
-        };
-        let of_run = |wanted: &String| {
-            let run = event.run.as_ref();
-            run.is_some_and(|run| run.workflow_id == *wanted || run.run_id == *wanted)
-        };
-        self.workflow.as_ref().is_none_or(of_workflow) && self.run.as_ref().is_none_or(of_run)
     }
 }
 
@@ -151,6 +154,9 @@ struct EventStream {
     headers: HeaderMap,
     wanted: Wanted,
     last: u64,
+    /// The place among the steps, if the client wants them: later than `last` if it has missed some.
+    last_step: Option<u64>,
+    _following: Option<Following>,
     newest: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
@@ -161,17 +167,26 @@ impl EventStream {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.newest.mark_unchanged();
-            match self.app.events.after(self.last) {
+            match self.app.events.after(self.last, self.last_step) {
                 After::Missed(last, reason) => {
                     self.last = last;
+                    self.last_step = self.last_step.map(|_| last);
                     let missed = LiveEvent::Missed(MissedEvents { reason });
                     return Some(missed.frame(last));
+                }
+                After::MissedSteps(last) => {
+                    self.last_step = Some(last);
+                    let reason = MissedReason::TooLate;
+                    let missed = LiveEvent::Missed(MissedEvents { reason });
+                    return Some(missed.frame(self.last));
                 }
                 After::Event(event) => {
                     self.last = event.id;
                     if self.wanted.wants(&event) && self.may_see(&event) {
                         return Some(event.frame.clone());
                     }
+                    // Among many events for others.
+                    tokio::task::consume_budget().await;
                     continue;
                 }
                 After::Nothing => {}
@@ -206,15 +221,20 @@ pub async fn stream(
     let visible = VisibleRoles::of(app.serving(), headers);
     visible.check_any()?;
     let wanted = wanted.map_err(HostError::InvalidRequest)?;
-    visible.check_named(wanted.role.as_deref())?;
+    visible.check_named(wanted.filter.role.as_deref())?;
     if app.is_draining() {
         return Err(RequestError::Draining);
     }
     let place = app.events.place().ok_or(RequestError::TooManyStreams)?;
+    let feed = app.serving().runtime.workflows.step_feed.clone();
+    let following = wanted.steps.then(|| feed.follow(wanted.filter.clone()));
+    let last = wanted.after.unwrap_or_else(|| app.events.newest());
     let stream = EventStream {
         newest: app.events.watch(),
         stopping: app.events.stopping(),
-        last: wanted.after.unwrap_or_else(|| app.events.newest()),
+        last,
+        last_step: wanted.steps.then_some(last),
+        _following: following,
         headers: token
             .map(|token| (header::AUTHORIZATION, token))
             .into_iter()
@@ -291,7 +311,7 @@ mod tests {
         headers.insert("last-event-id", HeaderValue::from_static("x"));
         let wrong = Wanted::read("", &headers).unwrap_err();
         assert!(wrong.contains("`Last-Event-ID`"), "{wrong}");
-        for wrong in ["after=-1", "since=4"] {
+        for wrong in ["after=-1", "since=4", "steps=some"] {
             assert!(Wanted::read(wrong, &HeaderMap::new()).is_err(), "{wrong}");
         }
     }

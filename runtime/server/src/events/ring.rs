@@ -12,13 +12,16 @@ use super::event::{LiveEvent, MissedEvents, MissedReason};
 
 /// Events that a client may be behind.
 const EVENTS: usize = 4096;
-/// Bytes of these.
+/// Steps that a client may be behind: there are many more of them.
+const STEPS: usize = 16_384;
+/// Bytes of either.
 const BYTES: usize = 8 << 20;
 /// Streams at once.
 const STREAMS: usize = 256;
 
 /// The latest events. A stream holds none: it asks for the next one when its client has taken the last, so one that
-/// reads slowly, or not at all, costs its connection and nothing else.
+/// reads slowly, or not at all, costs its connection and nothing else. Steps are kept apart, with the same numbers, so
+/// that however many there are pushes out no change of a run.
 pub struct EventRing {
     kept: Mutex<Kept>,
     newest: watch::Sender<u64>,
@@ -27,11 +30,39 @@ pub struct EventRing {
 }
 
 struct Kept {
-    events: VecDeque<Arc<KeptEvent>>,
-    bytes: usize,
+    events: Latest,
+    steps: Latest,
     /// The first number that this process has given.
     first: u64,
     next: u64,
+}
+
+/// The latest of some events.
+#[derive(Default)]
+struct Latest {
+    events: VecDeque<Arc<KeptEvent>>,
+    bytes: usize,
+    /// The number of the newest one that is not kept any more.
+    dropped: u64,
+}
+
+impl Latest {
+    fn push(&mut self, event: Arc<KeptEvent>, most: usize) {
+        self.bytes += event.frame.len();
+        self.events.push_back(event);
+        while self.events.len() > most || self.bytes > BYTES {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.frame.len();
+            self.dropped = oldest.id;
+        }
+    }
+
+    fn after(&self, id: u64) -> Option<&Arc<KeptEvent>> {
+        let index = self.events.partition_point(|event| event.id <= id);
+        self.events.get(index)
+    }
 }
 
 /// An event that is kept.
@@ -64,6 +95,8 @@ pub enum After {
     Nothing,
     /// Events that are not kept any more; what is kept begins after this number.
     Missed(u64, MissedReason),
+    /// Steps that are not kept any more; those that are kept begin after this number.
+    MissedSteps(u64),
 }
 
 impl EventRing {
@@ -77,8 +110,8 @@ impl EventRing {
         });
         Self {
             kept: Mutex::new(Kept {
-                events: VecDeque::new(),
-                bytes: 0,
+                events: Latest::default(),
+                steps: Latest::default(),
                 first,
                 next: first,
             }),
@@ -100,13 +133,9 @@ impl EventRing {
                 run: event.run(),
                 frame: event.frame(id),
             });
-            kept.bytes += kept_event.frame.len();
-            kept.events.push_back(kept_event);
-            while kept.events.len() > EVENTS || kept.bytes > BYTES {
-                let Some(oldest) = kept.events.pop_front() else {
-                    break;
-                };
-                kept.bytes -= oldest.frame.len();
+            match event {
+                LiveEvent::Step(_) => kept.steps.push(kept_event, STEPS),
+                _ => kept.events.push(kept_event, EVENTS),
             }
             id
         };
@@ -130,22 +159,29 @@ impl EventRing {
         self.lock().next - 1
     }
 
-    /// The successor of the event of this number.
-    pub fn after(&self, id: u64) -> After {
+    /// The successor of the event of this number; for a client that wants steps, too, with its place among them.
+    pub fn after(&self, id: u64, step: Option<u64>) -> After {
         let kept = self.lock();
         if id >= kept.next {
             return After::Missed(kept.next - 1, MissedReason::Unknown);
         }
-        let oldest = kept.events.front().map_or(kept.next, |event| event.id);
-        if id + 1 < oldest {
+        let resume = kept.events.dropped.max(kept.first - 1);
+        if id < resume {
             let reason = match id + 1 < kept.first {
                 true => MissedReason::Restart,
                 false => MissedReason::TooLate,
             };
-            return After::Missed(oldest - 1, reason);
+            return After::Missed(resume, reason);
         }
-        let index = usize::try_from(id + 1 - oldest).unwrap_or(usize::MAX);
-        match kept.events.get(index) {
+        let event = kept.events.after(id);
+        let Some(step) = step.map(|step| step.max(id)) else {
+            return event.map_or(After::Nothing, |event| After::Event(event.clone()));
+        };
+        if step < kept.steps.dropped {
+            return After::MissedSteps(kept.steps.dropped);
+        }
+        let next = event.into_iter().chain(kept.steps.after(step));
+        match next.min_by_key(|event| event.id) {
             Some(event) => After::Event(event.clone()),
             None => After::Nothing,
         }
@@ -178,7 +214,7 @@ impl EventRing {
 
 #[cfg(test)]
 mod tests {
-    use exomonad_host::workflows::view::{RunChange, RunEvent};
+    use exomonad_host::workflows::view::{RunChange, RunEvent, StepChange, StepEvent};
     use exomonad_schema::effects::workflow::WorkflowStatus;
 
     use super::*;
@@ -196,9 +232,23 @@ mod tests {
         })
     }
 
+    fn step(step: u64) -> LiveEvent {
+        LiveEvent::Step(StepEvent {
+            at: 5,
+            role: "tl".to_owned(),
+            workflow: "nightly".to_owned(),
+            workflow_id: "a".to_owned(),
+            run_id: "r".to_owned(),
+            step,
+            effect: Some("git.push".to_owned()),
+            attempt: 1,
+            change: StepChange::Begun,
+        })
+    }
+
     fn ids_after(ring: &EventRing, mut id: u64) -> Vec<u64> {
         let mut ids = Vec::new();
-        while let After::Event(event) = ring.after(id) {
+        while let After::Event(event) = ring.after(id, None) {
             ids.push(event.id);
             id = event.id;
         }
@@ -209,7 +259,7 @@ mod tests {
     fn each_event_is_kept_under_its_own_number_and_found_by_the_one_before() {
         let ring = EventRing::empty();
         let before = ring.newest();
-        assert!(matches!(ring.after(before), After::Nothing));
+        assert!(matches!(ring.after(before, None), After::Nothing));
         ring.push(&event("a"));
         ring.push(&event("b"));
         assert_eq!(ids_after(&ring, before), [before + 1, before + 2]);
@@ -224,20 +274,54 @@ mod tests {
         for _ in 0..EVENTS + 10 {
             ring.push(&event("a"));
         }
-        let After::Missed(resume, MissedReason::TooLate) = ring.after(before) else {
+        let After::Missed(resume, MissedReason::TooLate) = ring.after(before, None) else {
             panic!("ten events are gone");
         };
         assert_eq!(resume, before + 10);
         assert_eq!(ids_after(&ring, resume).len(), EVENTS);
         // Numbers of an earlier process, and numbers that nobody has given.
         assert!(matches!(
-            ring.after(3),
+            ring.after(3, None),
             After::Missed(at, MissedReason::Restart) if at == before + 10
         ));
         assert!(matches!(
-            ring.after(u64::MAX),
+            ring.after(u64::MAX, None),
             After::Missed(at, MissedReason::Unknown) if at == ring.newest()
         ));
+    }
+
+    #[test]
+    fn steps_come_among_the_others_to_whoever_wants_them_and_push_out_none_of_them() {
+        let ring = EventRing::empty();
+        let before = ring.newest();
+        ring.push(&event("a"));
+        ring.push(&step(0));
+        ring.push(&event("b"));
+        assert_eq!(ids_after(&ring, before), [before + 1, before + 3]);
+        let mut all = Vec::new();
+        let mut id = before;
+        while let After::Event(event) = ring.after(id, Some(before)) {
+            id = event.id;
+            all.push(id);
+        }
+        assert_eq!(all, [before + 1, before + 2, before + 3]);
+        for nth in 0..2 * STEPS as u64 {
+            ring.push(&step(nth));
+        }
+        assert_eq!(ids_after(&ring, before).len(), 2);
+        let After::MissedSteps(dropped) = ring.after(before, Some(before)) else {
+            panic!("steps are gone");
+        };
+        // The changes of runs are there, and then the steps that are kept.
+        let mut kept = Vec::new();
+        let mut id = before;
+        while let After::Event(event) = ring.after(id, Some(dropped)) {
+            id = event.id;
+            kept.push(id);
+        }
+        assert_eq!(kept[..2], [before + 1, before + 3]);
+        assert_eq!(kept[2], dropped + 1);
+        assert!(kept.len() <= STEPS + 2, "{}", kept.len());
     }
 
     #[test]
@@ -248,7 +332,7 @@ mod tests {
         for _ in 0..20 {
             ring.push(&event(&large));
         }
-        let After::Missed(resume, MissedReason::TooLate) = ring.after(before) else {
+        let After::Missed(resume, MissedReason::TooLate) = ring.after(before, None) else {
             panic!("twenty of these do not fit");
         };
         let kept = ids_after(&ring, resume).len();

@@ -73,6 +73,9 @@ pub enum WorkflowCommand {
         /// Runs of this workflow.
         #[arg(long, value_name = "NAME", conflicts_with = "id")]
         workflow: Option<String>,
+        /// Each begin and answer of a step as well; those of a single run are always shown.
+        #[arg(long)]
+        steps: bool,
     },
     /// Send a signal to a run.
     Signal {
@@ -84,7 +87,7 @@ pub enum WorkflowCommand {
         /// Its payload: JSON, @FILE, or - for standard input; null otherwise.
         #[arg(long, value_name = "JSON|@FILE|-")]
         payload: Option<String>,
-        /// One that is sent twice with the same id is taken once, as long as the first waits to be taken.
+        /// Of the signals with one id the run gets the first: sending it again is safe as long as the run is open.
         #[arg(long, value_name = "ID")]
         request_id: Option<String>,
     },

@@ -66,9 +66,14 @@ pub async fn run(options: &Options, command: WorkflowCommand) -> Result<(), Comm
         }
         Command::Show { run, rows } => runs::show(options, &run, rows).await,
         Command::History { run } => runs::history(options, &run).await,
-        Command::Tail { id, role, workflow } => match id {
+        Command::Tail {
+            id,
+            role,
+            workflow,
+            steps,
+        } => match id {
             Some(id) => tail::run(options, &RunName { id, role }).await,
-            None => tail::all(options, role.as_deref(), workflow.as_deref()).await,
+            None => tail::all(options, role.as_deref(), workflow.as_deref(), steps).await,
         },
         Command::Signal {
             run,

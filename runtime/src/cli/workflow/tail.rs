@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use exomonad_host::workflows::active::unix_millis;
-use exomonad_host::workflows::view::{HistoryEntry, RunChange, RunEvent, RunView};
+use exomonad_host::workflows::view::{
+    HistoryEntry, RunChange, RunEvent, RunView, StepChange, StepEvent,
+};
 use exomonad_schema::effects::workflow::WorkflowStatus;
 use exomonad_server::events::event::{MissedEvents, PluginEvent};
 use exomonad_workflow::store::status_name;
 use serde::Serialize;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::RunName;
 use super::runs::{colour_of, entries, facts, told};
-use super::text::moment;
+use super::text::{moment, span};
 use super::timeline::Timeline;
 use super::{host, of_run, path};
 use crate::cli::CommandError;
@@ -24,12 +26,16 @@ use crate::cli::client::{Client, EventReader};
 use crate::cli::show::{is_over, print_json_text, print_line};
 use crate::cli::terminal::{Block, Colour, Lines, Terminal, one_line, tell};
 
-/// How often a run is looked at without an event: the host tells of no single steps.
+/// How often a run is looked at without an event.
 const LOOK: Duration = Duration::from_secs(1);
+/// The pause between a step's event and the look at the run: several steps share one.
+const SETTLE: Duration = Duration::from_millis(50);
 /// How long a host that went away may take to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause before it is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Events of steps that are kept between two looks; of more the history has to tell.
+const MOST_HEARD: usize = 10_000;
 /// Lines beside the timeline.
 const BESIDE: usize = 5;
 
@@ -53,6 +59,8 @@ enum Line<'a> {
     Entry(&'a HistoryEntry),
     /// The run, with another status.
     Run(&'a RunView),
+    /// An attempt at a step that has begun, and has no entry yet.
+    Step(&'a StepEvent),
 }
 
 /// Runs `workflow tail ID`.
@@ -109,6 +117,8 @@ struct Follower {
     timeline: Timeline,
     /// The position after the entries that are known.
     position: u64,
+    /// Events of steps since the run was looked at.
+    heard: Vec<StepEvent>,
     status: Option<WorkflowStatus>,
 }
 
@@ -120,6 +130,7 @@ impl Follower {
             progress,
             timeline: Timeline::default(),
             position: 0,
+            heard: Vec::new(),
             status: None,
         }
     }
@@ -155,11 +166,34 @@ impl Follower {
             }
             match &mut events {
                 None => sleep(LOOK).await,
-                Some(reader) => match timeout(LOOK, reader.next()).await {
-                    Ok(Ok(Some(_))) | Err(_) => {}
-                    Ok(_) => events = None,
-                },
+                Some(reader) => {
+                    if !self.listen(reader).await {
+                        events = None;
+                    }
+                }
             }
+        }
+    }
+
+    /// Takes events until the run is to be looked at again. False if the stream has ended.
+    async fn listen(&mut self, events: &mut EventReader) -> bool {
+        let mut until = Instant::now() + LOOK;
+        loop {
+            let event = match timeout_at(until, events.next()).await {
+                Err(_) => return true,
+                Ok(Ok(Some(event))) => event,
+                Ok(_) => return false,
+            };
+            if event.name != "step" {
+                return true;
+            }
+            if let Ok(step) = serde_json::from_str::<StepEvent>(&event.data)
+                && step.run_id == self.run.id
+                && self.heard.len() < MOST_HEARD
+            {
+                self.heard.push(step);
+            }
+            until = until.min(Instant::now() + SETTLE);
         }
     }
 
@@ -169,6 +203,7 @@ impl Follower {
             [
                 ("run", Some(self.run.id.as_str())),
                 ("role", self.run.role.as_deref()),
+                ("steps", Some("true")),
             ],
         );
         // Without events it is looked at each second.
@@ -194,12 +229,14 @@ impl Follower {
         for entry in &new {
             self.timeline.put(entry);
         }
+        let mut begun = std::mem::take(&mut self.heard);
+        begun.retain(|step| self.timeline.hear(step));
         if !new.is_empty() {
             // It may have ended with these.
             view = self.client.get(&of_run(&self.run, "")).await?;
         }
         let is_other = self.status.replace(view.status) != Some(view.status);
-        self.show(&view, &new, is_other);
+        self.show(&view, &new, &begun, is_other);
         if let Some(next) = view
             .continued_to
             .clone()
@@ -217,12 +254,15 @@ impl Follower {
         Ok((view.ended_unix_millis.is_some() || is_stuck).then_some(view))
     }
 
-    fn show(&mut self, view: &RunView, new: &[HistoryEntry], is_other: bool) {
+    fn show(&mut self, view: &RunView, new: &[HistoryEntry], begun: &[StepEvent], is_other: bool) {
         match &mut self.progress {
             Progress::Silent => {}
             Progress::Json => {
                 for entry in new {
                     print_json_line(&Line::Entry(entry));
+                }
+                for step in begun {
+                    print_json_line(&Line::Step(step));
                 }
                 if is_other {
                     print_json_line(&Line::Run(view));
@@ -234,6 +274,13 @@ impl Follower {
                         "{}  {}",
                         moment(entry.unix_millis),
                         one_line(&told(entry))
+                    ));
+                }
+                for step in begun {
+                    print_line(&format!(
+                        "{}  {}",
+                        moment(step.at),
+                        one_line(&told_step(step))
                     ));
                 }
                 if is_other {
@@ -292,9 +339,17 @@ pub async fn all(
     options: &Options,
     role: Option<&str>,
     workflow: Option<&str>,
+    steps: bool,
 ) -> Result<(), CommandError> {
     let client = host(options, role).await?;
-    let path = path("/events", [("role", role), ("workflow", workflow)]);
+    let path = path(
+        "/events",
+        [
+            ("role", role),
+            ("workflow", workflow),
+            ("steps", steps.then_some("true")),
+        ],
+    );
     let mut last: Option<u64> = None;
     let mut silent_since: Option<Instant> = None;
     loop {
@@ -337,6 +392,9 @@ fn print_event(options: &Options, name: &str, data: &str) {
         "run" => serde_json::from_str(data)
             .ok()
             .map(|event| of_run_event(&event)),
+        "step" => serde_json::from_str(data)
+            .ok()
+            .map(|event| of_step_event(&event)),
         "plugin" => serde_json::from_str(data).ok().map(|event: PluginEvent| {
             let payload = one_line(event.payload.get());
             let name = one_line(&event.name);
@@ -371,4 +429,34 @@ fn of_run_event(event: &RunEvent) -> String {
     one_line(&format!(
         "{at}  {role}  {workflow}  {workflow_id}  {change}"
     ))
+}
+
+/// The change of a step, for a person.
+fn told_step(event: &StepEvent) -> String {
+    let effect = event.effect.as_deref().unwrap_or_default();
+    let attempt = match event.attempt {
+        0 | 1 => String::new(),
+        attempt => format!(" (attempt {attempt})"),
+    };
+    let change = match &event.change {
+        StepChange::Begun => "begins".to_owned(),
+        StepChange::Failed {
+            code,
+            next_unix_millis,
+        } => format!("{code}, again in {}", span(next_unix_millis - event.at)),
+        StepChange::Answered { code } => code.clone(),
+    };
+    let step = format!("step {} {effect}", event.step);
+    format!("{}: {change}{attempt}", step.trim_end())
+}
+
+fn of_step_event(event: &StepEvent) -> String {
+    let StepEvent {
+        role,
+        workflow,
+        workflow_id,
+        ..
+    } = event;
+    let (at, told) = (moment(event.at), told_step(event));
+    one_line(&format!("{at}  {role}  {workflow}  {workflow_id}  {told}"))
 }

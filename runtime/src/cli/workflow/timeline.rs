@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use exomonad_host::workflows::view::{HistoryEntry, HistoryKind, RunView};
+use exomonad_host::workflows::view::{HistoryEntry, HistoryKind, RunView, StepChange, StepEvent};
+use exomonad_workflow::TIMER;
 use serde_json::Value;
 
 use super::text::span;
@@ -101,7 +102,7 @@ impl Timeline {
     /// Takes the next entry.
     pub fn put(&mut self, entry: &HistoryEntry) {
         let at = entry.unix_millis;
-        // When a read or a timer was asked for is not in the history: after what came before it.
+        // When a read was asked for is not in the history: after what came before it.
         let asked = self.latest.unwrap_or(self.began).min(at);
         self.latest = Some(at);
         let name = entry.name.clone();
@@ -145,6 +146,7 @@ impl Timeline {
             }
             HistoryKind::Fired => {
                 let row = self.row(entry.step, asked, Some("timer".to_owned()), Kind::Wait);
+                row.begin = entry.since_unix_millis.unwrap_or(row.begin);
                 row.at = Some(at);
                 row.end = End::Done;
             }
@@ -152,6 +154,30 @@ impl Timeline {
             HistoryKind::Cancel => self.moment(at, "asked to cancel".to_owned()),
             HistoryKind::Patched => self.moment(at, format!("patch {}", name.unwrap_or_default())),
         }
+    }
+
+    /// Takes an event of a step. True if it has begun, and the history does not know it yet.
+    pub fn hear(&mut self, step: &StepEvent) -> bool {
+        let (at, effect) = (step.at, step.effect.clone());
+        if let Some(index) = self.by_step.get(&step.step) {
+            let row = &mut self.rows[*index];
+            // A timer that is given up has no entry.
+            if matches!(step.change, StepChange::Answered { .. }) && row.at.is_none() {
+                row.at = Some(at);
+                row.end = End::Done;
+            }
+            return false;
+        }
+        if step.change != StepChange::Begun {
+            return false;
+        }
+        let is_timer = effect.as_deref() == Some(TIMER);
+        let (name, kind) = match is_timer {
+            true => (Some("timer".to_owned()), Kind::Wait),
+            false => (effect, Kind::Step),
+        };
+        self.row(Some(step.step), at, name, kind).attempts = step.attempt;
+        true
     }
 
     /// The row of a step, made if it is new.
@@ -486,6 +512,42 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_has_begun_is_open_until_the_history_has_it_and_a_timer_that_is_given_up_ends() {
+        let event = |at, step, effect: &str, change| StepEvent {
+            at,
+            role: "wf".to_owned(),
+            workflow: "w".to_owned(),
+            workflow_id: "id".to_owned(),
+            run_id: "run".to_owned(),
+            step,
+            effect: Some(effect.to_owned()),
+            attempt: 1,
+            change,
+        };
+        let mut timeline = Timeline::new(0);
+        assert!(timeline.hear(&event(100, 0, "git.log", StepChange::Begun)));
+        assert!(timeline.hear(&event(100, 1, TIMER, StepChange::Begun)));
+        assert!(!timeline.hear(&event(100, 1, TIMER, StepChange::Begun)));
+        let ends: Vec<_> = timeline.rows.iter().map(|row| row.end.clone()).collect();
+        assert_eq!(ends, [End::Open, End::Open]);
+        let code = "cancelled".to_owned();
+        timeline.hear(&event(300, 1, TIMER, StepChange::Answered { code }));
+        let done = json!([{"unixMillis": 400, "kind": "done", "step": 0, "name": "git.log", "attempt": 1,
+            "answer": {"json": {"kind": "Success", "payload": {}}}}]);
+        timeline.put(&entries(done)[0]);
+        let spans: Vec<_> = timeline
+            .rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.begin, row.at))
+            .collect();
+        assert_eq!(
+            spans,
+            [("git.log", 100, Some(400)), ("timer", 100, Some(300))]
+        );
+        assert!(!timeline.hear(&event(100, 0, "git.log", StepChange::Begun)));
+    }
+
+    #[test]
     fn timers_beside_each_other_begin_together_as_far_as_the_history_tells() {
         let drawn = drawn(
             0,
@@ -509,6 +571,21 @@ mod tests {
         assert_eq!(took[1][..4], ["0", "timer", "690", "ms"], "{drawn}");
         assert_eq!(took[2][..4], ["1", "timer", "890", "ms"], "{drawn}");
         assert_eq!(took[3], ["3", "timer", "0", "ms", "cancelled"], "{drawn}");
+    }
+
+    #[test]
+    fn a_timer_begins_when_it_was_set_whatever_came_before_its_end() {
+        let drawn = drawn(
+            0,
+            Some(1_000),
+            80,
+            json!([
+                {"unixMillis": 800, "kind": "signal", "name": "go", "answer": {"json": null}},
+                {"unixMillis": 900, "kind": "fired", "step": 0, "sinceUnixMillis": 100},
+            ]),
+        );
+        let row = drawn.lines().last().unwrap();
+        assert!(row.starts_with("0  timer        800 ms  ok"), "{drawn}");
     }
 
     #[test]

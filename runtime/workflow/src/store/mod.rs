@@ -21,8 +21,8 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Continuation, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause, RunRow,
-    Started, Wake,
+    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause,
+    RunRow, Started, Wake,
 };
 pub use schedules::ScheduleRow;
 use tokio::sync::oneshot;
@@ -39,6 +39,9 @@ pub const HELD: i64 = -1;
 
 /// Signals that may wait for one run.
 pub const MOST_SIGNALS: u64 = 10_000;
+
+/// Requests of signals that are known for one run: the latest. One that comes again is no other signal.
+pub const SIGNAL_REQUESTS: u64 = 10_000;
 
 /// A failure of the store, for many who wait for one commit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -352,9 +355,9 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, delete_before, end, history, inbox, insert_events, newest, open_digests,
-        owners, pause, post, run, set_asked, set_digest, set_restarts, start, stick, take_inbox,
-        truncate, wake,
+        clear_error, count_open, delete_before, end, history, inbox, insert_events, newest,
+        open_digests, owners, pause, post, post_signal_once, run, set_asked, set_digest,
+        set_restarts, start, stick, take_inbox, truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,
@@ -374,6 +377,21 @@ pub fn status_name(status: WorkflowStatus) -> &'static str {
         WorkflowStatus::Cancelled => "cancelled",
         WorkflowStatus::Terminated => "terminated",
         WorkflowStatus::Continued => "continued",
+    }
+}
+
+/// True for the status of a run that has not ended.
+pub fn is_open(status: WorkflowStatus) -> bool {
+    match status {
+        WorkflowStatus::Running
+        | WorkflowStatus::Sleeping
+        | WorkflowStatus::Waiting
+        | WorkflowStatus::Stuck => true,
+        WorkflowStatus::Completed
+        | WorkflowStatus::Failed
+        | WorkflowStatus::Cancelled
+        | WorkflowStatus::Terminated
+        | WorkflowStatus::Continued => false,
     }
 }
 

@@ -7,7 +7,10 @@ use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowStatus};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{HELD, MOST_SIGNALS, RunKey, STATUSES, StoreFailure, on_parent_end_name, status_name};
+use super::{
+    HELD, MOST_SIGNALS, RunKey, SIGNAL_REQUESTS, STATUSES, StoreFailure, is_open,
+    on_parent_end_name, status_name,
+};
 use crate::event::{Event, EventBody, Request};
 
 type Result<T> = std::result::Result<T, StoreFailure>;
@@ -77,9 +80,60 @@ pub struct RunRow {
     pub ended_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configuration, input, state_before, seed, \
-    begun_at, status, wake_at, asked, state, state_version, restarts, parent, parent_seq, continued_from, \
-    continued_to, output, error_code, error, ended_at, checksum";
+/// The columns of a run; large texts come from their own table. One that is missing there fails the checksum.
+const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configuration, \
+    iif(input = '', coalesce((SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'input'), ''), input), \
+    iif(state_before = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state_before'), state_before), \
+    seed, begun_at, status, wake_at, asked, \
+    iif(state = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state'), state), \
+    state_version, restarts, parent, parent_seq, continued_from, continued_to, output, error_code, error, \
+    ended_at, checksum";
+
+/// Bytes of a text that stays in the row of its run.
+const SMALL_TEXT: usize = 2048;
+
+/// A text of a run that may be too large for its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Input,
+    StateBefore,
+    State,
+}
+
+impl Part {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::StateBefore => "state_before",
+            Self::State => "state",
+        }
+    }
+}
+
+/// The text as it stands in the row: itself, or nothing if it is large. JSON is never empty.
+fn in_row(text: &str) -> &str {
+    match text.len() > SMALL_TEXT {
+        true => "",
+        false => text,
+    }
+}
+
+/// Keeps a text of a run beside its row, if it is large.
+fn keep_text(connection: &Connection, run: RunKey, part: Part, text: &str) -> Result<()> {
+    if text.len() > SMALL_TEXT {
+        connection
+            .prepare_cached(
+                "INSERT INTO run_text (run, part, text) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (run, part) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+            )?
+            .execute(params![run, part.column(), text])?;
+    } else {
+        connection
+            .prepare_cached("DELETE FROM run_text WHERE run = ?1 AND part = ?2")?
+            .execute(params![run, part.column()])?;
+    }
+    Ok(())
+}
 
 /// The end of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +173,7 @@ impl InboxKind {
 /// Something that comes for a run from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInboxEntry {
-    /// One that was sent twice is taken once.
+    /// One that waits already is not put in again.
     pub request: String,
     /// Its kind.
     pub kind: InboxKind,
@@ -192,6 +246,15 @@ pub struct Ended {
     pub continued: Option<Continuation>,
     /// The answer of the parent's step.
     pub answer: String,
+}
+
+/// The other runs that the end of a run concerns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndEffects {
+    /// Runs for which something came.
+    pub woken: Vec<RunKey>,
+    /// Children that were ended with it, and theirs.
+    pub terminated: Vec<RunRow>,
 }
 
 /// Which runs to list.
@@ -391,8 +454,8 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             run.run_id,
             run.digest,
             run.configuration,
-            run.input,
-            run.state_before,
+            in_row(&run.input),
+            run.state_before.as_deref().map(in_row),
             run.seed,
             run.at,
             run.wake_at,
@@ -404,6 +467,10 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             checksum,
         ])?;
     let key = connection.last_insert_rowid();
+    keep_text(connection, key, Part::Input, &run.input)?;
+    if let Some(state) = &run.state_before {
+        keep_text(connection, key, Part::StateBefore, state)?;
+    }
     Ok(Started::New(RunRow {
         key,
         role: run.role.clone(),
@@ -563,9 +630,10 @@ impl<'a> EventRow<'a> {
                 row.attempt = *attempt;
                 row.answer = Some(answer);
             }
-            EventBody::Fired { seq } => {
+            EventBody::Fired { seq, since } => {
                 row.kind = FIRED;
                 row.seq = Some(*seq);
+                row.next_at = *since;
             }
             EventBody::Signaled { name, payload } => {
                 row.kind = SIGNAL;
@@ -695,7 +763,10 @@ fn read_event(run: RunKey, row: &Row<'_>) -> Result<Event> {
             request: name.is_some().then(request_of).transpose()?,
             answer: answer.ok_or_else(lacks)?,
         },
-        FIRED => EventBody::Fired { seq: seq_of()? },
+        FIRED => EventBody::Fired {
+            seq: seq_of()?,
+            since: next_at,
+        },
         SIGNAL => EventBody::Signaled {
             name: name.ok_or_else(lacks)?,
             payload: answer.ok_or_else(lacks)?,
@@ -762,6 +833,36 @@ pub fn post(connection: &Connection, run: RunKey, entry: &NewInboxEntry) -> Resu
         )?
         .execute(params![run, HELD])?;
     Ok(inserted > 0)
+}
+
+/// Puts a signal into a run's inbox, unless one of the same request has come since the run began, or those that it
+/// continues; `false` if it has.
+pub fn post_signal_once(
+    connection: &Connection,
+    run: RunKey,
+    entry: &NewInboxEntry,
+) -> Result<bool> {
+    let is_known: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM signal_request WHERE run = ?1 AND request = ?2)",
+        )?
+        .query_row(params![run, entry.request], |row| row.get(0))?;
+    if is_known || !post(connection, run, entry)? {
+        return Ok(false);
+    }
+    let latest: Option<u64> = connection
+        .prepare_cached("SELECT max(nth) FROM signal_request WHERE run = ?1")?
+        .query_row([run], |row| row.get(0))?;
+    let nth = latest.map_or(0, |latest| latest + 1);
+    connection
+        .prepare_cached("INSERT INTO signal_request (run, nth, request) VALUES (?1, ?2, ?3)")?
+        .execute(params![run, nth, entry.request])?;
+    if let Some(oldest) = nth.checked_sub(SIGNAL_REQUESTS) {
+        connection
+            .prepare_cached("DELETE FROM signal_request WHERE run = ?1 AND nth <= ?2")?
+            .execute(params![run, oldest])?;
+    }
+    Ok(true)
 }
 
 /// The entries of a run's inbox, oldest first.
@@ -875,9 +976,14 @@ pub fn pause(connection: &Connection, run: RunKey, pause: &Pause) -> Result<Wake
 
 fn publish(connection: &Connection, run: RunKey, state: Option<&(String, u32)>) -> Result<()> {
     if let Some((state, version)) = state {
+        keep_text(connection, run, Part::State, state)?;
+        // A state that is as it was costs no write.
         connection
-            .prepare_cached("UPDATE run SET state = ?2, state_version = ?3 WHERE id = ?1")?
-            .execute(params![run, state, version])?;
+            .prepare_cached(
+                "UPDATE run SET state = ?2, state_version = ?3
+                 WHERE id = ?1 AND (state IS NOT ?2 OR state_version IS NOT ?3)",
+            )?
+            .execute(params![run, in_row(state), version])?;
     }
     Ok(())
 }
@@ -941,8 +1047,7 @@ pub fn stick(
 }
 
 /// Ends a run: with it goes the answer to its parent, the fate of its children, and the run that continues it.
-/// Returns the runs for which something came.
-pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<RunKey>> {
+pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<EndEffects> {
     publish(connection, run.key, ended.state.as_ref())?;
     let next = ended.continued.as_ref().map(|next| &next.run.run_id);
     let changed = connection
@@ -965,7 +1070,7 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
             "the run has ended already",
         ));
     }
-    let mut woken = Vec::new();
+    let mut effects = EndEffects::default();
     match &ended.continued {
         Some(Continuation { run: next, signals }) => {
             let next_key = match start(connection, next)? {
@@ -985,19 +1090,25 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
             connection
                 .prepare_cached("UPDATE inbox SET run = ?2 WHERE run = ?1")?
                 .execute(params![run.key, next_key])?;
+            connection
+                .prepare_cached("UPDATE signal_request SET run = ?2 WHERE run = ?1")?
+                .execute(params![run.key, next_key])?;
             // A child of the old run is one of the new run, as far as its end goes.
             connection
                 .prepare_cached(
                     "UPDATE run SET parent = NULL WHERE parent = ?1 AND ended_at IS NULL",
                 )?
                 .execute([run.key])?;
-            woken.push(next_key);
+            effects.woken.push(next_key);
         }
         None => {
             connection
                 .prepare_cached("DELETE FROM inbox WHERE run = ?1")?
                 .execute([run.key])?;
-            woken.extend(end_children(connection, run, ended.at)?);
+            connection
+                .prepare_cached("DELETE FROM signal_request WHERE run = ?1")?
+                .execute([run.key])?;
+            end_children(connection, run, ended.at, &mut effects)?;
         }
     }
     // The last of a chain answers the parent of the first.
@@ -1011,23 +1122,27 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<Vec<R
             at: ended.at,
         };
         match post(connection, parent, &entry) {
-            Ok(_) => woken.push(parent),
+            Ok(_) => effects.woken.push(parent),
             // It has ended before.
             Err(StoreFailure::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(woken)
+    Ok(effects)
 }
 
-fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<RunKey>> {
+fn end_children(
+    connection: &Connection,
+    run: &RunRow,
+    at: i64,
+    effects: &mut EndEffects,
+) -> Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT id, on_parent_end FROM run WHERE parent = ?1 AND ended_at IS NULL",
     )?;
     let children: Vec<(RunKey, Option<String>)> = statement
         .query_map([run.key], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut woken = Vec::new();
     for (child, fate) in children {
         match fate.as_deref() {
             Some("abandon") => {}
@@ -1048,8 +1163,10 @@ fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<Ru
                         continued: None,
                         answer: String::new(),
                     };
-                    woken.extend(end(connection, &row, &ended)?);
-                    woken.push(child);
+                    let of_child = end(connection, &row, &ended)?;
+                    effects.woken.extend(of_child.woken);
+                    effects.terminated.extend(of_child.terminated);
+                    effects.terminated.push(row);
                 }
             }
             _ => {
@@ -1062,11 +1179,11 @@ fn end_children(connection: &Connection, run: &RunRow, at: i64) -> Result<Vec<Ru
                     at,
                 };
                 post(connection, child, &entry)?;
-                woken.push(child);
+                effects.woken.push(child);
             }
         }
     }
-    Ok(woken)
+    Ok(())
 }
 
 /// The digests of plugins that open runs need, with how many need each.
@@ -1076,6 +1193,22 @@ pub fn open_digests(connection: &Connection) -> Result<Vec<(String, u64)>> {
     )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The numbers of open runs, by role and status.
+pub fn count_open(connection: &Connection) -> Result<Vec<((String, WorkflowStatus), u64)>> {
+    // By the statuses and not by `ended_at`: the index has all that is asked for.
+    let open = STATUSES.into_iter().filter(|status| is_open(*status));
+    let mut statement = connection
+        .prepare_cached("SELECT role, count(*) FROM run WHERE status = ?1 GROUP BY role")?;
+    let mut counts = Vec::new();
+    for status in open {
+        let mut rows = statement.query([status_name(status)])?;
+        while let Some(row) = rows.next()? {
+            counts.push(((row.get(0)?, status), row.get(1)?));
+        }
+    }
+    Ok(counts)
 }
 
 /// Removes runs that have ended before this moment, with their histories; at most so many. Returns how many.
@@ -1089,9 +1222,12 @@ pub fn delete_before(connection: &Connection, moment: i64, limit: u64) -> Result
         .collect::<rusqlite::Result<_>>()?;
     for run in &old {
         truncate(connection, *run, 0)?;
-        connection
-            .prepare_cached("DELETE FROM run WHERE id = ?1")?
-            .execute([run])?;
+        for sql in [
+            "DELETE FROM run_text WHERE run = ?1",
+            "DELETE FROM run WHERE id = ?1",
+        ] {
+            connection.prepare_cached(sql)?.execute([run])?;
+        }
     }
     Ok(old.len() as u64)
 }

@@ -101,6 +101,23 @@ async fn a_run_and_its_history_are_what_was_written_also_in_the_next_process() {
             at: 7,
             body: EventBody::CancelRequested,
         },
+        Event {
+            position: 3,
+            at: 8,
+            body: EventBody::Fired {
+                seq: 2,
+                since: Some(3),
+            },
+        },
+        // As an older host has written it.
+        Event {
+            position: 4,
+            at: 8,
+            body: EventBody::Fired {
+                seq: 3,
+                since: None,
+            },
+        },
     ];
     let row = {
         let store = Store::open(&config).unwrap();
@@ -274,8 +291,10 @@ async fn the_end_of_a_run_answers_its_parent_and_decides_about_its_children() {
     let end = move |connection: &Connection, _: &KvConfig| {
         within::end(connection, &row, &ended(WorkflowStatus::Failed))
     };
-    let woken = store.write(0, end).await.unwrap();
-    assert_eq!(woken, [asked.key, ended_too.key]);
+    let effects = store.write(0, end).await.unwrap();
+    assert_eq!(effects.woken, [asked.key]);
+    let terminated: Vec<_> = effects.terminated.iter().map(|run| run.key).collect();
+    assert_eq!(terminated, [ended_too.key]);
     let status = async |run: &RunRow| {
         let run = store.run(run.run_id.clone()).await.unwrap().unwrap();
         (run.status, run.ended_at.is_some())
@@ -316,14 +335,46 @@ async fn a_run_that_continues_as_a_new_one_hands_on_what_it_did_not_take() {
         };
         within::end(connection, &of_run, &ended)
     };
-    let woken = store.write(0, end).await.unwrap();
+    let effects = store.write(0, end).await.unwrap();
     let mail = store
-        .read(move |connection| within::inbox(connection, woken[0]))
+        .read(move |connection| within::inbox(connection, effects.woken[0]))
         .await
         .unwrap();
     assert_eq!(mail.len(), 2);
     let old = store.run(row.run_id).await.unwrap().unwrap();
     assert_eq!(old.continued_to.as_deref(), Some("next"));
+}
+
+#[tokio::test]
+async fn open_runs_are_counted_by_role_and_status() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let other = NewRun {
+        role: "dev".to_owned(),
+        ..new_run("d")
+    };
+    started(&store, other).await;
+    started(&store, new_run("a")).await;
+    let stuck = started(&store, new_run("b")).await.key;
+    let done = started(&store, new_run("c")).await;
+    store
+        .write(0, move |connection, _| {
+            within::stick(connection, stuck, "mismatch", "it differs", None)?;
+            within::end(connection, &done, &ended(WorkflowStatus::Completed))
+        })
+        .await
+        .unwrap();
+    let mut counts = store.read(within::count_open).await.unwrap();
+    counts.sort();
+    let count = |role: &str, status| ((role.to_owned(), status), 1);
+    assert_eq!(
+        counts,
+        [
+            count("dev", WorkflowStatus::Running),
+            count("tl", WorkflowStatus::Running),
+            count("tl", WorkflowStatus::Stuck),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -352,4 +403,204 @@ async fn old_runs_go_with_their_histories_and_open_ones_stay() {
     assert_eq!(store.run(old.run_id).await.unwrap(), None);
     assert_eq!(store.history(old.key, 0, 10).await.unwrap(), []);
     assert!(store.run(open.run_id).await.unwrap().is_some());
+}
+
+/// Posts a signal, and tells if it is another one.
+async fn posted(store: &Store, run: RunKey, request: String) -> bool {
+    let entry = signal(&request);
+    let post = store.write(0, move |connection, _| {
+        within::post_signal_once(connection, run, &entry)
+    });
+    post.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_signal_that_is_sent_again_is_known_as_long_as_its_run_is_open() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    let other = started(&store, new_run("b")).await.key;
+    assert!(posted(&store, row.key, "x".to_owned()).await);
+    assert!(posted(&store, other, "x".to_owned()).await);
+    let key = row.key;
+    // It is taken, and known nevertheless.
+    let take = move |connection: &Connection, _: &KvConfig| {
+        let last = within::inbox(connection, key)?.last().map(|entry| entry.id);
+        within::take_inbox(connection, key, last.unwrap_or(0), &[])
+    };
+    store.write(0, take).await.unwrap();
+    assert!(!posted(&store, key, "x".to_owned()).await);
+    assert!(posted(&store, key, "y".to_owned()).await);
+    // As it is to the run that continues this one.
+    let next = NewRun {
+        run_id: "next".to_owned(),
+        ..new_run("a")
+    };
+    let end = move |connection: &Connection, _: &KvConfig| {
+        let ended = Ended {
+            continued: Some(Continuation {
+                run: Box::new(next),
+                signals: Vec::new(),
+            }),
+            ..ended(WorkflowStatus::Continued)
+        };
+        within::end(connection, &row, &ended)
+    };
+    store.write(0, end).await.unwrap();
+    let next = store.run("next".to_owned()).await.unwrap().unwrap();
+    assert!(!posted(&store, next.key, "x".to_owned()).await);
+    // When that one ends, nothing is left.
+    let end = move |connection: &Connection, _: &KvConfig| {
+        within::end(connection, &next, &ended(WorkflowStatus::Completed))?;
+        Ok::<_, StoreFailure>(rows(connection, ["signal_request", "inbox"]))
+    };
+    assert_eq!(store.write(0, end).await.unwrap(), [1, 1]);
+}
+
+#[tokio::test]
+async fn no_more_signals_wait_for_a_run_than_may() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let key = started(&store, new_run("a")).await.key;
+    let storm = move |connection: &Connection, _: &KvConfig| {
+        for nth in 0..MOST_SIGNALS {
+            within::post(connection, key, &signal(&nth.to_string()))?;
+        }
+        Ok::<_, StoreFailure>(within::post(connection, key, &signal("one more")).unwrap_err())
+    };
+    let refused = store.write(0, storm).await.unwrap();
+    assert!(
+        matches!(
+            &refused,
+            StoreFailure::Refused { code: ErrorCode::LimitExceeded, message } if message.contains("10000 signals")
+        ),
+        "{refused:?}"
+    );
+    // What the host itself tells a run is not refused.
+    let cancel = NewInboxEntry {
+        kind: InboxKind::Cancel,
+        ..signal("cancel")
+    };
+    assert!(store.post(key, cancel).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_latest_requests_of_signals_are_known_and_no_more() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let key = started(&store, new_run("a")).await.key;
+    let fill = move |connection: &Connection, _: &KvConfig| {
+        for nth in 0..SIGNAL_REQUESTS + 5 {
+            within::post_signal_once(connection, key, &signal(&nth.to_string()))?;
+            // They are taken at once.
+            connection.execute("DELETE FROM inbox", [])?;
+        }
+        Ok::<_, StoreFailure>(rows(connection, ["signal_request", "inbox"]))
+    };
+    let kept = store.write(0, fill).await.unwrap();
+    assert_eq!(kept, [SIGNAL_REQUESTS, 0]);
+    assert!(posted(&store, key, "4".to_owned()).await);
+    assert!(!posted(&store, key, "6".to_owned()).await);
+}
+
+/// The numbers of rows of these tables.
+fn rows(connection: &Connection, tables: [&str; 2]) -> [u64; 2] {
+    tables.map(|table| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    })
+}
+
+#[tokio::test]
+async fn large_texts_are_not_in_the_row_that_each_change_of_a_status_writes() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let large = |fill: &str| format!("\"{}\"", fill.repeat(70_000));
+    let run = NewRun {
+        input: large("i"),
+        state_before: Some(large("b")),
+        ..new_run("a")
+    };
+    let row = started(&store, run).await;
+    let key = row.key;
+    let publish = async |state: String| {
+        let pause = Pause {
+            status: WorkflowStatus::Waiting,
+            wake_at: None,
+            asked: 0,
+            state: Some((state, 1)),
+        };
+        store
+            .write(0, move |connection, _| {
+                within::pause(connection, key, &pause)?;
+                let sql = "SELECT length(input) + length(state_before) FROM run";
+                let in_row = connection.query_row(sql, [], |row| row.get::<_, u64>(0))?;
+                assert_eq!(in_row, 0);
+                Ok(rows(connection, ["run_text", "run"]))
+            })
+            .await
+            .unwrap()
+    };
+    assert_eq!(publish(large("s")).await, [3, 1]);
+    let read = store.run(row.run_id.clone()).await.unwrap().unwrap();
+    assert_eq!(
+        (&read.input, &read.state_before),
+        (&row.input, &row.state_before)
+    );
+    assert_eq!(read.state, Some(large("s")));
+    publish(large("t")).await;
+    let read = store.run(row.run_id.clone()).await.unwrap().unwrap();
+    assert_eq!(read.state, Some(large("t")));
+    assert_eq!(publish("[]".to_owned()).await, [2, 1]);
+    let read = store
+        .list(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(read[0].state.as_deref(), Some("[]"));
+    // One that is missing is damage, and no empty input.
+    let lose = |connection: &Connection, _: &KvConfig| {
+        Ok::<_, StoreFailure>(connection.execute("DELETE FROM run_text WHERE part = 'input'", [])?)
+    };
+    store.write(0, lose).await.unwrap();
+    let damaged = store.run(row.run_id).await.unwrap_err();
+    assert!(matches!(damaged, StoreFailure::Damaged(_)), "{damaged:?}");
+}
+
+#[tokio::test]
+async fn what_is_removed_leaves_no_row_and_its_room_in_the_file_is_used_again() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let mut pages = Vec::new();
+    for round in 0..6 {
+        for nth in 0..50 {
+            let run = NewRun {
+                input: format!("\"{}\"", "x".repeat(20_000)),
+                ..new_run(&format!("{round}-{nth}"))
+            };
+            let row = started(&store, run).await;
+            store.post(row.key, signal("waits")).await.unwrap();
+            let end = move |connection: &Connection, _: &KvConfig| {
+                let events: Vec<_> = (0..20).map(step).collect();
+                within::insert_events(connection, row.key, &events)?;
+                within::end(connection, &row, &ended(WorkflowStatus::Completed))
+            };
+            store.write(0, end).await.unwrap();
+        }
+        let count = |connection: &Connection| {
+            let count = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u64>(0));
+            Ok::<_, StoreFailure>(count?)
+        };
+        pages.push(store.read(count).await.unwrap());
+        let removed = store.write(0, |connection, _| {
+            within::delete_before(connection, i64::MAX, 1_000)
+        });
+        assert_eq!(removed.await.unwrap(), 50);
+    }
+    let left =
+        store.read(|connection| Ok::<_, StoreFailure>(rows(connection, ["event", "run_text"])));
+    assert_eq!(left.await.unwrap(), [0, 0]);
+    assert!(pages[5] <= pages[0] + pages[0] / 10, "{pages:?}");
 }
