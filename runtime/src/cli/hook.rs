@@ -19,8 +19,10 @@ use super::show::{print_json, without_controls};
 /// A gate that cannot be asked is closed, unless the operator has chosen otherwise: agents go on when a hook fails
 /// in any other way than by exit code 2.
 pub async fn run(options: &Options, arguments: &HookArgs) -> Result<(), CommandError> {
-    let agent = Agent::from_name(&arguments.agent)?;
-    let event = agent.event(&arguments.event)?;
+    // A misspelt event must not open a gate.
+    let usage = |error: HostError| CommandError::Usage(error.to_string());
+    let agent = Agent::from_name(&arguments.agent).map_err(usage)?;
+    let event = agent.event(&arguments.event).map_err(usage)?;
     let decided = decide(options, arguments, agent, event).await;
     let reply = match decided {
         Ok(Some(decided)) => agent.reply(event, &decided),
