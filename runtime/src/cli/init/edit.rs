@@ -387,8 +387,7 @@ mod tests {
             "{left}"
         );
         let (left, _) = remove(hooks, Some(&left), None).unwrap();
-        let value: Value =
-            jsonc_parser::parse_to_serde_value(&left.unwrap(), &ParseOptions::default()).unwrap();
+        let value = parse(left.as_deref()).unwrap().to_serde_value().unwrap();
         assert_eq!(value["hooks"]["PreToolUse"].as_array().unwrap().len(), 1);
         assert_eq!(value["theme"], "dark");
     }
