@@ -81,7 +81,7 @@ fn project() -> Project {
 }
 
 /// A command in the project's environment.
-fn command(project: &Project, program: &Path) -> Command {
+pub(crate) fn command(project: &Project, program: &Path) -> Command {
     let like = project.command();
     let mut command = Command::new(program);
     command.current_dir(project.path("")).env_clear();

@@ -8,6 +8,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{Base64, Json, or_default};
 
+/// An event in terms that all agents share. What an agent does not say is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentEvent {
+    /// The agent: `claude`, `codex`, `gemini`, `cursor`, `opencode`, or one that comes later.
+    pub agent: String,
+    /// The event as the agent calls it, such as `BeforeTool`.
+    pub name: String,
+    /// The agent's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The agent's working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// The tool, as the agent calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The MCP server that the tool is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The tool's arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Json>,
+    /// The shell command that the tool runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The file that the tool reads or writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The tool's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Json>,
+    /// The user's prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// A message of the agent: of a notification, or its last one before it stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 /// The output of the export `handle_mcp_call`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -2890,6 +2930,9 @@ pub enum HookEvent {
     /// The agent is about to compact its context.
     #[serde(rename = "pre_compact")]
     PreCompact,
+    /// Anything else that an agent tells of; `agentEvent.name` says what.
+    #[serde(rename = "other_event")]
+    OtherEvent,
 }
 
 impl HookEvent {
@@ -2905,6 +2948,7 @@ impl HookEvent {
             Self::Stop => "stop",
             Self::SubagentStop => "subagent_stop",
             Self::PreCompact => "pre_compact",
+            Self::OtherEvent => "other_event",
         }
     }
 }
@@ -2919,6 +2963,9 @@ pub struct HookInput {
     /// object with `tool_name` and `tool_input`.
     #[serde(default, deserialize_with = "or_default")]
     pub payload: Json,
+    /// The event in terms that all agents share; absent if the host was not told which agent it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_event: Option<AgentEvent>,
     /// The call.
     pub context: Context,
 }

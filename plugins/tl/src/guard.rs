@@ -32,6 +32,11 @@ enum Verdict {
 /// on anything else.
 #[hook(pre_tool_use)]
 pub fn guard_commands(input: &HookInput) -> HookOutput {
+    // An agent that the host knows has told the command; what it tells otherwise may hold one.
+    let of_agent = input.agent_event.as_ref();
+    if let Some(line) = of_agent.and_then(|event| event.command.as_deref()) {
+        return judge(line);
+    }
     match command_of(&input.payload) {
         Ok(None) => HookOutput::pass(),
         Ok(Some(line)) => judge(&line),

@@ -20,7 +20,8 @@ use exomonad_engine::{CallError, Limit, Output};
 use exomonad_journal::CallKind;
 use exomonad_journal::record::OK;
 use exomonad_schema::common::{
-    CallToolResult, Content, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput, ToolCallInput,
+    AgentEvent, CallToolResult, Content, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput,
+    ToolCallInput,
 };
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
@@ -362,7 +363,12 @@ impl Execution {
     }
 
     /// Asks the plugin to decide on an event. A guest that fails has decided nothing: that is an error.
-    pub async fn hook(self, event: HookEvent, payload: RawJson) -> Result<HookOutput, HostError> {
+    pub async fn hook(
+        self,
+        event: HookEvent,
+        payload: RawJson,
+        agent_event: Option<AgentEvent>,
+    ) -> Result<HookOutput, HostError> {
         let version = self.version.clone();
         let Some(series) = version.hook(event) else {
             return Err(self.role.hook_not_found(event.name()));
@@ -370,7 +376,7 @@ impl Execution {
         let span = spans::call(&self.context, "hook");
         span.record("exomonad.hook", event.name());
         let timer = series.begin();
-        let decided = self.decided(event, payload);
+        let decided = self.decided(event, payload, agent_event);
         let result = decided.instrument(span.clone()).await;
         if let Err(error) = &result {
             spans::failed(&span, error.code());
@@ -383,12 +389,14 @@ impl Execution {
         mut self,
         event: HookEvent,
         payload: RawJson,
+        agent_event: Option<AgentEvent>,
     ) -> Result<HookOutput, HostError> {
         let _permit = self.admit().await?;
         let guest = self.guest(event.export());
         let input = encode(&HookInput {
             event,
             payload,
+            agent_event,
             context: self.context.guest_view(),
         })?;
         let record = self.record(CallKind::Hook, event.name(), &input);

@@ -20,6 +20,7 @@
 //! It knows no transport: neither HTTP nor the command line.
 
 pub mod admission;
+pub mod agents;
 pub mod answer_memory;
 pub mod error;
 pub mod execution;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
@@ -17,6 +17,7 @@ use super::path_params::PathParams;
 use super::unread::Unread;
 use super::{App, calls, events, mcp, openapi, schedules, workflows};
 use crate::error::RequestError;
+use exomonad_host::agents::Agent;
 use exomonad_host::plugins::reload::Changes;
 use exomonad_host::workflows::schedules::{ScheduleView, SetSchedule};
 use exomonad_host::workflows::view::RunView;
@@ -78,6 +79,7 @@ pub struct QueryParameter {
 
 /// The parameters in the query of endpoints, by their paths.
 pub const QUERIES: &[(&str, &[QueryParameter])] = &[
+    ("/role/{role}/hook/{event}", HOOK_QUERY),
     ("/workflows", workflows::QUERY),
     ("/workflows/{id}", workflows::OF_ROLE),
     ("/workflows/{id}/history", workflows::HISTORY_QUERY),
@@ -571,20 +573,54 @@ async fn call_tool(
     Ok(answer_of(role, with_call_id(json(answer.json), &id)))
 }
 
+/// The parameters of a hook.
+const HOOK_QUERY: &[QueryParameter] = &[QueryParameter {
+    name: "agent",
+    description: "The agent whose event the body is. The event is then called as the agent calls it, and the plugin gets it in terms that all agents share, too.",
+    schema: || {
+        let names: Vec<_> = Agent::ALL.iter().map(|agent| agent.name()).collect();
+        serde_json::json!({"type": "string", "enum": names})
+    },
+}];
+
+/// The agent that a hook's query names.
+fn agent(uri: &Uri) -> Result<Option<Agent>, HostError> {
+    let mut agent = None;
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match &*name {
+            "agent" => agent = Some(Agent::from_name(&value)?),
+            _ => {
+                return Err(HostError::InvalidRequest(format!(
+                    "there is no parameter `{name}`"
+                )));
+            }
+        }
+    }
+    Ok(agent)
+}
+
 async fn call_hook(
     State(app): State<App>,
     PathParams((role, event)): PathParams<(String, String)>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, RequestError> {
     let role = app.role(&role, &headers)?;
     let payload: RawJson = app.parse(body).await?;
-    let Some(event) = HookEvent::from_name(&event) else {
-        return Err(role.hook_not_found(&event).into());
+    let (event, agent_event) = match agent(&uri)? {
+        Some(agent) => {
+            let (event, said) = agent.read(&event, &payload)?;
+            (event, Some(said))
+        }
+        None => match HookEvent::from_name(&event) {
+            Some(event) => (event, None),
+            None => return Err(role.hook_not_found(&event).into()),
+        },
     };
     let id = CallId::random();
     let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
-    let decided = execution.hook(event, payload).await;
+    let decided = execution.hook(event, payload, agent_event).await;
     let output = decided.map_err(|error| of_call(error, &id))?;
     let response = axum::Json(output).into_response();
     Ok(answer_of(role, with_call_id(response, &id)))

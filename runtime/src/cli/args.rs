@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
+use exomonad_host::agents::Agent;
 
 use super::EXIT_CODES;
 use super::complete::{complete_roles, complete_tools};
@@ -80,6 +81,11 @@ pub enum Command {
         #[arg(long, conflicts_with = "url")]
         embedded: bool,
     },
+    /// Make the coding agents of a project use a role: writes their own files, and keeps what others wrote there.
+    Init(InitArgs),
+    /// Ask a role's plugin about an event of a coding agent: the event comes on standard input, the decision goes
+    /// out in the agent's own form. Agents run this; `init` tells them to.
+    Hook(HookArgs),
     /// List the tools of a role, or show one with its arguments and their types.
     Tools {
         /// The role.
@@ -152,6 +158,55 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// The agents whose files are written.
+#[derive(Args)]
+pub struct InitArgs {
+    /// The role; not needed if there is one only.
+    #[arg(long, add = ArgValueCompleter::new(complete_roles))]
+    pub role: Option<String>,
+    /// An agent; otherwise those that the project has files of. Can be given several times.
+    #[arg(long, value_name = "AGENT", value_parser = agents())]
+    pub agent: Vec<String>,
+    /// The folder of the project.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub directory: PathBuf,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove what this command has written: for the role, or for all of them.
+    #[arg(long)]
+    pub remove: bool,
+}
+
+/// An event of an agent.
+#[derive(Args)]
+pub struct HookArgs {
+    /// The event, as the agent calls it, such as PreToolUse.
+    pub event: String,
+    /// The agent.
+    #[arg(long, value_parser = agents())]
+    pub agent: String,
+    /// The role.
+    #[arg(long, add = ArgValueCompleter::new(complete_roles))]
+    pub role: String,
+    /// The decision on what a hook guards when the plugin cannot be asked, since no host runs or the plugin fails.
+    #[arg(long, value_enum, default_value_t = OnFailure::Deny)]
+    pub on_failure: OnFailure,
+}
+
+/// The decision when a plugin cannot be asked.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnFailure {
+    /// Deny, with the reason.
+    Deny,
+    /// Leave it to the agent, and warn.
+    Allow,
+}
+
+fn agents() -> clap::builder::PossibleValuesParser {
+    Agent::ALL.iter().map(|agent| agent.name()).into()
 }
 
 /// A filter in front of a Docker engine.

@@ -22,17 +22,39 @@ use exomonad_host::{Caller, Execution, HostError, Runtime};
 use exomonad_telemetry::start_log;
 
 /// The host that does it.
-enum Host {
+pub enum Host {
+    /// One that runs.
     Running(Client),
+    /// This process.
     Here(Arc<Runtime>),
 }
 
 impl Host {
-    async fn find(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
+    /// The running host, or this process if none runs.
+    pub async fn find(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
         let config = load_text_alone(options)?.config;
         if let Some(client) = Client::find(options, &config, role).await? {
             return Ok(Self::Running(client));
         }
+        Self::here(options).await
+    }
+
+    /// The running host; this process only if that is asked for.
+    pub async fn find_running(options: &Options, role: Option<&str>) -> Result<Self, CommandError> {
+        if options.local {
+            return Self::here(options).await;
+        }
+        let config = load_text_alone(options)?.config;
+        let client = Client::find(options, &config, role).await?;
+        client.map(Self::Running).ok_or_else(|| {
+            CommandError::Unavailable(format!(
+                "no host runs at {}: `exomonad serve` starts one, --url names another",
+                config.server.listen
+            ))
+        })
+    }
+
+    async fn here(options: &Options) -> Result<Self, CommandError> {
         let loaded = load(options)?;
         start_log(&loaded.config.log, "error")?;
         let runtime = Runtime::open(loaded.config, env)?;
@@ -40,7 +62,8 @@ impl Host {
         Ok(Self::Here(runtime))
     }
 
-    async fn roles(&self) -> Result<Roles, CommandError> {
+    /// The roles.
+    pub async fn roles(&self) -> Result<Roles, CommandError> {
         match self {
             Self::Running(client) => client.get("/roles").await,
             Self::Here(runtime) => Ok(report::roles(runtime)),

@@ -289,6 +289,15 @@ impl Answer {
         }
     }
 
+    /// The code of the problem that the host reports, if it does.
+    pub fn code(&self) -> Option<String> {
+        if self.status < 400 {
+            return None;
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        problem["code"].as_str().map(str::to_owned)
+    }
+
     /// The problem that the host reports.
     fn problem(&self) -> CommandError {
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();

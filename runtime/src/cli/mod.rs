@@ -32,6 +32,8 @@ mod docker_proxy;
 mod doctor;
 mod effects;
 mod folders;
+mod hook;
+mod init;
 mod mcp;
 mod plugin;
 mod plugin_call;
@@ -63,6 +65,9 @@ pub enum CommandError {
     /// The configuration is wrong; its mistakes are shown already.
     #[error("")]
     Wrong,
+    /// A hook denies; the reason is shown already. Agents want this code.
+    #[error("")]
+    Denied,
     /// The configuration or the arguments are wrong.
     #[error("{0}")]
     Usage(String),
@@ -78,7 +83,7 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Failed | Self::Found => 1,
-            Self::Wrong | Self::Usage(_) => 2,
+            Self::Wrong | Self::Denied | Self::Usage(_) => 2,
             Self::Refused(_) => 3,
             Self::Unavailable(_) => 4,
         }
@@ -212,6 +217,8 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             tool,
             arguments,
         } => block_on(call::tool(&cli.options, &role, &tool, &arguments)),
+        Command::Init(arguments) => block_on(init::run(&cli.options, &arguments)),
+        Command::Hook(arguments) => block_on(hook::run(&cli.options, &arguments)),
         Command::Mcp { role, embedded } => block_on(mcp::run(&cli.options, &role, embedded)),
         Command::Tools { role, tool } => {
             block_on(call::tools(&cli.options, &role, tool.as_deref()))

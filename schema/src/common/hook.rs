@@ -55,6 +55,8 @@ hook_events! {
     SubagentStop = "subagent_stop",
     /// The agent is about to compact its context.
     PreCompact = "pre_compact",
+    /// Anything else that an agent tells of; `agentEvent.name` says what.
+    Other = "other_event",
 }
 
 impl HookEvent {
@@ -80,8 +82,51 @@ pub struct HookInput {
     /// object with `tool_name` and `tool_input`.
     #[serde(default)]
     pub payload: RawJson,
+    /// The event in terms that all agents share; absent if the host was not told which agent it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_event: Option<AgentEvent>,
     /// The call.
     pub context: Context,
+}
+
+/// An event in terms that all agents share. What an agent does not say is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentEvent {
+    /// The agent: `claude`, `codex`, `gemini`, `cursor`, `opencode`, or one that comes later.
+    pub agent: String,
+    /// The event as the agent calls it, such as `BeforeTool`.
+    pub name: String,
+    /// The agent's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The agent's working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// The tool, as the agent calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The MCP server that the tool is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The tool's arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<RawJson>,
+    /// The shell command that the tool runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The file that the tool reads or writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The tool's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<RawJson>,
+    /// The user's prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// A message of the agent: of a notification, or its last one before it stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// The output of a hook's export.

@@ -19,7 +19,7 @@ mod tool;
 mod workflow;
 
 pub use context::Context;
-pub use hook::{HookDecision, HookEvent, HookInput, HookOutput};
+pub use hook::{AgentEvent, HookDecision, HookEvent, HookInput, HookOutput};
 pub use plugin::PluginDescription;
 pub use tool::{
     CallToolResult, Content, EmbeddedResource, ListToolsInput, ListToolsResult, Tool,

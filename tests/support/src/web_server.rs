@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A server on loopback that gives every request the same answer.
+/// A server on loopback.
 pub struct WebServer {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
@@ -18,21 +18,35 @@ impl WebServer {
     #[must_use]
     pub fn answering(body: &str) -> Self {
         let length = body.len();
-        Self::start(format!(
+        let answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        ))
+        );
+        Self::start(move |_| answer.clone())
     }
 
     /// A server that sends every request on to this URL.
     #[must_use]
     pub fn redirecting(url: &str) -> Self {
-        Self::start(format!(
+        let answer = format!(
             "HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        ))
+        );
+        Self::start(move |_| answer.clone())
     }
 
-    /// Starts a server with this answer. Its thread ends with the test's process.
-    fn start(answer: String) -> Self {
+    /// A server that answers a request, its head and its body, with a media type and a body.
+    #[must_use]
+    pub fn replying(reply: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> Self {
+        Self::start(move |request| {
+            let (media_type, body) = reply(request);
+            let length = body.len();
+            format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            )
+        })
+    }
+
+    /// Starts a server with these answers. Its thread ends with the test's process.
+    fn start(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(AtomicUsize::new(0));
@@ -43,6 +57,7 @@ impl WebServer {
             for mut stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let request = read_request(&mut stream).unwrap_or_default();
+                let answer = answer(&request);
                 if let Ok(mut last) = noted.lock() {
                     *last = request;
                 }

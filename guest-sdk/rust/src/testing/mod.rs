@@ -113,6 +113,7 @@ impl FakeHost {
         let input = HookInput {
             event,
             payload: Json::from(payload.clone()),
+            agent_event: None,
             context: context(),
         };
         self.run(|| (hook.call)(&input))

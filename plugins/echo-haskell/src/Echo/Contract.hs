@@ -14,7 +14,8 @@ import Test.QuickCheck (Arbitrary (..), Gen, arbitraryBoundedEnum, oneof)
 -- | The types by name.
 codecs :: [(Text, Codec)]
 codecs =
-  [ ("CallToolResult", codec @CallToolResult)
+  [ ("AgentEvent", codec @AgentEvent)
+  , ("CallToolResult", codec @CallToolResult)
   , ("ChangeKind", codec @ChangeKind)
   , ("CheckConclusion", codec @CheckConclusion)
   , ("CheckStatus", codec @CheckStatus)
@@ -204,6 +205,22 @@ codecs =
   , ("WorkflowStatus", codec @WorkflowStatus)
   , ("WorkflowWait", codec @WorkflowWait)
   ]
+
+instance Arbitrary AgentEvent where
+  arbitrary =
+    AgentEvent
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary CallToolResult where
   arbitrary =
@@ -1160,6 +1177,7 @@ instance Arbitrary HookInput where
     HookInput
       <$> ruled ""
       <*> ruled ""
+      <*> absentOr ""
       <*> ruled ""
 
 instance Arbitrary HookOutput where

@@ -11,21 +11,27 @@ import Tl.Shell (commands, hasFlag, program, unknown)
 -- | Denies a push that is forced or deletes, asks before one that the shell completes, before a forced removal
 -- and before a command that it cannot parse, and has no opinion on anything else.
 guardCommands :: HookInput -> HookOutput
-guardCommands input = case input.payload of
-  Object event | Just (Object toolInput) <- KeyMap.lookup "tool_input" event -> case KeyMap.lookup "command" toolInput of
-    Just (String line) -> case worst line of
-      ForcedPush -> deny "A forced push can destroy the work of others. Push to a new branch, or ask the user to push."
-      DeletingPush ->
-        deny "This deletes what is on the remote, which may be the work of others. Ask the user to delete it."
-      ForcedRemoval -> ask "This removes files for good, without asking for each."
-      UnknownPush ->
-        ask "What it pushes depends on what the shell fills in. With the names written out the guard can tell."
-      Harmless -> pass
-    Just Null -> pass
-    Just _ -> ask "What it would run is no text that the guard can read."
-    Nothing -> pass
-  -- An input of another shape belongs to a tool that runs no commands.
-  _ -> pass
+guardCommands input
+  -- An agent that the host knows has told the command; what it tells otherwise may hold one.
+  | Just line <- input.agentEvent >>= (.command) = judgeLine line
+  | otherwise = case input.payload of
+      Object event | Just (Object toolInput) <- KeyMap.lookup "tool_input" event -> case KeyMap.lookup "command" toolInput of
+        Just (String line) -> judgeLine line
+        Just Null -> pass
+        Just _ -> ask "What it would run is no text that the guard can read."
+        Nothing -> pass
+      -- An input of another shape belongs to a tool that runs no commands.
+      _ -> pass
+
+judgeLine :: Text -> HookOutput
+judgeLine line = case worst line of
+  ForcedPush -> deny "A forced push can destroy the work of others. Push to a new branch, or ask the user to push."
+  DeletingPush ->
+    deny "This deletes what is on the remote, which may be the work of others. Ask the user to delete it."
+  ForcedRemoval -> ask "This removes files for good, without asking for each."
+  UnknownPush ->
+    ask "What it pushes depends on what the shell fills in. With the names written out the guard can tell."
+  Harmless -> pass
 
 -- | Ordered by severity.
 data Verdict = Harmless | UnknownPush | ForcedRemoval | DeletingPush | ForcedPush

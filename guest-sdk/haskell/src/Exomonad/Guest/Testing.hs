@@ -75,7 +75,7 @@ callToolTest handlers plugin name arguments =
 -- | Calls a plugin's hook for an event; 'Nothing' if it has none for it.
 callHookTest :: [Handler] -> Plugin -> HookEvent -> Value -> Maybe (Either ToolError HookOutput)
 callHookTest handlers plugin event payload =
-  fst . runTest handlers <$> callHook plugin HookInput {event, payload, context = testContext}
+  fst . runTest handlers <$> callHook plugin HookInput {event, payload, agentEvent = Nothing, context = testContext}
 
 testContext :: Context
 testContext = Context {role = "test", callId = "test-call", caller = Nothing, traceparent = Nothing}

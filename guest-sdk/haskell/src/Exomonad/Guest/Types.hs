@@ -17,6 +17,68 @@ import Data.Text (Text)
 import Data.Word (Word16, Word32, Word64)
 import Exomonad.Guest.Json
 
+-- | An event in terms that all agents share. What an agent does not say is absent.
+data AgentEvent = AgentEvent
+  { agent :: Text
+    -- ^ The agent: `claude`, `codex`, `gemini`, `cursor`, `opencode`, or one that comes later.
+  , name :: Text
+    -- ^ The event as the agent calls it, such as `BeforeTool`.
+  , sessionId :: Maybe Text
+    -- ^ The agent's session.
+  , cwd :: Maybe Text
+    -- ^ The agent's working directory.
+  , tool :: Maybe Text
+    -- ^ The tool, as the agent calls it.
+  , server :: Maybe Text
+    -- ^ The MCP server that the tool is of.
+  , arguments :: Maybe Value
+    -- ^ The tool's arguments.
+  , command :: Maybe Text
+    -- ^ The shell command that the tool runs.
+  , path :: Maybe Text
+    -- ^ The file that the tool reads or writes.
+  , answer :: Maybe Value
+    -- ^ The tool's answer.
+  , prompt :: Maybe Text
+    -- ^ The user's prompt.
+  , message :: Maybe Text
+    -- ^ A message of the agent: of a notification, or its last one before it stops.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON AgentEvent where
+  toJSON value =
+    record
+      [ required "agent" value.agent
+      , required "name" value.name
+      , optional "sessionId" value.sessionId
+      , optional "cwd" value.cwd
+      , optional "tool" value.tool
+      , optional "server" value.server
+      , optional "arguments" value.arguments
+      , optional "command" value.command
+      , optional "path" value.path
+      , optional "answer" value.answer
+      , optional "prompt" value.prompt
+      , optional "message" value.message
+      ]
+
+instance FromJSON AgentEvent where
+  parseJSON = withObject "AgentEvent" $ \object ->
+    AgentEvent
+      <$> object .: "agent"
+      <*> object .: "name"
+      <*> object .:? "sessionId"
+      <*> object .:? "cwd"
+      <*> object .:? "tool"
+      <*> object .:? "server"
+      <*> object .:? "arguments"
+      <*> object .:? "command"
+      <*> object .:? "path"
+      <*> object .:? "answer"
+      <*> object .:? "prompt"
+      <*> object .:? "message"
+
 -- | The output of the export `handle_mcp_call`.
 data CallToolResult = CallToolResult
   { content :: [Content]
@@ -4980,6 +5042,8 @@ data HookEvent
     -- ^ A subagent is about to stop.
   | HookEventPreCompact
     -- ^ The agent is about to compact its context.
+  | HookEventOtherEvent
+    -- ^ Anything else that an agent tells of; `agentEvent.name` says what.
   deriving stock (Eq, Ord, Enum, Bounded, Show)
 
 instance Constant HookEvent where
@@ -4993,6 +5057,7 @@ instance Constant HookEvent where
     HookEventStop -> "stop"
     HookEventSubagentStop -> "subagent_stop"
     HookEventPreCompact -> "pre_compact"
+    HookEventOtherEvent -> "other_event"
 
 instance ToJSON HookEvent where
   toJSON = toJSON . constantName
@@ -5007,6 +5072,8 @@ data HookInput = HookInput
   , payload :: Value
     -- ^ The agent's own data about the event, unchanged; for a tool's use an
     -- object with `tool_name` and `tool_input`.
+  , agentEvent :: Maybe AgentEvent
+    -- ^ The event in terms that all agents share; absent if the host was not told which agent it is.
   , context :: Context
     -- ^ The call.
   }
@@ -5017,6 +5084,7 @@ instance ToJSON HookInput where
     record
       [ required "event" value.event
       , required "payload" value.payload
+      , optional "agentEvent" value.agentEvent
       , required "context" value.context
       ]
 
@@ -5025,6 +5093,7 @@ instance FromJSON HookInput where
     HookInput
       <$> object .: "event"
       <*> object `orEmpty` "payload"
+      <*> object .:? "agentEvent"
       <*> object .: "context"
 
 -- | The output of a hook's export.

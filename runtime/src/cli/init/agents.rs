@@ -1,0 +1,226 @@
+//! The files of each agent, and the entries that belong in them.
+
+use exomonad_host::agents::Agent;
+use exomonad_schema::common::HookEvent;
+use serde_json::{Value, json};
+
+/// What the entries are made of.
+pub struct Settings {
+    /// The role; `None` to remove the entries of all.
+    pub role: Option<String>,
+    /// The events that its plugin handles.
+    pub hooks: Vec<HookEvent>,
+    /// The words with which a command begins.
+    pub program: Vec<String>,
+}
+
+/// A file of an agent.
+pub struct AgentFile {
+    /// Its path in the project.
+    pub path: &'static str,
+    /// Its language.
+    pub format: Format,
+    /// The entries that belong in it.
+    pub entries: Vec<Entry>,
+}
+
+/// The language of a file.
+pub enum Format {
+    /// JSON, with or without comments.
+    Json,
+    /// TOML.
+    Toml,
+    /// A file that is ours as a whole.
+    Whole,
+}
+
+/// An entry in a file.
+pub enum Entry {
+    /// A server, under its name in a table of servers.
+    Server {
+        /// The table's key.
+        table: &'static str,
+        /// The server's name.
+        name: String,
+        /// What stands under it.
+        value: Value,
+    },
+    /// A command in the list of an event's hooks. `hooks` is the table's key.
+    Hook {
+        /// The event.
+        event: &'static str,
+        /// The command.
+        command: String,
+        /// The element of the list.
+        value: Value,
+    },
+    /// A key that the file has to have.
+    Key {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: Value,
+    },
+    /// The file's whole text.
+    Text(String),
+}
+
+/// The beginning of the names of our servers.
+pub const SERVER_PREFIX: &str = "exomonad-";
+
+/// Files and folders by which a project shows that it is worked on with an agent.
+pub const fn signs(agent: Agent) -> &'static [&'static str] {
+    match agent {
+        Agent::Claude => &[".claude", ".mcp.json", "CLAUDE.md"],
+        Agent::Codex => &[".codex"],
+        Agent::Gemini => &[".gemini", "GEMINI.md"],
+        Agent::Cursor => &[".cursor"],
+        Agent::Opencode => &[".opencode", "opencode.json", "opencode.jsonc"],
+    }
+}
+
+/// What is to be done in an agent after its files are written.
+pub const fn next(agent: Agent) -> &'static str {
+    match agent {
+        Agent::Claude => {
+            "claude                start it here; it asks once for the server in .mcp.json"
+        }
+        Agent::Codex => {
+            "codex                 start it here, trust the project, and look at /hooks: it asks for new ones"
+        }
+        Agent::Gemini => "gemini                start it here; the folder has to be trusted",
+        Agent::Cursor => {
+            "cursor                open the project, and enable the server under Settings, MCP"
+        }
+        Agent::Opencode => "opencode              start it here",
+    }
+}
+
+/// The files of an agent.
+pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
+    let file = |path, format, entries| AgentFile {
+        path,
+        format,
+        entries,
+    };
+    let stdio = |words: &[String]| json!({"command": words.first(), "args": words.get(1..)});
+    let matched = |command: &str| {
+        let hook = json!({"type": "command", "command": command});
+        json!({"matcher": "*", "hooks": [hook]})
+    };
+    match agent {
+        Agent::Claude => vec![
+            file(
+                ".mcp.json",
+                Format::Json,
+                server(settings, "mcpServers", stdio),
+            ),
+            file(
+                ".claude/settings.json",
+                Format::Json,
+                hooks(agent, settings, matched),
+            ),
+        ],
+        Agent::Codex => vec![
+            file(
+                ".codex/config.toml",
+                Format::Toml,
+                server(settings, "mcp_servers", stdio),
+            ),
+            file(
+                ".codex/hooks.json",
+                Format::Json,
+                hooks(agent, settings, matched),
+            ),
+        ],
+        Agent::Gemini => {
+            let mut entries = server(settings, "mcpServers", stdio);
+            entries.extend(hooks(agent, settings, matched));
+            vec![file(".gemini/settings.json", Format::Json, entries)]
+        }
+        Agent::Cursor => {
+            let mut entries = hooks(agent, settings, |command| json!({"command": command}));
+            if !entries.is_empty() {
+                let (name, value) = ("version", json!(1));
+                entries.insert(0, Entry::Key { name, value });
+            }
+            vec![
+                file(
+                    ".cursor/mcp.json",
+                    Format::Json,
+                    server(settings, "mcpServers", stdio),
+                ),
+                file(".cursor/hooks.json", Format::Json, entries),
+            ]
+        }
+        Agent::Opencode => {
+            let local =
+                |words: &[String]| json!({"type": "local", "command": words, "enabled": true});
+            vec![
+                file(
+                    "opencode.json",
+                    Format::Json,
+                    server(settings, "mcp", local),
+                ),
+                file(
+                    ".opencode/plugin/exomonad.js",
+                    Format::Whole,
+                    opencode_plugin(settings),
+                ),
+            ]
+        }
+    }
+}
+
+fn server(
+    settings: &Settings,
+    table: &'static str,
+    value: impl Fn(&[String]) -> Value,
+) -> Vec<Entry> {
+    // To remove, the table alone is looked at.
+    let role = settings.role.as_deref().unwrap_or_default();
+    let mut words = settings.program.clone();
+    words.extend(["mcp", "--role", role].map(str::to_owned));
+    vec![Entry::Server {
+        table,
+        name: format!("{SERVER_PREFIX}{role}"),
+        value: value(&words),
+    }]
+}
+
+fn hooks(agent: Agent, settings: &Settings, value: impl Fn(&str) -> Value) -> Vec<Entry> {
+    let Some(role) = &settings.role else {
+        return Vec::new();
+    };
+    let events = agent.events_for(&settings.hooks).map(|event| {
+        let command = format!(
+            "{} hook {} --agent {} --role {role}",
+            settings.program.join(" "),
+            event.name,
+            agent.name()
+        );
+        Entry::Hook {
+            event: event.name,
+            value: value(&command),
+            command,
+        }
+    });
+    events.collect()
+}
+
+/// opencode's hooks are functions in its own process: this one asks by the command, as other agents do.
+fn opencode_plugin(settings: &Settings) -> Vec<Entry> {
+    let Some(role) = &settings.role else {
+        return Vec::new();
+    };
+    let events = Agent::Opencode.events_for(&settings.hooks);
+    let events: Vec<_> = events.map(|event| event.name).collect();
+    if events.is_empty() {
+        return Vec::new();
+    }
+    let text = include_str!("opencode.js")
+        .replace("[\"PROGRAM\"]", &json!(settings.program).to_string())
+        .replace("\"ROLE\"", &json!(role).to_string())
+        .replace("[\"EVENTS\"]", &json!(events).to_string());
+    vec![Entry::Text(text)]
+}
