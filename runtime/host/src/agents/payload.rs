@@ -31,7 +31,7 @@ struct Payload {
     tool_response: RawJson,
     /// Gemini's.
     #[serde(default)]
-    mcp_context: McpContext,
+    mcp_context: Value,
     /// Cursor's.
     #[serde(default)]
     command: Value,
@@ -44,12 +44,6 @@ struct Payload {
     message: Value,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct McpContext {
-    server_name: Value,
-}
-
 /// The fields of a tool's arguments that many tools have.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -60,11 +54,16 @@ struct Arguments {
 }
 
 pub(super) fn read(agent: Agent, name: &str, payload: &RawJson) -> Result<AgentEvent, HostError> {
-    let said: Payload = payload.parse().map_err(|error| {
-        HostError::InvalidRequest(format!(
-            "the payload of a hook is one JSON object, with each key once: {error}"
-        ))
-    })?;
+    let refused = |why: String| {
+        let expected = "the payload of a hook is one JSON object, with each key once";
+        HostError::InvalidRequest(format!("{expected}: {why}"))
+    };
+    if !payload.get().starts_with('{') {
+        return Err(refused("it is none".to_owned()));
+    }
+    let mut said: Payload = payload
+        .parse()
+        .map_err(|error| refused(error.to_string()))?;
     // Cursor sends the arguments of MCP tools as a string.
     let arguments = match said.tool_input.parse::<String>() {
         Ok(text) => RawJson::from_text(text).unwrap_or(said.tool_input),
@@ -72,7 +71,8 @@ pub(super) fn read(agent: Agent, name: &str, payload: &RawJson) -> Result<AgentE
     };
     let of_tool: Arguments = arguments.parse().unwrap_or_default();
     let tool = text(said.tool_name);
-    let server = text(said.mcp_context.server_name).or_else(|| {
+    let of_gemini = said.mcp_context.get_mut("server_name").map(Value::take);
+    let server = of_gemini.and_then(text).or_else(|| {
         // Claude Code and Codex call a tool of a server so.
         let (server, _) = tool.as_deref()?.strip_prefix("mcp__")?.split_once("__")?;
         Some(server.to_owned())

@@ -380,7 +380,7 @@ mod tests {
         );
         let (other, _) = add(&files(Agent::Claude, &settings("dev"))[1], Some(&ours)).unwrap();
         let (left, changes) = remove(hooks, other.as_deref(), Some("tl")).unwrap();
-        assert_eq!(changes.len(), 2, "{changes:?}");
+        assert_eq!(changes.len(), 3, "{changes:?}");
         let left = left.unwrap();
         assert!(
             left.contains("--role dev") && !left.contains("--role tl"),
