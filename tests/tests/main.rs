@@ -34,6 +34,7 @@ mod main_job;
 mod manifests;
 mod mcp_clients;
 mod mcp_conformance;
+mod mcp_features;
 mod mcp_http;
 mod mcp_stdio;
 mod metrics;

@@ -82,6 +82,7 @@ impl RoleSettings {
             traceparent,
             bounds: self.bounds.clone(),
             kv_writer: None,
+            client: None,
         }
     }
 }

@@ -18,9 +18,10 @@ use super::events::Events;
 use super::{ANSWER, Exchange};
 use crate::headers;
 use crate::http::{INITIALIZED, LAST_EVENT, SESSION, stateless_meta};
+use crate::lists::List;
 use crate::message::{Id, Request};
 use crate::rpc_error::{NO_SESSION, RpcError};
-use crate::streams::TOOLS_CHANGED;
+use crate::sessions::notification;
 
 /// Headers that an endpoint may ask for, one after the other.
 const HEADERS: usize = 32;
@@ -76,6 +77,7 @@ struct UnderstoodError {
 #[serde(default, rename_all = "camelCase")]
 struct UnderstoodResult {
     protocol_version: Option<String>,
+    capabilities: serde_json::Value,
 }
 
 impl Bridge {
@@ -190,7 +192,7 @@ impl Bridge {
         if self.session().is_some_and(|session| session.id != old.id) {
             return Ok(());
         }
-        self.initialize(old.initialize.clone()).await?;
+        let begun = self.initialize(old.initialize.clone()).await?;
         let initialized = format!(r#"{{"jsonrpc":"2.0","method":"{INITIALIZED}"}}"#);
         self.send(
             Method::POST,
@@ -199,7 +201,13 @@ impl Bridge {
         )
         .await?;
         // Other plugins may serve now.
-        self.say(TOOLS_CHANGED.as_bytes()).await;
+        let understood: Understood = serde_json::from_slice(&begun).unwrap_or_default();
+        let result = understood.result.unwrap_or_default();
+        for list in List::ALL {
+            if result.capabilities[list.name()]["listChanged"] == true {
+                self.say(&notification(list.changed(), None)).await;
+            }
+        }
         Ok(())
     }
 

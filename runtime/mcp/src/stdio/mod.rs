@@ -142,7 +142,7 @@ impl Tasks {
                     self.streams.push(task);
                 }
             }
-            Body::Single(Message::Response) | Body::Batch(_) => {
+            Body::Single(Message::Response(..)) | Body::Batch(_) => {
                 let asking = bridge.clone();
                 self.all.spawn(async move { asking.forward(body).await });
             }
