@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::ToolError;
 use crate::hook::HookEntry;
-use crate::tool::{ToolEntry, failure};
 use crate::prompt::{self, PromptEntry};
 use crate::resource::{self, ResourceEntry, Variables};
+use crate::tool::{ToolEntry, failure};
 use crate::types::{
     CallToolResult, CompleteInput, CompleteResult, Context, GetPromptInput, GetPromptResult,
     ListResourcesResult, ListToolsResult, ListWorkflowsResult, PluginDescription,
-    ReadResourceInput, ReadResourceResult, WorkflowInput, WorkflowMigrateInput, WorkflowMigrateResult, WorkflowOutcome,
-    WorkflowQueryInput, WorkflowQueryResult,
+    ReadResourceInput, ReadResourceResult, WorkflowInput, WorkflowMigrateInput,
+    WorkflowMigrateResult, WorkflowOutcome, WorkflowQueryInput, WorkflowQueryResult,
 };
 use crate::workflow::WorkflowEntry;
 

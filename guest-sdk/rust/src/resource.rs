@@ -101,8 +101,7 @@ pub(crate) fn list_templates(entries: &[ResourceEntry]) -> ListResourceTemplates
 
 /// Reads a resource: by its own entry, or else by the first template that fits.
 pub(crate) fn read(entries: &[ResourceEntry], uri: &str, context: &Context) -> ReadResourceResult {
-    let (own, templates): (Vec<_>, Vec<_>) =
-        entries.iter().partition(|entry| !entry.is_template());
+    let (own, templates): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| !entry.is_template());
     let found = own.into_iter().chain(templates);
     for entry in found {
         if let Some(variables) = variables(entry.uri, uri) {
@@ -302,7 +301,9 @@ mod tests {
     fn a_template_takes_what_stands_between_its_texts() {
         let fits = |template, uri| {
             let variables = variables(template, uri)?;
-            let shown = variables.iter().map(|(name, value)| format!("{name}={value}"));
+            let shown = variables
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
             Some(shown.collect::<Vec<_>>().join(","))
         };
         for (template, uri, found) in [

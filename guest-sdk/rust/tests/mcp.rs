@@ -98,7 +98,11 @@ plugin! {
 fn a_resource_is_listed_by_itself_and_a_template_by_its_function() {
     let host = FakeHost::new().kv("milk", json!("two"));
     let listed = host.run(|| PLUGIN.list_resources());
-    let uris: Vec<&str> = listed.resources.iter().map(|one| one.uri.as_str()).collect();
+    let uris: Vec<&str> = listed
+        .resources
+        .iter()
+        .map(|one| one.uri.as_str())
+        .collect();
     assert_eq!(uris, ["notes://milk", "notes://today", "notes://picture"]);
     let templates = PLUGIN.handle_list_resource_templates().unwrap();
     let templates: serde_json::Value = serde_json::from_slice(&templates).unwrap();
@@ -115,8 +119,14 @@ fn a_resource_is_read_by_its_own_entry_or_by_a_template() {
     let content = &read("notes://today").contents[0];
     assert_eq!(content.text.as_deref(), Some("nothing yet"));
     assert_eq!(content.mime_type.as_deref(), Some("text/plain"));
-    assert_eq!(read("notes://milk").contents[0].text.as_deref(), Some("test: two"));
-    assert_eq!(read("notes://picture").contents[0].blob.as_ref().unwrap().0, b"\x89PNG");
+    assert_eq!(
+        read("notes://milk").contents[0].text.as_deref(),
+        Some("test: two")
+    );
+    assert_eq!(
+        read("notes://picture").contents[0].blob.as_ref().unwrap().0,
+        b"\x89PNG"
+    );
     for nothing in ["notes://none", "notes://a/b", "other://today"] {
         let read = read(nothing);
         assert_eq!(read.error.unwrap().code, ErrorCode::NotFound, "{nothing}");
@@ -137,7 +147,10 @@ fn a_prompt_has_the_arguments_of_its_type_and_says_which_is_missing() {
         ])
     );
     let got = host.get_prompt(&PLUGIN, "review", &[("branch", "main")]);
-    assert_eq!(got.messages[0].content, Content::text("Review main kindly."));
+    assert_eq!(
+        got.messages[0].content,
+        Content::text("Review main kindly.")
+    );
     let refused = host.get_prompt(&PLUGIN, "review", &[]).error.unwrap();
     assert_eq!(refused.code, ErrorCode::InvalidInput);
     assert!(refused.message.contains("branch"), "{}", refused.message);
@@ -157,7 +170,10 @@ fn arguments_and_variables_are_completed_by_their_functions() {
     };
     let values = |input: &CompleteInput| PLUGIN.complete(input).completion.values;
     assert_eq!(values(&input(Some("review"), None, "branch")), ["mil-1"]);
-    assert_eq!(values(&input(None, Some("notes://{name}"), "name")), ["milk", "mill"]);
+    assert_eq!(
+        values(&input(None, Some("notes://{name}"), "name")),
+        ["milk", "mill"]
+    );
     assert!(values(&input(Some("review"), None, "strictness")).is_empty());
     assert!(values(&input(None, None, "name")).is_empty());
 }
@@ -184,5 +200,10 @@ fn a_tool_asks_the_person_and_reports_progress() {
     assert_eq!(form["properties"]["sure"]["type"], "boolean");
     assert_eq!(text(&answering(McpElicitAction::Decline, None)), "left");
     let unfit = answering(McpElicitAction::Accept, Some(json!({"sure": "yes"})));
-    assert!(text(&unfit).as_str().unwrap().contains("does not fit the form"));
+    assert!(
+        text(&unfit)
+            .as_str()
+            .unwrap()
+            .contains("does not fit the form")
+    );
 }

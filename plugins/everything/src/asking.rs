@@ -125,7 +125,9 @@ pub fn multi_round() -> Result<String, ToolError> {
 #[tool]
 pub fn ask_about_a_number() -> Result<String, ToolError> {
     let number = random::bytes(&RandomBytes::new(8))?.bytes.0;
-    let number: u64 = number.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let number: u64 = number
+        .iter()
+        .fold(0, |all, byte| all << 8 | u64::from(*byte));
     let agreed: Option<Agreement> = client::elicit(format!("Is it {number}?"))?;
     let agreed = agreed.is_some_and(|answer| answer.ok);
     Ok(format!("{number} {agreed}"))

@@ -67,7 +67,11 @@ pub fn audio_content() -> Result<CallToolResult, ToolError> {
 #[tool(name = "test_embedded_resource", read_only)]
 pub fn embedded_resource() -> Result<CallToolResult, ToolError> {
     let text = "This is an embedded resource content.";
-    result(vec![embedded("test://embedded-resource", "text/plain", text)])
+    result(vec![embedded(
+        "test://embedded-resource",
+        "text/plain",
+        text,
+    )])
 }
 
 /// Answers with a text, a picture and a resource.
@@ -108,13 +112,13 @@ pub struct CustomHeaderArgs {
     /// The region, as the header `Mcp-Param-Region`.
     #[schemars(extend("x-mcp-header" = "Region"))]
     #[serde(default)]
-    region: Option<String>,
+    region: String,
 }
 
 /// Tells the region, which the client repeats in a header.
 #[tool(name = "test_custom_header", read_only)]
 pub fn custom_header(args: CustomHeaderArgs) -> Result<String, ToolError> {
-    Ok(args.region.unwrap_or_else(|| "nowhere".to_owned()))
+    Ok(args.region)
 }
 
 /// Arguments with a schema written by hand.

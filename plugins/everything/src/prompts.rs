@@ -23,7 +23,9 @@ pub struct Arguments {
 #[prompt(name = "test_prompt_with_arguments", complete(arg1 = cities))]
 pub fn with_arguments(arguments: Arguments) -> Result<String, ToolError> {
     let Arguments { arg1, arg2 } = arguments;
-    Ok(format!("Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"))
+    Ok(format!(
+        "Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"
+    ))
 }
 
 fn cities(value: &str) -> Vec<String> {

@@ -84,7 +84,9 @@ fn elicited(message: &str, form: serde_json::Value) -> Result<String, ToolError>
         form: Some(form.into()),
         ..McpElicit::new(message)
     })?;
-    let content = asked.content.map_or("{}".to_owned(), |content| content.get().to_owned());
+    let content = asked
+        .content
+        .map_or("{}".to_owned(), |content| content.get().to_owned());
     Ok(format!(
         "Elicitation completed: action={}, content={content}",
         asked.action.name()
@@ -113,8 +115,13 @@ pub fn elicitation_defaults() -> Result<String, ToolError> {
 #[tool(name = "test_elicitation_sep1330_enums")]
 pub fn elicitation_enums() -> Result<String, ToolError> {
     let titled = |word: &str| {
-        let one = |value: &str, nth: &str| json!({"const": value, "title": format!("{nth} {word}")});
-        json!([one("value1", "First"), one("value2", "Second"), one("value3", "Third")])
+        let one =
+            |value: &str, nth: &str| json!({"const": value, "title": format!("{nth} {word}")});
+        json!([
+            one("value1", "First"),
+            one("value2", "Second"),
+            one("value3", "Third")
+        ])
     };
     let options = json!(["option1", "option2", "option3"]);
     elicited(

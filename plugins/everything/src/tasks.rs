@@ -26,7 +26,10 @@ pub fn slow_compute(args: SlowComputeArgs, run: &Run) -> Result<String, Workflow
 #[workflow(task)]
 pub fn failing_job(run: &Run) -> Result<String, WorkflowError> {
     run.sleep(Duration::from_secs(1))?;
-    Err(WorkflowError::new("job_failed", "the job has failed, as it does"))
+    Err(WorkflowError::new(
+        "job_failed",
+        "the job has failed, as it does",
+    ))
 }
 
 /// Ends as no job should.

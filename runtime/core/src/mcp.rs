@@ -175,10 +175,7 @@ mod tests {
         assert!(seen.borrow().has_updated("b", 0), "nobody knows any more");
         let last = seen.borrow().last();
         assert!(!seen.borrow().has_updated("b", last - 1));
-        assert!(
-            seen.borrow()
-                .has_updated(&UPDATES.to_string(), last - 1)
-        );
+        assert!(seen.borrow().has_updated(&UPDATES.to_string(), last - 1));
         assert_eq!(seen.borrow().lists, [0, 0, 0]);
     }
 }

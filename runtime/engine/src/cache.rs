@@ -22,8 +22,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use crate::SnapshotStatus;
-use crate::user_key::UserKey;
 use crate::link::SourceModule;
+use crate::user_key::UserKey;
 
 /// The end of each cache file; the number changes when the layout, the linker or what a snapshot may hold does. Before it
 /// come, from the front: the compiled module, the snapshot status as JSON, the length of

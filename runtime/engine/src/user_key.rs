@@ -59,11 +59,7 @@ impl UserKey {
                 .recursive(true)
                 .mode(0o700)
                 .create(folder)?;
-            let part = folder.join(format!(
-                "{name}.{}.{}",
-                std::process::id(),
-                random_name()?
-            ));
+            let part = folder.join(format!("{name}.{}.{}", std::process::id(), random_name()?));
             let new = Self::random()?;
             let mut open = fs::OpenOptions::new();
             let opened = open.write(true).create_new(true).mode(0o600).open(&part);
@@ -166,7 +162,10 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(UserKey::kept(&folder, CACHE).is_err(), "others have read it");
+        assert!(
+            UserKey::kept(&folder, CACHE).is_err(),
+            "others have read it"
+        );
     }
 
     #[test]

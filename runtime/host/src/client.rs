@@ -170,8 +170,8 @@ impl ClientCall {
     pub(crate) fn suspend(&self, context: Context) -> SuspendedState {
         let state = self.state();
         let answers = state.answers.iter();
-        let answers = answers
-            .filter_map(|(key, answer)| Some((key.clone(), answer.as_ref().ok()?.clone())));
+        let answers =
+            answers.filter_map(|(key, answer)| Some((key.clone(), answer.as_ref().ok()?.clone())));
         SuspendedState {
             context: Some(context),
             answers: answers.collect(),

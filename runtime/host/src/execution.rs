@@ -18,9 +18,9 @@ use exomonad_config::InstanceMode;
 use exomonad_core::{CallContext, CancelOnDrop, aside};
 use exomonad_engine::{CallError, Limit, Output};
 use exomonad_journal::codec::read_events;
+use exomonad_journal::record::OK;
 use exomonad_journal::recording::Budget;
 use exomonad_journal::{Answers, CallKind, Recording};
-use exomonad_journal::record::OK;
 use exomonad_schema::common::{
     CallToolResult, Content, Context, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput,
     ToolCallInput,
@@ -45,7 +45,7 @@ use crate::pipeline::{CallHost, Layer, RecordLayer, Resumed};
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
 use crate::record::RunningRecord;
-use crate::role::{Role, RoleSettings};
+use crate::role::{ASKING, Role, RoleSettings};
 use crate::schema::work::{Stop, Work};
 use crate::workflows::view::RunView;
 
@@ -203,11 +203,7 @@ impl Execution {
     /// Lets the guest talk to the client that made the call. `resumed` is what a call with these arguments did before,
     /// if it goes on.
     #[must_use]
-    pub fn with_client(
-        mut self,
-        client: Arc<ClientCall>,
-        resumed: Option<SuspendedState>,
-    ) -> Self {
+    pub fn with_client(mut self, client: Arc<ClientCall>, resumed: Option<SuspendedState>) -> Self {
         self.context.client = Some(client.clone());
         self.client = Some(client);
         self.resumed = resumed;
@@ -654,7 +650,7 @@ impl Execution {
                     return Err(HostError::ClientIncapable(capability).into());
                 }
             };
-            let recorded = recording.end();
+            let recorded = recording.take_out();
             if recorded.is_cut {
                 let message = "the guest has done too much before it asked its client to be run again: the record of \
                                it is larger than `journal.max_record`";
@@ -664,6 +660,17 @@ impl Execution {
                 }
                 .into());
             }
+            // What such a call has done is in memory while it waits.
+            let Ok(_waits) = self.role.asking.clone().try_acquire_owned() else {
+                return Err(HostError::Guest {
+                    code: "limit_exceeded",
+                    message: format!(
+                        "{ASKING} calls of role `{}` wait for their clients already",
+                        self.role.name()
+                    ),
+                }
+                .into());
+            };
             if client.ask_client(&questions).await.is_none() {
                 let state = SuspendedState {
                     events: recorded.events,
@@ -680,13 +687,9 @@ impl Execution {
 
     /// What the guest did before, as answers.
     fn answers(&self, events: &[u8]) -> Result<Arc<Answers>, HostError> {
-        let events = read_events(events).map_err(|_| {
-            HostError::Internal("the record of the call cannot be read".to_owned())
-        })?;
-        Ok(Arc::new(Answers::resuming(
-            &self.context.call_id,
-            &events,
-        )))
+        let events = read_events(events)
+            .map_err(|_| HostError::Internal("the record of the call cannot be read".to_owned()))?;
+        Ok(Arc::new(Answers::resuming(&self.context.call_id, &events)))
     }
 
     fn has_diverged(&self) -> HostError {

@@ -37,8 +37,8 @@ pub mod runtime;
 pub mod schema;
 pub mod workflows;
 
-pub use error::{HostError, Violation};
 pub use client::ClientCall;
+pub use error::{HostError, Violation};
 pub use execution::{Caller, Execution, ExportAnswer, ToolAnswer};
 pub use exomonad_engine::UserKey;
 pub use exomonad_journal::RequestHash;

@@ -540,7 +540,7 @@ impl State {
 
     /// True if a resumed guest has come to where its record ends.
     fn is_live(&self) -> bool {
-        self.goes_on && self.effects.is_empty()
+        self.goes_on && !self.is_stopped && self.effects.is_empty()
     }
 
     /// The answer to what is asked for, if the record has it next.

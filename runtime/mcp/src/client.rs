@@ -49,9 +49,8 @@ pub struct SaidMeta {
 impl SaidMeta {
     /// It, from a token that is a text or a number, and a level. What is neither is not there.
     pub fn new(token: Option<&RawJson>, log_level: Option<&RawJson>) -> Self {
-        let is_token = |token: &&RawJson| {
-            token.get().parse::<i64>().is_ok() || text(Some(token)).is_some()
-        };
+        let is_token =
+            |token: &&RawJson| token.get().parse::<i64>().is_ok() || text(Some(token)).is_some();
         Self {
             progress_token: token.filter(is_token).cloned(),
             log_level: log_level.and_then(|json| json.parse().ok()),
@@ -68,9 +67,7 @@ impl RequestClient {
         call: CallId,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let name = session.client.clone();
-        let client = session
-            .capabilities
-            .describe(name, session.revision.name());
+        let client = session.capabilities.describe(name, session.revision.name());
         let (said, receiver) = mpsc::channel(SAID);
         let client = Self {
             session: Some(session),

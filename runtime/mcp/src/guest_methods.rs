@@ -93,7 +93,9 @@ fn failed(failure: EffectError) -> RpcError {
 fn cursor(params: &Params) -> Result<Option<String>, RpcError> {
     let cursor = match &params.cursor {
         None => return Ok(None),
-        cursor => text(cursor.as_ref()).ok_or_else(|| RpcError::params("`cursor` has to be a text"))?,
+        cursor => {
+            text(cursor.as_ref()).ok_or_else(|| RpcError::params("`cursor` has to be a text"))?
+        }
     };
     Ok((!cursor.is_empty()).then_some(cursor))
 }
@@ -244,13 +246,13 @@ pub async fn complete(context: &Context, params: Params) -> Result<Answer, RpcEr
     let completed = call::<_, CompleteResult>(context, method, export, input).await?;
     let (mut completed, answered) = completed.map_err(failed)?;
     let values = completed.completion.values.len();
-    if values <= VALUES {
-        return Ok(answered);
+    if values > VALUES {
+        // The protocol has a bound, which a guest need not know.
+        completed.completion.total.get_or_insert(values as u64);
+        completed.completion.values.truncate(VALUES);
+        completed.completion.has_more = true;
     }
-    // The protocol has a bound, which a guest need not know.
-    completed.completion.total.get_or_insert(values as u64);
-    completed.completion.values.truncate(VALUES);
-    completed.completion.has_more = true;
+    // Written anew, since a guest may leave an empty list out, and the protocol does not.
     Ok(Answer {
         call_id: answered.call_id,
         ..answer(&completed)?

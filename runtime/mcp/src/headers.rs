@@ -7,9 +7,9 @@ use exomonad_schema::{Base64, RawJson};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::message::{Implementation, Request, object, text};
 use crate::capabilities::Capabilities;
 use crate::client::SaidMeta;
+use crate::message::{Implementation, Request, object, text};
 use crate::methods::method;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;

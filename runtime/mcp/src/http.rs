@@ -25,7 +25,7 @@ use crate::headers::{self, Meta};
 use crate::lists::lists_of;
 use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
 use crate::methods::{
-    Answer, Context, Sealer, answer_request, initialize, method, server_info,
+    Answer, Context, Sealer, answer_request, initialize, method, offered, server_info,
 };
 use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
@@ -182,7 +182,11 @@ impl Endpoint {
         );
         let answers = input_responses(params)?;
         let before = resumed.clone().unwrap_or_default();
-        context.client = Some(Arc::new(ClientCall::new(Arc::new(client), answers, &before)));
+        context.client = Some(Arc::new(ClientCall::new(
+            Arc::new(client),
+            answers,
+            &before,
+        )));
         context.resumed = resumed;
         context.sealer = Some(sealer);
         Ok((context, Some(said)))
@@ -210,7 +214,14 @@ impl Endpoint {
         for (wants, name) in filter.lists.iter_mut().zip(FILTERS) {
             *wants = flag(name).map_err(|_| wrong())?;
         }
-        if let Some(resources) = wanted.get("resourceSubscriptions") {
+        let offered = offered(http.role.version().as_deref());
+        for (wants, offers) in filter.lists.iter_mut().zip(offered.lists) {
+            *wants &= offers;
+        }
+        if let Some(resources) = wanted
+            .get("resourceSubscriptions")
+            .filter(|_| offered.updates)
+        {
             filter.resources = resources.parse().map_err(|_| wrong())?;
             filter.resources.sort_unstable();
             filter.resources.dedup();
@@ -339,9 +350,13 @@ impl Endpoint {
         let capabilities = Capabilities::read(request.params.capabilities.as_ref());
         let client = Implementation::name_of(request.params.client_info.as_ref());
         let role = context.role.name().clone();
-        let session = self
-            .sessions
-            .begin(role, context.revision, client, capabilities, &context.config);
+        let session = self.sessions.begin(
+            role,
+            context.revision,
+            client,
+            capabilities,
+            &context.config,
+        );
         let session = session.ok_or_else(|| {
             RpcError::server("there are as many sessions as there may be, and none is idle; `mcp.max_sessions` sets how many")
         })?;
@@ -478,8 +493,7 @@ impl Sessionful<'_> {
             {
                 // Before it is answered: what changes meanwhile is told.
                 let changes = context.roles.changes(context.role.name());
-                let [tools, prompts, resources] =
-                    lists_of(Some(&context.role), &changes.borrow());
+                let [tools, prompts, resources] = lists_of(Some(&context.role), &changes.borrow());
                 session.knows(list, [tools, prompts, resources]);
             }
             let answered = tokio::select! {
@@ -520,9 +534,7 @@ async fn respond(
 fn talks(request: &Request, revision: Revision, role: &Role) -> bool {
     let method = method(&request.method, revision.era());
     method.is_some_and(|method| method.talks)
-        && role
-            .version()
-            .is_none_or(|version| version.talks_to_client)
+        && role.version().is_none_or(|version| version.talks_to_client)
 }
 
 /// A result of the stateless era, which says what it is and who gives it.

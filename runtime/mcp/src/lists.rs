@@ -47,8 +47,12 @@ impl List {
         let plugin = &version.plugin;
         let content = match self {
             Self::Tools => Some(version.tools_json.clone()),
-            Self::Prompts => plugin.has(HANDLE_LIST_PROMPTS).then(|| digest(plugin.digest())),
-            Self::Resources => plugin.has(HANDLE_LIST_RESOURCES).then(|| digest(plugin.digest())),
+            Self::Prompts => plugin
+                .has(HANDLE_LIST_PROMPTS)
+                .then(|| digest(plugin.digest())),
+            Self::Resources => plugin
+                .has(HANDLE_LIST_RESOURCES)
+                .then(|| digest(plugin.digest())),
         };
         Some((content?, changes.lists[self as usize]))
     }

@@ -202,6 +202,11 @@ impl Body {
 }
 
 impl Message {
+    /// The message that these bytes are, if they are one.
+    pub fn read_one(json: &[u8]) -> Option<Self> {
+        Self::read(std::str::from_utf8(json).ok()?).ok()
+    }
+
     fn read(json: &str) -> Result<Self, RpcError> {
         if json.trim_start().starts_with('[') {
             return Err(RpcError::invalid("a batch within a batch is no message"));

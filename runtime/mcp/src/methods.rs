@@ -83,11 +83,8 @@ impl Context {
 
     /// A call of the guest.
     pub fn execution(&self) -> Result<Execution, HostError> {
-        let execution = Execution::new(
-            self.role.clone(),
-            self.call_id.clone(),
-            self.caller.clone(),
-        )?;
+        let execution =
+            Execution::new(self.role.clone(), self.call_id.clone(), self.caller.clone())?;
         Ok(match &self.client {
             Some(client) => execution.with_client(client.clone(), self.resumed.clone()),
             None => execution,
@@ -351,21 +348,49 @@ pub fn server_info(role: &Role) -> Value {
     json!({"name": role.name(), "version": version})
 }
 
+/// What a role's clients can be told of.
+pub struct Offered {
+    /// The lists that may change, by [`List`].
+    pub lists: [bool; 3],
+    /// True if it says which resources were updated.
+    pub updates: bool,
+}
+
+/// What clients can be told of by a version; everything, while it is not known which one will serve.
+pub fn offered(version: Option<&PluginVersion>) -> Offered {
+    let Some(version) = version else {
+        return Offered {
+            lists: [true; 3],
+            updates: true,
+        };
+    };
+    let has = |exports: [&str; 2]| exports.iter().any(|export| version.plugin.has(export));
+    let resources = has([HANDLE_LIST_RESOURCES, HANDLE_READ_RESOURCE]);
+    Offered {
+        lists: [
+            true,
+            has([HANDLE_LIST_PROMPTS, HANDLE_GET_PROMPT]),
+            resources,
+        ],
+        updates: resources && version.notifies_clients,
+    }
+}
+
 /// The capabilities of the server: those that the plugin delivers. One that is still loading is waited for.
 async fn capabilities(context: &Context) -> Value {
     let mut capabilities = json!({"tools": {"listChanged": true}});
     let Ok(Ok(version)) = timeout(LOADING, context.role.settled()).await else {
         return capabilities;
     };
-    let has = |export| version.plugin.has(export);
-    if has(HANDLE_LIST_RESOURCES) || has(HANDLE_READ_RESOURCE) {
-        capabilities["resources"] =
-            json!({"listChanged": true, "subscribe": version.notifies_clients});
+    let Offered { lists, updates } = offered(Some(&version));
+    let [_, prompts, resources] = lists;
+    if resources {
+        capabilities["resources"] = json!({"listChanged": true, "subscribe": updates});
     }
-    if has(HANDLE_LIST_PROMPTS) || has(HANDLE_GET_PROMPT) {
+    if prompts {
         capabilities["prompts"] = json!({"listChanged": true});
     }
-    if has(HANDLE_COMPLETE) {
+    if version.plugin.has(HANDLE_COMPLETE) {
         capabilities["completions"] = json!({});
     }
     if version.logs_to_client {
@@ -417,8 +442,9 @@ async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError
         return Err(RpcError::method("logging/setLevel"));
     };
     let level = params.level.as_ref().and_then(|json| json.parse().ok());
-    let level: McpLogLevel = level
-        .ok_or_else(|| RpcError::params("`level` has to be a level of RFC 5424, such as \"info\""))?;
+    let level: McpLogLevel = level.ok_or_else(|| {
+        RpcError::params("`level` has to be a level of RFC 5424, such as \"info\"")
+    })?;
     session.set_log_level(level);
     answer(&json!({}))
 }
@@ -491,8 +517,7 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     }
     let (role, id) = (&context.role, context.call_id.clone());
     role.settled().await?;
-    let has_tasks =
-        context.revision.era() == Era::Stateless && context.capabilities.has_tasks;
+    let has_tasks = context.revision.era() == Era::Stateless && context.capabilities.has_tasks;
     let execution = context.execution()?.coercing().with_tasks(has_tasks);
     let called = execution.tool(name.clone(), arguments).await;
     let (json, is_error) = match called {

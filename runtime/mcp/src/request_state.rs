@@ -130,8 +130,7 @@ impl RequestState {
             ));
         }
         let broken = || internal("a request's state that was sealed here cannot be read");
-        let plain =
-            decompress_to_vec_with_limit(compressed, LARGEST).map_err(|_| broken())?;
+        let plain = decompress_to_vec_with_limit(compressed, LARGEST).map_err(|_| broken())?;
         let (length, rest) = plain.split_at_checked(4).ok_or_else(broken)?;
         let length = u32::from_le_bytes(length.try_into().map_err(|_| broken())?);
         let (head, events) = rest.split_at_checked(length as usize).ok_or_else(broken)?;
@@ -249,7 +248,13 @@ mod tests {
             let tampered = String::from_utf8(tampered).unwrap();
             assert!(sealer.open(&tampered, &bound()).is_err(), "byte {nth}");
         }
-        for other in ["", "AAAA", "-TAMPERED", &format!("{text}-TAMPERED"), &text[4..]] {
+        for other in [
+            "",
+            "AAAA",
+            "-TAMPERED",
+            &format!("{text}-TAMPERED"),
+            &text[4..],
+        ] {
             assert_eq!(sealer.open(other, &bound()).unwrap_err().code(), -32602);
         }
         let expires = u64::to_le_bytes(1);

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use exomonad_config::McpConfig;
 use exomonad_core::mcp::RoleChanges;
-use exomonad_host::execution::{Running, spawn};
 use exomonad_host::HostError;
+use exomonad_host::execution::{Running, spawn};
 use exomonad_schema::RoleName;
 use futures_util::stream;
 use serde_json::json;
@@ -63,10 +63,7 @@ enum Wake {
 
 impl Watch {
     fn lists(&self) -> [Listed; 3] {
-        lists_of(
-            self.roles.role(&self.role).as_ref(),
-            &self.changes.borrow(),
-        )
+        lists_of(self.roles.role(&self.role).as_ref(), &self.changes.borrow())
     }
 
     async fn wake(&mut self) -> Wake {
@@ -332,18 +329,24 @@ pub async fn answer_or_stream<T: Send + 'static>(
     whole: impl FnOnce(T) -> Response,
     last: fn(T) -> Vec<u8>,
 ) -> Response {
-    let first = tokio::select! {
+    let (first, work, outcome) = tokio::select! {
         biased;
-        answer = &mut answering => return whole(answer),
-        Some(first) = said.recv() => first,
+        answer = &mut answering => match said.try_recv() {
+            // It was said in the same breath.
+            Ok(first) => (first, None, Some(Ok(answer))),
+            Err(_) => return whole(answer),
+        },
+        Some(first) = said.recv() => {
+            // A client that stops reading must not keep the work from its limits: it goes on by itself.
+            (first, Some(spawn(async move { Ok(answering.await) })), None)
+        }
     };
     let stream = AnswerStream {
         id,
         first: Some(first),
         said,
-        // A client that stops reading must not keep the work from its limits: it goes on by itself.
-        work: Some(spawn(async move { Ok(answering.await) })),
-        outcome: None,
+        work,
+        outcome,
         last,
         keep_alive,
     };

@@ -54,8 +54,7 @@ fn task_of(context: &Context, params: &Params) -> Result<(Arc<Workflows>, String
     let id = text(params.task_id.as_ref())
         .ok_or_else(|| RpcError::params("`taskId` has to be a task's id"))?;
     let workflows = context.role.settings.workflows.clone();
-    let workflows =
-        workflows.ok_or_else(|| RpcError::server("this process runs no workflows"))?;
+    let workflows = workflows.ok_or_else(|| RpcError::server("this process runs no workflows"))?;
     Ok((workflows, id))
 }
 

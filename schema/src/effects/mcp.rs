@@ -381,8 +381,7 @@ mod tests {
             panic!("{read:?}");
         };
         assert_eq!(read.input.get(), r#"{"n":1.10}"#);
-        let question =
-            r#"{"payload":{"message":"?","form":{"type":"object"}},"kind":"Elicit"}"#;
+        let question = r#"{"payload":{"message":"?","form":{"type":"object"}},"kind":"Elicit"}"#;
         assert!(serde_json::from_str::<McpQuestion>(question).is_ok());
         assert!(serde_json::from_str::<McpQuestion>(r#"{"kind":"X","payload":{}}"#).is_err());
     }

@@ -359,7 +359,9 @@ mod tests {
         McpElicit {
             key: None,
             message: "name?".to_owned(),
-            form: Some(json!({"type": "object", "properties": {"name": {"type": "string"}}}).into()),
+            form: Some(
+                json!({"type": "object", "properties": {"name": {"type": "string"}}}).into(),
+            ),
             url: None,
         }
     }
@@ -367,7 +369,12 @@ mod tests {
     #[tokio::test]
     async fn without_a_client_nothing_is_said_and_a_question_is_an_error() {
         let (mcp, call) = (Mcp::default(), call("tl"));
-        assert!(!mcp.get_client(&call, McpGetClient {}).await.unwrap().connected);
+        assert!(
+            !mcp.get_client(&call, McpGetClient {})
+                .await
+                .unwrap()
+                .connected
+        );
         let progress = McpProgress {
             progress: 1,
             total: None,

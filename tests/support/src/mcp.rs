@@ -102,12 +102,7 @@ pub async fn initialize(host: &Host, role: &str, revision: &str) -> Response {
     initialize_with(host, role, revision, json!({})).await
 }
 
-async fn initialize_with(
-    host: &Host,
-    role: &str,
-    revision: &str,
-    capabilities: Value,
-) -> Response {
+async fn initialize_with(host: &Host, role: &str, revision: &str, capabilities: Value) -> Response {
     let message = json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": {

@@ -41,9 +41,7 @@ impl Parse for Options {
                 Some("list") => options.list = Some(meta.value()?.parse()?),
                 Some("complete") => crate::completion::parse(&meta, &mut options.complete)?,
                 _ => {
-                    return Err(
-                        meta.error("expected name, title, mime_type, list or complete(…)")
-                    );
+                    return Err(meta.error("expected name, title, mime_type, list or complete(…)"));
                 }
             }
             Ok(())

@@ -7,8 +7,9 @@ use crate::effect::EffectRequest;
 use crate::testing::host::{State, encode};
 use crate::types::{
     ClockNow, ClockTime, Done, EffectError, EmitEvent, ErrorCode, KvDelete, KvDeleted, KvEntry,
-    KvGet, KvKeys, KvList, KvSet, Log, McpClient, McpGetClient, McpLog, McpNotify, McpProgress, RandomBytes, RandomBytesAnswer, Sleep, WorkflowCancel,
-    WorkflowInfo, WorkflowPatched, WorkflowSetState, WorkflowSleep, WorkflowStart, WorkflowWait,
+    KvGet, KvKeys, KvList, KvSet, Log, McpClient, McpGetClient, McpLog, McpNotify, McpProgress,
+    RandomBytes, RandomBytesAnswer, Sleep, WorkflowCancel, WorkflowInfo, WorkflowPatched,
+    WorkflowSetState, WorkflowSleep, WorkflowStart, WorkflowWait,
 };
 use crate::{Base64, Json};
 

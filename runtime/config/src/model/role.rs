@@ -141,7 +141,13 @@ mod tests {
     #[test]
     fn nothing_that_writes_is_granted_by_default() {
         let role = Role::default();
-        for capability in ["git.status", "git.get_branch", "log.write", "kv.get", "mcp.log"] {
+        for capability in [
+            "git.status",
+            "git.get_branch",
+            "log.write",
+            "kv.get",
+            "mcp.log",
+        ] {
             assert!(role.grants(capability), "{capability}");
         }
         for capability in [

@@ -45,9 +45,7 @@ impl Layer for Resumed {
         request: &'a [u8],
     ) -> BoxFuture<'a, EncodedAnswer> {
         match self.answers.effect(kind.capability(), request) {
-            Reply::Answer(answer) => {
-                Box::pin(std::future::ready(EncodedAnswer::recorded(answer)))
-            }
+            Reply::Answer(answer) => Box::pin(std::future::ready(EncodedAnswer::recorded(answer))),
             Reply::Live => self.inner.effect(call, kind, request),
             Reply::Stop => Box::pin(self.stop()),
         }

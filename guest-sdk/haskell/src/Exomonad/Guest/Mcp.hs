@@ -22,6 +22,7 @@ import Data.Word (Word64)
 import Exomonad.Guest.Eff (Eff, Fail, (:>))
 import Exomonad.Guest.Effect (Call, Request (..), perform)
 import Exomonad.Guest.Types
+import Prelude hiding (log)
 
 -- | The service as an effect: a tool that uses it has @Mcp :> es@ in its type.
 type Mcp = Call "mcp"

@@ -29,7 +29,7 @@ import Data.Text (Text)
 import Data.Text qualified as Text
 import Exomonad.Guest.Eff (Eff)
 import Exomonad.Guest.Effects (Effects)
-import Exomonad.Guest.Offer (Offer (..), answering)
+import Exomonad.Guest.Offer (Completer, Offer (..), answering)
 import Exomonad.Guest.Types
 import Foreign.Ptr (FunPtr)
 
@@ -97,14 +97,17 @@ prompts offered =
         , description = Just entry.description
         , arguments = entry.arguments
         }
+    getting :: GetPromptInput -> Eff Effects GetPromptResult
     getting asked = case find (\entry -> entry.name == asked.name) offered of
       Nothing -> pure (failed ErrorCodeNotFound ("there is no prompt `" <> asked.name <> "`"))
       Just entry -> case missing entry asked.arguments of
         [] -> (\messages -> GetPromptResult {description = Just entry.description, messages, error = Nothing}) <$> entry.get asked.arguments
         names -> pure (failed ErrorCodeInvalidInput ("these arguments are missing: " <> Text.intercalate ", " names))
+    missing :: PromptEntry -> Map Text Text -> [Text]
     missing entry given = [one.name | one <- entry.arguments, one.required, Map.notMember one.name given]
     failed code message =
       GetPromptResult {description = Nothing, messages = [], error = Just EffectError {code, message, details = Nothing}}
+    completer :: PromptEntry -> Completer
     completer entry asked
       | asked.prompt == Just entry.name = ($ asked.value) <$> lookup asked.argument entry.complete
       | otherwise = Nothing

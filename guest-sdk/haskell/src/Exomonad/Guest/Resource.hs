@@ -36,7 +36,7 @@ import Data.Word (Word8)
 import Exomonad.Guest.Eff (Eff)
 import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Json (Base64, encodeStrict)
-import Exomonad.Guest.Offer (Offer (..), answering)
+import Exomonad.Guest.Offer (Completer, Offer (..), answering)
 import Exomonad.Guest.Types
 import Foreign.Ptr (FunPtr)
 import Numeric (readHex)
@@ -135,7 +135,7 @@ resources offered =
     { entries =
         [ answering "handle_list_resources" (\ListResourcesInput {} -> listed)
         , answering "handle_list_resource_templates" (\ListResourceTemplatesInput {} -> pure templates)
-        , answering "handle_read_resource" (\asked -> reading asked.uri)
+        , answering "handle_read_resource" (\(asked :: ReadResourceInput) -> reading asked.uri)
         ]
     , completers = map completer offered
     , exports = [listExport, templatesExport, readExport, completeExport]
@@ -144,6 +144,7 @@ resources offered =
     listed = do
       found <- mapM listing offered
       pure ListResourcesResult {resources = concat found, nextCursor = Nothing, error = Nothing}
+    listing :: ResourceEntry -> Eff Effects [Resource]
     listing entry = case entry.list of
       Just list -> list
       Nothing | isTemplate entry -> pure []
@@ -177,7 +178,9 @@ resources offered =
     reading address =
       fromMaybe (pure (notFound address)) . listToMaybe . mapMaybe (fitting address) $
         filter (not . isTemplate) offered <> filter isTemplate offered
+    fitting :: Text -> ResourceEntry -> Maybe (Eff Effects ReadResourceResult)
     fitting address entry = (\variables -> entry.read_ address variables entry.mimeType) <$> variablesOf entry.uri address
+    completer :: ResourceEntry -> Completer
     completer entry asked
       | asked.uriTemplate == Just entry.uri = ($ asked.value) <$> lookup asked.argument entry.complete
       | otherwise = Nothing
