@@ -116,6 +116,26 @@ effects! {
         Read get(WorkflowGet) -> WorkflowRun as "workflow_get";
     }
 
+    /// Talks back to the client of a call, by the Model Context Protocol.
+    live mcp = Mcp: McpService {
+        /// Describes the client.
+        Read get_client(McpGetClient) -> McpClient as "mcp_get_client";
+        /// Reports how far the call is.
+        Read progress(McpProgress) -> Done as "mcp_progress";
+        /// Sends a line of the log to the client.
+        Read log(McpLog) -> Done as "mcp_log";
+        /// Tells the role's clients of resources and lists that have changed.
+        Read notify(McpNotify) -> Done as "mcp_notify";
+        /// Asks the person at the client.
+        Write elicit(McpElicit) -> McpElicited as "mcp_elicit";
+        /// Asks the client's model.
+        Write sample(McpSample) -> McpSampled as "mcp_sample";
+        /// Asks for the client's folders.
+        Write list_roots(McpListRoots) -> McpRoots as "mcp_list_roots";
+        /// Asks the client several things at once.
+        Write ask(McpAsk) -> McpAnswers as "mcp_ask";
+    }
+
     /// Sends HTTP requests to the hosts that the role is granted.
     live http = Http: HttpService {
         /// Sends a request and returns the response, whatever its status.

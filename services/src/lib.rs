@@ -16,6 +16,7 @@
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | reads the time, sleeps | the host's clock, tokio's timers |
 //! | [`random`] | generates random bytes | the operating system |
+//! | [`mcp`] | talks back to the client of a call | the call's own line to it |
 //! | [`workflow`] | starts, signals and describes durable workflows | the host |
 //!
 //! Errors reach a guest as an [`EffectError`](exomonad_schema::EffectError) with
@@ -40,7 +41,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use exomonad_basic::{
-    Clock, Event, Log, LogConfig, Random, Workflow, WorkflowBackend, clock, log, random, workflow,
+    Clock, Event, Log, LogConfig, Mcp, Random, Workflow, WorkflowBackend, clock, log, mcp, random,
+    workflow,
 };
 pub use exomonad_docker::{self as docker, Docker, DockerConfig};
 pub use exomonad_git::{self as git, Git, GitConfig};
@@ -165,16 +167,19 @@ pub fn decide(
         Service::GitHub => exomonad_github::decide(bounds, request),
         Service::Docker => exomonad_docker::decide(&config.docker, bounds, kind, request),
         Service::Http => exomonad_http::decide(&config.secrets, bounds, request),
-        Service::Log | Service::Kv | Service::Clock | Service::Random | Service::Workflow => {
-            Vec::new()
-        }
+        Service::Log
+        | Service::Kv
+        | Service::Clock
+        | Service::Random
+        | Service::Mcp
+        | Service::Workflow => Vec::new(),
     }
 }
 
 /// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
 /// `services.log.subscribe()` is the stream of events.
 pub type HostServices =
-    Services<Log, Git, Arc<Kv>, Clock, Random, Workflow, Arc<Http>, GitHub, Docker>;
+    Services<Log, Git, Arc<Kv>, Clock, Random, Workflow, Mcp, Arc<Http>, GitHub, Docker>;
 
 /// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +227,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         clock: Clock::default(),
         random: Random,
         workflow: Workflow::default(),
+        mcp: Mcp::default(),
         http: Arc::new(Http::new(http, secrets)?),
         github: GitHub::new(github)?,
         docker,

@@ -35,6 +35,7 @@ mod main_job;
 mod manifests;
 mod mcp_clients;
 mod mcp_conformance;
+mod mcp_features;
 mod mcp_http;
 mod mcp_stdio;
 mod metrics;

@@ -1,7 +1,9 @@
 //! `exomonad mcp`: MCP over standard input and output.
 
 use exomonad_test_support::mcp::{SESSIONFUL, STATELESS, stateless};
-use exomonad_test_support::{BEGUN, Guest, Host, LineProcess, Project, eventually, tool_named};
+use exomonad_test_support::{
+    BEGUN, Guest, Host, LineProcess, Project, eventually, shipped_plugin, tool_named,
+};
 use serde_json::{Value, json};
 
 fn request(id: impl Into<Value>, method: &str, params: Value) -> String {
@@ -323,5 +325,37 @@ async fn a_request_before_initialize_is_told_so() {
         assert_eq!(client.line().await["id"], 2);
         client.close();
         assert_eq!(client.end().await, Some(0), "{}", client.errors());
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_asked_and_answers_in_lines_and_one_that_leaves_holds_nothing_up() {
+    let project = Project::new()
+        .config("[role.everything]\neffects = [\"*\"]\n")
+        .plugin("everything.wasm", shipped_plugin("everything"));
+    let host = project.serve().await;
+    for way in [Way::Bridge, Way::Embedded] {
+        let mut client = start(&project, &host, way, "everything");
+        let params = json!({
+            "protocolVersion": SESSIONFUL, "capabilities": {"elicitation": {}},
+            "clientInfo": {"name": "test", "version": "1"}
+        });
+        client.send(&request(0, "initialize", params));
+        client.line().await;
+        client.send(&notification("notifications/initialized", json!({})));
+        let call = json!({"name": "ask_about_a_number"});
+        client.send(&request(1, "tools/call", call.clone()));
+        let asked = client.line().await;
+        assert_eq!(asked["method"], "elicitation/create", "{way:?}: {asked}");
+        let answer = json!({"action": "accept", "content": {"ok": true}});
+        let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": answer});
+        client.send(&answer.to_string());
+        let called = client.line().await;
+        let text = called["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.ends_with(" true"), "{way:?}: {called}");
+        client.send(&request(2, "tools/call", call));
+        client.line().await;
+        client.close();
+        assert_eq!(client.end().await, Some(0), "{way:?}: {}", client.errors());
     }
 }

@@ -59,6 +59,15 @@ pub fn perform<R: EffectRequest>(request: &R) -> crate::Result<R::Answer> {
         .flatten()
 }
 
+/// A failure of the plugin as the host takes it in the place of a result.
+pub(crate) fn error_of(error: &crate::ToolError) -> EffectError {
+    EffectError {
+        code: error.code().unwrap_or(crate::types::ErrorCode::Internal),
+        message: error.message().to_owned(),
+        details: None,
+    }
+}
+
 /// The beginning of a success as our host writes it, after which the payload
 /// can be parsed directly.
 const SUCCESS: &str = r#"{"kind":"Success","payload":"#;

@@ -233,6 +233,53 @@ impl CommitState {
     }
 }
 
+/// The input of the export `handle_complete`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompleteInput {
+    /// The prompt whose argument is written; absent for a resource template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The resource template whose variable is written; absent for a prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri_template: Option<String>,
+    /// The name of the argument or variable.
+    pub argument: String,
+    /// Its beginning, as far as it is written.
+    pub value: String,
+    /// The other arguments or variables that are known already.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, String>,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_complete`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompleteResult {
+    /// The completions.
+    pub completion: Completion,
+    /// The failure in place of completions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
+}
+
+/// Ways in which a text may go on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Completion {
+    /// Whole values, the best first; at most 100.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The number of all that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// True if there are more than these.
+    #[serde(default, deserialize_with = "or_default")]
+    pub has_more: bool,
+}
+
 /// The state of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ContainerState {
@@ -1049,6 +1096,35 @@ impl ErrorCode {
             Self::Internal => "internal",
         }
     }
+}
+
+/// The input of the export `handle_get_prompt`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetPromptInput {
+    /// The prompt's name.
+    pub name: String,
+    /// Its arguments.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, String>,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_get_prompt`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetPromptResult {
+    /// The prompt's purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The messages; none if there is no such prompt.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<PromptMessage>,
+    /// The failure in place of the messages: `not_found` if there is no such prompt, `invalid_input` if an
+    /// argument is missing or does not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
 }
 
 /// Describes the worktree to add.
@@ -3224,6 +3300,81 @@ impl KvSet {
     }
 }
 
+/// The input of the export `handle_list_prompts`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPromptsInput {
+    /// The `nextCursor` of the page before; absent for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_list_prompts`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPromptsResult {
+    /// A page of prompts.
+    pub prompts: Vec<Prompt>,
+    /// The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
+}
+
+/// The input of the export `handle_list_resource_templates`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResourceTemplatesInput {
+    /// The `nextCursor` of the page before; absent for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_list_resource_templates`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResourceTemplatesResult {
+    /// A page of templates.
+    pub resource_templates: Vec<ResourceTemplate>,
+    /// The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
+}
+
+/// The input of the export `handle_list_resources`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResourcesInput {
+    /// The `nextCursor` of the page before; absent for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_list_resources`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResourcesResult {
+    /// A page of resources.
+    pub resources: Vec<Resource>,
+    /// The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
+}
+
 /// The input of the export `handle_list_tools`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -3313,6 +3464,420 @@ impl LogLevel {
     }
 }
 
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload")]
+pub enum McpAnswer {
+    /// Of the person.
+    Elicit(McpElicited),
+    /// Of the model.
+    Sample(McpSampled),
+    /// The folders.
+    ListRoots(McpRoots),
+}
+
+/// The answers to several questions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpAnswers {
+    /// The answers, in the order of the questions.
+    pub answers: Vec<McpAnswer>,
+}
+
+/// Asks several things at once. Its grant is one for all kinds of questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpAsk {
+    /// The questions; at most 16.
+    pub questions: Vec<McpQuestion>,
+}
+
+impl McpAsk {
+    /// The request with its required fields; the others are absent.
+    pub fn new(questions: Vec<McpQuestion>) -> Self {
+        Self { questions }
+    }
+}
+
+/// The client of a call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpClient {
+    /// True if the call comes by MCP. Without a client everything else is absent.
+    pub connected: bool,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The revision of the protocol, such as `2025-11-25`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// True if it shows forms (`mcp.elicit` with `form`).
+    #[serde(default, deserialize_with = "or_default")]
+    pub elicits_forms: bool,
+    /// True if it opens addresses (`mcp.elicit` with `url`).
+    #[serde(default, deserialize_with = "or_default")]
+    pub elicits_urls: bool,
+    /// True if it samples its model (`mcp.sample`).
+    #[serde(default, deserialize_with = "or_default")]
+    pub samples: bool,
+    /// True if its model may call tools in that.
+    #[serde(default, deserialize_with = "or_default")]
+    pub samples_with_tools: bool,
+    /// True if it lists its folders (`mcp.list_roots`).
+    #[serde(default, deserialize_with = "or_default")]
+    pub lists_roots: bool,
+}
+
+/// Asks the person at the client: a form to fill in, or an address to open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpElicit {
+    /// A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The question.
+    pub message: String,
+    /// The JSON Schema of the answer: an object whose properties are texts, numbers, booleans or choices.
+    /// Either this or `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Json>,
+    /// The address to open, for what must not pass the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl McpElicit {
+    /// The request with its required fields; the others are absent.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            key: Default::default(),
+            message: message.into(),
+            form: Default::default(),
+            url: Default::default(),
+        }
+    }
+}
+
+/// A person's decision about a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum McpElicitAction {
+    /// Answered.
+    #[serde(rename = "accept")]
+    Accept,
+    /// Refused.
+    #[serde(rename = "decline")]
+    Decline,
+    /// Closed without an answer.
+    #[serde(rename = "cancel")]
+    Cancel,
+}
+
+impl McpElicitAction {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Decline => "decline",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// The person's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpElicited {
+    /// The decision.
+    pub action: McpElicitAction,
+    /// The form, filled in; absent unless it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Json>,
+}
+
+/// Asks who the client is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpGetClient {}
+
+/// Asks for the folders that the client works in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpListRoots {
+    /// A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A line of the log for the client. It reaches clients that want lines of its level, and nobody else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpLog {
+    /// Its severity.
+    pub level: McpLogLevel,
+    /// The part of the plugin that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logger: Option<String>,
+    /// The line: a text, or any JSON.
+    pub data: Json,
+}
+
+impl McpLog {
+    /// The request with its required fields; the others are absent.
+    pub fn new(level: McpLogLevel, data: Json) -> Self {
+        Self {
+            level,
+            logger: Default::default(),
+            data,
+        }
+    }
+}
+
+/// The severity of a line, as in RFC 5424.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum McpLogLevel {
+    /// For debugging.
+    #[serde(rename = "debug")]
+    Debug,
+    /// Information.
+    #[serde(rename = "info")]
+    Info,
+    /// Normal, and significant.
+    #[serde(rename = "notice")]
+    Notice,
+    /// Something that may become a problem.
+    #[serde(rename = "warning")]
+    Warning,
+    /// A failure.
+    #[serde(rename = "error")]
+    Error,
+    /// A failure of a component.
+    #[serde(rename = "critical")]
+    Critical,
+    /// Something that has to be dealt with at once.
+    #[serde(rename = "alert")]
+    Alert,
+    /// Nothing works.
+    #[serde(rename = "emergency")]
+    Emergency,
+}
+
+impl McpLogLevel {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+            Self::Alert => "alert",
+            Self::Emergency => "emergency",
+        }
+    }
+}
+
+/// Tells the role's clients of changes, whoever made the call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpNotify {
+    /// The tools have to be listed again. The host lists a plugin's tools when it loads it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub tools_changed: bool,
+    /// The prompts have to be listed again.
+    #[serde(default, deserialize_with = "or_default")]
+    pub prompts_changed: bool,
+    /// The resources have to be listed again.
+    #[serde(default, deserialize_with = "or_default")]
+    pub resources_changed: bool,
+    /// The URIs of resources whose content is another one now; it reaches clients that have subscribed to them.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub updated_resources: Vec<String>,
+}
+
+/// Reports how far the call is. It reaches clients that have asked for it, and nobody else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpProgress {
+    /// How much is done; more each time.
+    pub progress: u64,
+    /// How much there is to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// The work at the moment, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl McpProgress {
+    /// The request with its required fields; the others are absent.
+    pub fn new(progress: u64) -> Self {
+        Self {
+            progress,
+            total: Default::default(),
+            message: Default::default(),
+        }
+    }
+}
+
+/// A question to the client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload")]
+pub enum McpQuestion {
+    /// To the person.
+    Elicit(McpElicit),
+    /// To the model.
+    Sample(McpSample),
+    /// For the folders.
+    ListRoots(McpListRoots),
+}
+
+/// A folder of the client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpRoot {
+    /// Its address, such as `file:///home/ada/project`.
+    pub uri: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The client's folders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpRoots {
+    /// The folders.
+    pub roots: Vec<McpRoot>,
+}
+
+/// Asks the client's model to go on with a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpSample {
+    /// A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The conversation so far.
+    pub messages: Vec<McpSamplingMessage>,
+    /// How many tokens the model may write.
+    pub max_tokens: u64,
+    /// The system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    /// The tools that the model may call. The guest runs them and asks again with the results.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// How the model chooses tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<McpToolChoice>,
+    /// Further fields of `sampling/createMessage`: `temperature`, `stopSequences`, `modelPreferences`, `metadata`.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Json>,
+}
+
+impl McpSample {
+    /// The request with its required fields; the others are absent.
+    pub fn new(messages: Vec<McpSamplingMessage>, max_tokens: u64) -> Self {
+        Self {
+            key: Default::default(),
+            messages,
+            max_tokens,
+            system_prompt: Default::default(),
+            tools: Default::default(),
+            tool_choice: Default::default(),
+            options: Default::default(),
+        }
+    }
+}
+
+/// The model's message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpSampled {
+    /// The speaker.
+    pub role: MessageRole,
+    /// The parts of the message.
+    pub content: Vec<McpSamplingContent>,
+    /// The model.
+    pub model: String,
+    /// Why it ended, such as `endTurn` or `toolUse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload")]
+pub enum McpSamplingContent {
+    /// Text, an image or a sound.
+    Content(Content),
+    /// The model calls a tool.
+    ToolUse(McpToolUse),
+    /// The result of such a call.
+    ToolResult(McpToolResult),
+}
+
+/// A message of a sampled conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpSamplingMessage {
+    /// The speaker.
+    pub role: MessageRole,
+    /// The parts of the message.
+    pub content: Vec<McpSamplingContent>,
+}
+
+/// How a model chooses tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum McpToolChoice {
+    /// As it likes.
+    #[serde(rename = "auto")]
+    Auto,
+    /// It has to call one.
+    #[serde(rename = "required")]
+    Required,
+    /// It calls none.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl McpToolChoice {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Required => "required",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The result of a model's call of a tool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpToolResult {
+    /// The call's id.
+    pub tool_use_id: String,
+    /// The result.
+    pub content: Vec<Content>,
+    /// True if the tool failed.
+    #[serde(default, deserialize_with = "or_default")]
+    pub is_error: bool,
+}
+
+/// A model's call of a tool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpToolUse {
+    /// The call's id.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments.
+    pub input: Json,
+}
+
 /// The method of merging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MergeMethod {
@@ -3334,6 +3899,27 @@ impl MergeMethod {
             Self::Merge => "merge",
             Self::Squash => "squash",
             Self::Rebase => "rebase",
+        }
+    }
+}
+
+/// The speaker of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MessageRole {
+    /// The person.
+    #[serde(rename = "user")]
+    User,
+    /// The model.
+    #[serde(rename = "assistant")]
+    Assistant,
+}
+
+impl MessageRole {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
         }
     }
 }
@@ -3502,6 +4088,50 @@ impl PortProtocol {
     }
 }
 
+/// A prompt that a plugin offers: messages that a person chooses to begin with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prompt {
+    /// The name by which it is asked for.
+    pub name: String,
+    /// A display name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The arguments that it takes, each a text.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<PromptArgument>,
+}
+
+/// An argument of a prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PromptArgument {
+    /// Its name.
+    pub name: String,
+    /// A display name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// True if the prompt cannot do without it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub required: bool,
+}
+
+/// A message of a prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PromptMessage {
+    /// The speaker.
+    pub role: MessageRole,
+    /// The message.
+    pub content: Content,
+}
+
 /// When to pull an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PullPolicy {
@@ -3548,6 +4178,69 @@ impl RandomBytes {
 pub struct RandomBytesAnswer {
     /// The bytes.
     pub bytes: Base64,
+}
+
+/// The input of the export `handle_read_resource`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadResourceInput {
+    /// The URI of the resource.
+    pub uri: String,
+    /// The call.
+    pub context: Context,
+}
+
+/// The output of the export `handle_read_resource`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadResourceResult {
+    /// The contents; none if there is no such resource.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<EmbeddedResource>,
+    /// The failure in place of the contents: `not_found` if there is no such resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EffectError>,
+}
+
+/// A resource that a plugin offers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resource {
+    /// The URI by which it is read.
+    pub uri: String,
+    /// Its name.
+    pub name: String,
+    /// A display name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its content, described for a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its media type, such as `text/plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Its size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A family of resources, whose URIs are made from a template.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceTemplate {
+    /// The template of the URIs, such as `notes://{name}` (RFC 6570).
+    pub uri_template: String,
+    /// Its name.
+    pub name: String,
+    /// A display name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The resources, described for a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The media type of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
 }
 
 /// When a failed step is tried again.
@@ -3803,6 +4496,9 @@ pub struct WorkflowDefinition {
     /// True if MCP clients may start it as a tool.
     #[serde(default, deserialize_with = "or_default")]
     pub is_tool: bool,
+    /// True if that tool is for clients that have tasks: it takes too long for a call that waits.
+    #[serde(default, deserialize_with = "or_default")]
+    pub needs_task: bool,
 }
 
 /// How a run ends.
@@ -4611,6 +5307,84 @@ pub mod workflow {
     ///
     /// Needs the capability `workflow.get`.
     pub fn get(request: &WorkflowGet) -> crate::Result<WorkflowRun> {
+        perform(request)
+    }
+}
+
+/// Talks back to the client of a call, by the Model Context Protocol.
+pub mod mcp {
+    use super::*;
+    use crate::effect::{effect_request, perform};
+
+    effect_request! { McpGetClient => McpClient, mcp_get_client, "mcp.get_client" }
+
+    /// Describes the client.
+    ///
+    /// Needs the capability `mcp.get_client`.
+    pub fn get_client(request: &McpGetClient) -> crate::Result<McpClient> {
+        perform(request)
+    }
+
+    effect_request! { McpProgress => Done, mcp_progress, "mcp.progress" }
+
+    /// Reports how far the call is.
+    ///
+    /// Needs the capability `mcp.progress`.
+    pub fn progress(request: &McpProgress) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { McpLog => Done, mcp_log, "mcp.log" }
+
+    /// Sends a line of the log to the client.
+    ///
+    /// Needs the capability `mcp.log`.
+    pub fn log(request: &McpLog) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { McpNotify => Done, mcp_notify, "mcp.notify" }
+
+    /// Tells the role's clients of resources and lists that have changed.
+    ///
+    /// Needs the capability `mcp.notify`.
+    pub fn notify(request: &McpNotify) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { McpElicit => McpElicited, mcp_elicit, "mcp.elicit" }
+
+    /// Asks the person at the client.
+    ///
+    /// Needs the capability `mcp.elicit`.
+    pub fn elicit(request: &McpElicit) -> crate::Result<McpElicited> {
+        perform(request)
+    }
+
+    effect_request! { McpSample => McpSampled, mcp_sample, "mcp.sample" }
+
+    /// Asks the client's model.
+    ///
+    /// Needs the capability `mcp.sample`.
+    pub fn sample(request: &McpSample) -> crate::Result<McpSampled> {
+        perform(request)
+    }
+
+    effect_request! { McpListRoots => McpRoots, mcp_list_roots, "mcp.list_roots" }
+
+    /// Asks for the client's folders.
+    ///
+    /// Needs the capability `mcp.list_roots`.
+    pub fn list_roots(request: &McpListRoots) -> crate::Result<McpRoots> {
+        perform(request)
+    }
+
+    effect_request! { McpAsk => McpAnswers, mcp_ask, "mcp.ask" }
+
+    /// Asks the client several things at once.
+    ///
+    /// Needs the capability `mcp.ask`.
+    pub fn ask(request: &McpAsk) -> crate::Result<McpAnswers> {
         perform(request)
     }
 }

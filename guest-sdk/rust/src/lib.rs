@@ -26,7 +26,8 @@
 //! | module | subject |
 //! |---|---|
 //! | [`types`] and the service modules | generated from the contract |
-//! | [`tool`], [`hook`], [`workflow`](mod@workflow), [`plugin`](mod@plugin) | the parts of a plugin |
+//! | [`tool`], [`resource`](mod@resource), [`prompt`](mod@prompt), [`hook`], [`workflow`](mod@workflow), [`plugin`](mod@plugin) | the parts of a plugin |
+//! | [`client`] | the client that made the call: progress, forms, its model |
 //! | [`effect`] | requests to the host |
 //! | [`export`](mod@export) | entry points of your own |
 //! | [`log`](mod@log) | `log_info` and friends |
@@ -42,11 +43,14 @@ mod error;
 mod generated;
 mod json;
 
+pub mod client;
 pub mod effect;
 pub mod export;
 pub mod hook;
 pub mod log_lines;
 pub mod plugin;
+pub mod prompt;
+pub mod resource;
 pub mod tool;
 pub mod workflow;
 
@@ -55,8 +59,8 @@ pub mod testing;
 
 pub use abi::{config, set_variable, variable};
 pub use error::{Result, ToolError};
-pub use exomonad_guest_macros::{export, hook, tool, workflow};
-pub use generated::{clock, docker, git, github, http, kv, log, random};
+pub use exomonad_guest_macros::{export, hook, prompt, resource, tool, workflow};
+pub use generated::{clock, docker, git, github, http, kv, log, mcp, random};
 pub use json::{Base64, Json};
 pub use log_lines::{log_debug, log_error, log_info, log_trace, log_warn};
 
@@ -74,7 +78,7 @@ pub mod prelude {
     pub use crate::workflow::WorkflowError;
     pub use crate::{
         Base64, Json, ToolError, hook, log_debug, log_error, log_info, log_trace, log_warn, plugin,
-        tool, workflow,
+        prompt, resource, tool, workflow,
     };
 }
 

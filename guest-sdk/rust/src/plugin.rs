@@ -1,4 +1,4 @@
-//! Plugins: tools, hooks and workflows under a name, with the exports that dispatch to them.
+//! Plugins: tools, resources, prompts, hooks and workflows under a name, with the exports that dispatch to them.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::ToolError;
 use crate::hook::HookEntry;
+use crate::prompt::{self, PromptEntry};
+use crate::resource::{self, ResourceEntry, Variables};
 use crate::tool::{ToolEntry, failure};
 use crate::types::{
-    CallToolResult, Context, ListToolsResult, ListWorkflowsResult, PluginDescription,
-    WorkflowInput, WorkflowMigrateInput, WorkflowMigrateResult, WorkflowOutcome,
-    WorkflowQueryInput, WorkflowQueryResult,
+    CallToolResult, CompleteInput, CompleteResult, Context, GetPromptInput, GetPromptResult,
+    ListResourcesResult, ListToolsResult, ListWorkflowsResult, PluginDescription,
+    ReadResourceInput, ReadResourceResult, WorkflowInput, WorkflowMigrateInput,
+    WorkflowMigrateResult, WorkflowOutcome, WorkflowQueryInput, WorkflowQueryResult,
 };
 use crate::workflow::WorkflowEntry;
 
@@ -28,6 +31,10 @@ pub struct Plugin {
     pub hooks: &'static [HookEntry],
     /// Its workflows.
     pub workflows: &'static [WorkflowEntry],
+    /// Its resources.
+    pub resources: &'static [ResourceEntry],
+    /// Its prompts.
+    pub prompts: &'static [PromptEntry],
 }
 
 /// The input of `handle_mcp_call`, borrowed.
@@ -207,6 +214,85 @@ impl Plugin {
         )?)
     }
 
+    /// Its resources as the host lists them.
+    pub fn list_resources(&self) -> ListResourcesResult {
+        resource::list(self.resources)
+    }
+
+    /// Reads a resource. A failure is in the result.
+    pub fn read_resource(&self, uri: &str, context: &Context) -> ReadResourceResult {
+        resource::read(self.resources, uri, context)
+    }
+
+    /// Gives the messages of a prompt. A failure is in the result.
+    pub fn get_prompt(
+        &self,
+        name: &str,
+        arguments: &Variables,
+        context: &Context,
+    ) -> GetPromptResult {
+        prompt::get(self.prompts, name, arguments, context)
+    }
+
+    /// Completes an argument of a prompt, or a variable of a resource.
+    pub fn complete(&self, input: &CompleteInput) -> CompleteResult {
+        prompt::complete(self.prompts, self.resources, input)
+    }
+
+    /// `handle_list_resources`: its resources, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice: a list always has JSON.
+    pub fn handle_list_resources(&self) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&self.list_resources())?)
+    }
+
+    /// `handle_list_resource_templates`: the templates of its resources, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice: a list always has JSON.
+    pub fn handle_list_resource_templates(&self) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&resource::list_templates(
+            self.resources,
+        ))?)
+    }
+
+    /// `handle_read_resource`: from a `ReadResourceInput` to a `ReadResourceResult`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `ReadResourceInput`.
+    pub fn handle_read_resource(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let input: ReadResourceInput = decode(input)?;
+        let read = self.read_resource(&input.uri, &input.context);
+        Ok(serde_json::to_vec(&read)?)
+    }
+
+    /// `handle_list_prompts`: its prompts, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice: a list always has JSON.
+    pub fn handle_list_prompts(&self) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&prompt::list(self.prompts))?)
+    }
+
+    /// `handle_get_prompt`: from a `GetPromptInput` to a `GetPromptResult`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `GetPromptInput`.
+    pub fn handle_get_prompt(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let input: GetPromptInput = decode(input)?;
+        let got = self.get_prompt(&input.name, &input.arguments, &input.context);
+        Ok(serde_json::to_vec(&got)?)
+    }
+
+    /// `handle_complete`: from a `CompleteInput` to a `CompleteResult`, both as JSON.
+    ///
+    /// # Errors
+    /// If the input is not a `CompleteInput`.
+    pub fn handle_complete(&self, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+        Ok(serde_json::to_vec(&self.complete(&decode(input)?))?)
+    }
+
     /// `describe`: the plugin's description, as JSON.
     ///
     /// # Errors
@@ -220,7 +306,8 @@ fn decode<T: DeserializeOwned>(input: &[u8]) -> Result<T, ToolError> {
     Ok(serde_json::from_str(std::str::from_utf8(input)?)?)
 }
 
-/// Declares the plugin: its tools, its hooks and its workflows, by the names of their functions.
+/// Declares the plugin: its tools, and if it has some its hooks, workflows, resources and prompts, by the names of
+/// their functions.
 ///
 /// ```ignore
 /// plugin! {
@@ -228,12 +315,15 @@ fn decode<T: DeserializeOwned>(input: &[u8]) -> Result<T, ToolError> {
 ///     tools: [repo_status, recent_work],
 ///     hooks: [guard_commands],
 ///     workflows: [ship_pr],
+///     resources: [notes],
+///     prompts: [review],
 /// }
 /// ```
 ///
 /// Defines `PLUGIN`, for tests, and in WebAssembly the exports `handle_list_tools`,
 /// `handle_mcp_call` and `describe`, and with workflows `handle_list_workflows`,
-/// `handle_workflow`, `handle_query` and `handle_migrate`. Use it once per crate.
+/// `handle_workflow`, `handle_query` and `handle_migrate`, with resources or prompts those of their lists, of reading
+/// one, and `handle_complete`. Use it once per crate.
 #[macro_export]
 macro_rules! plugin {
     (
@@ -241,6 +331,8 @@ macro_rules! plugin {
         tools: [$($tool:path),* $(,)?]
         $(, hooks: [$($hook:path),* $(,)?])?
         $(, workflows: [$($workflow:path),+ $(,)?])?
+        $(, resources: [$($resource:path),+ $(,)?])?
+        $(, prompts: [$($prompt:path),+ $(,)?])?
         $(,)?
     ) => {
         /// This plugin.
@@ -250,6 +342,8 @@ macro_rules! plugin {
             tools: &[$(<$tool as $crate::tool::ToolFunction>::ENTRY),*],
             hooks: &[$($(<$hook as $crate::hook::HookFunction>::ENTRY),*)?],
             workflows: &[$($(<$workflow as $crate::workflow::WorkflowFunction>::ENTRY),+)?],
+            resources: &[$($(<$resource as $crate::resource::ResourceFunction>::ENTRY),+)?],
+            prompts: &[$($(<$prompt as $crate::prompt::PromptFunction>::ENTRY),+)?],
         };
 
         #[cfg(target_family = "wasm")]
@@ -272,6 +366,90 @@ macro_rules! plugin {
         };
 
         $($crate::__workflow_exports! { $($workflow)+ })?
+        $crate::__mcp_exports! { resources [$($($resource)+)?] prompts [$($($prompt)+)?] }
+    };
+}
+
+/// The exports of a plugin that has these resources and prompts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mcp_exports {
+    (resources [] prompts []) => {};
+    (resources [$($resource:path)+] prompts []) => {
+        $crate::__resource_exports! {}
+        $crate::__completion_exports! {}
+    };
+    (resources [] prompts [$($prompt:path)+]) => {
+        $crate::__prompt_exports! {}
+        $crate::__completion_exports! {}
+    };
+    (resources [$($resource:path)+] prompts [$($prompt:path)+]) => {
+        $crate::__resource_exports! {}
+        $crate::__prompt_exports! {}
+        $crate::__completion_exports! {}
+    };
+}
+
+/// The exports of a plugin that has resources.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __resource_exports {
+    () => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "an export has a name that the linker sees")]
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_list_resources() -> i32 {
+                $crate::export::run(|_| PLUGIN.handle_list_resources())
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_list_resource_templates() -> i32 {
+                $crate::export::run(|_| PLUGIN.handle_list_resource_templates())
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_read_resource() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_read_resource(input))
+            }
+        };
+    };
+}
+
+/// The exports of a plugin that has prompts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __prompt_exports {
+    () => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "an export has a name that the linker sees")]
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_list_prompts() -> i32 {
+                $crate::export::run(|_| PLUGIN.handle_list_prompts())
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_get_prompt() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_get_prompt(input))
+            }
+        };
+    };
+}
+
+/// The export of a plugin that completes arguments.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __completion_exports {
+    () => {
+        #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "an export has a name that the linker sees")]
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn handle_complete() -> i32 {
+                $crate::export::run(|input| PLUGIN.handle_complete(input))
+            }
+        };
     };
 }
 

@@ -42,4 +42,6 @@ pub static PLUGIN: Plugin = Plugin {
     ],
     hooks: &[],
     workflows: &[],
+    resources: &[],
+    prompts: &[],
 };

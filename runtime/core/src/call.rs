@@ -8,6 +8,7 @@ use exomonad_schema::{CallId, Context, EffectError, RoleName};
 
 use crate::bounds::BoundsMap;
 use crate::handler::BoxFuture;
+use crate::mcp::CallClient;
 use crate::role_keys::RoleKeys;
 
 /// A call, as the services see it.
@@ -25,6 +26,8 @@ pub struct CallContext {
     pub bounds: Arc<BoundsMap>,
     /// Writes to the key-value store in the store's place: for a step of a workflow.
     pub kv_writer: Option<Arc<dyn KvWriter>>,
+    /// The client that made the call, if it came by the Model Context Protocol.
+    pub client: Option<Arc<dyn CallClient>>,
 }
 
 /// Writes to the key-value store, in one transaction with something else: the entry of a workflow's history.
@@ -56,6 +59,7 @@ impl CallContext {
             traceparent: None,
             bounds: Arc::default(),
             kv_writer: None,
+            client: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`call`] | the call that an effect belongs to, and the bounds of its role |
 //! | [`handler`] | [`EffectHandler`]: from request JSON to answer JSON |
+//! | [`mcp`] | the client of a call that comes by MCP, and what a role's clients are told of |
 //! | [`services`] | one trait a service, made from the contract's table |
 //! | [`policy`] | decisions about a request, for enforcement and for `policy explain` alike |
 //! | [`patterns`] | names with `*`, as grants have them |
@@ -23,6 +24,7 @@ pub mod bounds;
 pub mod call;
 pub mod handler;
 pub mod headers;
+pub mod mcp;
 pub mod patterns;
 pub mod policy;
 pub mod regular_file;
@@ -39,12 +41,13 @@ pub use aside::{CancelOnDrop, aside};
 pub use bounds::BoundsMap;
 pub use call::{CallContext, KvWriter};
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
+pub use mcp::{CallClient, Changes};
 pub use policy::{Ruling, Verdict};
 pub use role_keys::RoleKeys;
 pub use secret::Secret;
 pub use secret_source::{SecretError, SecretSource, header_pairs};
 pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
-    RandomService, Services, WorkflowService,
+    McpService, RandomService, Services, WorkflowService,
 };
 pub use shared_bounds::{PathBounds, RepoBounds};

@@ -2,7 +2,7 @@
 //!
 //! Cached machine code is executed, so the cache trusts only files that this user wrote: its folder is
 //! closed to others, every file must belong to the user and carries a code made with the user's key
-//! ([`CacheKey`]), which incomplete, damaged and foreign files fail: a folder that was cloned or unpacked has
+//! ([`UserKey`]), which incomplete, damaged and foreign files fail: a folder that was cloned or unpacked has
 //! files that are the user's own and were written by somebody else. A file is mapped, not read, so that unused
 //! code takes no memory. Files appear atomically, under their final name, and are never modified.
 //!
@@ -22,8 +22,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use crate::SnapshotStatus;
-use crate::cache_key::CacheKey;
 use crate::link::SourceModule;
+use crate::user_key::UserKey;
 
 /// The end of each cache file; the number changes when the layout, the linker or what a snapshot may hold does. Before it
 /// come, from the front: the compiled module, the snapshot status as JSON, the length of
@@ -44,7 +44,7 @@ const PART: &str = "part";
 pub struct CompileCache {
     folder: PathBuf,
     owner: u32,
-    key: CacheKey,
+    key: UserKey,
     lookups: Arc<Lookups>,
 }
 
@@ -94,7 +94,7 @@ impl CompileCache {
         Ok(Self {
             folder,
             owner: own,
-            key: CacheKey::of_user()?,
+            key: UserKey::of_user()?,
             lookups: Arc::default(),
         })
     }
@@ -407,7 +407,7 @@ mod tests {
             "a file is of one module"
         );
         let foreign = CompileCache {
-            key: CacheKey::kept(&folder.path().join("elsewhere")).unwrap(),
+            key: UserKey::kept(&folder.path().join("elsewhere"), crate::user_key::CACHE).unwrap(),
             ..cache
         };
         assert!(foreign.get(&engine, "key").is_none());

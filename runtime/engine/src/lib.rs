@@ -15,7 +15,6 @@
 
 mod abi;
 mod cache;
-mod cache_key;
 mod compile;
 mod engine;
 mod error;
@@ -33,6 +32,7 @@ mod snapshot;
 mod state;
 mod suggest;
 mod units;
+mod user_key;
 mod wasi;
 
 pub use cache::CompileCache;
@@ -45,3 +45,4 @@ pub use manifest::Manifest;
 pub use plugin::{LoadOptions, Plugin, SnapshotStatus};
 pub use sandbox::{Output, Sandbox};
 pub use suggest::closest;
+pub use user_key::UserKey;

@@ -3,7 +3,10 @@
 //! A tool's own failure is not among them: that is an answer, a result with `isError`. The codes know no
 //! transport: the server maps them to statuses, the command line to exit codes.
 
+use exomonad_core::mcp::ClientCapability;
 use serde::Serialize;
+
+use crate::client::Suspended;
 
 /// A call that is refused or cannot be answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,11 +92,20 @@ pub enum HostError {
     /// The guest failed where only an answer will do: in a hook, or when called raw.
     #[error("{message}")]
     Guest {
-        /// One of `guest_failed`, `guest_trapped`, `limit_exceeded`, `invalid_answer`.
+        /// One of `guest_failed`, `guest_trapped`, `limit_exceeded`, `invalid_answer`, `diverged`.
         code: &'static str,
         /// The failure.
         message: String,
     },
+    /// The tool takes too long for a call that waits, and the client has no tasks.
+    #[error("tool `{0}` is for clients that have tasks: it takes too long for a call that waits")]
+    TaskRequired(String),
+    /// The guest asks its client what that has not declared.
+    #[error("the client has not declared that it takes `{}`: {}", .0.method(), .0.declared())]
+    ClientIncapable(ClientCapability),
+    /// The guest has asked its client, which answers by calling again.
+    #[error("the call waits for its client")]
+    InputRequired(Box<Suspended>),
     /// A bug in the host.
     #[error("{0}")]
     Internal(String),
@@ -121,6 +133,9 @@ impl HostError {
             Self::PluginNotLoaded { .. } => "plugin_not_loaded",
             Self::QueueFull { .. } => "queue_full",
             Self::Guest { code, .. } => code,
+            Self::TaskRequired(_) => "task_required",
+            Self::ClientIncapable(_) => "client_incapable",
+            Self::InputRequired(_) => "input_required",
             Self::Internal(_) => "internal",
         }
     }

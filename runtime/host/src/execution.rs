@@ -7,40 +7,47 @@
 //! Three things end independently:
 //! - the **permit** for a sandbox is taken when a guest is entered and given back when it returns;
 //! - the **wall-clock limit** holds for one run of the guest, and is the engine's;
-//! - the **execution** lives on between runs. A durable wait is a wait between two runs, so it holds
-//!   neither permit nor sandbox, and no clock runs.
+//! - the **execution** lives on between runs. A wait for the client that the guest has asked ([`crate::client`]) is
+//!   a wait between two runs, so it holds neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exomonad_config::InstanceMode;
 use exomonad_core::{CallContext, CancelOnDrop, aside};
 use exomonad_engine::{CallError, Limit, Output};
-use exomonad_journal::CallKind;
+use exomonad_journal::codec::read_events;
 use exomonad_journal::record::OK;
+use exomonad_journal::recording::Budget;
+use exomonad_journal::{Answers, CallKind, Recording};
 use exomonad_schema::common::{
-    AgentEvent, CallToolResult, Content, HANDLE_MCP_CALL, HookEvent, HookInput, HookOutput,
-    ToolCallInput,
+    AgentEvent, CallToolResult, Content, Context, HANDLE_MCP_CALL, HookEvent, HookInput,
+    HookOutput, ToolCallInput,
 };
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
 };
 use exomonad_schema::{CallId, EffectError, RawJson};
 use exomonad_telemetry::spans;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
 use crate::admission::{Permit, QueueFullError};
+use crate::client::{ClientCall, Parked, Suspended, SuspendedState};
 use crate::error::{HostError, Violation};
 use crate::json::{self, UniqueKeys};
-use crate::pipeline::CallHost;
+use crate::pipeline::{CallHost, Layer, RecordLayer, Resumed};
 use crate::plugins::tool::CheckedTool;
 use crate::plugins::version::PluginVersion;
 use crate::record::RunningRecord;
-use crate::role::{Role, RoleSettings};
+use crate::role::{ASKING, Role, RoleSettings};
 use crate::schema::work::{Stop, Work};
+use crate::workflows::view::RunView;
 
 /// Bytes of arguments, and of answers, up to which they are read on the thread that serves the request.
 const SMALL_ARGUMENTS: usize = 32 << 10;
@@ -66,12 +73,36 @@ pub struct ToolAnswer {
     pub is_error: bool,
     /// The outcome: `ok`, `tool_error` if the guest says so, or the code of the guest's failure.
     pub outcome: &'static str,
+    /// The run that goes on with it, if the client follows that as a task: then there is no other answer yet.
+    pub task: Option<Box<RunView>>,
 }
 
 impl ToolAnswer {
     /// True if the host made it, because the guest failed.
     pub fn is_of_host(&self) -> bool {
         self.outcome != OK && self.outcome != TOOL_ERROR
+    }
+}
+
+/// The answer of an export, as the guest wrote it where that can be read in one way.
+pub struct ExportAnswer<T> {
+    /// The JSON.
+    pub json: Vec<u8>,
+    /// It as a value.
+    pub value: T,
+}
+
+/// Why a run of a guest gave no output.
+enum RunError {
+    /// The guest failed.
+    Guest(CallError),
+    /// The host cannot go on with it.
+    Host(HostError),
+}
+
+impl From<HostError> for RunError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
     }
 }
 
@@ -92,6 +123,14 @@ impl<T> Running<T> {
     /// # Errors
     /// Those of the work.
     pub async fn outcome(mut self) -> Result<T, HostError> {
+        self.ended().await
+    }
+
+    /// Waits for the outcome, as [`outcome`](Self::outcome) does; whoever stops waiting may do so again.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn ended(&mut self) -> Result<T, HostError> {
         let Some(task) = &mut self.0 else {
             return Err(HostError::Internal("the call has been detached".to_owned()));
         };
@@ -126,7 +165,16 @@ pub struct Execution {
     pub context: CallContext,
     /// True if arguments may be JSON within a text.
     coerces: bool,
+    /// True if the client follows long work as a task, false if it has none; unknown outside of MCP.
+    has_tasks: Option<bool>,
+    /// The line to the client, if it can be asked.
+    client: Option<Arc<ClientCall>>,
+    /// What the guest did before, if the call goes on.
+    resumed: Option<SuspendedState>,
 }
+
+/// Bytes that may be recorded of a call that asks its client, where the journal sets no bound.
+const RECORD: usize = 8 << 20;
 
 impl Execution {
     /// Begins a call.
@@ -139,7 +187,34 @@ impl Execution {
             context: role.settings.call(id, caller.name, caller.traceparent),
             role,
             coerces: false,
+            has_tasks: None,
+            client: None,
+            resumed: None,
         })
+    }
+
+    /// Says if the client follows long work as a task.
+    #[must_use]
+    pub fn with_tasks(mut self, has_tasks: bool) -> Self {
+        self.has_tasks = Some(has_tasks);
+        self
+    }
+
+    /// Lets the guest talk to the client that made the call. `resumed` is what a call with these arguments did before,
+    /// if it goes on.
+    #[must_use]
+    pub fn with_client(mut self, client: Arc<ClientCall>, resumed: Option<SuspendedState>) -> Self {
+        self.context.client = Some(client.clone());
+        self.client = Some(client);
+        self.resumed = resumed;
+        self
+    }
+
+    /// The context as the guest sees it: of a call that goes on the same as before.
+    fn guest_view(&self) -> Context {
+        let resumed = self.resumed.as_ref();
+        let before = resumed.and_then(|resumed| resumed.context.clone());
+        before.unwrap_or_else(|| self.context.guest_view())
     }
 
     /// Reads arguments that do not fit the tool's schema, and are JSON within a text, as that JSON.
@@ -225,6 +300,9 @@ impl Execution {
                 violations,
             });
         }
+        if tool.needs_task && self.has_tasks == Some(false) {
+            return Err(HostError::TaskRequired(tool.tool.name.clone()));
+        }
         if tool.is_workflow {
             // A run has a permit of its own.
             drop(permit);
@@ -234,16 +312,17 @@ impl Execution {
         let input = ToolCallInput {
             name: tool.tool.name.clone(),
             arguments,
-            context: self.context.guest_view(),
+            context: self.guest_view(),
         };
         let input = encode(&input)?;
-        let record = self.record(CallKind::Tool, &tool.tool.name, &input);
+        let mut record = self.record(CallKind::Tool, &tool.tool.name, &input);
         let invoked = self
-            .invoke(guest, HANDLE_MCP_CALL, &input, record.as_ref())
+            .invoke(permit, guest, HANDLE_MCP_CALL, &input, &mut record)
             .await;
         match invoked {
             Ok(output) => self.answer(output, record).await,
-            Err(error) => {
+            Err(RunError::Host(error)) => Err(not_answered(record, error)),
+            Err(RunError::Guest(error)) => {
                 let (code, message) = (code(&error), self.explain(&error));
                 if let Some(record) = record {
                     record.end(code, None, Some(&message));
@@ -264,7 +343,10 @@ impl Execution {
             let message = "this process runs no workflows; start it on a host";
             return Ok(self.failed_tool("unavailable", message));
         };
-        let longest = self.role.settings.limits.wall_time;
+        let longest = match self.has_tasks {
+            Some(true) => Duration::ZERO,
+            _ => self.role.settings.limits.wall_time,
+        };
         let run = async {
             let request = WorkflowStartChild {
                 workflow: name
@@ -279,38 +361,19 @@ impl Execution {
             let role = self.role.name();
             workflows.wait(role, &started.run_id, longest).await
         };
-        let run: WorkflowRun = match run.await {
-            Ok(run) => workflows.view(run).into(),
+        let run = match run.await {
+            Ok(run) => workflows.view(run),
             Err(error) => return Ok(self.failed_tool(error.code.name(), &error.message)),
         };
-        let is_error = matches!(
-            run.status,
-            WorkflowStatus::Failed
-                | WorkflowStatus::Cancelled
-                | WorkflowStatus::Terminated
-                | WorkflowStatus::Stuck
-        );
-        let text = match (&run.output, &run.error) {
-            (Some(output), _) => output.get().to_owned(),
-            (None, Some(error)) => error.clone(),
-            (None, None) => format!(
-                "it goes on as workflow `{}` (run {})",
-                run.workflow_id, run.run_id
-            ),
-        };
-        let result = CallToolResult {
-            content: vec![Content::Text { text }],
-            structured_content: RawJson::new(&run).ok(),
-            is_error,
-        };
-        let json = serde_json::to_vec(&result)
-            .map_err(|error| HostError::Internal(format!("the run is not JSON: {error}")))?;
-        let outcome = outcome(is_error);
-        Ok(ToolAnswer {
-            json,
-            is_error,
-            outcome,
-        })
+        if self.has_tasks == Some(true) {
+            return Ok(ToolAnswer {
+                json: Vec::new(),
+                is_error: false,
+                outcome: OK,
+                task: Some(Box::new(run)),
+            });
+        }
+        run_answer(run.into())
     }
 
     /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a
@@ -391,17 +454,17 @@ impl Execution {
         payload: RawJson,
         agent_event: Option<AgentEvent>,
     ) -> Result<HookOutput, HostError> {
-        let _permit = self.admit().await?;
+        let permit = self.admit().await?;
         let guest = self.guest(event.export());
         let input = encode(&HookInput {
             event,
             payload,
             agent_event,
-            context: self.context.guest_view(),
+            context: self.guest_view(),
         })?;
-        let record = self.record(CallKind::Hook, event.name(), &input);
+        let mut record = self.record(CallKind::Hook, event.name(), &input);
         let invoked = self
-            .invoke(guest, event.export(), &input, record.as_ref())
+            .invoke(permit, guest, event.export(), &input, &mut record)
             .await;
         let (output, decided) = match invoked {
             Ok(output) => {
@@ -417,22 +480,80 @@ impl Execution {
                 });
                 (Some(json), decided)
             }
-            Err(error) => (None, Err(self.guest_error(&error))),
+            Err(error) => (None, Err(self.run_error(error))),
         };
         end(record, output.as_deref(), decided.as_ref().err());
         decided
+    }
+
+    /// Calls an export of the contract other than those of tools and hooks. The input gets the context as the guest
+    /// sees it; `what` names the call in traces.
+    ///
+    /// # Errors
+    /// If the plugin does not export it, the guest fails, or its answer does not fit.
+    pub async fn export<I, T>(
+        mut self,
+        what: &'static str,
+        export: &'static str,
+        input: impl FnOnce(Context) -> I,
+    ) -> Result<ExportAnswer<T>, HostError>
+    where
+        I: Serialize,
+        T: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
+    {
+        let span = spans::call(&self.context, what);
+        let called = async {
+            let permit = self.admit().await?;
+            let guest = self.guest(export);
+            let input = encode(&input(self.guest_view()))?;
+            let mut record = self.record(CallKind::Export, export, &input);
+            let invoked = self
+                .invoke(permit, guest, export, &input, &mut record)
+                .await;
+            let output = match invoked {
+                Ok(output) => output.bytes,
+                Err(RunError::Host(error)) => return Err(not_answered(record, error)),
+                Err(error) => {
+                    let error = self.run_error(error);
+                    end(record, None, Some(&error));
+                    return Err(error);
+                }
+            };
+            let (output, read) = read_aside(output.len(), move || {
+                let read = read_export::<T>(&output);
+                (output, read)
+            })
+            .await?;
+            let read = read.map_err(|error| HostError::Guest {
+                code: INVALID_ANSWER,
+                message: invalid_decision(export, &error),
+            });
+            end(record, Some(&output), read.as_ref().err());
+            let (value, rewritten) = read?;
+            Ok(ExportAnswer {
+                json: rewritten.unwrap_or(output),
+                value,
+            })
+        };
+        let result = called.instrument(span.clone()).await;
+        if let Err(error) = &result {
+            spans::failed(&span, error.code());
+        }
+        result
     }
 
     /// Calls any export with any bytes.
     pub async fn raw(mut self, export: String, input: Vec<u8>) -> Result<Output, HostError> {
         let span = spans::call(&self.context, "raw call");
         let called = async {
-            let _permit = self.admit().await?;
+            let permit = self.admit().await?;
             let guest = self.guest(&export);
             let input = Bytes::from(input);
-            let record = self.record(CallKind::Export, &export, &input);
-            let invoked = self.invoke(guest, &export, &input, record.as_ref()).await;
-            let output = invoked.map_err(|error| self.guest_error(&error));
+            let mut record = self.record(CallKind::Export, &export, &input);
+            let invoked = self
+                .invoke(permit, guest, &export, &input, &mut record)
+                .await;
+            let output = invoked.map_err(|error| self.run_error(error));
             let bytes = output.as_ref().ok().map(|output| &*output.bytes);
             end(record, bytes, output.as_ref().err());
             output
@@ -477,20 +598,126 @@ impl Execution {
         RunningRecord::begin(role, version, &self.context, kind, name, input)
     }
 
-    /// Runs an export in a sandbox.
+    /// Runs an export in a sandbox; again, if the guest asks the client of its call.
     async fn invoke(
         &self,
+        permit: Permit,
         span: Span,
         export: &str,
         input: &[u8],
+        record: &mut Option<RunningRecord>,
+    ) -> Result<Output, RunError> {
+        let layers = self.role.settings.layers.clone();
+        let Some(client) = self.client.as_ref().filter(|_| self.version.asks_client) else {
+            let layers = match record {
+                Some(record) => record.layers(layers),
+                None => layers,
+            };
+            let run = self.run(&span, export, input, record.as_ref(), layers);
+            return run.await.map_err(RunError::Guest);
+        };
+        if self.role.settings.instance == InstanceMode::Pooled {
+            client.runs_once(format!(
+                "a guest that asks its client is run again, which takes a fresh sandbox: `{}` is \"pooled\"",
+                self.context.key("instance")
+            ));
+        }
+        let mut permit = Some(permit);
+        let mut answers = match &self.resumed {
+            Some(resumed) => Some(self.answers(&resumed.events)?),
+            None => None,
+        };
+        loop {
+            let recording = match record {
+                Some(record) => record.restart(),
+                None => Arc::new(Recording::new(RECORD, Budget::new(RECORD))),
+            };
+            let inner: Arc<dyn Layer> = match &answers {
+                Some(answers) => Arc::new(Resumed::new(
+                    answers.clone(),
+                    layers.clone(),
+                    client.diverged.clone(),
+                )),
+                None => layers.clone(),
+            };
+            let recorded = Arc::new(RecordLayer::new(recording.clone(), inner));
+            let parked = tokio::select! {
+                biased;
+                ended = self.run(&span, export, input, record.as_ref(), recorded) => {
+                    return ended.map_err(RunError::Guest);
+                }
+                parked = client.parked() => parked,
+                () = client.diverged.notified() => return Err(self.has_diverged().into()),
+            };
+            // The guest's run is over, and its sandbox is free: so is the permit.
+            drop(permit.take());
+            let questions = match parked {
+                Parked::Asking(questions) => questions,
+                Parked::Incapable(capability) => {
+                    return Err(HostError::ClientIncapable(capability).into());
+                }
+            };
+            let recorded = recording.take_out();
+            if recorded.is_cut {
+                let message = "the guest has done too much before it asked its client to be run again: the record of \
+                               it is larger than `journal.max_record`";
+                return Err(HostError::Guest {
+                    code: "limit_exceeded",
+                    message: message.to_owned(),
+                }
+                .into());
+            }
+            // What such a call has done is in memory while it waits.
+            let Ok(_waits) = self.role.asking.clone().try_acquire_owned() else {
+                return Err(HostError::Guest {
+                    code: "limit_exceeded",
+                    message: format!(
+                        "{ASKING} calls of role `{}` wait for their clients already",
+                        self.role.name()
+                    ),
+                }
+                .into());
+            };
+            if client.ask_client(&questions).await.is_none() {
+                let state = SuspendedState {
+                    events: recorded.events,
+                    ..client.suspend(self.guest_view())
+                };
+                return Err(
+                    HostError::InputRequired(Box::new(Suspended { questions, state })).into(),
+                );
+            }
+            answers = Some(self.answers(&recorded.events)?);
+            permit = Some(self.admit().await?);
+        }
+    }
+
+    /// What the guest did before, as answers.
+    fn answers(&self, events: &[u8]) -> Result<Arc<Answers>, HostError> {
+        let events = read_events(events)
+            .map_err(|_| HostError::Internal("the record of the call cannot be read".to_owned()))?;
+        Ok(Arc::new(Answers::resuming(&self.context.call_id, &events)))
+    }
+
+    fn has_diverged(&self) -> HostError {
+        HostError::Guest {
+            code: "diverged",
+            message: "the guest does something else than before it asked its client, perhaps because its plugin was \
+                      replaced: call again"
+                .to_owned(),
+        }
+    }
+
+    /// Runs an export once.
+    async fn run(
+        &self,
+        span: &Span,
+        export: &str,
+        input: &[u8],
         record: Option<&RunningRecord>,
+        layers: Arc<dyn Layer>,
     ) -> Result<Output, CallError> {
         let settings = &self.role.settings;
-        let layers = settings.layers.clone();
-        let layers = match record {
-            Some(record) => record.layers(layers),
-            None => layers,
-        };
         let host = Arc::new(CallHost::new(self.context.clone(), layers));
         let plugin = &self.version.plugin;
         let running = async {
@@ -501,7 +728,7 @@ impl Execution {
         };
         let result = running.instrument(span.clone()).await;
         if let Err(error) = &result {
-            spans::failed(&span, code(error));
+            spans::failed(span, code(error));
             if let CallError::Limit(hit) = error {
                 settings.metrics.hit(self.role.name(), hit.limit.key());
             }
@@ -533,6 +760,13 @@ impl Execution {
         let result = sandbox.call(host, limits, export, input).await;
         self.version.instances.release(sandbox);
         result
+    }
+
+    fn run_error(&self, error: RunError) -> HostError {
+        match error {
+            RunError::Guest(error) => self.guest_error(&error),
+            RunError::Host(error) => error,
+        }
     }
 
     /// A guest's failure as an error, where only an answer will do.
@@ -576,6 +810,7 @@ impl Execution {
                 json: judged.rewritten.unwrap_or(json),
                 is_error: judged.is_error,
                 outcome,
+                task: None,
             },
             (Err(_), failure) => self.failed_tool(outcome, &failure.unwrap_or_default()),
         })
@@ -602,6 +837,7 @@ impl Execution {
             json,
             is_error: true,
             outcome: code,
+            task: None,
         }
     }
 }
@@ -660,6 +896,41 @@ pub(crate) fn explain(role: &RoleSettings, error: &CallError) -> String {
     }
 }
 
+/// A run of a workflow as the result of its tool.
+///
+/// # Errors
+/// If it has no JSON.
+pub fn run_answer(run: WorkflowRun) -> Result<ToolAnswer, HostError> {
+    let is_error = matches!(
+        run.status,
+        WorkflowStatus::Failed
+            | WorkflowStatus::Cancelled
+            | WorkflowStatus::Terminated
+            | WorkflowStatus::Stuck
+    );
+    let text = match (&run.output, &run.error) {
+        (Some(output), _) => output.get().to_owned(),
+        (None, Some(error)) => error.clone(),
+        (None, None) => format!(
+            "it goes on as workflow `{}` (run {})",
+            run.workflow_id, run.run_id
+        ),
+    };
+    let result = CallToolResult {
+        content: vec![Content::Text { text }],
+        structured_content: RawJson::new(&run).ok(),
+        is_error,
+    };
+    let json = serde_json::to_vec(&result)
+        .map_err(|error| HostError::Internal(format!("the run is not JSON: {error}")))?;
+    Ok(ToolAnswer {
+        json,
+        is_error,
+        outcome: outcome(is_error),
+        task: None,
+    })
+}
+
 /// Ends the record of a call that succeeded, or failed with this error.
 fn end(record: Option<RunningRecord>, output: Option<&[u8]>, error: Option<&HostError>) {
     if let Some(record) = record {
@@ -670,6 +941,29 @@ fn end(record: Option<RunningRecord>, output: Option<&[u8]>, error: Option<&Host
             message.as_deref(),
         );
     }
+}
+
+/// Ends the record of a call that the host does not go on with. One that waits for its client is no failure: its
+/// record is kept when it is done.
+fn not_answered(record: Option<RunningRecord>, error: HostError) -> HostError {
+    match (&error, record) {
+        (HostError::InputRequired(_), Some(record)) => record.forget(),
+        (_, record) => end(record, None, Some(&error)),
+    }
+    error
+}
+
+/// Reads the output of an export, and writes it anew if a client could not read it.
+fn read_export<T>(json: &[u8]) -> serde_json::Result<(T, Option<Vec<u8>>)>
+where
+    T: Serialize + DeserializeOwned + JsonSchema + 'static,
+{
+    if let Ok(value) = serde_json::from_slice(json) {
+        return Ok((value, None));
+    }
+    let value: T = exomonad_schema::from_slice(json)?;
+    let rewritten = serde_json::to_vec(&value)?;
+    Ok((value, Some(rewritten)))
 }
 
 /// The bytes that the answer of a failed tool may have whatever the role's limit.

@@ -7,6 +7,7 @@
 //! | [`plugins`] | the plugin folder, loading, and replacing a version by another |
 //! | [`schema`] | JSON Schemas of tools, checked in bounded time |
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
+//! | [`client`] | [`ClientCall`]: the line from a call to the client that made it |
 //! | [`admission`] | how many calls run at once, and how many wait |
 //! | [`answer_memory`] | how much memory unread answers may take |
 //! | [`pipeline`] | the layers between a guest and the services |
@@ -22,6 +23,7 @@
 pub mod admission;
 pub mod agents;
 pub mod answer_memory;
+pub mod client;
 pub mod error;
 pub mod execution;
 mod gauges;
@@ -36,8 +38,11 @@ pub mod runtime;
 pub mod schema;
 pub mod workflows;
 
+pub use client::ClientCall;
 pub use error::{HostError, Violation};
-pub use execution::{Caller, Execution, ToolAnswer};
+pub use execution::{Caller, Execution, ExportAnswer, ToolAnswer};
+pub use exomonad_engine::UserKey;
+pub use exomonad_journal::RequestHash;
 pub use exomonad_services::Event as EmittedEvent;
 pub use role::Role;
 pub use runtime::{Runtime, capabilities};

@@ -72,6 +72,17 @@ impl RunningRecord {
         Arc::new(RecordLayer::new(self.recording.clone(), inner))
     }
 
+    /// Forgets what was recorded: the guest runs again. Gives the record that is to be filled.
+    pub fn restart(&mut self) -> Arc<Recording> {
+        self.recording = Arc::new(self.settings.journal.record());
+        self.recording.clone()
+    }
+
+    /// Forgets the call: it goes on elsewhere, with a record of its own.
+    pub fn forget(mut self) {
+        self.has_ended = true;
+    }
+
     /// Notes that the sandbox had served another call before.
     pub fn in_used_sandbox(&self) {
         self.recording.in_used_sandbox();

@@ -25,6 +25,9 @@ use crate::workflows::Workflows;
 /// Long checks of arguments that run at once for a role, so that the others have processors left.
 const LONG_CHECKS: usize = 2;
 
+/// Calls of a role that may wait for their clients, each with the record of what it did.
+pub const ASKING: usize = 1_000;
+
 /// The pause between two looks whether a plugin that loads has a problem.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -82,6 +85,7 @@ impl RoleSettings {
             traceparent,
             bounds: self.bounds.clone(),
             kv_writer: None,
+            client: None,
         }
     }
 }
@@ -122,6 +126,8 @@ pub struct Role {
     pub admission: AdmissionQueue,
     /// The threads that check long arguments of its calls.
     pub long_checks: Arc<Semaphore>,
+    /// The calls that wait for what they have asked their clients.
+    pub asking: Arc<Semaphore>,
     version: RwLock<Option<Arc<PluginVersion>>>,
     versions: watch::Sender<()>,
     problem: Mutex<Option<PluginProblem>>,
@@ -197,6 +203,7 @@ impl Role {
                 sandboxes,
             ),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
+            asking: Arc::new(Semaphore::new(ASKING)),
             version: RwLock::new(None),
             versions: services.versions.clone(),
             problem: Mutex::new(None),

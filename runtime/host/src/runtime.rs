@@ -6,10 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use exomonad_config::{Config, InstanceMode};
+use exomonad_core::Changes;
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_journal::{Bounds, Journal};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::{Event, HostServices, Kv};
+use exomonad_services::{Event, HostServices, Kv, Mcp};
 use exomonad_telemetry::Metrics;
 use tokio::sync::{broadcast, watch};
 
@@ -45,6 +46,8 @@ pub struct Runtime {
     kv: Arc<Kv>,
     /// Services know it weakly.
     _backend: Arc<Backend>,
+    /// What plugins tell the clients of their roles.
+    pub changes: Changes,
     sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,
     ignored: RwLock<Vec<IgnoredFile>>,
@@ -57,6 +60,7 @@ struct ProcessParts {
     journal: Arc<Journal>,
     workflows: Arc<Workflows>,
     versions: watch::Sender<()>,
+    changes: Changes,
     started: SystemTime,
 }
 
@@ -106,6 +110,7 @@ impl Runtime {
             journal: Journal::new(config.state.dir.join("journal"), journal_bounds(&config)),
             workflows: Workflows::new(&config),
             versions: watch::Sender::new(()),
+            changes: Changes::default(),
             started: SystemTime::now(),
         };
         Self::with(config, env, shared, &BTreeMap::new())
@@ -130,6 +135,7 @@ impl Runtime {
             journal: self.journal.clone(),
             workflows: self.workflows.clone(),
             versions: self.services.versions.clone(),
+            changes: self.changes.clone(),
             started: self.started,
         };
         let reopened = Self::with(config, env, shared, &self.engines)?;
@@ -151,6 +157,7 @@ impl Runtime {
             journal,
             workflows,
             versions,
+            changes,
             started,
         } = shared;
         let cache = CompileCache::open(&config.plugins.cache_dir).inspect_err(|error| {
@@ -159,7 +166,8 @@ impl Runtime {
         });
         let mut services = config.services();
         services.read_secrets(env)?;
-        let services = exomonad_services::open(services)?;
+        let mut services = exomonad_services::open(services)?;
+        services.mcp = Mcp::new(changes.clone());
         let backend = Arc::new(Backend(workflows.clone()));
         let weak: std::sync::Weak<dyn exomonad_services::WorkflowBackend> =
             Arc::downgrade(&(backend.clone() as _));
@@ -171,6 +179,7 @@ impl Runtime {
             _backend: backend,
             workflows: workflows.clone(),
             cache: cache.ok(),
+            changes,
             services: SharedServices {
                 http: handler.http.clone(),
                 effects: handler.clone(),

@@ -10,11 +10,15 @@
 //! - **configuration and log level** give what they gave for the key;
 //! - **lines of the log** answer nothing that a guest could decide on. They are compared, and the first that
 //!   differs is told, but the guest goes on.
+//!
+//! A call that waited for something outside is *resumed* ([`Answers::resuming`]): its guest runs again on the record
+//! of what it did before, and where that ends it goes on ([`Reply::Live`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use exomonad_schema::CallId;
 use exomonad_schema::effects::log::LogLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -144,6 +148,8 @@ impl fmt::Display for Difference {
 pub enum Reply<T> {
     /// The recorded answer.
     Answer(T),
+    /// The record of a resumed call ends before this: it is performed.
+    Live,
     /// There is none: the guest is to be stopped.
     Stop,
 }
@@ -182,6 +188,9 @@ struct State {
     config: BTreeMap<String, Option<String>>,
     level: Option<Option<LogLevel>>,
     is_complete: bool,
+    /// True if the call goes on where its record ends.
+    goes_on: bool,
+    sleeps: usize,
     /// The first difference that ends the guest.
     difference: Option<Difference>,
     /// The first line that differs.
@@ -255,6 +264,25 @@ impl Answers {
         Self(Mutex::new(state))
     }
 
+    /// Answers a guest that goes on where these events end. An effect that was not answered is asked for again.
+    pub fn resuming(call: &CallId, events: &[Event]) -> Self {
+        let mut state = State {
+            id: call.to_string(),
+            is_complete: true,
+            goes_on: true,
+            ..State::default()
+        };
+        let is_answered = |event: &&Event| match event {
+            Event::Effect(effect) => effect.answer.is_some(),
+            Event::Http(exchange) => exchange.answer.is_some(),
+            _ => true,
+        };
+        for event in events.iter().filter(is_answered) {
+            state.take(event);
+        }
+        Self(Mutex::new(state))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,6 +297,9 @@ impl Answers {
             effect: effect.to_owned(),
             request: request.into(),
         };
+        if state.is_live() {
+            return Reply::Live;
+        }
         match state.next(RequestHash::of(effect, request), asked) {
             Some(RecordedAnswer::Effect(Some(answer))) => Reply::Answer(answer.0),
             // The recorded call ended here: its guest never saw an answer.
@@ -285,6 +316,9 @@ impl Answers {
             body,
         } = request;
         let mut state = self.state();
+        if state.is_live() {
+            return Reply::Live;
+        }
         match state.next(
             hash_http(method, url, headers, body),
             http_asked(method, url, body),
@@ -357,6 +391,62 @@ impl Answers {
                 }
             },
         }
+    }
+
+    /// The recorded level of a resumed call; `None` if it did not ask for it before.
+    pub fn resumed_log_level(&self) -> Option<Option<LogLevel>> {
+        self.state().level
+    }
+
+    /// The recorded value of a resumed call; `None` if it did not read the key before.
+    pub fn resumed_config(&self, key: &str) -> Option<Option<String>> {
+        self.state().config.get(key).cloned()
+    }
+
+    /// The recorded time of a resumed call; `None` where its record ends.
+    pub fn resumed_now(&self) -> Option<i64> {
+        self.state().now.next().ok()
+    }
+
+    /// The recorded time of a resumed call, or else the last one, which the clock has to be beyond.
+    ///
+    /// # Errors
+    /// The last recorded time, where the record ends.
+    pub fn resumed_monotonic(&self) -> Result<u64, u64> {
+        self.state().monotonic.next()
+    }
+
+    /// Fills `bytes` with the recorded randomness of a resumed call; `None` where its record ends.
+    pub fn resumed_random(&self, bytes: &mut [u8]) -> Option<Result<(), String>> {
+        let mut state = self.state();
+        let Some(recorded) = state.random.pop_front() else {
+            return state.no_random.take().map(Err);
+        };
+        Some(match recorded.len() == bytes.len() {
+            true => {
+                bytes.copy_from_slice(&recorded);
+                Ok(())
+            }
+            false => Err("the guest asks for other randomness than before".to_owned()),
+        })
+    }
+
+    /// True if a pause of a resumed call is over already.
+    pub fn resumed_sleep(&self) -> bool {
+        let mut state = self.state();
+        let is_over = state.sleeps > 0;
+        state.sleeps = state.sleeps.saturating_sub(1);
+        is_over
+    }
+
+    /// True if a line of a resumed call is in the log already.
+    pub fn resumed_log(&self, level: LogLevel, message: &str) -> bool {
+        let mut state = self.state();
+        if state.lines.is_empty() {
+            return false;
+        }
+        state.line(&line(level, message));
+        true
     }
 
     /// True if the guest is to be stopped: it asked for something else, or has come to where its record ends.
@@ -444,8 +534,13 @@ impl State {
             Event::Random { bytes } => self.random.push_back(bytes.0.clone()),
             Event::NoRandom { reason } => self.no_random = Some(reason.clone()),
             // It takes no time.
-            Event::Sleep { .. } => {}
+            Event::Sleep { .. } => self.sleeps += 1,
         }
+    }
+
+    /// True if a resumed guest has come to where its record ends.
+    fn is_live(&self) -> bool {
+        self.goes_on && !self.is_stopped && self.effects.is_empty()
     }
 
     /// The answer to what is asked for, if the record has it next.
@@ -475,6 +570,9 @@ impl State {
     }
 
     fn log_effect(&mut self, effect: &str, request: &[u8]) -> Reply<Vec<u8>> {
+        if self.goes_on && self.lines.is_empty() {
+            return Reply::Live;
+        }
         match self.line(&effect_line(effect, request)) {
             Some(Some(answer)) => Reply::Answer(answer),
             // The recorded call ended here.

@@ -183,3 +183,61 @@ fn a_line_that_differs_is_told_and_the_guest_goes_on() {
     };
     assert_eq!(logged.as_deref(), Some("info has begun"));
 }
+
+fn resuming(events: &[Event]) -> Answers {
+    Answers::resuming(&"call".parse().unwrap(), events)
+}
+
+#[test]
+fn a_resumed_call_repeats_what_it_did_and_then_goes_on() {
+    let log = |message: &str| Event::Log {
+        level: LogLevel::Info,
+        message: message.to_owned(),
+    };
+    let answers = resuming(&[
+        effect("kv.get", "{}", Some("1")),
+        log("once"),
+        Event::Now { unix_nanos: 7 },
+        Event::Monotonic { nanos: 8 },
+        Event::Random {
+            bytes: Base64(vec![1, 2]),
+        },
+        Event::Sleep { nanos: 9 },
+        Event::Config {
+            key: "a".to_owned(),
+            value: None,
+        },
+        effect("log.write", r#"{"message":"x"}"#, Some("2")),
+        // It was asked for, and not answered: it is asked for again.
+        effect("mcp.elicit", "{}", None),
+    ]);
+    assert_eq!(answers.effect("kv.get", b"{}"), answer("1"));
+    assert!(answers.resumed_log(LogLevel::Info, "once"));
+    assert_eq!(answers.resumed_now(), Some(7));
+    assert_eq!(answers.resumed_monotonic(), Ok(8));
+    let mut bytes = [0; 2];
+    assert_eq!(answers.resumed_random(&mut bytes), Some(Ok(())));
+    assert_eq!(bytes, [1, 2]);
+    assert!(answers.resumed_sleep());
+    assert_eq!(answers.resumed_config("a"), Some(None));
+    let line = br#"{"message":"x"}"#;
+    assert_eq!(answers.effect("log.write", line), answer("2"));
+
+    assert_eq!(answers.effect("mcp.elicit", b"{}"), Reply::Live);
+    assert_eq!(answers.effect("log.write", line), Reply::Live);
+    assert!(!answers.resumed_log(LogLevel::Info, "new"));
+    assert_eq!(answers.resumed_now(), None);
+    assert_eq!(answers.resumed_monotonic(), Err(8));
+    assert_eq!(answers.resumed_random(&mut bytes), None);
+    assert!(!answers.resumed_sleep());
+    assert_eq!(answers.resumed_config("b"), None);
+    assert!(!answers.has_diverged());
+}
+
+#[test]
+fn a_resumed_call_that_does_something_else_is_stopped_for_good() {
+    let answers = resuming(&[effect("kv.get", "{}", Some("1"))]);
+    assert_eq!(answers.effect("kv.set", b"{}"), Reply::Stop);
+    assert_eq!(answers.effect("kv.get", b"{}"), Reply::Stop);
+    assert!(answers.has_diverged());
+}

@@ -7,13 +7,17 @@ use exomonad_schema::{Base64, RawJson};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::capabilities::Capabilities;
+use crate::client::SaidMeta;
 use crate::message::{Implementation, Request, object, text};
-use crate::methods::CALL_TOOL;
+use crate::methods::method;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 
 /// The header that names the revision.
 pub const VERSION: &str = "mcp-protocol-version";
+/// The method whose parameters may be repeated, too.
+const CALL_TOOL: &str = "tools/call";
 const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
 /// The beginning of the headers for parameters that a tool's schema marks with `x-mcp-header`.
@@ -31,6 +35,10 @@ pub struct Meta {
     #[serde(rename = "io.modelcontextprotocol/clientInfo")]
     client: Option<RawJson>,
     traceparent: Option<RawJson>,
+    #[serde(rename = "progressToken")]
+    progress_token: Option<RawJson>,
+    #[serde(rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<RawJson>,
 }
 
 impl Meta {
@@ -48,6 +56,16 @@ impl Meta {
     /// The client's name.
     pub fn client(&self) -> Option<String> {
         Implementation::name_of(self.client.as_ref())
+    }
+
+    /// The client's capabilities.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::read(self.capabilities.as_ref())
+    }
+
+    /// The part about what is said to the client meanwhile.
+    pub fn said(&self) -> SaidMeta {
+        SaidMeta::new(self.progress_token.as_ref(), self.log_level.as_ref())
     }
 
     /// The W3C trace that the request belongs to.
@@ -94,11 +112,11 @@ pub fn check(
     let stateless = Revision::named(&version).filter(|revision| revision.era() == Era::Stateless);
     let revision = stateless.ok_or_else(|| RpcError::version(&version, &Revision::names()))?;
     agree(METHOD, header(headers, METHOD), &request.method)?;
-    if request.method == CALL_TOOL
-        && let Some(name) = text(request.params.name.as_ref())
-    {
+    if let Some(name) = subject(request) {
         agree(NAME, header(headers, NAME), &name)?;
-        check_parameters(headers, request, role, &name)?;
+        if request.method == CALL_TOOL {
+            check_parameters(headers, request, role, &name)?;
+        }
     }
     Ok(revision)
 }
@@ -120,17 +138,18 @@ fn agree(name: &str, header: Option<&str>, body: &str) -> Result<(), RpcError> {
     Err(RpcError::header(message, name, &encoded(body)))
 }
 
+/// What a request is about, which a header repeats.
+fn subject(request: &Request) -> Option<String> {
+    let method = method(&request.method, Era::Stateless)?;
+    text((method.named)(&request.params))
+}
+
 /// The headers that repeat what a request says of itself.
 pub fn mirrored(request: &Request) -> HeaderMap {
-    let name = request
-        .params
-        .name
-        .as_ref()
-        .filter(|_| request.method == CALL_TOOL);
     let values = [
         (VERSION, text(Meta::of(request).version.as_ref())),
         (METHOD, Some(request.method.clone())),
-        (NAME, text(name)),
+        (NAME, subject(request)),
     ];
     let headers = values.into_iter().filter_map(|(name, value)| {
         let value = HeaderValue::from_str(&encoded(&value?)).ok()?;

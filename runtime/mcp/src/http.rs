@@ -3,26 +3,35 @@
 //! A request that names a revision in its `_meta`, or that only the stateless era has, is stateless; every
 //! other is of a session, or begins one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use exomonad_host::{Caller, Role};
-use exomonad_schema::{CallId, RoleName};
+use bytes::Bytes;
+use exomonad_host::client::SuspendedState;
+use exomonad_host::{Caller, ClientCall, RequestHash, Role};
+use exomonad_schema::{CallId, RawJson, RoleName};
 use futures_util::future::join_all;
-use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
+use serde_json::json as value;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::answer::response;
+use crate::capabilities::Capabilities;
+use crate::client::RequestClient;
 use crate::headers::{self, Meta};
-use crate::message::{self, Id, Implementation, Message, Request, object, text};
-use crate::methods::{Answer, Context, LIST_TOOLS, answer_request, initialize, server_info};
+use crate::lists::lists_of;
+use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
+use crate::methods::{
+    Answer, Context, Sealer, answer_request, initialize, method, offered, server_info,
+};
+use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::{Session, Sessions};
-use crate::streams::{self, Watch, tools_of};
+use crate::streams::{self, Answering, FILTERS, Filter, Watch};
 use crate::{HttpRequest, Roles};
 
 pub(crate) const SESSION: &str = "mcp-session-id";
@@ -32,6 +41,10 @@ pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 pub(crate) const CANCELLED: &str = "notifications/cancelled";
+/// Answers to questions that one request may bring.
+const RESPONSES: usize = 64;
+/// Resources that one subscription may be about.
+const RESOURCES: usize = 1000;
 /// The requests without which there is no stateless era.
 const STATELESS: &[&str] = &["server/discover", LISTEN];
 
@@ -41,7 +54,12 @@ pub struct Endpoint {
     /// Places for subscriptions, as many as were configured when the first began.
     subscriptions: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    /// Seals what calls did until they asked their clients; made at its first use.
+    states: OnceLock<Arc<RequestState>>,
 }
+
+/// The answer to a request: its status in a response of its own, the JSON, and the call that it was.
+type Answered = (StatusCode, Vec<u8>, Option<CallId>);
 
 /// A request that is part of a session, or begins one.
 struct Sessionful<'a> {
@@ -57,6 +75,7 @@ impl Endpoint {
             sessions: Sessions::default(),
             subscriptions: Arc::new(Semaphore::new(config.max_sessions as usize)),
             stopping: watch::Sender::new(false),
+            states: OnceLock::new(),
         }
     }
 
@@ -91,58 +110,127 @@ impl Endpoint {
     /// Answers a request of the stateless era.
     async fn stateless(&self, http: HttpRequest<'_>, request: Request, meta: Meta) -> Response {
         let id = request.id.clone();
-        let answered = async {
-            let revision = headers::check(http.headers, &request, &meta, &http.role)?;
-            if request.method == LISTEN {
-                return self.listen(&http, &request);
-            }
-            let mut caller = http.caller.clone();
-            caller.name = caller.name.or_else(|| meta.client());
-            caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
-            let (role, config) = (http.role.clone(), http.roles.config());
-            let ttl = config.list_ttl.get().as_millis().to_string();
-            let context = Context {
-                role,
-                config,
-                revision,
-                caller,
-            };
-            let answer = answer_request(&context, request).await?;
-            let server = format!(
-                r#"{{"io.modelcontextprotocol/serverInfo":{}}}"#,
-                server_info(&context.role)
-            );
-            let members = [
-                ("resultType", r#""complete""#),
-                ("_meta", server.as_str()),
-                ("ttlMs", ttl.as_str()),
-                // Which tools there are may depend on the token.
-                ("cacheScope", r#""private""#),
-            ];
-            let members = members
-                .get(..if answer.is_cacheable { 4 } else { 2 })
-                .unwrap_or_default();
-            let json_text = response(&id, &answer.json, members);
-            Ok(with_call_id(
-                json(StatusCode::OK, json_text),
-                answer.call_id,
-            ))
+        let begun = headers::check(http.headers, &request, &meta, &http.role);
+        let begun = begun.and_then(|revision| match request.method == LISTEN {
+            true => self.listen(&http, &request).map(Err),
+            false => self
+                .stateless_context(&http, &request, &meta, revision)
+                .map(Ok),
+        });
+        let (context, said) = match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(stream)) => return stream,
+            Err(error) => return refused(&error.answering(id), Era::Stateless),
         };
-        let answered: Result<Response, RpcError> = answered.await;
-        answered.unwrap_or_else(|error| refused(&error.answering(id), Era::Stateless))
+        let keep_alive = context.config.keep_alive.get();
+        let answered = id.clone();
+        let answering = async move {
+            match answer_request(&context, request).await {
+                Ok(answer) => {
+                    let json = stateless_response(&context, &answered, &answer);
+                    (StatusCode::OK, json, answer.call_id)
+                }
+                Err(error) => failed(&error.answering(answered), Era::Stateless),
+            }
+        };
+        respond(id, Box::pin(answering), said, keep_alive).await
+    }
+
+    /// The environment of a request without a session, and what is said to its client meanwhile.
+    fn stateless_context(
+        &self,
+        http: &HttpRequest<'_>,
+        request: &Request,
+        meta: &Meta,
+        revision: Revision,
+    ) -> Result<(Context, Option<mpsc::Receiver<Bytes>>), RpcError> {
+        let mut caller = http.caller.clone();
+        caller.name = caller.name.or_else(|| meta.client());
+        caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
+        let mut context = Context {
+            capabilities: meta.capabilities(),
+            ..Context::new(http.roles, &http.role, revision, caller)
+        };
+        let params = &request.params;
+        if !talks(request, revision, &http.role) && params.request_state.is_none() {
+            return Ok((context, None));
+        }
+        let sealer = Sealer {
+            states: self.states(http.roles)?,
+            role: http.role.name().to_string(),
+            principal: principal(http.headers),
+            method: request.method.clone(),
+            params: digest(params),
+        };
+        let resumed = match &params.request_state {
+            None => None,
+            Some(state) => {
+                let state = text(Some(state))
+                    .ok_or_else(|| RpcError::params("`requestState` has to be a text"))?;
+                Some(sealer.open(&state)?)
+            }
+        };
+        if let Some(id) = resumed.as_ref().and_then(SuspendedState::call_id) {
+            context.call_id = id;
+        }
+        let (client, said) = RequestClient::of_request(
+            &context.capabilities,
+            context.caller.name.clone(),
+            revision.name(),
+            meta.said(),
+            context.call_id.clone(),
+        );
+        let answers = input_responses(params)?;
+        let before = resumed.clone().unwrap_or_default();
+        context.client = Some(Arc::new(ClientCall::new(
+            Arc::new(client),
+            answers,
+            &before,
+        )));
+        context.resumed = resumed;
+        context.sealer = Some(sealer);
+        Ok((context, Some(said)))
+    }
+
+    /// What seals the states of calls.
+    fn states(&self, roles: &Arc<dyn Roles>) -> Result<Arc<RequestState>, RpcError> {
+        if let Some(states) = self.states.get() {
+            return Ok(states.clone());
+        }
+        let made = Arc::new(RequestState::kept(&roles.state_dir())?);
+        Ok(self.states.get_or_init(|| made).clone())
     }
 
     fn listen(&self, http: &HttpRequest<'_>, request: &Request) -> Result<Response, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Filter {
-            #[serde(default)]
-            tools_list_changed: bool,
-        }
         let wrong =
             || RpcError::params("`notifications` has to be an object that names what is wanted");
-        let filter = request.params.notifications.as_ref().ok_or_else(wrong)?;
-        let filter: Filter = object(filter).ok_or_else(wrong)?;
+        let wanted = request.params.notifications.as_ref().ok_or_else(wrong)?;
+        let wanted: HashMap<String, RawJson> = object(wanted).ok_or_else(wrong)?;
+        let flag = |name: &str| {
+            let wants = wanted.get(name).map(RawJson::parse::<Option<bool>>);
+            wants.transpose().map(|wants| wants.flatten() == Some(true))
+        };
+        let mut filter = Filter::default();
+        for (wants, name) in filter.lists.iter_mut().zip(FILTERS) {
+            *wants = flag(name).map_err(|_| wrong())?;
+        }
+        let offered = offered(http.role.version().as_deref());
+        for (wants, offers) in filter.lists.iter_mut().zip(offered.lists) {
+            *wants &= offers;
+        }
+        if let Some(resources) = wanted
+            .get("resourceSubscriptions")
+            .filter(|_| offered.updates)
+        {
+            filter.resources = resources.parse().map_err(|_| wrong())?;
+            filter.resources.sort_unstable();
+            filter.resources.dedup();
+            if filter.resources.len() > RESOURCES {
+                return Err(RpcError::params(format!(
+                    "one subscription is about at most {RESOURCES} resources"
+                )));
+            }
+        }
         let place = self.subscriptions.clone().try_acquire_owned().map_err(|_| {
             RpcError::server("there are as many subscriptions as there may be; `mcp.max_sessions` sets how many")
         })?;
@@ -150,7 +238,7 @@ impl Endpoint {
         Ok(streams::of_subscription(
             watch,
             request.id.clone(),
-            filter.tools_list_changed,
+            filter,
             place,
         ))
     }
@@ -165,7 +253,8 @@ impl Endpoint {
         if let message::Body::Single(Message::Request(request)) = &body
             && request.method == INITIALIZE
         {
-            return self.begin(&sessionful, request).unwrap_or_else(|error| {
+            let begun = self.begin(&sessionful, request).await;
+            return begun.unwrap_or_else(|error| {
                 refused(&error.answering(request.id.clone()), Era::Sessionful)
             });
         }
@@ -178,13 +267,19 @@ impl Endpoint {
             Err(error) => return refused(&error.answering(id), Era::Sessionful),
         };
         match body {
-            message::Body::Single(message) => match sessionful.message(&session, message).await {
-                None => accepted(),
-                Some(Ok((json_text, call_id))) => {
-                    with_call_id(json(StatusCode::OK, json_text), call_id)
+            message::Body::Single(Message::Request(request)) => {
+                match sessionful.begin(&session, request, true) {
+                    Ok((answering, said)) => {
+                        let keep_alive = http.roles.config().keep_alive.get();
+                        respond(id, answering, said, keep_alive).await
+                    }
+                    Err(error) => refused(&error.answering(id), Era::Sessionful),
                 }
-                Some(Err(error)) => refused(&error, Era::Sessionful),
-            },
+            }
+            message::Body::Single(message) => {
+                sessionful.take(&session, message);
+                accepted()
+            }
             message::Body::Batch(_) if !session.revision.has_batches() => {
                 let revision = session.revision.name();
                 refused(
@@ -200,16 +295,23 @@ impl Endpoint {
                             .answering(request.id)
                             .to_json(),
                     ),
-                    Ok(message) => {
-                        let id = message.id();
-                        let answered = sessionful.message(&session, message).await?;
-                        let json = answered.map_or_else(|error| error.to_json(), |(json, _)| json);
+                    Ok(Message::Request(request)) => {
+                        let id = request.id.clone();
+                        // In one answer to several requests there is no place to say anything else.
+                        let json = match sessionful.begin(&session, request, false) {
+                            Ok((answering, _)) => answering.await.1,
+                            Err(error) => error.answering(id.clone()).to_json(),
+                        };
                         let left = |room: u64| room.checked_sub(json.len() as u64);
                         let fits = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
                         Some(match fits {
                             Ok(_) => json,
                             Err(_) => too_large(&http.role).answering(id).to_json(),
                         })
+                    }
+                    Ok(message) => {
+                        sessionful.take(&session, message);
+                        None
                     }
                     Err(error) => Some(error.to_json()),
                 });
@@ -230,26 +332,37 @@ impl Endpoint {
     }
 
     /// Begins a session.
-    fn begin(&self, sessionful: &Sessionful<'_>, request: &Request) -> Result<Response, RpcError> {
+    async fn begin(
+        &self,
+        sessionful: &Sessionful<'_>,
+        request: &Request,
+    ) -> Result<Response, RpcError> {
         let asked = text(request.params.protocol_version.as_ref());
         let asked = asked
             .ok_or_else(|| RpcError::params("`protocolVersion` has to be a revision of MCP"))?;
-        let context = Context {
-            role: sessionful.role.clone(),
-            config: sessionful.roles.config(),
-            revision: Revision::negotiated(&asked),
-            caller: sessionful.caller.clone(),
-        };
+        let context = Context::new(
+            sessionful.roles,
+            sessionful.role,
+            Revision::negotiated(&asked),
+            sessionful.caller.clone(),
+        );
+        let Answer { json: result, .. } = initialize(&context).await?;
+        let capabilities = Capabilities::read(request.params.capabilities.as_ref());
         let client = Implementation::name_of(request.params.client_info.as_ref());
         let role = context.role.name().clone();
-        let session = self
-            .sessions
-            .begin(role, context.revision, client, &context.config);
+        let session = self.sessions.begin(
+            role,
+            context.revision,
+            client,
+            capabilities,
+            &context.config,
+        );
         let session = session.ok_or_else(|| {
             RpcError::server("there are as many sessions as there may be, and none is idle; `mcp.max_sessions` sets how many")
         })?;
-        session.knows_tools(tools_of(Some(&context.role)), None);
-        let Answer { json: result, .. } = initialize(&context)?;
+        let changes = sessionful.roles.changes(context.role.name());
+        let lists = lists_of(Some(&context.role), &changes.borrow());
+        session.begin_with(lists);
         let mut answered = json(StatusCode::OK, response(&request.id, &result, &[]));
         if let Ok(id) = HeaderValue::from_str(&session.id) {
             answered.headers_mut().insert(SESSION, id);
@@ -313,6 +426,7 @@ impl Endpoint {
     fn watch(&self, roles: &Arc<dyn Roles>, role: &Role) -> Watch {
         Watch {
             versions: roles.versions(),
+            changes: roles.changes(role.name()),
             config: roles.config(),
             roles: roles.clone(),
             role: role.name().clone(),
@@ -322,64 +436,158 @@ impl Endpoint {
 }
 
 impl Sessionful<'_> {
-    /// Answers a message; `None` if it wants no answer.
-    async fn message(
-        &self,
-        session: &Session,
-        message: Message,
-    ) -> Option<Result<(Vec<u8>, Option<CallId>), RpcError>> {
+    /// Takes a message that wants no answer.
+    fn take(&self, session: &Session, message: Message) {
         match message {
-            Message::Response => None,
-            Message::Notification(notification) => {
-                if notification.method == CANCELLED
-                    && let Some(id) = notification
-                        .params
-                        .request_id
-                        .as_ref()
-                        .and_then(|json| Id::read(json.get()))
-                {
+            Message::Response(id, answer) => session.answered(&id, answer),
+            Message::Notification(notification) if notification.method == CANCELLED => {
+                let id = notification.params.request_id.as_ref();
+                if let Some(id) = id.and_then(|json| Id::read(json.get())) {
                     session.cancel(&id);
                 }
-                None
             }
-            Message::Request(request) => Some(self.request(session, request).await),
+            Message::Notification(_) | Message::Request(_) => {}
         }
     }
 
-    async fn request(
+    /// Begins to answer a request. Gives the work, and what is said to the client meanwhile, if anything can be.
+    fn begin(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request: Request,
-    ) -> Result<(Vec<u8>, Option<CallId>), RpcError> {
+        may_talk: bool,
+    ) -> Result<(Answering<Answered>, Option<mpsc::Receiver<Bytes>>), RpcError> {
         let id = request.id.clone();
         let Some(mut running) = session.run(&id) else {
-            return Err(
-                RpcError::invalid("a request of this id is not answered yet").answering(id),
-            );
+            return Err(RpcError::invalid(
+                "a request of this id is not answered yet",
+            ));
         };
+        let (revision, meta) = (session.revision, Meta::of(&request));
         let mut caller = self.caller.clone();
         caller.name = caller.name.or_else(|| session.client.clone());
-        caller.traceparent = caller
-            .traceparent
-            .or_else(|| Meta::of(&request).traceparent());
-        let context = Context {
-            role: self.role.clone(),
-            config: self.roles.config(),
-            revision: session.revision,
-            caller,
+        caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
+        let mut context = Context {
+            session: Some(session.clone()),
+            capabilities: session.capabilities.clone(),
+            ..Context::new(self.roles, self.role, revision, caller)
         };
-        if request.method == LIST_TOOLS && context.role.settled().await.is_ok() {
-            // Before it is answered: what changes meanwhile is told.
-            session.knows_tools(tools_of(Some(&context.role)), None);
+        let mut said = None;
+        if may_talk && talks(&request, revision, self.role) {
+            let (client, receiver) = RequestClient::of_session(
+                session.clone(),
+                meta.said(),
+                context.config.client_answer.get(),
+                context.call_id.clone(),
+            );
+            let none = SuspendedState::default();
+            let call = ClientCall::new(Arc::new(client), HashMap::new(), &none);
+            context.client = Some(Arc::new(call));
+            said = Some(receiver);
         }
-        let answered = answer_request(&context, request);
-        let answer = tokio::select! {
-            answered = answered => answered?,
-            // Dropping the answer's future cancels the guest.
-            _ = &mut running.cancelled => return Err(RpcError::cancelled().answering(id)),
+        let session = session.clone();
+        let answering = async move {
+            let lists = method(&request.method, revision.era()).and_then(|method| method.lists);
+            if let Some(list) = lists
+                && context.role.settled().await.is_ok()
+            {
+                // Before it is answered: what changes meanwhile is told.
+                let changes = context.roles.changes(context.role.name());
+                let [tools, prompts, resources] = lists_of(Some(&context.role), &changes.borrow());
+                session.knows(list, [tools, prompts, resources]);
+            }
+            let answered = tokio::select! {
+                answered = answer_request(&context, request) => answered,
+                // Dropping the answer's future cancels the guest.
+                _ = &mut running.cancelled => Err(RpcError::cancelled()),
+            };
+            match answered {
+                Ok(answer) => {
+                    let json = response(&id, &answer.json, &[]);
+                    (StatusCode::OK, json, answer.call_id)
+                }
+                Err(error) => failed(&error.answering(id), Era::Sessionful),
+            }
         };
-        Ok((response(&id, &answer.json, &[]), answer.call_id))
+        Ok((Box::pin(answering), said))
     }
+}
+
+/// Answers with the outcome of some work, or with a stream if something is said to the client before.
+async fn respond(
+    id: Id,
+    answering: Answering<Answered>,
+    said: Option<mpsc::Receiver<Bytes>>,
+    keep_alive: std::time::Duration,
+) -> Response {
+    let whole = |(status, text, call_id): Answered| with_call_id(json(status, text), call_id);
+    match said {
+        None => whole(answering.await),
+        Some(said) => {
+            let last = |(_, text, _): Answered| text;
+            streams::answer_or_stream(id, answering, said, keep_alive, whole, last).await
+        }
+    }
+}
+
+/// True if the guest may talk to the client while it answers this.
+fn talks(request: &Request, revision: Revision, role: &Role) -> bool {
+    let method = method(&request.method, revision.era());
+    method.is_some_and(|method| method.talks)
+        && role.version().is_none_or(|version| version.talks_to_client)
+}
+
+/// A result of the stateless era, which says what it is and who gives it.
+fn stateless_response(context: &Context, id: &Id, answer: &Answer) -> Vec<u8> {
+    let result_type = format!("\"{}\"", answer.result_type);
+    let server = format!(
+        r#"{{"io.modelcontextprotocol/serverInfo":{}}}"#,
+        server_info(&context.role)
+    );
+    let ttl = context.config.list_ttl.get().as_millis().to_string();
+    let members = [
+        ("resultType", result_type.as_str()),
+        ("_meta", server.as_str()),
+        ("ttlMs", ttl.as_str()),
+        // What there is may depend on the token.
+        ("cacheScope", r#""private""#),
+    ];
+    let members = members
+        .get(..if answer.is_cacheable { 4 } else { 2 })
+        .unwrap_or_default();
+    response(id, &answer.json, members)
+}
+
+/// The answers to what the call before has asked.
+fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
+    let Some(responses) = &params.input_responses else {
+        return Ok(HashMap::new());
+    };
+    let responses: Option<HashMap<String, RawJson>> = object(responses);
+    let responses = responses.filter(|responses| {
+        responses.len() <= RESPONSES
+            && responses
+                .values()
+                .all(|response| response.get().starts_with('{'))
+    });
+    responses.ok_or_else(|| {
+        RpcError::params(format!(
+            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
+        ))
+    })
+}
+
+/// The caller's credentials, whatever they are.
+fn principal(headers: &HeaderMap) -> Vec<u8> {
+    let credentials = headers.get_all(header::AUTHORIZATION).iter();
+    let credentials: Vec<&[u8]> = credentials.map(HeaderValue::as_bytes).collect();
+    credentials.join(&b'\n')
+}
+
+/// A hash of what a call is about.
+fn digest(params: &Params) -> String {
+    let about = value!([params.name, params.uri, params.arguments]).to_string();
+    RequestHash::of("", about.as_bytes()).to_string()
 }
 
 /// The metadata of a message, if it is one of the stateless era.
@@ -395,8 +603,13 @@ pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<M
 }
 
 fn refused(error: &RpcError, era: Era) -> Response {
+    let (status, text, _) = failed(error, era);
+    json(status, text)
+}
+
+fn failed(error: &RpcError, era: Era) -> Answered {
     let status = StatusCode::from_u16(error.status(era)).unwrap_or(StatusCode::BAD_REQUEST);
-    json(status, error.to_json())
+    (status, error.to_json(), None)
 }
 
 /// The error of an answer that does not fit into that of its batch.

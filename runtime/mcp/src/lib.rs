@@ -8,6 +8,12 @@
 //! | [`message`] | JSON-RPC messages, read from raw JSON |
 //! | [`revision`] | the revisions, and what is different in each |
 //! | [`methods`] | the table of methods, whatever the era |
+//! | [`guest_methods`] | those that an export of the guest answers: resources, prompts, completion |
+//! | [`lists`] | the lists that may change, and what clients know of them |
+//! | [`capabilities`] | the capabilities that a client declares |
+//! | [`client`] | the line from a call to its client: progress, lines of the log, questions |
+//! | [`tasks`] | workflows as tasks that clients follow |
+//! | [`request_state`] | what a call did until it asked its client, sealed, in the client's hands |
 //! | [`answer`] | a guest's JSON within a response, as it was written |
 //! | [`rpc_error`] | errors: their codes and HTTP statuses |
 //! | [`http`] | [`Endpoint`]: Streamable HTTP |
@@ -19,22 +25,30 @@
 //! It checks neither Host and Origin nor tokens: whoever mounts it has.
 
 pub mod answer;
+pub mod capabilities;
+pub mod client;
 #[cfg(test)]
 mod fuzz;
+mod guest_methods;
 pub mod headers;
 pub mod http;
+pub mod lists;
 pub mod message;
 pub mod methods;
+pub mod request_state;
 pub mod revision;
 pub mod rpc_error;
 pub mod sessions;
 pub mod stdio;
 pub mod streams;
+mod tasks;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use exomonad_config::McpConfig;
+use exomonad_core::mcp::RoleChanges;
 use exomonad_host::{Caller, Role};
 use exomonad_schema::RoleName;
 use tokio::sync::watch;
@@ -51,8 +65,14 @@ pub trait Roles: Send + Sync {
     /// Changes when a role may serve another version.
     fn versions(&self) -> watch::Receiver<()>;
 
+    /// What a role tells its clients.
+    fn changes(&self, role: &RoleName) -> watch::Receiver<RoleChanges>;
+
     /// The configuration in force.
     fn config(&self) -> McpConfig;
+
+    /// The folder of the host's state.
+    fn state_dir(&self) -> PathBuf;
 }
 
 /// A request that may use its role.

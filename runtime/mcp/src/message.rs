@@ -27,8 +27,8 @@ pub enum Message {
     Request(Request),
     /// It wants none.
     Notification(Request),
-    /// The answer to a request of the server's.
-    Response,
+    /// The answer to a request of the server's: its id, and the result or the error.
+    Response(Id, Result<RawJson, RawJson>),
 }
 
 impl Message {
@@ -36,7 +36,7 @@ impl Message {
     pub fn id(&self) -> Id {
         match self {
             Self::Request(request) => request.id.clone(),
-            Self::Notification(_) | Self::Response => Id::null(),
+            Self::Notification(_) | Self::Response(..) => Id::null(),
         }
     }
 }
@@ -67,6 +67,11 @@ impl Id {
         &self.0
     }
 
+    /// The id of a request of the server's own.
+    pub fn of_number(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+
     /// The id that JSON is, if it is one: a text or a whole number.
     pub fn read(json: &str) -> Option<Self> {
         let is_whole = || json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok();
@@ -95,6 +100,24 @@ pub struct Params {
     pub request_id: Option<RawJson>,
     /// Of `subscriptions/listen`.
     pub notifications: Option<RawJson>,
+    /// Of `initialize`.
+    pub capabilities: Option<RawJson>,
+    /// A resource's address.
+    pub uri: Option<RawJson>,
+    /// Of `completion/complete`: the prompt or the template.
+    pub r#ref: Option<RawJson>,
+    /// Of `completion/complete`: the argument.
+    pub argument: Option<RawJson>,
+    /// Of `completion/complete`: the other arguments.
+    pub context: Option<RawJson>,
+    /// Of `logging/setLevel`.
+    pub level: Option<RawJson>,
+    /// The client's answers to what the call before has asked.
+    pub input_responses: Option<RawJson>,
+    /// What the call before has given to go on from.
+    pub request_state: Option<RawJson>,
+    /// A task's id.
+    pub task_id: Option<RawJson>,
 }
 
 /// The software at the other end.
@@ -179,6 +202,11 @@ impl Body {
 }
 
 impl Message {
+    /// The message that these bytes are, if they are one.
+    pub fn read_one(json: &[u8]) -> Option<Self> {
+        Self::read(std::str::from_utf8(json).ok()?).ok()
+    }
+
     fn read(json: &str) -> Result<Self, RpcError> {
         if json.trim_start().starts_with('[') {
             return Err(RpcError::invalid("a batch within a batch is no message"));
@@ -202,8 +230,14 @@ impl Message {
             return Err(invalid("`jsonrpc` has to be \"2.0\""));
         }
         let Some(method) = read.method else {
-            return match (&id, read.result.is_some() != read.error.is_some()) {
-                (Some(_), true) => Ok(Self::Response),
+            let owned = |json: &RawValue| RawJson::from_text(json.get().to_owned()).ok();
+            let outcome = match (read.result, read.error) {
+                (Some(result), None) => owned(result).map(Ok),
+                (None, Some(error)) => owned(error).map(Err),
+                _ => None,
+            };
+            return match (id, outcome) {
+                (Some(id), Some(outcome)) => Ok(Self::Response(id, outcome)),
                 _ => Err(invalid(
                     "a message has a `method`, or an `id` with either `result` or `error`",
                 )),
@@ -343,7 +377,7 @@ mod tests {
         let response = r#"{"jsonrpc":"2.0","id":1,"result":null}"#;
         assert!(matches!(
             read(response),
-            Ok(Body::Single(Message::Response))
+            Ok(Body::Single(Message::Response(_, Ok(_))))
         ));
     }
 

@@ -5,15 +5,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use exomonad_config::McpConfig;
-use exomonad_host::{Caller, Execution, HostError, Role};
-use exomonad_schema::common::{CallToolResult, Tool};
+use exomonad_host::client::{Suspended, SuspendedState};
+use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::{Caller, ClientCall, Execution, HostError, Role, ToolAnswer};
+use exomonad_schema::common::{
+    CallToolResult, HANDLE_COMPLETE, HANDLE_GET_PROMPT, HANDLE_LIST_PROMPTS, HANDLE_LIST_RESOURCES,
+    HANDLE_READ_RESOURCE, Tool,
+};
+use exomonad_schema::effects::mcp::McpLogLevel;
 use exomonad_schema::{CallId, RawJson};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use tokio::time::{Duration, timeout};
 
+use crate::Roles;
+use crate::capabilities::{Capabilities, TASKS};
+use crate::guest_methods;
+use crate::lists::List;
 use crate::message::{Params, Request, text};
+use crate::request_state::{Bound, RequestState};
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
+use crate::sessions::Session;
+use crate::tasks;
+
+/// How long a client waits for a plugin that loads, to be told what it can do.
+const LOADING: Duration = Duration::from_secs(5);
 
 /// The environment of a request.
 pub struct Context {
@@ -25,6 +42,116 @@ pub struct Context {
     pub revision: Revision,
     /// The client, as it calls itself.
     pub caller: Caller,
+    /// The id of the call that the request may make.
+    pub call_id: CallId,
+    /// The session, in the era that has them.
+    pub session: Option<Arc<Session>>,
+    /// The line to the client, where a guest may talk to it.
+    pub client: Option<Arc<ClientCall>>,
+    /// What the call did before, if it goes on.
+    pub resumed: Option<SuspendedState>,
+    /// Keeps what a call did until its client calls again, in the era without sessions.
+    pub sealer: Option<Sealer>,
+    /// The roles, for what they tell their clients.
+    pub roles: Arc<dyn Roles>,
+    /// The client's capabilities.
+    pub capabilities: Capabilities,
+}
+
+impl Context {
+    /// The environment of a request whose guest does not talk to the client.
+    pub fn new(
+        roles: &Arc<dyn Roles>,
+        role: &Arc<Role>,
+        revision: Revision,
+        caller: Caller,
+    ) -> Self {
+        Self {
+            role: role.clone(),
+            config: roles.config(),
+            revision,
+            caller,
+            call_id: CallId::random(),
+            session: None,
+            client: None,
+            resumed: None,
+            sealer: None,
+            roles: roles.clone(),
+            capabilities: Capabilities::default(),
+        }
+    }
+
+    /// A call of the guest.
+    pub fn execution(&self) -> Result<Execution, HostError> {
+        let execution =
+            Execution::new(self.role.clone(), self.call_id.clone(), self.caller.clone())?;
+        Ok(match &self.client {
+            Some(client) => execution.with_client(client.clone(), self.resumed.clone()),
+            None => execution,
+        })
+    }
+
+    /// The answer to a call that has asked its client.
+    ///
+    /// # Errors
+    /// If what it takes to go on is too large.
+    pub fn input_required(&self, suspended: &Suspended) -> Result<Answer, RpcError> {
+        let Some(sealer) = &self.sealer else {
+            let message = "a call with a session does not wait for another call".to_owned();
+            return Err(HostError::Internal(message).into());
+        };
+        let mut requests = Map::new();
+        for question in &suspended.questions {
+            requests.insert(
+                question.key.clone(),
+                json!({"method": question.capability.method(), "params": question.params}),
+            );
+        }
+        let state = sealer.seal(&suspended.state, &self.config)?;
+        let result = json!({"inputRequests": requests, "requestState": state});
+        Ok(Answer {
+            result_type: "input_required",
+            ..answer(&result)?
+        })
+    }
+}
+
+/// Seals what a call did, for the client to send along when it calls again.
+pub struct Sealer {
+    /// The key.
+    pub states: Arc<RequestState>,
+    /// The role.
+    pub role: String,
+    /// The caller's credentials.
+    pub principal: Vec<u8>,
+    /// The method.
+    pub method: String,
+    /// A hash of its parameters.
+    pub params: String,
+}
+
+impl Sealer {
+    fn bound(&self) -> Bound<'_> {
+        Bound {
+            role: &self.role,
+            principal: &self.principal,
+            method: &self.method,
+            params: &self.params,
+        }
+    }
+
+    fn seal(&self, state: &SuspendedState, config: &McpConfig) -> Result<String, RpcError> {
+        let (valid, largest) = (config.client_answer.get(), config.max_request_state.get());
+        self.states.seal(state, &self.bound(), valid, largest)
+    }
+
+    /// The state that a client has sent along.
+    ///
+    /// # Errors
+    /// If it is none that was given for this call.
+    pub fn open(&self, text: &str) -> Result<SuspendedState, RpcError> {
+        self.states.open(text, &self.bound())
+    }
 }
 
 /// A method's result.
@@ -35,49 +162,150 @@ pub struct Answer {
     pub call_id: Option<CallId>,
     /// True if clients may keep it for a while.
     pub is_cacheable: bool,
+    /// Its `resultType`, in the era that has it.
+    pub result_type: &'static str,
 }
 
 type Answered<'a> = Pin<Box<dyn Future<Output = Result<Answer, RpcError>> + Send + 'a>>;
 
-struct Method {
+/// A method.
+pub struct Method {
     name: &'static str,
     eras: &'static [Era],
     is_cacheable: bool,
+    /// True if the guest may talk to the client meanwhile.
+    pub talks: bool,
+    /// The list that the client knows then.
+    pub lists: Option<List>,
+    /// The parameter that a header repeats.
+    pub named: fn(&Params) -> Option<&RawJson>,
     handle: for<'a> fn(&'a Context, Params) -> Answered<'a>,
 }
+
+/// A method that says little of itself.
+const PLAIN: Method = Method {
+    name: "",
+    eras: &[Era::Sessionful, Era::Stateless],
+    is_cacheable: false,
+    talks: false,
+    lists: None,
+    named: |_| None,
+    handle: |_, _| Box::pin(std::future::ready(answer(&json!({})))),
+};
 
 const METHODS: &[Method] = &[
     Method {
         name: "ping",
         eras: &[Era::Sessionful],
-        is_cacheable: false,
-        handle: |_, _| Box::pin(std::future::ready(answer(&json!({})))),
+        ..PLAIN
     },
     Method {
         name: "server/discover",
         eras: &[Era::Stateless],
         is_cacheable: true,
-        handle: |context, _| Box::pin(std::future::ready(discover(context))),
+        handle: |context, _| Box::pin(discover(context)),
+        ..PLAIN
     },
     Method {
-        name: LIST_TOOLS,
-        eras: &[Era::Sessionful, Era::Stateless],
+        name: "tools/list",
         is_cacheable: true,
+        lists: Some(List::Tools),
         handle: |context, params| Box::pin(list_tools(context, params)),
+        ..PLAIN
     },
     Method {
-        name: CALL_TOOL,
-        eras: &[Era::Sessionful, Era::Stateless],
-        is_cacheable: false,
+        name: "tools/call",
+        talks: true,
+        named: |params| params.name.as_ref(),
         handle: |context, params| Box::pin(call_tool(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "resources/list",
+        is_cacheable: true,
+        lists: Some(List::Resources),
+        handle: |context, params| Box::pin(guest_methods::list_resources(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "resources/templates/list",
+        is_cacheable: true,
+        handle: |context, params| Box::pin(guest_methods::list_resource_templates(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "resources/read",
+        is_cacheable: true,
+        talks: true,
+        named: |params| params.uri.as_ref(),
+        handle: |context, params| Box::pin(guest_methods::read_resource(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "resources/subscribe",
+        eras: &[Era::Sessionful],
+        handle: |context, params| Box::pin(subscribe(context, params, true)),
+        ..PLAIN
+    },
+    Method {
+        name: "resources/unsubscribe",
+        eras: &[Era::Sessionful],
+        handle: |context, params| Box::pin(subscribe(context, params, false)),
+        ..PLAIN
+    },
+    Method {
+        name: "prompts/list",
+        is_cacheable: true,
+        lists: Some(List::Prompts),
+        handle: |context, params| Box::pin(guest_methods::list_prompts(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "prompts/get",
+        talks: true,
+        named: |params| params.name.as_ref(),
+        handle: |context, params| Box::pin(guest_methods::get_prompt(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "completion/complete",
+        handle: |context, params| Box::pin(guest_methods::complete(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "tasks/get",
+        eras: &[Era::Stateless],
+        named: |params| params.task_id.as_ref(),
+        handle: |context, params| Box::pin(tasks::get(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "tasks/cancel",
+        eras: &[Era::Stateless],
+        named: |params| params.task_id.as_ref(),
+        handle: |context, params| Box::pin(tasks::cancel(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "tasks/update",
+        eras: &[Era::Stateless],
+        named: |params| params.task_id.as_ref(),
+        handle: |context, params| Box::pin(tasks::update(context, params)),
+        ..PLAIN
+    },
+    Method {
+        name: "logging/setLevel",
+        eras: &[Era::Sessionful],
+        handle: |context, params| Box::pin(set_level(context, params)),
+        ..PLAIN
     },
 ];
 
-/// The method that lists tools.
-pub const LIST_TOOLS: &str = "tools/list";
-
-/// The method that calls a tool.
-pub const CALL_TOOL: &str = "tools/call";
+/// The method of this name, if the era has it.
+pub fn method(name: &str, era: Era) -> Option<&'static Method> {
+    let mut all = METHODS.iter();
+    all.find(|method| method.name == name && method.eras.contains(&era))
+}
 
 /// The beginning of a cursor; the last name of the page before follows.
 const CURSOR: &str = "after:";
@@ -87,23 +315,23 @@ const CURSOR: &str = "after:";
 /// # Errors
 /// If there is no such method in the era, or the method's own.
 pub async fn answer_request(context: &Context, request: Request) -> Result<Answer, RpcError> {
-    let era = context.revision.era();
-    let mut all = METHODS.iter();
-    let method = all.find(|method| method.name == request.method && method.eras.contains(&era));
-    let Some(method) = method else {
+    let Some(method) = method(&request.method, context.revision.era()) else {
         return Err(RpcError::method(&request.method).answering(request.id));
     };
     let answered = (method.handle)(context, request.params).await;
     let mut answer = answered.map_err(|error| error.answering(request.id))?;
-    answer.is_cacheable = method.is_cacheable;
+    answer.is_cacheable = method.is_cacheable && answer.result_type == COMPLETE;
     Ok(answer)
 }
 
+/// The `resultType` of a result that is all there is.
+const COMPLETE: &str = "complete";
+
 /// The result of `initialize`.
-pub fn initialize(context: &Context) -> Result<Answer, RpcError> {
+pub async fn initialize(context: &Context) -> Result<Answer, RpcError> {
     answer(&json!({
         "protocolVersion": context.revision.name(),
-        "capabilities": capabilities(),
+        "capabilities": capabilities(context).await,
         "serverInfo": server_info(&context.role),
     }))
 }
@@ -120,23 +348,124 @@ pub fn server_info(role: &Role) -> Value {
     json!({"name": role.name(), "version": version})
 }
 
-/// The capabilities of the server: those that it delivers.
-fn capabilities() -> Value {
-    json!({"tools": {"listChanged": true}})
+/// What a role's clients can be told of.
+pub struct Offered {
+    /// The lists that may change, by [`List`].
+    pub lists: [bool; 3],
+    /// True if it says which resources were updated.
+    pub updates: bool,
 }
 
-fn discover(_: &Context) -> Result<Answer, RpcError> {
-    answer(&json!({"supportedVersions": Revision::names(), "capabilities": capabilities()}))
+/// What clients can be told of by a version; everything, while it is not known which one will serve.
+pub fn offered(version: Option<&PluginVersion>) -> Offered {
+    let Some(version) = version else {
+        return Offered {
+            lists: [true; 3],
+            updates: true,
+        };
+    };
+    let has = |exports: [&str; 2]| exports.iter().any(|export| version.plugin.has(export));
+    let resources = has([HANDLE_LIST_RESOURCES, HANDLE_READ_RESOURCE]);
+    Offered {
+        lists: [
+            true,
+            has([HANDLE_LIST_PROMPTS, HANDLE_GET_PROMPT]),
+            resources,
+        ],
+        updates: resources && version.notifies_clients,
+    }
 }
 
-fn answer(result: &impl Serialize) -> Result<Answer, RpcError> {
+/// The capabilities of the server: those that the plugin delivers. One that is still loading is waited for.
+async fn capabilities(context: &Context) -> Value {
+    let mut capabilities = json!({"tools": {"listChanged": true}});
+    let Ok(Ok(version)) = timeout(LOADING, context.role.settled()).await else {
+        return capabilities;
+    };
+    let Offered { lists, updates } = offered(Some(&version));
+    let [_, prompts, resources] = lists;
+    if resources {
+        capabilities["resources"] = json!({"listChanged": true, "subscribe": updates});
+    }
+    if prompts {
+        capabilities["prompts"] = json!({"listChanged": true});
+    }
+    if version.plugin.has(HANDLE_COMPLETE) {
+        capabilities["completions"] = json!({});
+    }
+    if version.logs_to_client {
+        capabilities["logging"] = json!({});
+    }
+    if context.revision.era() == Era::Stateless && version.tools.iter().any(|tool| tool.is_workflow)
+    {
+        capabilities["extensions"] = json!({TASKS: {}});
+    }
+    capabilities
+}
+
+/// The version that serves, if it has an export.
+///
+/// # Errors
+/// If none serves, or it does not have it: then there is no such method here.
+pub async fn version_with(
+    context: &Context,
+    export: &str,
+    method: &str,
+) -> Result<Arc<PluginVersion>, RpcError> {
+    let version = context.role.settled().await?;
+    match version.plugin.has(export) {
+        true => Ok(version),
+        false => Err(RpcError::method(method)),
+    }
+}
+
+async fn discover(context: &Context) -> Result<Answer, RpcError> {
+    let capabilities = capabilities(context).await;
+    answer(&json!({"supportedVersions": Revision::names(), "capabilities": capabilities}))
+}
+
+/// A result, from a value.
+pub fn answer(result: &impl Serialize) -> Result<Answer, RpcError> {
     let json = serde_json::to_vec(result)
         .map_err(|error| HostError::Internal(format!("the answer is not JSON: {error}")))?;
     Ok(Answer {
         json,
         call_id: None,
         is_cacheable: false,
+        result_type: COMPLETE,
     })
+}
+
+async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError> {
+    let version = context.role.settled().await?;
+    let (true, Some(session)) = (version.logs_to_client, &context.session) else {
+        return Err(RpcError::method("logging/setLevel"));
+    };
+    let level = params.level.as_ref().and_then(|json| json.parse().ok());
+    let level: McpLogLevel = level.ok_or_else(|| {
+        RpcError::params("`level` has to be a level of RFC 5424, such as \"info\"")
+    })?;
+    session.set_log_level(level);
+    answer(&json!({}))
+}
+
+async fn subscribe(context: &Context, params: Params, begins: bool) -> Result<Answer, RpcError> {
+    let version = version_with(context, HANDLE_READ_RESOURCE, "resources/subscribe").await?;
+    let (true, Some(session)) = (version.notifies_clients, &context.session) else {
+        return Err(RpcError::method("resources/subscribe"));
+    };
+    let uri = guest_methods::uri(&params)?;
+    if !begins {
+        session.unsubscribe(&uri);
+    } else {
+        let seen = context.roles.changes(context.role.name()).borrow().last();
+        if !session.subscribe(&uri, seen) {
+            return Err(RpcError::server(
+                "this session is subscribed to as many resources as it may be",
+            ));
+        }
+    }
+    answer(&json!({}))
 }
 
 #[derive(Serialize)]
@@ -186,11 +515,16 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     if !arguments.get().starts_with('{') {
         return Err(RpcError::params("`arguments` have to be an object"));
     }
-    let (role, id) = (&context.role, CallId::random());
+    let (role, id) = (&context.role, context.call_id.clone());
     role.settled().await?;
-    let execution = Execution::new(role.clone(), id.clone(), context.caller.clone())?.coercing();
+    let has_tasks = context.revision.era() == Era::Stateless && context.capabilities.has_tasks;
+    let execution = context.execution()?.coercing().with_tasks(has_tasks);
     let called = execution.tool(name.clone(), arguments).await;
     let (json, is_error) = match called {
+        Err(HostError::InputRequired(suspended)) => return context.input_required(&suspended),
+        Ok(ToolAnswer {
+            task: Some(run), ..
+        }) => return tasks::created(&run),
         Ok(answer) if answer.is_of_host() => (failure(&answer.json), true),
         Ok(answer) => (answer.json, answer.is_error),
         Err(error @ HostError::InvalidArguments { .. })
@@ -209,6 +543,7 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
         json,
         call_id: Some(id),
         is_cacheable: false,
+        result_type: COMPLETE,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use exomonad_host::HostError;
+use exomonad_schema::EffectError;
 use serde_json::{Value, json};
 
 use crate::message::Id;
@@ -27,6 +28,10 @@ enum Kind {
     Version,
     /// There is no such session (any more).
     Session,
+    /// There is no such resource, in the sessionful era.
+    Resource,
+    /// The client lacks a capability that the request takes.
+    Capability,
     /// The host cannot answer now.
     Server,
     /// The client has cancelled it.
@@ -49,6 +54,8 @@ const KINDS: &[(Kind, i32, u16, u16)] = &[
     (Kind::Header, -32020, 400, 400),
     (Kind::Version, -32022, 400, 400),
     (Kind::Session, NO_SESSION, 404, 404),
+    (Kind::Resource, -32002, 200, 200),
+    (Kind::Capability, -32021, 200, 400),
     (Kind::Server, -32000, 200, 200),
     (Kind::Cancelled, -32800, 200, 200),
     (Kind::Internal, -32603, 200, 200),
@@ -136,6 +143,41 @@ impl RpcError {
         )
     }
 
+    /// There is no such resource: one code with sessions, another without.
+    pub fn resource(era: Era, uri: &str) -> Self {
+        let kind = match era {
+            Era::Sessionful => Kind::Resource,
+            Era::Stateless => Kind::Params,
+        };
+        Self {
+            data: Some(json!({"uri": uri})),
+            ..Self::new(kind, "there is no such resource")
+        }
+    }
+
+    /// The client lacks these capabilities.
+    pub fn capabilities(required: &Value) -> Self {
+        Self {
+            data: Some(json!({"requiredCapabilities": required})),
+            ..Self::new(
+                Kind::Capability,
+                "the client has not declared a capability that this takes",
+            )
+        }
+    }
+
+    /// The guest cannot answer, for a reason that it tells.
+    pub fn guest(failure: &EffectError) -> Self {
+        let mut data = json!({"code": failure.code});
+        if let Some(details) = &failure.details {
+            data["details"] = json!(details);
+        }
+        Self {
+            data: Some(data),
+            ..Self::new(Kind::Server, failure.message.clone())
+        }
+    }
+
     /// The host cannot answer now.
     pub fn server(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Server, message)
@@ -195,6 +237,12 @@ impl RpcError {
 
 impl From<HostError> for RpcError {
     fn from(error: HostError) -> Self {
+        if let HostError::ClientIncapable(capability) = &error {
+            return Self::capabilities(&capability.declared());
+        }
+        if let HostError::TaskRequired(_) = &error {
+            return Self::capabilities(&crate::tasks::required());
+        }
         let kind = HOST.iter().find(|(code, _)| *code == error.code());
         let mut data = json!({"code": error.code()});
         if !error.violations().is_empty() {
@@ -218,8 +266,8 @@ mod tests {
     fn every_kind_is_in_the_table() {
         use Kind::*;
         for kind in [
-            Parse, Invalid, Method, Params, Envelope, Header, Version, Session, Server, Cancelled,
-            Internal,
+            Parse, Invalid, Method, Params, Envelope, Header, Version, Session, Resource,
+            Capability, Server, Cancelled, Internal,
         ] {
             assert_eq!(RpcError::new(kind, "").entry().0, kind);
         }

@@ -1,21 +1,30 @@
 //! Sessions of the sessionful era: what the host knows of a client between two requests.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use exomonad_config::McpConfig;
-use exomonad_schema::RoleName;
+use exomonad_core::mcp::RoleChanges;
+use exomonad_schema::effects::mcp::McpLogLevel;
+use exomonad_schema::{RawJson, RoleName};
+use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
+use crate::capabilities::Capabilities;
+use crate::lists::{KnownList, List, Listed};
 use crate::message::Id;
 use crate::revision::Revision;
 
 /// Events that are kept for a client that comes back.
 const EVENTS: usize = 64;
+/// Resources that one session may be subscribed to.
+const SUBSCRIPTIONS: usize = 1000;
+/// Requests that a client may owe answers to.
+const ASKED: usize = 256;
 /// When there are too many sessions, one in so many of the idle ones ends, so that not every new session has
 /// to look for one.
 const EVICTED: usize = 64;
@@ -34,34 +43,19 @@ pub struct Session {
     pub revision: Revision,
     /// The client's name.
     pub client: Option<String>,
+    /// The capabilities that the client has declared.
+    pub capabilities: Capabilities,
+    /// The least level of the lines that the client wants.
+    log_level: Mutex<McpLogLevel>,
+    /// Requests to the client that it has not answered, with whoever waits.
+    asked: Mutex<HashMap<Id, oneshot::Sender<Result<RawJson, RawJson>>>>,
+    last_asked: AtomicU64,
     used: Mutex<Instant>,
     /// Requests that run, with what cancels them.
     running: Mutex<HashMap<Id, oneshot::Sender<()>>>,
     /// Streams that are open.
     streams: AtomicUsize,
     events: watch::Sender<Events>,
-}
-
-/// The tools as a client knows them: the JSON that the plugin has listed, or that there were none since no
-/// version served. While none has served yet, it knows nothing.
-#[derive(Default)]
-pub struct KnownTools(Option<Option<Bytes>>);
-
-impl KnownTools {
-    /// Takes up the tools as they are now, and tells if they differ from what the client knows.
-    pub fn update(&mut self, tools: Option<Bytes>) -> bool {
-        match &self.0 {
-            None => {
-                self.0 = tools.map(Some);
-                false
-            }
-            Some(known) => {
-                let differ = *known != tools;
-                self.0 = Some(tools);
-                differ
-            }
-        }
-    }
 }
 
 /// The events of a session's stream.
@@ -73,7 +67,9 @@ pub struct Events {
     kept: VecDeque<(u64, Bytes)>,
     /// The stream that gets them: the newest that was opened.
     pub stream: u64,
-    tools: KnownTools,
+    lists: [KnownList; 3],
+    /// The resources that the client is subscribed to, each with the number of the last update that it knows.
+    subscribed: BTreeMap<String, u64>,
     /// True when the session has ended.
     pub has_ended: bool,
 }
@@ -98,15 +94,30 @@ impl Events {
     }
 }
 
-/// A request that runs. While this is there the client can cancel it.
-pub struct Running<'a> {
+/// A request to the client that waits for its answer.
+pub struct Asked<'a> {
     session: &'a Session,
+    /// The id of the request.
+    pub id: Id,
+    /// The client's result, or its error.
+    pub answer: oneshot::Receiver<Result<RawJson, RawJson>>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        lock(&self.session.asked).remove(&self.id);
+    }
+}
+
+/// A request that runs. While this is there the client can cancel it.
+pub struct Running {
+    session: Arc<Session>,
     id: Id,
     /// Ready when the client has cancelled it.
     pub cancelled: oneshot::Receiver<()>,
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         lock(&self.session.running).remove(&self.id);
     }
@@ -124,7 +135,7 @@ impl Drop for OpenStream {
 
 impl Session {
     /// Notes that a request runs; `None` if one of this id does already.
-    pub fn run(&self, id: &Id) -> Option<Running<'_>> {
+    pub fn run(self: &Arc<Self>, id: &Id) -> Option<Running> {
         let (cancel, cancelled) = oneshot::channel();
         let mut running = lock(&self.running);
         if running.contains_key(id) {
@@ -132,7 +143,7 @@ impl Session {
         }
         running.insert(id.clone(), cancel);
         Some(Running {
-            session: self,
+            session: self.clone(),
             id: id.clone(),
             cancelled,
         })
@@ -158,15 +169,106 @@ impl Session {
         (OpenStream(self.clone()), number, self.events.subscribe())
     }
 
-    /// The tools as the client knows them from now on. If they differ from those it knew, and it is to be
-    /// told, the event is added.
-    pub fn knows_tools(&self, tools: Option<Bytes>, event: Option<&'static str>) {
+    /// Notes a request to the client; `None` if it owes too many answers.
+    pub fn ask(&self) -> Option<Asked<'_>> {
+        let (send, answer) = oneshot::channel();
+        let mut asked = lock(&self.asked);
+        if asked.len() >= ASKED {
+            return None;
+        }
+        let number = self.last_asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = Id::of_number(number);
+        asked.insert(id.clone(), send);
+        Some(Asked {
+            session: self,
+            id,
+            answer,
+        })
+    }
+
+    /// Takes the client's answer to a request. One that nobody waits for is ignored.
+    pub fn answered(&self, id: &Id, answer: Result<RawJson, RawJson>) {
+        if let Some(waiting) = lock(&self.asked).remove(id) {
+            // It may have been given up just now.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// The least level of the lines that the client wants.
+    pub fn log_level(&self) -> McpLogLevel {
+        *lock(&self.log_level)
+    }
+
+    /// Sets the least level of the lines that the client wants.
+    pub fn set_log_level(&self, level: McpLogLevel) {
+        *lock(&self.log_level) = level;
+    }
+
+    /// Subscribes the client to a resource, from this update on; `false` if it has too many already.
+    pub fn subscribe(&self, uri: &str, seen: u64) -> bool {
+        let mut has_room = true;
         self.events.send_if_modified(|events| {
-            if let (true, Some(event)) = (events.tools.update(tools), event) {
-                events.add(Bytes::from_static(event.as_bytes()));
-                return true;
+            has_room =
+                events.subscribed.len() < SUBSCRIPTIONS || events.subscribed.contains_key(uri);
+            if has_room {
+                events.subscribed.insert(uri.to_owned(), seen);
             }
             false
+        });
+        has_room
+    }
+
+    /// Ends the client's subscription to a resource.
+    pub fn unsubscribe(&self, uri: &str) {
+        self.events.send_if_modified(|events| {
+            events.subscribed.remove(uri);
+            false
+        });
+    }
+
+    /// The lists as they are when the session begins.
+    pub fn begin_with(&self, lists: [Listed; 3]) {
+        for list in List::ALL {
+            self.knows(list, lists.clone());
+        }
+    }
+
+    /// A list as the client knows it from now on, of all as they are now.
+    pub fn knows(&self, list: List, lists: [Listed; 3]) {
+        self.events.send_if_modified(|events| {
+            let [tools, prompts, resources] = lists;
+            let listed = match list {
+                List::Tools => tools,
+                List::Prompts => prompts,
+                List::Resources => resources,
+            };
+            events.lists[list as usize].update(listed);
+            false
+        });
+    }
+
+    /// Adds the events of what the client does not know: lists that are other ones, resources that were updated.
+    pub fn tell(&self, lists: [Listed; 3], changes: &RoleChanges) {
+        self.events.send_if_modified(|events| {
+            let before = events.last;
+            for (list, listed) in List::ALL.into_iter().zip(lists) {
+                if events.lists[list as usize].update(listed) {
+                    events.add(notification(list.changed(), None));
+                }
+            }
+            let subscribed = events.subscribed.iter_mut();
+            let updated: Vec<String> = subscribed
+                .filter(|(uri, seen)| changes.has_updated(uri, **seen))
+                .map(|(uri, seen)| {
+                    *seen = changes.last();
+                    uri.clone()
+                })
+                .collect();
+            for uri in updated {
+                let params = json!({"uri": uri});
+                events.add(notification(RESOURCE_UPDATED, Some(&params.to_string())));
+            }
+            events.last != before
         });
     }
 
@@ -188,6 +290,7 @@ impl Sessions {
         role: RoleName,
         revision: Revision,
         client: Option<String>,
+        capabilities: Capabilities,
         config: &McpConfig,
     ) -> Option<Arc<Session>> {
         let session = Arc::new(Session {
@@ -195,6 +298,10 @@ impl Sessions {
             role,
             revision,
             client,
+            capabilities,
+            log_level: Mutex::new(McpLogLevel::Info),
+            asked: Mutex::default(),
+            last_asked: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
             running: Mutex::default(),
             streams: AtomicUsize::new(0),
@@ -262,6 +369,18 @@ fn evict(all: &mut HashMap<Box<str>, Arc<Session>>, config: &McpConfig, most: us
     }
 }
 
+/// The notification that a resource has another content.
+pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+
+/// A notification, as JSON.
+pub fn notification(method: &str, params: Option<&str>) -> Bytes {
+    match params {
+        None => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#),
+        Some(params) => format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#),
+    }
+    .into()
+}
+
 /// 128 bits that nobody can guess, in visible ASCII.
 fn random_id() -> Option<Box<str>> {
     let mut bytes = [0; 16];
@@ -295,6 +414,7 @@ mod tests {
             "tl".parse().unwrap(),
             Revision::negotiated(""),
             None,
+            Capabilities::default(),
             config,
         )
     }
@@ -337,31 +457,74 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_loads_is_no_change_and_one_that_goes_is() {
-        let mut known = KnownTools::default();
-        let tools = |json: &'static str| Some(Bytes::from_static(json.as_bytes()));
-        assert!(!known.update(None));
-        assert!(!known.update(tools("a")));
-        assert!(!known.update(tools("a")));
-        assert!(known.update(None));
-        assert!(!known.update(None));
-        assert!(known.update(tools("a")));
-        assert!(known.update(tools("b")));
-    }
-
-    #[test]
     fn events_are_kept_up_to_a_bound_and_ids_go_on() {
         let session = begin(&Sessions::default(), &config(1)).unwrap();
-        session.knows_tools(Some(Bytes::new()), None);
-        for nth in 0..100 {
-            let tools = Bytes::from(nth.to_string());
-            session.knows_tools(Some(tools.clone()), Some("changed"));
-            session.knows_tools(Some(tools), Some("not told twice"));
+        let changes = RoleChanges::default();
+        let tools = |nth: u64| [Some((Bytes::new(), nth)), None, None];
+        session.tell(tools(0), &changes);
+        for nth in 1..=100 {
+            session.tell(tools(nth), &changes);
+            session.tell(tools(nth), &changes);
         }
         let events = session.events.borrow();
         assert_eq!((events.last(), events.kept.len()), (100, EVENTS));
         assert_eq!(events.after(0).map(|(id, _)| *id), Some(37));
         assert_eq!(events.after(99).map(|(id, _)| *id), Some(100));
         assert!(events.after(100).is_none());
+    }
+
+    #[test]
+    fn an_answer_reaches_whoever_waits_and_any_other_is_ignored() {
+        let session = begin(&Sessions::default(), &config(1)).unwrap();
+        let mut asked = session.ask().unwrap();
+        let unknown = Id::read("\"x\"").unwrap();
+        session.answered(&unknown, Ok(RawJson::empty_object()));
+        assert!(asked.answer.try_recv().is_err());
+        let id = asked.id.clone();
+        session.answered(&id, Ok(RawJson::empty_object()));
+        session.answered(&id, Err(RawJson::empty_object()));
+        assert!(asked.answer.try_recv().unwrap().is_ok());
+        let all: Vec<_> = (0..ASKED).filter_map(|_| session.ask()).collect();
+        assert!(session.ask().is_none(), "{}", all.len());
+        drop(all);
+        assert!(session.ask().is_some());
+    }
+
+    #[test]
+    fn a_subscription_is_told_of_updates_that_come_after_it() {
+        use exomonad_core::Changes;
+        use exomonad_schema::effects::mcp::McpNotify;
+
+        let session = begin(&Sessions::default(), &config(1)).unwrap();
+        let (changes, role) = (Changes::default(), "tl".parse().unwrap());
+        let update = |uri: &str| {
+            let updated_resources = vec![uri.try_into().unwrap()];
+            changes.note(
+                &role,
+                &McpNotify {
+                    updated_resources,
+                    ..McpNotify::default()
+                },
+            );
+        };
+        let seen = changes.of(&role);
+        let told = || {
+            session.tell([None, None, None], &seen.borrow());
+            session.events.borrow().last()
+        };
+        update("a");
+        assert!(session.subscribe("a", seen.borrow().last()));
+        assert_eq!(told(), 0);
+        update("b");
+        assert_eq!(told(), 0);
+        update("a");
+        assert_eq!((told(), told()), (1, 1));
+        session.unsubscribe("a");
+        update("a");
+        assert_eq!(told(), 1);
+        for nth in 0..SUBSCRIPTIONS {
+            assert!(session.subscribe(&nth.to_string(), 0));
+        }
+        assert!(!session.subscribe("one more", 0));
     }
 }

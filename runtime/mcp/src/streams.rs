@@ -1,38 +1,39 @@
-//! Server-sent events: the stream of a session, and that of a `subscriptions/listen`.
+//! Server-sent events: the stream of a session, that of a `subscriptions/listen`, and the answer to a request during
+//! which something is said to the client.
 //!
 //! A stream holds no events: it is asked for the next one when the client has taken the last, so that one
-//! that stops reading costs nothing but its connection.
+//! that stops reading costs nothing but its connection. What a guest says to its client waits until that takes it,
+//! and the guest waits with it, as long as its call may.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use exomonad_config::McpConfig;
-use exomonad_host::Role;
+use exomonad_core::mcp::RoleChanges;
+use exomonad_host::HostError;
+use exomonad_host::execution::{Running, spawn};
 use exomonad_schema::RoleName;
 use futures_util::stream;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::sleep;
 
 use crate::Roles;
+use crate::lists::{KnownList, List, Listed, lists_of};
 use crate::message::Id;
 use crate::methods::server_info;
-use crate::sessions::{Events, KnownTools, OpenStream, Session};
-
-/// The notification that the list of tools is another one, in the sessionful era.
-pub const TOOLS_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+use crate::rpc_error::RpcError;
+use crate::sessions::{Events, OpenStream, RESOURCE_UPDATED, Session};
 
 /// Keeps proxies and clients from taking the stream for dead.
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
-
-/// The tools of a role, as the JSON that its plugin listed; `None` while no version serves.
-pub fn tools_of(role: Option<&Arc<Role>>) -> Option<Bytes> {
-    Some(role?.version()?.tools_json.clone())
-}
 
 /// The changes that every stream waits for.
 pub struct Watch {
@@ -44,14 +45,16 @@ pub struct Watch {
     pub config: McpConfig,
     /// Changes when a role serves another version.
     pub versions: watch::Receiver<()>,
+    /// What the plugin tells its clients.
+    pub changes: watch::Receiver<RoleChanges>,
     /// True when the host shuts down.
     pub stopping: watch::Receiver<bool>,
 }
 
 /// Why a stream goes on.
 enum Wake {
-    /// A role may serve another version.
-    Versions,
+    /// A role may serve another version, or its plugin has told its clients something.
+    Changes,
     /// The host shuts down.
     Stopping,
     /// Nothing has happened for a while.
@@ -59,14 +62,16 @@ enum Wake {
 }
 
 impl Watch {
-    fn tools(&self) -> Option<Bytes> {
-        tools_of(self.roles.role(&self.role).as_ref())
+    fn lists(&self) -> [Listed; 3] {
+        lists_of(self.roles.role(&self.role).as_ref(), &self.changes.borrow())
     }
 
     async fn wake(&mut self) -> Wake {
         let is_stopping = |stopping: &bool| *stopping;
         tokio::select! {
-            changed = self.versions.changed() => changed.map_or(Wake::Stopping, |()| Wake::Versions),
+            changed = self.versions.changed() => changed.map_or(Wake::Stopping, |()| Wake::Changes),
+            // Its sender is kept as long as the host runs.
+            changed = self.changes.changed() => changed.map_or(Wake::Stopping, |()| Wake::Changes),
             _ = self.stopping.wait_for(is_stopping) => Wake::Stopping,
             () = sleep(self.config.keep_alive.get()) => Wake::Silence,
         }
@@ -92,8 +97,8 @@ pub fn of_session(watch: Watch, session: &Arc<Session>, last_event_id: Option<u6
     // An id that was never given is another stream's: nothing is told twice.
     let sent = last_event_id.filter(|id| *id <= newest).unwrap_or(newest);
     let unprimed = session.0.revision.has_priming();
-    // The tools may have changed while nobody listened.
-    session.0.knows_tools(watch.tools(), Some(TOOLS_CHANGED));
+    // Something may have changed while nobody listened.
+    session.0.tell(watch.lists(), &watch.changes.borrow());
     let stream = SessionStream {
         watch,
         session,
@@ -133,10 +138,11 @@ impl SessionStream {
                 wake = self.watch.wake() => wake,
             };
             match wake {
-                Wake::Versions => self
-                    .session
-                    .0
-                    .knows_tools(self.watch.tools(), Some(TOOLS_CHANGED)),
+                Wake::Changes => {
+                    let lists = self.watch.lists();
+                    let changes = self.watch.changes.borrow_and_update();
+                    self.session.0.tell(lists, &changes);
+                }
                 Wake::Stopping => return None,
                 Wake::Silence => return Some(COMMENT),
             }
@@ -144,12 +150,23 @@ impl SessionStream {
     }
 }
 
+/// The notifications that a subscription wants.
+#[derive(Default)]
+pub struct Filter {
+    /// By [`List`].
+    pub lists: [bool; 3],
+    /// The resources whose updates it wants.
+    pub resources: Vec<String>,
+}
+
 /// The stream of a `subscriptions/listen`.
 struct Subscription {
     watch: Watch,
     id: Id,
-    wants_tools: bool,
-    tools: KnownTools,
+    filter: Filter,
+    lists: [KnownList; 3],
+    /// The last update that it knows of each resource.
+    seen: Vec<u64>,
     state: SubscriptionState,
     _place: OwnedSemaphorePermit,
 }
@@ -166,16 +183,20 @@ enum SubscriptionState {
 pub fn of_subscription(
     watch: Watch,
     id: Id,
-    wants_tools: bool,
+    filter: Filter,
     place: OwnedSemaphorePermit,
 ) -> Response {
-    let mut tools = KnownTools::default();
-    tools.update(watch.tools());
+    let mut lists: [KnownList; 3] = Default::default();
+    for (known, listed) in lists.iter_mut().zip(watch.lists()) {
+        known.update(listed);
+    }
+    let seen = vec![watch.changes.borrow().last(); filter.resources.len()];
     let stream = Subscription {
-        tools,
+        lists,
+        seen,
         watch,
         id,
-        wants_tools,
+        filter,
         state: SubscriptionState::New,
         _place: place,
     };
@@ -190,29 +211,62 @@ impl Subscription {
         match self.state {
             SubscriptionState::New => {
                 self.state = SubscriptionState::Open;
-                let granted = match self.wants_tools {
-                    true => r#","notifications":{"toolsListChanged":true}"#,
-                    false => r#","notifications":{}"#,
-                };
+                let granted = format!(r#","notifications":{}"#, self.granted());
                 return Some(
-                    self.notification("notifications/subscriptions/acknowledged", granted),
+                    self.notification("notifications/subscriptions/acknowledged", &granted),
                 );
             }
             SubscriptionState::Closed => return None,
-            SubscriptionState::Open if !self.wants_tools => return Some(self.close()),
+            SubscriptionState::Open if self.wants_nothing() => return Some(self.close()),
             SubscriptionState::Open => {}
         }
         loop {
+            if let Some(news) = self.news() {
+                return Some(news);
+            }
             match self.watch.wake().await {
-                Wake::Versions => {
-                    if self.tools.update(self.watch.tools()) {
-                        return Some(self.notification("notifications/tools/list_changed", ""));
-                    }
-                }
+                Wake::Changes => {}
                 Wake::Stopping => return Some(self.close()),
                 Wake::Silence => return Some(COMMENT),
             }
         }
+    }
+
+    fn wants_nothing(&self) -> bool {
+        self.filter.lists == [false; 3] && self.filter.resources.is_empty()
+    }
+
+    /// What the client gets of what it wanted.
+    fn granted(&self) -> String {
+        let mut granted = json!({});
+        for (list, name) in List::ALL.into_iter().zip(FILTERS) {
+            if self.filter.lists[list as usize] {
+                granted[name] = json!(true);
+            }
+        }
+        if !self.filter.resources.is_empty() {
+            granted["resourceSubscriptions"] = json!(self.filter.resources);
+        }
+        granted.to_string()
+    }
+
+    /// The first thing that the client does not know yet.
+    fn news(&mut self) -> Option<Bytes> {
+        for (list, listed) in List::ALL.into_iter().zip(self.watch.lists()) {
+            if self.lists[list as usize].update(listed) && self.filter.lists[list as usize] {
+                return Some(self.notification(list.changed(), ""));
+            }
+        }
+        let updated = {
+            let changes = self.watch.changes.borrow();
+            let resources = self.filter.resources.iter().zip(&mut self.seen);
+            let mut updated = resources.filter(|(uri, seen)| changes.has_updated(uri, **seen));
+            updated.next().map(|(uri, seen)| {
+                *seen = changes.last();
+                format!(r#","uri":{}"#, json!(uri))
+            })
+        };
+        updated.map(|params| self.notification(RESOURCE_UPDATED, &params))
     }
 
     fn notification(&self, method: &str, params: &str) -> Bytes {
@@ -241,8 +295,109 @@ impl Subscription {
     }
 }
 
+/// The names of the lists in a filter, in their order.
+pub const FILTERS: [&str; 3] = [
+    "toolsListChanged",
+    "promptsListChanged",
+    "resourcesListChanged",
+];
+
 fn event(data: &str) -> Bytes {
     format!("event: message\ndata: {data}\n\n").into()
+}
+
+/// JSON without ends of lines, which stand between two of its parts and nowhere else.
+pub fn in_one_line(mut json: Vec<u8>) -> Vec<u8> {
+    for byte in &mut json {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    json
+}
+
+/// The work on a request: it gives a JSON-RPC response.
+pub type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Waits for the answer to the request of this id. If something is said to the client before it is there, the response
+/// is a stream of that, and the answer at its end. Dropping either cancels the work.
+pub async fn answer_or_stream<T: Send + 'static>(
+    id: Id,
+    mut answering: Answering<T>,
+    mut said: mpsc::Receiver<Bytes>,
+    keep_alive: Duration,
+    whole: impl FnOnce(T) -> Response,
+    last: fn(T) -> Vec<u8>,
+) -> Response {
+    let (first, work, outcome) = tokio::select! {
+        biased;
+        answer = &mut answering => match said.try_recv() {
+            // It was said in the same breath.
+            Ok(first) => (first, None, Some(Ok(answer))),
+            Err(_) => return whole(answer),
+        },
+        Some(first) = said.recv() => {
+            // A client that stops reading must not keep the work from its limits: it goes on by itself.
+            (first, Some(spawn(async move { Ok(answering.await) })), None)
+        }
+    };
+    let stream = AnswerStream {
+        id,
+        first: Some(first),
+        said,
+        work,
+        outcome,
+        last,
+        keep_alive,
+    };
+    respond(stream::unfold(stream, async |mut stream| {
+        let event = stream.next().await?;
+        Some((Ok(event), stream))
+    }))
+}
+
+/// What is said to the client during a request, and the answer.
+struct AnswerStream<T> {
+    id: Id,
+    first: Option<Bytes>,
+    said: mpsc::Receiver<Bytes>,
+    /// The work, while it is under way.
+    work: Option<Running<T>>,
+    /// The outcome, until it is sent.
+    outcome: Option<Result<T, HostError>>,
+    last: fn(T) -> Vec<u8>,
+    keep_alive: Duration,
+}
+
+impl<T: Send + 'static> AnswerStream<T> {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(data(&first));
+        }
+        if let Some(work) = &mut self.work {
+            let outcome = tokio::select! {
+                biased;
+                Some(said) = self.said.recv() => return Some(data(&said)),
+                outcome = work.ended() => outcome,
+                () = sleep(self.keep_alive) => return Some(COMMENT),
+            };
+            self.work = None;
+            self.outcome = Some(outcome);
+        }
+        // Something may have been said between the two looks.
+        if let Ok(said) = self.said.try_recv() {
+            return Some(data(&said));
+        }
+        let answer = match self.outcome.take()? {
+            Ok(answer) => (self.last)(answer),
+            Err(error) => RpcError::from(error).answering(self.id.clone()).to_json(),
+        };
+        Some(data(&in_one_line(answer)))
+    }
+}
+
+fn data(json: &[u8]) -> Bytes {
+    [b"event: message\ndata: ", json, b"\n\n"].concat().into()
 }
 
 fn respond(

@@ -1,5 +1,6 @@
 //! MCP's own transport, over the roles of this server.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use exomonad_config::McpConfig;
+use exomonad_core::mcp::RoleChanges;
 use exomonad_host::Role;
 use exomonad_mcp::{HttpRequest, Roles};
 use exomonad_schema::RoleName;
@@ -24,6 +26,14 @@ impl Roles for AppState {
 
     fn versions(&self) -> watch::Receiver<()> {
         self.serving().runtime.versions()
+    }
+
+    fn changes(&self, role: &RoleName) -> watch::Receiver<RoleChanges> {
+        self.serving().runtime.changes.of(role)
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.serving().runtime.config.state.dir.clone()
     }
 
     fn config(&self) -> McpConfig {

@@ -58,6 +58,9 @@ pub struct WorkflowDefinition {
     /// True if MCP clients may start it as a tool.
     #[serde(default)]
     pub is_tool: bool,
+    /// True if that tool is for clients that have tasks: it takes too long for a call that waits.
+    #[serde(default)]
+    pub needs_task: bool,
 }
 
 /// A signal or a query of a workflow.

@@ -13,6 +13,7 @@ pub mod github;
 pub mod http;
 pub mod kv;
 pub mod log;
+pub mod mcp;
 pub mod random;
 pub mod workflow;
 

@@ -5,9 +5,12 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::common::{
-    CallToolResult, HookInput, HookOutput, ListToolsInput, ListToolsResult, ListWorkflowsInput,
-    ListWorkflowsResult, PluginDescription, ToolCallInput, WorkflowInput, WorkflowMigrateInput,
-    WorkflowMigrateResult, WorkflowOutcome, WorkflowQueryInput, WorkflowQueryResult,
+    CallToolResult, CompleteInput, CompleteResult, GetPromptInput, GetPromptResult, HookInput,
+    HookOutput, ListPromptsInput, ListPromptsResult, ListResourceTemplatesInput,
+    ListResourceTemplatesResult, ListResourcesInput, ListResourcesResult, ListToolsInput,
+    ListToolsResult, ListWorkflowsInput, ListWorkflowsResult, PluginDescription, ReadResourceInput,
+    ReadResourceResult, ToolCallInput, WorkflowInput, WorkflowMigrateInput, WorkflowMigrateResult,
+    WorkflowOutcome, WorkflowQueryInput, WorkflowQueryResult,
 };
 use crate::effect::EffectRequest;
 use crate::error::{Answer, ErrorCode};
@@ -88,6 +91,13 @@ pub fn common_document() -> Value {
     let exports = json!({
         crate::common::HANDLE_LIST_TOOLS: export::<ListToolsInput, ListToolsResult>(&mut generator),
         crate::common::HANDLE_MCP_CALL: export::<ToolCallInput, CallToolResult>(&mut generator),
+        crate::common::HANDLE_LIST_RESOURCES: export::<ListResourcesInput, ListResourcesResult>(&mut generator),
+        crate::common::HANDLE_LIST_RESOURCE_TEMPLATES:
+            export::<ListResourceTemplatesInput, ListResourceTemplatesResult>(&mut generator),
+        crate::common::HANDLE_READ_RESOURCE: export::<ReadResourceInput, ReadResourceResult>(&mut generator),
+        crate::common::HANDLE_LIST_PROMPTS: export::<ListPromptsInput, ListPromptsResult>(&mut generator),
+        crate::common::HANDLE_GET_PROMPT: export::<GetPromptInput, GetPromptResult>(&mut generator),
+        crate::common::HANDLE_COMPLETE: export::<CompleteInput, CompleteResult>(&mut generator),
         crate::common::HANDLE_LIST_WORKFLOWS: export::<ListWorkflowsInput, ListWorkflowsResult>(&mut generator),
         crate::common::HANDLE_WORKFLOW: export::<WorkflowInput, WorkflowOutcome>(&mut generator),
         crate::common::HANDLE_QUERY: export::<WorkflowQueryInput, WorkflowQueryResult>(&mut generator),

@@ -34,7 +34,20 @@ impl<'a> McpSession<'a> {
     /// # Panics
     /// If the host begins none.
     pub async fn begin(host: &'a Host, role: &str, revision: &str) -> Self {
-        let answer = initialize(host, role, revision).await;
+        Self::begin_with(host, role, revision, json!({})).await
+    }
+
+    /// Begins a session of a client with these capabilities.
+    ///
+    /// # Panics
+    /// If the host begins none.
+    pub async fn begin_with(
+        host: &'a Host,
+        role: &str,
+        revision: &str,
+        capabilities: Value,
+    ) -> Self {
+        let answer = initialize_with(host, role, revision, capabilities).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let id = answer.header("mcp-session-id").to_owned();
         let session = Self {
@@ -67,6 +80,11 @@ impl<'a> McpSession<'a> {
         self.send(&message).await.json()
     }
 
+    /// Sends a request that is answered by a stream.
+    pub async fn stream(&self, message: &Value) -> EventStream {
+        EventStream::of(self.request(Method::POST).body(message.to_string())).await
+    }
+
     /// Opens the session's stream, after an event that was seen.
     pub async fn events(&self, last: Option<&str>) -> EventStream {
         let mut request = self
@@ -81,10 +99,14 @@ impl<'a> McpSession<'a> {
 
 /// Sends `initialize`.
 pub async fn initialize(host: &Host, role: &str, revision: &str) -> Response {
+    initialize_with(host, role, revision, json!({})).await
+}
+
+async fn initialize_with(host: &Host, role: &str, revision: &str, capabilities: Value) -> Response {
     let message = json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": {
-            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}
+            "protocolVersion": revision, "capabilities": capabilities, "clientInfo": {"name": "test", "version": "1"}
         }
     });
     host.post(&mcp_path(role), message.to_string()).await
@@ -93,11 +115,16 @@ pub async fn initialize(host: &Host, role: &str, revision: &str) -> Response {
 /// A request of the stateless revision with everything that it has to carry; `params` may bring more.
 #[must_use]
 pub fn stateless(method: &str, mut params: Value) -> Value {
-    params["_meta"] = json!({
+    let own = json!({
         "io.modelcontextprotocol/protocolVersion": STATELESS,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}
     });
+    for (name, value) in own.as_object().into_iter().flatten() {
+        if params["_meta"].get(name).is_none() {
+            params["_meta"][name] = value.clone();
+        }
+    }
     json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 }
 
@@ -107,7 +134,9 @@ pub fn stateless_request(host: &Host, role: &str, message: &Value) -> RequestBui
         .request(Method::POST, &mcp_path(role))
         .header("mcp-protocol-version", STATELESS)
         .header("mcp-method", message["method"].as_str().unwrap_or_default());
-    let request = match message["params"]["name"].as_str() {
+    let params = &message["params"];
+    let named = ["name", "uri", "taskId"].map(|field| params[field].as_str());
+    let request = match named.into_iter().flatten().next() {
         Some(name) => request.header("mcp-name", name),
         None => request,
     };

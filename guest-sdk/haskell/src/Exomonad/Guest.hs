@@ -13,14 +13,17 @@
 --
 -- The functions of each service are in a module of their own, to be imported qualified:
 -- "Exomonad.Guest.Git", "Exomonad.Guest.GitHub", "Exomonad.Guest.Docker", "Exomonad.Guest.Kv",
--- "Exomonad.Guest.Clock", "Exomonad.Guest.Random", "Exomonad.Guest.Http", "Exomonad.Guest.Log". The hooks
--- have modules too ("Exomonad.Guest.Hook.PreToolUse", …), and workflows one: "Exomonad.Guest.Run".
+-- "Exomonad.Guest.Clock", "Exomonad.Guest.Random", "Exomonad.Guest.Http", "Exomonad.Guest.Log", "Exomonad.Guest.Mcp".
+-- The hooks have modules too ("Exomonad.Guest.Hook.PreToolUse", …), and so have workflows ("Exomonad.Guest.Run"),
+-- resources ("Exomonad.Guest.Resource"), prompts ("Exomonad.Guest.Prompt") and what is usually said to the client of
+-- a call ("Exomonad.Guest.Client").
 module Exomonad.Guest
   ( module Exomonad.Guest.Eff,
     module Exomonad.Guest.Effect,
     module Exomonad.Guest.Duration,
     module Exomonad.Guest.Effects,
     module Exomonad.Guest.Json,
+    module Exomonad.Guest.Offer,
     module Exomonad.Guest.Plugin,
     module Exomonad.Guest.Run.Entry,
     module Exomonad.Guest.Schema,
@@ -51,7 +54,8 @@ import Exomonad.Guest.Eff
 import Exomonad.Guest.Effect (Request (Answer, Service), attempt, orFail, perform)
 import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Json (Base64 (..), Constant (..), set)
-import Exomonad.Guest.Plugin (Plugin (..), runPlugin)
+import Exomonad.Guest.Offer (Offer)
+import Exomonad.Guest.Plugin (Plugin (..), runPlugin, runPluginWith)
 import Exomonad.Guest.Duration (Duration (..), days, hours, milliseconds, minutes, seconds)
 import Exomonad.Guest.Run.Entry (Control, Run (..), WorkflowEffects, WorkflowEntry)
 import Exomonad.Guest.Schema (Arguments (..), Enumeration (..), Field (..), Result (..), Rule (..), Schema (..))

@@ -12,6 +12,7 @@ struct Options {
     name: Option<String>,
     title: Option<String>,
     tool: bool,
+    task: bool,
     state_version: Option<LitInt>,
     migrate: Option<Path>,
     /// Names, with the types of their payloads.
@@ -28,6 +29,7 @@ impl Options {
                 Some("name") => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
                 Some("title") => options.title = Some(meta.value()?.parse::<LitStr>()?.value()),
                 Some("tool") => options.tool = true,
+                Some("task") => (options.tool, options.task) = (true, true),
                 Some("state_version") => options.state_version = Some(meta.value()?.parse()?),
                 Some("migrate") => options.migrate = Some(meta.value()?.parse()?),
                 Some("signals") => {
@@ -55,7 +57,7 @@ impl Options {
                 }
                 _ => {
                     return Err(meta.error(
-                        "expected name, title, tool, state_version, migrate, signals(…) or queries(…)",
+                        "expected name, title, tool, task, state_version, migrate, signals(…) or queries(…)",
                     ));
                 }
             }
@@ -123,7 +125,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         Some(title) => quote!(Some(#title)),
         None => quote!(None),
     };
-    let is_tool = options.tool;
+    let (is_tool, needs_task) = (options.tool, options.task);
     let state_version = match options.state_version {
         Some(version) => quote!(#version),
         None => quote!(0),
@@ -186,6 +188,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 signals: &[#(#signals),*],
                 queries: &[#(#queries),*],
                 is_tool: #is_tool,
+                needs_task: #needs_task,
                 call: |input| {
                     ::exomonad_guest::workflow::run_body::<#input, #state, _>(input, |input, run| {
                         let _ = (&input, run);

@@ -7,15 +7,21 @@ use crate::effect::EffectRequest;
 use crate::testing::host::{State, encode};
 use crate::types::{
     ClockNow, ClockTime, Done, EffectError, EmitEvent, ErrorCode, KvDelete, KvDeleted, KvEntry,
-    KvGet, KvKeys, KvList, KvSet, Log, RandomBytes, RandomBytesAnswer, Sleep, WorkflowCancel,
-    WorkflowInfo, WorkflowPatched, WorkflowSetState, WorkflowSleep, WorkflowStart, WorkflowWait,
+    KvGet, KvKeys, KvList, KvSet, Log, McpClient, McpGetClient, McpLog, McpNotify, McpProgress,
+    RandomBytes, RandomBytesAnswer, Sleep, WorkflowCancel, WorkflowInfo, WorkflowPatched,
+    WorkflowSetState, WorkflowSleep, WorkflowStart, WorkflowWait,
 };
 use crate::{Base64, Json};
 
 /// The fake host's own answer to an effect, if it has one.
 pub fn answer(state: &State, function: &str, request: &[u8]) -> Option<Vec<u8>> {
     Some(match function {
-        Log::FUNCTION | EmitEvent::FUNCTION => encode(&Ok(Done {})),
+        Log::FUNCTION
+        | EmitEvent::FUNCTION
+        | McpProgress::FUNCTION
+        | McpLog::FUNCTION
+        | McpNotify::FUNCTION => encode(&Ok(Done {})),
+        McpGetClient::FUNCTION => encode(&Ok(McpClient::default())),
         KvGet::FUNCTION => encode(&Ok(get(state, &decode(request)?))),
         KvSet::FUNCTION => encode(&Ok(set(state, decode(request)?))),
         KvDelete::FUNCTION => encode(&Ok(delete(state, &decode(request)?))),

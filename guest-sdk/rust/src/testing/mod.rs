@@ -14,7 +14,7 @@
 //!
 //! By default it keeps keys and values in memory, has a clock that
 //! only [`Sleep`](crate::types::Sleep) moves, returns the same random bytes in
-//! every run, and keeps log lines and events. Any other effect answers
+//! every run, keeps log lines and events, and takes progress and lines for a client. Any other effect answers
 //! `not_configured` until a closure is set for it.
 //!
 //! [`FakeHost::run_workflow`] runs a workflow in simulated time: a month in a millisecond.
@@ -32,7 +32,9 @@ pub use host::FakeHost;
 pub use workflow::FinishedRun;
 
 use crate::plugin::Plugin;
-use crate::types::{CallToolResult, Context, HookEvent, HookInput, HookOutput};
+use crate::types::{
+    CallToolResult, Context, GetPromptResult, HookEvent, HookInput, HookOutput, ReadResourceResult,
+};
 use crate::{Json, ToolError};
 
 thread_local! {
@@ -90,6 +92,25 @@ impl FakeHost {
     /// Calls a plugin's tool as the host does, through JSON.
     pub fn call_tool(&self, plugin: &Plugin, name: &str, arguments: &Value) -> CallToolResult {
         self.run(|| plugin.call_tool(name, &arguments.to_string(), &context()))
+    }
+
+    /// Reads a plugin's resource.
+    pub fn read_resource(&self, plugin: &Plugin, uri: &str) -> ReadResourceResult {
+        self.run(|| plugin.read_resource(uri, &context()))
+    }
+
+    /// Gets the messages of a plugin's prompt.
+    pub fn get_prompt(
+        &self,
+        plugin: &Plugin,
+        name: &str,
+        arguments: &[(&str, &str)],
+    ) -> GetPromptResult {
+        let arguments = arguments
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.run(|| plugin.get_prompt(name, &arguments, &context()))
     }
 
     /// Calls a plugin's hook for an event; the last one if it has several.

@@ -47,6 +47,8 @@ pub struct WorkflowEntry {
     pub queries: &'static [QueryEntry],
     /// True if MCP clients may start it as a tool.
     pub is_tool: bool,
+    /// True if that tool is for clients that have tasks.
+    pub needs_task: bool,
     /// The function, from its input's JSON to the end of the run.
     pub call: fn(WorkflowInput) -> Result<WorkflowOutcome, ToolError>,
     /// The function that brings a state of an older version to its current one.
@@ -67,6 +69,7 @@ impl WorkflowEntry {
             signals: self.signals.iter().map(SignalEntry::listing).collect(),
             queries: self.queries.iter().map(QueryEntry::listing).collect(),
             is_tool: self.is_tool,
+            needs_task: self.needs_task,
         }
     }
 }

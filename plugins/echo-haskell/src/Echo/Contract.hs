@@ -22,6 +22,9 @@ codecs =
   , ("ClockNow", codec @ClockNow)
   , ("ClockTime", codec @ClockTime)
   , ("CommitState", codec @CommitState)
+  , ("CompleteInput", codec @CompleteInput)
+  , ("CompleteResult", codec @CompleteResult)
+  , ("Completion", codec @Completion)
   , ("ContainerState", codec @ContainerState)
   , ("ContainerSummary", codec @ContainerSummary)
   , ("Content", codec @Content)
@@ -55,6 +58,8 @@ codecs =
   , ("EmbeddedResource", codec @EmbeddedResource)
   , ("EmitEvent", codec @EmitEvent)
   , ("ErrorCode", codec @ErrorCode)
+  , ("GetPromptInput", codec @GetPromptInput)
+  , ("GetPromptResult", codec @GetPromptResult)
   , ("GitAddWorktree", codec @GitAddWorktree)
   , ("GitBranch", codec @GitBranch)
   , ("GitChange", codec @GitChange)
@@ -152,13 +157,43 @@ codecs =
   , ("KvKeys", codec @KvKeys)
   , ("KvList", codec @KvList)
   , ("KvSet", codec @KvSet)
+  , ("ListPromptsInput", codec @ListPromptsInput)
+  , ("ListPromptsResult", codec @ListPromptsResult)
+  , ("ListResourceTemplatesInput", codec @ListResourceTemplatesInput)
+  , ("ListResourceTemplatesResult", codec @ListResourceTemplatesResult)
+  , ("ListResourcesInput", codec @ListResourcesInput)
+  , ("ListResourcesResult", codec @ListResourcesResult)
   , ("ListToolsInput", codec @ListToolsInput)
   , ("ListToolsResult", codec @ListToolsResult)
   , ("ListWorkflowsInput", codec @ListWorkflowsInput)
   , ("ListWorkflowsResult", codec @ListWorkflowsResult)
   , ("Log", codec @Log)
   , ("LogLevel", codec @LogLevel)
+  , ("McpAnswer", codec @McpAnswer)
+  , ("McpAnswers", codec @McpAnswers)
+  , ("McpAsk", codec @McpAsk)
+  , ("McpClient", codec @McpClient)
+  , ("McpElicit", codec @McpElicit)
+  , ("McpElicitAction", codec @McpElicitAction)
+  , ("McpElicited", codec @McpElicited)
+  , ("McpGetClient", codec @McpGetClient)
+  , ("McpListRoots", codec @McpListRoots)
+  , ("McpLog", codec @McpLog)
+  , ("McpLogLevel", codec @McpLogLevel)
+  , ("McpNotify", codec @McpNotify)
+  , ("McpProgress", codec @McpProgress)
+  , ("McpQuestion", codec @McpQuestion)
+  , ("McpRoot", codec @McpRoot)
+  , ("McpRoots", codec @McpRoots)
+  , ("McpSample", codec @McpSample)
+  , ("McpSampled", codec @McpSampled)
+  , ("McpSamplingContent", codec @McpSamplingContent)
+  , ("McpSamplingMessage", codec @McpSamplingMessage)
+  , ("McpToolChoice", codec @McpToolChoice)
+  , ("McpToolResult", codec @McpToolResult)
+  , ("McpToolUse", codec @McpToolUse)
   , ("MergeMethod", codec @MergeMethod)
+  , ("MessageRole", codec @MessageRole)
   , ("Mount", codec @Mount)
   , ("MountKind", codec @MountKind)
   , ("OnParentEnd", codec @OnParentEnd)
@@ -166,9 +201,16 @@ codecs =
   , ("PluginDescription", codec @PluginDescription)
   , ("PortBinding", codec @PortBinding)
   , ("PortProtocol", codec @PortProtocol)
+  , ("Prompt", codec @Prompt)
+  , ("PromptArgument", codec @PromptArgument)
+  , ("PromptMessage", codec @PromptMessage)
   , ("PullPolicy", codec @PullPolicy)
   , ("RandomBytes", codec @RandomBytes)
   , ("RandomBytesAnswer", codec @RandomBytesAnswer)
+  , ("ReadResourceInput", codec @ReadResourceInput)
+  , ("ReadResourceResult", codec @ReadResourceResult)
+  , ("Resource", codec @Resource)
+  , ("ResourceTemplate", codec @ResourceTemplate)
   , ("RetryPolicy", codec @RetryPolicy)
   , ("ReviewState", codec @ReviewState)
   , ("Sleep", codec @Sleep)
@@ -250,6 +292,29 @@ instance Arbitrary ClockTime where
 
 instance Arbitrary CommitState where
   arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary CompleteInput where
+  arbitrary =
+    CompleteInput
+      <$> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary CompleteResult where
+  arbitrary =
+    CompleteResult
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary Completion where
+  arbitrary =
+    Completion
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary ContainerState where
   arbitrary = arbitraryBoundedEnum
@@ -501,6 +566,20 @@ instance Arbitrary EmitEvent where
 
 instance Arbitrary ErrorCode where
   arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary GetPromptInput where
+  arbitrary =
+    GetPromptInput
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary GetPromptResult where
+  arbitrary =
+    GetPromptResult
+      <$> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary GitAddWorktree where
   arbitrary =
@@ -1255,6 +1334,45 @@ instance Arbitrary KvSet where
       <$> ruled "1–1024 characters"
       <*> ruled ""
 
+instance Arbitrary ListPromptsInput where
+  arbitrary =
+    ListPromptsInput
+      <$> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary ListPromptsResult where
+  arbitrary =
+    ListPromptsResult
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary ListResourceTemplatesInput where
+  arbitrary =
+    ListResourceTemplatesInput
+      <$> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary ListResourceTemplatesResult where
+  arbitrary =
+    ListResourceTemplatesResult
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary ListResourcesInput where
+  arbitrary =
+    ListResourcesInput
+      <$> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary ListResourcesResult where
+  arbitrary =
+    ListResourcesResult
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
 instance Arbitrary ListToolsInput where
   arbitrary =
     ListToolsInput
@@ -1285,7 +1403,159 @@ instance Arbitrary Log where
 instance Arbitrary LogLevel where
   arbitrary = arbitraryBoundedEnum
 
+instance Arbitrary McpAnswer where
+  arbitrary =
+    oneof
+      [ McpAnswerElicit <$> (ruled "" :: Gen (McpElicited))
+      , McpAnswerSample <$> (ruled "" :: Gen (McpSampled))
+      , McpAnswerListRoots <$> (ruled "" :: Gen (McpRoots))
+      ]
+
+instance Arbitrary McpAnswers where
+  arbitrary =
+    McpAnswers
+      <$> ruled ""
+
+instance Arbitrary McpAsk where
+  arbitrary =
+    McpAsk
+      <$> ruled "at least 1"
+
+instance Arbitrary McpClient where
+  arbitrary =
+    McpClient
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary McpElicit where
+  arbitrary =
+    McpElicit
+      <$> absentOr "1–128 characters"
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary McpElicitAction where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary McpElicited where
+  arbitrary =
+    McpElicited
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary McpGetClient where
+  arbitrary = pure McpGetClient
+
+instance Arbitrary McpListRoots where
+  arbitrary =
+    McpListRoots
+      <$> absentOr "1–128 characters"
+
+instance Arbitrary McpLog where
+  arbitrary =
+    McpLog
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary McpLogLevel where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary McpNotify where
+  arbitrary =
+    McpNotify
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled "each 1–4096 characters"
+
+instance Arbitrary McpProgress where
+  arbitrary =
+    McpProgress
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary McpQuestion where
+  arbitrary =
+    oneof
+      [ McpQuestionElicit <$> (ruled "" :: Gen (McpElicit))
+      , McpQuestionSample <$> (ruled "" :: Gen (McpSample))
+      , McpQuestionListRoots <$> (ruled "" :: Gen (McpListRoots))
+      ]
+
+instance Arbitrary McpRoot where
+  arbitrary =
+    McpRoot
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary McpRoots where
+  arbitrary =
+    McpRoots
+      <$> ruled ""
+
+instance Arbitrary McpSample where
+  arbitrary =
+    McpSample
+      <$> absentOr "1–128 characters"
+      <*> ruled ""
+      <*> ruled "1–1000000"
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary McpSampled where
+  arbitrary =
+    McpSampled
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary McpSamplingContent where
+  arbitrary =
+    oneof
+      [ McpSamplingContentContent <$> (ruled "" :: Gen (Content))
+      , McpSamplingContentToolUse <$> (ruled "" :: Gen (McpToolUse))
+      , McpSamplingContentToolResult <$> (ruled "" :: Gen (McpToolResult))
+      ]
+
+instance Arbitrary McpSamplingMessage where
+  arbitrary =
+    McpSamplingMessage
+      <$> ruled ""
+      <*> ruled ""
+
+instance Arbitrary McpToolChoice where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary McpToolResult where
+  arbitrary =
+    McpToolResult
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary McpToolUse where
+  arbitrary =
+    McpToolUse
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
 instance Arbitrary MergeMethod where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary MessageRole where
   arbitrary = arbitraryBoundedEnum
 
 instance Arbitrary Mount where
@@ -1323,6 +1593,28 @@ instance Arbitrary PortBinding where
 instance Arbitrary PortProtocol where
   arbitrary = arbitraryBoundedEnum
 
+instance Arbitrary Prompt where
+  arbitrary =
+    Prompt
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary PromptArgument where
+  arbitrary =
+    PromptArgument
+      <$> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary PromptMessage where
+  arbitrary =
+    PromptMessage
+      <$> ruled ""
+      <*> ruled ""
+
 instance Arbitrary PullPolicy where
   arbitrary = arbitraryBoundedEnum
 
@@ -1335,6 +1627,37 @@ instance Arbitrary RandomBytesAnswer where
   arbitrary =
     RandomBytesAnswer
       <$> ruled ""
+
+instance Arbitrary ReadResourceInput where
+  arbitrary =
+    ReadResourceInput
+      <$> ruled ""
+      <*> ruled ""
+
+instance Arbitrary ReadResourceResult where
+  arbitrary =
+    ReadResourceResult
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary Resource where
+  arbitrary =
+    Resource
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
+
+instance Arbitrary ResourceTemplate where
+  arbitrary =
+    ResourceTemplate
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary RetryPolicy where
   arbitrary =
@@ -1416,6 +1739,7 @@ instance Arbitrary WorkflowDefinition where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
       <*> ruled ""
       <*> ruled ""
       <*> ruled ""

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use exomonad_core::values::TimeSpan;
+use exomonad_core::values::{ByteSize, TimeSpan};
 
 /// The Model Context Protocol at `/role/{role}/mcp`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,14 @@ pub struct McpConfig {
     /// Beyond it the sessions that have been idle for longest end.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_sessions: u32,
+    /// How long a client may take to answer what a guest asks it (a form, its model, its folders), while the guest
+    /// takes no sandbox. Without a session it is how long the client may wait until it calls again.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "7d"))]
+    pub client_answer: TimeSpan,
+    /// What a call without a session may give its client to go on from, when the guest asks it something: all that
+    /// the guest did until then, compressed.
+    #[schemars(extend("x-minimum" = "4KiB", "x-maximum" = "16MiB"))]
+    pub max_request_state: ByteSize,
     /// How many tools one page of a list has.
     #[schemars(range(min = 1, max = 100_000))]
     pub page_size: u32,
@@ -35,6 +43,8 @@ impl Default for McpConfig {
         Self {
             session_ttl: TimeSpan::secs(24 * 3600),
             max_sessions: 10_000,
+            client_answer: TimeSpan::secs(600),
+            max_request_state: ByteSize::kib(256),
             page_size: 1_000,
             keep_alive: TimeSpan::secs(15),
             list_ttl: TimeSpan::secs(0),

@@ -45,7 +45,7 @@ pub struct Role {
 
 /// The effects that read and log. They are listed one by one where a service also has, or may come to
 /// have, ones that write.
-const READING_EFFECTS: [&str; 9] = [
+const READING_EFFECTS: [&str; 13] = [
     "log.*",
     "clock.*",
     "random.*",
@@ -55,6 +55,10 @@ const READING_EFFECTS: [&str; 9] = [
     "git.repo_info",
     "kv.get",
     "kv.list",
+    "mcp.get_client",
+    "mcp.progress",
+    "mcp.log",
+    "mcp.notify",
 ];
 
 impl Default for Role {
@@ -137,7 +141,13 @@ mod tests {
     #[test]
     fn nothing_that_writes_is_granted_by_default() {
         let role = Role::default();
-        for capability in ["git.status", "git.get_branch", "log.write", "kv.get"] {
+        for capability in [
+            "git.status",
+            "git.get_branch",
+            "log.write",
+            "kv.get",
+            "mcp.log",
+        ] {
             assert!(role.grants(capability), "{capability}");
         }
         for capability in [
@@ -147,6 +157,10 @@ mod tests {
             "github.create_pr",
             "docker.exec",
             "http.request",
+            "mcp.elicit",
+            "mcp.sample",
+            "mcp.list_roots",
+            "mcp.ask",
         ] {
             assert!(!role.grants(capability), "{capability}");
         }

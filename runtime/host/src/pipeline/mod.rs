@@ -10,7 +10,8 @@
 //!
 //! Each is a [`Layer`] around the next. A layer that is put into [`stack`] sees every request of a guest
 //! with its answer. The journal's is put around the stack of one call, if that is to be recorded: outside of the
-//! grants, since a guest sees a refusal, too. In a replay [`Replayed`] stands in the place of the whole stack.
+//! grants, since a guest sees a refusal, too. In a replay [`Replayed`] stands in the place of the whole stack. A call
+//! that has waited for its client is run again behind [`Resumed`], which repeats what it did before.
 //! Limits are counted before the first layer, by the engine's meter: it holds them while it reads the request
 //! from the guest's memory.
 
@@ -18,6 +19,7 @@ mod grants;
 mod observe;
 mod record;
 mod replayed;
+mod resumed;
 mod services;
 
 use std::sync::{Arc, LazyLock};
@@ -31,6 +33,7 @@ use exomonad_telemetry::Metrics;
 pub use self::grants::Grants;
 pub use self::record::RecordLayer;
 pub use self::replayed::Replayed;
+pub use self::resumed::Resumed;
 pub use self::services::{NoEffects, ServiceLayer, fetch};
 
 /// Everything that a guest can ask of the host.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use exomonad_core::{BoxFuture, CallContext, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
-use exomonad_journal::{Answers, HttpAnswer, HttpRequestRef, Reply};
+use exomonad_journal::{Answers, HttpRequestRef, Reply};
 use exomonad_schema::EffectKind;
 use tokio::sync::Notify;
 
 use super::Layer;
+use super::resumed::{http_answer, moment};
 use super::services::{engine_level, line_level, log_level};
 
 /// Answers from a record.
@@ -40,7 +41,8 @@ impl Replayed {
     async fn or_stop<T>(&self, reply: Reply<T>) -> T {
         match reply {
             Reply::Answer(answer) => answer,
-            Reply::Stop => {
+            // A record that is replayed to its end does not go on.
+            Reply::Stop | Reply::Live => {
                 self.stopped.notify_one();
                 std::future::pending().await
             }
@@ -73,19 +75,7 @@ impl Layer for Replayed {
                 headers: &request.headers,
                 body: &request.body,
             });
-            match self.or_stop(reply).await {
-                HttpAnswer::Response {
-                    status,
-                    headers,
-                    body,
-                } => Ok(HttpResponse {
-                    status,
-                    headers,
-                    body: body.0,
-                }),
-                HttpAnswer::TooLarge {} => Err(HttpError::TooLarge),
-                HttpAnswer::Failed { message } => Err(HttpError::Failed(message)),
-            }
+            http_answer(self.or_stop(reply).await)
         })
     }
 
@@ -103,13 +93,7 @@ impl Layer for Replayed {
     }
 
     fn now(&self, _: &CallContext) -> SystemTime {
-        let nanos = self.answers.now();
-        let since = Duration::from_nanos(nanos.unsigned_abs());
-        let moment = match nanos < 0 {
-            false => UNIX_EPOCH.checked_add(since),
-            true => UNIX_EPOCH.checked_sub(since),
-        };
-        moment.unwrap_or(UNIX_EPOCH)
+        moment(self.answers.now())
     }
 
     fn monotonic(&self, _: &CallContext) -> Duration {

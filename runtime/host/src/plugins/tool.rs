@@ -16,6 +16,8 @@ pub struct CheckedTool {
     pub schema: Arc<Schema>,
     /// True if a call of it starts a workflow.
     pub is_workflow: bool,
+    /// True if it is for clients that have tasks: it takes too long for a call that waits.
+    pub needs_task: bool,
 }
 
 /// A tool that a plugin lists and its role does not offer, while it offers the others.
@@ -68,6 +70,7 @@ impl CheckedTool {
             tool,
             schema: Arc::new(schema),
             is_workflow: false,
+            needs_task: false,
         })
     }
 }

@@ -12,7 +12,7 @@ use exomonad_schema::common::{
     DESCRIBE, HANDLE_LIST_TOOLS, HANDLE_LIST_WORKFLOWS, HANDLE_MCP_CALL, HANDLE_WORKFLOW,
     HookEvent, ListToolsInput, ListToolsResult, ListWorkflowsResult, PluginDescription, Tool,
 };
-use exomonad_schema::{CallId, EffectKind};
+use exomonad_schema::{CallId, EffectKind, Service};
 
 use super::folder::Source;
 use super::instance_pool::InstancePool;
@@ -21,6 +21,17 @@ use crate::pipeline::{CallHost, effect_functions};
 use crate::role::RoleSettings;
 use crate::workflows::definition::CheckedWorkflow;
 use exomonad_telemetry::CallSeries;
+
+/// The effects by which a guest asks its client.
+const ASKING: [EffectKind; 4] = [
+    EffectKind::McpElicit,
+    EffectKind::McpSample,
+    EffectKind::McpListRoots,
+    EffectKind::McpAsk,
+];
+
+/// The module that has the functions of effects.
+const EFFECTS: &str = "extism:host/user::";
 
 /// The reason why a plugin file does not become a version.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +114,14 @@ pub struct PluginVersion {
     pub description: Option<PluginDescription>,
     /// The capabilities that it needs and the role does not have.
     pub missing_grants: Vec<String>,
+    /// True if it may ask its clients something: it imports one of these effects, and the role is granted it.
+    pub asks_client: bool,
+    /// True if it may talk to the client of a call.
+    pub talks_to_client: bool,
+    /// True if it may write to its clients' log.
+    pub logs_to_client: bool,
+    /// True if it may tell its clients of changes.
+    pub notifies_clients: bool,
     /// Its workflows.
     workflows: Vec<CheckedWorkflow>,
     /// The reason why no runs can start: its modules are not kept for them.
@@ -189,12 +208,27 @@ impl PluginVersion {
         let missing = needs
             .into_iter()
             .filter(|needed| !role.granted.contains(&needed.as_str()));
+        let may = |kinds: &[EffectKind]| {
+            kinds.iter().any(|kind| {
+                role.granted.contains(&kind.capability()) && imports_effect(&plugin, *kind)
+            })
+        };
+        let asks_client = may(&ASKING);
+        let of_client = EffectKind::ALL.iter().copied();
+        let of_client = of_client.filter(|kind| kind.service() == Service::Mcp);
+        let talks_to_client = may(&of_client.collect::<Vec<_>>());
+        let logs_to_client = may(&[EffectKind::McpLog]);
+        let notifies_clients = may(&[EffectKind::McpNotify]);
         let listed: Vec<&Tool> = tools.iter().map(|tool| &tool.tool).collect();
         Ok(Self {
             tools_json: serde_json::to_vec(&BTreeMap::from([("tools", listed)]))
                 .unwrap_or_default()
                 .into(),
             missing_grants: missing.collect(),
+            asks_client,
+            talks_to_client,
+            logs_to_client,
+            notifies_clients,
             by_name: tools
                 .iter()
                 .enumerate()
@@ -315,12 +349,18 @@ fn check_entry_points(plugin: &Plugin) -> Result<(), PluginLoadError> {
     }
 }
 
+/// True if a plugin imports the function of an effect.
+fn imports_effect(plugin: &Plugin, kind: EffectKind) -> bool {
+    let is_it = |import: &String| import.strip_prefix(EFFECTS) == Some(kind.function());
+    plugin.imports().iter().any(is_it)
+}
+
 /// The capabilities that a plugin needs: of the effects it imports, and those it says itself.
 fn needs(plugin: &Plugin, description: Option<&PluginDescription>) -> BTreeSet<String> {
     let imported = plugin
         .imports()
         .iter()
-        .filter_map(|import| EffectKind::from_function(import.strip_prefix("extism:host/user::")?))
+        .filter_map(|import| EffectKind::from_function(import.strip_prefix(EFFECTS)?))
         .map(|kind| kind.capability().to_owned());
     let described = description
         .into_iter()
@@ -424,6 +464,7 @@ fn add_workflow_tools(
         match CheckedTool::new(tool, &mut states) {
             Ok(tool) => tools.push(CheckedTool {
                 is_workflow: true,
+                needs_task: workflow.definition.needs_task,
                 ..tool
             }),
             Err(ToolFault::Plugin(reason)) => return Err(wrong(reason)),

@@ -1,5 +1,7 @@
 //! Runs and histories as they are shown: by HTTP, on the command line.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use exomonad_journal::{Payload, RequestHash};
 use exomonad_schema::RawJson;
 use exomonad_schema::effects::workflow::{WorkflowRun, WorkflowStatus};
@@ -105,6 +107,12 @@ impl From<RunView> for WorkflowRun {
             state: view.state,
         }
     }
+}
+
+/// A moment as a text (RFC 3339), from milliseconds since 1970.
+pub fn rfc3339(unix_millis: i64) -> String {
+    let millis = u64::try_from(unix_millis).unwrap_or_default();
+    exomonad_journal::record::moment(UNIX_EPOCH + Duration::from_millis(millis))
 }
 
 /// An entry of a run's history.

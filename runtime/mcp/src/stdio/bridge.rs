@@ -1,5 +1,6 @@
 //! [`Bridge`]: messages to an endpoint, and what it answers.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,16 +12,17 @@ use bytes::{Bytes, BytesMut};
 use exomonad_schema::RoleName;
 use futures_util::StreamExt;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::events::Events;
 use super::{ANSWER, Exchange};
 use crate::headers;
-use crate::http::{INITIALIZED, LAST_EVENT, SESSION, stateless_meta};
-use crate::message::{Id, Request};
+use crate::http::{CANCELLED, INITIALIZED, LAST_EVENT, SESSION, stateless_meta};
+use crate::lists::List;
+use crate::message::{Id, Message, Request};
 use crate::rpc_error::{NO_SESSION, RpcError};
-use crate::streams::TOOLS_CHANGED;
+use crate::sessions::notification;
 
 /// Headers that an endpoint may ask for, one after the other.
 const HEADERS: usize = 32;
@@ -43,6 +45,8 @@ pub struct Bridge {
     path: String,
     output: mpsc::Sender<Bytes>,
     session: Mutex<Option<Opened>>,
+    /// Requests to the client that it has not answered.
+    owed: watch::Sender<HashSet<Id>>,
     /// Held while a session is begun again: one does it for all.
     beginning: tokio::sync::Mutex<()>,
 }
@@ -76,6 +80,7 @@ struct UnderstoodError {
 #[serde(default, rename_all = "camelCase")]
 struct UnderstoodResult {
     protocol_version: Option<String>,
+    capabilities: serde_json::Value,
 }
 
 impl Bridge {
@@ -86,7 +91,38 @@ impl Bridge {
             path: format!("/role/{role}/mcp"),
             output,
             session: Mutex::default(),
+            owed: watch::Sender::default(),
             beginning: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Ready when the client owes an answer.
+    pub async fn owed(&self) {
+        let mut owed = self.owed.subscribe();
+        // The sender is this bridge's own.
+        let _ = owed.wait_for(|owed| !owed.is_empty()).await;
+    }
+
+    /// Notes that the client has answered a request.
+    pub fn is_answered(&self, id: &Id) {
+        self.owed.send_modify(|owed| {
+            owed.remove(id);
+        });
+    }
+
+    /// Notes a request to the client, or that one is not waited for any more, if this message is that.
+    fn note(&self, message: &[u8]) {
+        match Message::read_one(message) {
+            Some(Message::Request(request)) => self.owed.send_modify(|owed| {
+                owed.insert(request.id);
+            }),
+            Some(Message::Notification(notification)) if notification.method == CANCELLED => {
+                let id = notification.params.request_id.as_ref();
+                if let Some(id) = id.and_then(|json| Id::read(json.get())) {
+                    self.is_answered(&id);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -190,7 +226,7 @@ impl Bridge {
         if self.session().is_some_and(|session| session.id != old.id) {
             return Ok(());
         }
-        self.initialize(old.initialize.clone()).await?;
+        let begun = self.initialize(old.initialize.clone()).await?;
         let initialized = format!(r#"{{"jsonrpc":"2.0","method":"{INITIALIZED}"}}"#);
         self.send(
             Method::POST,
@@ -199,7 +235,13 @@ impl Bridge {
         )
         .await?;
         // Other plugins may serve now.
-        self.say(TOOLS_CHANGED.as_bytes()).await;
+        let understood: Understood = serde_json::from_slice(&begun).unwrap_or_default();
+        let result = understood.result.unwrap_or_default();
+        for list in List::ALL {
+            if result.capabilities[list.name()]["listChanged"] == true {
+                self.say(&notification(list.changed(), None)).await;
+            }
+        }
         Ok(())
     }
 
@@ -316,6 +358,7 @@ impl Bridge {
                     *last = HeaderValue::from_bytes(&id).ok();
                 }
                 if !event.data.is_empty() {
+                    self.note(&event.data);
                     self.say(&event.data).await;
                 }
             }

@@ -62,7 +62,12 @@ pub async fn serve(
     for stream in &tasks.streams {
         stream.abort();
     }
-    while tasks.all.join_next().await.is_some() {}
+    // Nor would a request whose client owes an answer that cannot come any more.
+    tokio::select! {
+        () = async { while tasks.all.join_next().await.is_some() {} } => {}
+        () = bridge.owed() => {}
+    }
+    drop(tasks);
     bridge.end().await;
 }
 
@@ -142,7 +147,10 @@ impl Tasks {
                     self.streams.push(task);
                 }
             }
-            Body::Single(Message::Response) | Body::Batch(_) => {
+            message => {
+                if let Body::Single(Message::Response(id, _)) = &message {
+                    bridge.is_answered(id);
+                }
                 let asking = bridge.clone();
                 self.all.spawn(async move { asking.forward(body).await });
             }

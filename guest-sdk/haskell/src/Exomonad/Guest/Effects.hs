@@ -15,6 +15,7 @@ type Effects =
    , Call "clock"
    , Call "random"
    , Call "workflow"
+   , Call "mcp"
    , Call "http"
    , Call "github"
    , Call "docker"

@@ -2,6 +2,7 @@
 module Exomonad.Guest.Plugin
   ( Plugin (..),
     runPlugin,
+    runPluginWith,
     callTool,
     callHook,
     listTools,
@@ -28,6 +29,7 @@ import Exomonad.Guest.Effect (runOnHost)
 import Exomonad.Guest.Effects (Effects)
 import Exomonad.Guest.Hook (Hook (..))
 import Exomonad.Guest.Json (Constant (constantName), encodeStrict)
+import Exomonad.Guest.Offer (Offer (entries, exports), completing)
 import Exomonad.Guest.Run.Entry (WorkflowEntry (..), answerQuery)
 import Exomonad.Guest.Run.Entry qualified as Run
 import Exomonad.Guest.Tool (Tool (..), failure, listing)
@@ -49,12 +51,17 @@ data Plugin = Plugin
 
 -- | The @main@ of a plugin, which handles the host's calls to every entry point.
 runPlugin :: Plugin -> IO ()
-runPlugin plugin = serve plugin (encodeStrict (listTools plugin)) (encodeStrict (description plugin))
+runPlugin = runPluginWith []
 -- Inlined, so that the values that no call changes become constants of the plugin's own module.
 {-# INLINE runPlugin #-}
 
-serve :: Plugin -> ByteString -> ByteString -> IO ()
-serve plugin listed described =
+-- | The @main@ of a plugin that offers more: "Exomonad.Guest.Resource", "Exomonad.Guest.Prompt".
+runPluginWith :: [Offer] -> Plugin -> IO ()
+runPluginWith offers plugin = serve offers plugin (encodeStrict (listTools plugin)) (encodeStrict (description plugin))
+{-# INLINE runPluginWith #-}
+
+serve :: [Offer] -> Plugin -> ByteString -> ByteString -> IO ()
+serve offers plugin listed described =
   entry >>= \case
     "handle_mcp_call" -> answering $ \bytes -> do
       result <- try (decoded bytes >>= runOnHost . callTool plugin >>= evaluate . encodeStrict)
@@ -67,7 +74,10 @@ serve plugin listed described =
     "handle_query" -> answering (\bytes -> decoded bytes >>= orThrow . fmap encodeStrict . queryWorkflow plugin)
     "handle_migrate" -> answering (\bytes -> decoded bytes >>= orThrow . fmap encodeStrict . migrateWorkflow plugin)
     -- During initialisation, the values that every call needs are evaluated once.
-    "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks *> mapM_ kept plugin.workflows) >>= either refuse pure
+    "" -> try (evaluate listed *> evaluate described *> mapM_ evaluate plugin.hooks *> mapM_ kept plugin.workflows *> mapM_ offered offers) >>= either refuse pure
+    "handle_complete" -> answering (fmap (encodeStrict . completing offers) . decoded)
+    offer | Just handle <- lookup offer (concatMap (.entries) offers) -> answering $ \bytes ->
+      either (\problem -> throwIO (ToolError ("the input cannot be read: " <> Text.pack problem))) runOnHost (handle bytes)
     event -> answering $ \bytes -> do
       hookInput <- decoded bytes
       case find (\one -> "handle_" <> encodeUtf8 (constantName one.event) == event) plugin.hooks of
@@ -77,6 +87,7 @@ serve plugin listed described =
     orThrow = either (throwIO . ToolError) pure
     -- The entry points are evaluated as the hooks' are.
     kept one = mapM_ evaluate one.exports
+    offered one = mapM_ evaluate one.exports
 {-# NOINLINE serve #-}
 
 -- | Handles a call. Every exception is reported to the host.

@@ -31,6 +31,7 @@ module Exomonad.Guest.Run
     withSignal,
     withTitle,
     asTool,
+    asTask,
 
     -- * Time, state, ends
     Duration (..),
@@ -149,6 +150,7 @@ entry stateSchema of_ name description body =
     , signals = []
     , queries = of_.queries
     , isTool = False
+    , needsTask = False
     , migrate = (\migrate from state -> toJSON <$> migrate from state) <$> of_.migrate
     , call = runBody body
     , exports = [listExport, runExport, queryExport, migrateExport]
@@ -200,6 +202,10 @@ withTitle text WorkflowEntry {title = _, ..} = WorkflowEntry {title = Just text,
 -- | Lets MCP clients start it as a tool.
 asTool :: WorkflowEntry -> WorkflowEntry
 asTool WorkflowEntry {isTool = _, ..} = WorkflowEntry {isTool = True, ..}
+
+-- | Lets MCP clients that have tasks start it as a tool: it takes too long for a call that waits.
+asTask :: WorkflowEntry -> WorkflowEntry
+asTask WorkflowEntry {isTool = _, needsTask = _, ..} = WorkflowEntry {isTool = True, needsTask = True, ..}
 
 -- | Waits, for ten years at most. The run holds no memory, thread or sandbox meanwhile.
 sleep :: (InWorkflow es) => Duration -> Eff es ()

@@ -274,6 +274,92 @@ instance ToJSON CommitState where
 instance FromJSON CommitState where
   parseJSON = parseConstant "CommitState"
 
+-- | The input of the export `handle_complete`.
+data CompleteInput = CompleteInput
+  { prompt :: Maybe Text
+    -- ^ The prompt whose argument is written; absent for a resource template.
+  , uriTemplate :: Maybe Text
+    -- ^ The resource template whose variable is written; absent for a prompt.
+  , argument :: Text
+    -- ^ The name of the argument or variable.
+  , value :: Text
+    -- ^ Its beginning, as far as it is written.
+  , arguments :: Map Text Text
+    -- ^ The other arguments or variables that are known already.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON CompleteInput where
+  toJSON value =
+    record
+      [ optional "prompt" value.prompt
+      , optional "uriTemplate" value.uriTemplate
+      , required "argument" value.argument
+      , required "value" value.value
+      , collection "arguments" value.arguments
+      , required "context" value.context
+      ]
+
+instance FromJSON CompleteInput where
+  parseJSON = withObject "CompleteInput" $ \object ->
+    CompleteInput
+      <$> object .:? "prompt"
+      <*> object .:? "uriTemplate"
+      <*> object .: "argument"
+      <*> object .: "value"
+      <*> object `orEmpty` "arguments"
+      <*> object .: "context"
+
+-- | The output of the export `handle_complete`.
+data CompleteResult = CompleteResult
+  { completion :: Completion
+    -- ^ The completions.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of completions.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON CompleteResult where
+  toJSON value =
+    record
+      [ required "completion" value.completion
+      , optional "error" value.error
+      ]
+
+instance FromJSON CompleteResult where
+  parseJSON = withObject "CompleteResult" $ \object ->
+    CompleteResult
+      <$> object .: "completion"
+      <*> object .:? "error"
+
+-- | Ways in which a text may go on.
+data Completion = Completion
+  { values :: [Text]
+    -- ^ Whole values, the best first; at most 100.
+  , total :: Maybe Word64
+    -- ^ The number of all that there are.
+  , hasMore :: Bool
+    -- ^ True if there are more than these.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON Completion where
+  toJSON value =
+    record
+      [ collection "values" value.values
+      , optional "total" value.total
+      , required "hasMore" value.hasMore
+      ]
+
+instance FromJSON Completion where
+  parseJSON = withObject "Completion" $ \object ->
+    Completion
+      <$> object `orEmpty` "values"
+      <*> object .:? "total"
+      <*> object `orEmpty` "hasMore"
+
 -- | The state of a container.
 data ContainerState
   = ContainerStateCreated
@@ -1619,6 +1705,59 @@ instance ToJSON ErrorCode where
 
 instance FromJSON ErrorCode where
   parseJSON = parseConstant "ErrorCode"
+
+-- | The input of the export `handle_get_prompt`.
+data GetPromptInput = GetPromptInput
+  { name :: Text
+    -- ^ The prompt's name.
+  , arguments :: Map Text Text
+    -- ^ Its arguments.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON GetPromptInput where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , collection "arguments" value.arguments
+      , required "context" value.context
+      ]
+
+instance FromJSON GetPromptInput where
+  parseJSON = withObject "GetPromptInput" $ \object ->
+    GetPromptInput
+      <$> object .: "name"
+      <*> object `orEmpty` "arguments"
+      <*> object .: "context"
+
+-- | The output of the export `handle_get_prompt`.
+data GetPromptResult = GetPromptResult
+  { description :: Maybe Text
+    -- ^ The prompt's purpose.
+  , messages :: [PromptMessage]
+    -- ^ The messages; none if there is no such prompt.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of the messages: `not_found` if there is no such prompt, `invalid_input` if an
+    -- argument is missing or does not fit.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON GetPromptResult where
+  toJSON value =
+    record
+      [ optional "description" value.description
+      , collection "messages" value.messages
+      , optional "error" value.error
+      ]
+
+instance FromJSON GetPromptResult where
+  parseJSON = withObject "GetPromptResult" $ \object ->
+    GetPromptResult
+      <$> object .:? "description"
+      <*> object `orEmpty` "messages"
+      <*> object .:? "error"
 
 -- | Describes the worktree to add.
 data GitAddWorktree = GitAddWorktree
@@ -5498,6 +5637,150 @@ newKvSet key value =
     , value
     }
 
+-- | The input of the export `handle_list_prompts`.
+data ListPromptsInput = ListPromptsInput
+  { cursor :: Maybe Text
+    -- ^ The `nextCursor` of the page before; absent for the first page.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListPromptsInput where
+  toJSON value =
+    record
+      [ optional "cursor" value.cursor
+      , required "context" value.context
+      ]
+
+instance FromJSON ListPromptsInput where
+  parseJSON = withObject "ListPromptsInput" $ \object ->
+    ListPromptsInput
+      <$> object .:? "cursor"
+      <*> object .: "context"
+
+-- | The output of the export `handle_list_prompts`.
+data ListPromptsResult = ListPromptsResult
+  { prompts :: [Prompt]
+    -- ^ A page of prompts.
+  , nextCursor :: Maybe Text
+    -- ^ The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListPromptsResult where
+  toJSON value =
+    record
+      [ required "prompts" value.prompts
+      , optional "nextCursor" value.nextCursor
+      , optional "error" value.error
+      ]
+
+instance FromJSON ListPromptsResult where
+  parseJSON = withObject "ListPromptsResult" $ \object ->
+    ListPromptsResult
+      <$> object .: "prompts"
+      <*> object .:? "nextCursor"
+      <*> object .:? "error"
+
+-- | The input of the export `handle_list_resource_templates`.
+data ListResourceTemplatesInput = ListResourceTemplatesInput
+  { cursor :: Maybe Text
+    -- ^ The `nextCursor` of the page before; absent for the first page.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListResourceTemplatesInput where
+  toJSON value =
+    record
+      [ optional "cursor" value.cursor
+      , required "context" value.context
+      ]
+
+instance FromJSON ListResourceTemplatesInput where
+  parseJSON = withObject "ListResourceTemplatesInput" $ \object ->
+    ListResourceTemplatesInput
+      <$> object .:? "cursor"
+      <*> object .: "context"
+
+-- | The output of the export `handle_list_resource_templates`.
+data ListResourceTemplatesResult = ListResourceTemplatesResult
+  { resourceTemplates :: [ResourceTemplate]
+    -- ^ A page of templates.
+  , nextCursor :: Maybe Text
+    -- ^ The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListResourceTemplatesResult where
+  toJSON value =
+    record
+      [ required "resourceTemplates" value.resourceTemplates
+      , optional "nextCursor" value.nextCursor
+      , optional "error" value.error
+      ]
+
+instance FromJSON ListResourceTemplatesResult where
+  parseJSON = withObject "ListResourceTemplatesResult" $ \object ->
+    ListResourceTemplatesResult
+      <$> object .: "resourceTemplates"
+      <*> object .:? "nextCursor"
+      <*> object .:? "error"
+
+-- | The input of the export `handle_list_resources`.
+data ListResourcesInput = ListResourcesInput
+  { cursor :: Maybe Text
+    -- ^ The `nextCursor` of the page before; absent for the first page.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListResourcesInput where
+  toJSON value =
+    record
+      [ optional "cursor" value.cursor
+      , required "context" value.context
+      ]
+
+instance FromJSON ListResourcesInput where
+  parseJSON = withObject "ListResourcesInput" $ \object ->
+    ListResourcesInput
+      <$> object .:? "cursor"
+      <*> object .: "context"
+
+-- | The output of the export `handle_list_resources`.
+data ListResourcesResult = ListResourcesResult
+  { resources :: [Resource]
+    -- ^ A page of resources.
+  , nextCursor :: Maybe Text
+    -- ^ The place where the next page begins, in any form that the plugin reads again; absent on the last page.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of the list: `invalid_input` for a cursor that the plugin did not give.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ListResourcesResult where
+  toJSON value =
+    record
+      [ required "resources" value.resources
+      , optional "nextCursor" value.nextCursor
+      , optional "error" value.error
+      ]
+
+instance FromJSON ListResourcesResult where
+  parseJSON = withObject "ListResourcesResult" $ \object ->
+    ListResourcesResult
+      <$> object .: "resources"
+      <*> object .:? "nextCursor"
+      <*> object .:? "error"
+
 -- | The input of the export `handle_list_tools`.
 data ListToolsInput = ListToolsInput
   { context :: Context
@@ -5636,6 +5919,726 @@ instance ToJSON LogLevel where
 instance FromJSON LogLevel where
   parseJSON = parseConstant "LogLevel"
 
+-- | The answer to a question.
+data McpAnswer
+  = McpAnswerElicit
+    -- ^ Of the person.
+      McpElicited
+  | McpAnswerSample
+    -- ^ Of the model.
+      McpSampled
+  | McpAnswerListRoots
+    -- ^ The folders.
+      McpRoots
+  deriving stock (Eq, Show)
+
+instance ToJSON McpAnswer where
+  toJSON = \case
+    McpAnswerElicit payload ->
+      record [required "kind" (tag "Elicit"), required "payload" payload]
+    McpAnswerSample payload ->
+      record [required "kind" (tag "Sample"), required "payload" payload]
+    McpAnswerListRoots payload ->
+      record [required "kind" (tag "ListRoots"), required "payload" payload]
+
+instance FromJSON McpAnswer where
+  parseJSON = withObject "McpAnswer" $ \object ->
+    byTag "McpAnswer" "kind" object $ \case
+      "Elicit" -> Just $ McpAnswerElicit <$> object .: "payload"
+      "Sample" -> Just $ McpAnswerSample <$> object .: "payload"
+      "ListRoots" -> Just $ McpAnswerListRoots <$> object .: "payload"
+      _ -> Nothing
+
+-- | The answers to several questions.
+data McpAnswers = McpAnswers
+  { answers :: [McpAnswer]
+    -- ^ The answers, in the order of the questions.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpAnswers where
+  toJSON value =
+    record
+      [ required "answers" value.answers
+      ]
+
+instance FromJSON McpAnswers where
+  parseJSON = withObject "McpAnswers" $ \object ->
+    McpAnswers
+      <$> object .: "answers"
+
+-- | Asks several things at once. Its grant is one for all kinds of questions.
+data McpAsk = McpAsk
+  { questions :: [McpQuestion]
+    -- ^ The questions; at most 16.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpAsk where
+  toJSON value =
+    record
+      [ required "questions" value.questions
+      ]
+
+instance FromJSON McpAsk where
+  parseJSON = withObject "McpAsk" $ \object ->
+    McpAsk
+      <$> object .: "questions"
+
+-- | The required fields in this order; the others are absent.
+newMcpAsk :: [McpQuestion] -> McpAsk
+newMcpAsk questions =
+  McpAsk
+    { questions
+    }
+
+-- | The client of a call.
+data McpClient = McpClient
+  { connected :: Bool
+    -- ^ True if the call comes by MCP. Without a client everything else is absent.
+  , name :: Maybe Text
+    -- ^ Its name.
+  , revision :: Maybe Text
+    -- ^ The revision of the protocol, such as `2025-11-25`.
+  , elicitsForms :: Bool
+    -- ^ True if it shows forms (`mcp.elicit` with `form`).
+  , elicitsUrls :: Bool
+    -- ^ True if it opens addresses (`mcp.elicit` with `url`).
+  , samples :: Bool
+    -- ^ True if it samples its model (`mcp.sample`).
+  , samplesWithTools :: Bool
+    -- ^ True if its model may call tools in that.
+  , listsRoots :: Bool
+    -- ^ True if it lists its folders (`mcp.list_roots`).
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpClient where
+  toJSON value =
+    record
+      [ required "connected" value.connected
+      , optional "name" value.name
+      , optional "revision" value.revision
+      , required "elicitsForms" value.elicitsForms
+      , required "elicitsUrls" value.elicitsUrls
+      , required "samples" value.samples
+      , required "samplesWithTools" value.samplesWithTools
+      , required "listsRoots" value.listsRoots
+      ]
+
+instance FromJSON McpClient where
+  parseJSON = withObject "McpClient" $ \object ->
+    McpClient
+      <$> object .: "connected"
+      <*> object .:? "name"
+      <*> object .:? "revision"
+      <*> object `orEmpty` "elicitsForms"
+      <*> object `orEmpty` "elicitsUrls"
+      <*> object `orEmpty` "samples"
+      <*> object `orEmpty` "samplesWithTools"
+      <*> object `orEmpty` "listsRoots"
+
+-- | Asks the person at the client: a form to fill in, or an address to open.
+data McpElicit = McpElicit
+  { key :: Maybe Text
+    -- ^ A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+  , message :: Text
+    -- ^ The question.
+  , form :: Maybe Value
+    -- ^ The JSON Schema of the answer: an object whose properties are texts, numbers, booleans or choices.
+    -- Either this or `url`.
+  , url :: Maybe Text
+    -- ^ The address to open, for what must not pass the client.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpElicit where
+  toJSON value =
+    record
+      [ optional "key" value.key
+      , required "message" value.message
+      , optional "form" value.form
+      , optional "url" value.url
+      ]
+
+instance FromJSON McpElicit where
+  parseJSON = withObject "McpElicit" $ \object ->
+    McpElicit
+      <$> object .:? "key"
+      <*> object .: "message"
+      <*> object .:? "form"
+      <*> object .:? "url"
+
+-- | The required fields in this order; the others are absent.
+newMcpElicit :: Text -> McpElicit
+newMcpElicit message =
+  McpElicit
+    { key = Nothing
+    , message
+    , form = Nothing
+    , url = Nothing
+    }
+
+instance SetField "key" McpElicit (Maybe Text) where
+  setField new McpElicit {..} = McpElicit {key = new, ..}
+
+instance SetField "form" McpElicit (Maybe Value) where
+  setField new McpElicit {..} = McpElicit {form = new, ..}
+
+instance SetField "url" McpElicit (Maybe Text) where
+  setField new McpElicit {..} = McpElicit {url = new, ..}
+
+-- | A person's decision about a question.
+data McpElicitAction
+  = McpElicitActionAccept
+    -- ^ Answered.
+  | McpElicitActionDecline
+    -- ^ Refused.
+  | McpElicitActionCancel
+    -- ^ Closed without an answer.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant McpElicitAction where
+  constantName = \case
+    McpElicitActionAccept -> "accept"
+    McpElicitActionDecline -> "decline"
+    McpElicitActionCancel -> "cancel"
+
+instance ToJSON McpElicitAction where
+  toJSON = toJSON . constantName
+
+instance FromJSON McpElicitAction where
+  parseJSON = parseConstant "McpElicitAction"
+
+-- | The person's answer.
+data McpElicited = McpElicited
+  { action :: McpElicitAction
+    -- ^ The decision.
+  , content :: Maybe Value
+    -- ^ The form, filled in; absent unless it was accepted.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpElicited where
+  toJSON value =
+    record
+      [ required "action" value.action
+      , optional "content" value.content
+      ]
+
+instance FromJSON McpElicited where
+  parseJSON = withObject "McpElicited" $ \object ->
+    McpElicited
+      <$> object .: "action"
+      <*> object .:? "content"
+
+-- | Asks who the client is.
+data McpGetClient = McpGetClient
+  deriving stock (Eq, Show)
+
+instance ToJSON McpGetClient where
+  toJSON _ = record []
+
+instance FromJSON McpGetClient where
+  parseJSON = withObject "McpGetClient" $ \_ -> pure McpGetClient
+
+-- | Without any fields set.
+newMcpGetClient :: McpGetClient
+newMcpGetClient =
+  McpGetClient
+
+-- | Asks for the folders that the client works in.
+data McpListRoots = McpListRoots
+  { key :: Maybe Text
+    -- ^ A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpListRoots where
+  toJSON value =
+    record
+      [ optional "key" value.key
+      ]
+
+instance FromJSON McpListRoots where
+  parseJSON = withObject "McpListRoots" $ \object ->
+    McpListRoots
+      <$> object .:? "key"
+
+-- | Without any fields set.
+newMcpListRoots :: McpListRoots
+newMcpListRoots =
+  McpListRoots
+    { key = Nothing
+    }
+
+instance SetField "key" McpListRoots (Maybe Text) where
+  setField new McpListRoots {..} = McpListRoots {key = new, ..}
+
+-- | A line of the log for the client. It reaches clients that want lines of its level, and nobody else.
+data McpLog = McpLog
+  { level :: McpLogLevel
+    -- ^ Its severity.
+  , logger :: Maybe Text
+    -- ^ The part of the plugin that it is about.
+  , data_ :: Value
+    -- ^ The line: a text, or any JSON.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpLog where
+  toJSON value =
+    record
+      [ required "level" value.level
+      , optional "logger" value.logger
+      , required "data" value.data_
+      ]
+
+instance FromJSON McpLog where
+  parseJSON = withObject "McpLog" $ \object ->
+    McpLog
+      <$> object .: "level"
+      <*> object .:? "logger"
+      <*> object .: "data"
+
+-- | The required fields in this order; the others are absent.
+newMcpLog :: McpLogLevel -> Value -> McpLog
+newMcpLog level data_ =
+  McpLog
+    { level
+    , logger = Nothing
+    , data_
+    }
+
+instance SetField "logger" McpLog (Maybe Text) where
+  setField new McpLog {..} = McpLog {logger = new, ..}
+
+-- | The severity of a line, as in RFC 5424.
+data McpLogLevel
+  = McpLogLevelDebug
+    -- ^ For debugging.
+  | McpLogLevelInfo
+    -- ^ Information.
+  | McpLogLevelNotice
+    -- ^ Normal, and significant.
+  | McpLogLevelWarning
+    -- ^ Something that may become a problem.
+  | McpLogLevelError
+    -- ^ A failure.
+  | McpLogLevelCritical
+    -- ^ A failure of a component.
+  | McpLogLevelAlert
+    -- ^ Something that has to be dealt with at once.
+  | McpLogLevelEmergency
+    -- ^ Nothing works.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant McpLogLevel where
+  constantName = \case
+    McpLogLevelDebug -> "debug"
+    McpLogLevelInfo -> "info"
+    McpLogLevelNotice -> "notice"
+    McpLogLevelWarning -> "warning"
+    McpLogLevelError -> "error"
+    McpLogLevelCritical -> "critical"
+    McpLogLevelAlert -> "alert"
+    McpLogLevelEmergency -> "emergency"
+
+instance ToJSON McpLogLevel where
+  toJSON = toJSON . constantName
+
+instance FromJSON McpLogLevel where
+  parseJSON = parseConstant "McpLogLevel"
+
+-- | Tells the role's clients of changes, whoever made the call.
+data McpNotify = McpNotify
+  { toolsChanged :: Bool
+    -- ^ The tools have to be listed again. The host lists a plugin's tools when it loads it.
+  , promptsChanged :: Bool
+    -- ^ The prompts have to be listed again.
+  , resourcesChanged :: Bool
+    -- ^ The resources have to be listed again.
+  , updatedResources :: [Text]
+    -- ^ The URIs of resources whose content is another one now; it reaches clients that have subscribed to them.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpNotify where
+  toJSON value =
+    record
+      [ required "toolsChanged" value.toolsChanged
+      , required "promptsChanged" value.promptsChanged
+      , required "resourcesChanged" value.resourcesChanged
+      , collection "updatedResources" value.updatedResources
+      ]
+
+instance FromJSON McpNotify where
+  parseJSON = withObject "McpNotify" $ \object ->
+    McpNotify
+      <$> object `orEmpty` "toolsChanged"
+      <*> object `orEmpty` "promptsChanged"
+      <*> object `orEmpty` "resourcesChanged"
+      <*> object `orEmpty` "updatedResources"
+
+-- | Without any fields set.
+newMcpNotify :: McpNotify
+newMcpNotify =
+  McpNotify
+    { toolsChanged = empty
+    , promptsChanged = empty
+    , resourcesChanged = empty
+    , updatedResources = empty
+    }
+
+instance SetField "toolsChanged" McpNotify Bool where
+  setField new McpNotify {..} = McpNotify {toolsChanged = new, ..}
+
+instance SetField "promptsChanged" McpNotify Bool where
+  setField new McpNotify {..} = McpNotify {promptsChanged = new, ..}
+
+instance SetField "resourcesChanged" McpNotify Bool where
+  setField new McpNotify {..} = McpNotify {resourcesChanged = new, ..}
+
+instance SetField "updatedResources" McpNotify [Text] where
+  setField new McpNotify {..} = McpNotify {updatedResources = new, ..}
+
+-- | Reports how far the call is. It reaches clients that have asked for it, and nobody else.
+data McpProgress = McpProgress
+  { progress :: Word64
+    -- ^ How much is done; more each time.
+  , total :: Maybe Word64
+    -- ^ How much there is to do.
+  , message :: Maybe Text
+    -- ^ The work at the moment, for a person.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpProgress where
+  toJSON value =
+    record
+      [ required "progress" value.progress
+      , optional "total" value.total
+      , optional "message" value.message
+      ]
+
+instance FromJSON McpProgress where
+  parseJSON = withObject "McpProgress" $ \object ->
+    McpProgress
+      <$> object .: "progress"
+      <*> object .:? "total"
+      <*> object .:? "message"
+
+-- | The required fields in this order; the others are absent.
+newMcpProgress :: Word64 -> McpProgress
+newMcpProgress progress =
+  McpProgress
+    { progress
+    , total = Nothing
+    , message = Nothing
+    }
+
+instance SetField "total" McpProgress (Maybe Word64) where
+  setField new McpProgress {..} = McpProgress {total = new, ..}
+
+instance SetField "message" McpProgress (Maybe Text) where
+  setField new McpProgress {..} = McpProgress {message = new, ..}
+
+-- | A question to the client.
+data McpQuestion
+  = McpQuestionElicit
+    -- ^ To the person.
+      McpElicit
+  | McpQuestionSample
+    -- ^ To the model.
+      McpSample
+  | McpQuestionListRoots
+    -- ^ For the folders.
+      McpListRoots
+  deriving stock (Eq, Show)
+
+instance ToJSON McpQuestion where
+  toJSON = \case
+    McpQuestionElicit payload ->
+      record [required "kind" (tag "Elicit"), required "payload" payload]
+    McpQuestionSample payload ->
+      record [required "kind" (tag "Sample"), required "payload" payload]
+    McpQuestionListRoots payload ->
+      record [required "kind" (tag "ListRoots"), required "payload" payload]
+
+instance FromJSON McpQuestion where
+  parseJSON = withObject "McpQuestion" $ \object ->
+    byTag "McpQuestion" "kind" object $ \case
+      "Elicit" -> Just $ McpQuestionElicit <$> object .: "payload"
+      "Sample" -> Just $ McpQuestionSample <$> object .: "payload"
+      "ListRoots" -> Just $ McpQuestionListRoots <$> object .: "payload"
+      _ -> Nothing
+
+-- | A folder of the client.
+data McpRoot = McpRoot
+  { uri :: Text
+    -- ^ Its address, such as `file:///home/ada/project`.
+  , name :: Maybe Text
+    -- ^ Its name.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpRoot where
+  toJSON value =
+    record
+      [ required "uri" value.uri
+      , optional "name" value.name
+      ]
+
+instance FromJSON McpRoot where
+  parseJSON = withObject "McpRoot" $ \object ->
+    McpRoot
+      <$> object .: "uri"
+      <*> object .:? "name"
+
+-- | The client's folders.
+data McpRoots = McpRoots
+  { roots :: [McpRoot]
+    -- ^ The folders.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpRoots where
+  toJSON value =
+    record
+      [ required "roots" value.roots
+      ]
+
+instance FromJSON McpRoots where
+  parseJSON = withObject "McpRoots" $ \object ->
+    McpRoots
+      <$> object .: "roots"
+
+-- | Asks the client's model to go on with a conversation.
+data McpSample = McpSample
+  { key :: Maybe Text
+    -- ^ A name for the question, by which a client answers it in revisions without sessions; made up when absent.
+  , messages :: [McpSamplingMessage]
+    -- ^ The conversation so far.
+  , maxTokens :: Word64
+    -- ^ How many tokens the model may write.
+  , systemPrompt :: Maybe Text
+    -- ^ The system prompt.
+  , tools :: [Tool]
+    -- ^ The tools that the model may call. The guest runs them and asks again with the results.
+  , toolChoice :: Maybe McpToolChoice
+    -- ^ How the model chooses tools.
+  , options :: Map Text Value
+    -- ^ Further fields of `sampling/createMessage`: `temperature`, `stopSequences`, `modelPreferences`, `metadata`.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpSample where
+  toJSON value =
+    record
+      [ optional "key" value.key
+      , required "messages" value.messages
+      , required "maxTokens" value.maxTokens
+      , optional "systemPrompt" value.systemPrompt
+      , collection "tools" value.tools
+      , optional "toolChoice" value.toolChoice
+      , collection "options" value.options
+      ]
+
+instance FromJSON McpSample where
+  parseJSON = withObject "McpSample" $ \object ->
+    McpSample
+      <$> object .:? "key"
+      <*> object .: "messages"
+      <*> object .: "maxTokens"
+      <*> object .:? "systemPrompt"
+      <*> object `orEmpty` "tools"
+      <*> object .:? "toolChoice"
+      <*> object `orEmpty` "options"
+
+-- | The required fields in this order; the others are absent.
+newMcpSample :: [McpSamplingMessage] -> Word64 -> McpSample
+newMcpSample messages maxTokens =
+  McpSample
+    { key = Nothing
+    , messages
+    , maxTokens
+    , systemPrompt = Nothing
+    , tools = empty
+    , toolChoice = Nothing
+    , options = empty
+    }
+
+instance SetField "key" McpSample (Maybe Text) where
+  setField new McpSample {..} = McpSample {key = new, ..}
+
+instance SetField "systemPrompt" McpSample (Maybe Text) where
+  setField new McpSample {..} = McpSample {systemPrompt = new, ..}
+
+instance SetField "tools" McpSample [Tool] where
+  setField new McpSample {..} = McpSample {tools = new, ..}
+
+instance SetField "toolChoice" McpSample (Maybe McpToolChoice) where
+  setField new McpSample {..} = McpSample {toolChoice = new, ..}
+
+instance SetField "options" McpSample (Map Text Value) where
+  setField new McpSample {..} = McpSample {options = new, ..}
+
+-- | The model's message.
+data McpSampled = McpSampled
+  { role :: MessageRole
+    -- ^ The speaker.
+  , content :: [McpSamplingContent]
+    -- ^ The parts of the message.
+  , model :: Text
+    -- ^ The model.
+  , stopReason :: Maybe Text
+    -- ^ Why it ended, such as `endTurn` or `toolUse`.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpSampled where
+  toJSON value =
+    record
+      [ required "role" value.role
+      , required "content" value.content
+      , required "model" value.model
+      , optional "stopReason" value.stopReason
+      ]
+
+instance FromJSON McpSampled where
+  parseJSON = withObject "McpSampled" $ \object ->
+    McpSampled
+      <$> object .: "role"
+      <*> object .: "content"
+      <*> object .: "model"
+      <*> object .:? "stopReason"
+
+-- | A part of a message.
+data McpSamplingContent
+  = McpSamplingContentContent
+    -- ^ Text, an image or a sound.
+      Content
+  | McpSamplingContentToolUse
+    -- ^ The model calls a tool.
+      McpToolUse
+  | McpSamplingContentToolResult
+    -- ^ The result of such a call.
+      McpToolResult
+  deriving stock (Eq, Show)
+
+instance ToJSON McpSamplingContent where
+  toJSON = \case
+    McpSamplingContentContent payload ->
+      record [required "kind" (tag "Content"), required "payload" payload]
+    McpSamplingContentToolUse payload ->
+      record [required "kind" (tag "ToolUse"), required "payload" payload]
+    McpSamplingContentToolResult payload ->
+      record [required "kind" (tag "ToolResult"), required "payload" payload]
+
+instance FromJSON McpSamplingContent where
+  parseJSON = withObject "McpSamplingContent" $ \object ->
+    byTag "McpSamplingContent" "kind" object $ \case
+      "Content" -> Just $ McpSamplingContentContent <$> object .: "payload"
+      "ToolUse" -> Just $ McpSamplingContentToolUse <$> object .: "payload"
+      "ToolResult" -> Just $ McpSamplingContentToolResult <$> object .: "payload"
+      _ -> Nothing
+
+-- | A message of a sampled conversation.
+data McpSamplingMessage = McpSamplingMessage
+  { role :: MessageRole
+    -- ^ The speaker.
+  , content :: [McpSamplingContent]
+    -- ^ The parts of the message.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpSamplingMessage where
+  toJSON value =
+    record
+      [ required "role" value.role
+      , required "content" value.content
+      ]
+
+instance FromJSON McpSamplingMessage where
+  parseJSON = withObject "McpSamplingMessage" $ \object ->
+    McpSamplingMessage
+      <$> object .: "role"
+      <*> object .: "content"
+
+-- | How a model chooses tools.
+data McpToolChoice
+  = McpToolChoiceAuto
+    -- ^ As it likes.
+  | McpToolChoiceRequired
+    -- ^ It has to call one.
+  | McpToolChoiceNone
+    -- ^ It calls none.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant McpToolChoice where
+  constantName = \case
+    McpToolChoiceAuto -> "auto"
+    McpToolChoiceRequired -> "required"
+    McpToolChoiceNone -> "none"
+
+instance ToJSON McpToolChoice where
+  toJSON = toJSON . constantName
+
+instance FromJSON McpToolChoice where
+  parseJSON = parseConstant "McpToolChoice"
+
+-- | The result of a model's call of a tool.
+data McpToolResult = McpToolResult
+  { toolUseId :: Text
+    -- ^ The call's id.
+  , content :: [Content]
+    -- ^ The result.
+  , isError :: Bool
+    -- ^ True if the tool failed.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpToolResult where
+  toJSON value =
+    record
+      [ required "toolUseId" value.toolUseId
+      , required "content" value.content
+      , required "isError" value.isError
+      ]
+
+instance FromJSON McpToolResult where
+  parseJSON = withObject "McpToolResult" $ \object ->
+    McpToolResult
+      <$> object .: "toolUseId"
+      <*> object .: "content"
+      <*> object `orEmpty` "isError"
+
+-- | A model's call of a tool.
+data McpToolUse = McpToolUse
+  { id :: Text
+    -- ^ The call's id.
+  , name :: Text
+    -- ^ The tool.
+  , input :: Value
+    -- ^ Its arguments.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON McpToolUse where
+  toJSON value =
+    record
+      [ required "id" value.id
+      , required "name" value.name
+      , required "input" value.input
+      ]
+
+instance FromJSON McpToolUse where
+  parseJSON = withObject "McpToolUse" $ \object ->
+    McpToolUse
+      <$> object .: "id"
+      <*> object .: "name"
+      <*> object .: "input"
+
 -- | The method of merging.
 data MergeMethod
   = MergeMethodMerge
@@ -5657,6 +6660,25 @@ instance ToJSON MergeMethod where
 
 instance FromJSON MergeMethod where
   parseJSON = parseConstant "MergeMethod"
+
+-- | The speaker of a message.
+data MessageRole
+  = MessageRoleUser
+    -- ^ The person.
+  | MessageRoleAssistant
+    -- ^ The model.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant MessageRole where
+  constantName = \case
+    MessageRoleUser -> "user"
+    MessageRoleAssistant -> "assistant"
+
+instance ToJSON MessageRole where
+  toJSON = toJSON . constantName
+
+instance FromJSON MessageRole where
+  parseJSON = parseConstant "MessageRole"
 
 -- | A mount in a container.
 data Mount = Mount
@@ -5860,6 +6882,88 @@ instance ToJSON PortProtocol where
 instance FromJSON PortProtocol where
   parseJSON = parseConstant "PortProtocol"
 
+-- | A prompt that a plugin offers: messages that a person chooses to begin with.
+data Prompt = Prompt
+  { name :: Text
+    -- ^ The name by which it is asked for.
+  , title :: Maybe Text
+    -- ^ A display name for people.
+  , description :: Maybe Text
+    -- ^ Its purpose.
+  , arguments :: [PromptArgument]
+    -- ^ The arguments that it takes, each a text.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON Prompt where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , optional "title" value.title
+      , optional "description" value.description
+      , collection "arguments" value.arguments
+      ]
+
+instance FromJSON Prompt where
+  parseJSON = withObject "Prompt" $ \object ->
+    Prompt
+      <$> object .: "name"
+      <*> object .:? "title"
+      <*> object .:? "description"
+      <*> object `orEmpty` "arguments"
+
+-- | An argument of a prompt.
+data PromptArgument = PromptArgument
+  { name :: Text
+    -- ^ Its name.
+  , title :: Maybe Text
+    -- ^ A display name for people.
+  , description :: Maybe Text
+    -- ^ Its purpose.
+  , required :: Bool
+    -- ^ True if the prompt cannot do without it.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON PromptArgument where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , optional "title" value.title
+      , optional "description" value.description
+      , required "required" value.required
+      ]
+
+instance FromJSON PromptArgument where
+  parseJSON = withObject "PromptArgument" $ \object ->
+    PromptArgument
+      <$> object .: "name"
+      <*> object .:? "title"
+      <*> object .:? "description"
+      <*> object `orEmpty` "required"
+
+-- | A message of a prompt.
+data PromptMessage = PromptMessage
+  { role :: MessageRole
+    -- ^ The speaker.
+  , content :: Content
+    -- ^ The message.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON PromptMessage where
+  toJSON value =
+    record
+      [ required "role" value.role
+      , required "content" value.content
+      ]
+
+instance FromJSON PromptMessage where
+  parseJSON = withObject "PromptMessage" $ \object ->
+    PromptMessage
+      <$> object .: "role"
+      <*> object .: "content"
+
 -- | When to pull an image.
 data PullPolicy
   = PullPolicyMissing
@@ -5924,6 +7028,122 @@ instance FromJSON RandomBytesAnswer where
   parseJSON = withObject "RandomBytesAnswer" $ \object ->
     RandomBytesAnswer
       <$> object .: "bytes"
+
+-- | The input of the export `handle_read_resource`.
+data ReadResourceInput = ReadResourceInput
+  { uri :: Text
+    -- ^ The URI of the resource.
+  , context :: Context
+    -- ^ The call.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ReadResourceInput where
+  toJSON value =
+    record
+      [ required "uri" value.uri
+      , required "context" value.context
+      ]
+
+instance FromJSON ReadResourceInput where
+  parseJSON = withObject "ReadResourceInput" $ \object ->
+    ReadResourceInput
+      <$> object .: "uri"
+      <*> object .: "context"
+
+-- | The output of the export `handle_read_resource`.
+data ReadResourceResult = ReadResourceResult
+  { contents :: [EmbeddedResource]
+    -- ^ The contents; none if there is no such resource.
+  , error :: Maybe EffectError
+    -- ^ The failure in place of the contents: `not_found` if there is no such resource.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ReadResourceResult where
+  toJSON value =
+    record
+      [ collection "contents" value.contents
+      , optional "error" value.error
+      ]
+
+instance FromJSON ReadResourceResult where
+  parseJSON = withObject "ReadResourceResult" $ \object ->
+    ReadResourceResult
+      <$> object `orEmpty` "contents"
+      <*> object .:? "error"
+
+-- | A resource that a plugin offers.
+data Resource = Resource
+  { uri :: Text
+    -- ^ The URI by which it is read.
+  , name :: Text
+    -- ^ Its name.
+  , title :: Maybe Text
+    -- ^ A display name for people.
+  , description :: Maybe Text
+    -- ^ Its content, described for a model.
+  , mimeType :: Maybe Text
+    -- ^ Its media type, such as `text/plain`.
+  , size :: Maybe Word64
+    -- ^ Its size in bytes.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON Resource where
+  toJSON value =
+    record
+      [ required "uri" value.uri
+      , required "name" value.name
+      , optional "title" value.title
+      , optional "description" value.description
+      , optional "mimeType" value.mimeType
+      , optional "size" value.size
+      ]
+
+instance FromJSON Resource where
+  parseJSON = withObject "Resource" $ \object ->
+    Resource
+      <$> object .: "uri"
+      <*> object .: "name"
+      <*> object .:? "title"
+      <*> object .:? "description"
+      <*> object .:? "mimeType"
+      <*> object .:? "size"
+
+-- | A family of resources, whose URIs are made from a template.
+data ResourceTemplate = ResourceTemplate
+  { uriTemplate :: Text
+    -- ^ The template of the URIs, such as `notes://{name}` (RFC 6570).
+  , name :: Text
+    -- ^ Its name.
+  , title :: Maybe Text
+    -- ^ A display name for people.
+  , description :: Maybe Text
+    -- ^ The resources, described for a model.
+  , mimeType :: Maybe Text
+    -- ^ The media type of all of them.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON ResourceTemplate where
+  toJSON value =
+    record
+      [ required "uriTemplate" value.uriTemplate
+      , required "name" value.name
+      , optional "title" value.title
+      , optional "description" value.description
+      , optional "mimeType" value.mimeType
+      ]
+
+instance FromJSON ResourceTemplate where
+  parseJSON = withObject "ResourceTemplate" $ \object ->
+    ResourceTemplate
+      <$> object .: "uriTemplate"
+      <*> object .: "name"
+      <*> object .:? "title"
+      <*> object .:? "description"
+      <*> object .:? "mimeType"
 
 -- | When a failed step is tried again.
 --
@@ -6296,6 +7516,8 @@ data WorkflowDefinition = WorkflowDefinition
     -- ^ The queries that it answers.
   , isTool :: Bool
     -- ^ True if MCP clients may start it as a tool.
+  , needsTask :: Bool
+    -- ^ True if that tool is for clients that have tasks: it takes too long for a call that waits.
   }
   deriving stock (Eq, Show)
 
@@ -6312,6 +7534,7 @@ instance ToJSON WorkflowDefinition where
       , collection "signals" value.signals
       , collection "queries" value.queries
       , required "isTool" value.isTool
+      , required "needsTask" value.needsTask
       ]
 
 instance FromJSON WorkflowDefinition where
@@ -6327,6 +7550,7 @@ instance FromJSON WorkflowDefinition where
       <*> object `orEmpty` "signals"
       <*> object `orEmpty` "queries"
       <*> object `orEmpty` "isTool"
+      <*> object `orEmpty` "needsTask"
 
 -- | How a run ends.
 data WorkflowEnd

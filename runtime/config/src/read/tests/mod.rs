@@ -13,7 +13,7 @@ use super::{LoadContext, Loaded, load_text};
 use crate::diagnostic::ConfigErrors;
 
 /// Some effects, as the contract has them.
-const EFFECTS: [&str; 13] = [
+const EFFECTS: [&str; 17] = [
     "log.write",
     "log.emit_event",
     "git.get_branch",
@@ -25,6 +25,10 @@ const EFFECTS: [&str; 13] = [
     "kv.list",
     "clock.now",
     "random.bytes",
+    "mcp.get_client",
+    "mcp.progress",
+    "mcp.log",
+    "mcp.notify",
     "github.list_issues",
     "docker.exec",
 ];

@@ -55,6 +55,8 @@ data WorkflowEntry = WorkflowEntry
   -- ^ The queries that it answers.
   , isTool :: Bool
   -- ^ True if MCP clients may start it as a tool.
+  , needsTask :: Bool
+  -- ^ True if that tool is for clients that have tasks.
   , migrate :: Maybe (Word32 -> Value -> Either Text Value)
   -- ^ From the version of a state and the state to that of the current version.
   , call :: WorkflowInput -> Eff Effects WorkflowOutcome
@@ -130,6 +132,7 @@ listing one =
     , signals = one.signals
     , queries = [WorkflowMessage {name = query.name, description = Nothing, schema = query.schema} | query <- one.queries]
     , isTool = one.isTool
+    , needsTask = one.needsTask
     }
 
 -- | Answers a query of a workflow about a published state.

@@ -1,4 +1,5 @@
-//! The user's key of the compile cache: who does not know it cannot write a file that the cache takes.
+//! Keys of the user's own, kept in a state folder: that of the compile cache, without which nobody can write a file
+//! that the cache takes, and whatever else a host has to recognize as its own later.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -9,26 +10,28 @@ use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 
 const KEY: usize = 32;
+/// The file of the compile cache's key.
+pub(crate) const CACHE: &str = "cache.key";
 /// The block of SHA-256, which HMAC's keys fill.
 const BLOCK: usize = 64;
 
-/// A random key of this user, kept in the state folder: a cache folder may come from somebody else, as in a
-/// cloned repository.
+/// A random key of this user, in a file that nobody else can read. The compile cache's is kept in the user's state
+/// folder: a cache folder may come from somebody else, as in a cloned repository.
 #[derive(Clone)]
-pub(crate) struct CacheKey([u8; KEY]);
+pub struct UserKey([u8; KEY]);
 
-impl std::fmt::Debug for CacheKey {
+impl std::fmt::Debug for UserKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CacheKey")
+        f.write_str("UserKey")
     }
 }
 
-impl CacheKey {
+impl UserKey {
     /// The user's key, made at its first use. Where it cannot be kept, a key of this process: what it
     /// compiles is of no use to the next one, and nothing else is lost.
-    pub fn of_user() -> io::Result<Self> {
+    pub(crate) fn of_user() -> io::Result<Self> {
         let kept = match state_folder() {
-            Some(folder) => Self::kept(&folder.join("exomonad")),
+            Some(folder) => Self::kept(&folder.join("exomonad"), CACHE),
             None => Err(io::Error::other("neither XDG_STATE_HOME nor HOME is set")),
         };
         kept.or_else(|error| {
@@ -41,9 +44,12 @@ impl CacheKey {
         })
     }
 
-    /// The key that is kept in a folder.
-    pub fn kept(folder: &Path) -> io::Result<Self> {
-        let path = folder.join("cache.key");
+    /// The key that is kept in this file of a folder, made at its first use.
+    ///
+    /// # Errors
+    /// If it cannot be kept, or others could have read it.
+    pub fn kept(folder: &Path, name: &str) -> io::Result<Self> {
+        let path = folder.join(name);
         loop {
             match Self::read(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -53,11 +59,7 @@ impl CacheKey {
                 .recursive(true)
                 .mode(0o700)
                 .create(folder)?;
-            let part = folder.join(format!(
-                "cache.key.{}.{}",
-                std::process::id(),
-                random_name()?
-            ));
+            let part = folder.join(format!("{name}.{}.{}", std::process::id(), random_name()?));
             let new = Self::random()?;
             let mut open = fs::OpenOptions::new();
             let opened = open.write(true).create_new(true).mode(0o600).open(&part);
@@ -93,14 +95,23 @@ impl CacheKey {
         Ok(Self(key))
     }
 
-    fn random() -> io::Result<Self> {
+    /// A key of this process.
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    pub fn random() -> io::Result<Self> {
         let mut key = [0; KEY];
         getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self(key))
     }
 
+    /// The key itself.
+    pub fn bytes(&self) -> &[u8; KEY] {
+        &self.0
+    }
+
     /// Begins a code over what is put into it (HMAC-SHA-256).
-    pub fn begin(&self) -> Hmac<Sha256> {
+    pub(crate) fn begin(&self) -> Hmac<Sha256> {
         // A shorter key is filled up with zeros; by this length no key can be of a wrong one.
         let mut block = [0; BLOCK];
         block[..KEY].copy_from_slice(&self.0);
@@ -109,7 +120,7 @@ impl CacheKey {
 }
 
 fn random_name() -> io::Result<String> {
-    let random = CacheKey::random()?;
+    let random = UserKey::random()?;
     Ok(random.0[..8]
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -140,7 +151,7 @@ mod tests {
         let folder = folder.path().join("new/folder");
         let keys: Vec<[u8; KEY]> = std::thread::scope(|scope| {
             let all: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| CacheKey::kept(&folder).unwrap().0))
+                .map(|_| scope.spawn(|| UserKey::kept(&folder, CACHE).unwrap().0))
                 .collect();
             all.into_iter()
                 .map(|thread| thread.join().unwrap())
@@ -151,7 +162,10 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(CacheKey::kept(&folder).is_err(), "others have read it");
+        assert!(
+            UserKey::kept(&folder, CACHE).is_err(),
+            "others have read it"
+        );
     }
 
     #[test]
@@ -159,7 +173,7 @@ mod tests {
         let mut key = [0; KEY];
         key[..20].fill(0x0b);
         // HMAC fills a key up with zeros, so that this is the key of the RFC's first test.
-        let key = CacheKey(key);
+        let key = UserKey(key);
         let mut code = key.begin();
         code.update(b"Hi There");
         let code: String = code
