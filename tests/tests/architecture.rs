@@ -107,6 +107,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-guest", &["exomonad-guest-macros"]),
     ("exomonad-guest-macros", &[]),
     ("exomonad-plugin-echo", &["exomonad-guest"]),
+    ("exomonad-plugin-everything", &["exomonad-guest"]),
     (
         "exomonad-plugin-flows",
         &["exomonad-guest", "exomonad-plugin-pull-request"],
