@@ -558,6 +558,26 @@ async fn a_log_that_is_torn_off_costs_the_last_entries_and_their_writes_together
 }
 
 #[tokio::test]
+async fn a_state_file_that_is_torn_off_stops_the_start_and_is_left_as_it_is() {
+    let project = flows("");
+    let mut host = project.serve().await;
+    start(&host, "steps", "a", json!({"count": 1000, "kind": "kv"})).await;
+    output(&host, "a").await;
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    let path = project.path(".exomonad/state/state.sqlite3");
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let torn = fs::read(&path).unwrap();
+    let ran = project.run(["serve", "--listen", "127.0.0.1:0"]).exits(4);
+    assert!(
+        ran.stderr.contains("state.sqlite3") && ran.stderr.contains("backup"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), torn);
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_stops_workflows_until_it_can_and_nothing_else() {
     let project = flows("");
     let mut host = project.serve().await;
