@@ -64,6 +64,7 @@ pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
         caller: None,
         traceparent: None,
         kv_writer: None,
+        client: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {

@@ -70,6 +70,7 @@ pub fn call_within(paths: &[&Path]) -> CallContext {
         caller: None,
         traceparent: None,
         kv_writer: None,
+        client: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {

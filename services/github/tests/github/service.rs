@@ -46,6 +46,7 @@ pub fn call() -> CallContext {
         caller: None,
         traceparent: Some(TRACEPARENT.to_owned()),
         kv_writer: None,
+        client: None,
         bounds: Arc::new(BoundsMap::default().with(RepoBounds {
             repos: vec!["acme/*".parse().unwrap()],
         })),
