@@ -21,6 +21,9 @@ pub trait ResourceFunction {
 /// The variables of a template, by name.
 pub type Variables = BTreeMap<String, String>;
 
+/// Lists resources.
+pub type ListResources = fn() -> Result<Vec<Resource>, ToolError>;
+
 /// A plugin's entry for a resource, or for all resources of a template.
 pub struct ResourceEntry {
     /// The address, or the template of addresses.
@@ -34,7 +37,7 @@ pub struct ResourceEntry {
     /// The media type.
     pub mime_type: Option<&'static str>,
     /// Lists the resources of a template that there are.
-    pub list: Option<fn() -> Result<Vec<Resource>, ToolError>>,
+    pub list: Option<ListResources>,
     /// The functions that complete variables.
     pub complete: &'static [CompletionEntry],
     /// The function, from an address and its variables to the content.
