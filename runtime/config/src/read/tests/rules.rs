@@ -97,7 +97,7 @@ fn a_pattern_that_grants_nothing_comes_with_one_that_does() {
       |
     2 | effects = ['git.foo_*', 'log', 'launch.rocket', 'kv.*']
       |                                ^^^^^^^^^^^^^^^
-      = help: there are log.*, git.*, kv.*, clock.*, random.*, github.*, docker.*
+      = help: there are log.*, git.*, kv.*, clock.*, random.*, mcp.*, github.*, docker.*
 
     3 mistakes in the configuration
     "#);
