@@ -26,8 +26,10 @@ fn field(name: &str) -> Value {
         "target" => json!({"kind": "Unstaged"}),
         "path" => json!("sub/worktree"),
         "level" => json!("info"),
-        "payload" | "value" | "state" => json!({}),
-        "millis" | "length" | "handle" => json!(1),
+        "payload" | "value" | "state" | "data" => json!({}),
+        "millis" | "length" | "handle" | "progress" | "maxTokens" => json!(1),
+        "messages" => json!([]),
+        "questions" => json!([{"kind": "ListRoots", "payload": {}}]),
         "effect" => json!("kv.get"),
         "title" | "body" | "head" | "branch" | "ref" | "message" | "tag" | "image" | "key"
         | "name" | "workflow" | "workflowId" | "id" => {

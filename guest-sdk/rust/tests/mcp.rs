@@ -143,7 +143,7 @@ fn a_prompt_has_the_arguments_of_its_type_and_says_which_is_missing() {
         listed["prompts"][0]["arguments"],
         json!([
             {"name": "branch", "description": "The branch to review.", "required": true},
-            {"name": "strictness", "description": "How strict to be."}
+            {"name": "strictness", "description": "How strict to be.", "required": false}
         ])
     );
     let got = host.get_prompt(&PLUGIN, "review", &[("branch", "main")]);

@@ -405,6 +405,7 @@ fn a_workflow_is_listed_as_its_attribute_and_its_types_say() {
             "stateVersion": 3,
             "queries": [{ "name": "number" }],
             "isTool": true,
+            "needsTask": false,
         })
     );
     assert_eq!(

@@ -73,6 +73,7 @@ fn every_workflow_is_listed_with_its_schemas() {
                 },
             ],
             "isTool": false,
+            "needsTask": false,
         })
     );
     let spins = named("spins");
