@@ -14,6 +14,10 @@ use crate::rpc_error::RpcError;
 const BATCH: usize = 100;
 
 /// The body of a request, or a line.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request has one, and a box would be an allocation for each"
+)]
 pub enum Body {
     /// One message.
     Single(Message),
