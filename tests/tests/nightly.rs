@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::docker_through_proxy::{Containers, IMAGE};
 use crate::workflows::run;
 
-/// How long containers may take to start on a machine that is busy.
+/// The time that containers may take to start on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The issues that were filed, by the paths of their repositories.

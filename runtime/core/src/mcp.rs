@@ -88,7 +88,7 @@ impl ClientCapability {
 /// Resources whose updates are remembered, of each role.
 const UPDATES: usize = 256;
 
-/// What the clients of all roles are told of. Cheap to clone; the clones are one.
+/// The news for the clients of all roles. Cheap to clone; the clones are one.
 ///
 /// Nothing is queued for anybody: whoever tells a client compares what it has seen with what is here.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +97,7 @@ pub struct Changes(Arc<Mutex<HashMap<RoleName, watch::Sender<RoleChanges>>>>);
 /// The changes of one role, as far as anybody may not have seen them.
 #[derive(Clone, Debug, Default)]
 pub struct RoleChanges {
-    /// How often the tools, the prompts and the resources were said to have changed.
+    /// The number of times that the tools, the prompts and the resources were said to have changed.
     pub lists: [u64; 3],
     last: u64,
     updated: VecDeque<(u64, Arc<str>)>,

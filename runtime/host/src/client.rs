@@ -55,11 +55,11 @@ pub struct KeyedQuestion {
 pub struct Suspended {
     /// The questions.
     pub questions: Vec<KeyedQuestion>,
-    /// What it takes to go on.
+    /// The state from which it goes on.
     pub state: SuspendedState,
 }
 
-/// What it takes to go on with a call.
+/// The state from which a call goes on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SuspendedState {

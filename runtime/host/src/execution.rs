@@ -169,7 +169,7 @@ pub struct Execution {
     has_tasks: Option<bool>,
     /// The line to the client, if it can be asked.
     client: Option<Arc<ClientCall>>,
-    /// What the guest did before, if the call goes on.
+    /// The guest's work so far, if the call goes on.
     resumed: Option<SuspendedState>,
 }
 
@@ -692,7 +692,7 @@ impl Execution {
         }
     }
 
-    /// What the guest did before, as answers.
+    /// The guest's work so far, as answers.
     fn answers(&self, events: &[u8]) -> Result<Arc<Answers>, HostError> {
         let events = read_events(events)
             .map_err(|_| HostError::Internal("the record of the call cannot be read".to_owned()))?;

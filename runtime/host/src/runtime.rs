@@ -46,7 +46,7 @@ pub struct Runtime {
     kv: Arc<Kv>,
     /// Services know it weakly.
     _backend: Arc<Backend>,
-    /// What plugins tell the clients of their roles.
+    /// The news of plugins for the clients of their roles.
     pub changes: Changes,
     sandboxes: Arc<HostSandboxes>,
     roles: RwLock<Arc<BTreeMap<RoleName, Arc<Role>>>>,

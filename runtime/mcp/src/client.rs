@@ -34,7 +34,7 @@ pub struct RequestClient {
     /// The least level of lines, of a request without a session.
     log_level: Option<McpLogLevel>,
     said: mpsc::Sender<Bytes>,
-    /// How long the client may take to answer.
+    /// The time that the client may take to answer.
     patience: Duration,
     call: CallId,
 }

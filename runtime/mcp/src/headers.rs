@@ -138,7 +138,7 @@ fn agree(name: &str, header: Option<&str>, body: &str) -> Result<(), RpcError> {
     Err(RpcError::header(message, name, &encoded(body)))
 }
 
-/// What a request is about, which a header repeats.
+/// The subject of a request, which a header repeats.
 fn subject(request: &Request) -> Option<String> {
     let method = method(&request.method, Era::Stateless)?;
     text((method.named)(&request.params))

@@ -192,7 +192,7 @@ impl Endpoint {
         Ok((context, Some(said)))
     }
 
-    /// What seals the states of calls.
+    /// The key that seals the states of calls.
     fn states(&self, roles: &Arc<dyn Roles>) -> Result<Arc<RequestState>, RpcError> {
         if let Some(states) = self.states.get() {
             return Ok(states.clone());

@@ -65,7 +65,7 @@ pub trait Roles: Send + Sync {
     /// Changes when a role may serve another version.
     fn versions(&self) -> watch::Receiver<()>;
 
-    /// What a role tells its clients.
+    /// The news of a role for its clients.
     fn changes(&self, role: &RoleName) -> watch::Receiver<RoleChanges>;
 
     /// The configuration in force.

@@ -118,7 +118,7 @@ pub struct Params {
     pub level: Option<RawJson>,
     /// The client's answers to what the call before has asked.
     pub input_responses: Option<RawJson>,
-    /// What the call before has given to go on from.
+    /// The state that the call before has given to go on from.
     pub request_state: Option<RawJson>,
     /// A task's id.
     pub task_id: Option<RawJson>,

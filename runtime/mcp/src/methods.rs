@@ -29,7 +29,7 @@ use crate::rpc_error::RpcError;
 use crate::sessions::Session;
 use crate::tasks;
 
-/// How long a client waits for a plugin that loads, to be told what it can do.
+/// The time that a client waits for a plugin that loads, to be told what it can do.
 const LOADING: Duration = Duration::from_secs(5);
 
 /// The environment of a request.
@@ -48,7 +48,7 @@ pub struct Context {
     pub session: Option<Arc<Session>>,
     /// The line to the client, where a guest may talk to it.
     pub client: Option<Arc<ClientCall>>,
-    /// What the call did before, if it goes on.
+    /// The call's work so far, if it goes on.
     pub resumed: Option<SuspendedState>,
     /// Keeps what a call did until its client calls again, in the era without sessions.
     pub sealer: Option<Sealer>,
@@ -348,7 +348,7 @@ pub fn server_info(role: &Role) -> Value {
     json!({"name": role.name(), "version": version})
 }
 
-/// What a role's clients can be told of.
+/// The news that a role's clients can get.
 pub struct Offered {
     /// The lists that may change, by [`List`].
     pub lists: [bool; 3],
@@ -356,7 +356,7 @@ pub struct Offered {
     pub updates: bool,
 }
 
-/// What clients can be told of by a version; everything, while it is not known which one will serve.
+/// The news that clients can get from a version; everything, while it is not known which one will serve.
 pub fn offered(version: Option<&PluginVersion>) -> Offered {
     let Some(version) = version else {
         return Offered {

@@ -23,10 +23,10 @@ const KEY: &str = "mcp.key";
 const HEAD: usize = 8 + NONCE_LEN;
 /// Bytes that a state may have when it is read again.
 const LARGEST: usize = 64 << 20;
-/// How hard it is compressed, from 0 to 10: a record is read again soon, and much in it repeats.
+/// The level of compression, from 0 to 10: a record is read again soon, and much in it repeats.
 const EFFORT: u8 = 4;
 
-/// What a state is bound to.
+/// The request that a state is bound to.
 pub struct Bound<'a> {
     /// The role.
     pub role: &'a str,

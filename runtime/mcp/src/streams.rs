@@ -45,7 +45,7 @@ pub struct Watch {
     pub config: McpConfig,
     /// Changes when a role serves another version.
     pub versions: watch::Receiver<()>,
-    /// What the plugin tells its clients.
+    /// The news of the plugin for its clients.
     pub changes: watch::Receiver<RoleChanges>,
     /// True when the host shuts down.
     pub stopping: watch::Receiver<bool>,
@@ -236,7 +236,7 @@ impl Subscription {
         self.filter.lists == [false; 3] && self.filter.resources.is_empty()
     }
 
-    /// What the client gets of what it wanted.
+    /// The subscriptions that the client gets.
     fn granted(&self) -> String {
         let mut granted = json!({});
         for (list, name) in List::ALL.into_iter().zip(FILTERS) {
@@ -356,7 +356,7 @@ pub async fn answer_or_stream<T: Send + 'static>(
     }))
 }
 
-/// What is said to the client during a request, and the answer.
+/// The messages to the client during a request, and the answer.
 struct AnswerStream<T> {
     id: Id,
     first: Option<Bytes>,

@@ -17,7 +17,7 @@ use crate::message::{Params, object, text};
 use crate::methods::{Answer, Context, answer};
 use crate::rpc_error::RpcError;
 
-/// How often a client should look, in milliseconds.
+/// The time between two looks of a client, in milliseconds.
 const POLL: u64 = 1000;
 
 /// The capability that a request about tasks takes.

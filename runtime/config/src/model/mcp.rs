@@ -17,12 +17,12 @@ pub struct McpConfig {
     /// Beyond it the sessions that have been idle for longest end.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_sessions: u32,
-    /// How long a client may take to answer what a guest asks it (a form, its model, its folders), while the guest
-    /// takes no sandbox. Without a session it is how long the client may wait until it calls again.
+    /// The time that a client may take to answer a question of a guest (a form, its model, its folders), while the
+    /// guest takes no sandbox. Without a session it is how long the client may wait until it calls again.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "7d"))]
     pub client_answer: TimeSpan,
-    /// What a call without a session may give its client to go on from, when the guest asks it something: all that
-    /// the guest did until then, compressed.
+    /// The state that a call without a session may give its client to go on from, when the guest asks it something:
+    /// all that the guest did until then, compressed.
     #[schemars(extend("x-minimum" = "4KiB", "x-maximum" = "16MiB"))]
     pub max_request_state: ByteSize,
     /// How many tools one page of a list has.

@@ -11,7 +11,7 @@ pub struct NamedEvent {
     pub name: &'static str,
     /// The event in the contract.
     pub event: Event,
-    /// What a decision on it does.
+    /// The effect of a decision on it.
     pub kind: EventKind,
 }
 

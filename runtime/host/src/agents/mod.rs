@@ -85,7 +85,7 @@ impl Agent {
         })
     }
 
-    /// What the agent says of an event.
+    /// The agent's words about an event, in the contract's terms.
     ///
     /// # Errors
     /// If the agent has no such event, or the payload is no JSON object, or has a key twice.

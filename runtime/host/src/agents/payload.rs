@@ -1,4 +1,4 @@
-//! What an agent says of an event. The agents use much the same fields under a few names.
+//! The payload of an agent's event. The agents use much the same fields under a few names.
 
 use exomonad_schema::RawJson;
 use exomonad_schema::common::AgentEvent;

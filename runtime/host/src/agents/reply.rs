@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Agent, EventKind, NamedEvent};
 
-/// What a command of a hook says to its agent.
+/// The answer of a hook's command to its agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
     /// The exit code: 0, or 2 for what is denied.

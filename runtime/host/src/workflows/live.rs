@@ -16,7 +16,7 @@ use super::active::{ActiveRun, unix_millis};
 use super::lock;
 use super::view::{RunEvent, StepChange, StepEvent};
 
-/// How long steps stay events after a follower has gone: it may come back for what it has missed.
+/// The time for which steps stay events after a follower has gone: it may come back for what it has missed.
 const LINGER: Duration = Duration::from_secs(60);
 /// Followers that have gone, at most.
 const GONE: usize = 64;

@@ -4,7 +4,7 @@ use exomonad_host::agents::Agent;
 use exomonad_schema::common::HookEvent;
 use serde_json::{Value, json};
 
-/// What the entries are made of.
+/// The settings of the entries.
 pub struct Settings {
     /// The role; `None` to remove the entries of all.
     pub role: Option<String>,
@@ -42,7 +42,7 @@ pub enum Entry {
         table: &'static str,
         /// The server's name.
         name: String,
-        /// What stands under it.
+        /// The value under it.
         value: Value,
     },
     /// A command in the list of an event's hooks. `hooks` is the table's key.
@@ -79,7 +79,7 @@ pub const fn signs(agent: Agent) -> &'static [&'static str] {
     }
 }
 
-/// What is to be done in an agent after its files are written.
+/// The next step in an agent after its files are written.
 pub const fn next(agent: Agent) -> &'static str {
     match agent {
         Agent::Claude => {

@@ -26,7 +26,7 @@ use crate::cli::client::{Client, EventReader};
 use crate::cli::show::{is_over, print_json_text, print_line};
 use crate::cli::terminal::{Block, Colour, Lines, Terminal, one_line, tell};
 
-/// How often a run is looked at without an event.
+/// The time between two looks at a run without an event.
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause between a step's event and the look at the run: several steps share one.
 const SETTLE: Duration = Duration::from_millis(50);
