@@ -2,13 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 
-use exomonad_test_support::{CommandOutput, Guest, Host, Project, WebServer, binary};
+use exomonad_test_support::{CommandOutput, Guest, Host, Project};
 use serde_json::{Value, json};
-
-use crate::mcp_clients::{Clients, command};
 
 /// The event before a command runs, as each agent calls it, and what it says of one.
 fn before_command(line: &str) -> [(&'static str, &'static str, Value); 6] {
@@ -335,126 +331,4 @@ fn a_file_that_cannot_be_kept_stops_it_before_anything_is_written() {
     assert!(refused.stderr.contains("is a link"), "{refused:?}");
     assert!(fs::read_dir(outside.path()).unwrap().next().is_none());
     assert!(!leading_out.path(".mcp.json").exists());
-}
-
-/// The uses of tools that a model asks for, one after the other; then it says that it is done.
-struct Turn(Vec<(&'static str, Value)>);
-
-impl Turn {
-    /// The answer of Anthropic's Messages API to a request, and the results of tools that came with it.
-    fn messages(&self, request: &str) -> (String, Vec<Value>) {
-        let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let asked: Value = serde_json::from_str(body).unwrap_or_default();
-        let messages = asked["messages"].as_array().into_iter().flatten();
-        let blocks =
-            messages.flat_map(|message| message["content"].as_array().into_iter().flatten());
-        let results: Vec<Value> = blocks
-            .filter(|block| block["type"] == "tool_result")
-            .cloned()
-            .collect();
-        let has_tools = asked["tools"]
-            .as_array()
-            .is_some_and(|tools| !tools.is_empty());
-        let use_of = self.0.get(results.len()).filter(|_| has_tools);
-        let (block, delta, why) = match use_of {
-            Some((name, input)) => (
-                json!({"type": "tool_use", "id": format!("toolu_{}", results.len()), "name": name, "input": {}}),
-                json!({"type": "input_json_delta", "partial_json": input.to_string()}),
-                "tool_use",
-            ),
-            None => (
-                json!({"type": "text", "text": ""}),
-                json!({"type": "text_delta", "text": "done"}),
-                "end_turn",
-            ),
-        };
-        let usage = json!({"input_tokens": 1, "output_tokens": 1});
-        let message = json!({
-            "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": [],
-            "stop_reason": null, "stop_sequence": null, "usage": usage
-        });
-        let events = [
-            json!({"type": "message_start", "message": message}),
-            json!({"type": "content_block_start", "index": 0, "content_block": block}),
-            json!({"type": "content_block_delta", "index": 0, "delta": delta}),
-            json!({"type": "content_block_stop", "index": 0}),
-            json!({"type": "message_delta", "delta": {"stop_reason": why, "stop_sequence": null}, "usage": usage}),
-            json!({"type": "message_stop"}),
-        ];
-        let frames = events.map(|event| {
-            let name = event["type"].as_str().unwrap_or_default();
-            format!("event: {name}\ndata: {event}\n\n")
-        });
-        (frames.concat(), results)
-    }
-}
-
-#[tokio::test]
-async fn claude_code_is_denied_a_forced_push_and_uses_the_roles_tools() {
-    let Some(clients) = Clients::find() else {
-        return;
-    };
-    let Some(claude) = clients.package("@anthropic-ai/claude-code-linux-x64/claude") else {
-        return;
-    };
-    let project = Project::new();
-    let host = project.serve().await;
-    let init = [
-        "init",
-        "--role",
-        "tl",
-        "--agent",
-        "claude",
-        "--url",
-        &host.url(),
-    ];
-    project.run(init).exits(0);
-    let turn = Turn(vec![
-        (
-            "Bash",
-            json!({"command": "git push --force origin main", "description": "push"}),
-        ),
-        ("mcp__exomonad-tl__repo_status", json!({})),
-    ]);
-    let results = Arc::new(Mutex::new(Vec::new()));
-    let seen = results.clone();
-    let model = WebServer::replying(move |request| {
-        let (answer, results) = turn.messages(request);
-        if let Ok(mut seen) = seen.lock()
-            && results.len() > seen.len()
-        {
-            *seen = results;
-        }
-        ("text/event-stream", answer)
-    });
-    let path = std::env::var("PATH").unwrap_or_default();
-    let folder = binary().parent().unwrap().display().to_string();
-    let output = command(&project, &claude)
-        .env("PATH", format!("{folder}:{path}"))
-        .env("ANTHROPIC_BASE_URL", model.url())
-        .env("ANTHROPIC_API_KEY", "of-nobody")
-        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-        .args([
-            "-p",
-            "push it",
-            "--mcp-config",
-            ".mcp.json",
-            "--strict-mcp-config",
-        ])
-        .args(["--allowedTools", "Bash,mcp__exomonad-tl__repo_status"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let results = results.lock().unwrap().clone();
-    let [denied, status] = &results[..] else {
-        panic!("{told}: {results:?}");
-    };
-    assert!(denied.to_string().contains("forced push"), "{denied}");
-    assert!(status.to_string().contains("main"), "{status}");
-    assert!(output.status.success(), "{told}");
 }

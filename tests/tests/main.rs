@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod agent_turns;
 mod agents;
 mod api_description;
 mod architecture;

@@ -172,6 +172,10 @@ pub struct InitArgs {
     /// The folder of the project.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub directory: PathBuf,
+    /// Have the agents talk to the host by its address, not by a command that they start. A token that the host wants
+    /// they take from $EXOMONAD_TOKEN.
+    #[arg(long)]
+    pub http: bool,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,

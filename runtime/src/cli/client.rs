@@ -42,25 +42,21 @@ impl Client {
         if options.local {
             return Ok(None);
         }
-        let base = match &options.url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => {
-                let address = reachable(config.server.listen.get());
-                let connected =
-                    tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(address))
-                        .await;
-                if !matches!(connected, Ok(Ok(_))) {
-                    return Ok(None);
-                }
-                format!("http://{address}")
+        if options.url.is_none() {
+            let address = reachable(config.server.listen.get());
+            let connected =
+                tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(address))
+                    .await;
+            if !matches!(connected, Ok(Ok(_))) {
+                return Ok(None);
             }
-        };
+        }
         let http = exomonad_services::http::client()
             .map_err(|error| CommandError::Unavailable(error.to_string()))?;
         Ok(Some(Self {
-            base,
+            base: base_url(options, config),
             http,
-            token: options.token.clone().or_else(|| token(config, role)),
+            token: token(options, config, role),
         }))
     }
 
@@ -329,9 +325,18 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The token to present: that of the environment, else the role's own, else the operator's.
-fn token(config: &Config, role: Option<&str>) -> Option<String> {
-    let given = env("EXOMONAD_TOKEN").filter(|token| !token.is_empty());
+/// The address of the host that the options name, or of the configured one, without a slash at its end.
+pub fn base_url(options: &Options, config: &Config) -> String {
+    match &options.url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", reachable(config.server.listen.get())),
+    }
+}
+
+/// The token to present: the given one, that of the environment, else the role's own, else the operator's.
+pub fn token(options: &Options, config: &Config, role: Option<&str>) -> Option<String> {
+    let of_environment = || env("EXOMONAD_TOKEN").filter(|token| !token.is_empty());
+    let given = options.token.clone().or_else(of_environment);
     given.or_else(|| {
         let role: Option<RoleName> = role.and_then(|role| role.parse().ok());
         let of_role = role.and_then(|role| config.role(&role)?.token_source());

@@ -35,7 +35,9 @@ impl WebServer {
 
     /// A server that answers a request, its head and its body, with a media type and a body.
     #[must_use]
-    pub fn replying(reply: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> Self {
+    pub fn replying(
+        reply: impl Fn(&str) -> (&'static str, String) + Send + Sync + 'static,
+    ) -> Self {
         Self::start(move |request| {
             let (media_type, body) = reply(request);
             let length = body.len();
@@ -45,23 +47,28 @@ impl WebServer {
         })
     }
 
-    /// Starts a server with these answers. Its thread ends with the test's process.
-    fn start(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
+    /// Starts a server with these answers. Its threads end with the test's process: each connection has one, since
+    /// some clients open connections in advance.
+    fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = requests.clone();
         let last = Arc::new(Mutex::new(String::new()));
         let noted = last.clone();
+        let serve = Arc::new(move |mut stream: TcpStream| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let request = read_request(&mut stream).unwrap_or_default();
+            let answer = answer(&request);
+            if let Ok(mut last) = noted.lock() {
+                *last = request;
+            }
+            let _ = stream.write_all(answer.as_bytes());
+        });
         thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                counted.fetch_add(1, Ordering::SeqCst);
-                let request = read_request(&mut stream).unwrap_or_default();
-                let answer = answer(&request);
-                if let Ok(mut last) = noted.lock() {
-                    *last = request;
-                }
-                let _ = stream.write_all(answer.as_bytes());
+            for stream in listener.incoming().flatten() {
+                let serve = serve.clone();
+                thread::spawn(move || serve(stream));
             }
         });
         Self {

@@ -12,6 +12,21 @@ pub struct Settings {
     pub hooks: Vec<HookEvent>,
     /// The words with which a command begins.
     pub program: Vec<String>,
+    /// The way to the role's tools.
+    pub transport: Transport,
+}
+
+/// The way from an agent to a role's tools.
+pub enum Transport {
+    /// The agent starts a command, and talks to it by standard input and output.
+    Stdio,
+    /// The agent talks to the host itself.
+    Http {
+        /// The role's address.
+        url: String,
+        /// Whether the host wants a token, which the agent then takes from its environment.
+        has_token: bool,
+    },
 }
 
 /// A file of an agent.
@@ -103,18 +118,14 @@ pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
         format,
         entries,
     };
-    let stdio = |words: &[String]| json!({"command": words.first(), "args": words.get(1..)});
+    let server = |table| server(agent, settings, table);
     let matched = |command: &str| {
         let hook = json!({"type": "command", "command": command});
         json!({"matcher": "*", "hooks": [hook]})
     };
     match agent {
         Agent::Claude => vec![
-            file(
-                ".mcp.json",
-                Format::Json,
-                server(settings, "mcpServers", stdio),
-            ),
+            file(".mcp.json", Format::Json, server("mcpServers")),
             file(
                 ".claude/settings.json",
                 Format::Json,
@@ -122,11 +133,7 @@ pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
             ),
         ],
         Agent::Codex => vec![
-            file(
-                ".codex/config.toml",
-                Format::Toml,
-                server(settings, "mcp_servers", stdio),
-            ),
+            file(".codex/config.toml", Format::Toml, server("mcp_servers")),
             file(
                 ".codex/hooks.json",
                 Format::Json,
@@ -134,7 +141,7 @@ pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
             ),
         ],
         Agent::Gemini => {
-            let mut entries = server(settings, "mcpServers", stdio);
+            let mut entries = server("mcpServers");
             entries.extend(hooks(agent, settings, matched));
             vec![file(".gemini/settings.json", Format::Json, entries)]
         }
@@ -145,23 +152,13 @@ pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
                 entries.insert(0, Entry::Key { name, value });
             }
             vec![
-                file(
-                    ".cursor/mcp.json",
-                    Format::Json,
-                    server(settings, "mcpServers", stdio),
-                ),
+                file(".cursor/mcp.json", Format::Json, server("mcpServers")),
                 file(".cursor/hooks.json", Format::Json, entries),
             ]
         }
         Agent::Opencode => {
-            let local =
-                |words: &[String]| json!({"type": "local", "command": words, "enabled": true});
             vec![
-                file(
-                    "opencode.json",
-                    Format::Json,
-                    server(settings, "mcp", local),
-                ),
+                file("opencode.json", Format::Json, server("mcp")),
                 file(
                     ".opencode/plugin/exomonad.js",
                     Format::Whole,
@@ -172,20 +169,61 @@ pub fn files(agent: Agent, settings: &Settings) -> Vec<AgentFile> {
     }
 }
 
-fn server(
-    settings: &Settings,
-    table: &'static str,
-    value: impl Fn(&[String]) -> Value,
-) -> Vec<Entry> {
+fn server(agent: Agent, settings: &Settings, table: &'static str) -> Vec<Entry> {
     // To remove, the table alone is looked at.
     let role = settings.role.as_deref().unwrap_or_default();
-    let mut words = settings.program.clone();
-    words.extend(["mcp", "--role", role].map(str::to_owned));
+    let value = match &settings.transport {
+        Transport::Stdio => {
+            let mut words = settings.program.clone();
+            words.extend(["mcp", "--role", role].map(str::to_owned));
+            match agent {
+                Agent::Opencode => json!({"type": "local", "command": words, "enabled": true}),
+                _ => json!({"command": words.first(), "args": words.get(1..)}),
+            }
+        }
+        Transport::Http { url, has_token } => http_server(agent, url, *has_token),
+    };
     vec![Entry::Server {
         table,
         name: format!("{SERVER_PREFIX}{role}"),
-        value: value(&words),
+        value,
     }]
+}
+
+/// A server by its address. A token stays in the agent's environment: the files are committed.
+fn http_server(agent: Agent, url: &str, has_token: bool) -> Value {
+    let bearer = |variable: &str| json!({"Authorization": format!("Bearer {variable}")});
+    let (mut value, credentials, credential) = match agent {
+        Agent::Claude => (
+            json!({"type": "http", "url": url}),
+            "headers",
+            bearer("${EXOMONAD_TOKEN}"),
+        ),
+        Agent::Codex => (
+            json!({"url": url}),
+            "bearer_token_env_var",
+            json!("EXOMONAD_TOKEN"),
+        ),
+        Agent::Gemini => (
+            json!({"httpUrl": url}),
+            "headers",
+            bearer("${EXOMONAD_TOKEN}"),
+        ),
+        Agent::Cursor => (
+            json!({"url": url}),
+            "headers",
+            bearer("${env:EXOMONAD_TOKEN}"),
+        ),
+        Agent::Opencode => (
+            json!({"type": "remote", "url": url, "enabled": true}),
+            "headers",
+            bearer("{env:EXOMONAD_TOKEN}"),
+        ),
+    };
+    if has_token {
+        value[credentials] = credential;
+    }
+    value
 }
 
 fn hooks(agent: Agent, settings: &Settings, value: impl Fn(&str) -> Value) -> Vec<Entry> {

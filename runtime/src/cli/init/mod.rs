@@ -14,12 +14,13 @@ use exomonad_config::{Config, RoleName};
 use exomonad_host::agents::Agent;
 use exomonad_schema::common::HookEvent;
 
-use self::agents::Settings;
+use self::agents::{Settings, Transport};
 use self::edit::Change;
 use self::files::{Project, Replacement};
 use super::CommandError;
 use super::args::{InitArgs, Options};
 use super::call::Host;
+use super::client::{base_url, token};
 use super::config::load_text_alone;
 
 /// Runs `init`.
@@ -31,6 +32,7 @@ pub async fn run(options: &Options, arguments: &InitArgs) -> Result<(), CommandE
             role: arguments.role.clone(),
             hooks: Vec::new(),
             program: Vec::new(),
+            transport: Transport::Stdio,
         },
         false => settings(options, arguments).await?,
     };
@@ -163,6 +165,16 @@ async fn settings(options: &Options, arguments: &InitArgs) -> Result<Settings, C
         role: Some(role.name.clone()),
         hooks,
         program: program(options)?,
+        transport: match arguments.http {
+            false => Transport::Stdio,
+            true => {
+                let config = load_text_alone(options)?.config;
+                Transport::Http {
+                    url: format!("{}/role/{}/mcp", base_url(options, &config), role.name),
+                    has_token: token(options, &config, Some(&role.name)).is_some(),
+                }
+            }
+        },
     })
 }
 
