@@ -49,7 +49,7 @@ pub const HISTORY_QUERY: &[QueryParameter] = &[
     },
     QueryParameter {
         name: "limit",
-        description: "How many entries a page has at most.",
+        description: "How many entries a page has at most; it has fewer where they are large.",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
     },
 ];
@@ -78,7 +78,7 @@ pub const QUERY: &[QueryParameter] = &[
     },
     QueryParameter {
         name: "limit",
-        description: "How many runs a page has at most.",
+        description: "How many runs a page has at most; it has fewer where their inputs and outputs are large.",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
     },
     QueryParameter {
@@ -227,22 +227,14 @@ pub async fn list(
     let mut visible = VisibleRoles::of(app.serving(), headers);
     let named = filter.roles.as_ref().and_then(|roles| roles.first());
     visible.check_named(named.map(String::as_str))?;
-    let limit = filter.limit;
     let filter = Filter {
         roles: roles_of(&mut visible, filter.roles),
-        // One more shows if there is another page.
-        limit: limit.saturating_add(1),
         ..filter
     };
-    let mut runs = workflows(&app).list(filter).await?;
-    let has_more = runs.len() as u64 > limit;
-    if has_more {
-        runs.pop();
-    }
-    let next = runs.last().map(|(key, _)| key.to_string());
+    let (runs, next) = workflows(&app).list(filter).await?;
     Ok(axum::Json(RunPage {
-        next: next.filter(|_| has_more),
-        runs: runs.into_iter().map(|(_, run)| run).collect(),
+        next: next.map(|key| key.to_string()),
+        runs,
     })
     .into_response())
 }
@@ -305,14 +297,8 @@ pub async fn history(
             }
         }
     }
-    let mut entries = workflows(&app)
-        .history(&run, from, limit.saturating_add(1))
-        .await?;
-    let has_more = entries.len() as u64 > limit;
-    if has_more {
-        entries.pop();
-    }
-    let next = has_more.then(|| from + limit);
+    let (entries, has_more) = workflows(&app).history(&run, from, limit).await?;
+    let next = has_more.then(|| from + entries.len() as u64);
     Ok(axum::Json(HistoryPage { entries, next }).into_response())
 }
 

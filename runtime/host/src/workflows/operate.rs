@@ -256,21 +256,23 @@ impl Workflows {
         RunView::new(row, published)
     }
 
-    /// The runs that fit a filter, newest first, with the key of the last one for the next page.
+    /// The runs that fit a filter, newest first, and the key before which the next page begins, if there is one.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn list(self: &Arc<Self>, filter: Filter) -> Answered<Vec<(i64, RunView)>> {
+    pub async fn list(self: &Arc<Self>, filter: Filter) -> Answered<(Vec<RunView>, Option<i64>)> {
         if !self.has_file() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let store = self.opened().await?;
-        let runs = store.list(filter).await.map_err(store_error)?;
-        let views = runs.into_iter().map(|run| (run.key, self.view(run)));
-        Ok(views.collect())
+        let page = store.list(filter).await.map_err(store_error)?;
+        let last = page.items.last().map(|run| run.key);
+        let next = last.filter(|_| page.has_more);
+        let views = page.items.into_iter().map(|run| self.view(run));
+        Ok((views.collect(), next))
     }
 
-    /// A part of a run's history.
+    /// A part of a run's history, and whether there is more.
     ///
     /// # Errors
     /// Those of the store.
@@ -279,11 +281,12 @@ impl Workflows {
         run: &RunRow,
         from: u64,
         limit: u64,
-    ) -> Answered<Vec<HistoryEntry>> {
+    ) -> Answered<(Vec<HistoryEntry>, bool)> {
         let store = self.opened().await?;
-        let history = store.history(run.key, from, limit).await;
-        let history = history.map_err(store_error)?;
-        Ok(history.into_iter().map(HistoryEntry::from).collect())
+        let page = store.history_page(run.key, from, limit).await;
+        let page = page.map_err(store_error)?;
+        let entries = page.items.into_iter().map(HistoryEntry::from).collect();
+        Ok((entries, page.has_more))
     }
 
     /// Asks a run to cancel.

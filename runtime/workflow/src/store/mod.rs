@@ -21,7 +21,7 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause,
+    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Page, Pause,
     RunRow, Started, Wake,
 };
 pub use schedules::ScheduleRow;
@@ -295,7 +295,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the file.
-    pub async fn list(&self, filter: Filter) -> Result<Vec<RunRow>, StoreFailure> {
+    pub async fn list(&self, filter: Filter) -> Result<Page<RunRow>, StoreFailure> {
         self.read(move |connection| rows::list(connection, &filter))
             .await
     }
@@ -311,6 +311,20 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<Event>, StoreFailure> {
         self.read(move |connection| rows::history(connection, run, from, limit))
+            .await
+    }
+
+    /// A part of a run's history, to be shown: it ends early where entries are large.
+    ///
+    /// # Errors
+    /// Those of the file, and that an entry is damaged.
+    pub async fn history_page(
+        &self,
+        run: RunKey,
+        from: u64,
+        limit: u64,
+    ) -> Result<Page<Event>, StoreFailure> {
+        self.read(move |connection| rows::history_page(connection, run, from, limit))
             .await
     }
 

@@ -5,7 +5,7 @@ use exomonad_journal::RequestHash;
 use exomonad_schema::ErrorCode;
 use exomonad_schema::effects::workflow::{OnParentEnd, WorkflowStatus};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params, params_from_iter};
 
 use super::{
     HELD, MOST_SIGNALS, RunKey, SIGNAL_REQUESTS, STATUSES, StoreFailure, is_open,
@@ -274,6 +274,46 @@ pub struct Filter {
     pub limit: u64,
 }
 
+/// A part of what there is. Besides a limit by number it has one by bytes, so that no page of large inputs or answers
+/// fills the memory; the first item is there whatever its size.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Whether others follow.
+    pub has_more: bool,
+}
+
+/// The bytes of texts that a page has, more or less.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// Reads items up to a number and a sum of bytes.
+fn read_page<T>(
+    rows: &mut Rows<'_>,
+    limit: u64,
+    most_bytes: usize,
+    mut read: impl FnMut(&Row<'_>, &[T]) -> Result<(T, usize)>,
+) -> Result<Page<T>> {
+    let mut items = Vec::new();
+    let mut sum = 0_usize;
+    while let Some(row) = rows.next()? {
+        let (item, size) = read(row, &items)?;
+        sum = sum.saturating_add(size);
+        let is_full = items.len() as u64 == limit || (sum > most_bytes && !items.is_empty());
+        if is_full {
+            return Ok(Page {
+                items,
+                has_more: true,
+            });
+        }
+        items.push(item);
+    }
+    Ok(Page {
+        items,
+        has_more: false,
+    })
+}
+
 /// A checksum over the parts of a row.
 struct Checksum(crc32fast::Hasher);
 
@@ -500,7 +540,7 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
 }
 
 /// The runs that fit a filter, newest first. A damaged row is listed as it is.
-pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Page<RunRow>> {
     let mut conditions = vec!["1".to_owned()];
     let mut values: Vec<Value> = Vec::new();
     let mut one_of = |column: &str, among: Vec<String>| {
@@ -525,18 +565,25 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
         conditions.push("id < ?".to_owned());
         values.push(before.into());
     }
-    values.push(i64::try_from(filter.limit).unwrap_or(i64::MAX).into());
+    values.push(one_more(filter.limit).into());
     let sql = format!(
         "SELECT {COLUMNS} FROM run WHERE {} ORDER BY id DESC LIMIT ?",
         conditions.join(" AND ")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let mut runs = Vec::new();
-    while let Some(row) = rows.next()? {
-        runs.push(read_run(row)?);
-    }
-    Ok(runs)
+    read_page(&mut rows, filter.limit, PAGE_BYTES, |row, _| {
+        let run = read_run(row)?;
+        let texts = [&run.state_before, &run.state, &run.output, &run.error];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let size = run.input.len() + texts;
+        Ok((run, size))
+    })
+}
+
+/// The rows to ask for of a page: the one behind it shows that there is another.
+fn one_more(limit: u64) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
 }
 
 fn event_checksum(run: RunKey, event: &EventRow<'_>) -> u32 {
@@ -678,29 +725,48 @@ pub fn insert_events(connection: &Connection, run: RunKey, events: &[Event]) -> 
 
 /// A part of a run's history.
 pub fn history(connection: &Connection, run: RunKey, from: u64, limit: u64) -> Result<Vec<Event>> {
+    Ok(events(connection, run, from, limit, usize::MAX)?.items)
+}
+
+/// A part of a run's history, to be shown.
+pub fn history_page(
+    connection: &Connection,
+    run: RunKey,
+    from: u64,
+    limit: u64,
+) -> Result<Page<Event>> {
+    events(connection, run, from, limit, PAGE_BYTES)
+}
+
+fn events(
+    connection: &Connection,
+    run: RunKey,
+    from: u64,
+    limit: u64,
+    most_bytes: usize,
+) -> Result<Page<Event>> {
     let mut statement = connection.prepare_cached(
         "SELECT position, at, kind, seq, name, hash, request, answer, attempt, next_at, checksum
          FROM event WHERE run = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![run, from, limit])?;
-    let mut events: Vec<Event> = Vec::new();
-    while let Some(row) = rows.next()? {
+    let mut rows = statement.query(params![run, from, one_more(limit)])?;
+    read_page(&mut rows, limit, most_bytes, |row, before: &[Event]| {
         let position: u64 = row.get(0)?;
-        let expected = events.last().map_or(from, |last| last.position + 1);
+        let expected = before.last().map_or(from, |last| last.position + 1);
         if position != expected {
             return Err(StoreFailure::Damaged(format!(
                 "entry {expected} of its history is missing in the state file"
             )));
         }
-        events.push(read_event(run, row).map_err(|error| match error {
+        let event = read_event(run, row).map_err(|error| match error {
             StoreFailure::Damaged(reason) => StoreFailure::Damaged(format!(
                 "entry {position} of its history in the state file is damaged: {reason}"
             )),
             error => error,
-        })?);
-    }
-    Ok(events)
+        })?;
+        let size = |column| row.get_ref(column).map(|text| text.as_bytes().map_or(0, <[u8]>::len));
+        Ok((event, size(6)? + size(7)?))
+    })
 }
 
 fn read_event(run: RunKey, row: &Row<'_>) -> Result<Event> {

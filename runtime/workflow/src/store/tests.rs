@@ -226,7 +226,7 @@ async fn a_damaged_row_is_named_and_the_others_are_read() {
         limit: 10,
         ..Filter::default()
     });
-    assert_eq!(stuck.await.unwrap()[0].run_id, sick.run_id);
+    assert_eq!(stuck.await.unwrap().items[0].run_id, sick.run_id);
 }
 
 #[tokio::test]
@@ -559,7 +559,7 @@ async fn large_texts_are_not_in_the_row_that_each_change_of_a_status_writes() {
         })
         .await
         .unwrap();
-    assert_eq!(read[0].state.as_deref(), Some("[]"));
+    assert_eq!(read.items[0].state.as_deref(), Some("[]"));
     // One that is missing is damage, and no empty input.
     let lose = |connection: &Connection, _: &KvConfig| {
         Ok::<_, StoreFailure>(connection.execute("DELETE FROM run_text WHERE part = 'input'", [])?)
@@ -567,6 +567,35 @@ async fn large_texts_are_not_in_the_row_that_each_change_of_a_status_writes() {
     store.write(0, lose).await.unwrap();
     let damaged = store.run(row.run_id).await.unwrap_err();
     assert!(matches!(damaged, StoreFailure::Damaged(_)), "{damaged:?}");
+}
+
+#[tokio::test]
+async fn a_page_ends_where_it_is_full_by_number_or_by_bytes() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let large = format!("{:?}", "i".repeat(3 << 20));
+    for (id, input) in [("a", "1"), ("b", &*large), ("c", &*large), ("d", "1")] {
+        let run = NewRun {
+            input: input.to_owned(),
+            ..new_run(id)
+        };
+        started(&store, run).await;
+    }
+    let page = async |limit, before| {
+        let filter = Filter {
+            limit,
+            before,
+            ..Filter::default()
+        };
+        let page = store.list(filter).await.unwrap();
+        let ids = page.items.iter().map(|run| run.workflow_id.clone());
+        (ids.collect::<Vec<_>>().concat(), page.has_more)
+    };
+    assert_eq!(page(2, None).await, ("dc".to_owned(), true));
+    // The two large ones are more than a page.
+    assert_eq!(page(4, None).await, ("dc".to_owned(), true));
+    assert_eq!(page(4, Some(3)).await, ("ba".to_owned(), false));
+    assert_eq!(page(1, Some(3)).await, ("b".to_owned(), true));
 }
 
 #[tokio::test]
