@@ -1,7 +1,8 @@
 //! Tools: functions with `#[tool]`.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -165,15 +166,26 @@ pub fn no_input_schema() -> Json {
     Json::from_text(none.to_owned()).unwrap_or_default()
 }
 
-pub(crate) fn schema_of<T: JsonSchema>() -> schemars::Schema {
+pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
+        let transform = RecursiveTransform(without_format_of_rust);
+        settings.transforms.push(Box::new(transform));
     });
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     // The title is the Rust type's name, which means nothing to a caller.
     schema.remove("title");
     schema
+}
+
+/// Removes the names of Rust's types of numbers: no standard has them, and clients warn of formats that they do not
+/// know. The bounds of the numbers stay.
+fn without_format_of_rust(schema: &mut Schema) {
+    let format = schema.get("format").and_then(|format| format.as_str());
+    if format.is_some_and(|format| format.starts_with("int") || format.starts_with("uint")) {
+        schema.remove("format");
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +207,8 @@ mod tests {
                 text: r#"{"total":3}"#.to_owned()
             }]
         );
-        assert!(Sum::output_schema().unwrap().get().contains("total"));
+        let schema = Sum::output_schema().unwrap();
+        assert!(schema.get().contains("total") && !schema.get().contains("format"));
     }
 
     #[test]
