@@ -336,7 +336,7 @@ mod tests {
     use exomonad_host::agents::Agent;
     use exomonad_schema::common::HookEvent;
 
-    use super::super::agents::{Settings, files};
+    use super::super::agents::{Settings, Transport, files};
     use super::*;
 
     fn settings(role: &str) -> Settings {
@@ -344,13 +344,25 @@ mod tests {
             role: Some(role.to_owned()),
             hooks: vec![HookEvent::PreToolUse, HookEvent::PostToolUse],
             program: vec!["exomonad".to_owned()],
+            transport: Transport::Stdio,
         }
     }
 
     #[test]
     fn a_second_time_changes_nothing_and_removing_leaves_nothing() {
-        for agent in Agent::ALL {
-            for file in files(*agent, &settings("tl")) {
+        let by_http = Settings {
+            transport: Transport::Http {
+                url: "http://127.0.0.1:7432/role/tl/mcp".to_owned(),
+                has_token: true,
+            },
+            ..settings("tl")
+        };
+        let by_stdio = settings("tl");
+        for (agent, settings) in Agent::ALL
+            .iter()
+            .flat_map(|agent| [(agent, &by_http), (agent, &by_stdio)])
+        {
+            for file in files(*agent, settings) {
                 let (once, changes) = add(&file, None).unwrap();
                 assert!(!changes.is_empty(), "{}", file.path);
                 let (twice, _) = add(&file, once.as_deref()).unwrap();
@@ -390,6 +402,24 @@ mod tests {
         let value = parse(left.as_deref()).unwrap().to_serde_value().unwrap();
         assert_eq!(value["hooks"]["PreToolUse"].as_array().unwrap().len(), 1);
         assert_eq!(value["theme"], "dark");
+    }
+
+    #[test]
+    fn an_agent_that_talks_http_takes_its_token_from_the_environment() {
+        let by_http = |has_token| Settings {
+            transport: Transport::Http {
+                url: "http://h/role/tl/mcp".to_owned(),
+                has_token,
+            },
+            ..settings("tl")
+        };
+        for agent in Agent::ALL {
+            let text = |has_token| add(&files(*agent, &by_http(has_token))[0], None).unwrap().0;
+            let (open, closed) = (text(false).unwrap(), text(true).unwrap());
+            assert!(open.contains("http://h/role/tl/mcp"), "{open}");
+            assert!(!open.contains("EXOMONAD_TOKEN"), "{open}");
+            assert!(closed.contains("EXOMONAD_TOKEN"), "{closed}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ use exomonad_schema::{ErrorCode, RoleName};
 pub use rusqlite::Connection;
 
 pub use rows::{
-    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Page, Pause,
-    RunRow, Started, Wake,
+    Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Page,
+    Pause, RunRow, Started, Wake,
 };
 pub use schedules::ScheduleRow;
 use tokio::sync::oneshot;

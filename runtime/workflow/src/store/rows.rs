@@ -764,7 +764,10 @@ fn events(
             )),
             error => error,
         })?;
-        let size = |column| row.get_ref(column).map(|text| text.as_bytes().map_or(0, <[u8]>::len));
+        let size = |column| {
+            row.get_ref(column)
+                .map(|text| text.as_bytes().map_or(0, <[u8]>::len))
+        };
         Ok((event, size(6)? + size(7)?))
     })
 }
