@@ -212,7 +212,10 @@ async fn runs_a_turn(agent: &Agent, way: Way) {
     let mut run = in_turn(&project, &program, &node);
     run.envs((agent.variables)(&model.url()))
         .args(agent.arguments);
-    let output = run.stdin(Stdio::null()).output().unwrap();
+    run.stdin(Stdio::null());
+    // Beside it GitHub answers, on the test's own thread.
+    let run = tokio::task::spawn_blocking(move || run.output().unwrap());
+    let output = run.await.unwrap();
     let printed = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -264,8 +267,11 @@ fn in_turn(project: &Project, program: &Path, node: &Path) -> Command {
     let ours = binary().parent().unwrap().display().to_string();
     run.env("PATH", format!("{ours}:{path}"));
     // What it would look up elsewhere ends here.
-    for name in ["HTTPS_PROXY", "https_proxy"] {
-        run.env(name, "http://127.0.0.1:9");
+    for (name, value) in [
+        ("HTTPS_PROXY", "http://127.0.0.1:9"),
+        ("NO_PROXY", "127.0.0.1,localhost"),
+    ] {
+        run.env(name, value).env(name.to_lowercase(), value);
     }
     run
 }

@@ -20,6 +20,7 @@ pub mod visible_roles;
 pub mod workflows;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -200,12 +201,24 @@ impl App {
         Ok(serving.runtime.role(name)?)
     }
 
-    /// The JSON of a body: read only when the request is known to be allowed.
+    /// The JSON object of a body: read only when the request is known to be allowed.
     async fn parse<T: DeserializeOwned + Send + 'static>(
         &self,
         body: Body,
     ) -> Result<T, RequestError> {
-        Ok(self.read(body, parse_body).await??)
+        Ok(self.read(body, parse_object).await??)
+    }
+
+    /// As [`parse`](Self::parse); a request without a body leaves everything out.
+    async fn parse_optional<T: Default + DeserializeOwned + Send + 'static>(
+        &self,
+        body: Body,
+    ) -> Result<T, RequestError> {
+        let read = |bytes: Bytes| match bytes.is_empty() {
+            true => Ok(T::default()),
+            false => parse_object(bytes),
+        };
+        Ok(self.read(body, read).await??)
     }
 
     /// A body, read by this function when the request is known to be allowed.
@@ -235,11 +248,24 @@ impl App {
 /// Bytes of a body up to which it is read on the thread that serves the request.
 const SMALL_BODY: usize = 64 << 10;
 
-fn parse_body<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
-    let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        HostError::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
+/// An object of this form. A list of its values in their order is none, though serde would take it.
+fn parse_object<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
+    let is_list = bytes.trim_ascii_start().starts_with(b"[");
+    parse_json(bytes).and_then(|parsed| match is_list {
+        false => Ok(parsed),
+        true => Err(not_taken("it is a list, not an object")),
     })
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
+    let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
+    serde_json::from_slice(&bytes).map_err(not_taken)
+}
+
+fn not_taken(reason: impl Display) -> HostError {
+    HostError::InvalidRequest(format!(
+        "the body is not what this endpoint takes: {reason}"
+    ))
 }
 
 /// All endpoints behind the guard.

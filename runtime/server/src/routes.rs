@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::guard::Access;
 use super::path_params::PathParams;
 use super::unread::Unread;
-use super::{App, calls, events, mcp, openapi, schedules, workflows};
+use super::{App, calls, events, mcp, openapi, parse_json, schedules, workflows};
 use crate::error::RequestError;
 use exomonad_host::agents::Agent;
 use exomonad_host::plugins::reload::Changes;
@@ -607,7 +607,8 @@ async fn call_hook(
     body: Body,
 ) -> Result<Response, RequestError> {
     let role = app.role(&role, &headers)?;
-    let payload: RawJson = app.parse(body).await?;
+    // Whatever the agent says of its event.
+    let payload: RawJson = app.read(body, parse_json).await??;
     let (event, agent_event) = match agent(&uri)? {
         Some(agent) => {
             let (event, said) = agent.read(&event, &payload)?;

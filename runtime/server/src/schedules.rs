@@ -205,7 +205,7 @@ async fn find(
     if let Some(second) = roles.next() {
         return Err(EffectError::new(
             ErrorCode::Conflict,
-            format!("roles `{first}` and `{second}` have a schedule `{id}`; add `?role=`"),
+            format!("roles `{first}` and `{second}` have a schedule `{id}`; name one by `role` (`?role=`, `--role`)"),
         )
         .into());
     }

@@ -16,7 +16,7 @@ use exomonad_schema::{Answer, CallId, EffectError, ErrorCode, RawJson, RoleName}
 use exomonad_telemetry::spans;
 use exomonad_workflow::machine::Attempt;
 use exomonad_workflow::store::{
-    Continuation, Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within,
+    Continuation, Ended, InboxKind, NewRun, PLUGIN_GONE, Pause, RunRow, Store, Wake, within,
 };
 use exomonad_workflow::{EventBody, Machine, MismatchError, StoreFailure};
 use serde_json::json;
@@ -346,7 +346,7 @@ impl ActiveRun {
         let wanted = self.lock().digest.clone();
         let version = match self.workflows.version(&role, &self.row, &wanted).await {
             Ok(version) => version,
-            Err(message) => return no_plugin("plugin_gone", message),
+            Err(message) => return no_plugin(PLUGIN_GONE, message),
         };
         let turn = self.turn_with(&role, version.clone()).await;
         let has_moved = version.plugin.digest() != wanted;

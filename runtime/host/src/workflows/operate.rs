@@ -22,7 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::active::{Stop, unix_millis};
 use super::view::{HistoryEntry, RunChange, RunView};
-use super::{Workflows, no_open_run, scheduler, store_error};
+use super::{STOPPING, Workflows, no_open_run, scheduler, store_error};
 use crate::error::{HostError, told};
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
@@ -94,14 +94,14 @@ impl Workflows {
     /// If no such run is open, it takes no such signal, or nothing can be written.
     pub async fn signal(
         self: &Arc<Self>,
-        role: &Role,
+        role: &RoleName,
         signal: &WorkflowSignal,
         request: Option<String>,
     ) -> Answered<()> {
         let store = self.opened().await?;
-        let run = self.open_run(&store, role.name(), &signal.workflow_id);
+        let run = self.open_run(&store, role, &signal.workflow_id);
         let run = run.await?;
-        self.signal_run(role, &run, signal, request).await
+        self.signal_run(&run, signal, request).await
     }
 
     /// Sends a signal to this run, whatever run of its workflow's id is open.
@@ -110,13 +110,16 @@ impl Workflows {
     /// If it has ended, it takes no such signal, or nothing can be written.
     pub async fn signal_run(
         self: &Arc<Self>,
-        role: &Role,
         run: &RunRow,
         signal: &WorkflowSignal,
         request: Option<String>,
     ) -> Answered<()> {
         let store = self.opened().await?;
-        if let Some(version) = role.version() {
+        let role = self
+            .runtime()
+            .and_then(|runtime| runtime.role(&run.role).ok());
+        // Without its plugin nobody knows which signals it takes: it gets them when that is back.
+        if let Some(version) = role.and_then(|role| role.version()) {
             self.check_signal(&version, signal, Some(&run.workflow))?;
         }
         let is_once = request.is_some();
@@ -213,22 +216,22 @@ impl Workflows {
     /// If there is none.
     pub async fn find(self: &Arc<Self>, role: &RoleName, id: &str) -> Answered<RunRow> {
         let store = self.opened().await?;
-        let by_id = store.newest(role.clone(), id.to_owned()).await;
-        if let Some(run) = by_id.map_err(store_error)? {
-            return Ok(run);
-        }
-        let by_run = store.run(id.to_owned()).await.map_err(store_error)?;
-        by_run
-            .filter(|run| run.role == role.as_str())
-            .ok_or_else(|| {
-                EffectError::new(
-                    ErrorCode::NotFound,
-                    format!("role `{role}` has no run and no workflow with the id `{id}`"),
-                )
-            })
+        let found = match self.by_run_id(&store, id).await? {
+            Some(run) => Some(run).filter(|run| run.role == role.as_str()),
+            None => {
+                let newest = store.newest(role.clone(), id.to_owned()).await;
+                newest.map_err(store_error)?
+            }
+        };
+        found.ok_or_else(|| {
+            EffectError::new(
+                ErrorCode::NotFound,
+                format!("role `{role}` has no run and no workflow with the id `{id}`"),
+            )
+        })
     }
 
-    /// The roles with a workflow of this id; else that of the run with this run id.
+    /// The role of the run with this run id; else those with a workflow of this id.
     ///
     /// # Errors
     /// Those of the store.
@@ -237,14 +240,22 @@ impl Workflows {
             return Ok(Vec::new());
         }
         let store = self.opened().await?;
-        let workflow_id = id.to_owned();
-        let owners = store.read(move |connection| within::owners(connection, &workflow_id));
-        let mut owners = owners.await.map_err(store_error)?;
-        if owners.is_empty() {
-            let run = store.run(id.to_owned()).await.map_err(store_error)?;
-            owners.extend(run.map(|run| run.role));
-        }
+        let owners = match self.by_run_id(&store, id).await? {
+            Some(run) => vec![run.role],
+            None => {
+                let workflow_id = id.to_owned();
+                let owners = store.read(move |connection| within::owners(connection, &workflow_id));
+                owners.await.map_err(store_error)?
+            }
+        };
         Ok(owners.iter().filter_map(|role| role.parse().ok()).collect())
+    }
+
+    /// The run that this run id names. Of a workflow that was started without an id, the first run's id is the
+    /// workflow's, too, and then names the newest one.
+    async fn by_run_id(&self, store: &Store, id: &str) -> Answered<Option<RunRow>> {
+        let run = store.run(id.to_owned()).await.map_err(store_error)?;
+        Ok(run.filter(|run| run.workflow_id != id))
     }
 
     /// A run as it is shown.
@@ -359,12 +370,7 @@ impl Workflows {
     ///
     /// # Errors
     /// If it is not stuck, the repair does not fit its history, or nothing can be written.
-    pub async fn repair(
-        self: &Arc<Self>,
-        role: &Role,
-        run: &RunRow,
-        repair: Repair,
-    ) -> Answered<()> {
+    pub async fn repair(self: &Arc<Self>, run: &RunRow, repair: Repair) -> Answered<()> {
         if run.status != WorkflowStatus::Stuck {
             return Err(EffectError::new(
                 ErrorCode::Conflict,
@@ -377,7 +383,10 @@ impl Workflows {
         }
         let digest = match &repair {
             Repair::Move => {
-                let serving = role.serving().map_err(|error| host_error(&error))?;
+                let role = self.runtime().map(|runtime| runtime.role(&run.role));
+                let role = role.unwrap_or_else(|| Err(HostError::Internal(STOPPING.to_owned())));
+                let serving = role.and_then(|role| role.serving());
+                let serving = serving.map_err(|error| host_error(&error))?;
                 Some(serving.plugin.digest().to_owned())
             }
             _ => None,
@@ -619,8 +628,8 @@ impl WorkflowBackend for Backend {
         request: WorkflowSignal,
     ) -> BoxFuture<'a, Answered<Done>> {
         Box::pin(async move {
-            let role = self.role(call).await?;
-            self.0.signal(&role, &request, None).await.map(|()| Done {})
+            let signalled = self.0.signal(&call.role, &request, None).await;
+            signalled.map(|()| Done {})
         })
     }
 

@@ -461,15 +461,40 @@ pub fn owners(connection: &Connection, workflow_id: &str) -> Result<Vec<String>>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Starts a run, unless one with its id is open.
+/// Starts a run, unless one of its workflow with its id is open.
 pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
     let open = one_run(
         connection,
         "role = ?1 AND workflow_id = ?2 AND ended_at IS NULL",
         [&run.role, &run.workflow_id],
     )?;
-    if let Some(open) = open {
-        return Ok(Started::Open(open));
+    match open {
+        Some(open) if open.workflow == run.workflow => return Ok(Started::Open(open)),
+        Some(open) => {
+            return Err(StoreFailure::refused(
+                ErrorCode::Conflict,
+                format!(
+                    "the open run of the id `{}` is one of workflow `{}`, not of `{}`: choose another id",
+                    run.workflow_id, open.workflow, run.workflow
+                ),
+            ));
+        }
+        None => {}
+    }
+    let namesake: Option<String> = connection
+        .prepare_cached("SELECT workflow_id FROM run WHERE run_id = ?1")?
+        .query_row([&run.workflow_id], |row| row.get(0))
+        .optional()?;
+    // A run that was started without an id has its run id for one. One that continues another keeps its id.
+    let is_taken = namesake.is_some_and(|workflow_id| workflow_id != run.workflow_id);
+    if is_taken && run.continued_from.is_none() {
+        return Err(StoreFailure::refused(
+            ErrorCode::Conflict,
+            format!(
+                "`{}` is the id of a run: choose another id for the workflow",
+                run.workflow_id
+            ),
+        ));
     }
     let checksum = run_checksum(
         &run.run_id,
@@ -1072,6 +1097,22 @@ pub fn set_restarts(
         )?
         .execute(params![run, restarts, wake_at, error])?;
     Ok(())
+}
+
+/// The reasons for which a run is stuck until its role or its plugin is back: its role is not there, or neither the
+/// version that it began with nor one that fits.
+pub const ROLE_GONE: &str = "role_not_found";
+/// See [`ROLE_GONE`].
+pub const PLUGIN_GONE: &str = "plugin_gone";
+
+/// Lets the runs of a role go on that had no plugin to run with. Returns how many.
+pub fn revive(connection: &Connection, role: &str) -> Result<usize> {
+    Ok(connection
+        .prepare_cached(
+            "UPDATE run SET status = 'sleeping', wake_at = 0, restarts = 0, error = NULL, error_code = NULL
+             WHERE role = ?1 AND status = 'stuck' AND ended_at IS NULL AND error_code IN (?2, ?3)",
+        )?
+        .execute([role, ROLE_GONE, PLUGIN_GONE])?)
 }
 
 /// Forgets the failure of a run that goes on.
