@@ -89,6 +89,7 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         &["github", "token_file"],
         outside(&services.github.token_file),
     );
+    guard(&["audit", "file"], outside(&config.audit.file));
     guard(
         &["telemetry", "headers_file"],
         outside(&config.telemetry.headers_file),

@@ -1,9 +1,11 @@
 //! The HTTP server: routes, access, problem documents, graceful shutdown.
 
 pub mod calls;
+mod challenge;
 pub mod error;
 pub mod events;
 pub mod guard;
+mod identity;
 pub mod in_process;
 mod linger;
 mod listen;
@@ -28,10 +30,12 @@ use std::task::{Context, Poll, ready};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use exomonad_core::aside;
+use exomonad_access::Access;
+use exomonad_core::values::Area;
+use exomonad_core::{Principal, aside};
 use exomonad_host::answer_memory::AnswerMemory;
 use exomonad_host::plugins::reload::{Changes, Reconfigured};
 use exomonad_host::{HostError, Role, json};
@@ -45,7 +49,7 @@ use tracing::Instrument;
 
 use self::error::RequestError;
 use self::events::ring::EventRing;
-use self::guard::Access;
+use self::identity::Identity;
 pub use self::listen::serve;
 use self::request_observer::RequestObserver;
 use self::routes::ROUTES;
@@ -190,14 +194,47 @@ impl App {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// The role of this name, if the request may use it. Unknown and forbidden roles look identical.
-    fn role(&self, name: &str, headers: &HeaderMap) -> Result<Arc<Role>, RequestError> {
+    /// The role of this name and who asks for it, if the request may use it. Unknown and forbidden roles look
+    /// identical. Scopes are left to whatever is asked of the role.
+    fn role(
+        &self,
+        name: &str,
+        identity: &Identity,
+    ) -> Result<(Arc<Role>, Option<Arc<Principal>>), RequestError> {
+        self.admitted(name, None, identity)
+    }
+
+    /// As [`role`](Self::role), for a request about an area of the role.
+    fn role_for(
+        &self,
+        name: &str,
+        area: Area,
+        identity: &Identity,
+    ) -> Result<Arc<Role>, RequestError> {
+        Ok(self.admitted(name, Some(area), identity)?.0)
+    }
+
+    fn admitted(
+        &self,
+        name: &str,
+        area: Option<Area>,
+        identity: &Identity,
+    ) -> Result<(Arc<Role>, Option<Arc<Principal>>), RequestError> {
         let serving = self.serving();
-        match name.parse() {
-            Ok(name) => serving.guard.check_token(&Access::Role(&name), headers)?,
-            Err(_) => serving.guard.check_token(&Access::Operator, headers)?,
-        }
-        Ok(serving.runtime.role(name)?)
+        let parsed = name.parse();
+        let access = match (&parsed, area) {
+            (Ok(name), None) => Access::Role(name),
+            (Ok(name), Some(area)) => Access::Area(name, area),
+            (Err(_), _) => Access::Operator,
+        };
+        let principal = serving.guard.check(access, &identity.credentials)?;
+        Ok((serving.runtime.role(name)?, principal))
+    }
+
+    /// Checks that the request is the operator's.
+    fn check_operator(&self, identity: &Identity) -> Result<Option<Arc<Principal>>, RequestError> {
+        let guard = &self.serving().guard;
+        guard.check(Access::Operator, &identity.credentials)
     }
 
     /// The JSON of a body: read only when the request is known to be allowed.
@@ -254,22 +291,32 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Middleware for every request: checks its Host and Origin, and ends it in time, its body included.
-async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Middleware for every request: checks its Host and Origin, reads its token, and ends it in time, its body included.
+async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let observed = RequestObserver::begin(&app, &request);
-    let (request, unread) = TrackedBody::track(request);
     let serving = app.serving();
     let limit = serving.runtime.config.server.request_timeout;
-    let mut response = match serving.guard.check_names(request.uri(), request.headers()) {
-        Err(failure) => failure.into_response(),
+    let admitted = serving
+        .guard
+        .check_names(request.uri(), request.headers())
+        .and_then(|()| serving.guard.credentials(request.uri(), request.headers()));
+    let admitted = admitted.map(|credentials| {
+        let identity = Identity::new(credentials, request.headers());
+        request.extensions_mut().insert(identity);
+    });
+    let (request, unread) = TrackedBody::track(request);
+    let mut response = match admitted {
+        Err(error) => error.into_response(),
         // Dropping the work cancels it, down to the guest.
         Ok(()) => {
             let answered = async { unread::hold(&app.answers, next.run(request).await).await };
             let answered = answered.instrument(observed.span());
-            match tokio::time::timeout(limit.get(), answered).await {
+            let mut response = match tokio::time::timeout(limit.get(), answered).await {
                 Ok(response) => response,
                 Err(_) => RequestError::Timeout(limit.to_string()).into_response(),
-            }
+            };
+            challenge::add(&mut response);
+            response
         }
     };
     observed.answered(response.status());

@@ -44,9 +44,9 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let read_config = move || {
         let loaded = load_for(&again, listen.as_deref()).map_err(|error| error.to_string())?;
         let tokens = Tokens::read(&loaded.config, env).map_err(|error| error.to_string())?;
-        Ok((loaded.config, tokens))
+        Ok((loaded.config, Some(tokens)))
     };
-    let app = App::new(Serving::start(runtime, tokens), Box::new(read_config));
+    let app = App::new(Serving::start(runtime, Some(tokens)), Box::new(read_config));
     tracing::info!(%address, plugins, "serving on http://{address}");
     tokio::spawn(say_what_to_try(app.clone(), address));
     tokio::spawn(reload_on_hangup(app.clone()));

@@ -4,6 +4,7 @@
 //! description a user sees, and the effective configuration the host reads. Their `Default` is the
 //! built-in default, with paths still relative.
 
+mod audit;
 mod engine;
 mod journal;
 mod limits;
@@ -16,6 +17,7 @@ mod state;
 mod telemetry;
 mod workflows;
 
+pub use audit::AuditConfig;
 pub use engine::EngineConfig;
 pub use journal::JournalConfig;
 pub use limits::Limits;
@@ -63,6 +65,8 @@ pub struct Config {
     pub workflows: WorkflowsConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
+    /// A line for each call: who has called what, with which outcome. It is in the log, and in a file if one is named.
+    pub audit: AuditConfig,
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,

@@ -86,6 +86,7 @@ fn check_exposure(config: &Config, sink: &mut DiagnosticSink<'_>) {
         .filter(|(table, _)| config.plugins.unlisted_roles || table.name() != Some("defaults"))
         .filter(|(table, role)| {
             role.token_source().is_none()
+                && !role.require_token
                 && !token_keys
                     .iter()
                     .any(|key| sink.has_failed(&table.key(key)))
@@ -97,7 +98,7 @@ fn check_exposure(config: &Config, sink: &mut DiagnosticSink<'_>) {
             listen,
             Code::ExposedWithoutToken,
             format!("other machines can reach {}, and no token is asked for by {}", config.server.listen, open.join(", ")),
-            "set `server.token_file` (or EXOMONAD_TOKEN), give each role a token, or listen on 127.0.0.1",
+            "set `server.token_file` (or EXOMONAD_TOKEN), give each role a token or `require_token`, or listen on 127.0.0.1",
         );
     }
 }
