@@ -1,14 +1,18 @@
 //! [`Authenticator`]: the token of a request, and the decision about what it opens.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use exomonad_config::{Config, Tokens};
 use exomonad_core::values::Area;
 use exomonad_core::{Principal, Scopes, Secret};
 use exomonad_schema::RoleName;
 use http::{HeaderMap, header};
+use reqwest::Client;
 
-use crate::token_file::{TokenFile, TokenInfo, TokenRoles};
+use crate::jwt::{Claims, JwtError};
+use crate::oauth::OAuth;
+use crate::token_file::{PREFIX, TokenFile, TokenInfo, TokenRoles};
 
 /// Bytes of a token; a longer one is not looked at.
 const LONGEST_TOKEN: usize = 16 << 10;
@@ -25,12 +29,14 @@ pub enum Access<'a> {
 }
 
 /// Why a request may not use something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessError {
     /// No token, or one that does not open this.
     Unauthorized,
-    /// The token opens the role, and this area is none of its scopes.
-    OutOfScope(Area),
+    /// The token opens the role, and lacks this scope.
+    OutOfScope(String),
+    /// The token cannot be checked: its issuer is away.
+    Unavailable,
 }
 
 /// The token that a request presents. It is judged anew at each question, so that a stream that is open for days knows
@@ -38,12 +44,19 @@ pub enum AccessError {
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     bearer: Option<Secret>,
+    /// What the token says, if it is one of an authorization server, or why it is none that is taken.
+    jwt: Option<Result<Arc<Claims>, JwtError>>,
 }
 
 impl Credentials {
     /// True if the request presents a bearer token.
     pub fn has_token(&self) -> bool {
         self.bearer.is_some()
+    }
+
+    /// Why a token of an authorization server is not taken, whatever it is for.
+    pub fn problem(&self) -> Option<JwtError> {
+        self.jwt.as_ref()?.as_ref().err().copied()
     }
 }
 
@@ -55,16 +68,18 @@ pub struct Authenticator {
     requiring: BTreeSet<RoleName>,
     listed: BTreeSet<RoleName>,
     unlisted_require: bool,
+    oauth: Option<OAuth>,
     /// False in a process that serves its own client alone.
     is_on: bool,
 }
 
 impl Authenticator {
     /// The authenticator of a host with this configuration and its tokens; without them nobody is asked for one.
-    pub fn new(config: &Config, tokens: Option<Tokens>) -> Self {
+    pub fn new(config: &Config, tokens: Option<Tokens>, client: &Client) -> Self {
         let requiring = config.roles.iter().filter(|(_, role)| role.require_token);
         Self {
             is_on: tokens.is_some(),
+            oauth: OAuth::new(config, client).filter(|_| tokens.is_some()),
             configured: tokens.unwrap_or_default(),
             given_out: TokenFile::in_dir(&config.state.dir),
             requiring: requiring.map(|(name, _)| name.clone()).collect(),
@@ -79,8 +94,13 @@ impl Authenticator {
         tokens.as_ref().map_or(!self.is_on, has)
     }
 
-    /// The credentials that a request presents.
-    pub fn credentials(&self, headers: &HeaderMap) -> Credentials {
+    /// The authorization servers, if there are any.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.oauth.as_ref()
+    }
+
+    /// The credentials that a request presents. A token of an authorization server is verified here.
+    pub async fn credentials(&self, headers: &HeaderMap) -> Credentials {
         let mut presented = headers.get_all(header::AUTHORIZATION).iter();
         // Of two, whoever forwards the request may have looked at the other one.
         let (Some(value), None) = (presented.next(), presented.next()) else {
@@ -91,8 +111,15 @@ impl Authenticator {
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         let bearer = bearer.filter(|token| token.len() <= LONGEST_TOKEN);
+        let jwt = match (&self.oauth, bearer) {
+            (Some(oauth), Some(token)) if !token.starts_with(PREFIX) && token.contains('.') => {
+                Some(oauth.verify(token).await)
+            }
+            _ => None,
+        };
         Credentials {
             bearer: bearer.map(Secret::new),
+            jwt,
         }
     }
 
@@ -107,6 +134,10 @@ impl Authenticator {
     ) -> Result<Option<Principal>, AccessError> {
         let found = credentials.bearer.as_ref().filter(|_| self.is_on);
         let found = found.and_then(|bearer| self.principal(access, bearer.expose()));
+        let found = match found {
+            Some(principal) => Some(principal),
+            None => self.principal_of_jwt(access, credentials)?,
+        };
         let Some(principal) = found else {
             return match self.is_guarded(access) {
                 true => Err(AccessError::Unauthorized),
@@ -115,9 +146,36 @@ impl Authenticator {
         };
         match access {
             Access::Area(_, area) if !principal.scopes.allows(area) => {
-                Err(AccessError::OutOfScope(area))
+                Err(AccessError::OutOfScope(area.name().to_owned()))
             }
             _ => Ok(Some(principal)),
+        }
+    }
+
+    /// The principal of an authorization server's token, if it opens this. None opens the whole host.
+    fn principal_of_jwt(
+        &self,
+        access: Access<'_>,
+        credentials: &Credentials,
+    ) -> Result<Option<Principal>, AccessError> {
+        let role = match access {
+            Access::Operator => return Ok(None),
+            Access::Role(role) | Access::Area(role, _) => role,
+        };
+        let (Some(oauth), Some(verified)) = (&self.oauth, &credentials.jwt) else {
+            return Ok(None);
+        };
+        let claims = match verified {
+            Ok(claims) => claims,
+            Err(JwtError::Unavailable) => return Err(AccessError::Unavailable),
+            Err(_) => return Ok(None),
+        };
+        let Ok(principal) = oauth.principal(role, claims) else {
+            return Ok(None);
+        };
+        match oauth.missing_scope(claims) {
+            Some(missing) => Err(AccessError::OutOfScope(missing.to_owned())),
+            None => Ok(Some(principal)),
         }
     }
 
@@ -145,6 +203,9 @@ impl Authenticator {
     fn is_guarded(&self, access: Access<'_>) -> bool {
         if !self.is_on {
             return false;
+        }
+        if self.oauth.is_some() {
+            return true;
         }
         match access {
             // Without a token of the operator's, but with some for roles, this would lead around those.
@@ -189,6 +250,10 @@ mod tests {
     use super::*;
     use crate::NewToken;
 
+    fn client() -> Client {
+        exomonad_services::http::client().unwrap()
+    }
+
     fn role(name: &str) -> RoleName {
         name.parse().unwrap()
     }
@@ -198,7 +263,11 @@ mod tests {
         for value in values {
             headers.append(header::AUTHORIZATION, value.parse().unwrap());
         }
-        authenticator.credentials(&headers)
+        let reading = authenticator.credentials(&headers);
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(reading)
     }
 
     fn token(name: &str, roles: TokenRoles, scopes: Option<&[&str]>) -> NewToken {
@@ -214,7 +283,7 @@ mod tests {
     fn authenticator(folder: &std::path::Path) -> Authenticator {
         let mut config = Config::default();
         config.state.dir = folder.to_owned();
-        Authenticator::new(&config, Some(Tokens::default()))
+        Authenticator::new(&config, Some(Tokens::default()), &client())
     }
 
     #[test]
@@ -241,7 +310,7 @@ mod tests {
         assert_eq!((&*who.id, who.name.as_deref()), ("token:ci", Some("ci")));
         assert!(who.scopes.allows_tool("repo_status") && !who.scopes.allows_tool("file_pr"));
         let hooks = host.check(Access::Area(&tl, Area::Hooks), &ci);
-        assert_eq!(hooks, Err(AccessError::OutOfScope(Area::Hooks)));
+        assert_eq!(hooks, Err(AccessError::OutOfScope("hooks".to_owned())));
         for access in [Access::Operator, Access::Role(&dev)] {
             let who = host.check(access, &ops).unwrap().unwrap();
             assert_eq!(&*who.id, "token:ops");
@@ -273,13 +342,13 @@ mod tests {
         };
         config.roles.insert(role("tl"), requiring);
         config.roles.insert(role("dev"), Default::default());
-        let host = Authenticator::new(&config, Some(Tokens::default()));
+        let host = Authenticator::new(&config, Some(Tokens::default()), &client());
         let nobody = Credentials::default();
         let check = |host: &Authenticator, name| host.check(Access::Role(&role(name)), &nobody);
         assert_eq!(check(&host, "tl"), Err(AccessError::Unauthorized));
         assert_eq!(check(&host, "dev"), Ok(None));
         assert!(host.check(Access::Operator, &nobody).is_err());
-        let embedded = Authenticator::new(&config, None);
+        let embedded = Authenticator::new(&config, None, &client());
         assert_eq!(check(&embedded, "tl"), Ok(None));
         assert!(embedded.has(&None) && !embedded.has(&Some(Tokens::default())));
     }

@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use exomonad_core::regular_file;
 use exomonad_core::values::Scope;
@@ -263,8 +263,8 @@ impl TokenFile {
             name: new.name,
             roles: new.roles,
             scopes: new.scopes,
-            created: now,
-            expires: new.expires,
+            created: whole_seconds(now),
+            expires: new.expires.map(whole_seconds),
         };
         let stored = Stored {
             info: info.clone(),
@@ -480,6 +480,12 @@ fn check_name(name: &str) -> Result<(), TokenError> {
     }
 }
 
+/// A moment as the file has it.
+fn whole_seconds(at: SystemTime) -> SystemTime {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
 fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
@@ -490,8 +496,6 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn role(name: &str) -> RoleName {
@@ -576,7 +580,7 @@ mod tests {
     fn an_expired_token_opens_nothing_and_names_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::in_dir(folder.path());
-        let soon = SystemTime::now() + Duration::from_secs(3600);
+        let soon = whole_seconds(SystemTime::now() + Duration::from_secs(3600));
         let expiring = NewToken {
             expires: Some(soon),
             ..of_tl("ci")

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use exomonad_core::values::Area;
 use exomonad_host::client::SuspendedState;
 use exomonad_host::{Caller, ClientCall, RequestHash, Role};
 use exomonad_schema::{CallId, RawJson};
@@ -252,7 +253,7 @@ impl Endpoint {
         }
         if let Some(resources) = wanted
             .get("resourceSubscriptions")
-            .filter(|_| offered.updates)
+            .filter(|_| offered.updates && http.caller.scopes().allows(Area::Resources))
         {
             filter.resources = resources.parse().map_err(|_| wrong())?;
             filter.resources.sort_unstable();

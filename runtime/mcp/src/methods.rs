@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use exomonad_config::McpConfig;
+use exomonad_core::values::Area;
 use exomonad_host::client::{Suspended, SuspendedState};
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Caller, ClientCall, Execution, HostError, Role, ToolAnswer};
@@ -450,6 +451,9 @@ async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError
 }
 
 async fn subscribe(context: &Context, params: Params, begins: bool) -> Result<Answer, RpcError> {
+    if !context.caller.scopes().allows(Area::Resources) {
+        return Err(HostError::OutOfScope(Area::Resources.name().to_owned()).into());
+    }
     let version = version_with(context, HANDLE_READ_RESOURCE, "resources/subscribe").await?;
     let (true, Some(session)) = (version.notifies_clients, &context.session) else {
         return Err(RpcError::method("resources/subscribe"));

@@ -2,7 +2,6 @@
 
 use exomonad_access::AccessError;
 use exomonad_config::ByteSize;
-use exomonad_core::values::Area;
 use exomonad_host::HostError;
 use exomonad_schema::{CallId, EffectError, ErrorCode};
 
@@ -35,8 +34,13 @@ pub enum RequestError {
     #[error("a bearer token for this is missing or wrong; send `Authorization: Bearer …`")]
     Unauthorized,
     /// The token opens the role, and this is none of its scopes.
-    #[error("the token does not open this: it takes the scope `{}`", .0.name())]
-    OutOfScope(Area),
+    #[error("the token does not open this: it takes the scope `{0}`")]
+    OutOfScope(String),
+    /// The token's issuer is away, so it cannot be checked.
+    #[error(
+        "the token cannot be checked now: the keys of its issuer cannot be had; try again later"
+    )]
+    IssuerAway,
     /// The token is in the address.
     #[error(
         "a token in an address is kept by logs and histories, so it opens nothing: send `Authorization: Bearer …`, and revoke that one"
@@ -83,6 +87,7 @@ impl RequestError {
             Self::Unauthorized => "unauthorized",
             Self::OutOfScope(_) => "insufficient_scope",
             Self::TokenInQuery => "invalid_request",
+            Self::IssuerAway => "unavailable",
             Self::HostNotAllowed(_) => "host_not_allowed",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::BodyTooLarge(_) => "body_too_large",
@@ -108,7 +113,8 @@ impl From<AccessError> for RequestError {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Unauthorized => Self::Unauthorized,
-            AccessError::OutOfScope(area) => Self::OutOfScope(area),
+            AccessError::OutOfScope(scope) => Self::OutOfScope(scope),
+            AccessError::Unavailable => Self::IssuerAway,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri, header};
-use exomonad_access::{Access, Authenticator, Credentials};
+use exomonad_access::{Access, Authenticator, Credentials, OAuth};
 use exomonad_config::{ServerConfig, Tokens};
 use exomonad_core::Principal;
 use exomonad_core::patterns::is_loopback;
@@ -81,13 +81,22 @@ impl Guard {
     ///
     /// # Errors
     /// If they are in its address, where logs and histories keep them.
-    pub fn credentials(&self, uri: &Uri, headers: &HeaderMap) -> Result<Credentials, RequestError> {
+    pub async fn credentials(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Credentials, RequestError> {
         let query = uri.query().unwrap_or_default();
         let mut parameters = form_urlencoded::parse(query.as_bytes());
         match parameters.any(|(name, _)| name == "access_token") {
             true => Err(RequestError::TokenInQuery),
-            false => Ok(self.authenticator.credentials(headers)),
+            false => Ok(self.authenticator.credentials(headers).await),
         }
+    }
+
+    /// The authorization servers, if there are any.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.authenticator.oauth()
     }
 
     /// Checks that a request may use something. Gives who it is; `None` where nobody is asked for a token.
@@ -122,7 +131,8 @@ mod tests {
         let config = exomonad_config::Config::load(None, |_| None, &[])
             .unwrap()
             .config;
-        let authenticator = Authenticator::new(&config, Some(Tokens::default()));
+        let client = exomonad_services::http::client().unwrap();
+        let authenticator = Authenticator::new(&config, Some(Tokens::default()), &client);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {

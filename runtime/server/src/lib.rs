@@ -43,10 +43,12 @@ use exomonad_mcp::Endpoint;
 use exomonad_telemetry::{Metrics, RequestMetrics, RouteLabels};
 use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
+use reqwest::Client;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
+use self::challenge::Challenge;
 use self::error::RequestError;
 use self::events::ring::EventRing;
 use self::identity::Identity;
@@ -76,6 +78,8 @@ pub struct AppState {
     /// The memory for answers that are of no role.
     answers: AnswerMemory,
     draining: AtomicBool,
+    /// Fetches the keys of authorization servers.
+    client: Client,
 }
 
 impl AppState {
@@ -99,7 +103,7 @@ impl std::ops::Deref for App {
 impl App {
     /// The state of a server. `read_config` is asked when the configuration is to be read again. Call it inside a
     /// tokio runtime.
-    pub fn new(serving: Serving, read_config: ReadConfig) -> Self {
+    pub fn new(serving: Serving, read_config: ReadConfig, client: Client) -> Self {
         let routes = ROUTES.iter().map(|route| RouteLabels {
             method: route.method,
             path: route.path,
@@ -118,6 +122,7 @@ impl App {
             read_config,
             reloading: Mutex::new(()),
             draining: AtomicBool::new(false),
+            client,
         }))
     }
 
@@ -160,7 +165,7 @@ impl App {
         let needs_restart = serving::needs_restart(&old.runtime.config, &config);
         let env = |name: &str| std::env::var(name).ok();
         let new = match old.runtime.reopen(config, env) {
-            Ok(runtime) => Serving::start(runtime, tokens),
+            Ok(runtime) => Serving::start(runtime, tokens, &self.client),
             Err(error) => return refused(format!("{error:#}")),
         };
         // Until its plugins are loaded the old roles answer.
@@ -296,26 +301,32 @@ async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Resp
     let observed = RequestObserver::begin(&app, &request);
     let serving = app.serving();
     let limit = serving.runtime.config.server.request_timeout;
-    let admitted = serving
-        .guard
-        .check_names(request.uri(), request.headers())
-        .and_then(|()| serving.guard.credentials(request.uri(), request.headers()));
+    let (uri, headers) = (request.uri(), request.headers());
+    let challenge = Challenge::of(serving.clone(), uri, headers);
+    let admitted = match serving.guard.check_names(uri, headers) {
+        Err(error) => Err(error),
+        // The keys of a token's issuer may have to be fetched.
+        Ok(()) => tokio::time::timeout(limit.get(), serving.guard.credentials(uri, headers))
+            .await
+            .unwrap_or_else(|_| Err(RequestError::Timeout(limit.to_string()))),
+    };
     let admitted = admitted.map(|credentials| {
-        let identity = Identity::new(credentials, request.headers());
+        let identity = Identity::new(credentials.clone(), request.headers());
         request.extensions_mut().insert(identity);
+        credentials
     });
     let (request, unread) = TrackedBody::track(request);
     let mut response = match admitted {
         Err(error) => error.into_response(),
         // Dropping the work cancels it, down to the guest.
-        Ok(()) => {
+        Ok(credentials) => {
             let answered = async { unread::hold(&app.answers, next.run(request).await).await };
             let answered = answered.instrument(observed.span());
             let mut response = match tokio::time::timeout(limit.get(), answered).await {
                 Ok(response) => response,
                 Err(_) => RequestError::Timeout(limit.to_string()).into_response(),
             };
-            challenge::add(&mut response);
+            challenge.add(&mut response, &credentials);
             response
         }
     };

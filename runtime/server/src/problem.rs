@@ -82,11 +82,12 @@ impl IntoResponse for RequestError {
                 error: HostError::QueueFull { .. },
                 ..
             }
+            | Self::IssuerAway
             | Self::Draining => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
         };
         let scope = match &self {
-            Self::OutOfScope(area) => Some(area.name().to_owned()),
+            Self::OutOfScope(scope) => Some(scope.clone()),
             Self::Host(HostError::OutOfScope(scope))
             | Self::Call {
                 error: HostError::OutOfScope(scope),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 use super::path_params::PathParams;
 use super::unread::Unread;
-use super::{App, calls, events, mcp, openapi, schedules, workflows};
+use super::{App, calls, challenge, events, mcp, openapi, schedules, workflows};
 use crate::error::RequestError;
 use exomonad_host::agents::Agent;
 use exomonad_host::plugins::reload::Changes;
@@ -132,6 +132,28 @@ pub const ROUTES: &[Route] = &[
         problems: &[],
         wants_token: false,
         handler: || get(async || shared(openapi::document())),
+    },
+    Route {
+        method: "GET",
+        path: "/.well-known/oauth-protected-resource",
+        summary: "The authorization servers whose tokens open roles (RFC 9728), if there are any.",
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[404],
+        wants_token: false,
+        handler: || get(challenge::metadata_of_host),
+    },
+    Route {
+        method: "GET",
+        path: "/.well-known/oauth-protected-resource/role/{role}/mcp",
+        summary: "The authorization servers whose tokens open a role (RFC 9728), if there are any.",
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[400, 404],
+        wants_token: false,
+        handler: || get(challenge::metadata_of_role),
     },
     Route {
         method: "GET",

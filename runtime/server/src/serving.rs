@@ -7,6 +7,7 @@ use exomonad_config::{Config, Tokens};
 use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::{ReloadHandle, Reloader};
 use exomonad_host::plugins::watch::FolderWatch;
+use reqwest::Client;
 
 use super::guard::Guard;
 
@@ -23,14 +24,14 @@ pub struct Serving {
 
 impl Serving {
     /// Starts loading the plugins of a runtime and watching its folder. Without `tokens` nobody is asked for one: for a
-    /// process that serves its own client alone. Call it inside a tokio runtime.
-    pub fn start(runtime: Arc<Runtime>, tokens: Option<Tokens>) -> Self {
+    /// process that serves its own client alone. `client` fetches the keys of authorization servers. Call it inside a tokio runtime.
+    pub fn start(runtime: Arc<Runtime>, tokens: Option<Tokens>, client: &Client) -> Self {
         let reload = Reloader::start(runtime.clone());
         runtime.workflows.serve(&runtime);
         Self {
             guard: Guard::new(
                 runtime.config.server.clone(),
-                Authenticator::new(&runtime.config, tokens),
+                Authenticator::new(&runtime.config, tokens, client),
             ),
             _watch: FolderWatch::start(&runtime.config, reload.clone()),
             reload,

@@ -82,8 +82,9 @@ async fn host_here(
         let config = config_of(&again, &name).map_err(|error| error.to_string())?;
         Ok((config, None))
     };
+    let client = super::serve::http_client()?;
     let runtime = Runtime::open(config_of(options, role)?, env)?;
-    let serving = Serving::start(runtime.clone(), None);
+    let serving = Serving::start(runtime.clone(), None, &client);
     // As the bridge tells it.
     let refused = |error: HostError| CommandError::Refused(error.to_string());
     let served = runtime.role(role.as_str()).map_err(refused)?;
@@ -91,7 +92,7 @@ async fn host_here(
     if let Ok(settled) = tokio::time::timeout(FIRST_LOOK, served.settled()).await {
         settled.map_err(refused)?;
     }
-    let app = App::new(serving, Box::new(read_config));
+    let app = App::new(serving, Box::new(read_config), client);
     Ok((InProcess::new(router(app)), runtime))
 }
 

@@ -10,6 +10,7 @@ mod journal;
 mod limits;
 mod log;
 mod mcp;
+mod oauth;
 mod plugins;
 mod role;
 mod server;
@@ -23,6 +24,7 @@ pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use mcp::McpConfig;
+pub use oauth::{JwtAlgorithm, OauthConfig};
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
@@ -49,6 +51,8 @@ use exomonad_services::{KvConfig, ServicesConfig};
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
+    /// Authorization servers whose tokens open roles.
+    pub oauth: OauthConfig,
     /// The Model Context Protocol at `/role/{role}/mcp`.
     pub mcp: McpConfig,
     /// Where plugins come from.

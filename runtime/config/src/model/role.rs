@@ -39,6 +39,9 @@ pub struct Role {
     /// If true, the role is not served without a token, also before there is one: for roles whose tokens
     /// `exomonad token new` makes.
     pub require_token: bool,
+    /// Audiences (`aud`) of the tokens of authorization servers that open this role, in the place of those of
+    /// `[oauth]`.
+    pub token_audience: Vec<String>,
     /// Texts that the guest can read by name. It sees them all: no secrets here.
     pub config: BTreeMap<String, String>,
     /// Limits of a call. A call that needs more is ended, and its error names the limit
@@ -83,6 +86,7 @@ impl Default for Role {
             token_file: None,
             token_env: None,
             require_token: false,
+            token_audience: Vec::new(),
             config: BTreeMap::new(),
             limits: Limits::default(),
         }
