@@ -5,7 +5,9 @@ use std::fs;
 use exomonad_test_support::mcp::{
     EventStream, SESSIONFUL, initialize, mcp_path, stateless, stateless_request,
 };
-use exomonad_test_support::{Guest, Host, Project, Response, eventually, tool_named};
+use exomonad_test_support::{
+    BEGUN, Connection, Guest, Host, Project, Response, eventually, tool_named,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -269,35 +271,30 @@ async fn a_caller_that_calls_too_often_is_told_when_and_others_are_served() {
 
 #[tokio::test]
 async fn a_caller_has_so_many_calls_at_once() {
-    let guest = Guest::answering("done").sleeping(50_000);
+    let guest = Guest::answering("done").sleeping(3_600_000);
     let project = Project::new()
-        .config("[role.desk.limits]\ncaller_concurrent_calls = 1\nwall_time = '10m'\n[server]\nrequest_timeout = '10m'\n")
+        .config("[role.desk.limits]\ncaller_concurrent_calls = 1\nwall_time = '1h'\n[server]\nrequest_timeout = '1h'\n")
         .plugin("desk.wat", guest.wat());
     let host = project.serve().await;
     let token = token(&project, "ci", &[]);
     let body = r#"{"name":"answer"}"#;
     let path = "/role/desk/mcp/call";
-    let running = host
-        .request(Method::POST, path)
-        .bearer_auth(&token)
-        .body(body)
-        .send();
-    let running = tokio::spawn(running);
-    eventually("the second call is refused", async || {
-        // Should this one come first, it is given up, and the other one runs.
-        let second = send(&host, &token, Method::POST, path, body);
-        let second = tokio::time::timeout(std::time::Duration::from_millis(500), second).await;
-        second
-            .is_ok_and(|answer| answer.status == 429)
-            .then_some(())
-    })
-    .await;
-    running.abort();
-    let _ = running.await;
+    let begun = || host.log().matches(BEGUN).count();
+    let mut running = Connection::open(&host).await;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    running.send(head).await.unwrap();
+    host.logs(BEGUN, 1).await;
+    let second = send(&host, &token, Method::POST, path, body).await;
+    second.problem(429, "rate_limited");
+    assert_eq!(second.header("retry-after"), "1");
+    drop(running);
     eventually("a call that was given up makes room", async || {
         let next = send(&host, &token, Method::POST, path, body);
-        let next = tokio::time::timeout(std::time::Duration::from_millis(500), next).await;
-        next.is_err().then_some(())
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(100), next).await;
+        (begun() > 1).then_some(())
     })
     .await;
 }
