@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod agent_turns;
 mod agents;
 mod api_description;
@@ -41,6 +42,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod metrics;
 mod nightly;
+mod oauth;
 mod plugin_call;
 mod raw_calls;
 mod reconfigure;

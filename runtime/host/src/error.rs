@@ -89,6 +89,17 @@ pub enum HostError {
         /// The key that bounds unread answers, if they keep further calls from running.
         unread_key: Option<String>,
     },
+    /// The caller's token opens the role, and this is none of its scopes.
+    #[error("the token does not open this: it takes the scope `{0}`")]
+    OutOfScope(String),
+    /// The caller has too many calls.
+    #[error("{message}")]
+    CallerLimited {
+        /// The limit, and the key that sets it.
+        message: String,
+        /// Seconds after which another call may be made, at least 1.
+        retry_after: u64,
+    },
     /// The guest failed where only an answer will do: in a hook, or when called raw.
     #[error("{message}")]
     Guest {
@@ -132,6 +143,8 @@ impl HostError {
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::PluginNotLoaded { .. } => "plugin_not_loaded",
             Self::QueueFull { .. } => "queue_full",
+            Self::OutOfScope(_) => "insufficient_scope",
+            Self::CallerLimited { .. } => "rate_limited",
             Self::Guest { code, .. } => code,
             Self::TaskRequired(_) => "task_required",
             Self::ClientIncapable(_) => "client_incapable",

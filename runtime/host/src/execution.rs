@@ -15,15 +15,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exomonad_config::InstanceMode;
-use exomonad_core::{CallContext, CancelOnDrop, aside};
+use exomonad_core::values::{Area, Scope};
+use exomonad_core::{CallContext, CancelOnDrop, Principal, Scopes, aside};
 use exomonad_engine::{CallError, Limit, Output};
 use exomonad_journal::codec::read_events;
 use exomonad_journal::record::OK;
 use exomonad_journal::recording::Budget;
 use exomonad_journal::{Answers, CallKind, Recording};
 use exomonad_schema::common::{
-    AgentEvent, CallToolResult, Content, Context, HANDLE_MCP_CALL, HookEvent, HookInput,
-    HookOutput, ToolCallInput,
+    AgentEvent, CallToolResult, Content, Context, HANDLE_GET_PROMPT, HANDLE_LIST_PROMPTS,
+    HANDLE_LIST_RESOURCE_TEMPLATES, HANDLE_LIST_RESOURCES, HANDLE_MCP_CALL, HANDLE_READ_RESOURCE,
+    HookEvent, HookInput, HookOutput, ToolCallInput,
 };
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
@@ -38,6 +40,8 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
 use crate::admission::{Permit, QueueFullError};
+use crate::audit::{AuditedCall, sha256};
+use crate::caller_limits::{CallerLimitError, CallerPermit};
 use crate::client::{ClientCall, Parked, Suspended, SuspendedState};
 use crate::error::{HostError, Violation};
 use crate::json::{self, UniqueKeys};
@@ -59,10 +63,46 @@ const MOST_STEPS: u64 = 2_000_000_000;
 /// The caller, as the transport knows it.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// A name for logs and for the guest.
+    /// The caller's name, as it calls itself.
     pub name: Option<String>,
     /// The W3C trace that the call belongs to.
     pub traceparent: Option<String>,
+    /// Who it is, as its token proves; `None` where no token is asked for.
+    pub principal: Option<Arc<Principal>>,
+}
+
+impl Caller {
+    /// True if it may see and call the tool.
+    pub fn allows_tool(&self, name: &str) -> bool {
+        allows_tool(self.principal.as_deref(), name)
+    }
+
+    /// The scopes of its token.
+    pub fn scopes(&self) -> &Scopes {
+        scopes(self.principal.as_deref())
+    }
+}
+
+fn scopes(principal: Option<&Principal>) -> &Scopes {
+    const ALL: &Scopes = &Scopes::ALL;
+    principal.map_or(ALL, |principal| &principal.scopes)
+}
+
+/// The decision about a tool, for lists and for calls alike.
+fn allows_tool(principal: Option<&Principal>, name: &str) -> bool {
+    scopes(principal).allows_tool(name)
+}
+
+/// The areas of which one takes in an export.
+fn areas(export: &str) -> &'static [Area] {
+    match export {
+        HANDLE_LIST_RESOURCES | HANDLE_LIST_RESOURCE_TEMPLATES | HANDLE_READ_RESOURCE => {
+            &[Area::Resources]
+        }
+        HANDLE_LIST_PROMPTS | HANDLE_GET_PROMPT => &[Area::Prompts],
+        // It completes the arguments of both.
+        _ => &[Area::Prompts, Area::Resources],
+    }
 }
 
 /// A tool's answer: a JSON `CallToolResult`, as the guest wrote it where it wrote one.
@@ -171,7 +211,37 @@ pub struct Execution {
     client: Option<Arc<ClientCall>>,
     /// The guest's work so far, if the call goes on.
     resumed: Option<SuspendedState>,
+    /// One of the caller's calls, where these are limited.
+    _caller: Option<CallerPermit>,
 }
+
+/// The error for a caller with too many calls.
+fn caller_limited(role: &Role, error: CallerLimitError) -> HostError {
+    let settings = &role.settings;
+    let (what, limit, retry_after) = match error {
+        CallerLimitError::Rate(after) => (
+            "has made as many calls in a minute as it may",
+            "caller_calls_per_minute",
+            after.as_secs_f64().ceil() as u64,
+        ),
+        CallerLimitError::AtOnce => (
+            "has as many calls at once as it may",
+            "caller_concurrent_calls",
+            1,
+        ),
+    };
+    settings.metrics.hit(role.name(), limit);
+    HostError::CallerLimited {
+        message: format!(
+            "the caller {what}; `{}` sets how many",
+            settings.limit_key(limit)
+        ),
+        retry_after: retry_after.max(1),
+    }
+}
+
+/// Bytes of arguments up to which they are hashed on the thread that serves the request.
+const SOON_HASHED: usize = 256 << 10;
 
 /// Bytes that may be recorded of a call that asks its client, where the journal sets no bound.
 const RECORD: usize = 8 << 20;
@@ -180,11 +250,13 @@ impl Execution {
     /// Begins a call.
     ///
     /// # Errors
-    /// If no version of the role's plugin serves.
+    /// If no version of the role's plugin serves, or the caller has too many calls.
     pub fn new(role: Arc<Role>, id: CallId, caller: Caller) -> Result<Self, HostError> {
+        let permit = role.caller_limits.take(caller.principal.as_deref());
         Ok(Self {
             version: role.serving()?,
-            context: role.settings.call(id, caller.name, caller.traceparent),
+            _caller: permit.map_err(|error| caller_limited(&role, error))?,
+            context: role.settings.call(id, caller),
             role,
             coerces: false,
             has_tasks: None,
@@ -229,6 +301,7 @@ impl Execution {
     /// From there on every failure of the guest is the tool's failure, hence an answer.
     pub async fn tool(self, name: String, arguments: RawJson) -> Result<ToolAnswer, HostError> {
         let span = spans::call(&self.context, spans::TOOLS_CALL);
+        let (audited, arguments) = self.audited("tool", &name, arguments).await?;
         let called = self.known_tool(&span, &name, arguments);
         let result = called.instrument(span.clone()).await;
         match &result {
@@ -236,7 +309,50 @@ impl Execution {
             Ok(_) => {}
             Err(error) => spans::failed(&span, error.code()),
         }
+        match &result {
+            Ok(answer) => audited.end(answer.outcome, true),
+            Err(error) => audited.end_refused(error),
+        }
         result
+    }
+
+    /// Begins the line of a call with these arguments, and gives them back.
+    async fn audited(
+        &self,
+        kind: &'static str,
+        name: &str,
+        arguments: RawJson,
+    ) -> Result<(AuditedCall, RawJson), HostError> {
+        let is_long = arguments.get().len() > SOON_HASHED;
+        let hash = move || (sha256(arguments.get().as_bytes()), arguments);
+        let (sha256, arguments) = aside(is_long, hash).await.map_err(|_| {
+            HostError::Internal("hashing the arguments failed in the host".to_owned())
+        })?;
+        let audited = self.role.audit.begin(&self.context, kind, name, sha256);
+        Ok((audited, arguments))
+    }
+
+    /// Begins the line of a call of an export with this input, hashed without the context that the host adds.
+    fn audited_export(&self, export: &str, input: &Value) -> AuditedCall {
+        let parameters = input.as_object().into_iter().flatten();
+        let parameters: Value = parameters
+            .filter(|(name, _)| *name != "context")
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let sha256 = sha256(parameters.to_string().as_bytes());
+        let audit = &self.role.audit;
+        audit.begin(&self.context, "export", export, sha256)
+    }
+
+    /// Checks that one of these areas is among the caller's scopes.
+    fn check_areas(&self, areas: &[Area]) -> Result<(), HostError> {
+        let scopes = scopes(self.context.principal.as_deref());
+        match areas.iter().any(|area| scopes.allows(*area)) {
+            true => Ok(()),
+            false => Err(HostError::OutOfScope(
+                areas.first().map_or("", |area| area.name()).to_owned(),
+            )),
+        }
     }
 
     async fn known_tool(
@@ -245,6 +361,10 @@ impl Execution {
         name: &str,
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
+        // Before it is looked for: a caller learns nothing of what is none of its scopes.
+        if !allows_tool(self.context.principal.as_deref(), name) {
+            return Err(HostError::OutOfScope(Scope::of_tool(name)));
+        }
         let version = self.version.clone();
         let (tool, series) = version.tool(name).map_err(|near| {
             let mut refused = version.refused_tools.iter();
@@ -432,10 +552,12 @@ impl Execution {
         payload: RawJson,
         agent_event: Option<AgentEvent>,
     ) -> Result<HookOutput, HostError> {
+        self.check_areas(&[Area::Hooks])?;
         let version = self.version.clone();
         let Some(series) = version.hook(event) else {
             return Err(self.role.hook_not_found(event.name()));
         };
+        let (audited, payload) = self.audited("hook", event.name(), payload).await?;
         let span = spans::call(&self.context, "hook");
         span.record("exomonad.hook", event.name());
         let timer = series.begin();
@@ -443,6 +565,10 @@ impl Execution {
         let result = decided.instrument(span.clone()).await;
         if let Err(error) = &result {
             spans::failed(&span, error.code());
+        }
+        match &result {
+            Ok(_) => audited.end(OK, true),
+            Err(error) => audited.end_refused(error),
         }
         timer.ended(result.as_ref().map_or_else(HostError::code, |_| "ok"));
         result
@@ -501,20 +627,27 @@ impl Execution {
         I: Serialize,
         T: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
     {
+        self.check_areas(areas(export))?;
         let span = spans::call(&self.context, what);
         let called = async {
             let permit = self.admit().await?;
             let guest = self.guest(export);
-            let input = encode(&input(self.guest_view()))?;
+            let input = json!(input(self.guest_view()));
+            let audited = self.audited_export(export, &input);
+            let input = encode(&input)?;
             let mut record = self.record(CallKind::Export, export, &input);
             let invoked = self
                 .invoke(permit, guest, export, &input, &mut record)
                 .await;
             let output = match invoked {
                 Ok(output) => output.bytes,
-                Err(RunError::Host(error)) => return Err(not_answered(record, error)),
+                Err(RunError::Host(error)) => {
+                    audited.end_refused(&error);
+                    return Err(not_answered(record, error));
+                }
                 Err(error) => {
                     let error = self.run_error(error);
+                    audited.end_refused(&error);
                     end(record, None, Some(&error));
                     return Err(error);
                 }
@@ -528,6 +661,10 @@ impl Execution {
                 code: INVALID_ANSWER,
                 message: invalid_decision(export, &error),
             });
+            match &read {
+                Ok(_) => audited.end(OK, true),
+                Err(error) => audited.end_refused(error),
+            }
             end(record, Some(&output), read.as_ref().err());
             let (value, rewritten) = read?;
             Ok(ExportAnswer {
@@ -549,12 +686,20 @@ impl Execution {
             let permit = self.admit().await?;
             let guest = self.guest(&export);
             let input = Bytes::from(input);
+            let audited = self
+                .role
+                .audit
+                .begin(&self.context, "raw", &export, sha256(&input));
             let mut record = self.record(CallKind::Export, &export, &input);
             let invoked = self
                 .invoke(permit, guest, &export, &input, &mut record)
                 .await;
             let output = invoked.map_err(|error| self.run_error(error));
             let bytes = output.as_ref().ok().map(|output| &*output.bytes);
+            match &output {
+                Ok(_) => audited.end(OK, true),
+                Err(error) => audited.end_refused(error),
+            }
             end(record, bytes, output.as_ref().err());
             output
         };

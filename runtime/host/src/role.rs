@@ -16,7 +16,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::answer_memory::AnswerMemory;
+use crate::audit::Audit;
+use crate::caller_limits::CallerLimits;
 use crate::error::HostError;
+use crate::execution::Caller;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
 use crate::record::{RecordSettings, configuration_hash};
@@ -72,17 +75,15 @@ impl RoleSettings {
     }
 
     /// The context of a new call.
-    pub fn call(
-        &self,
-        id: CallId,
-        caller: Option<String>,
-        traceparent: Option<String>,
-    ) -> CallContext {
+    pub fn call(&self, id: CallId, caller: Caller) -> CallContext {
+        let proven = caller.principal.as_ref();
+        let proven = proven.and_then(|principal| principal.name.as_deref());
         CallContext {
             role: self.name.clone(),
             call_id: id,
-            caller,
-            traceparent,
+            caller: proven.map(str::to_owned).or(caller.name),
+            principal: caller.principal,
+            traceparent: caller.traceparent,
             bounds: self.bounds.clone(),
             kv_writer: None,
             client: None,
@@ -103,6 +104,8 @@ pub struct SharedServices {
     pub journal: Option<Arc<Journal>>,
     /// The durable workflows; `None` where none run.
     pub workflows: Option<Arc<Workflows>>,
+    /// Where the line of each call goes.
+    pub audit: Arc<Audit>,
     /// Notified when a role serves another version of its plugin.
     pub versions: watch::Sender<()>,
 }
@@ -124,6 +127,10 @@ pub struct Role {
     pub settings: Arc<RoleSettings>,
     /// Admits its calls.
     pub admission: AdmissionQueue,
+    /// The calls of each of its callers.
+    pub caller_limits: Arc<CallerLimits>,
+    /// Where the line of each call goes.
+    pub audit: Arc<Audit>,
     /// The threads that check long arguments of its calls.
     pub long_checks: Arc<Semaphore>,
     /// The calls that wait for what they have asked their clients.
@@ -202,6 +209,11 @@ impl Role {
                 AnswerMemory::new(limits.unread_answers.get()),
                 sandboxes,
             ),
+            caller_limits: CallerLimits::new(
+                limits.caller_calls_per_minute,
+                limits.caller_concurrent_calls,
+            ),
+            audit: services.audit.clone(),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             asking: Arc::new(Semaphore::new(ASKING)),
             version: RwLock::new(None),

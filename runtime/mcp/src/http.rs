@@ -11,9 +11,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use exomonad_core::values::Area;
 use exomonad_host::client::SuspendedState;
 use exomonad_host::{Caller, ClientCall, RequestHash, Role};
-use exomonad_schema::{CallId, RawJson, RoleName};
+use exomonad_schema::{CallId, RawJson};
 use futures_util::future::join_all;
 use serde_json::json as value;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -58,8 +59,40 @@ pub struct Endpoint {
     states: OnceLock<Arc<RequestState>>,
 }
 
-/// The answer to a request: its status in a response of its own, the JSON, and the call that it was.
-type Answered = (StatusCode, Vec<u8>, Option<CallId>);
+/// The answer to a request.
+struct Answered {
+    /// The status, in a response of its own.
+    status: StatusCode,
+    json: Vec<u8>,
+    /// The call that it was.
+    call_id: Option<CallId>,
+    /// The scope that the caller's token lacks.
+    scope: Option<String>,
+}
+
+impl Answered {
+    fn ok(json: Vec<u8>, call_id: Option<CallId>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            json,
+            call_id,
+            scope: None,
+        }
+    }
+
+    /// It as a response of its own.
+    fn whole(self) -> Response {
+        let mut response = with_call_id(json(self.status, self.json), self.call_id);
+        if let Some(scope) = self.scope {
+            response.extensions_mut().insert(NeededScope(scope));
+        }
+        response
+    }
+}
+
+/// In the extensions of a response: the scope that the caller's token lacks.
+#[derive(Clone, Debug)]
+pub struct NeededScope(pub String);
 
 /// A request that is part of a session, or begins one.
 struct Sessionful<'a> {
@@ -128,7 +161,7 @@ impl Endpoint {
             match answer_request(&context, request).await {
                 Ok(answer) => {
                     let json = stateless_response(&context, &answered, &answer);
-                    (StatusCode::OK, json, answer.call_id)
+                    Answered::ok(json, answer.call_id)
                 }
                 Err(error) => failed(&error.answering(answered), Era::Stateless),
             }
@@ -158,7 +191,7 @@ impl Endpoint {
         let sealer = Sealer {
             states: self.states(http.roles)?,
             role: http.role.name().to_string(),
-            principal: principal(http.headers),
+            principal: principal(&http.caller).as_bytes().to_vec(),
             method: request.method.clone(),
             params: digest(params),
         };
@@ -220,7 +253,7 @@ impl Endpoint {
         }
         if let Some(resources) = wanted
             .get("resourceSubscriptions")
-            .filter(|_| offered.updates)
+            .filter(|_| offered.updates && http.caller.scopes().allows(Area::Resources))
         {
             filter.resources = resources.parse().map_err(|_| wrong())?;
             filter.resources.sort_unstable();
@@ -234,7 +267,7 @@ impl Endpoint {
         let place = self.subscriptions.clone().try_acquire_owned().map_err(|_| {
             RpcError::server("there are as many subscriptions as there may be; `mcp.max_sessions` sets how many")
         })?;
-        let watch = self.watch(http.roles, &http.role);
+        let watch = self.watch(http);
         Ok(streams::of_subscription(
             watch,
             request.id.clone(),
@@ -262,7 +295,7 @@ impl Endpoint {
             message::Body::Single(Message::Request(request)) => request.id.clone(),
             _ => Id::null(),
         };
-        let session = match self.session(http.headers, http.role.name(), http.roles) {
+        let session = match self.session(&http) {
             Ok(session) => session,
             Err(error) => return refused(&error.answering(id), Era::Sessionful),
         };
@@ -299,7 +332,7 @@ impl Endpoint {
                         let id = request.id.clone();
                         // In one answer to several requests there is no place to say anything else.
                         let json = match sessionful.begin(&session, request, false) {
-                            Ok((answering, _)) => answering.await.1,
+                            Ok((answering, _)) => answering.await.json,
                             Err(error) => error.answering(id.clone()).to_json(),
                         };
                         let left = |room: u64| room.checked_sub(json.len() as u64);
@@ -352,6 +385,7 @@ impl Endpoint {
         let role = context.role.name().clone();
         let session = self.sessions.begin(
             role,
+            principal(&sessionful.caller),
             context.revision,
             client,
             capabilities,
@@ -382,10 +416,10 @@ impl Endpoint {
             );
             return json(StatusCode::NOT_ACCEPTABLE, error.to_json());
         }
-        match self.session(http.headers, http.role.name(), http.roles) {
+        match self.session(http) {
             Ok(session) => {
                 let last = headers::header(http.headers, LAST_EVENT).and_then(|id| id.parse().ok());
-                streams::of_session(self.watch(http.roles, &http.role), &session, last)
+                streams::of_session(self.watch(http), &session, last)
             }
             Err(error) => refused(&error, Era::Sessionful),
         }
@@ -393,7 +427,7 @@ impl Endpoint {
 
     /// Answers a DELETE: the end of a session.
     pub fn delete(&self, http: &HttpRequest<'_>) -> Response {
-        match self.session(http.headers, http.role.name(), http.roles) {
+        match self.session(http) {
             Ok(session) => {
                 self.sessions.end(&session);
                 StatusCode::NO_CONTENT.into_response()
@@ -403,12 +437,8 @@ impl Endpoint {
     }
 
     /// The session that the headers name.
-    fn session(
-        &self,
-        headers: &HeaderMap,
-        role: &RoleName,
-        roles: &Arc<dyn Roles>,
-    ) -> Result<Arc<Session>, RpcError> {
+    fn session(&self, http: &HttpRequest<'_>) -> Result<Arc<Session>, RpcError> {
+        let headers = http.headers;
         if let Some(version) = headers::header(headers, headers::VERSION)
             && Revision::named(version).is_none()
         {
@@ -419,12 +449,19 @@ impl Endpoint {
             RpcError::invalid("the header `Mcp-Session-Id` is missing: `initialize` begins a session and gives its id")
         })?;
         self.sessions
-            .find(id, role, &roles.config())
+            .find(
+                id,
+                http.role.name(),
+                principal(&http.caller),
+                &http.roles.config(),
+            )
             .ok_or_else(RpcError::session)
     }
 
-    fn watch(&self, roles: &Arc<dyn Roles>, role: &Role) -> Watch {
+    fn watch(&self, http: &HttpRequest<'_>) -> Watch {
+        let (roles, role) = (http.roles, &http.role);
         Watch {
+            is_permitted: http.is_permitted.clone(),
             versions: roles.versions(),
             changes: roles.changes(role.name()),
             config: roles.config(),
@@ -504,7 +541,7 @@ impl Sessionful<'_> {
             match answered {
                 Ok(answer) => {
                     let json = response(&id, &answer.json, &[]);
-                    (StatusCode::OK, json, answer.call_id)
+                    Answered::ok(json, answer.call_id)
                 }
                 Err(error) => failed(&error.answering(id), Era::Sessionful),
             }
@@ -520,12 +557,11 @@ async fn respond(
     said: Option<mpsc::Receiver<Bytes>>,
     keep_alive: std::time::Duration,
 ) -> Response {
-    let whole = |(status, text, call_id): Answered| with_call_id(json(status, text), call_id);
     match said {
-        None => whole(answering.await),
+        None => answering.await.whole(),
         Some(said) => {
-            let last = |(_, text, _): Answered| text;
-            streams::answer_or_stream(id, answering, said, keep_alive, whole, last).await
+            let last = |answered: Answered| answered.json;
+            streams::answer_or_stream(id, answering, said, keep_alive, Answered::whole, last).await
         }
     }
 }
@@ -577,11 +613,11 @@ fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError
     })
 }
 
-/// The caller's credentials, whatever they are.
-fn principal(headers: &HeaderMap) -> Vec<u8> {
-    let credentials = headers.get_all(header::AUTHORIZATION).iter();
-    let credentials: Vec<&[u8]> = credentials.map(HeaderValue::as_bytes).collect();
-    credentials.join(&b'\n')
+/// The caller, as its token proves: what belongs to it is nobody else's. A token that takes the place of another one
+/// changes nothing.
+fn principal(caller: &Caller) -> &str {
+    let principal = caller.principal.as_ref();
+    principal.map_or("", |principal| &principal.id)
 }
 
 /// A hash of what a call is about.
@@ -603,13 +639,17 @@ pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<M
 }
 
 fn refused(error: &RpcError, era: Era) -> Response {
-    let (status, text, _) = failed(error, era);
-    json(status, text)
+    failed(error, era).whole()
 }
 
 fn failed(error: &RpcError, era: Era) -> Answered {
     let status = StatusCode::from_u16(error.status(era)).unwrap_or(StatusCode::BAD_REQUEST);
-    (status, error.to_json(), None)
+    Answered {
+        status,
+        json: error.to_json(),
+        call_id: None,
+        scope: error.needed_scope(),
+    }
 }
 
 /// The error of an answer that does not fit into that of its batch.

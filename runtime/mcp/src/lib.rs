@@ -53,7 +53,7 @@ use exomonad_host::{Caller, Role};
 use exomonad_schema::RoleName;
 use tokio::sync::watch;
 
-pub use http::Endpoint;
+pub use http::{Endpoint, NeededScope};
 pub use message::Body;
 pub use rpc_error::RpcError;
 
@@ -85,4 +85,6 @@ pub struct HttpRequest<'a> {
     pub caller: Caller,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// False once the caller's token does not open the role any more; streams ask it.
+    pub is_permitted: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use exomonad_config::McpConfig;
+use exomonad_core::values::Area;
 use exomonad_host::client::{Suspended, SuspendedState};
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Caller, ClientCall, Execution, HostError, Role, ToolAnswer};
@@ -450,6 +451,9 @@ async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError
 }
 
 async fn subscribe(context: &Context, params: Params, begins: bool) -> Result<Answer, RpcError> {
+    if !context.caller.scopes().allows(Area::Resources) {
+        return Err(HostError::OutOfScope(Area::Resources.name().to_owned()).into());
+    }
     let version = version_with(context, HANDLE_READ_RESOURCE, "resources/subscribe").await?;
     let (true, Some(session)) = (version.notifies_clients, &context.session) else {
         return Err(RpcError::method("resources/subscribe"));
@@ -493,7 +497,7 @@ async fn list_tools(context: &Context, params: Params) -> Result<Answer, RpcErro
         .tools
         .iter()
         .map(|tool| &tool.tool)
-        .filter(|tool| tool.name.as_str() > after)
+        .filter(|tool| tool.name.as_str() > after && context.caller.allows_tool(&tool.name))
         .collect();
     tools.sort_unstable_by_key(|tool| &tool.name);
     let size = context.config.page_size as usize;
@@ -515,33 +519,28 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     if !arguments.get().starts_with('{') {
         return Err(RpcError::params("`arguments` have to be an object"));
     }
-    let (role, id) = (&context.role, context.call_id.clone());
-    role.settled().await?;
+    context.role.settled().await?;
     let has_tasks = context.revision.era() == Era::Stateless && context.capabilities.has_tasks;
     let execution = context.execution()?.coercing().with_tasks(has_tasks);
-    let called = execution.tool(name.clone(), arguments).await;
-    let (json, is_error) = match called {
+    let called = execution.tool(name, arguments).await;
+    let json = match called {
         Err(HostError::InputRequired(suspended)) => return context.input_required(&suspended),
         Ok(ToolAnswer {
             task: Some(run), ..
         }) => return tasks::created(&run),
-        Ok(answer) if answer.is_of_host() => (failure(&answer.json), true),
-        Ok(answer) => (answer.json, answer.is_error),
+        Ok(answer) if answer.is_of_host() => failure(&answer.json),
+        Ok(answer) => answer.json,
         Err(error @ HostError::InvalidArguments { .. })
             if context.revision.input_errors_are_results() =>
         {
             let details = json!({"code": error.code(), "errors": error.violations()});
-            (
-                failed(&json!(CallToolResult::error(error.to_string())), details),
-                true,
-            )
+            failed(&json!(CallToolResult::error(error.to_string())), details)
         }
         Err(error) => return Err(error.into()),
     };
-    tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error, "tool call");
     Ok(Answer {
         json,
-        call_id: Some(id),
+        call_id: Some(context.call_id.clone()),
         is_cacheable: false,
         result_type: COMPLETE,
     })

@@ -32,6 +32,8 @@ enum Kind {
     Resource,
     /// The client lacks a capability that the request takes.
     Capability,
+    /// The caller's token does not open this.
+    Scope,
     /// The host cannot answer now.
     Server,
     /// The client has cancelled it.
@@ -56,6 +58,8 @@ const KINDS: &[(Kind, i32, u16, u16)] = &[
     (Kind::Session, NO_SESSION, 404, 404),
     (Kind::Resource, -32002, 200, 200),
     (Kind::Capability, -32021, 200, 400),
+    // The specification has the status, and no code of JSON-RPC.
+    (Kind::Scope, -32003, 403, 403),
     (Kind::Server, -32000, 200, 200),
     (Kind::Cancelled, -32800, 200, 200),
     (Kind::Internal, -32603, 200, 200),
@@ -66,6 +70,7 @@ const HOST: &[(&str, Kind)] = &[
     ("tool_not_found", Kind::Params),
     ("invalid_request", Kind::Params),
     ("invalid_arguments", Kind::Params),
+    ("insufficient_scope", Kind::Scope),
     ("internal", Kind::Internal),
 ];
 
@@ -76,6 +81,7 @@ pub struct RpcError {
     message: Cow<'static, str>,
     data: Option<Value>,
     id: Option<Id>,
+    scope: Option<String>,
 }
 
 impl RpcError {
@@ -85,6 +91,7 @@ impl RpcError {
             message: message.into(),
             data: None,
             id: None,
+            scope: None,
         }
     }
 
@@ -188,6 +195,11 @@ impl RpcError {
         Self::new(Kind::Cancelled, "the client has cancelled this request")
     }
 
+    /// The scope that the caller's token lacks.
+    pub fn needed_scope(&self) -> Option<String> {
+        self.scope.clone()
+    }
+
     /// The same error as the answer to this id, unless it answers one already.
     #[must_use]
     pub fn answering(mut self, id: Id) -> Self {
@@ -248,8 +260,19 @@ impl From<HostError> for RpcError {
         if !error.violations().is_empty() {
             data["errors"] = json!(error.violations());
         }
+        if let HostError::CallerLimited { retry_after, .. } = &error {
+            data["retryAfterSeconds"] = json!(retry_after);
+        }
+        let scope = match &error {
+            HostError::OutOfScope(scope) => Some(scope.clone()),
+            _ => None,
+        };
+        if let Some(scope) = &scope {
+            data["scope"] = json!(scope);
+        }
         Self {
             data: Some(data),
+            scope,
             ..Self::new(
                 kind.map_or(Kind::Server, |(_, kind)| *kind),
                 error.to_string(),
@@ -267,7 +290,7 @@ mod tests {
         use Kind::*;
         for kind in [
             Parse, Invalid, Method, Params, Envelope, Header, Version, Session, Resource,
-            Capability, Server, Cancelled, Internal,
+            Capability, Scope, Server, Cancelled, Internal,
         ] {
             assert_eq!(RpcError::new(kind, "").entry().0, kind);
         }

@@ -39,6 +39,8 @@ pub struct Session {
     pub id: Box<str>,
     /// The role that it is with.
     pub role: RoleName,
+    /// The caller that began it, as its token proves; empty where no token is asked for.
+    principal: Box<str>,
     /// The revision that was negotiated.
     pub revision: Revision,
     /// The client's name.
@@ -288,6 +290,7 @@ impl Sessions {
     pub fn begin(
         &self,
         role: RoleName,
+        principal: &str,
         revision: Revision,
         client: Option<String>,
         capabilities: Capabilities,
@@ -296,6 +299,7 @@ impl Sessions {
         let session = Arc::new(Session {
             id: random_id()?,
             role,
+            principal: principal.into(),
             revision,
             client,
             capabilities,
@@ -319,10 +323,19 @@ impl Sessions {
         Some(session)
     }
 
-    /// The session of this id with this role, which is not idle any more.
-    pub fn find(&self, id: &str, role: &RoleName, config: &McpConfig) -> Option<Arc<Session>> {
+    /// The session of this id with this role and caller, which is not idle any more.
+    pub fn find(
+        &self,
+        id: &str,
+        role: &RoleName,
+        principal: &str,
+        config: &McpConfig,
+    ) -> Option<Arc<Session>> {
         let mut all = lock(&self.0);
-        let session = all.get(id).filter(|session| session.role == *role)?.clone();
+        let session = all
+            .get(id)
+            .filter(|session| session.role == *role && *session.principal == *principal)?
+            .clone();
         let now = Instant::now();
         let mut used = lock(&session.used);
         if now.duration_since(*used) > config.session_ttl.get() && session.is_idle() {
@@ -425,9 +438,9 @@ mod tests {
         let role = "tl".parse().unwrap();
         let all: Vec<_> = (0..3).map(|_| begin(&sessions, &config).unwrap()).collect();
         let (_stream, ..) = all[0].open();
-        assert!(sessions.find(&all[1].id, &role, &config).is_some());
+        assert!(sessions.find(&all[1].id, &role, "", &config).is_some());
         assert!(begin(&sessions, &config).is_some());
-        let there = |nth: usize| sessions.find(&all[nth].id, &role, &config).is_some();
+        let there = |nth: usize| sessions.find(&all[nth].id, &role, "", &config).is_some();
         assert_eq!((there(0), there(1), there(2)), (true, true, false));
     }
 
@@ -448,11 +461,11 @@ mod tests {
         let (sessions, mut config) = (Sessions::default(), config(9));
         let session = begin(&sessions, &config).unwrap();
         let (own, other) = ("tl".parse().unwrap(), "dev".parse().unwrap());
-        assert!(sessions.find(&session.id, &other, &config).is_none());
-        assert!(sessions.find(&session.id, &own, &config).is_some());
+        assert!(sessions.find(&session.id, &other, "", &config).is_none());
+        assert!(sessions.find(&session.id, &own, "", &config).is_some());
         config.session_ttl = TimeSpan::secs(0);
         std::thread::sleep(std::time::Duration::from_millis(2));
-        assert!(sessions.find(&session.id, &own, &config).is_none());
+        assert!(sessions.find(&session.id, &own, "", &config).is_none());
         assert_eq!(sessions.count(), 0);
     }
 

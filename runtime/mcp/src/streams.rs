@@ -49,6 +49,8 @@ pub struct Watch {
     pub changes: watch::Receiver<RoleChanges>,
     /// True when the host shuts down.
     pub stopping: watch::Receiver<bool>,
+    /// False once the client's token does not open the role any more.
+    pub is_permitted: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Why a stream goes on.
@@ -119,6 +121,9 @@ impl SessionStream {
             return Some(format!("id: {}\ndata:\n\n", self.sent).into());
         }
         loop {
+            if !(self.watch.is_permitted)() {
+                return None;
+            }
             {
                 let events = self.events.borrow_and_update();
                 if events.stream != self.number || events.has_ended {
@@ -221,6 +226,9 @@ impl Subscription {
             SubscriptionState::Open => {}
         }
         loop {
+            if !(self.watch.is_permitted)() {
+                return Some(self.close());
+            }
             if let Some(news) = self.news() {
                 return Some(news);
             }

@@ -65,11 +65,20 @@ fn failed(error: EffectError) -> RpcError {
     }
 }
 
+/// Checks that the caller may call the tool whose task it is. Tasks of others look as if there were none.
+fn check_visible(context: &Context, workflow: &str) -> Result<(), RpcError> {
+    match context.caller.allows_tool(workflow) {
+        true => Ok(()),
+        false => Err(failed(EffectError::new(ErrorCode::NotFound, ""))),
+    }
+}
+
 /// `tasks/get`.
 pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
     let run = workflows.find(context.role.name(), &id).await;
     let run = workflows.view(run.map_err(failed)?);
+    check_visible(context, &run.workflow)?;
     let status = match run.status {
         WorkflowStatus::Running
         | WorkflowStatus::Sleeping
@@ -107,6 +116,7 @@ pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcErro
     let (workflows, id) = task_of(context, &params)?;
     let run = workflows.find(context.role.name(), &id).await;
     let run = run.map_err(failed)?;
+    check_visible(context, &run.workflow)?;
     if run.ended_at.is_none() {
         match workflows.cancel(&run, None).await {
             // It has ended just now.
@@ -126,6 +136,6 @@ pub async fn update(context: &Context, params: Params) -> Result<Answer, RpcErro
         return Err(RpcError::params("`inputResponses` has to be an object"));
     }
     let run = workflows.find(context.role.name(), &id).await;
-    run.map_err(failed)?;
+    check_visible(context, &run.map_err(failed)?.workflow)?;
     answer(&json!({}))
 }

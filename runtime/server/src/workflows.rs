@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use exomonad_core::values::Area;
 use exomonad_host::workflows::operate::Repair;
 use exomonad_host::workflows::view::{HistoryEntry, RunView};
 use exomonad_host::{HostError, Workflows};
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::RequestError;
+use super::identity::Identity;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
@@ -221,10 +223,10 @@ impl Accepted {
 pub async fn list(
     State(app): State<App>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
     let filter = filter(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let named = filter.roles.as_ref().and_then(|roles| roles.first());
     visible.check_named(named.map(String::as_str))?;
     let filter = Filter {
@@ -242,12 +244,12 @@ pub async fn list(
 /// Starts a run.
 pub async fn start(
     State(app): State<App>,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    VisibleRoles::of(app.serving(), headers.clone()).check_any()?;
+    VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows).check_any()?;
     let start: StartRun = app.parse(body).await?;
-    let role = app.role(start.role.as_str(), &headers)?;
+    let role = app.role_for(start.role.as_str(), Area::Workflows, &identity)?;
     let request = WorkflowStartChild {
         workflow: start.workflow,
         input: start.input,
@@ -422,10 +424,11 @@ impl FromRequestParts<App> for FoundRun {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RequestError> {
         let PathParams(id) = PathParams::<String>::from_request_parts(parts, app).await?;
+        let Ok(identity) = Identity::from_request_parts(parts, app).await;
         let query = parts.uri.query().unwrap_or_default();
         let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "role");
         let named = named.map(|(_, role)| role.into_owned());
-        let mut visible = VisibleRoles::of(app.serving(), parts.headers.clone());
+        let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
         visible.check_named(named.as_deref())?;
         let workflows = workflows(app);
         let mut owners = workflows.owners(&id).await?;

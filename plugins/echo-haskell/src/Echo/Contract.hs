@@ -347,6 +347,7 @@ instance Arbitrary Context where
       <*> ruled "matches `^[!-~]{1,128}$`"
       <*> absentOr ""
       <*> absentOr ""
+      <*> absentOr ""
 
 instance Arbitrary DiffAgainst where
   arbitrary =

@@ -28,6 +28,7 @@ use super::Workflows;
 use super::layer::WorkflowLayer;
 use super::view::RunChange;
 use crate::error::told;
+use crate::execution::Caller;
 use crate::execution::{code, explain};
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
@@ -429,7 +430,7 @@ impl ActiveRun {
             Ok(id) => id,
             Err(_) => CallId::random(),
         };
-        let mut context = role.settings.call(call_id, None, None);
+        let mut context = role.settings.call(call_id, Caller::default());
         let span = spans::guest(&context, HANDLE_WORKFLOW, version.plugin.digest());
         if let Some(traceparent) = spans::traceparent(&span) {
             context.traceparent = Some(traceparent);

@@ -24,6 +24,7 @@ use super::active::{Stop, unix_millis};
 use super::view::{HistoryEntry, RunChange, RunView};
 use super::{STOPPING, Workflows, no_open_run, scheduler, store_error};
 use crate::error::{HostError, told};
+use crate::execution::Caller;
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
@@ -468,7 +469,7 @@ impl Workflows {
             }
             None => RawJson::default(),
         };
-        let context = role.settings.call(CallId::random(), None, None);
+        let context = role.settings.call(CallId::random(), Caller::default());
         let input = WorkflowQueryInput {
             workflow: run.workflow.clone(),
             query: query.to_owned(),
@@ -499,7 +500,7 @@ impl Workflows {
         if from_version >= to_version || !version.plugin.has(HANDLE_MIGRATE) {
             return Ok(state);
         }
-        let context = role.settings.call(CallId::random(), None, None);
+        let context = role.settings.call(CallId::random(), Caller::default());
         let input = WorkflowMigrateInput {
             workflow: workflow.to_owned(),
             state,

@@ -540,7 +540,10 @@ data Context = Context
   , callId :: Text
     -- ^ The call, unique on this host.
   , caller :: Maybe Text
-    -- ^ The caller, if it identified itself.
+    -- ^ The caller's name: that of its token, or as the caller calls itself where the token is of nobody by name.
+  , principal :: Maybe Text
+    -- ^ The caller as the host has authenticated it, which no caller can make up: `token:NAME`, `oauth:ISSUER#SUBJECT`,
+    -- `operator`, or `role:NAME` for the token of a role. Absent where the role asks for no token.
   , traceparent :: Maybe Text
     -- ^ The W3C trace context of the call.
   }
@@ -552,6 +555,7 @@ instance ToJSON Context where
       [ required "role" value.role
       , required "callId" value.callId
       , optional "caller" value.caller
+      , optional "principal" value.principal
       , optional "traceparent" value.traceparent
       ]
 
@@ -561,6 +565,7 @@ instance FromJSON Context where
       <$> object .: "role"
       <*> object .: "callId"
       <*> object .:? "caller"
+      <*> object .:? "principal"
       <*> object .:? "traceparent"
 
 -- | The commit the working tree is compared with.
