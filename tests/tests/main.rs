@@ -38,6 +38,7 @@ mod mcp_conformance;
 mod mcp_features;
 mod mcp_http;
 mod mcp_stdio;
+mod mcp_tasks;
 mod metrics;
 mod nightly;
 mod plugin_call;

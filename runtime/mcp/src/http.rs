@@ -25,7 +25,8 @@ use crate::headers::{self, Meta};
 use crate::lists::lists_of;
 use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
 use crate::methods::{
-    Answer, Context, Sealer, answer_request, initialize, method, offered, server_info,
+    Answer, Context, Sealer, answer_request, initialize, input_responses, method, offered,
+    server_info,
 };
 use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
@@ -41,8 +42,6 @@ pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 pub(crate) const CANCELLED: &str = "notifications/cancelled";
-/// Answers to questions that one request may bring.
-const RESPONSES: usize = 64;
 /// Resources that one subscription may be about.
 const RESOURCES: usize = 1000;
 /// The requests without which there is no stateless era.
@@ -556,25 +555,6 @@ fn stateless_response(context: &Context, id: &Id, answer: &Answer) -> Vec<u8> {
         .get(..if answer.is_cacheable { 4 } else { 2 })
         .unwrap_or_default();
     response(id, &answer.json, members)
-}
-
-/// The answers to what the call before has asked.
-fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
-    let Some(responses) = &params.input_responses else {
-        return Ok(HashMap::new());
-    };
-    let responses: Option<HashMap<String, RawJson>> = object(responses);
-    let responses = responses.filter(|responses| {
-        responses.len() <= RESPONSES
-            && responses
-                .values()
-                .all(|response| response.get().starts_with('{'))
-    });
-    responses.ok_or_else(|| {
-        RpcError::params(format!(
-            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
-        ))
-    })
 }
 
 /// The caller's credentials, whatever they are.

@@ -1,11 +1,12 @@
 //! The methods of a role, whatever transport and era a request comes by: one table.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use exomonad_config::McpConfig;
-use exomonad_host::client::{Suspended, SuspendedState};
+use exomonad_host::client::{KeyedQuestion, Suspended, SuspendedState};
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Caller, ClientCall, Execution, HostError, Role, ToolAnswer};
 use exomonad_schema::common::{
@@ -15,20 +16,22 @@ use exomonad_schema::common::{
 use exomonad_schema::effects::mcp::McpLogLevel;
 use exomonad_schema::{CallId, RawJson};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
 
 use crate::Roles;
 use crate::capabilities::{Capabilities, TASKS};
 use crate::guest_methods;
 use crate::lists::List;
-use crate::message::{Params, Request, text};
+use crate::message::{Params, Request, object, text};
 use crate::request_state::{Bound, RequestState};
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::Session;
 use crate::tasks;
 
+/// Answers to questions that one request may bring.
+const RESPONSES: usize = 64;
 /// The time that a client waits for a plugin that loads, to be told what it can do.
 const LOADING: Duration = Duration::from_secs(5);
 
@@ -100,20 +103,44 @@ impl Context {
             let message = "a call with a session does not wait for another call".to_owned();
             return Err(HostError::Internal(message).into());
         };
-        let mut requests = Map::new();
-        for question in &suspended.questions {
-            requests.insert(
-                question.key.clone(),
-                json!({"method": question.capability.method(), "params": question.params}),
-            );
-        }
         let state = sealer.seal(&suspended.state, &self.config)?;
-        let result = json!({"inputRequests": requests, "requestState": state});
+        let result = json!({
+            "inputRequests": input_requests(&suspended.questions),
+            "requestState": state
+        });
         Ok(Answer {
             result_type: "input_required",
             ..answer(&result)?
         })
     }
+}
+
+/// Questions to the client, by their keys.
+pub fn input_requests(questions: &[KeyedQuestion]) -> Value {
+    let requests = questions.iter().map(|question| {
+        let request = json!({"method": question.capability.method(), "params": question.params});
+        (question.key.clone(), request)
+    });
+    Value::Object(requests.collect())
+}
+
+/// The answers to what the call before has asked.
+pub fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
+    let Some(responses) = &params.input_responses else {
+        return Ok(HashMap::new());
+    };
+    let responses: Option<HashMap<String, RawJson>> = object(responses);
+    let responses = responses.filter(|responses| {
+        responses.len() <= RESPONSES
+            && responses
+                .values()
+                .all(|response| response.get().starts_with('{'))
+    });
+    responses.ok_or_else(|| {
+        RpcError::params(format!(
+            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
+        ))
+    })
 }
 
 /// Seals what a call did, for the client to send along when it calls again.

@@ -66,6 +66,7 @@ const HOST: &[(&str, Kind)] = &[
     ("tool_not_found", Kind::Params),
     ("invalid_request", Kind::Params),
     ("invalid_arguments", Kind::Params),
+    ("client_answer", Kind::Params),
     ("internal", Kind::Internal),
 ];
 

@@ -13,8 +13,8 @@ use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use serde_json::{Value, json};
 
 use crate::capabilities::TASKS;
-use crate::message::{Params, object, text};
-use crate::methods::{Answer, Context, answer};
+use crate::message::{Params, text};
+use crate::methods::{Answer, Context, answer, input_requests, input_responses};
 use crate::rpc_error::RpcError;
 
 /// The time between two looks of a client, in milliseconds.
@@ -61,6 +61,7 @@ fn task_of(context: &Context, params: &Params) -> Result<(Arc<Workflows>, String
 fn failed(error: EffectError) -> RpcError {
     match error.code {
         ErrorCode::NotFound => RpcError::params("there is no task of this id"),
+        ErrorCode::InvalidInput => RpcError::params(error.message),
         _ => RpcError::guest(&error),
     }
 }
@@ -69,12 +70,23 @@ fn failed(error: EffectError) -> RpcError {
 pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
     let run = workflows.find(context.role.name(), &id).await;
-    let run = workflows.view(run.map_err(failed)?);
+    let run = run.map_err(failed)?;
+    let questions = match run.ended_at {
+        Some(_) => Vec::new(),
+        None => workflows
+            .questions(&context.role, &run)
+            .await
+            .map_err(failed)?,
+    };
+    let run = workflows.view(run);
     let status = match run.status {
         WorkflowStatus::Running
         | WorkflowStatus::Sleeping
         | WorkflowStatus::Waiting
-        | WorkflowStatus::Continued => "working",
+        | WorkflowStatus::Continued => match questions.is_empty() {
+            true => "working",
+            false => "input_required",
+        },
         // What the tool itself says, also that it failed, is its result.
         WorkflowStatus::Completed | WorkflowStatus::Failed => "completed",
         WorkflowStatus::Cancelled => "cancelled",
@@ -82,6 +94,7 @@ pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> 
     };
     let mut described = described(&run, status);
     match status {
+        "input_required" => described["inputRequests"] = input_requests(&questions),
         "completed" => {
             let result = run_answer(run.into())?.json;
             let result: RawJson = serde_json::from_slice(&result)
@@ -120,12 +133,16 @@ pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcErro
 /// `tasks/update`: answers to what a task has asked. One that was not asked is ignored.
 pub async fn update(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
-    let responses: Option<serde_json::Map<String, Value>> =
-        params.input_responses.as_ref().and_then(object);
-    if responses.is_none() {
+    if params.input_responses.is_none() {
         return Err(RpcError::params("`inputResponses` has to be an object"));
     }
+    let results = input_responses(&params)?.into_iter();
+    let results = results.map(|(key, result)| (key, Ok(result)));
     let run = workflows.find(context.role.name(), &id).await;
-    run.map_err(failed)?;
+    let run = run.map_err(failed)?;
+    if run.ended_at.is_none() {
+        let answered = workflows.answer(&context.role, &run, results.collect());
+        answered.await.map_err(failed)?;
+    }
     answer(&json!({}))
 }

@@ -149,6 +149,8 @@ codecs =
   , ("HttpMethod", codec @HttpMethod)
   , ("HttpRequest", codec @HttpRequest)
   , ("HttpResponse", codec @HttpResponse)
+  , ("Icon", codec @Icon)
+  , ("IconTheme", codec @IconTheme)
   , ("IssueCloseReason", codec @IssueCloseReason)
   , ("KvDelete", codec @KvDelete)
   , ("KvDeleted", codec @KvDeleted)
@@ -270,6 +272,8 @@ instance Arbitrary CallToolResult where
       <$> ruled ""
       <*> absentOr ""
       <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr "1–256 characters"
 
 instance Arbitrary ChangeKind where
   arbitrary = arbitraryBoundedEnum
@@ -1291,6 +1295,17 @@ instance Arbitrary HttpResponse where
       <*> absentOr ""
       <*> ruled ""
 
+instance Arbitrary Icon where
+  arbitrary =
+    Icon
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary IconTheme where
+  arbitrary = arbitraryBoundedEnum
+
 instance Arbitrary IssueCloseReason where
   arbitrary = arbitraryBoundedEnum
 
@@ -1600,6 +1615,7 @@ instance Arbitrary Prompt where
       <*> absentOr ""
       <*> absentOr ""
       <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary PromptArgument where
   arbitrary =
@@ -1649,6 +1665,7 @@ instance Arbitrary Resource where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary ResourceTemplate where
   arbitrary =
@@ -1658,6 +1675,7 @@ instance Arbitrary ResourceTemplate where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary RetryPolicy where
   arbitrary =
@@ -1687,6 +1705,8 @@ instance Arbitrary Tool where
       <*> absentOr ""
       <*> ruled ""
       <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr ""
 
 instance Arbitrary ToolAnnotations where
@@ -1739,6 +1759,7 @@ instance Arbitrary WorkflowDefinition where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
       <*> ruled ""
       <*> ruled ""
       <*> ruled ""

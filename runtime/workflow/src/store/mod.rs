@@ -22,7 +22,7 @@ pub use rusqlite::Connection;
 
 pub use rows::{
     Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Pause,
-    RunRow, Started, Wake,
+    QuestionRow, RunRow, Started, Wake,
 };
 pub use schedules::ScheduleRow;
 use tokio::sync::oneshot;
@@ -355,9 +355,9 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, count_open, delete_before, end, history, inbox, insert_events, newest,
-        open_digests, owners, pause, post, post_signal_once, run, set_asked, set_digest,
-        set_restarts, start, stick, take_inbox, truncate, wake,
+        ask, clear_error, count_open, delete_before, end, forget_questions, history, inbox,
+        insert_events, newest, open_digests, owners, pause, post, post_signal_once, questions, run,
+        set_answers, set_asked, set_digest, set_restarts, start, stick, take_inbox, truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,

@@ -28,6 +28,7 @@ fn new_run(id: &str) -> NewRun {
         parent: None,
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
+        client: None,
     }
 }
 
