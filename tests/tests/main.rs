@@ -37,6 +37,7 @@ mod mcp_clients;
 mod mcp_conformance;
 mod mcp_features;
 mod mcp_http;
+mod mcp_large_answers;
 mod mcp_stdio;
 mod mcp_tasks;
 mod metrics;

@@ -449,6 +449,45 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_to_fit_its_question() {
+        let form = r#"{"requestedSchema":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}}"#;
+        let question = |capability, params: &str| KeyedQuestion {
+            key: "k".to_owned(),
+            capability,
+            params: RawJson::from_text(params.to_owned()).unwrap(),
+        };
+        let fits = |question: &KeyedQuestion, result: &str| {
+            check_answer(question, &RawJson::from_text(result.to_owned()).unwrap()).is_ok()
+        };
+        let asked = question(ClientCapability::ElicitForms, form);
+        for right in [
+            r#"{"action":"accept","content":{"n":1,"more":true}}"#,
+            r#"{"action":"decline"}"#,
+            r#"{"action":"cancel","content":null}"#,
+        ] {
+            assert!(fits(&asked, right), "{right}");
+        }
+        for wrong in [
+            r#"{"action":"accept","content":{"n":"1"}}"#,
+            r#"{"action":"accept","content":{}}"#,
+            r#"{"action":"accept","content":[]}"#,
+            r#"{"action":"accept"}"#,
+            r#"{"content":{"n":1}}"#,
+            "{}",
+            "7",
+        ] {
+            assert!(!fits(&asked, wrong), "{wrong}");
+        }
+        let asked = question(ClientCapability::ElicitUrls, "{}");
+        assert!(fits(&asked, r#"{"action":"accept"}"#));
+        let asked = question(ClientCapability::ListRoots, "{}");
+        assert!(fits(&asked, r#"{"roots":[]}"#) && !fits(&asked, r#"{"roots":7}"#));
+        // A form that nothing can be held against is the guest's matter.
+        let odd = question(ClientCapability::ElicitForms, r#"{"requestedSchema":{"type":7}}"#);
+        assert!(fits(&odd, r#"{"action":"accept","content":{"n":1}}"#));
+    }
+
+    #[test]
     fn a_client_is_not_asked_for_what_it_has_not_declared() {
         let one = call(&[], &SuspendedState::default());
         let sample = vec![question(None, ClientCapability::Sample)];

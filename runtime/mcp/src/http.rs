@@ -19,20 +19,22 @@ use serde_json::json as value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::answer::response;
+use crate::answer_log::LEFT;
 use crate::capabilities::Capabilities;
 use crate::client::RequestClient;
 use crate::headers::{self, Meta};
+use crate::kept_answers::KeptAnswers;
 use crate::lists::lists_of;
 use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
 use crate::methods::{
-    Answer, Context, Sealer, answer_request, initialize, input_responses, method, offered,
+    Answer, Context, Kept, Sealer, answer_request, initialize, input_responses, method, offered,
     server_info,
 };
 use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::{Session, Sessions};
-use crate::streams::{self, Answering, FILTERS, Filter, Watch};
+use crate::streams::{self, Answering, FILTERS, Filter, Resumption, Watch};
 use crate::{HttpRequest, Roles};
 
 pub(crate) const SESSION: &str = "mcp-session-id";
@@ -55,6 +57,10 @@ pub struct Endpoint {
     stopping: watch::Sender<bool>,
     /// Seals what calls did until they asked their clients; made at its first use.
     states: OnceLock<Arc<RequestState>>,
+    /// What is kept of answers that were too large.
+    kept: Arc<KeptAnswers>,
+    /// Places for streams of answers that have broken off.
+    left: Arc<Semaphore>,
 }
 
 /// The answer to a request: its status in a response of its own, the JSON, and the call that it was.
@@ -65,6 +71,8 @@ struct Sessionful<'a> {
     roles: &'a Arc<dyn Roles>,
     role: &'a Arc<Role>,
     caller: Caller,
+    kept: &'a Arc<KeptAnswers>,
+    principal: Vec<u8>,
 }
 
 impl Endpoint {
@@ -75,6 +83,8 @@ impl Endpoint {
             subscriptions: Arc::new(Semaphore::new(config.max_sessions as usize)),
             stopping: watch::Sender::new(false),
             states: OnceLock::new(),
+            kept: Arc::default(),
+            left: Arc::new(Semaphore::new(LEFT)),
         }
     }
 
@@ -132,7 +142,7 @@ impl Endpoint {
                 Err(error) => failed(&error.answering(answered), Era::Stateless),
             }
         };
-        respond(id, Box::pin(answering), said, keep_alive).await
+        respond(id, Box::pin(answering), said, keep_alive, None).await
     }
 
     /// The environment of a request without a session, and what is said to its client meanwhile.
@@ -148,7 +158,13 @@ impl Endpoint {
         caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
         let mut context = Context {
             capabilities: meta.capabilities(),
-            ..Context::new(http.roles, &http.role, revision, caller)
+            ..Context::new(
+                http.roles,
+                &http.role,
+                revision,
+                caller,
+                self.kept(http.headers),
+            )
         };
         let params = &request.params;
         if !talks(request, revision, &http.role) && params.request_state.is_none() {
@@ -189,6 +205,13 @@ impl Endpoint {
         context.resumed = resumed;
         context.sealer = Some(sealer);
         Ok((context, Some(said)))
+    }
+
+    fn kept(&self, headers: &HeaderMap) -> Kept<'_> {
+        Kept {
+            answers: &self.kept,
+            principal: principal(headers),
+        }
     }
 
     /// The key that seals the states of calls.
@@ -248,6 +271,8 @@ impl Endpoint {
             roles: http.roles,
             role: &http.role,
             caller: http.caller.clone(),
+            kept: &self.kept,
+            principal: principal(http.headers),
         };
         if let message::Body::Single(Message::Request(request)) = &body
             && request.method == INITIALIZE
@@ -269,8 +294,17 @@ impl Endpoint {
             message::Body::Single(Message::Request(request)) => {
                 match sessionful.begin(&session, request, true) {
                     Ok((answering, said)) => {
-                        let keep_alive = http.roles.config().keep_alive.get();
-                        respond(id, answering, said, keep_alive).await
+                        let config = http.roles.config();
+                        let keep_alive = config.keep_alive.get();
+                        let may_resume = session.revision.has_priming();
+                        let resumption = (may_resume && !config.resume.get().is_zero()).then(|| {
+                            Resumption {
+                                session: session.clone(),
+                                left: self.left.clone(),
+                                config,
+                            }
+                        });
+                        respond(id, answering, said, keep_alive, resumption).await
                     }
                     Err(error) => refused(&error.answering(id), Era::Sessionful),
                 }
@@ -344,6 +378,7 @@ impl Endpoint {
             sessionful.role,
             Revision::negotiated(&asked),
             sessionful.caller.clone(),
+            sessionful.kept(),
         );
         let Answer { json: result, .. } = initialize(&context).await?;
         let capabilities = Capabilities::read(request.params.capabilities.as_ref());
@@ -383,7 +418,18 @@ impl Endpoint {
         }
         match self.session(http.headers, http.role.name(), http.roles) {
             Ok(session) => {
-                let last = headers::header(http.headers, LAST_EVENT).and_then(|id| id.parse().ok());
+                let last = headers::header(http.headers, LAST_EVENT);
+                if let Some((log, seen)) = last.and_then(streams::answer_event) {
+                    let log = session.answer_log(log);
+                    let rest = log.and_then(|log| streams::of_answer(log, seen, &http.roles.config()));
+                    return rest.unwrap_or_else(|| {
+                        let error = RpcError::invalid(
+                            "what came after this event is not kept any more: send the request again",
+                        );
+                        refused(&error, Era::Sessionful)
+                    });
+                }
+                let last = last.and_then(|id| id.parse().ok());
                 streams::of_session(self.watch(http.roles, &http.role), &session, last)
             }
             Err(error) => refused(&error, Era::Sessionful),
@@ -435,6 +481,13 @@ impl Endpoint {
 }
 
 impl Sessionful<'_> {
+    fn kept(&self) -> Kept<'_> {
+        Kept {
+            answers: self.kept,
+            principal: self.principal.clone(),
+        }
+    }
+
     /// Takes a message that wants no answer.
     fn take(&self, session: &Session, message: Message) {
         match message {
@@ -469,7 +522,7 @@ impl Sessionful<'_> {
         let mut context = Context {
             session: Some(session.clone()),
             capabilities: session.capabilities.clone(),
-            ..Context::new(self.roles, self.role, revision, caller)
+            ..Context::new(self.roles, self.role, revision, caller, self.kept())
         };
         let mut said = None;
         if may_talk && talks(&request, revision, self.role) {
@@ -518,13 +571,15 @@ async fn respond(
     answering: Answering<Answered>,
     said: Option<mpsc::Receiver<Bytes>>,
     keep_alive: std::time::Duration,
+    resumption: Option<Resumption>,
 ) -> Response {
     let whole = |(status, text, call_id): Answered| with_call_id(json(status, text), call_id);
     match said {
         None => whole(answering.await),
         Some(said) => {
             let last = |(_, text, _): Answered| text;
-            streams::answer_or_stream(id, answering, said, keep_alive, whole, last).await
+            streams::answer_or_stream(id, answering, said, keep_alive, whole, last, resumption)
+                .await
         }
     }
 }

@@ -22,6 +22,7 @@ use tokio::time::{Duration, timeout};
 use crate::Roles;
 use crate::capabilities::{Capabilities, TASKS};
 use crate::guest_methods;
+use crate::kept_answers::{self, KeptAnswers, Owner};
 use crate::lists::List;
 use crate::message::{Params, Request, object, text};
 use crate::request_state::{Bound, RequestState};
@@ -59,6 +60,18 @@ pub struct Context {
     pub roles: Arc<dyn Roles>,
     /// The client's capabilities.
     pub capabilities: Capabilities,
+    /// What is kept of answers that were too large.
+    pub kept: Arc<KeptAnswers>,
+    /// Whose that is.
+    pub owner: Owner,
+}
+
+/// The answers that are kept, and whose a request may read.
+pub struct Kept<'a> {
+    /// The answers.
+    pub answers: &'a Arc<KeptAnswers>,
+    /// The caller's credentials, as they came.
+    pub principal: Vec<u8>,
 }
 
 impl Context {
@@ -68,6 +81,7 @@ impl Context {
         role: &Arc<Role>,
         revision: Revision,
         caller: Caller,
+        kept: Kept<'_>,
     ) -> Self {
         Self {
             role: role.clone(),
@@ -81,6 +95,11 @@ impl Context {
             sealer: None,
             roles: roles.clone(),
             capabilities: Capabilities::default(),
+            kept: kept.answers.clone(),
+            owner: Owner {
+                role: role.name().to_string(),
+                principal: kept.principal,
+            },
         }
     }
 
@@ -411,6 +430,9 @@ async fn capabilities(context: &Context) -> Value {
     };
     let Offered { lists, updates } = offered(Some(&version));
     let [_, prompts, resources] = lists;
+    if kept_answers::may_keep(context) {
+        capabilities["resources"] = json!({});
+    }
     if resources {
         capabilities["resources"] = json!({"listChanged": true, "subscribe": updates});
     }
@@ -553,7 +575,14 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
             task: Some(run), ..
         }) => return tasks::created(&run),
         Ok(answer) if answer.is_of_host() => (failure(&answer.json), true),
-        Ok(answer) => (answer.json, answer.is_error),
+        Ok(answer) => {
+            let has_schema = context.role.version().is_some_and(|version| {
+                let tool = version.tool(&name).ok();
+                tool.is_some_and(|(tool, _)| tool.tool.output_schema.is_some())
+            });
+            let json = kept_answers::fitted(context, id.as_str(), has_schema, answer.json);
+            (json, answer.is_error)
+        }
         Err(error @ HostError::InvalidArguments { .. })
             if context.revision.input_errors_are_results() =>
         {

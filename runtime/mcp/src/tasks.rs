@@ -13,6 +13,7 @@ use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use serde_json::{Value, json};
 
 use crate::capabilities::TASKS;
+use crate::kept_answers;
 use crate::message::{Params, text};
 use crate::methods::{Answer, Context, answer, input_requests, input_responses};
 use crate::rpc_error::RpcError;
@@ -96,7 +97,9 @@ pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> 
     match status {
         "input_required" => described["inputRequests"] = input_requests(&questions),
         "completed" => {
+            let whose = format!("task {}", run.run_id);
             let result = run_answer(run.into())?.json;
+            let result = kept_answers::fitted(context, &whose, false, result);
             let result: RawJson = serde_json::from_slice(&result)
                 .map_err(|error| HostError::Internal(error.to_string()))?;
             described["result"] = json!(result);
