@@ -1,12 +1,12 @@
 //! Results of tools that are larger than the role's clients take: their beginning, and a resource that is read in pages.
 
 use exomonad_test_support::mcp::{McpSession, SESSIONFUL, ask_stateless};
-use exomonad_test_support::{Guest, Host, Project, eventually, tool_named};
+use exomonad_test_support::{Guest, Host, Project, eventually, shipped_plugin, tool_named};
 use serde_json::{Value, json};
 
 const ROLE: &str = "large";
 /// The bytes that an answer, and a page, have at most.
-const MOST: usize = 16 << 10;
+const MOST: usize = 4 << 10;
 
 fn project(mcp: &str, output: &Value, tool: Value) -> Project {
     let guest = Guest::answering("x")
@@ -14,7 +14,7 @@ fn project(mcp: &str, output: &Value, tool: Value) -> Project {
         .output(&output.to_string());
     Project::new()
         .config(&format!(
-            "[mcp]\n{mcp}\n[role.large]\n[role.large.limits]\ninline_answer = \"16KiB\"\n"
+            "[mcp]\n{mcp}\n[role.large]\n[role.large.limits]\ninline_answer = \"4KiB\"\n"
         ))
         .plugin("large.wasm", guest.wasm())
 }
@@ -73,7 +73,7 @@ fn of_text(text: &str) -> Value {
 
 #[tokio::test]
 async fn a_large_text_is_begun_and_the_rest_is_read_in_pages() {
-    let whole = text(5_000);
+    let whole = text(1_000);
     let project = project("", &of_text(&whole), tool_named("answer"));
     let host = project.serve().await;
     let result = call(&host).await;
@@ -118,7 +118,7 @@ async fn a_large_text_is_begun_and_the_rest_is_read_in_pages() {
 async fn what_fits_goes_out_as_it_is_and_structured_content_with_a_schema_stays_whole() {
     let mut tool = tool_named("answer");
     let output = json!({"content": [{"type": "text", "text": "a"}], "structuredContent": {"text": text(1_000)}});
-    let small = json!({"content": [{"type": "text", "text": "a".repeat(8 << 10)}]});
+    let small = json!({"content": [{"type": "text", "text": "a".repeat(2 << 10)}]});
     let host = project("", &small, tool.clone()).serve().await;
     let result = call(&host).await;
     assert_eq!(result["content"], small["content"]);
@@ -139,11 +139,11 @@ async fn what_fits_goes_out_as_it_is_and_structured_content_with_a_schema_stays_
 
 #[tokio::test]
 async fn pictures_are_left_out_whole_and_read_in_parts() {
-    let data: String = ["QUJD", "ZGVm", "AAEC"].repeat(7_000).concat();
+    let data: String = ["QUJD", "ZGVm", "AAEC"].repeat(2_000).concat();
     let output = json!({"content": [
         {"type": "text", "text": "a picture:"},
         {"type": "image", "data": data, "mimeType": "image/png"},
-        {"type": "text", "text": text(2_000)},
+        {"type": "text", "text": text(400)},
     ]});
     let project = project("", &output, tool_named("answer"));
     let host = project.serve().await;
@@ -158,7 +158,7 @@ async fn pictures_are_left_out_whole_and_read_in_parts() {
 
 #[tokio::test]
 async fn what_is_kept_is_bounded_expires_and_is_for_its_caller_alone() {
-    let whole = text(1_500);
+    let whole = text(1_000);
     let bounds = "kept_answers = '64KiB'\nkept_answer_ttl = '2s'";
     let first = project(bounds, &of_text(&whole), tool_named("answer"));
     let host = first.serve().await;
@@ -173,10 +173,16 @@ async fn what_is_kept_is_bounded_expires_and_is_for_its_caller_alone() {
         (gone["error"]["code"] == -32602).then_some(())
     })
     .await;
-    let second = project(bounds, &of_text(&text(5_000)), tool_named("answer"));
+    // What is larger than all that may be kept is not, and the client is told.
+    let second = Project::new()
+        .config("[mcp]\nkept_answers = '64KiB'\n[role.echo.limits]\ninline_answer = '4KiB'\n")
+        .plugin("echo.wasm", shipped_plugin("echo"));
     let host = second.serve().await;
-    let result = call(&host).await;
-    let note = result["content"][1]["text"].as_str().unwrap();
+    let arguments = json!({"text": "a".repeat(100_000)});
+    let params = json!({"name": "echo", "arguments": arguments});
+    let answer = ask_stateless(&host, "echo", "tools/call", params).await;
+    let content = answer.json()["result"]["content"].clone();
+    let note = content[1]["text"].as_str().unwrap();
     assert!(note.contains("mcp.kept_answers"), "{note}");
 
     let guest = Guest::answering("x").output(&of_text(&whole).to_string());
@@ -185,7 +191,7 @@ async fn what_is_kept_is_bounded_expires_and_is_for_its_caller_alone() {
         .env("LARGE", "role-token")
         .config(
             "[server]\ntoken_env = 'OPERATOR'\n[role.large]\ntoken_env = 'LARGE'\n\
-             [role.large.limits]\ninline_answer = '16KiB'\n",
+             [role.large.limits]\ninline_answer = '4KiB'\n",
         )
         .plugin("large.wasm", guest.wasm());
     let host = project.serve().await.with_token("role-token");

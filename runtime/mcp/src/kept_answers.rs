@@ -217,6 +217,8 @@ pub fn fitted(context: &Context, whose: &str, has_schema: bool, result: Vec<u8>)
         }
         _ => fitting.take(bytes),
     }
+    // A model that reads texts alone sees something, however much is structured.
+    fitting.left = fitting.left.max(most / 4);
     let content = whole.get("content").and_then(|json| json.parse().ok());
     fitting.parts(content.unwrap_or_default());
     let meta = whole.get("_meta").and_then(|json| json.parse().ok());
