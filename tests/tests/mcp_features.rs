@@ -140,7 +140,10 @@ async fn icons_and_metadata_reach_the_client_as_the_plugin_gives_them() {
     let icons = &named(&tools, "test_simple_text")["icons"];
     assert_eq!(icons[0]["src"], "https://exomonad.example/text.svg");
     assert_eq!(icons[1]["mimeType"], "image/png", "{icons}");
-    assert_eq!((&icons[1]["sizes"], &icons[1]["theme"]), (&json!(["1x1"]), &json!("light")));
+    assert_eq!(
+        (&icons[1]["sizes"], &icons[1]["theme"]),
+        (&json!(["1x1"]), &json!("light"))
+    );
     assert!(named(&tools, "slow_compute")["icons"].is_array());
     assert_eq!(named(&tools, "greet").get("icons"), None);
     let prompts = session.ask("prompts/list", json!({})).await["result"]["prompts"].clone();
@@ -155,7 +158,9 @@ async fn icons_and_metadata_reach_the_client_as_the_plugin_gives_them() {
     let guest = Guest::answering("x").tools(json!([tool])).output(output);
     let project = Project::new().plugin("other.wasm", guest.wasm());
     let host = project.serve().await;
-    let listed = ask_stateless(&host, "other", "tools/list", json!({})).await.json();
+    let listed = ask_stateless(&host, "other", "tools/list", json!({}))
+        .await
+        .json();
     let listed = &listed["result"]["tools"][0];
     for member in ["_meta", "annotations", "outputSchema"] {
         assert_eq!(listed[member], tool[member], "{listed}");
@@ -515,7 +520,11 @@ async fn an_answer_that_is_none_to_the_question_is_the_clients_error() {
         let refused = call_asking(&host, again).await;
         assert_eq!(refused["error"]["code"], -32602, "{wrong}: {refused}");
     }
-    let call = request(9, "tools/call", json!({"name": "test_sampling", "arguments": {"prompt": "?"}}));
+    let call = request(
+        9,
+        "tools/call",
+        json!({"name": "test_sampling", "arguments": {"prompt": "?"}}),
+    );
     let mut stream = session.stream(&call).await;
     let asked = question(&mut stream, "sampling/createMessage").await;
     let message = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"role": "assistant"}});

@@ -56,7 +56,11 @@ async fn pages(host: &Host, first: &str, member: &str) -> Vec<String> {
         let content = result["contents"][0][member].as_str();
         pages.push(content.unwrap_or_else(|| panic!("{page}")).to_owned());
         next = result["_meta"]["exomonad/next"].as_str().map(str::to_owned);
-        assert_eq!(result["contents"][1]["uri"].as_str(), next.as_deref(), "{page}");
+        assert_eq!(
+            result["contents"][1]["uri"].as_str(),
+            next.as_deref(),
+            "{page}"
+        );
     }
     pages
 }
@@ -77,7 +81,11 @@ async fn a_large_text_is_begun_and_the_rest_is_read_in_pages() {
     let project = project("", &of_text(&whole), tool_named("answer"));
     let host = project.serve().await;
     let result = call(&host).await;
-    assert!(result.to_string().len() <= MOST, "{}", result.to_string().len());
+    assert!(
+        result.to_string().len() <= MOST,
+        "{}",
+        result.to_string().len()
+    );
     let content = result["content"].as_array().unwrap();
     let beginning = content[0]["text"].as_str().unwrap();
     assert!(!beginning.is_empty() && whole.starts_with(beginning));
@@ -111,7 +119,12 @@ async fn a_large_text_is_begun_and_the_rest_is_read_in_pages() {
     let session = McpSession::begin(&host, ROLE, "2025-03-26").await;
     let result = session.ask("tools/call", json!({"name": "answer"})).await["result"].clone();
     assert!(!result.to_string().contains("resource_link"), "{result}");
-    assert!(result["content"][1]["text"].as_str().unwrap().contains("exomonad://answers/"));
+    assert!(
+        result["content"][1]["text"]
+            .as_str()
+            .unwrap()
+            .contains("exomonad://answers/")
+    );
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn a_task_asks_its_client_and_goes_on_with_the_answer_also_after_a_restart
     host.end().await;
     let host = project.serve().await;
     let asking = settled(&host, &task).await;
-    assert_eq!(keys(&asking), [key.clone()], "{asking}");
+    assert_eq!(keys(&asking), std::slice::from_ref(key), "{asking}");
     let taken = update(
         &host,
         &task,
@@ -146,7 +146,7 @@ async fn questions_that_were_asked_at_once_can_be_answered_one_by_one() {
     update(&host, &task, json!({one: content(name)})).await;
     let asking = get(&host, &task).await;
     assert_eq!(asking["status"], "input_required", "{asking}");
-    assert_eq!(keys(&asking), [other.clone()], "{asking}");
+    assert_eq!(keys(&asking), std::slice::from_ref(other), "{asking}");
     // The first answer counts.
     let again = json!({one: {"action": "decline"}, other: content(!name)});
     update(&host, &task, again).await;

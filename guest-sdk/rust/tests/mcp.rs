@@ -8,7 +8,11 @@ use exomonad_guest::{client, kv};
 use serde_json::json;
 
 /// The notes of today.
-#[resource("notes://today", title = "Today", icon = "https://notes.example/today.svg")]
+#[resource(
+    "notes://today",
+    title = "Today",
+    icon = "https://notes.example/today.svg"
+)]
 fn today() -> Result<&'static str, ToolError> {
     Ok("nothing yet")
 }

@@ -483,7 +483,10 @@ mod tests {
         let asked = question(ClientCapability::ListRoots, "{}");
         assert!(fits(&asked, r#"{"roots":[]}"#) && !fits(&asked, r#"{"roots":7}"#));
         // A form that nothing can be held against is the guest's matter.
-        let odd = question(ClientCapability::ElicitForms, r#"{"requestedSchema":{"type":7}}"#);
+        let odd = question(
+            ClientCapability::ElicitForms,
+            r#"{"requestedSchema":{"type":7}}"#,
+        );
         assert!(fits(&odd, r#"{"action":"accept","content":{"n":1}}"#));
     }
 

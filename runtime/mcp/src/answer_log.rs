@@ -56,9 +56,7 @@ enum Client {
     #[default]
     Reads,
     /// It may come back.
-    Left {
-        _place: OwnedSemaphorePermit,
-    },
+    Left { _place: OwnedSemaphorePermit },
     /// It is not waited for.
     Gone,
 }
@@ -74,7 +72,8 @@ impl Events {
         self.kept.push_back((self.last, message));
         // What was sent may be lost with the connection: the newest of it is kept, too.
         while self.kept.len() as u64 > 2 * EVENTS
-            || (self.bytes() > LEFT_BYTES && self.kept.front().is_some_and(|(nth, _)| *nth <= self.sent))
+            || (self.bytes() > LEFT_BYTES
+                && self.kept.front().is_some_and(|(nth, _)| *nth <= self.sent))
         {
             self.kept.pop_front();
         }
@@ -129,7 +128,8 @@ impl AnswerLog {
 
     /// Notes that the client was sent this message.
     pub fn sent(&self, nth: u64) {
-        self.events.send_modify(|events| events.sent = events.sent.max(nth));
+        self.events
+            .send_modify(|events| events.sent = events.sent.max(nth));
     }
 
     /// Notes that a stream is closed. `has_all` is true if it was sent to its end.

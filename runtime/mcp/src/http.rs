@@ -297,13 +297,12 @@ impl Endpoint {
                         let config = http.roles.config();
                         let keep_alive = config.keep_alive.get();
                         let may_resume = session.revision.has_priming();
-                        let resumption = (may_resume && !config.resume.get().is_zero()).then(|| {
-                            Resumption {
+                        let resumption =
+                            (may_resume && !config.resume.get().is_zero()).then(|| Resumption {
                                 session: session.clone(),
                                 left: self.left.clone(),
                                 config,
-                            }
-                        });
+                            });
                         respond(id, answering, said, keep_alive, resumption).await
                     }
                     Err(error) => refused(&error.answering(id), Era::Sessionful),
@@ -421,7 +420,8 @@ impl Endpoint {
                 let last = headers::header(http.headers, LAST_EVENT);
                 if let Some((log, seen)) = last.and_then(streams::answer_event) {
                     let log = session.answer_log(log);
-                    let rest = log.and_then(|log| streams::of_answer(log, seen, &http.roles.config()));
+                    let rest =
+                        log.and_then(|log| streams::of_answer(log, seen, &http.roles.config()));
                     return rest.unwrap_or_else(|| {
                         let error = RpcError::invalid(
                             "what came after this event is not kept any more: send the request again",
