@@ -399,9 +399,10 @@ mod tests {
     }
 
     fn call(answers: &[&str], resumed: &SuspendedState) -> ClientCall {
+        let declined = RawJson::from_text(r#"{"action":"decline"}"#.to_owned()).unwrap();
         let answers = answers
             .iter()
-            .map(|key| ((*key).to_owned(), RawJson::empty_object()));
+            .map(|key| ((*key).to_owned(), declined.clone()));
         ClientCall::new(Arc::new(Later), answers.collect(), resumed)
     }
 
