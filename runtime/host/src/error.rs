@@ -117,6 +117,9 @@ pub enum HostError {
     /// The guest has asked its client, which answers by calling again.
     #[error("the call waits for its client")]
     InputRequired(Box<Suspended>),
+    /// The client's answer is none to what the guest has asked it.
+    #[error("{0}")]
+    ClientAnswer(String),
     /// A bug in the host.
     #[error("{0}")]
     Internal(String),
@@ -149,6 +152,7 @@ impl HostError {
             Self::TaskRequired(_) => "task_required",
             Self::ClientIncapable(_) => "client_incapable",
             Self::InputRequired(_) => "input_required",
+            Self::ClientAnswer(_) => "client_answer",
             Self::Internal(_) => "internal",
         }
     }

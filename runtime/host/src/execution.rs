@@ -11,7 +11,7 @@
 //!   a wait between two runs, so it holds neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use exomonad_config::InstanceMode;
@@ -30,7 +30,7 @@ use exomonad_schema::common::{
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
 };
-use exomonad_schema::{CallId, EffectError, RawJson};
+use exomonad_schema::{CallId, EffectError, ErrorCode, RawJson};
 use exomonad_telemetry::spans;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -423,6 +423,10 @@ impl Execution {
         if tool.needs_task && self.has_tasks == Some(false) {
             return Err(HostError::TaskRequired(tool.tool.name.clone()));
         }
+        if let Some(run) = self.resumed.as_ref().and_then(|before| before.run.clone()) {
+            drop(permit);
+            return self.followed(&run).await;
+        }
         if tool.is_workflow {
             // A run has a permit of its own.
             drop(permit);
@@ -452,22 +456,18 @@ impl Execution {
         }
     }
 
-    /// Starts a workflow and waits for its end, as long as a call may take. One that goes on is no failure: the
-    /// answer says how it is, and under which id.
+    /// Starts a workflow and waits for its end, as long as a call may take.
     async fn started_workflow(
         &self,
         name: &str,
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         let Some(workflows) = &self.role.settings.workflows else {
-            let message = "this process runs no workflows; start it on a host";
-            return Ok(self.failed_tool("unavailable", message));
+            return Ok(self.no_workflows());
         };
-        let longest = match self.has_tasks {
-            Some(true) => Duration::ZERO,
-            _ => self.role.settings.limits.wall_time,
-        };
-        let run = async {
+        let client = self.context.client.as_ref();
+        let client = client.map(|client| client.describe());
+        let started = async {
             let request = WorkflowStartChild {
                 workflow: name
                     .to_owned()
@@ -477,23 +477,82 @@ impl Execution {
                 workflow_id: None,
                 on_parent_end: OnParentEnd::Abandon,
             };
-            let started = workflows.start(&self.role, &request).await?;
-            let role = self.role.name();
-            workflows.wait(role, &started.run_id, longest).await
+            workflows
+                .start_for(&self.role, &request, client.as_ref())
+                .await
         };
-        let run = match run.await {
-            Ok(run) => workflows.view(run),
-            Err(error) => return Ok(self.failed_tool(error.code.name(), &error.message)),
+        match started.await {
+            Ok(started) => self.followed(&started.run_id).await,
+            Err(error) => Ok(self.failed_tool(error.code.name(), &error.message)),
+        }
+    }
+
+    fn no_workflows(&self) -> ToolAnswer {
+        let message = "this process runs no workflows; start it on a host";
+        self.failed_tool("unavailable", message)
+    }
+
+    /// The answer of a tool that a run goes on with. For a client that has tasks it is the task. Every other one waits
+    /// for its end, as long as a call may take, and is asked what the run asks: one that goes on is no failure, the
+    /// answer says how it is, and under which id.
+    async fn followed(&self, id: &str) -> Result<ToolAnswer, HostError> {
+        let Some(workflows) = &self.role.settings.workflows else {
+            return Ok(self.no_workflows());
+        };
+        let failed = |error: EffectError| Ok(self.failed_tool(error.code.name(), &error.message));
+        let longest = self.role.settings.limits.wall_time;
+        let run = workflows.find(self.role.name(), id).await;
+        let mut run = match run {
+            Ok(run) => run,
+            Err(error) => return failed(error),
         };
         if self.has_tasks == Some(true) {
             return Ok(ToolAnswer {
                 json: Vec::new(),
                 is_error: false,
                 outcome: OK,
-                task: Some(Box::new(run)),
+                task: Some(Box::new(workflows.view(run))),
             });
         }
-        run_answer(run.into())
+        let Some(client) = &self.client else {
+            let ended = workflows.wait(self.role.name(), &run.run_id, longest);
+            return match ended.await {
+                Ok(run) => run_answer(workflows.view(run).into()),
+                Err(error) => failed(error),
+            };
+        };
+        let mut answers = client.take_answers();
+        loop {
+            if !answers.is_empty() {
+                match workflows.answer(&self.role, &run, answers).await {
+                    Ok(()) => {}
+                    Err(error) if error.code == ErrorCode::InvalidInput => {
+                        return Err(HostError::ClientAnswer(error.message));
+                    }
+                    Err(error) => return failed(error),
+                }
+            }
+            let questions;
+            let waited = workflows.wait_or_asked(&self.role, &run.run_id, longest);
+            (run, questions) = match waited.await {
+                Ok((run, questions)) if questions.is_empty() => {
+                    return run_answer(workflows.view(run).into());
+                }
+                Ok(asking) => asking,
+                Err(error) => return failed(error),
+            };
+            answers = match client.ask_for_run(&questions).await {
+                Some(answers) => answers,
+                None => {
+                    let state = SuspendedState {
+                        run: Some(run.run_id.clone()),
+                        ..client.suspend(self.guest_view())
+                    };
+                    let suspended = Suspended { questions, state };
+                    return Err(HostError::InputRequired(Box::new(suspended)));
+                }
+            };
+        }
     }
 
     /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a
@@ -801,6 +860,9 @@ impl Execution {
                 Parked::Incapable(capability) => {
                     return Err(HostError::ClientIncapable(capability).into());
                 }
+                Parked::WrongAnswer(message) => {
+                    return Err(HostError::ClientAnswer(message).into());
+                }
             };
             let recorded = recording.take_out();
             if recorded.is_cut {
@@ -950,6 +1012,13 @@ impl Execution {
         if let Some(record) = record {
             record.end(outcome, Some(&json), failure.as_deref());
         }
+        if let Ok(JudgedResult {
+            workflow_id: Some(id),
+            ..
+        }) = &judged
+        {
+            return self.followed(id).await;
+        }
         Ok(match (judged, failure) {
             (Ok(judged), _) => ToolAnswer {
                 json: judged.rewritten.unwrap_or(json),
@@ -1002,6 +1071,8 @@ pub(crate) fn outcome(is_error: bool) -> &'static str {
 pub(crate) struct JudgedResult {
     /// True if the tool says that it failed.
     pub is_error: bool,
+    /// The workflow that goes on with the call.
+    pub workflow_id: Option<String>,
     /// The result as it goes out, if not as the guest wrote it.
     pub rewritten: Option<Vec<u8>>,
 }
@@ -1011,14 +1082,17 @@ pub(crate) fn judge(json: &[u8]) -> serde_json::Result<JudgedResult> {
     if let Ok(result) = serde_json::from_slice::<CallToolResult>(json) {
         return Ok(JudgedResult {
             is_error: result.is_error,
+            workflow_id: result.workflow_id.map(String::from),
             rewritten: None,
         });
     }
     // Optional fields that are null; a client might take these as little as serde does.
     let result: CallToolResult = exomonad_schema::from_slice(json)?;
+    let rewritten = serde_json::to_vec(&result)?;
     Ok(JudgedResult {
         is_error: result.is_error,
-        rewritten: Some(serde_json::to_vec(&result)?),
+        workflow_id: result.workflow_id.map(String::from),
+        rewritten: Some(rewritten),
     })
 }
 
@@ -1065,6 +1139,7 @@ pub fn run_answer(run: WorkflowRun) -> Result<ToolAnswer, HostError> {
         content: vec![Content::Text { text }],
         structured_content: RawJson::new(&run).ok(),
         is_error,
+        ..CallToolResult::default()
     };
     let json = serde_json::to_vec(&result)
         .map_err(|error| HostError::Internal(format!("the run is not JSON: {error}")))?;

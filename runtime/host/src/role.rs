@@ -46,6 +46,8 @@ pub struct RoleSettings {
     pub bounds: Arc<BoundsMap>,
     /// The limits of each call.
     pub limits: Limits,
+    /// Bytes of the largest result of a tool that an MCP client gets whole; 0 if all are.
+    pub inline_answer: u64,
     /// Fresh sandboxes, or a pool of used ones.
     pub instance: InstanceMode,
     /// The engine with the role's stack size.
@@ -175,6 +177,7 @@ impl Role {
                 vars: limits.vars.get(),
                 http_response: limits.http_response.get(),
             },
+            inline_answer: limits.inline_answer.get(),
             instance: role.instance,
             engine,
             layers: stack(

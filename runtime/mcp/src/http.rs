@@ -20,19 +20,22 @@ use serde_json::json as value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::answer::response;
+use crate::answer_log::LEFT;
 use crate::capabilities::Capabilities;
 use crate::client::RequestClient;
 use crate::headers::{self, Meta};
+use crate::kept_answers::KeptAnswers;
 use crate::lists::lists_of;
 use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
 use crate::methods::{
-    Answer, Context, Sealer, answer_request, initialize, method, offered, server_info,
+    Answer, Context, Sealer, answer_request, initialize, input_responses, method, offered,
+    principal, server_info,
 };
 use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::{Session, Sessions};
-use crate::streams::{self, Answering, FILTERS, Filter, Watch};
+use crate::streams::{self, Answering, FILTERS, Filter, Resumption, Watch};
 use crate::{HttpRequest, Roles};
 
 pub(crate) const SESSION: &str = "mcp-session-id";
@@ -42,8 +45,6 @@ pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 pub(crate) const CANCELLED: &str = "notifications/cancelled";
-/// Answers to questions that one request may bring.
-const RESPONSES: usize = 64;
 /// Resources that one subscription may be about.
 const RESOURCES: usize = 1000;
 /// The requests without which there is no stateless era.
@@ -57,6 +58,10 @@ pub struct Endpoint {
     stopping: watch::Sender<bool>,
     /// Seals what calls did until they asked their clients; made at its first use.
     states: OnceLock<Arc<RequestState>>,
+    /// What is kept of answers that were too large.
+    kept: Arc<KeptAnswers>,
+    /// Places for streams of answers that have broken off.
+    left: Arc<Semaphore>,
 }
 
 /// The answer to a request.
@@ -99,6 +104,7 @@ struct Sessionful<'a> {
     roles: &'a Arc<dyn Roles>,
     role: &'a Arc<Role>,
     caller: Caller,
+    kept: &'a Arc<KeptAnswers>,
 }
 
 impl Endpoint {
@@ -109,6 +115,8 @@ impl Endpoint {
             subscriptions: Arc::new(Semaphore::new(config.max_sessions as usize)),
             stopping: watch::Sender::new(false),
             states: OnceLock::new(),
+            kept: Arc::default(),
+            left: Arc::new(Semaphore::new(LEFT)),
         }
     }
 
@@ -166,7 +174,7 @@ impl Endpoint {
                 Err(error) => failed(&error.answering(answered), Era::Stateless),
             }
         };
-        respond(id, Box::pin(answering), said, keep_alive).await
+        respond(id, Box::pin(answering), said, keep_alive, None).await
     }
 
     /// The environment of a request without a session, and what is said to its client meanwhile.
@@ -182,7 +190,7 @@ impl Endpoint {
         caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
         let mut context = Context {
             capabilities: meta.capabilities(),
-            ..Context::new(http.roles, &http.role, revision, caller)
+            ..Context::new(http.roles, &http.role, revision, caller, &self.kept)
         };
         let params = &request.params;
         if !talks(request, revision, &http.role) && params.request_state.is_none() {
@@ -282,6 +290,7 @@ impl Endpoint {
             roles: http.roles,
             role: &http.role,
             caller: http.caller.clone(),
+            kept: &self.kept,
         };
         if let message::Body::Single(Message::Request(request)) = &body
             && request.method == INITIALIZE
@@ -303,8 +312,16 @@ impl Endpoint {
             message::Body::Single(Message::Request(request)) => {
                 match sessionful.begin(&session, request, true) {
                     Ok((answering, said)) => {
-                        let keep_alive = http.roles.config().keep_alive.get();
-                        respond(id, answering, said, keep_alive).await
+                        let config = http.roles.config();
+                        let keep_alive = config.keep_alive.get();
+                        let may_resume = session.revision.has_priming();
+                        let resumption =
+                            (may_resume && !config.resume.get().is_zero()).then(|| Resumption {
+                                session: session.clone(),
+                                left: self.left.clone(),
+                                config,
+                            });
+                        respond(id, answering, said, keep_alive, resumption).await
                     }
                     Err(error) => refused(&error.answering(id), Era::Sessionful),
                 }
@@ -378,6 +395,7 @@ impl Endpoint {
             sessionful.role,
             Revision::negotiated(&asked),
             sessionful.caller.clone(),
+            sessionful.kept,
         );
         let Answer { json: result, .. } = initialize(&context).await?;
         let capabilities = Capabilities::read(request.params.capabilities.as_ref());
@@ -418,7 +436,19 @@ impl Endpoint {
         }
         match self.session(http) {
             Ok(session) => {
-                let last = headers::header(http.headers, LAST_EVENT).and_then(|id| id.parse().ok());
+                let last = headers::header(http.headers, LAST_EVENT);
+                if let Some((log, seen)) = last.and_then(streams::answer_event) {
+                    let log = session.answer_log(log);
+                    let rest =
+                        log.and_then(|log| streams::of_answer(log, seen, &http.roles.config()));
+                    return rest.unwrap_or_else(|| {
+                        let error = RpcError::invalid(
+                            "what came after this event is not kept any more: send the request again",
+                        );
+                        refused(&error, Era::Sessionful)
+                    });
+                }
+                let last = last.and_then(|id| id.parse().ok());
                 streams::of_session(self.watch(http), &session, last)
             }
             Err(error) => refused(&error, Era::Sessionful),
@@ -507,7 +537,7 @@ impl Sessionful<'_> {
         let mut context = Context {
             session: Some(session.clone()),
             capabilities: session.capabilities.clone(),
-            ..Context::new(self.roles, self.role, revision, caller)
+            ..Context::new(self.roles, self.role, revision, caller, self.kept)
         };
         let mut said = None;
         if may_talk && talks(&request, revision, self.role) {
@@ -556,12 +586,15 @@ async fn respond(
     answering: Answering<Answered>,
     said: Option<mpsc::Receiver<Bytes>>,
     keep_alive: std::time::Duration,
+    resumption: Option<Resumption>,
 ) -> Response {
     match said {
         None => answering.await.whole(),
         Some(said) => {
             let last = |answered: Answered| answered.json;
-            streams::answer_or_stream(id, answering, said, keep_alive, Answered::whole, last).await
+            let whole = Answered::whole;
+            streams::answer_or_stream(id, answering, said, keep_alive, whole, last, resumption)
+                .await
         }
     }
 }
@@ -592,32 +625,6 @@ fn stateless_response(context: &Context, id: &Id, answer: &Answer) -> Vec<u8> {
         .get(..if answer.is_cacheable { 4 } else { 2 })
         .unwrap_or_default();
     response(id, &answer.json, members)
-}
-
-/// The answers to what the call before has asked.
-fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
-    let Some(responses) = &params.input_responses else {
-        return Ok(HashMap::new());
-    };
-    let responses: Option<HashMap<String, RawJson>> = object(responses);
-    let responses = responses.filter(|responses| {
-        responses.len() <= RESPONSES
-            && responses
-                .values()
-                .all(|response| response.get().starts_with('{'))
-    });
-    responses.ok_or_else(|| {
-        RpcError::params(format!(
-            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
-        ))
-    })
-}
-
-/// The caller, as its token proves: what belongs to it is nobody else's. A token that takes the place of another one
-/// changes nothing.
-fn principal(caller: &Caller) -> &str {
-    let principal = caller.principal.as_ref();
-    principal.map_or("", |principal| &principal.id)
 }
 
 /// A hash of what a call is about.

@@ -71,6 +71,7 @@ const HOST: &[(&str, Kind)] = &[
     ("invalid_request", Kind::Params),
     ("invalid_arguments", Kind::Params),
     ("insufficient_scope", Kind::Scope),
+    ("client_answer", Kind::Params),
     ("internal", Kind::Internal),
 ];
 

@@ -12,8 +12,9 @@ use exomonad_core::mcp::RoleChanges;
 use exomonad_schema::effects::mcp::McpLogLevel;
 use exomonad_schema::{RawJson, RoleName};
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::answer_log::AnswerLog;
 use crate::capabilities::Capabilities;
 use crate::lists::{KnownList, List, Listed};
 use crate::message::Id;
@@ -55,6 +56,9 @@ pub struct Session {
     used: Mutex<Instant>,
     /// Requests that run, with what cancels them.
     running: Mutex<HashMap<Id, oneshot::Sender<()>>>,
+    /// What is said during requests whose streams a client may come back to.
+    answers: Mutex<HashMap<u64, Arc<AnswerLog>>>,
+    last_answer: AtomicU64,
     /// Streams that are open.
     streams: AtomicUsize,
     events: watch::Sender<Events>,
@@ -122,6 +126,18 @@ pub struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         lock(&self.session.running).remove(&self.id);
+    }
+}
+
+/// A log of a session. While this is there the client can come back to it.
+pub struct LoggedAnswer {
+    session: Arc<Session>,
+    number: u64,
+}
+
+impl Drop for LoggedAnswer {
+    fn drop(&mut self) {
+        lock(&self.session.answers).remove(&self.number);
     }
 }
 
@@ -194,6 +210,20 @@ impl Session {
             // It may have been given up just now.
             let _ = waiting.send(answer);
         }
+    }
+
+    /// The log of a new request whose stream the client may come back to; it is known until `forget` drops.
+    pub fn log_answer(self: &Arc<Self>, left: &Arc<Semaphore>) -> (Arc<AnswerLog>, LoggedAnswer) {
+        let number = self.last_answer.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = Arc::new(AnswerLog::new(number, left.clone()));
+        lock(&self.answers).insert(number, log.clone());
+        let session = self.clone();
+        (log, LoggedAnswer { session, number })
+    }
+
+    /// The log of this number.
+    pub fn answer_log(&self, number: u64) -> Option<Arc<AnswerLog>> {
+        lock(&self.answers).get(&number).cloned()
     }
 
     /// The least level of the lines that the client wants.
@@ -308,6 +338,8 @@ impl Sessions {
             last_asked: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
             running: Mutex::default(),
+            answers: Mutex::default(),
+            last_answer: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
             events: watch::Sender::new(Events::default()),
         });

@@ -149,6 +149,8 @@ codecs =
   , ("HttpMethod", codec @HttpMethod)
   , ("HttpRequest", codec @HttpRequest)
   , ("HttpResponse", codec @HttpResponse)
+  , ("Icon", codec @Icon)
+  , ("IconTheme", codec @IconTheme)
   , ("IssueCloseReason", codec @IssueCloseReason)
   , ("KvDelete", codec @KvDelete)
   , ("KvDeleted", codec @KvDeleted)
@@ -270,6 +272,8 @@ instance Arbitrary CallToolResult where
       <$> ruled ""
       <*> absentOr ""
       <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr "1–256 characters"
 
 instance Arbitrary ChangeKind where
   arbitrary = arbitraryBoundedEnum
@@ -1292,6 +1296,17 @@ instance Arbitrary HttpResponse where
       <*> absentOr ""
       <*> ruled ""
 
+instance Arbitrary Icon where
+  arbitrary =
+    Icon
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary IconTheme where
+  arbitrary = arbitraryBoundedEnum
+
 instance Arbitrary IssueCloseReason where
   arbitrary = arbitraryBoundedEnum
 
@@ -1601,6 +1616,7 @@ instance Arbitrary Prompt where
       <*> absentOr ""
       <*> absentOr ""
       <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary PromptArgument where
   arbitrary =
@@ -1650,6 +1666,7 @@ instance Arbitrary Resource where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary ResourceTemplate where
   arbitrary =
@@ -1659,6 +1676,7 @@ instance Arbitrary ResourceTemplate where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary RetryPolicy where
   arbitrary =
@@ -1688,6 +1706,8 @@ instance Arbitrary Tool where
       <*> absentOr ""
       <*> ruled ""
       <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr ""
 
 instance Arbitrary ToolAnnotations where
@@ -1740,6 +1760,7 @@ instance Arbitrary WorkflowDefinition where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
       <*> ruled ""
       <*> ruled ""
       <*> ruled ""

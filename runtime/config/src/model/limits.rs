@@ -55,6 +55,10 @@ pub struct Limits {
     /// unread, further calls wait as in `queue`.
     #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1TiB"))]
     pub unread_answers: ByteSize,
+    /// The largest result of a tool that an MCP client gets whole. Of a larger one it gets the beginning, and a link to
+    /// a resource that it reads in pages of this size; `mcp.kept_answers` bounds what is kept. Zero: all are whole.
+    #[schemars(extend("x-maximum" = "4GiB"))]
+    pub inline_answer: ByteSize,
     /// The guest's variables (`var_set`), names and values together.
     #[schemars(extend("x-maximum" = "1GiB"))]
     pub vars: ByteSize,
@@ -80,6 +84,7 @@ impl Default for Limits {
             caller_calls_per_minute: 0,
             caller_concurrent_calls: 0,
             unread_answers: ByteSize::mib(64),
+            inline_answer: ByteSize::bytes(0),
             vars: ByteSize::mib(1),
             http_response: ByteSize::mib(50),
         }

@@ -24,7 +24,7 @@ use crate::workflows::definition::CheckedWorkflow;
 use exomonad_telemetry::CallSeries;
 
 /// The effects by which a guest asks its client.
-const ASKING: [EffectKind; 4] = [
+pub(crate) const ASKING: [EffectKind; 4] = [
     EffectKind::McpElicit,
     EffectKind::McpSample,
     EffectKind::McpListRoots,

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exomonad_core::CallClient;
 use exomonad_engine::{CallError, Limit, Limits};
 use exomonad_schema::common::{HANDLE_WORKFLOW, WorkflowEnd, WorkflowInput, WorkflowOutcome};
 use exomonad_schema::effects::workflow::WorkflowStatus;
@@ -26,6 +27,7 @@ use tracing::Instrument;
 
 use super::Workflows;
 use super::layer::WorkflowLayer;
+use super::questions::client_of;
 use super::view::RunChange;
 use crate::error::told;
 use crate::execution::Caller;
@@ -435,6 +437,8 @@ impl ActiveRun {
         if let Some(traceparent) = spans::traceparent(&span) {
             context.traceparent = Some(traceparent);
         }
+        context.client =
+            client_of(&self.row, HashMap::new()).map(|client| client as Arc<dyn CallClient>);
         let raw = |json: &str| RawJson::from_text(json.to_owned()).unwrap_or_default();
         let input = WorkflowInput {
             workflow: self.row.workflow.clone(),

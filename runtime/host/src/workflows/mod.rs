@@ -11,6 +11,7 @@
 //! | [`counts`] | numbers of runs, for metrics and `/health` |
 //! | [`kept`] | versions of plugins that open runs still need |
 //! | [`live`] | steps as live events |
+//! | [`questions`] | what runs ask the clients that started them |
 //! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
 //! | [`view`] | runs and histories as they are shown |
 //!
@@ -23,6 +24,7 @@ pub mod kept;
 pub mod layer;
 pub mod live;
 pub mod operate;
+pub mod questions;
 pub mod scheduler;
 pub mod schedules;
 pub mod steps;
@@ -98,6 +100,8 @@ pub struct Workflows {
     begun: AtomicBool,
     closed: AtomicBool,
     changes: broadcast::Sender<RunEvent>,
+    /// Runs that ask their clients something.
+    asked: broadcast::Sender<RunKey>,
     observer: OnceLock<Arc<dyn RunObserver>>,
     /// The followers of steps.
     pub step_feed: Arc<StepFeed>,
@@ -128,6 +132,7 @@ impl Workflows {
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES),
+            asked: broadcast::Sender::new(CHANGES),
             observer: OnceLock::new(),
             step_feed: Arc::default(),
             kept: Mutex::default(),
@@ -484,6 +489,7 @@ impl Workflows {
             parent: None,
             on_parent_end: OnParentEnd::Abandon,
             continued_from: None,
+            client: None,
         })
     }
 
@@ -601,6 +607,7 @@ pub fn again(run: &RunRow) -> NewRun {
         parent: run.parent,
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
+        client: run.client.clone(),
     }
 }
 

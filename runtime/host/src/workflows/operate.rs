@@ -9,6 +9,7 @@ use exomonad_schema::common::{
     WorkflowQueryResult,
 };
 use exomonad_schema::effects::Done;
+use exomonad_schema::effects::mcp::McpClient;
 use exomonad_schema::effects::workflow::{
     WorkflowChild, WorkflowGet, WorkflowRun, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
 };
@@ -50,7 +51,7 @@ pub enum Repair {
 }
 
 impl Workflows {
-    async fn opened(self: &Arc<Self>) -> Answered<Store> {
+    pub(super) async fn opened(self: &Arc<Self>) -> Answered<Store> {
         self.store().await.map_err(store_error)
     }
 
@@ -63,8 +64,22 @@ impl Workflows {
         role: &Role,
         request: &WorkflowStartChild,
     ) -> Answered<WorkflowChild> {
+        self.start_for(role, request, None).await
+    }
+
+    /// Starts a run as [`start`](Self::start) does, which may ask this client.
+    ///
+    /// # Errors
+    /// As those of [`start`](Self::start).
+    pub async fn start_for(
+        self: &Arc<Self>,
+        role: &Role,
+        request: &WorkflowStartChild,
+        client: Option<&McpClient>,
+    ) -> Answered<WorkflowChild> {
         let version = role.serving().map_err(|error| host_error(&error))?;
         let mut run = self.new_run(&role.settings, &version, request)?;
+        run.client = client.and_then(|client| serde_json::to_string(client).ok());
         let store = self.opened().await?;
         if self.free() > 0 {
             run.wake_at = HELD;
@@ -409,6 +424,7 @@ impl Workflows {
                         payload: Some(answer.get().to_owned()),
                         at: unix_millis(),
                     };
+                    within::forget_questions(connection, key, step..step + 1)?;
                     within::post(connection, key, &entry)?;
                 }
                 Repair::RestartFrom(step) => restart_from(connection, key, &run_id, step)?,
@@ -569,6 +585,7 @@ fn restart_from(
             )
         })?;
     within::truncate(connection, key, from)?;
+    within::forget_questions(connection, key, step..u64::MAX)?;
     for event in history.into_iter().filter(|event| event.position >= from) {
         let (kind, name, payload) = match event.body {
             EventBody::Signaled { name, payload } => (

@@ -22,7 +22,7 @@ pub use rusqlite::Connection;
 
 pub use rows::{
     Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Page,
-    Pause, RunRow, Started, Wake,
+    Pause, QuestionRow, RunRow, Started, Wake,
 };
 pub use rows::{PLUGIN_GONE, ROLE_GONE};
 pub use schedules::ScheduleRow;
@@ -387,9 +387,10 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, count_open, delete_before, end, history, inbox, insert_events, newest,
-        open_digests, owners, pause, post, post_signal_once, revive, run, set_asked, set_digest,
-        set_restarts, start, stick, take_inbox, truncate, wake,
+        ask, clear_error, count_open, delete_before, end, forget_questions, history, inbox,
+        insert_events, newest, open_digests, owners, pause, post, post_signal_once, questions,
+        revive, run, set_answers, set_asked, set_digest, set_restarts, start, stick, take_inbox,
+        truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,
