@@ -425,6 +425,7 @@ mod tests {
     fn begin(sessions: &Sessions, config: &McpConfig) -> Option<Arc<Session>> {
         sessions.begin(
             "tl".parse().unwrap(),
+            "",
             Revision::negotiated(""),
             None,
             Capabilities::default(),
