@@ -371,6 +371,7 @@ mod tests {
         Context {
             role: "tl".parse().unwrap(),
             call_id: CallId::from(7),
+            principal: None,
             caller: None,
             traceparent: None,
         }
