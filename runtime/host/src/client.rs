@@ -506,6 +506,7 @@ mod tests {
         Context {
             role: "tl".parse().unwrap(),
             call_id: CallId::from(7),
+            principal: None,
             caller: None,
             principal: None,
             traceparent: None,

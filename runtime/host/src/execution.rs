@@ -611,7 +611,11 @@ impl Execution {
         payload: RawJson,
         agent_event: Option<AgentEvent>,
     ) -> Result<HookOutput, HostError> {
-        self.check_areas(&[Area::Hooks])?;
+        if let Err(error) = self.check_areas(&[Area::Hooks]) {
+            let (audited, _) = self.audited("hook", event.name(), payload).await?;
+            audited.end_refused(&error);
+            return Err(error);
+        }
         let version = self.version.clone();
         let Some(series) = version.hook(event) else {
             return Err(self.role.hook_not_found(event.name()));
@@ -686,7 +690,11 @@ impl Execution {
         I: Serialize,
         T: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
     {
-        self.check_areas(areas(export))?;
+        if let Err(error) = self.check_areas(areas(export)) {
+            let input = json!(input(self.guest_view()));
+            self.audited_export(export, &input).end_refused(&error);
+            return Err(error);
+        }
         let span = spans::call(&self.context, what);
         let called = async {
             let permit = self.admit().await?;

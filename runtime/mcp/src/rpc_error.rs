@@ -82,7 +82,6 @@ pub struct RpcError {
     message: Cow<'static, str>,
     data: Option<Value>,
     id: Option<Id>,
-    scope: Option<String>,
 }
 
 impl RpcError {
@@ -92,7 +91,6 @@ impl RpcError {
             message: message.into(),
             data: None,
             id: None,
-            scope: None,
         }
     }
 
@@ -198,7 +196,8 @@ impl RpcError {
 
     /// The scope that the caller's token lacks.
     pub fn needed_scope(&self) -> Option<String> {
-        self.scope.clone()
+        let data = self.data.as_ref().filter(|_| self.kind == Kind::Scope)?;
+        data["scope"].as_str().map(str::to_owned)
     }
 
     /// The same error as the answer to this id, unless it answers one already.
@@ -264,16 +263,11 @@ impl From<HostError> for RpcError {
         if let HostError::CallerLimited { retry_after, .. } = &error {
             data["retryAfterSeconds"] = json!(retry_after);
         }
-        let scope = match &error {
-            HostError::OutOfScope(scope) => Some(scope.clone()),
-            _ => None,
-        };
-        if let Some(scope) = &scope {
+        if let HostError::OutOfScope(scope) = &error {
             data["scope"] = json!(scope);
         }
         Self {
             data: Some(data),
-            scope,
             ..Self::new(
                 kind.map_or(Kind::Server, |(_, kind)| *kind),
                 error.to_string(),

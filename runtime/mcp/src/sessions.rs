@@ -457,6 +457,7 @@ mod tests {
     fn begin(sessions: &Sessions, config: &McpConfig) -> Option<Arc<Session>> {
         sessions.begin(
             "tl".parse().unwrap(),
+            "",
             Revision::negotiated(""),
             None,
             Capabilities::default(),

@@ -336,10 +336,9 @@ async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Resp
             .await
             .unwrap_or_else(|_| Err(RequestError::Timeout(limit.to_string()))),
     };
-    let admitted = admitted.map(|credentials| {
+    let admitted = admitted.inspect(|credentials| {
         let identity = Identity::new(credentials.clone(), request.headers());
         request.extensions_mut().insert(identity);
-        credentials
     });
     let (request, unread) = TrackedBody::track(request);
     let mut response = match admitted {
