@@ -508,7 +508,6 @@ mod tests {
             call_id: CallId::from(7),
             principal: None,
             caller: None,
-            principal: None,
             traceparent: None,
         }
     }
