@@ -219,8 +219,13 @@ async fn every_path_answers_as_described_when_all_is_well() {
             r#"{"plugin":"echo","function":"echo","input":"a"}"#,
         ),
     ];
-    // A stream has no end; live_events.rs reads it.
-    let mut templates = vec!["/events"];
+    // A stream has no end, live_events.rs reads it; what tells of authorization servers is there with these, for
+    // oauth.rs.
+    let mut templates = vec![
+        "/events",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/role/{role}/mcp",
+    ];
     for (method, path, body) in asked {
         let status = ask(&host, &described, method, path, body).await;
         assert!([200, 201].contains(&status), "{}: {status}", path.1);

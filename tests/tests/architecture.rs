@@ -49,6 +49,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["exomonad-core", "exomonad-schema", "exomonad-services"],
     ),
     (
+        "exomonad-access",
+        &["exomonad-config", "exomonad-core", "exomonad-schema"],
+    ),
+    (
         "exomonad-telemetry",
         &["exomonad-config", "exomonad-core", "exomonad-schema"],
     ),
@@ -77,6 +81,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "exomonad-server",
         &[
+            "exomonad-access",
             "exomonad-config",
             "exomonad-core",
             "exomonad-host",
@@ -90,6 +95,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "exomonad",
         &[
+            "exomonad-access",
             "exomonad-config",
             "exomonad-core",
             "exomonad-docker-proxy",

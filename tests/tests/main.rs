@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod agent_turns;
 mod agents;
 mod api_description;
@@ -38,9 +39,12 @@ mod mcp_clients;
 mod mcp_conformance;
 mod mcp_features;
 mod mcp_http;
+mod mcp_large_answers;
 mod mcp_stdio;
+mod mcp_tasks;
 mod metrics;
 mod nightly;
+mod oauth;
 mod plugin_call;
 mod raw_calls;
 mod reconfigure;

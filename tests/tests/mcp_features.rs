@@ -3,7 +3,9 @@
 use exomonad_test_support::mcp::{
     EventStream, McpSession, SESSIONFUL, ask_stateless, mcp_path, stateless, stateless_request,
 };
-use exomonad_test_support::{Guest, Host, OWN_TEXT, Project, Response, eventually, shipped_plugin};
+use exomonad_test_support::{
+    Guest, Host, OWN_TEXT, Project, Response, eventually, shipped_plugin, tool_named,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -123,6 +125,49 @@ async fn resources_are_listed_read_and_completed_in_both_eras() {
         .await
         .json();
     assert_eq!(cached["result"]["cacheScope"], "private", "{cached}");
+}
+
+#[tokio::test]
+async fn icons_and_metadata_reach_the_client_as_the_plugin_gives_them() {
+    let (_project, host) = everything("").await;
+    let session = McpSession::begin(&host, ROLE, SESSIONFUL).await;
+    let named = |listed: &Value, name: &str| {
+        let mut entries = listed.as_array().into_iter().flatten();
+        let found = entries.find(|entry| entry["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {listed}")).clone()
+    };
+    let tools = session.ask("tools/list", json!({})).await["result"]["tools"].clone();
+    let icons = &named(&tools, "test_simple_text")["icons"];
+    assert_eq!(icons[0]["src"], "https://exomonad.example/text.svg");
+    assert_eq!(icons[1]["mimeType"], "image/png", "{icons}");
+    assert_eq!(
+        (&icons[1]["sizes"], &icons[1]["theme"]),
+        (&json!(["1x1"]), &json!("light"))
+    );
+    assert!(named(&tools, "slow_compute")["icons"].is_array());
+    assert_eq!(named(&tools, "greet").get("icons"), None);
+    let prompts = session.ask("prompts/list", json!({})).await["result"]["prompts"].clone();
+    assert!(named(&prompts, "test_simple_prompt")["icons"].is_array());
+    let resources = session.ask("resources/list", json!({})).await["result"]["resources"].clone();
+    assert!(named(&resources, "static_text")["icons"].is_array());
+    let mut tool = tool_named("answer");
+    tool["_meta"] = json!({"ui": {"resourceUri": "ui://a"}});
+    tool["annotations"] = json!({"readOnlyHint": true});
+    tool["outputSchema"] = json!({"type": "object"});
+    let output = r#"{"content":[],"structuredContent":{},"_meta":{"a":1}}"#;
+    let guest = Guest::answering("x").tools(json!([tool])).output(output);
+    let project = Project::new().plugin("other.wasm", guest.wasm());
+    let host = project.serve().await;
+    let listed = ask_stateless(&host, "other", "tools/list", json!({}))
+        .await
+        .json();
+    let listed = &listed["result"]["tools"][0];
+    for member in ["_meta", "annotations", "outputSchema"] {
+        assert_eq!(listed[member], tool[member], "{listed}");
+    }
+    let session = McpSession::begin(&host, "other", SESSIONFUL).await;
+    let called = session.ask("tools/call", json!({"name": "answer"})).await;
+    assert_eq!(called["result"]["_meta"]["a"], 1, "{called}");
 }
 
 #[tokio::test]
@@ -421,7 +466,8 @@ async fn a_session_is_asked_for_its_model_and_its_refusal_is_the_guests_to_tell(
 
 #[tokio::test]
 async fn a_client_that_does_not_answer_is_given_up_and_one_that_leaves_cancels() {
-    let (_project, host) = everything("journal = \"all\"\n[mcp]\nclient_answer = \"1s\"\n").await;
+    let bounds = "journal = \"all\"\n[mcp]\nclient_answer = \"1s\"\nresume = \"1s\"\n";
+    let (_project, host) = everything(bounds).await;
     let session = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
     let call = request(1, "tools/call", json!({"name": "ask_about_a_number"}));
     let mut stream = session.stream(&call).await;
@@ -447,6 +493,119 @@ async fn a_client_that_does_not_answer_is_given_up_and_one_that_leaves_cancels()
         calls.iter().any(is_cancelled).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_to_the_question_is_the_clients_error() {
+    let (_project, host) = everything("journal = \"all\"\n").await;
+    let session = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
+    let asking = json!({"name": "ask_about_a_number"});
+    for (nth, wrong) in [
+        json!({"action": "accept", "content": {"ok": "yes"}}),
+        json!({"action": "accept", "content": {}}),
+        json!({"action": "accept"}),
+        json!({"action": "perhaps"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let call = request(nth as u64, "tools/call", asking.clone());
+        let mut stream = session.stream(&call).await;
+        let asked = question(&mut stream, "elicitation/create").await;
+        let message = json!({"jsonrpc": "2.0", "id": asked["id"], "result": wrong});
+        session.send(&message).await;
+        let (_, answer) = stream.message().await;
+        assert_eq!(answer["error"]["code"], -32602, "{wrong}: {answer}");
+        let again = json!({"inputResponses": {"input-1": wrong}});
+        let refused = call_asking(&host, again).await;
+        assert_eq!(refused["error"]["code"], -32602, "{wrong}: {refused}");
+    }
+    let call = request(
+        9,
+        "tools/call",
+        json!({"name": "test_sampling", "arguments": {"prompt": "?"}}),
+    );
+    let mut stream = session.stream(&call).await;
+    let asked = question(&mut stream, "sampling/createMessage").await;
+    let message = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"role": "assistant"}});
+    session.send(&message).await;
+    let (_, answer) = stream.message().await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    // Whoever declines fills nothing in.
+    let again = json!({"inputResponses": {"input-1": {"action": "decline"}}});
+    let declined = call_asking(&host, again).await;
+    assert!(text(&declined["result"]).ends_with("false"), "{declined}");
+}
+
+/// Calls the tool that asks about a number once more, with what it was given, and this.
+async fn call_asking(host: &Host, mut more: Value) -> Value {
+    let asked = call(host, "ask_about_a_number", json!({})).await;
+    more["requestState"] = asked["result"]["requestState"].clone();
+    call(host, "ask_about_a_number", more).await
+}
+
+#[tokio::test]
+async fn a_request_whose_stream_breaks_off_goes_on_and_its_client_comes_back_for_the_rest() {
+    let (_project, host) = everything("[mcp]\nresume = \"1h\"\n").await;
+    let session = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
+    let other = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
+    let call = request(1, "tools/call", json!({"name": "ask_about_a_number"}));
+    let mut stream = session.stream(&call).await;
+    let primed = stream.next().await.unwrap();
+    let first = primed.lines().find_map(|line| line.strip_prefix("id: "));
+    let first = first.unwrap_or_else(|| panic!("{primed}")).to_owned();
+    assert!(primed.contains("retry: "), "{primed}");
+    let (seen, asked) = stream.message().await;
+    let seen = seen.unwrap();
+    drop(stream);
+    // What it has lost with the connection comes again.
+    let mut again = session.events(Some(&first)).await;
+    let (same, repeated) = again.message().await;
+    assert_eq!((same.as_deref(), &repeated), (Some(&*seen), &asked));
+    drop(again);
+    session
+        .send(&accepting(&asked["id"], json!({"ok": true})))
+        .await;
+    let gone = async |session: &McpSession<'_>, id: &str| {
+        let request = session.request(Method::GET).header("last-event-id", id);
+        let refused = Response::of(request).await;
+        assert_eq!(refused.status, 400, "{id}: {}", refused.text());
+    };
+    // Neither another session's nor one that was never given.
+    gone(&other, &seen).await;
+    gone(&session, "77-1").await;
+    gone(&session, &format!("{seen}7")).await;
+    let mut rest = session.events(Some(&seen)).await;
+    let (_, answer) = rest.message().await;
+    assert_eq!(answer["id"], 1, "{answer}");
+    assert!(text(&answer["result"]).ends_with("true"), "{answer}");
+    assert_eq!(rest.next().await, None);
+    eventually("what was read to its end is forgotten", async || {
+        let request = session.request(Method::GET).header("last-event-id", &seen);
+        let response = request.send().await.ok()?;
+        (response.status() == 400).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_open_for_long_is_closed_and_its_client_comes_back() {
+    let (_project, host) = everything("[mcp]\nstream_time = \"1s\"\n").await;
+    let session = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
+    let call = request(1, "tools/call", json!({"name": "ask_about_a_number"}));
+    let mut stream = session.stream(&call).await;
+    let (seen, asked) = stream.message().await;
+    let mut last = String::new();
+    while let Some(event) = stream.next().await {
+        last = event;
+    }
+    assert!(last.contains("retry: "), "{last}");
+    session
+        .send(&accepting(&asked["id"], json!({"ok": false})))
+        .await;
+    let mut rest = session.events(seen.as_deref()).await;
+    let (_, answer) = rest.message().await;
+    assert!(text(&answer["result"]).ends_with("false"), "{answer}");
 }
 
 #[tokio::test]

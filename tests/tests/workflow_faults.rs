@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use exomonad_test_support::{Host, Project, Response, eventually, required_or_skip};
@@ -525,6 +526,95 @@ async fn a_plugin_that_is_deleted_while_many_runs_sleep_on_it_ends_none_of_them(
 }
 
 #[tokio::test]
+async fn a_run_whose_role_is_away_can_be_reached_and_goes_on_when_it_is_back() {
+    // A file of the plugin folder is a role without a section of its own.
+    let project = Project::new()
+        .config(&format!(
+            "[plugins]\nunlisted_roles = true\n[defaults]\n{EFFECTS}\n"
+        ))
+        .plugin("flows.wasm", plugin());
+    let host = project.serve().await;
+    start(&host, "wait_for", "goes_on", json!({"signal": "go"})).await;
+    start(&host, "wait_for", "ends", json!({"signal": "go"})).await;
+    becomes(&host, "goes_on", "waiting").await;
+    fs::remove_file(project.plugin_path("flows.wasm")).unwrap();
+    host.reload().await;
+    signal(&host, "goes_on", "go", json!(1)).await;
+    let stuck = becomes(&host, "goes_on", "stuck").await;
+    assert_eq!(stuck["error"]["code"], "role_not_found", "{stuck}");
+    history(&host, "goes_on").await;
+    act(&host, "ends", "terminate", json!({})).await;
+    becomes(&host, "ends", "terminated").await;
+    project.put_plugin("flows.wasm", plugin());
+    host.reload().await;
+    assert_eq!(output(&host, "goes_on").await["payload"], 1);
+}
+
+/// Reads the state file as any program does that has SQLite: it opens the file, and closes it.
+fn read_by_another_program(project: &Project) {
+    let read = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select count(*) from run').fetchone())";
+    let file = project.path(".exomonad/state/state.sqlite3");
+    let ran = Command::new("python3")
+        .args(["-c", read])
+        .arg(file)
+        .output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+#[tokio::test]
+async fn another_program_that_reads_the_state_file_takes_nothing_from_it() {
+    let project = flows("");
+    let host = project.serve().await;
+    start(&host, "steps", "before", json!({"count": 3, "kind": "kv"})).await;
+    output(&host, "before").await;
+    read_by_another_program(&project);
+    // Several connections at once, as effects of plain calls open them.
+    for id in ["lost", "waits"] {
+        start(&host, "wait_for", id, json!({"signal": "go"})).await;
+    }
+    start(&host, "steps", "after", json!({"count": 300, "kind": "kv"})).await;
+    output(&host, "after").await;
+    read_by_another_program(&project);
+    signal(&host, "waits", "go", json!(2)).await;
+    output(&host, "waits").await;
+    let host = killed(&project, host).await;
+    assert_eq!(output(&host, "waits").await["payload"], 2);
+    output(&host, "after").await;
+    signal(&host, "lost", "go", json!(3)).await;
+    assert_eq!(output(&host, "lost").await["payload"], 3);
+}
+
+#[tokio::test]
+async fn a_state_file_that_is_taken_away_stops_workflows_until_it_is_back() {
+    let project = flows("");
+    let host = project.serve().await;
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    let file = project.path(".exomonad/state/state.sqlite3");
+    let aside = project.path("aside");
+    fs::rename(&file, &aside).unwrap();
+    let refused = eventually("a start is refused", async || {
+        let answer = try_start(&host, "sleeper", "b", json!({"millis": 1})).await;
+        (answer.status == 503).then_some(answer)
+    });
+    let told = refused.await.problem(503, "unavailable");
+    assert!(told.contains("removed or replaced"), "{told}");
+    let health = host.get("/health").await.json();
+    assert_eq!(
+        health["workflows"]["problem"]["code"], "unavailable",
+        "{health}"
+    );
+    fs::rename(&aside, &file).unwrap();
+    eventually("a start is taken again", async || {
+        let answer = try_start(&host, "sleeper", "b", json!({"millis": 1})).await;
+        (answer.status == 201).then_some(())
+    })
+    .await;
+    signal(&host, "a", "go", json!(1)).await;
+    output(&host, "a").await;
+}
+
+#[tokio::test]
 async fn a_log_that_is_torn_off_costs_the_last_entries_and_their_writes_together() {
     let project = flows("");
     let mut host = project.serve().await;
@@ -769,4 +859,44 @@ async fn a_clock_that_jumps_a_day_either_way_loses_no_run_and_ends_no_sleep_earl
     assert!(times[1] - times[0] >= 60_000, "{amid}");
     signal(&host, "waits", "go", json!(1)).await;
     output(&host, "waits").await;
+}
+
+#[tokio::test]
+async fn a_schedule_keeps_no_time_that_a_wrong_clock_has_made() {
+    let Some((project, clock)) = with_clock(flows("")) else {
+        return;
+    };
+    fs::write(&clock, "+1000d").unwrap();
+    let host = project.serve().await;
+    let schedule =
+        json!({"role": "flows", "workflow": "sleeper", "input": {"millis": 1}, "spec": "every 1h"});
+    for id in ["amid", "restart"] {
+        let set = host.request(Method::PUT, &format!("/schedules/{id}"));
+        let set = Response::of(set.body(schedule.to_string())).await;
+        assert_eq!(set.status, 201, "{set:?}");
+    }
+    let hours = async |host: &Host, id: &str| {
+        let shown = host.get(&format!("/schedules/{id}")).await.json();
+        let next = shown["nextUnixMillis"][0].as_i64().unwrap();
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        (next - i64::try_from(now).unwrap()) / 3_600_000
+    };
+    assert!(hours(&host, "amid").await > 23_000);
+    // The clock is set right while the host runs.
+    fs::write(&clock, "+0").unwrap();
+    eventually("the next time is near", async || {
+        (hours(&host, "amid").await <= 1).then_some(())
+    })
+    .await;
+    // Or while it does not.
+    fs::write(&clock, "+1000d").unwrap();
+    let set = host.request(Method::PUT, "/schedules/later");
+    Response::of(set.body(schedule.to_string())).await;
+    assert!(hours(&host, "later").await > 23_000);
+    fs::write(&clock, "+0").unwrap();
+    let host = killed(&project, host).await;
+    eventually("the next time is near", async || {
+        (hours(&host, "later").await <= 1).then_some(())
+    })
+    .await;
 }

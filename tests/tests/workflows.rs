@@ -166,6 +166,55 @@ async fn an_id_is_open_once_and_starting_it_again_finds_the_run() {
 }
 
 #[tokio::test]
+async fn an_id_names_one_thing_alone() {
+    let project = flows("");
+    let host = project.serve().await;
+    let go = json!({"signal": "go"});
+    let victim = start(&host, "wait_for", "victim", go.clone()).await;
+    let run_id = victim["runId"].as_str().unwrap();
+    // Neither the id of a run, nor that of a run of another workflow.
+    let taken = try_start(&host, "sleeper", run_id, json!({"millis": 1})).await;
+    let told = taken.problem(409, "conflict");
+    assert!(told.contains("is the id of a run"), "{told}");
+    let other = try_start(&host, "sleeper", "victim", json!({"millis": 1})).await;
+    let told = other.problem(409, "conflict");
+    assert!(told.contains("`wait_for`"), "{told}");
+    for unusable in [".", "..", " ", "a\nb", "a\u{0}"] {
+        let refused = try_start(&host, "wait_for", unusable, go.clone()).await;
+        refused.problem(422, "invalid_input");
+    }
+    // One that was started without an id has that of its run, also once it was continued.
+    let body = json!({"role": "flows", "workflow": "wait_for", "input": go});
+    let unnamed = host.post("/workflows", body.to_string()).await.json();
+    let run_id = unnamed["runId"].as_str().unwrap();
+    assert_eq!(unnamed["workflowId"], run_id);
+    signal(&host, run_id, "go", json!(1)).await;
+    output(&host, run_id).await;
+    let again = try_start(&host, "wait_for", run_id, json!({"signal": "go"})).await;
+    assert_eq!(again.status, 201, "{again:?}");
+    assert_eq!(run(&host, run_id).await["runId"], again.json()["runId"]);
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_or_left_out_where_nothing_has_to_be_said() {
+    let project = flows("");
+    let host = project.serve().await;
+    let list = host
+        .post("/workflows", r#"["flows", "sleeper", {"millis": 5}, null]"#)
+        .await;
+    let told = list.problem(400, "invalid_request");
+    assert!(told.contains("a list"), "{told}");
+    start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    let long = json!({"reason": "r".repeat(2001)});
+    act(&host, "a", "terminate", long)
+        .await
+        .problem(400, "invalid_request");
+    let ended = host.post("/workflows/a/terminate", "").await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    becomes(&host, "a", "terminated").await;
+}
+
+#[tokio::test]
 async fn a_run_waits_for_a_signal_tells_how_far_it_is_and_goes_on() {
     let project = flows("");
     let host = project.serve().await;

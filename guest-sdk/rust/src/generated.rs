@@ -61,6 +61,14 @@ pub struct CallToolResult {
     /// True if the tool failed; `content` then says why.
     #[serde(default, deserialize_with = "or_default")]
     pub is_error: bool,
+    /// What is said with it beyond this, by extensions of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "_meta")]
+    pub meta: Option<Json>,
+    /// The id of a workflow of the plugin that goes on with the call: its end is the result, and the rest of this is
+    /// ignored. For clients that have tasks it is the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
 }
 
 /// The kind of change of a file.
@@ -397,9 +405,13 @@ pub struct Context {
     pub role: String,
     /// The call, unique on this host.
     pub call_id: String,
-    /// The caller, if it identified itself.
+    /// The caller's name: that of its token, or as the caller calls itself where the token is of nobody by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
+    /// The caller as the host has authenticated it, which no caller can make up: `token:NAME`, `oauth:ISSUER#SUBJECT`,
+    /// `operator`, or `role:NAME` for the token of a role. Absent where the role asks for no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// The W3C trace context of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -3175,6 +3187,44 @@ pub struct HttpResponse {
     pub truncated: bool,
 }
 
+/// A picture of a tool, a prompt or a resource, for people to look at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Icon {
+    /// Its address: `https:`, or `data:` with the bytes.
+    pub src: String,
+    /// Its media type, such as `image/png`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// The sizes that it is good for, such as `48x48`, or `any`.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<String>,
+    /// The background that it is made for; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theme: Option<IconTheme>,
+}
+
+/// The background that an icon is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IconTheme {
+    /// A light one.
+    #[serde(rename = "light")]
+    Light,
+    /// A dark one.
+    #[serde(rename = "dark")]
+    Dark,
+}
+
+impl IconTheme {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
 /// The reason why an issue was closed or reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IssueCloseReason {
@@ -4103,6 +4153,9 @@ pub struct Prompt {
     /// The arguments that it takes, each a text.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<PromptArgument>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// An argument of a prompt.
@@ -4222,6 +4275,9 @@ pub struct Resource {
     /// Its size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// A family of resources, whose URIs are made from a template.
@@ -4241,6 +4297,9 @@ pub struct ResourceTemplate {
     /// The media type of all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
+    /// Pictures of them for people, the best first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// When a failed step is tried again.
@@ -4371,6 +4430,13 @@ pub struct Tool {
     /// Hints about its behaviour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
+    /// What is said of it beyond this, by extensions of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "_meta")]
+    pub meta: Option<Json>,
 }
 
 /// Hints about a tool's behaviour; they enforce nothing.
@@ -4493,6 +4559,9 @@ pub struct WorkflowDefinition {
     /// The queries that it answers.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<WorkflowMessage>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
     /// True if MCP clients may start it as a tool.
     #[serde(default, deserialize_with = "or_default")]
     pub is_tool: bool,

@@ -10,7 +10,7 @@ use crate::resource::{ResourceEntry, Variables};
 use crate::tool::schema_of;
 use crate::types::{
     CompleteInput, CompleteResult, Completion, Content, Context, EffectError, ErrorCode,
-    GetPromptResult, ListPromptsResult, MessageRole, Prompt, PromptArgument, PromptMessage,
+    GetPromptResult, Icon, ListPromptsResult, MessageRole, Prompt, PromptArgument, PromptMessage,
 };
 
 /// A function with `#[prompt]`.
@@ -27,6 +27,8 @@ pub struct PromptEntry {
     pub title: Option<&'static str>,
     /// Its purpose.
     pub description: &'static str,
+    /// Pictures of it, the best first.
+    pub icons: fn() -> Vec<Icon>,
     /// The arguments that it takes.
     pub arguments: fn() -> Vec<PromptArgument>,
     /// The functions that complete arguments.
@@ -68,6 +70,7 @@ pub(crate) fn list(entries: &[PromptEntry]) -> ListPromptsResult {
         title: entry.title.map(str::to_owned),
         description: Some(entry.description.to_owned()),
         arguments: (entry.arguments)(),
+        icons: (entry.icons)(),
     };
     ListPromptsResult {
         prompts: entries.iter().map(listed).collect(),

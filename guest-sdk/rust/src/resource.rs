@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::effect::error_of;
 use crate::prompt::CompletionEntry;
 use crate::types::{
-    Context, EffectError, EmbeddedResource, ErrorCode, ListResourceTemplatesResult,
+    Context, EffectError, EmbeddedResource, ErrorCode, Icon, ListResourceTemplatesResult,
     ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
 };
 use crate::{Base64, Json, ToolError};
@@ -34,6 +34,8 @@ pub struct ResourceEntry {
     pub title: Option<&'static str>,
     /// The content.
     pub description: &'static str,
+    /// Pictures of it, the best first.
+    pub icons: fn() -> Vec<Icon>,
     /// The media type.
     pub mime_type: Option<&'static str>,
     /// Lists the resources of a template that there are.
@@ -58,6 +60,7 @@ impl ResourceEntry {
             description: Some(self.description.to_owned()),
             mime_type: self.mime_type.map(str::to_owned),
             size: None,
+            icons: (self.icons)(),
         }
     }
 
@@ -68,6 +71,7 @@ impl ResourceEntry {
             title: self.title.map(str::to_owned),
             description: Some(self.description.to_owned()),
             mime_type: self.mime_type.map(str::to_owned),
+            icons: (self.icons)(),
         }
     }
 }

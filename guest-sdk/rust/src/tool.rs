@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::types::{CallToolResult, Content, Context, Tool, ToolAnnotations};
+use crate::types::{CallToolResult, Content, Context, Icon, Tool, ToolAnnotations};
 use crate::{Json, ToolError};
 
 /// A function with `#[tool]`.
@@ -23,6 +23,8 @@ pub struct ToolEntry {
     pub title: Option<&'static str>,
     /// Its description.
     pub description: &'static str,
+    /// Pictures of it, the best first.
+    pub icons: fn() -> Vec<Icon>,
     /// Hints about its behaviour.
     pub hints: Hints,
     /// The JSON Schema of its arguments.
@@ -62,6 +64,8 @@ impl ToolEntry {
             input_schema: (self.input_schema)(),
             output_schema: (self.output_schema)(),
             annotations: (hints != ToolAnnotations::default()).then_some(hints),
+            icons: (self.icons)(),
+            meta: None,
         }
     }
 }
@@ -98,7 +102,7 @@ impl<T: Serialize + JsonSchema> ToolOutput for T {
         Ok(CallToolResult {
             content: vec![Content::Text { text }],
             structured_content: is_object.then_some(json),
-            is_error: false,
+            ..CallToolResult::default()
         })
     }
 }
@@ -110,6 +114,26 @@ impl ToolOutput for CallToolResult {
 
     fn into_result(self) -> Result<CallToolResult, ToolError> {
         Ok(self)
+    }
+}
+
+impl CallToolResult {
+    /// The result that a run of a workflow will have: the host waits for its end, or gives the client a task.
+    pub fn of_workflow(workflow_id: impl Into<String>) -> Self {
+        Self {
+            workflow_id: Some(workflow_id.into()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Icon {
+    /// A picture at this address, `https:` or `data:`.
+    pub fn new(src: impl Into<String>) -> Self {
+        Self {
+            src: src.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -141,8 +165,8 @@ pub(crate) fn failure(error: &ToolError) -> CallToolResult {
         content: vec![Content::Text {
             text: error.message().to_owned(),
         }],
-        structured_content: None,
         is_error: true,
+        ..CallToolResult::default()
     }
 }
 

@@ -20,7 +20,13 @@ struct Greeting {
 /// Greets everyone.
 ///
 /// Twice, if need be.
-#[tool(name = "say_hello", title = "Greet", read_only, idempotent)]
+#[tool(
+    name = "say_hello",
+    title = "Greet",
+    icon = "https://hello.example/wave.png",
+    read_only,
+    idempotent
+)]
 fn greet(args: Names, context: &Context) -> Result<Greeting, ToolError> {
     Ok(Greeting {
         text: format!("{} greets {}", context.role, args.names.join(" and ")),
@@ -78,6 +84,10 @@ fn a_tool_is_listed_with_its_doc_comment_its_schemas_and_its_hints() {
     let greet = &listed["tools"][0];
     assert_eq!(greet["name"], "say_hello");
     assert_eq!(greet["title"], "Greet");
+    assert_eq!(
+        greet["icons"],
+        json!([{"src": "https://hello.example/wave.png"}])
+    );
     assert_eq!(
         greet["description"],
         "Greets everyone.\n\nTwice, if need be."

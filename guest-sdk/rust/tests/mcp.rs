@@ -8,7 +8,11 @@ use exomonad_guest::{client, kv};
 use serde_json::json;
 
 /// The notes of today.
-#[resource("notes://today", title = "Today")]
+#[resource(
+    "notes://today",
+    title = "Today",
+    icon = "https://notes.example/today.svg"
+)]
 fn today() -> Result<&'static str, ToolError> {
     Ok("nothing yet")
 }
@@ -31,10 +35,7 @@ fn all_notes() -> exomonad_guest::Result<Vec<Resource>> {
     let resource = |key: String| Resource {
         uri: format!("notes://{key}"),
         name: key,
-        title: None,
-        description: None,
-        mime_type: None,
-        size: None,
+        ..Resource::default()
     };
     Ok(keys.into_iter().map(resource).collect())
 }
@@ -51,6 +52,14 @@ fn picture() -> Result<Vec<u8>, ToolError> {
     Ok(b"\x89PNG".to_vec())
 }
 
+fn pencil() -> Icon {
+    Icon {
+        sizes: vec!["any".to_owned()],
+        theme: Some(IconTheme::Dark),
+        ..Icon::new("data:image/svg+xml,%3Csvg/%3E")
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
 struct Review {
     /// The branch to review.
@@ -60,7 +69,7 @@ struct Review {
 }
 
 /// Reviews a branch.
-#[prompt(title = "Review", complete(branch = branches))]
+#[prompt(title = "Review", icon = pencil, complete(branch = branches))]
 fn review(arguments: Review) -> Result<String, ToolError> {
     let how = arguments.strictness.unwrap_or_else(|| "kindly".to_owned());
     Ok(format!("Review {} {how}.", arguments.branch))
@@ -104,6 +113,8 @@ fn a_resource_is_listed_by_itself_and_a_template_by_its_function() {
         .map(|one| one.uri.as_str())
         .collect();
     assert_eq!(uris, ["notes://milk", "notes://today", "notes://picture"]);
+    let icons: Vec<usize> = listed.resources.iter().map(|one| one.icons.len()).collect();
+    assert_eq!(icons, [0, 1, 0]);
     let templates = PLUGIN.handle_list_resource_templates().unwrap();
     let templates: serde_json::Value = serde_json::from_slice(&templates).unwrap();
     assert_eq!(
@@ -139,6 +150,10 @@ fn a_prompt_has_the_arguments_of_its_type_and_says_which_is_missing() {
     let host = FakeHost::new();
     let listed: serde_json::Value =
         serde_json::from_slice(&PLUGIN.handle_list_prompts().unwrap()).unwrap();
+    assert_eq!(
+        listed["prompts"][0]["icons"],
+        json!([{"src": "data:image/svg+xml,%3Csvg/%3E", "sizes": ["any"], "theme": "dark"}])
+    );
     assert_eq!(
         listed["prompts"][0]["arguments"],
         json!([

@@ -15,6 +15,18 @@ pub const PNG: &[u8] = &[
 /// A sound of no length: the header of a WAV file.
 const WAV: &[u8] = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00data\x00\x00\x00\x00";
 
+/// The picture, as an icon.
+pub fn red_pixel() -> Icon {
+    Icon {
+        mime_type: Some("image/png".to_owned()),
+        sizes: vec!["1x1".to_owned()],
+        theme: Some(IconTheme::Light),
+        ..Icon::new(
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==",
+        )
+    }
+}
+
 /// The picture, as a part of a message.
 pub fn image() -> Content {
     Content::Image {
@@ -43,7 +55,7 @@ fn result(content: Vec<Content>) -> Result<CallToolResult, ToolError> {
 }
 
 /// Answers with a text.
-#[tool(name = "test_simple_text", read_only)]
+#[tool(name = "test_simple_text", icon = "https://exomonad.example/text.svg", icon = red_pixel, read_only)]
 pub fn simple_text() -> Result<String, ToolError> {
     Ok("This is a simple text response for testing.".to_owned())
 }

@@ -52,11 +52,15 @@ plugin! {
         asking::tampered_state,
         asking::capabilities,
         asking::ask_about_a_number,
+        tasks::tool_with_task,
     ],
     workflows: [
         tasks::slow_compute,
         tasks::failing_job,
         tasks::protocol_error_job,
+        tasks::confirm_delete,
+        tasks::multi_input,
+        tasks::slow_greeting,
     ],
     resources: [
         resources::static_text,

@@ -2,10 +2,10 @@
 
 use exomonad_guest::{client, prelude::*};
 
-use crate::content::{embedded, image};
+use crate::content::{embedded, image, red_pixel};
 
 /// A prompt without arguments.
-#[prompt(name = "test_simple_prompt", title = "Simple")]
+#[prompt(name = "test_simple_prompt", title = "Simple", icon = red_pixel)]
 pub fn simple() -> Result<&'static str, ToolError> {
     Ok("This is a simple prompt for testing.")
 }

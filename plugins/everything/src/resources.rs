@@ -3,11 +3,18 @@
 use exomonad_guest::prelude::*;
 use serde_json::json;
 
+use crate::content::red_pixel;
+
 /// The resource that clients may subscribe to.
 pub const WATCHED: &str = "test://watched-resource";
 
 /// A text.
-#[resource("test://static-text", title = "Static text", mime_type = "text/plain")]
+#[resource(
+    "test://static-text",
+    title = "Static text",
+    mime_type = "text/plain",
+    icon = red_pixel
+)]
 pub fn static_text() -> Result<&'static str, ToolError> {
     Ok("This is the content of the static text resource.")
 }

@@ -39,7 +39,6 @@ fn every_workflow_is_listed_with_its_schemas() {
                     "signal": { "type": "string", "description": "Its name." },
                     "timeoutMillis": {
                         "type": ["integer", "null"],
-                        "format": "uint64",
                         "minimum": 0,
                         "description": "The longest wait; no end when absent.",
                     },

@@ -31,9 +31,9 @@ pub use exomonad_core::values::{
 };
 pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
-    Config, EngineConfig, InstanceMode, JournalConfig, JournalMode, Limits, LogConfig, LogFormat,
-    McpConfig, OtlpProtocol, PluginsConfig, Role, ServerConfig, Signal, StateConfig,
-    TelemetryConfig, WorkflowsConfig,
+    AuditConfig, Config, EngineConfig, InstanceMode, JournalConfig, JournalMode, JwtAlgorithm,
+    Limits, LogConfig, LogFormat, McpConfig, OauthConfig, OtlpProtocol, PluginsConfig, Role,
+    ServerConfig, Signal, StateConfig, TelemetryConfig, WorkflowsConfig,
 };
 pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

@@ -38,31 +38,37 @@ impl Tokens {
         })
     }
 
-    /// True if the role may be called with what the request presents: its own token or the
-    /// operator's. With neither configured, anyone who reaches the address may.
-    pub fn admit(&self, role: &RoleName, presented: Option<&str>) -> bool {
-        let own = self.roles.get(role).unwrap_or(&self.unlisted);
-        if own.is_none() && self.operator.is_none() {
-            return true;
-        }
-        presented.is_some_and(|presented| {
-            [own, &self.operator]
-                .into_iter()
-                .flatten()
-                .any(|secret| secret.matches(presented))
-        })
+    /// True if the role is not served without a token: it has one of its own, or the operator has one.
+    pub fn guard(&self, role: &RoleName) -> bool {
+        self.of_role(role).is_some() || self.operator.is_some()
     }
 
-    /// True if what concerns all roles (`/reload`, `/call`, `/metrics`) may be called with what the
-    /// request presents: the operator's token, if one is configured. With tokens for roles alone
-    /// nobody may; with none at all, anyone who reaches the address.
-    pub fn admit_operator(&self, presented: Option<&str>) -> bool {
-        match &self.operator {
-            Some(secret) => presented.is_some_and(|presented| secret.matches(presented)),
-            // Without one, but with tokens for roles, this would lead around those.
-            None => self.unlisted.is_none() && self.roles.values().all(Option::is_none),
-        }
+    /// True if there is any token.
+    pub fn guard_any(&self) -> bool {
+        self.operator.is_some()
+            || self.unlisted.is_some()
+            || self.roles.values().any(Option::is_some)
     }
+
+    /// True if this is the operator's token.
+    pub fn is_operator(&self, presented: &str) -> bool {
+        matches(&self.operator, presented)
+    }
+
+    /// True if this is the role's own token.
+    pub fn is_of_role(&self, role: &RoleName, presented: &str) -> bool {
+        matches(self.of_role(role), presented)
+    }
+
+    fn of_role(&self, role: &RoleName) -> &Option<Secret> {
+        self.roles.get(role).unwrap_or(&self.unlisted)
+    }
+}
+
+fn matches(secret: &Option<Secret>, presented: &str) -> bool {
+    secret
+        .as_ref()
+        .is_some_and(|secret| secret.matches(presented))
 }
 
 #[cfg(test)]
@@ -70,24 +76,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_opens_to_its_own_token_and_to_the_operators() {
+    fn a_role_is_guarded_by_its_own_token_and_by_the_operators() {
         let name = |text: &str| text.parse::<RoleName>().unwrap();
         let secret = |text: &str| Some(Secret::new(text));
         let mut tokens = Tokens::default();
-        assert!(tokens.admit(&name("tl"), None));
+        assert!(!tokens.guard(&name("tl")) && !tokens.guard_any());
 
         tokens.roles.insert(name("tl"), secret("own"));
         tokens.roles.insert(name("dev"), None);
-        assert!(tokens.admit(&name("tl"), Some("own")));
-        assert!(!tokens.admit(&name("tl"), None));
-        assert!(!tokens.admit(&name("tl"), Some("other")));
-        assert!(tokens.admit(&name("dev"), None));
+        assert!(tokens.guard(&name("tl")) && tokens.guard_any());
+        assert!(!tokens.guard(&name("dev")));
+        assert!(tokens.is_of_role(&name("tl"), "own"));
+        assert!(!tokens.is_of_role(&name("tl"), "other"));
+        assert!(!tokens.is_of_role(&name("dev"), "own"));
 
         tokens.operator = secret("op");
-        assert!(tokens.admit(&name("tl"), Some("op")));
-        assert!(!tokens.admit(&name("dev"), None));
-        assert!(!tokens.admit(&name("dev"), Some("own")));
-        assert!(tokens.admit_operator(Some("op")));
-        assert!(!tokens.admit_operator(Some("own")));
+        assert!(tokens.guard(&name("dev")));
+        assert!(tokens.is_operator("op") && !tokens.is_operator("own"));
     }
 }

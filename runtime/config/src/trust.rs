@@ -79,6 +79,16 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         &["server", "token_file"],
         outside(&config.server.token_file),
     );
+    let oauth = &config.oauth;
+    let is_elsewhere = |issuer: &exomonad_core::values::Endpoint| !is_local(issuer.as_str());
+    guard(
+        &["oauth", "issuers"],
+        oauth.issuers.iter().any(is_elsewhere),
+    );
+    guard(
+        &["oauth", "jwks_url"],
+        oauth.jwks_url.iter().any(is_elsewhere),
+    );
     let services = &config.services;
     let docker = &services.docker;
     guard(&["docker", "host"], is_other_engine(folder, docker));
@@ -89,6 +99,7 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         &["github", "token_file"],
         outside(&services.github.token_file),
     );
+    guard(&["audit", "file"], outside(&config.audit.file));
     guard(
         &["telemetry", "headers_file"],
         outside(&config.telemetry.headers_file),

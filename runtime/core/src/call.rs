@@ -9,6 +9,7 @@ use exomonad_schema::{CallId, Context, EffectError, RoleName};
 use crate::bounds::BoundsMap;
 use crate::handler::BoxFuture;
 use crate::mcp::CallClient;
+use crate::principal::Principal;
 use crate::role_keys::RoleKeys;
 
 /// A call, as the services see it.
@@ -18,8 +19,10 @@ pub struct CallContext {
     pub role: RoleName,
     /// The call, unique on this host.
     pub call_id: CallId,
-    /// The caller, as far as it was said.
+    /// The caller's name: the principal's if it has one, else as the caller calls itself.
     pub caller: Option<String>,
+    /// The caller, as its token proves; `None` where no token is asked for.
+    pub principal: Option<Arc<Principal>>,
     /// The W3C trace context of the call (<https://www.w3.org/TR/trace-context/>).
     pub traceparent: Option<String>,
     /// The bounds of the role's effects.
@@ -56,6 +59,7 @@ impl CallContext {
             role,
             call_id,
             caller: None,
+            principal: None,
             traceparent: None,
             bounds: Arc::default(),
             kv_writer: None,
@@ -74,6 +78,10 @@ impl CallContext {
             role: self.role.clone(),
             call_id: self.call_id.clone(),
             caller: self.caller.clone(),
+            principal: self
+                .principal
+                .as_ref()
+                .map(|principal| principal.id.to_string()),
             traceparent: self.traceparent.clone(),
         }
     }

@@ -6,6 +6,7 @@
 //! | [`handler`] | [`EffectHandler`]: from request JSON to answer JSON |
 //! | [`mcp`] | the client of a call that comes by MCP, and what a role's clients are told of |
 //! | [`services`] | one trait a service, made from the contract's table |
+//! | [`principal`] | who makes a request, and the scopes of its token |
 //! | [`policy`] | decisions about a request, for enforcement and for `policy explain` alike |
 //! | [`patterns`] | names with `*`, as grants have them |
 //! | [`role_keys`] | the keys that set what a role may do, for messages |
@@ -27,6 +28,7 @@ pub mod headers;
 pub mod mcp;
 pub mod patterns;
 pub mod policy;
+pub mod principal;
 pub mod regular_file;
 pub mod role_keys;
 pub mod roots;
@@ -43,6 +45,7 @@ pub use call::{CallContext, KvWriter};
 pub use handler::{BoxFuture, EffectHandler, EncodedAnswer};
 pub use mcp::{CallClient, Changes};
 pub use policy::{Ruling, Verdict};
+pub use principal::{Principal, Scopes};
 pub use role_keys::RoleKeys;
 pub use secret::Secret;
 pub use secret_source::{SecretError, SecretSource, header_pairs};

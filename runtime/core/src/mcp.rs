@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use exomonad_schema::effects::mcp::{McpClient, McpLog, McpNotify, McpProgress};
 use exomonad_schema::{EffectError, RawJson, RoleName};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -38,7 +39,8 @@ pub struct Question {
 }
 
 /// A capability of clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientCapability {
     /// It shows forms.
     ElicitForms,

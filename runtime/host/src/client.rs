@@ -14,8 +14,15 @@ use exomonad_core::{BoxFuture, CallClient};
 use exomonad_schema::common::Context;
 use exomonad_schema::effects::mcp::{McpClient, McpLog, McpProgress};
 use exomonad_schema::{CallId, EffectError, ErrorCode, RawJson};
+use exomonad_services::mcp::check_result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::Notify;
+
+use crate::error::told;
+use crate::json::UniqueKeys;
+use crate::schema::Schema;
+use crate::schema::work::Work;
 
 /// A transport's side of the line.
 pub trait ClientTransport: Send + Sync {
@@ -40,7 +47,8 @@ pub trait ClientTransport: Send + Sync {
 }
 
 /// A question with its key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyedQuestion {
     /// The key by which it is answered.
     pub key: String,
@@ -69,6 +77,9 @@ pub struct SuspendedState {
     pub answers: HashMap<String, RawJson>,
     /// Questions that were asked and answered before.
     pub asked: u32,
+    /// The run of a workflow that goes on with the call, if it was that which asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Everything that the guest did, as the journal writes it.
     #[serde(skip)]
     pub events: Vec<u8>,
@@ -88,6 +99,50 @@ pub(crate) enum Parked {
     Asking(Vec<KeyedQuestion>),
     /// The client cannot be asked this.
     Incapable(ClientCapability),
+    /// The client's answer is none to what it was asked.
+    WrongAnswer(String),
+}
+
+/// Steps that the check of a form may take: some tenths of a second.
+const STEPS: u64 = 50_000_000;
+
+/// Holds a client's result against its question: what a person has filled in has to fit the form.
+///
+/// # Errors
+/// `invalid_input`, which is the client's mistake and not for the guest.
+pub fn check_answer(question: &KeyedQuestion, result: &RawJson) -> Result<(), EffectError> {
+    let method = question.capability.method();
+    check_result(question.capability, result)
+        .map_err(|error| EffectError::invalid_input(error.message))?;
+    if question.capability != ClientCapability::ElicitForms {
+        return Ok(());
+    }
+    let wrong = |what: String| {
+        let key = &question.key;
+        let message = format!("{method}: the answer to `{key}` does not fit the form: {what}");
+        Err(EffectError::invalid_input(message))
+    };
+    let unreadable = |error: serde_json::Error| EffectError::invalid_input(error.to_string());
+    let UniqueKeys(result) = result.parse().map_err(unreadable)?;
+    if result["action"] != "accept" {
+        return Ok(());
+    }
+    let Some(content) = result.get("content").filter(|content| content.is_object()) else {
+        return wrong("it is accepted without `content`".to_owned());
+    };
+    let mut params: Value = question.params.parse().map_err(unreadable)?;
+    // A form that cannot be checked is the guest's: it reads the answer itself.
+    let Ok(form) = Schema::new(
+        params["requestedSchema"].take(),
+        &mut crate::schema::STATES.clone(),
+    ) else {
+        return Ok(());
+    };
+    match form.violations(content, &mut Work::new(STEPS)) {
+        Ok(violations) if violations.is_empty() => Ok(()),
+        Ok(violations) => wrong(told(&violations)),
+        Err(_) => wrong("it is too much to check".to_owned()),
+    }
 }
 
 /// The line of one call.
@@ -121,10 +176,21 @@ impl ClientCall {
     ) -> Self {
         let earlier = resumed.answers.clone().into_iter();
         let answers = earlier.chain(answers);
+        let answers = answers.map(|(key, answer)| (key, Ok(answer))).collect();
+        let mut call = Self::answering(transport, answers);
+        let state = call.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.answered = resumed.asked;
+        state.asked = resumed.asked;
+        call
+    }
+
+    /// A line by this transport, with all results that the client has given.
+    pub fn answering(
+        transport: Arc<dyn ClientTransport>,
+        answers: HashMap<String, Result<RawJson, EffectError>>,
+    ) -> Self {
         let state = State {
-            answers: answers.map(|(key, answer)| (key, Ok(answer))).collect(),
-            answered: resumed.asked,
-            asked: resumed.asked,
+            answers,
             ..State::default()
         };
         Self {
@@ -133,6 +199,21 @@ impl ClientCall {
             parked: Notify::new(),
             diverged: Arc::default(),
         }
+    }
+
+    /// The results that the client has sent along.
+    pub(crate) fn take_answers(&self) -> HashMap<String, Result<RawJson, EffectError>> {
+        std::mem::take(&mut self.state().answers)
+    }
+
+    /// Asks the client for a run of a workflow. `None` if it answers by another call.
+    pub(crate) async fn ask_for_run(
+        &self,
+        questions: &[KeyedQuestion],
+    ) -> Option<HashMap<String, Result<RawJson, EffectError>>> {
+        let answers = self.transport.ask(questions)?.await;
+        let keys = questions.iter().map(|question| question.key.clone());
+        Some(keys.zip(answers).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,6 +257,7 @@ impl ClientCall {
             context: Some(context),
             answers: answers.collect(),
             asked: state.answered,
+            run: None,
             events: Vec::new(),
         }
     }
@@ -206,7 +288,7 @@ impl ClientCall {
                 ),
             ));
         }
-        let missing = {
+        let parked = {
             let mut state = self.state();
             if let Some(reason) = &state.runs_once {
                 return Err(EffectError::new(ErrorCode::Unsupported, reason));
@@ -230,15 +312,25 @@ impl ClientCall {
                 .cloned()
                 .collect();
             if missing.is_empty() {
-                state.answered = state.asked;
-                let answers = keyed
-                    .iter()
-                    .filter_map(|question| state.answers.remove(&question.key));
-                return answers.collect();
+                let wrong = keyed.iter().find_map(|question| {
+                    let result = state.answers.get(&question.key)?.as_ref().ok()?;
+                    check_answer(question, result).err()
+                });
+                match wrong {
+                    Some(wrong) => Parked::WrongAnswer(wrong.message),
+                    None => {
+                        state.answered = state.asked;
+                        let answers = keyed
+                            .iter()
+                            .filter_map(|question| state.answers.remove(&question.key));
+                        return answers.collect();
+                    }
+                }
+            } else {
+                Parked::Asking(missing)
             }
-            missing
         };
-        self.park(Parked::Asking(missing)).await
+        self.park(parked).await
     }
 }
 
@@ -307,9 +399,10 @@ mod tests {
     }
 
     fn call(answers: &[&str], resumed: &SuspendedState) -> ClientCall {
+        let declined = RawJson::from_text(r#"{"action":"decline"}"#.to_owned()).unwrap();
         let answers = answers
             .iter()
-            .map(|key| ((*key).to_owned(), RawJson::empty_object()));
+            .map(|key| ((*key).to_owned(), declined.clone()));
         ClientCall::new(Arc::new(Later), answers.collect(), resumed)
     }
 
@@ -357,6 +450,48 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_to_fit_its_question() {
+        let form = r#"{"requestedSchema":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}}"#;
+        let question = |capability, params: &str| KeyedQuestion {
+            key: "k".to_owned(),
+            capability,
+            params: RawJson::from_text(params.to_owned()).unwrap(),
+        };
+        let fits = |question: &KeyedQuestion, result: &str| {
+            check_answer(question, &RawJson::from_text(result.to_owned()).unwrap()).is_ok()
+        };
+        let asked = question(ClientCapability::ElicitForms, form);
+        for right in [
+            r#"{"action":"accept","content":{"n":1,"more":true}}"#,
+            r#"{"action":"decline"}"#,
+            r#"{"action":"cancel","content":null}"#,
+        ] {
+            assert!(fits(&asked, right), "{right}");
+        }
+        for wrong in [
+            r#"{"action":"accept","content":{"n":"1"}}"#,
+            r#"{"action":"accept","content":{}}"#,
+            r#"{"action":"accept","content":[]}"#,
+            r#"{"action":"accept"}"#,
+            r#"{"content":{"n":1}}"#,
+            "{}",
+            "7",
+        ] {
+            assert!(!fits(&asked, wrong), "{wrong}");
+        }
+        let asked = question(ClientCapability::ElicitUrls, "{}");
+        assert!(fits(&asked, r#"{"action":"accept"}"#));
+        let asked = question(ClientCapability::ListRoots, "{}");
+        assert!(fits(&asked, r#"{"roots":[]}"#) && !fits(&asked, r#"{"roots":7}"#));
+        // A form that nothing can be held against is the guest's matter.
+        let odd = question(
+            ClientCapability::ElicitForms,
+            r#"{"requestedSchema":{"type":7}}"#,
+        );
+        assert!(fits(&odd, r#"{"action":"accept","content":{"n":1}}"#));
+    }
+
+    #[test]
     fn a_client_is_not_asked_for_what_it_has_not_declared() {
         let one = call(&[], &SuspendedState::default());
         let sample = vec![question(None, ClientCapability::Sample)];
@@ -371,6 +506,7 @@ mod tests {
         Context {
             role: "tl".parse().unwrap(),
             call_id: CallId::from(7),
+            principal: None,
             caller: None,
             traceparent: None,
         }

@@ -89,6 +89,17 @@ pub enum HostError {
         /// The key that bounds unread answers, if they keep further calls from running.
         unread_key: Option<String>,
     },
+    /// The caller's token opens the role, and this is none of its scopes.
+    #[error("the token does not open this: it takes the scope `{0}`")]
+    OutOfScope(String),
+    /// The caller has too many calls.
+    #[error("{message}")]
+    CallerLimited {
+        /// The limit, and the key that sets it.
+        message: String,
+        /// Seconds after which another call may be made, at least 1.
+        retry_after: u64,
+    },
     /// The guest failed where only an answer will do: in a hook, or when called raw.
     #[error("{message}")]
     Guest {
@@ -106,6 +117,9 @@ pub enum HostError {
     /// The guest has asked its client, which answers by calling again.
     #[error("the call waits for its client")]
     InputRequired(Box<Suspended>),
+    /// The client's answer is none to what the guest has asked it.
+    #[error("{0}")]
+    ClientAnswer(String),
     /// A bug in the host.
     #[error("{0}")]
     Internal(String),
@@ -132,10 +146,13 @@ impl HostError {
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::PluginNotLoaded { .. } => "plugin_not_loaded",
             Self::QueueFull { .. } => "queue_full",
+            Self::OutOfScope(_) => "insufficient_scope",
+            Self::CallerLimited { .. } => "rate_limited",
             Self::Guest { code, .. } => code,
             Self::TaskRequired(_) => "task_required",
             Self::ClientIncapable(_) => "client_incapable",
             Self::InputRequired(_) => "input_required",
+            Self::ClientAnswer(_) => "client_answer",
             Self::Internal(_) => "internal",
         }
     }

@@ -11,24 +11,26 @@
 //!   a wait between two runs, so it holds neither permit nor sandbox, and no clock runs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use exomonad_config::InstanceMode;
-use exomonad_core::{CallContext, CancelOnDrop, aside};
+use exomonad_core::values::{Area, Scope};
+use exomonad_core::{CallContext, CancelOnDrop, Principal, Scopes, aside};
 use exomonad_engine::{CallError, Limit, Output};
 use exomonad_journal::codec::read_events;
 use exomonad_journal::record::OK;
 use exomonad_journal::recording::Budget;
 use exomonad_journal::{Answers, CallKind, Recording};
 use exomonad_schema::common::{
-    AgentEvent, CallToolResult, Content, Context, HANDLE_MCP_CALL, HookEvent, HookInput,
-    HookOutput, ToolCallInput,
+    AgentEvent, CallToolResult, Content, Context, HANDLE_GET_PROMPT, HANDLE_LIST_PROMPTS,
+    HANDLE_LIST_RESOURCE_TEMPLATES, HANDLE_LIST_RESOURCES, HANDLE_MCP_CALL, HANDLE_READ_RESOURCE,
+    HookEvent, HookInput, HookOutput, ToolCallInput,
 };
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowRun, WorkflowStartChild, WorkflowStatus,
 };
-use exomonad_schema::{CallId, EffectError, RawJson};
+use exomonad_schema::{CallId, EffectError, ErrorCode, RawJson};
 use exomonad_telemetry::spans;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -38,6 +40,8 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
 use crate::admission::{Permit, QueueFullError};
+use crate::audit::{AuditedCall, sha256};
+use crate::caller_limits::{CallerLimitError, CallerPermit};
 use crate::client::{ClientCall, Parked, Suspended, SuspendedState};
 use crate::error::{HostError, Violation};
 use crate::json::{self, UniqueKeys};
@@ -59,10 +63,46 @@ const MOST_STEPS: u64 = 2_000_000_000;
 /// The caller, as the transport knows it.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// A name for logs and for the guest.
+    /// The caller's name, as it calls itself.
     pub name: Option<String>,
     /// The W3C trace that the call belongs to.
     pub traceparent: Option<String>,
+    /// Who it is, as its token proves; `None` where no token is asked for.
+    pub principal: Option<Arc<Principal>>,
+}
+
+impl Caller {
+    /// True if it may see and call the tool.
+    pub fn allows_tool(&self, name: &str) -> bool {
+        allows_tool(self.principal.as_deref(), name)
+    }
+
+    /// The scopes of its token.
+    pub fn scopes(&self) -> &Scopes {
+        scopes(self.principal.as_deref())
+    }
+}
+
+fn scopes(principal: Option<&Principal>) -> &Scopes {
+    const ALL: &Scopes = &Scopes::ALL;
+    principal.map_or(ALL, |principal| &principal.scopes)
+}
+
+/// The decision about a tool, for lists and for calls alike.
+fn allows_tool(principal: Option<&Principal>, name: &str) -> bool {
+    scopes(principal).allows_tool(name)
+}
+
+/// The areas of which one takes in an export.
+fn areas(export: &str) -> &'static [Area] {
+    match export {
+        HANDLE_LIST_RESOURCES | HANDLE_LIST_RESOURCE_TEMPLATES | HANDLE_READ_RESOURCE => {
+            &[Area::Resources]
+        }
+        HANDLE_LIST_PROMPTS | HANDLE_GET_PROMPT => &[Area::Prompts],
+        // It completes the arguments of both.
+        _ => &[Area::Prompts, Area::Resources],
+    }
 }
 
 /// A tool's answer: a JSON `CallToolResult`, as the guest wrote it where it wrote one.
@@ -171,7 +211,37 @@ pub struct Execution {
     client: Option<Arc<ClientCall>>,
     /// The guest's work so far, if the call goes on.
     resumed: Option<SuspendedState>,
+    /// One of the caller's calls, where these are limited.
+    _caller: Option<CallerPermit>,
 }
+
+/// The error for a caller with too many calls.
+fn caller_limited(role: &Role, error: CallerLimitError) -> HostError {
+    let settings = &role.settings;
+    let (what, limit, retry_after) = match error {
+        CallerLimitError::Rate(after) => (
+            "has made as many calls in a minute as it may",
+            "caller_calls_per_minute",
+            after.as_secs_f64().ceil() as u64,
+        ),
+        CallerLimitError::AtOnce => (
+            "has as many calls at once as it may",
+            "caller_concurrent_calls",
+            1,
+        ),
+    };
+    settings.metrics.hit(role.name(), limit);
+    HostError::CallerLimited {
+        message: format!(
+            "the caller {what}; `{}` sets how many",
+            settings.limit_key(limit)
+        ),
+        retry_after: retry_after.max(1),
+    }
+}
+
+/// Bytes of arguments up to which they are hashed on the thread that serves the request.
+const SOON_HASHED: usize = 256 << 10;
 
 /// Bytes that may be recorded of a call that asks its client, where the journal sets no bound.
 const RECORD: usize = 8 << 20;
@@ -180,11 +250,13 @@ impl Execution {
     /// Begins a call.
     ///
     /// # Errors
-    /// If no version of the role's plugin serves.
+    /// If no version of the role's plugin serves, or the caller has too many calls.
     pub fn new(role: Arc<Role>, id: CallId, caller: Caller) -> Result<Self, HostError> {
+        let permit = role.caller_limits.take(caller.principal.as_deref());
         Ok(Self {
             version: role.serving()?,
-            context: role.settings.call(id, caller.name, caller.traceparent),
+            _caller: permit.map_err(|error| caller_limited(&role, error))?,
+            context: role.settings.call(id, caller),
             role,
             coerces: false,
             has_tasks: None,
@@ -229,6 +301,7 @@ impl Execution {
     /// From there on every failure of the guest is the tool's failure, hence an answer.
     pub async fn tool(self, name: String, arguments: RawJson) -> Result<ToolAnswer, HostError> {
         let span = spans::call(&self.context, spans::TOOLS_CALL);
+        let (audited, arguments) = self.audited("tool", &name, arguments).await?;
         let called = self.known_tool(&span, &name, arguments);
         let result = called.instrument(span.clone()).await;
         match &result {
@@ -236,7 +309,50 @@ impl Execution {
             Ok(_) => {}
             Err(error) => spans::failed(&span, error.code()),
         }
+        match &result {
+            Ok(answer) => audited.end(answer.outcome, true),
+            Err(error) => audited.end_refused(error),
+        }
         result
+    }
+
+    /// Begins the line of a call with these arguments, and gives them back.
+    async fn audited(
+        &self,
+        kind: &'static str,
+        name: &str,
+        arguments: RawJson,
+    ) -> Result<(AuditedCall, RawJson), HostError> {
+        let is_long = arguments.get().len() > SOON_HASHED;
+        let hash = move || (sha256(arguments.get().as_bytes()), arguments);
+        let (sha256, arguments) = aside(is_long, hash).await.map_err(|_| {
+            HostError::Internal("hashing the arguments failed in the host".to_owned())
+        })?;
+        let audited = self.role.audit.begin(&self.context, kind, name, sha256);
+        Ok((audited, arguments))
+    }
+
+    /// Begins the line of a call of an export with this input, hashed without the context that the host adds.
+    fn audited_export(&self, export: &str, input: &Value) -> AuditedCall {
+        let parameters = input.as_object().into_iter().flatten();
+        let parameters: Value = parameters
+            .filter(|(name, _)| *name != "context")
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let sha256 = sha256(parameters.to_string().as_bytes());
+        let audit = &self.role.audit;
+        audit.begin(&self.context, "export", export, sha256)
+    }
+
+    /// Checks that one of these areas is among the caller's scopes.
+    fn check_areas(&self, areas: &[Area]) -> Result<(), HostError> {
+        let scopes = scopes(self.context.principal.as_deref());
+        match areas.iter().any(|area| scopes.allows(*area)) {
+            true => Ok(()),
+            false => Err(HostError::OutOfScope(
+                areas.first().map_or("", |area| area.name()).to_owned(),
+            )),
+        }
     }
 
     async fn known_tool(
@@ -245,6 +361,10 @@ impl Execution {
         name: &str,
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
+        // Before it is looked for: a caller learns nothing of what is none of its scopes.
+        if !allows_tool(self.context.principal.as_deref(), name) {
+            return Err(HostError::OutOfScope(Scope::of_tool(name)));
+        }
         let version = self.version.clone();
         let (tool, series) = version.tool(name).map_err(|near| {
             let mut refused = version.refused_tools.iter();
@@ -303,6 +423,10 @@ impl Execution {
         if tool.needs_task && self.has_tasks == Some(false) {
             return Err(HostError::TaskRequired(tool.tool.name.clone()));
         }
+        if let Some(run) = self.resumed.as_ref().and_then(|before| before.run.clone()) {
+            drop(permit);
+            return self.followed(&run).await;
+        }
         if tool.is_workflow {
             // A run has a permit of its own.
             drop(permit);
@@ -332,22 +456,18 @@ impl Execution {
         }
     }
 
-    /// Starts a workflow and waits for its end, as long as a call may take. One that goes on is no failure: the
-    /// answer says how it is, and under which id.
+    /// Starts a workflow and waits for its end, as long as a call may take.
     async fn started_workflow(
         &self,
         name: &str,
         arguments: RawJson,
     ) -> Result<ToolAnswer, HostError> {
         let Some(workflows) = &self.role.settings.workflows else {
-            let message = "this process runs no workflows; start it on a host";
-            return Ok(self.failed_tool("unavailable", message));
+            return Ok(self.no_workflows());
         };
-        let longest = match self.has_tasks {
-            Some(true) => Duration::ZERO,
-            _ => self.role.settings.limits.wall_time,
-        };
-        let run = async {
+        let client = self.context.client.as_ref();
+        let client = client.map(|client| client.describe());
+        let started = async {
             let request = WorkflowStartChild {
                 workflow: name
                     .to_owned()
@@ -357,23 +477,82 @@ impl Execution {
                 workflow_id: None,
                 on_parent_end: OnParentEnd::Abandon,
             };
-            let started = workflows.start(&self.role, &request).await?;
-            let role = self.role.name();
-            workflows.wait(role, &started.run_id, longest).await
+            workflows
+                .start_for(&self.role, &request, client.as_ref())
+                .await
         };
-        let run = match run.await {
-            Ok(run) => workflows.view(run),
-            Err(error) => return Ok(self.failed_tool(error.code.name(), &error.message)),
+        match started.await {
+            Ok(started) => self.followed(&started.run_id).await,
+            Err(error) => Ok(self.failed_tool(error.code.name(), &error.message)),
+        }
+    }
+
+    fn no_workflows(&self) -> ToolAnswer {
+        let message = "this process runs no workflows; start it on a host";
+        self.failed_tool("unavailable", message)
+    }
+
+    /// The answer of a tool that a run goes on with. For a client that has tasks it is the task. Every other one waits
+    /// for its end, as long as a call may take, and is asked what the run asks: one that goes on is no failure, the
+    /// answer says how it is, and under which id.
+    async fn followed(&self, id: &str) -> Result<ToolAnswer, HostError> {
+        let Some(workflows) = &self.role.settings.workflows else {
+            return Ok(self.no_workflows());
+        };
+        let failed = |error: EffectError| Ok(self.failed_tool(error.code.name(), &error.message));
+        let longest = self.role.settings.limits.wall_time;
+        let run = workflows.find(self.role.name(), id).await;
+        let mut run = match run {
+            Ok(run) => run,
+            Err(error) => return failed(error),
         };
         if self.has_tasks == Some(true) {
             return Ok(ToolAnswer {
                 json: Vec::new(),
                 is_error: false,
                 outcome: OK,
-                task: Some(Box::new(run)),
+                task: Some(Box::new(workflows.view(run))),
             });
         }
-        run_answer(run.into())
+        let Some(client) = &self.client else {
+            let ended = workflows.wait(self.role.name(), &run.run_id, longest);
+            return match ended.await {
+                Ok(run) => run_answer(workflows.view(run).into()),
+                Err(error) => failed(error),
+            };
+        };
+        let mut answers = client.take_answers();
+        loop {
+            if !answers.is_empty() {
+                match workflows.answer(&self.role, &run, answers).await {
+                    Ok(()) => {}
+                    Err(error) if error.code == ErrorCode::InvalidInput => {
+                        return Err(HostError::ClientAnswer(error.message));
+                    }
+                    Err(error) => return failed(error),
+                }
+            }
+            let questions;
+            let waited = workflows.wait_or_asked(&self.role, &run.run_id, longest);
+            (run, questions) = match waited.await {
+                Ok((run, questions)) if questions.is_empty() => {
+                    return run_answer(workflows.view(run).into());
+                }
+                Ok(asking) => asking,
+                Err(error) => return failed(error),
+            };
+            answers = match client.ask_for_run(&questions).await {
+                Some(answers) => answers,
+                None => {
+                    let state = SuspendedState {
+                        run: Some(run.run_id.clone()),
+                        ..client.suspend(self.guest_view())
+                    };
+                    let suspended = Suspended { questions, state };
+                    return Err(HostError::InputRequired(Box::new(suspended)));
+                }
+            };
+        }
     }
 
     /// Checks arguments: here if they are small and soon checked, else on a thread that may be busy for a
@@ -432,10 +611,16 @@ impl Execution {
         payload: RawJson,
         agent_event: Option<AgentEvent>,
     ) -> Result<HookOutput, HostError> {
+        if let Err(error) = self.check_areas(&[Area::Hooks]) {
+            let (audited, _) = self.audited("hook", event.name(), payload).await?;
+            audited.end_refused(&error);
+            return Err(error);
+        }
         let version = self.version.clone();
         let Some(series) = version.hook(event) else {
             return Err(self.role.hook_not_found(event.name()));
         };
+        let (audited, payload) = self.audited("hook", event.name(), payload).await?;
         let span = spans::call(&self.context, "hook");
         span.record("exomonad.hook", event.name());
         let timer = series.begin();
@@ -443,6 +628,10 @@ impl Execution {
         let result = decided.instrument(span.clone()).await;
         if let Err(error) = &result {
             spans::failed(&span, error.code());
+        }
+        match &result {
+            Ok(_) => audited.end(OK, true),
+            Err(error) => audited.end_refused(error),
         }
         timer.ended(result.as_ref().map_or_else(HostError::code, |_| "ok"));
         result
@@ -501,20 +690,31 @@ impl Execution {
         I: Serialize,
         T: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
     {
+        if let Err(error) = self.check_areas(areas(export)) {
+            let input = json!(input(self.guest_view()));
+            self.audited_export(export, &input).end_refused(&error);
+            return Err(error);
+        }
         let span = spans::call(&self.context, what);
         let called = async {
             let permit = self.admit().await?;
             let guest = self.guest(export);
-            let input = encode(&input(self.guest_view()))?;
+            let input = json!(input(self.guest_view()));
+            let audited = self.audited_export(export, &input);
+            let input = encode(&input)?;
             let mut record = self.record(CallKind::Export, export, &input);
             let invoked = self
                 .invoke(permit, guest, export, &input, &mut record)
                 .await;
             let output = match invoked {
                 Ok(output) => output.bytes,
-                Err(RunError::Host(error)) => return Err(not_answered(record, error)),
+                Err(RunError::Host(error)) => {
+                    audited.end_refused(&error);
+                    return Err(not_answered(record, error));
+                }
                 Err(error) => {
                     let error = self.run_error(error);
+                    audited.end_refused(&error);
                     end(record, None, Some(&error));
                     return Err(error);
                 }
@@ -528,6 +728,10 @@ impl Execution {
                 code: INVALID_ANSWER,
                 message: invalid_decision(export, &error),
             });
+            match &read {
+                Ok(_) => audited.end(OK, true),
+                Err(error) => audited.end_refused(error),
+            }
             end(record, Some(&output), read.as_ref().err());
             let (value, rewritten) = read?;
             Ok(ExportAnswer {
@@ -549,12 +753,20 @@ impl Execution {
             let permit = self.admit().await?;
             let guest = self.guest(&export);
             let input = Bytes::from(input);
+            let audited = self
+                .role
+                .audit
+                .begin(&self.context, "raw", &export, sha256(&input));
             let mut record = self.record(CallKind::Export, &export, &input);
             let invoked = self
                 .invoke(permit, guest, &export, &input, &mut record)
                 .await;
             let output = invoked.map_err(|error| self.run_error(error));
             let bytes = output.as_ref().ok().map(|output| &*output.bytes);
+            match &output {
+                Ok(_) => audited.end(OK, true),
+                Err(error) => audited.end_refused(error),
+            }
             end(record, bytes, output.as_ref().err());
             output
         };
@@ -655,6 +867,9 @@ impl Execution {
                 Parked::Asking(questions) => questions,
                 Parked::Incapable(capability) => {
                     return Err(HostError::ClientIncapable(capability).into());
+                }
+                Parked::WrongAnswer(message) => {
+                    return Err(HostError::ClientAnswer(message).into());
                 }
             };
             let recorded = recording.take_out();
@@ -805,6 +1020,13 @@ impl Execution {
         if let Some(record) = record {
             record.end(outcome, Some(&json), failure.as_deref());
         }
+        if let Ok(JudgedResult {
+            workflow_id: Some(id),
+            ..
+        }) = &judged
+        {
+            return self.followed(id).await;
+        }
         Ok(match (judged, failure) {
             (Ok(judged), _) => ToolAnswer {
                 json: judged.rewritten.unwrap_or(json),
@@ -857,6 +1079,8 @@ pub(crate) fn outcome(is_error: bool) -> &'static str {
 pub(crate) struct JudgedResult {
     /// True if the tool says that it failed.
     pub is_error: bool,
+    /// The workflow that goes on with the call.
+    pub workflow_id: Option<String>,
     /// The result as it goes out, if not as the guest wrote it.
     pub rewritten: Option<Vec<u8>>,
 }
@@ -866,14 +1090,17 @@ pub(crate) fn judge(json: &[u8]) -> serde_json::Result<JudgedResult> {
     if let Ok(result) = serde_json::from_slice::<CallToolResult>(json) {
         return Ok(JudgedResult {
             is_error: result.is_error,
+            workflow_id: result.workflow_id.map(String::from),
             rewritten: None,
         });
     }
     // Optional fields that are null; a client might take these as little as serde does.
     let result: CallToolResult = exomonad_schema::from_slice(json)?;
+    let rewritten = serde_json::to_vec(&result)?;
     Ok(JudgedResult {
         is_error: result.is_error,
-        rewritten: Some(serde_json::to_vec(&result)?),
+        workflow_id: result.workflow_id.map(String::from),
+        rewritten: Some(rewritten),
     })
 }
 
@@ -920,6 +1147,7 @@ pub fn run_answer(run: WorkflowRun) -> Result<ToolAnswer, HostError> {
         content: vec![Content::Text { text }],
         structured_content: RawJson::new(&run).ok(),
         is_error,
+        ..CallToolResult::default()
     };
     let json = serde_json::to_vec(&result)
         .map_err(|error| HostError::Internal(format!("the run is not JSON: {error}")))?;

@@ -8,6 +8,8 @@
 //! | [`schema`] | JSON Schemas of tools, checked in bounded time |
 //! | [`execution`] | [`Execution`]: one call of a role, owned by whoever waits for it |
 //! | [`client`] | [`ClientCall`]: the line from a call to the client that made it |
+//! | [`caller_limits`] | how often, and how often at once, one caller may call |
+//! | [`audit`] | a line for each call, in the log and in a file |
 //! | [`admission`] | how many calls run at once, and how many wait |
 //! | [`answer_memory`] | how much memory unread answers may take |
 //! | [`pipeline`] | the layers between a guest and the services |
@@ -23,6 +25,8 @@
 pub mod admission;
 pub mod agents;
 pub mod answer_memory;
+pub mod audit;
+pub mod caller_limits;
 pub mod client;
 pub mod error;
 pub mod execution;

@@ -145,8 +145,15 @@ fn trace_id(traceparent: &str) -> Option<String> {
 pub fn configuration_hash(config: &Config, role: &exomonad_config::Role) -> String {
     let mut limits = serde_json::to_value(&role.limits).unwrap_or_default();
     if let Some(limits) = limits.as_object_mut() {
-        // How many calls there may be is nothing that one of them sees.
-        let unseen = ["concurrent_calls", "queue", "unread_answers"];
+        // How many calls there may be, and what clients get, is nothing that a guest sees.
+        let unseen = [
+            "concurrent_calls",
+            "queue",
+            "caller_calls_per_minute",
+            "caller_concurrent_calls",
+            "unread_answers",
+            "inline_answer",
+        ];
         limits.retain(|key, _| !unseen.contains(&key.as_str()));
     }
     let observable = json!([role.config, limits, config.log.filter, role.instance]);

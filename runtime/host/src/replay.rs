@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::HostError;
-use crate::execution;
+use crate::execution::{self, Caller};
 use crate::json::UniqueKeys;
 use crate::pipeline::{CallHost, Replayed};
 use crate::plugins::version::PluginVersion;
@@ -171,7 +171,13 @@ async fn run(
         Err(error) => return Some(failure(&error)),
     };
     let layers = Arc::new(Replayed::new(answers.clone(), role.config.clone()));
-    let context: CallContext = role.call(call.id.clone(), call.caller.clone(), None);
+    let context: CallContext = role.call(
+        call.id.clone(),
+        Caller {
+            name: call.caller.clone(),
+            ..Caller::default()
+        },
+    );
     let host = Arc::new(CallHost::new(context, layers.clone()));
     let called = version
         .plugin

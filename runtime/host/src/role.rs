@@ -16,7 +16,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{AdmissionQueue, HostSandboxes};
 use crate::answer_memory::AnswerMemory;
+use crate::audit::Audit;
+use crate::caller_limits::CallerLimits;
 use crate::error::HostError;
+use crate::execution::Caller;
 use crate::pipeline::{self, Grants, Layer, ServiceLayer};
 use crate::plugins::version::PluginVersion;
 use crate::record::{RecordSettings, configuration_hash};
@@ -43,6 +46,8 @@ pub struct RoleSettings {
     pub bounds: Arc<BoundsMap>,
     /// The limits of each call.
     pub limits: Limits,
+    /// Bytes of the largest result of a tool that an MCP client gets whole; 0 if all are.
+    pub inline_answer: u64,
     /// Fresh sandboxes, or a pool of used ones.
     pub instance: InstanceMode,
     /// The engine with the role's stack size.
@@ -72,17 +77,15 @@ impl RoleSettings {
     }
 
     /// The context of a new call.
-    pub fn call(
-        &self,
-        id: CallId,
-        caller: Option<String>,
-        traceparent: Option<String>,
-    ) -> CallContext {
+    pub fn call(&self, id: CallId, caller: Caller) -> CallContext {
+        let proven = caller.principal.as_ref();
+        let proven = proven.and_then(|principal| principal.name.as_deref());
         CallContext {
             role: self.name.clone(),
             call_id: id,
-            caller,
-            traceparent,
+            caller: proven.map(str::to_owned).or(caller.name),
+            principal: caller.principal,
+            traceparent: caller.traceparent,
             bounds: self.bounds.clone(),
             kv_writer: None,
             client: None,
@@ -103,6 +106,8 @@ pub struct SharedServices {
     pub journal: Option<Arc<Journal>>,
     /// The durable workflows; `None` where none run.
     pub workflows: Option<Arc<Workflows>>,
+    /// Where the line of each call goes.
+    pub audit: Arc<Audit>,
     /// Notified when a role serves another version of its plugin.
     pub versions: watch::Sender<()>,
 }
@@ -124,6 +129,10 @@ pub struct Role {
     pub settings: Arc<RoleSettings>,
     /// Admits its calls.
     pub admission: AdmissionQueue,
+    /// The calls of each of its callers.
+    pub caller_limits: Arc<CallerLimits>,
+    /// Where the line of each call goes.
+    pub audit: Arc<Audit>,
     /// The threads that check long arguments of its calls.
     pub long_checks: Arc<Semaphore>,
     /// The calls that wait for what they have asked their clients.
@@ -168,6 +177,7 @@ impl Role {
                 vars: limits.vars.get(),
                 http_response: limits.http_response.get(),
             },
+            inline_answer: limits.inline_answer.get(),
             instance: role.instance,
             engine,
             layers: stack(
@@ -202,6 +212,11 @@ impl Role {
                 AnswerMemory::new(limits.unread_answers.get()),
                 sandboxes,
             ),
+            caller_limits: CallerLimits::new(
+                limits.caller_calls_per_minute,
+                limits.caller_concurrent_calls,
+            ),
+            audit: services.audit.clone(),
             long_checks: Arc::new(Semaphore::new(LONG_CHECKS)),
             asking: Arc::new(Semaphore::new(ASKING)),
             version: RwLock::new(None),

@@ -15,6 +15,7 @@ use exomonad_telemetry::Metrics;
 use tokio::sync::{broadcast, watch};
 
 use crate::admission::HostSandboxes;
+use crate::audit::Audit;
 use crate::error::HostError;
 use crate::gauges;
 use crate::plugins::instance_pool::InstancePool;
@@ -37,6 +38,8 @@ pub struct Runtime {
     pub journal: Arc<Journal>,
     /// The durable workflows.
     pub workflows: Arc<Workflows>,
+    /// The lines of calls.
+    audit: Arc<Audit>,
     /// When the process began.
     pub started: SystemTime,
     /// One for each size of stack.
@@ -59,6 +62,7 @@ struct ProcessParts {
     sandboxes: Arc<HostSandboxes>,
     journal: Arc<Journal>,
     workflows: Arc<Workflows>,
+    audit: Arc<Audit>,
     versions: watch::Sender<()>,
     changes: Changes,
     started: SystemTime,
@@ -109,6 +113,7 @@ impl Runtime {
             sandboxes: HostSandboxes::new(config.engine.sandboxes),
             journal: Journal::new(config.state.dir.join("journal"), journal_bounds(&config)),
             workflows: Workflows::new(&config),
+            audit: Audit::new(&config.audit),
             versions: watch::Sender::new(()),
             changes: Changes::default(),
             started: SystemTime::now(),
@@ -134,6 +139,7 @@ impl Runtime {
             sandboxes: self.sandboxes.clone(),
             journal: self.journal.clone(),
             workflows: self.workflows.clone(),
+            audit: self.audit.clone(),
             versions: self.services.versions.clone(),
             changes: self.changes.clone(),
             started: self.started,
@@ -156,6 +162,7 @@ impl Runtime {
             sandboxes,
             journal,
             workflows,
+            audit,
             versions,
             changes,
             started,
@@ -186,9 +193,11 @@ impl Runtime {
                 metrics: metrics.clone(),
                 journal: Some(journal.clone()),
                 workflows: Some(workflows),
+                audit: audit.clone(),
                 versions,
             },
             handler,
+            audit,
             metrics,
             journal,
             started,
@@ -208,6 +217,7 @@ impl Runtime {
     /// Writes and closes the files that hold state, for a host that stops. Blocks for some milliseconds.
     pub fn close(&self) {
         self.journal.flush();
+        self.audit.flush();
         self.workflows.close();
         self.kv.close();
     }

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::kept_answers::{self, may_keep};
 use crate::message::{Params, object, text};
 use crate::methods::{Answer, Context, answer, version_with};
 use crate::rpc_error::RpcError;
@@ -120,6 +121,10 @@ pub async fn list_resources(context: &Context, params: Params) -> Result<Answer,
     let cursor = cursor(&params)?;
     let input = |context| ListResourcesInput { cursor, context };
     let (method, export) = ("resources/list", HANDLE_LIST_RESOURCES);
+    if may_keep(context) && !context.role.settled().await?.plugin.has(export) {
+        // What the host keeps is linked where it is missing, and not listed.
+        return answer(&ListResourcesResult::default());
+    }
     let listed = call::<_, ListResourcesResult>(context, method, export, input).await?;
     Ok(listed.map_err(failed)?.1)
 }
@@ -133,9 +138,10 @@ pub async fn list_resource_templates(
     let input = |context| ListResourceTemplatesInput { cursor, context };
     let (method, export) = ("resources/templates/list", HANDLE_LIST_RESOURCE_TEMPLATES);
     let version = context.role.settled().await?;
-    if !version.plugin.has(export)
-        && (version.plugin.has(HANDLE_LIST_RESOURCES) || version.plugin.has(HANDLE_READ_RESOURCE))
-    {
+    let has_resources = may_keep(context)
+        || version.plugin.has(HANDLE_LIST_RESOURCES)
+        || version.plugin.has(HANDLE_READ_RESOURCE);
+    if has_resources && !version.plugin.has(export) {
         return answer(&ListResourceTemplatesResult::default());
     }
     let listed = call::<_, ListResourceTemplatesResult>(context, method, export, input).await?;
@@ -146,9 +152,17 @@ pub async fn list_resource_templates(
 pub async fn read_resource(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let uri = uri(&params)?;
     let asked = uri.clone();
-    let input = |context| ReadResourceInput { uri, context };
-    let (method, export) = ("resources/read", HANDLE_READ_RESOURCE);
     let not_found = || RpcError::resource(context.revision.era(), &asked);
+    let (method, export) = ("resources/read", HANDLE_READ_RESOURCE);
+    if may_keep(context) {
+        if uri.starts_with(kept_answers::PREFIX) {
+            return kept_answers::read(context, &uri);
+        }
+        if !context.role.settled().await?.plugin.has(export) {
+            return Err(not_found());
+        }
+    }
+    let input = |context| ReadResourceInput { uri, context };
     match call::<_, ReadResourceResult>(context, method, export, input).await {
         Err(CallError::Host(HostError::InputRequired(suspended))) => {
             context.input_required(&suspended)

@@ -11,27 +11,31 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use exomonad_core::values::Area;
 use exomonad_host::client::SuspendedState;
 use exomonad_host::{Caller, ClientCall, RequestHash, Role};
-use exomonad_schema::{CallId, RawJson, RoleName};
+use exomonad_schema::{CallId, RawJson};
 use futures_util::future::join_all;
 use serde_json::json as value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::answer::response;
+use crate::answer_log::LEFT;
 use crate::capabilities::Capabilities;
 use crate::client::RequestClient;
 use crate::headers::{self, Meta};
+use crate::kept_answers::KeptAnswers;
 use crate::lists::lists_of;
 use crate::message::{self, Id, Implementation, Message, Params, Request, object, text};
 use crate::methods::{
-    Answer, Context, Sealer, answer_request, initialize, method, offered, server_info,
+    Answer, Context, Sealer, answer_request, initialize, input_responses, method, offered,
+    principal, server_info,
 };
 use crate::request_state::RequestState;
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::{Session, Sessions};
-use crate::streams::{self, Answering, FILTERS, Filter, Watch};
+use crate::streams::{self, Answering, FILTERS, Filter, Resumption, Watch};
 use crate::{HttpRequest, Roles};
 
 pub(crate) const SESSION: &str = "mcp-session-id";
@@ -41,8 +45,6 @@ pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 pub(crate) const CANCELLED: &str = "notifications/cancelled";
-/// Answers to questions that one request may bring.
-const RESPONSES: usize = 64;
 /// Resources that one subscription may be about.
 const RESOURCES: usize = 1000;
 /// The requests without which there is no stateless era.
@@ -56,16 +58,53 @@ pub struct Endpoint {
     stopping: watch::Sender<bool>,
     /// Seals what calls did until they asked their clients; made at its first use.
     states: OnceLock<Arc<RequestState>>,
+    /// What is kept of answers that were too large.
+    kept: Arc<KeptAnswers>,
+    /// Places for streams of answers that have broken off.
+    left: Arc<Semaphore>,
 }
 
-/// The answer to a request: its status in a response of its own, the JSON, and the call that it was.
-type Answered = (StatusCode, Vec<u8>, Option<CallId>);
+/// The answer to a request.
+struct Answered {
+    /// The status, in a response of its own.
+    status: StatusCode,
+    json: Vec<u8>,
+    /// The call that it was.
+    call_id: Option<CallId>,
+    /// The scope that the caller's token lacks.
+    scope: Option<String>,
+}
+
+impl Answered {
+    fn ok(json: Vec<u8>, call_id: Option<CallId>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            json,
+            call_id,
+            scope: None,
+        }
+    }
+
+    /// It as a response of its own.
+    fn whole(self) -> Response {
+        let mut response = with_call_id(json(self.status, self.json), self.call_id);
+        if let Some(scope) = self.scope {
+            response.extensions_mut().insert(NeededScope(scope));
+        }
+        response
+    }
+}
+
+/// In the extensions of a response: the scope that the caller's token lacks.
+#[derive(Clone, Debug)]
+pub struct NeededScope(pub String);
 
 /// A request that is part of a session, or begins one.
 struct Sessionful<'a> {
     roles: &'a Arc<dyn Roles>,
     role: &'a Arc<Role>,
     caller: Caller,
+    kept: &'a Arc<KeptAnswers>,
 }
 
 impl Endpoint {
@@ -76,6 +115,8 @@ impl Endpoint {
             subscriptions: Arc::new(Semaphore::new(config.max_sessions as usize)),
             stopping: watch::Sender::new(false),
             states: OnceLock::new(),
+            kept: Arc::default(),
+            left: Arc::new(Semaphore::new(LEFT)),
         }
     }
 
@@ -128,12 +169,12 @@ impl Endpoint {
             match answer_request(&context, request).await {
                 Ok(answer) => {
                     let json = stateless_response(&context, &answered, &answer);
-                    (StatusCode::OK, json, answer.call_id)
+                    Answered::ok(json, answer.call_id)
                 }
                 Err(error) => failed(&error.answering(answered), Era::Stateless),
             }
         };
-        respond(id, Box::pin(answering), said, keep_alive).await
+        respond(id, Box::pin(answering), said, keep_alive, None).await
     }
 
     /// The environment of a request without a session, and what is said to its client meanwhile.
@@ -149,7 +190,7 @@ impl Endpoint {
         caller.traceparent = caller.traceparent.or_else(|| meta.traceparent());
         let mut context = Context {
             capabilities: meta.capabilities(),
-            ..Context::new(http.roles, &http.role, revision, caller)
+            ..Context::new(http.roles, &http.role, revision, caller, &self.kept)
         };
         let params = &request.params;
         if !talks(request, revision, &http.role) && params.request_state.is_none() {
@@ -158,7 +199,7 @@ impl Endpoint {
         let sealer = Sealer {
             states: self.states(http.roles)?,
             role: http.role.name().to_string(),
-            principal: principal(http.headers),
+            principal: principal(&http.caller).as_bytes().to_vec(),
             method: request.method.clone(),
             params: digest(params),
         };
@@ -220,7 +261,7 @@ impl Endpoint {
         }
         if let Some(resources) = wanted
             .get("resourceSubscriptions")
-            .filter(|_| offered.updates)
+            .filter(|_| offered.updates && http.caller.scopes().allows(Area::Resources))
         {
             filter.resources = resources.parse().map_err(|_| wrong())?;
             filter.resources.sort_unstable();
@@ -234,7 +275,7 @@ impl Endpoint {
         let place = self.subscriptions.clone().try_acquire_owned().map_err(|_| {
             RpcError::server("there are as many subscriptions as there may be; `mcp.max_sessions` sets how many")
         })?;
-        let watch = self.watch(http.roles, &http.role);
+        let watch = self.watch(http);
         Ok(streams::of_subscription(
             watch,
             request.id.clone(),
@@ -249,6 +290,7 @@ impl Endpoint {
             roles: http.roles,
             role: &http.role,
             caller: http.caller.clone(),
+            kept: &self.kept,
         };
         if let message::Body::Single(Message::Request(request)) = &body
             && request.method == INITIALIZE
@@ -262,7 +304,7 @@ impl Endpoint {
             message::Body::Single(Message::Request(request)) => request.id.clone(),
             _ => Id::null(),
         };
-        let session = match self.session(http.headers, http.role.name(), http.roles) {
+        let session = match self.session(&http) {
             Ok(session) => session,
             Err(error) => return refused(&error.answering(id), Era::Sessionful),
         };
@@ -270,8 +312,16 @@ impl Endpoint {
             message::Body::Single(Message::Request(request)) => {
                 match sessionful.begin(&session, request, true) {
                     Ok((answering, said)) => {
-                        let keep_alive = http.roles.config().keep_alive.get();
-                        respond(id, answering, said, keep_alive).await
+                        let config = http.roles.config();
+                        let keep_alive = config.keep_alive.get();
+                        let may_resume = session.revision.has_priming();
+                        let resumption =
+                            (may_resume && !config.resume.get().is_zero()).then(|| Resumption {
+                                session: session.clone(),
+                                left: self.left.clone(),
+                                config,
+                            });
+                        respond(id, answering, said, keep_alive, resumption).await
                     }
                     Err(error) => refused(&error.answering(id), Era::Sessionful),
                 }
@@ -299,7 +349,7 @@ impl Endpoint {
                         let id = request.id.clone();
                         // In one answer to several requests there is no place to say anything else.
                         let json = match sessionful.begin(&session, request, false) {
-                            Ok((answering, _)) => answering.await.1,
+                            Ok((answering, _)) => answering.await.json,
                             Err(error) => error.answering(id.clone()).to_json(),
                         };
                         let left = |room: u64| room.checked_sub(json.len() as u64);
@@ -345,6 +395,7 @@ impl Endpoint {
             sessionful.role,
             Revision::negotiated(&asked),
             sessionful.caller.clone(),
+            sessionful.kept,
         );
         let Answer { json: result, .. } = initialize(&context).await?;
         let capabilities = Capabilities::read(request.params.capabilities.as_ref());
@@ -352,6 +403,7 @@ impl Endpoint {
         let role = context.role.name().clone();
         let session = self.sessions.begin(
             role,
+            principal(&sessionful.caller),
             context.revision,
             client,
             capabilities,
@@ -382,10 +434,22 @@ impl Endpoint {
             );
             return json(StatusCode::NOT_ACCEPTABLE, error.to_json());
         }
-        match self.session(http.headers, http.role.name(), http.roles) {
+        match self.session(http) {
             Ok(session) => {
-                let last = headers::header(http.headers, LAST_EVENT).and_then(|id| id.parse().ok());
-                streams::of_session(self.watch(http.roles, &http.role), &session, last)
+                let last = headers::header(http.headers, LAST_EVENT);
+                if let Some((log, seen)) = last.and_then(streams::answer_event) {
+                    let log = session.answer_log(log);
+                    let rest =
+                        log.and_then(|log| streams::of_answer(log, seen, &http.roles.config()));
+                    return rest.unwrap_or_else(|| {
+                        let error = RpcError::invalid(
+                            "what came after this event is not kept any more: send the request again",
+                        );
+                        refused(&error, Era::Sessionful)
+                    });
+                }
+                let last = last.and_then(|id| id.parse().ok());
+                streams::of_session(self.watch(http), &session, last)
             }
             Err(error) => refused(&error, Era::Sessionful),
         }
@@ -393,7 +457,7 @@ impl Endpoint {
 
     /// Answers a DELETE: the end of a session.
     pub fn delete(&self, http: &HttpRequest<'_>) -> Response {
-        match self.session(http.headers, http.role.name(), http.roles) {
+        match self.session(http) {
             Ok(session) => {
                 self.sessions.end(&session);
                 StatusCode::NO_CONTENT.into_response()
@@ -403,12 +467,8 @@ impl Endpoint {
     }
 
     /// The session that the headers name.
-    fn session(
-        &self,
-        headers: &HeaderMap,
-        role: &RoleName,
-        roles: &Arc<dyn Roles>,
-    ) -> Result<Arc<Session>, RpcError> {
+    fn session(&self, http: &HttpRequest<'_>) -> Result<Arc<Session>, RpcError> {
+        let headers = http.headers;
         if let Some(version) = headers::header(headers, headers::VERSION)
             && Revision::named(version).is_none()
         {
@@ -419,12 +479,19 @@ impl Endpoint {
             RpcError::invalid("the header `Mcp-Session-Id` is missing: `initialize` begins a session and gives its id")
         })?;
         self.sessions
-            .find(id, role, &roles.config())
+            .find(
+                id,
+                http.role.name(),
+                principal(&http.caller),
+                &http.roles.config(),
+            )
             .ok_or_else(RpcError::session)
     }
 
-    fn watch(&self, roles: &Arc<dyn Roles>, role: &Role) -> Watch {
+    fn watch(&self, http: &HttpRequest<'_>) -> Watch {
+        let (roles, role) = (http.roles, &http.role);
         Watch {
+            is_permitted: http.is_permitted.clone(),
             versions: roles.versions(),
             changes: roles.changes(role.name()),
             config: roles.config(),
@@ -470,7 +537,7 @@ impl Sessionful<'_> {
         let mut context = Context {
             session: Some(session.clone()),
             capabilities: session.capabilities.clone(),
-            ..Context::new(self.roles, self.role, revision, caller)
+            ..Context::new(self.roles, self.role, revision, caller, self.kept)
         };
         let mut said = None;
         if may_talk && talks(&request, revision, self.role) {
@@ -504,7 +571,7 @@ impl Sessionful<'_> {
             match answered {
                 Ok(answer) => {
                     let json = response(&id, &answer.json, &[]);
-                    (StatusCode::OK, json, answer.call_id)
+                    Answered::ok(json, answer.call_id)
                 }
                 Err(error) => failed(&error.answering(id), Era::Sessionful),
             }
@@ -519,13 +586,15 @@ async fn respond(
     answering: Answering<Answered>,
     said: Option<mpsc::Receiver<Bytes>>,
     keep_alive: std::time::Duration,
+    resumption: Option<Resumption>,
 ) -> Response {
-    let whole = |(status, text, call_id): Answered| with_call_id(json(status, text), call_id);
     match said {
-        None => whole(answering.await),
+        None => answering.await.whole(),
         Some(said) => {
-            let last = |(_, text, _): Answered| text;
-            streams::answer_or_stream(id, answering, said, keep_alive, whole, last).await
+            let last = |answered: Answered| answered.json;
+            let whole = Answered::whole;
+            streams::answer_or_stream(id, answering, said, keep_alive, whole, last, resumption)
+                .await
         }
     }
 }
@@ -558,32 +627,6 @@ fn stateless_response(context: &Context, id: &Id, answer: &Answer) -> Vec<u8> {
     response(id, &answer.json, members)
 }
 
-/// The answers to what the call before has asked.
-fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
-    let Some(responses) = &params.input_responses else {
-        return Ok(HashMap::new());
-    };
-    let responses: Option<HashMap<String, RawJson>> = object(responses);
-    let responses = responses.filter(|responses| {
-        responses.len() <= RESPONSES
-            && responses
-                .values()
-                .all(|response| response.get().starts_with('{'))
-    });
-    responses.ok_or_else(|| {
-        RpcError::params(format!(
-            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
-        ))
-    })
-}
-
-/// The caller's credentials, whatever they are.
-fn principal(headers: &HeaderMap) -> Vec<u8> {
-    let credentials = headers.get_all(header::AUTHORIZATION).iter();
-    let credentials: Vec<&[u8]> = credentials.map(HeaderValue::as_bytes).collect();
-    credentials.join(&b'\n')
-}
-
 /// A hash of what a call is about.
 fn digest(params: &Params) -> String {
     let about = value!([params.name, params.uri, params.arguments]).to_string();
@@ -603,13 +646,17 @@ pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<M
 }
 
 fn refused(error: &RpcError, era: Era) -> Response {
-    let (status, text, _) = failed(error, era);
-    json(status, text)
+    failed(error, era).whole()
 }
 
 fn failed(error: &RpcError, era: Era) -> Answered {
     let status = StatusCode::from_u16(error.status(era)).unwrap_or(StatusCode::BAD_REQUEST);
-    (status, error.to_json(), None)
+    Answered {
+        status,
+        json: error.to_json(),
+        call_id: None,
+        scope: error.needed_scope(),
+    }
 }
 
 /// The error of an answer that does not fit into that of its batch.

@@ -12,6 +12,7 @@
 //! | [`lists`] | the lists that may change, and what clients know of them |
 //! | [`capabilities`] | the capabilities that a client declares |
 //! | [`client`] | the line from a call to its client: progress, lines of the log, questions |
+//! | [`kept_answers`] | results that are too large for a client, as resources that it reads in pages |
 //! | [`tasks`] | workflows as tasks that clients follow |
 //! | [`request_state`] | what a call did until it asked its client, sealed, in the client's hands |
 //! | [`answer`] | a guest's JSON within a response, as it was written |
@@ -20,11 +21,13 @@
 //! | [`headers`] | the headers of the stateless era |
 //! | [`sessions`] | the sessions of the sessionful era |
 //! | [`streams`] | server-sent events |
+//! | [`answer_log`] | what is said during a request, for a client that comes back for it |
 //! | [`stdio`] | lines on standard input and output, over an endpoint that is reached by HTTP or lies here |
 //!
 //! It checks neither Host and Origin nor tokens: whoever mounts it has.
 
 pub mod answer;
+mod answer_log;
 pub mod capabilities;
 pub mod client;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod fuzz;
 mod guest_methods;
 pub mod headers;
 pub mod http;
+pub mod kept_answers;
 pub mod lists;
 pub mod message;
 pub mod methods;
@@ -53,7 +57,7 @@ use exomonad_host::{Caller, Role};
 use exomonad_schema::RoleName;
 use tokio::sync::watch;
 
-pub use http::Endpoint;
+pub use http::{Endpoint, NeededScope};
 pub use message::Body;
 pub use rpc_error::RpcError;
 
@@ -85,4 +89,6 @@ pub struct HttpRequest<'a> {
     pub caller: Caller,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// False once the caller's token does not open the role any more; streams ask it.
+    pub is_permitted: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -1,11 +1,13 @@
 //! The methods of a role, whatever transport and era a request comes by: one table.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use exomonad_config::McpConfig;
-use exomonad_host::client::{Suspended, SuspendedState};
+use exomonad_core::values::Area;
+use exomonad_host::client::{KeyedQuestion, Suspended, SuspendedState};
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Caller, ClientCall, Execution, HostError, Role, ToolAnswer};
 use exomonad_schema::common::{
@@ -15,20 +17,23 @@ use exomonad_schema::common::{
 use exomonad_schema::effects::mcp::McpLogLevel;
 use exomonad_schema::{CallId, RawJson};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
 
 use crate::Roles;
 use crate::capabilities::{Capabilities, TASKS};
 use crate::guest_methods;
+use crate::kept_answers::{self, KeptAnswers, Owner};
 use crate::lists::List;
-use crate::message::{Params, Request, text};
+use crate::message::{Params, Request, object, text};
 use crate::request_state::{Bound, RequestState};
 use crate::revision::{Era, Revision};
 use crate::rpc_error::RpcError;
 use crate::sessions::Session;
 use crate::tasks;
 
+/// Answers to questions that one request may bring.
+const RESPONSES: usize = 64;
 /// The time that a client waits for a plugin that loads, to be told what it can do.
 const LOADING: Duration = Duration::from_secs(5);
 
@@ -56,6 +61,17 @@ pub struct Context {
     pub roles: Arc<dyn Roles>,
     /// The client's capabilities.
     pub capabilities: Capabilities,
+    /// What is kept of answers that were too large.
+    pub kept: Arc<KeptAnswers>,
+    /// Whose that is.
+    pub owner: Owner,
+}
+
+/// The caller, as its token proves: what belongs to it is nobody else's. A token that takes the place of another one
+/// changes nothing.
+pub fn principal(caller: &Caller) -> &str {
+    let principal = caller.principal.as_ref();
+    principal.map_or("", |principal| &principal.id)
 }
 
 impl Context {
@@ -65,7 +81,12 @@ impl Context {
         role: &Arc<Role>,
         revision: Revision,
         caller: Caller,
+        kept: &Arc<KeptAnswers>,
     ) -> Self {
+        let owner = Owner {
+            role: role.name().to_string(),
+            principal: principal(&caller).as_bytes().to_vec(),
+        };
         Self {
             role: role.clone(),
             config: roles.config(),
@@ -78,6 +99,8 @@ impl Context {
             sealer: None,
             roles: roles.clone(),
             capabilities: Capabilities::default(),
+            kept: kept.clone(),
+            owner,
         }
     }
 
@@ -100,20 +123,44 @@ impl Context {
             let message = "a call with a session does not wait for another call".to_owned();
             return Err(HostError::Internal(message).into());
         };
-        let mut requests = Map::new();
-        for question in &suspended.questions {
-            requests.insert(
-                question.key.clone(),
-                json!({"method": question.capability.method(), "params": question.params}),
-            );
-        }
         let state = sealer.seal(&suspended.state, &self.config)?;
-        let result = json!({"inputRequests": requests, "requestState": state});
+        let result = json!({
+            "inputRequests": input_requests(&suspended.questions),
+            "requestState": state
+        });
         Ok(Answer {
             result_type: "input_required",
             ..answer(&result)?
         })
     }
+}
+
+/// Questions to the client, by their keys.
+pub fn input_requests(questions: &[KeyedQuestion]) -> Value {
+    let requests = questions.iter().map(|question| {
+        let request = json!({"method": question.capability.method(), "params": question.params});
+        (question.key.clone(), request)
+    });
+    Value::Object(requests.collect())
+}
+
+/// The answers to what the call before has asked.
+pub fn input_responses(params: &Params) -> Result<HashMap<String, RawJson>, RpcError> {
+    let Some(responses) = &params.input_responses else {
+        return Ok(HashMap::new());
+    };
+    let responses: Option<HashMap<String, RawJson>> = object(responses);
+    let responses = responses.filter(|responses| {
+        responses.len() <= RESPONSES
+            && responses
+                .values()
+                .all(|response| response.get().starts_with('{'))
+    });
+    responses.ok_or_else(|| {
+        RpcError::params(format!(
+            "`inputResponses` has to be an object of at most {RESPONSES} results, each an object"
+        ))
+    })
 }
 
 /// Seals what a call did, for the client to send along when it calls again.
@@ -384,6 +431,9 @@ async fn capabilities(context: &Context) -> Value {
     };
     let Offered { lists, updates } = offered(Some(&version));
     let [_, prompts, resources] = lists;
+    if kept_answers::may_keep(context) {
+        capabilities["resources"] = json!({});
+    }
     if resources {
         capabilities["resources"] = json!({"listChanged": true, "subscribe": updates});
     }
@@ -450,6 +500,9 @@ async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError
 }
 
 async fn subscribe(context: &Context, params: Params, begins: bool) -> Result<Answer, RpcError> {
+    if !context.caller.scopes().allows(Area::Resources) {
+        return Err(HostError::OutOfScope(Area::Resources.name().to_owned()).into());
+    }
     let version = version_with(context, HANDLE_READ_RESOURCE, "resources/subscribe").await?;
     let (true, Some(session)) = (version.notifies_clients, &context.session) else {
         return Err(RpcError::method("resources/subscribe"));
@@ -493,7 +546,7 @@ async fn list_tools(context: &Context, params: Params) -> Result<Answer, RpcErro
         .tools
         .iter()
         .map(|tool| &tool.tool)
-        .filter(|tool| tool.name.as_str() > after)
+        .filter(|tool| tool.name.as_str() > after && context.caller.allows_tool(&tool.name))
         .collect();
     tools.sort_unstable_by_key(|tool| &tool.name);
     let size = context.config.page_size as usize;
@@ -515,33 +568,35 @@ async fn call_tool(context: &Context, params: Params) -> Result<Answer, RpcError
     if !arguments.get().starts_with('{') {
         return Err(RpcError::params("`arguments` have to be an object"));
     }
-    let (role, id) = (&context.role, context.call_id.clone());
-    role.settled().await?;
+    context.role.settled().await?;
     let has_tasks = context.revision.era() == Era::Stateless && context.capabilities.has_tasks;
     let execution = context.execution()?.coercing().with_tasks(has_tasks);
     let called = execution.tool(name.clone(), arguments).await;
-    let (json, is_error) = match called {
+    let json = match called {
         Err(HostError::InputRequired(suspended)) => return context.input_required(&suspended),
         Ok(ToolAnswer {
             task: Some(run), ..
         }) => return tasks::created(&run),
-        Ok(answer) if answer.is_of_host() => (failure(&answer.json), true),
-        Ok(answer) => (answer.json, answer.is_error),
+        Ok(answer) if answer.is_of_host() => failure(&answer.json),
+        Ok(answer) => {
+            let has_schema = context.role.version().is_some_and(|version| {
+                let tool = version.tool(&name).ok();
+                tool.is_some_and(|(tool, _)| tool.tool.output_schema.is_some())
+            });
+            let id = context.call_id.as_str();
+            kept_answers::fitted(context, id, has_schema, answer.json)
+        }
         Err(error @ HostError::InvalidArguments { .. })
             if context.revision.input_errors_are_results() =>
         {
             let details = json!({"code": error.code(), "errors": error.violations()});
-            (
-                failed(&json!(CallToolResult::error(error.to_string())), details),
-                true,
-            )
+            failed(&json!(CallToolResult::error(error.to_string())), details)
         }
         Err(error) => return Err(error.into()),
     };
-    tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error, "tool call");
     Ok(Answer {
         json,
-        call_id: Some(id),
+        call_id: Some(context.call_id.clone()),
         is_cacheable: false,
         result_type: COMPLETE,
     })

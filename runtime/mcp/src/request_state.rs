@@ -198,6 +198,7 @@ mod tests {
             context: None,
             answers: [("k".to_owned(), RawJson::empty_object())].into(),
             asked: 3,
+            run: None,
             events: vec![7; 10_000],
         }
     }

@@ -24,6 +24,8 @@ struct Traits {
     priming: bool,
     /// Arguments that do not fit are a tool's result, for the model to read.
     input_errors_are_results: bool,
+    /// A tool's result may link to resources.
+    resource_links: bool,
 }
 
 /// In their order.
@@ -34,6 +36,7 @@ const REVISIONS: &[Traits] = &[
         batches: false,
         priming: false,
         input_errors_are_results: false,
+        resource_links: false,
     },
     Traits {
         name: "2025-03-26",
@@ -41,6 +44,7 @@ const REVISIONS: &[Traits] = &[
         batches: true,
         priming: false,
         input_errors_are_results: false,
+        resource_links: false,
     },
     Traits {
         name: "2025-06-18",
@@ -48,6 +52,7 @@ const REVISIONS: &[Traits] = &[
         batches: false,
         priming: false,
         input_errors_are_results: false,
+        resource_links: true,
     },
     Traits {
         name: "2025-11-25",
@@ -55,6 +60,7 @@ const REVISIONS: &[Traits] = &[
         batches: false,
         priming: true,
         input_errors_are_results: true,
+        resource_links: true,
     },
     Traits {
         name: "2026-07-28",
@@ -62,6 +68,7 @@ const REVISIONS: &[Traits] = &[
         batches: false,
         priming: false,
         input_errors_are_results: true,
+        resource_links: true,
     },
 ];
 
@@ -112,6 +119,11 @@ impl Revision {
     /// True if arguments that do not fit are a tool's result.
     pub fn input_errors_are_results(self) -> bool {
         self.traits().input_errors_are_results
+    }
+
+    /// True if a tool's result may link to resources.
+    pub fn has_resource_links(self) -> bool {
+        self.traits().resource_links
     }
 
     fn traits(self) -> &'static Traits {

@@ -32,6 +32,8 @@ enum Kind {
     Resource,
     /// The client lacks a capability that the request takes.
     Capability,
+    /// The caller's token does not open this.
+    Scope,
     /// The host cannot answer now.
     Server,
     /// The client has cancelled it.
@@ -56,6 +58,8 @@ const KINDS: &[(Kind, i32, u16, u16)] = &[
     (Kind::Session, NO_SESSION, 404, 404),
     (Kind::Resource, -32002, 200, 200),
     (Kind::Capability, -32021, 200, 400),
+    // The specification has the status, and no code of JSON-RPC.
+    (Kind::Scope, -32003, 403, 403),
     (Kind::Server, -32000, 200, 200),
     (Kind::Cancelled, -32800, 200, 200),
     (Kind::Internal, -32603, 200, 200),
@@ -66,6 +70,8 @@ const HOST: &[(&str, Kind)] = &[
     ("tool_not_found", Kind::Params),
     ("invalid_request", Kind::Params),
     ("invalid_arguments", Kind::Params),
+    ("insufficient_scope", Kind::Scope),
+    ("client_answer", Kind::Params),
     ("internal", Kind::Internal),
 ];
 
@@ -188,6 +194,12 @@ impl RpcError {
         Self::new(Kind::Cancelled, "the client has cancelled this request")
     }
 
+    /// The scope that the caller's token lacks.
+    pub fn needed_scope(&self) -> Option<String> {
+        let data = self.data.as_ref().filter(|_| self.kind == Kind::Scope)?;
+        data["scope"].as_str().map(str::to_owned)
+    }
+
     /// The same error as the answer to this id, unless it answers one already.
     #[must_use]
     pub fn answering(mut self, id: Id) -> Self {
@@ -248,6 +260,12 @@ impl From<HostError> for RpcError {
         if !error.violations().is_empty() {
             data["errors"] = json!(error.violations());
         }
+        if let HostError::CallerLimited { retry_after, .. } = &error {
+            data["retryAfterSeconds"] = json!(retry_after);
+        }
+        if let HostError::OutOfScope(scope) = &error {
+            data["scope"] = json!(scope);
+        }
         Self {
             data: Some(data),
             ..Self::new(
@@ -267,7 +285,7 @@ mod tests {
         use Kind::*;
         for kind in [
             Parse, Invalid, Method, Params, Envelope, Header, Version, Session, Resource,
-            Capability, Server, Cancelled, Internal,
+            Capability, Scope, Server, Cancelled, Internal,
         ] {
             assert_eq!(RpcError::new(kind, "").entry().0, kind);
         }

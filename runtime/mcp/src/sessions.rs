@@ -12,8 +12,9 @@ use exomonad_core::mcp::RoleChanges;
 use exomonad_schema::effects::mcp::McpLogLevel;
 use exomonad_schema::{RawJson, RoleName};
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::answer_log::AnswerLog;
 use crate::capabilities::Capabilities;
 use crate::lists::{KnownList, List, Listed};
 use crate::message::Id;
@@ -39,6 +40,8 @@ pub struct Session {
     pub id: Box<str>,
     /// The role that it is with.
     pub role: RoleName,
+    /// The caller that began it, as its token proves; empty where no token is asked for.
+    principal: Box<str>,
     /// The revision that was negotiated.
     pub revision: Revision,
     /// The client's name.
@@ -53,6 +56,9 @@ pub struct Session {
     used: Mutex<Instant>,
     /// Requests that run, with what cancels them.
     running: Mutex<HashMap<Id, oneshot::Sender<()>>>,
+    /// What is said during requests whose streams a client may come back to.
+    answers: Mutex<HashMap<u64, Arc<AnswerLog>>>,
+    last_answer: AtomicU64,
     /// Streams that are open.
     streams: AtomicUsize,
     events: watch::Sender<Events>,
@@ -120,6 +126,18 @@ pub struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         lock(&self.session.running).remove(&self.id);
+    }
+}
+
+/// A log of a session. While this is there the client can come back to it.
+pub struct LoggedAnswer {
+    session: Arc<Session>,
+    number: u64,
+}
+
+impl Drop for LoggedAnswer {
+    fn drop(&mut self) {
+        lock(&self.session.answers).remove(&self.number);
     }
 }
 
@@ -192,6 +210,20 @@ impl Session {
             // It may have been given up just now.
             let _ = waiting.send(answer);
         }
+    }
+
+    /// The log of a new request whose stream the client may come back to; it is known until `forget` drops.
+    pub fn log_answer(self: &Arc<Self>, left: &Arc<Semaphore>) -> (Arc<AnswerLog>, LoggedAnswer) {
+        let number = self.last_answer.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = Arc::new(AnswerLog::new(number, left.clone()));
+        lock(&self.answers).insert(number, log.clone());
+        let session = self.clone();
+        (log, LoggedAnswer { session, number })
+    }
+
+    /// The log of this number.
+    pub fn answer_log(&self, number: u64) -> Option<Arc<AnswerLog>> {
+        lock(&self.answers).get(&number).cloned()
     }
 
     /// The least level of the lines that the client wants.
@@ -288,6 +320,7 @@ impl Sessions {
     pub fn begin(
         &self,
         role: RoleName,
+        principal: &str,
         revision: Revision,
         client: Option<String>,
         capabilities: Capabilities,
@@ -296,6 +329,7 @@ impl Sessions {
         let session = Arc::new(Session {
             id: random_id()?,
             role,
+            principal: principal.into(),
             revision,
             client,
             capabilities,
@@ -304,6 +338,8 @@ impl Sessions {
             last_asked: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
             running: Mutex::default(),
+            answers: Mutex::default(),
+            last_answer: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
             events: watch::Sender::new(Events::default()),
         });
@@ -319,10 +355,19 @@ impl Sessions {
         Some(session)
     }
 
-    /// The session of this id with this role, which is not idle any more.
-    pub fn find(&self, id: &str, role: &RoleName, config: &McpConfig) -> Option<Arc<Session>> {
+    /// The session of this id with this role and caller, which is not idle any more.
+    pub fn find(
+        &self,
+        id: &str,
+        role: &RoleName,
+        principal: &str,
+        config: &McpConfig,
+    ) -> Option<Arc<Session>> {
         let mut all = lock(&self.0);
-        let session = all.get(id).filter(|session| session.role == *role)?.clone();
+        let session = all
+            .get(id)
+            .filter(|session| session.role == *role && *session.principal == *principal)?
+            .clone();
         let now = Instant::now();
         let mut used = lock(&session.used);
         if now.duration_since(*used) > config.session_ttl.get() && session.is_idle() {
@@ -412,6 +457,7 @@ mod tests {
     fn begin(sessions: &Sessions, config: &McpConfig) -> Option<Arc<Session>> {
         sessions.begin(
             "tl".parse().unwrap(),
+            "",
             Revision::negotiated(""),
             None,
             Capabilities::default(),
@@ -425,9 +471,9 @@ mod tests {
         let role = "tl".parse().unwrap();
         let all: Vec<_> = (0..3).map(|_| begin(&sessions, &config).unwrap()).collect();
         let (_stream, ..) = all[0].open();
-        assert!(sessions.find(&all[1].id, &role, &config).is_some());
+        assert!(sessions.find(&all[1].id, &role, "", &config).is_some());
         assert!(begin(&sessions, &config).is_some());
-        let there = |nth: usize| sessions.find(&all[nth].id, &role, &config).is_some();
+        let there = |nth: usize| sessions.find(&all[nth].id, &role, "", &config).is_some();
         assert_eq!((there(0), there(1), there(2)), (true, true, false));
     }
 
@@ -448,11 +494,11 @@ mod tests {
         let (sessions, mut config) = (Sessions::default(), config(9));
         let session = begin(&sessions, &config).unwrap();
         let (own, other) = ("tl".parse().unwrap(), "dev".parse().unwrap());
-        assert!(sessions.find(&session.id, &other, &config).is_none());
-        assert!(sessions.find(&session.id, &own, &config).is_some());
+        assert!(sessions.find(&session.id, &other, "", &config).is_none());
+        assert!(sessions.find(&session.id, &own, "", &config).is_some());
         config.session_ttl = TimeSpan::secs(0);
         std::thread::sleep(std::time::Duration::from_millis(2));
-        assert!(sessions.find(&session.id, &own, &config).is_none());
+        assert!(sessions.find(&session.id, &own, "", &config).is_none());
         assert_eq!(sessions.count(), 0);
     }
 

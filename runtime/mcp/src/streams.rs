@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -22,10 +22,11 @@ use exomonad_host::execution::{Running, spawn};
 use exomonad_schema::RoleName;
 use futures_util::stream;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{sleep, sleep_until};
 
 use crate::Roles;
+use crate::answer_log::{self as log, AnswerLog};
 use crate::lists::{KnownList, List, Listed, lists_of};
 use crate::message::Id;
 use crate::methods::server_info;
@@ -49,6 +50,8 @@ pub struct Watch {
     pub changes: watch::Receiver<RoleChanges>,
     /// True when the host shuts down.
     pub stopping: watch::Receiver<bool>,
+    /// False once the client's token does not open the role any more.
+    pub is_permitted: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Why a stream goes on.
@@ -119,6 +122,9 @@ impl SessionStream {
             return Some(format!("id: {}\ndata:\n\n", self.sent).into());
         }
         loop {
+            if !(self.watch.is_permitted)() {
+                return None;
+            }
             {
                 let events = self.events.borrow_and_update();
                 if events.stream != self.number || events.has_ended {
@@ -221,6 +227,9 @@ impl Subscription {
             SubscriptionState::Open => {}
         }
         loop {
+            if !(self.watch.is_permitted)() {
+                return Some(self.close());
+            }
             if let Some(news) = self.news() {
                 return Some(news);
             }
@@ -319,6 +328,112 @@ pub fn in_one_line(mut json: Vec<u8>) -> Vec<u8> {
 /// The work on a request: it gives a JSON-RPC response.
 pub type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// How the stream of an answer can be resumed.
+pub struct Resumption {
+    /// The session that the request is part of.
+    pub session: Arc<Session>,
+    /// Places for streams that have broken off.
+    pub left: Arc<Semaphore>,
+    /// The configuration in force.
+    pub config: McpConfig,
+}
+
+/// The stream of an answer that its client may come back to.
+struct ResumableStream {
+    log: Arc<AnswerLog>,
+    number: u64,
+    events: watch::Receiver<log::Events>,
+    /// The last message that was sent.
+    sent: u64,
+    /// True until the first event without data is sent.
+    unprimed: bool,
+    /// True when there is nothing more to send.
+    has_all: bool,
+    keep_alive: Duration,
+    /// When the client has to come back for the rest.
+    until: Option<Instant>,
+}
+
+impl Drop for ResumableStream {
+    fn drop(&mut self) {
+        self.log.closed(self.number, self.has_all);
+    }
+}
+
+/// The time after which a client comes back for the rest, in milliseconds.
+const RETRY: u64 = 1_000;
+
+/// The id of a message of the log of an answer, as a client gives it.
+pub fn answer_event(id: &str) -> Option<(u64, u64)> {
+    let (log, nth) = id.split_once('-')?;
+    Some((log.parse().ok()?, nth.parse().ok()?))
+}
+
+/// Answers with the rest of an answer, after a message that the client has seen; `None` if it is not kept.
+pub fn of_answer(log: Arc<AnswerLog>, seen: u64, config: &McpConfig) -> Option<Response> {
+    let (number, events) = log.open(seen)?;
+    let time = config.stream_time.get();
+    let stream = ResumableStream {
+        log,
+        number,
+        events,
+        sent: seen,
+        unprimed: true,
+        has_all: false,
+        keep_alive: config.keep_alive.get(),
+        until: (!time.is_zero()).then(|| Instant::now() + time),
+    };
+    Some(respond(stream::unfold(stream, async |mut stream| {
+        let event = stream.next().await?;
+        Some((Ok(event), stream))
+    })))
+}
+
+impl ResumableStream {
+    /// An event without data: the client can come back from here on.
+    fn prime(&self) -> Bytes {
+        let (log, sent) = (self.log.number, self.sent);
+        format!("id: {log}-{sent}\nretry: {RETRY}\ndata:\n\n").into()
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if std::mem::take(&mut self.unprimed) {
+            return Some(self.prime());
+        }
+        loop {
+            let next = {
+                let events = self.events.borrow_and_update();
+                if events.stream != self.number {
+                    return None;
+                }
+                let next = events.after(self.sent).cloned();
+                self.has_all = next.is_none() && events.is_complete;
+                next
+            };
+            if let Some((nth, message)) = next {
+                self.sent = nth;
+                self.log.sent(nth);
+                let head = format!("event: message\nid: {}-{nth}\ndata: ", self.log.number);
+                return Some([head.as_bytes(), &message, b"\n\n"].concat().into());
+            }
+            if self.has_all || self.until.is_some_and(|until| until <= Instant::now()) {
+                return None;
+            }
+            let closes = async {
+                match self.until {
+                    Some(until) => sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.events.changed() => changed.ok()?,
+                () = closes => return Some(self.prime()),
+                () = sleep(self.keep_alive) => return Some(COMMENT),
+            }
+        }
+    }
+}
+
 /// Waits for the answer to the request of this id. If something is said to the client before it is there, the response
 /// is a stream of that, and the answer at its end. Dropping either cancels the work.
 pub async fn answer_or_stream<T: Send + 'static>(
@@ -328,6 +443,7 @@ pub async fn answer_or_stream<T: Send + 'static>(
     keep_alive: Duration,
     whole: impl FnOnce(T) -> Response,
     last: fn(T) -> Vec<u8>,
+    resumption: Option<Resumption>,
 ) -> Response {
     let (first, work, outcome) = tokio::select! {
         biased;
@@ -340,6 +456,12 @@ pub async fn answer_or_stream<T: Send + 'static>(
             // A client that stops reading must not keep the work from its limits: it goes on by itself.
             (first, Some(spawn(async move { Ok(answering.await) })), None)
         }
+    };
+    let work = match (work, resumption) {
+        (Some(work), Some(resumption)) => {
+            return resumable(id, first, said, work, last, resumption);
+        }
+        (work, _) => work,
     };
     let stream = AnswerStream {
         id,
@@ -354,6 +476,27 @@ pub async fn answer_or_stream<T: Send + 'static>(
         let event = stream.next().await?;
         Some((Ok(event), stream))
     }))
+}
+
+/// Answers with a stream that its client may come back to.
+fn resumable<T: Send + 'static>(
+    id: Id,
+    first: Bytes,
+    said: mpsc::Receiver<Bytes>,
+    work: Running<T>,
+    last: fn(T) -> Vec<u8>,
+    resumption: Resumption,
+) -> Response {
+    let (log, logged) = resumption.session.log_answer(&resumption.left);
+    log.add(first);
+    let response = of_answer(log.clone(), 0, &resumption.config);
+    let resume = resumption.config.resume.get();
+    tokio::spawn(async move {
+        let _logged = logged;
+        log.take(id, said, work, last, resume).await;
+    });
+    // A log that is new has everything.
+    response.unwrap_or_default()
 }
 
 /// The messages to the client during a request, and the answer.

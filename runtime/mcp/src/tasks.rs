@@ -13,8 +13,9 @@ use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use serde_json::{Value, json};
 
 use crate::capabilities::TASKS;
-use crate::message::{Params, object, text};
-use crate::methods::{Answer, Context, answer};
+use crate::kept_answers;
+use crate::message::{Params, text};
+use crate::methods::{Answer, Context, answer, input_requests, input_responses};
 use crate::rpc_error::RpcError;
 
 /// The time between two looks of a client, in milliseconds.
@@ -61,7 +62,16 @@ fn task_of(context: &Context, params: &Params) -> Result<(Arc<Workflows>, String
 fn failed(error: EffectError) -> RpcError {
     match error.code {
         ErrorCode::NotFound => RpcError::params("there is no task of this id"),
+        ErrorCode::InvalidInput => RpcError::params(error.message),
         _ => RpcError::guest(&error),
+    }
+}
+
+/// Checks that the caller may call the tool whose task it is. Tasks of others look as if there were none.
+fn check_visible(context: &Context, workflow: &str) -> Result<(), RpcError> {
+    match context.caller.allows_tool(workflow) {
+        true => Ok(()),
+        false => Err(failed(EffectError::new(ErrorCode::NotFound, ""))),
     }
 }
 
@@ -69,12 +79,24 @@ fn failed(error: EffectError) -> RpcError {
 pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
     let run = workflows.find(context.role.name(), &id).await;
-    let run = workflows.view(run.map_err(failed)?);
+    let run = run.map_err(failed)?;
+    check_visible(context, &run.workflow)?;
+    let questions = match run.ended_at {
+        Some(_) => Vec::new(),
+        None => workflows
+            .questions(&context.role, &run)
+            .await
+            .map_err(failed)?,
+    };
+    let run = workflows.view(run);
     let status = match run.status {
         WorkflowStatus::Running
         | WorkflowStatus::Sleeping
         | WorkflowStatus::Waiting
-        | WorkflowStatus::Continued => "working",
+        | WorkflowStatus::Continued => match questions.is_empty() {
+            true => "working",
+            false => "input_required",
+        },
         // What the tool itself says, also that it failed, is its result.
         WorkflowStatus::Completed | WorkflowStatus::Failed => "completed",
         WorkflowStatus::Cancelled => "cancelled",
@@ -82,8 +104,11 @@ pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> 
     };
     let mut described = described(&run, status);
     match status {
+        "input_required" => described["inputRequests"] = input_requests(&questions),
         "completed" => {
+            let whose = format!("task {}", run.run_id);
             let result = run_answer(run.into())?.json;
+            let result = kept_answers::fitted(context, &whose, false, result);
             let result: RawJson = serde_json::from_slice(&result)
                 .map_err(|error| HostError::Internal(error.to_string()))?;
             described["result"] = json!(result);
@@ -107,6 +132,7 @@ pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcErro
     let (workflows, id) = task_of(context, &params)?;
     let run = workflows.find(context.role.name(), &id).await;
     let run = run.map_err(failed)?;
+    check_visible(context, &run.workflow)?;
     if run.ended_at.is_none() {
         match workflows.cancel(&run, None).await {
             // It has ended just now.
@@ -120,12 +146,17 @@ pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcErro
 /// `tasks/update`: answers to what a task has asked. One that was not asked is ignored.
 pub async fn update(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
-    let responses: Option<serde_json::Map<String, Value>> =
-        params.input_responses.as_ref().and_then(object);
-    if responses.is_none() {
+    if params.input_responses.is_none() {
         return Err(RpcError::params("`inputResponses` has to be an object"));
     }
+    let results = input_responses(&params)?.into_iter();
+    let results = results.map(|(key, result)| (key, Ok(result)));
     let run = workflows.find(context.role.name(), &id).await;
-    run.map_err(failed)?;
+    let run = run.map_err(failed)?;
+    check_visible(context, &run.workflow)?;
+    if run.ended_at.is_none() {
+        let answered = workflows.answer(&context.role, &run, results.collect());
+        answered.await.map_err(failed)?;
+    }
     answer(&json!({}))
 }

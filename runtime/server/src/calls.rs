@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
+use exomonad_core::values::Area;
 use exomonad_host::HostError;
 use exomonad_journal::Query;
 use exomonad_journal::reader::Cursor;
@@ -19,6 +20,7 @@ use tokio::task::spawn_blocking;
 
 use super::App;
 use super::error::RequestError;
+use super::identity::Identity;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
@@ -100,11 +102,11 @@ pub const RECORDS_QUERY: &[QueryParameter] = &[
 pub async fn list(
     State(app): State<App>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
     let query = parse(uri.query().unwrap_or_default(), PAGE, LARGEST_PAGE)
         .map_err(HostError::InvalidRequest)?;
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Calls);
     visible.check_named(query.role.as_deref())?;
     let is_operator = visible.check_operator().is_ok();
     let page = reading(move || {
@@ -135,11 +137,11 @@ fn shown(warnings: Vec<String>, is_operator: bool) -> Vec<String> {
 pub async fn records(
     State(app): State<App>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
     let query = parse(uri.query().unwrap_or_default(), MOST_RECORDS, MOST_RECORDS)
         .map_err(HostError::InvalidRequest)?;
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Calls);
     visible.check_named(query.role.as_deref())?;
     // The semaphore is never closed.
     let turn = STREAMS.acquire().await;
@@ -184,9 +186,9 @@ fn line(value: &impl Serialize) -> Option<Bytes> {
 pub async fn show(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Calls);
     visible.check_any()?;
     let unknown = || RequestError::CallNotFound(id.clone());
     let call: CallId = id.parse().map_err(|_| unknown())?;

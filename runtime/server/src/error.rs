@@ -1,5 +1,6 @@
 //! [`RequestError`]: why a request gets a problem document, and the status of each code.
 
+use exomonad_access::AccessError;
 use exomonad_config::ByteSize;
 use exomonad_host::HostError;
 use exomonad_schema::{CallId, EffectError, ErrorCode};
@@ -32,6 +33,19 @@ pub enum RequestError {
     /// No token, or one that does not open this.
     #[error("a bearer token for this is missing or wrong; send `Authorization: Bearer …`")]
     Unauthorized,
+    /// The token opens the role, and this is none of its scopes.
+    #[error("the token does not open this: it takes the scope `{0}`")]
+    OutOfScope(String),
+    /// The token's issuer is away, so it cannot be checked.
+    #[error(
+        "the token cannot be checked now: the keys of its issuer cannot be had; try again later"
+    )]
+    IssuerAway,
+    /// The token is in the address.
+    #[error(
+        "a token in an address is kept by logs and histories, so it opens nothing: send `Authorization: Bearer …`, and revoke that one"
+    )]
+    TokenInQuery,
     /// The Host header is not one of this server's names.
     #[error(
         "requests to the host `{0}` are not answered here; `server.allowed_hosts` lists the names that are"
@@ -71,6 +85,9 @@ impl RequestError {
             Self::Workflow(error) => error.code.name(),
             Self::RawCallsOff => "raw_calls_off",
             Self::Unauthorized => "unauthorized",
+            Self::OutOfScope(_) => "insufficient_scope",
+            Self::TokenInQuery => "invalid_request",
+            Self::IssuerAway => "unavailable",
             Self::HostNotAllowed(_) => "host_not_allowed",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::BodyTooLarge(_) => "body_too_large",
@@ -92,10 +109,21 @@ impl RequestError {
     }
 }
 
+impl From<AccessError> for RequestError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Unauthorized => Self::Unauthorized,
+            AccessError::OutOfScope(scope) => Self::OutOfScope(scope),
+            AccessError::Unavailable => Self::IssuerAway,
+        }
+    }
+}
+
 /// The status of each code. A code that is not listed is a guest's failure, as of `guest_failed`.
 const STATUSES: &[(&str, u16)] = &[
     ("invalid_request", 400),
     ("unauthorized", 401),
+    ("insufficient_scope", 403),
     ("raw_calls_off", 403),
     ("host_not_allowed", 403),
     ("origin_not_allowed", 403),
@@ -112,6 +140,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("invalid_arguments", 422),
     ("invalid_input", 422),
     ("queue_full", 429),
+    ("rate_limited", 429),
     ("too_many_streams", 429),
     ("internal", 500),
     ("plugin_not_loaded", 503),

@@ -3,37 +3,34 @@
 //! A web page that a user visits can make the browser send requests to loopback, and by rebinding its
 //! name even read the answers. Checking Host and Origin stops both.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, Uri, header};
+use exomonad_access::{Access, Authenticator, Credentials, OAuth};
 use exomonad_config::{ServerConfig, Tokens};
+use exomonad_core::Principal;
 use exomonad_core::patterns::is_loopback;
-use exomonad_schema::RoleName;
 
 use crate::error::RequestError;
 
 /// Checks each request before anything else does.
 pub struct Guard {
     config: ServerConfig,
-    tokens: Tokens,
-}
-
-/// The part of the host that a request uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access<'a> {
-    /// One role.
-    Role(&'a RoleName),
-    /// The whole host.
-    Operator,
+    authenticator: Authenticator,
 }
 
 impl Guard {
     /// A guard with these names and tokens.
-    pub fn new(config: ServerConfig, tokens: Tokens) -> Self {
-        Self { config, tokens }
+    pub fn new(config: ServerConfig, authenticator: Authenticator) -> Self {
+        Self {
+            config,
+            authenticator,
+        }
     }
 
-    /// True if these are the tokens that it checks.
-    pub fn has(&self, tokens: &Tokens) -> bool {
-        self.tokens == *tokens
+    /// True if these are the tokens of the configuration that it checks.
+    pub fn has(&self, tokens: &Option<Tokens>) -> bool {
+        self.authenticator.has(tokens)
     }
 
     /// Checks the names that a request uses for this server, and the page it comes from.
@@ -80,34 +77,39 @@ impl Guard {
         }
     }
 
-    /// Checks the token of a request for what it wants to use.
+    /// The credentials that a request presents.
     ///
     /// # Errors
-    /// If there is none, or one that does not open this.
-    pub fn check_token(
+    /// If they are in its address, where logs and histories keep them.
+    pub async fn credentials(
         &self,
-        access: &Access<'_>,
+        uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<(), RequestError> {
-        let presented = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let presented = presented.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        let admitted = match access {
-            Access::Operator => self.tokens.admit_operator(presented),
-            Access::Role(role) => role
-                .as_str()
-                .parse()
-                .is_ok_and(|role| self.tokens.admit(&role, presented)),
-        };
-        if admitted {
-            Ok(())
-        } else {
-            Err(RequestError::Unauthorized)
+    ) -> Result<Credentials, RequestError> {
+        let query = uri.query().unwrap_or_default();
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        match parameters.any(|(name, _)| name == "access_token") {
+            true => Err(RequestError::TokenInQuery),
+            false => Ok(self.authenticator.credentials(headers).await),
         }
+    }
+
+    /// The authorization servers, if there are any.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.authenticator.oauth()
+    }
+
+    /// Checks that a request may use something. Gives who it is; `None` where nobody is asked for a token.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn check(
+        &self,
+        access: Access<'_>,
+        credentials: &Credentials,
+    ) -> Result<Option<Arc<Principal>>, RequestError> {
+        let checked = self.authenticator.check(access, credentials);
+        Ok(checked?.map(Arc::new))
     }
 }
 
@@ -129,13 +131,14 @@ mod tests {
         let config = exomonad_config::Config::load(None, |_| None, &[])
             .unwrap()
             .config;
-        let tokens = Tokens::read(&config, |_| None).unwrap();
+        let client = exomonad_services::http::client().unwrap();
+        let authenticator = Authenticator::new(&config, Some(Tokens::default()), &client);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        Guard::new(config.server, tokens).check_names(&Uri::from_static("/health"), &headers)
+        Guard::new(config.server, authenticator).check_names(&Uri::from_static("/health"), &headers)
     }
 
     #[test]

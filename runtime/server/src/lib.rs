@@ -1,9 +1,11 @@
 //! The HTTP server: routes, access, problem documents, graceful shutdown.
 
 pub mod calls;
+mod challenge;
 pub mod error;
 pub mod events;
 pub mod guard;
+mod identity;
 pub mod in_process;
 mod linger;
 mod listen;
@@ -20,6 +22,7 @@ pub mod visible_roles;
 pub mod workflows;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,10 +31,12 @@ use std::task::{Context, Poll, ready};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use exomonad_core::aside;
+use exomonad_access::Access;
+use exomonad_core::values::Area;
+use exomonad_core::{Principal, aside};
 use exomonad_host::answer_memory::AnswerMemory;
 use exomonad_host::plugins::reload::{Changes, Reconfigured};
 use exomonad_host::{HostError, Role, json};
@@ -39,13 +44,15 @@ use exomonad_mcp::Endpoint;
 use exomonad_telemetry::{Metrics, RequestMetrics, RouteLabels};
 use http_body::{Frame, SizeHint};
 use http_body_util::LengthLimitError;
+use reqwest::Client;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
+use self::challenge::Challenge;
 use self::error::RequestError;
 use self::events::ring::EventRing;
-use self::guard::Access;
+use self::identity::Identity;
 pub use self::listen::serve;
 use self::request_observer::RequestObserver;
 use self::routes::ROUTES;
@@ -72,6 +79,8 @@ pub struct AppState {
     /// The memory for answers that are of no role.
     answers: AnswerMemory,
     draining: AtomicBool,
+    /// Fetches the keys of authorization servers.
+    client: Client,
 }
 
 impl AppState {
@@ -95,7 +104,7 @@ impl std::ops::Deref for App {
 impl App {
     /// The state of a server. `read_config` is asked when the configuration is to be read again. Call it inside a
     /// tokio runtime.
-    pub fn new(serving: Serving, read_config: ReadConfig) -> Self {
+    pub fn new(serving: Serving, read_config: ReadConfig, client: Client) -> Self {
         let routes = ROUTES.iter().map(|route| RouteLabels {
             method: route.method,
             path: route.path,
@@ -114,6 +123,7 @@ impl App {
             read_config,
             reloading: Mutex::new(()),
             draining: AtomicBool::new(false),
+            client,
         }))
     }
 
@@ -156,7 +166,7 @@ impl App {
         let needs_restart = serving::needs_restart(&old.runtime.config, &config);
         let env = |name: &str| std::env::var(name).ok();
         let new = match old.runtime.reopen(config, env) {
-            Ok(runtime) => Serving::start(runtime, tokens),
+            Ok(runtime) => Serving::start(runtime, tokens, &self.client),
             Err(error) => return refused(format!("{error:#}")),
         };
         // Until its plugins are loaded the old roles answer.
@@ -190,22 +200,67 @@ impl App {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// The role of this name, if the request may use it. Unknown and forbidden roles look identical.
-    fn role(&self, name: &str, headers: &HeaderMap) -> Result<Arc<Role>, RequestError> {
-        let serving = self.serving();
-        match name.parse() {
-            Ok(name) => serving.guard.check_token(&Access::Role(&name), headers)?,
-            Err(_) => serving.guard.check_token(&Access::Operator, headers)?,
-        }
-        Ok(serving.runtime.role(name)?)
+    /// The role of this name and who asks for it, if the request may use it. Unknown and forbidden roles look
+    /// identical. Scopes are left to whatever is asked of the role.
+    fn role(
+        &self,
+        name: &str,
+        identity: &Identity,
+    ) -> Result<(Arc<Role>, Option<Arc<Principal>>), RequestError> {
+        self.admitted(name, None, identity)
     }
 
-    /// The JSON of a body: read only when the request is known to be allowed.
+    /// As [`role`](Self::role), for a request about an area of the role.
+    fn role_for(
+        &self,
+        name: &str,
+        area: Area,
+        identity: &Identity,
+    ) -> Result<Arc<Role>, RequestError> {
+        Ok(self.admitted(name, Some(area), identity)?.0)
+    }
+
+    fn admitted(
+        &self,
+        name: &str,
+        area: Option<Area>,
+        identity: &Identity,
+    ) -> Result<(Arc<Role>, Option<Arc<Principal>>), RequestError> {
+        let serving = self.serving();
+        let parsed = name.parse();
+        let access = match (&parsed, area) {
+            (Ok(name), None) => Access::Role(name),
+            (Ok(name), Some(area)) => Access::Area(name, area),
+            (Err(_), _) => Access::Operator,
+        };
+        let principal = serving.guard.check(access, &identity.credentials)?;
+        Ok((serving.runtime.role(name)?, principal))
+    }
+
+    /// Checks that the request is the operator's.
+    fn check_operator(&self, identity: &Identity) -> Result<Option<Arc<Principal>>, RequestError> {
+        let guard = &self.serving().guard;
+        guard.check(Access::Operator, &identity.credentials)
+    }
+
+    /// The JSON object of a body: read only when the request is known to be allowed.
     async fn parse<T: DeserializeOwned + Send + 'static>(
         &self,
         body: Body,
     ) -> Result<T, RequestError> {
-        Ok(self.read(body, parse_body).await??)
+        Ok(self.read(body, parse_object).await??)
+    }
+
+    /// As [`parse`](Self::parse); a request without a body leaves everything out.
+    async fn parse_optional<T: Default + DeserializeOwned + Send + 'static>(
+        &self,
+        body: Body,
+    ) -> Result<T, RequestError> {
+        let read = |bytes: Bytes| match bytes.is_empty() {
+            true => Ok(T::default()),
+            false => parse_object(bytes),
+        };
+        Ok(self.read(body, read).await??)
     }
 
     /// A body, read by this function when the request is known to be allowed.
@@ -235,11 +290,24 @@ impl App {
 /// Bytes of a body up to which it is read on the thread that serves the request.
 const SMALL_BODY: usize = 64 << 10;
 
-fn parse_body<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
-    let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        HostError::InvalidRequest(format!("the body is not what this endpoint takes: {error}"))
+/// An object of this form. A list of its values in their order is none, though serde would take it.
+fn parse_object<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
+    let is_list = bytes.trim_ascii_start().starts_with(b"[");
+    parse_json(bytes).and_then(|parsed| match is_list {
+        false => Ok(parsed),
+        true => Err(not_taken("it is a list, not an object")),
     })
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: Bytes) -> Result<T, HostError> {
+    let bytes = json::sanitize(bytes).map_err(HostError::InvalidRequest)?;
+    serde_json::from_slice(&bytes).map_err(not_taken)
+}
+
+fn not_taken(reason: impl Display) -> HostError {
+    HostError::InvalidRequest(format!(
+        "the body is not what this endpoint takes: {reason}"
+    ))
 }
 
 /// All endpoints behind the guard.
@@ -254,22 +322,37 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Middleware for every request: checks its Host and Origin, and ends it in time, its body included.
-async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Middleware for every request: checks its Host and Origin, reads its token, and ends it in time, its body included.
+async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let observed = RequestObserver::begin(&app, &request);
-    let (request, unread) = TrackedBody::track(request);
     let serving = app.serving();
     let limit = serving.runtime.config.server.request_timeout;
-    let mut response = match serving.guard.check_names(request.uri(), request.headers()) {
-        Err(failure) => failure.into_response(),
+    let (uri, headers) = (request.uri(), request.headers());
+    let challenge = Challenge::of(serving.clone(), uri, headers);
+    let admitted = match serving.guard.check_names(uri, headers) {
+        Err(error) => Err(error),
+        // The keys of a token's issuer may have to be fetched.
+        Ok(()) => tokio::time::timeout(limit.get(), serving.guard.credentials(uri, headers))
+            .await
+            .unwrap_or_else(|_| Err(RequestError::Timeout(limit.to_string()))),
+    };
+    let admitted = admitted.inspect(|credentials| {
+        let identity = Identity::new(credentials.clone(), request.headers());
+        request.extensions_mut().insert(identity);
+    });
+    let (request, unread) = TrackedBody::track(request);
+    let mut response = match admitted {
+        Err(error) => error.into_response(),
         // Dropping the work cancels it, down to the guest.
-        Ok(()) => {
+        Ok(credentials) => {
             let answered = async { unread::hold(&app.answers, next.run(request).await).await };
             let answered = answered.instrument(observed.span());
-            match tokio::time::timeout(limit.get(), answered).await {
+            let mut response = match tokio::time::timeout(limit.get(), answered).await {
                 Ok(response) => response,
                 Err(_) => RequestError::Timeout(limit.to_string()).into_response(),
-            }
+            };
+            challenge.add(&mut response, &credentials);
+            response
         }
     };
     observed.answered(response.status());

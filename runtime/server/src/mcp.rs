@@ -7,15 +7,17 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use exomonad_access::Access;
 use exomonad_config::McpConfig;
 use exomonad_core::mcp::RoleChanges;
-use exomonad_host::Role;
+use exomonad_host::{Caller, Role};
 use exomonad_mcp::{HttpRequest, Roles};
 use exomonad_schema::RoleName;
 use tokio::sync::watch;
 
+use super::identity::Identity;
 use super::path_params::PathParams;
-use super::routes::{answer_of, caller};
+use super::routes::answer_of;
 use super::{App, AppState};
 use crate::error::RequestError;
 
@@ -45,52 +47,72 @@ impl Roles for AppState {
 pub async fn post(
     State(app): State<App>,
     PathParams(role): PathParams<String>,
+    identity: Identity,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let (roles, role) = admitted(&app, &role, &headers)?;
+    let admitted = Admitted::new(&app, &role, &identity)?;
     let body = app.read(body, exomonad_mcp::Body::read).await?;
-    let answered = app.mcp.post(request(&roles, role.clone(), &headers), body);
-    Ok(answer_of(role, answered.await))
+    let answered = app.mcp.post(admitted.request(&headers), body).await;
+    Ok(answer_of(admitted.role, answered))
 }
 
 /// `GET /role/{role}/mcp`.
 pub async fn get(
     State(app): State<App>,
     PathParams(role): PathParams<String>,
+    identity: Identity,
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
-    let (roles, role) = admitted(&app, &role, &headers)?;
-    Ok(app.mcp.get(&request(&roles, role, &headers)))
+    let admitted = Admitted::new(&app, &role, &identity)?;
+    Ok(app.mcp.get(&admitted.request(&headers)))
 }
 
 /// `DELETE /role/{role}/mcp`.
 pub async fn delete(
     State(app): State<App>,
     PathParams(role): PathParams<String>,
+    identity: Identity,
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
-    let (roles, role) = admitted(&app, &role, &headers)?;
-    Ok(app.mcp.delete(&request(&roles, role, &headers)))
+    let admitted = Admitted::new(&app, &role, &identity)?;
+    Ok(app.mcp.delete(&admitted.request(&headers)))
 }
 
-fn admitted(
-    app: &App,
-    role: &str,
-    headers: &HeaderMap,
-) -> Result<(Arc<dyn Roles>, Arc<Role>), RequestError> {
-    Ok((app.0.clone(), app.role(role, headers)?))
-}
-
-fn request<'a>(
-    roles: &'a Arc<dyn Roles>,
+/// A request that may use its role.
+struct Admitted {
+    roles: Arc<dyn Roles>,
     role: Arc<Role>,
-    headers: &'a HeaderMap,
-) -> HttpRequest<'a> {
-    HttpRequest {
-        roles,
-        role,
-        caller: caller(headers),
-        headers,
+    caller: Caller,
+    is_permitted: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Admitted {
+    fn new(app: &App, name: &str, identity: &Identity) -> Result<Self, RequestError> {
+        let (role, principal) = app.role(name, identity)?;
+        let is_permitted = {
+            let (app, name) = (app.clone(), role.name().clone());
+            let credentials = identity.credentials.clone();
+            move || {
+                let guard = &app.serving().guard;
+                guard.check(Access::Role(&name), &credentials).is_ok()
+            }
+        };
+        Ok(Self {
+            roles: app.0.clone(),
+            role,
+            caller: identity.caller(principal),
+            is_permitted: Arc::new(is_permitted),
+        })
+    }
+
+    fn request<'a>(&'a self, headers: &'a HeaderMap) -> HttpRequest<'a> {
+        HttpRequest {
+            roles: &self.roles,
+            role: self.role.clone(),
+            caller: self.caller.clone(),
+            headers,
+            is_permitted: self.is_permitted.clone(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use exomonad_host::{HostError, Violation};
+use exomonad_mcp::NeededScope;
 
 use crate::error::RequestError;
 use crate::routes::with_call_id;
@@ -71,17 +72,32 @@ impl IntoResponse for RequestError {
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         match &self {
-            Self::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-            }
+            Self::Host(HostError::CallerLimited { retry_after, .. })
+            | Self::Call {
+                error: HostError::CallerLimited { retry_after, .. },
+                ..
+            } => headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after)),
             Self::Host(HostError::QueueFull { .. })
             | Self::Call {
                 error: HostError::QueueFull { .. },
                 ..
             }
+            | Self::IssuerAway
             | Self::Draining => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
         };
+        let scope = match &self {
+            Self::OutOfScope(scope) => Some(scope.clone()),
+            Self::Host(HostError::OutOfScope(scope))
+            | Self::Call {
+                error: HostError::OutOfScope(scope),
+                ..
+            } => Some(scope.clone()),
+            _ => None,
+        };
+        if let Some(scope) = scope {
+            response.extensions_mut().insert(NeededScope(scope));
+        }
         if let Self::Call { id, .. } = &self {
             return with_call_id(response, id);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use exomonad_schema::common::{CallToolResult, HookEvent, HookOutput, ListToolsResult};
@@ -12,16 +12,16 @@ use exomonad_schema::{CallId, RawJson};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::guard::Access;
+use super::identity::Identity;
 use super::path_params::PathParams;
 use super::unread::Unread;
-use super::{App, calls, events, mcp, openapi, schedules, workflows};
+use super::{App, calls, challenge, events, mcp, openapi, parse_json, schedules, workflows};
 use crate::error::RequestError;
 use exomonad_host::agents::Agent;
 use exomonad_host::plugins::reload::Changes;
 use exomonad_host::workflows::schedules::{ScheduleView, SetSchedule};
 use exomonad_host::workflows::view::RunView;
-use exomonad_host::{Caller, Execution, HostError, Role, report};
+use exomonad_host::{Execution, HostError, Role, report};
 use exomonad_journal::{CallRecord, Page};
 use exomonad_schema::effects::workflow::WorkflowChild;
 
@@ -132,6 +132,28 @@ pub const ROUTES: &[Route] = &[
         problems: &[],
         wants_token: false,
         handler: || get(async || shared(openapi::document())),
+    },
+    Route {
+        method: "GET",
+        path: "/.well-known/oauth-protected-resource",
+        summary: "The authorization servers whose tokens open roles (RFC 9728), if there are any.",
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[404],
+        wants_token: false,
+        handler: || get(challenge::metadata_of_host),
+    },
+    Route {
+        method: "GET",
+        path: "/.well-known/oauth-protected-resource/role/{role}/mcp",
+        summary: "The authorization servers whose tokens open a role (RFC 9728), if there are any.",
+        request: Content::None,
+        response: Content::Json(schema::<serde_json::Value>),
+        success: &[200],
+        problems: &[400, 404],
+        wants_token: false,
+        handler: || get(challenge::metadata_of_role),
     },
     Route {
         method: "GET",
@@ -514,10 +536,10 @@ pub struct Reloaded {
 }
 
 /// Whoever has no token gets codes: a message may tell what is in a file.
-async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+async fn health(State(app): State<App>, identity: Identity) -> Response {
     let serving = app.serving();
-    let detail = match serving.guard.check_token(&Access::Operator, &headers) {
-        Ok(()) => report::Detail::Messages,
+    let detail = match app.check_operator(&identity) {
+        Ok(_) => report::Detail::Messages,
         Err(_) => report::Detail::Codes,
     };
     let health = report::health(&serving.runtime, app.is_draining(), detail);
@@ -539,37 +561,42 @@ async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
     Ok(axum::Json(report::Ready { ready: true }).into_response())
 }
 
-async fn roles(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.serving()
-        .guard
-        .check_token(&Access::Operator, &headers)?;
+async fn roles(State(app): State<App>, identity: Identity) -> Result<Response, RequestError> {
+    app.check_operator(&identity)?;
     Ok(axum::Json(report::roles(&app.serving().runtime)).into_response())
 }
 
 async fn tools(
     State(app): State<App>,
     PathParams(role): PathParams<String>,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = app.role(&role, &headers)?;
-    Ok(shared(role.serving()?.tools_json.clone()))
+    let (role, principal) = app.role(&role, &identity)?;
+    let version = role.serving()?;
+    let caller = identity.caller(principal);
+    if caller.scopes().is_all() {
+        return Ok(shared(version.tools_json.clone()));
+    }
+    let tools = version.tools.iter().map(|tool| &tool.tool);
+    let tools: Vec<_> = tools
+        .filter(|tool| caller.allows_tool(&tool.name))
+        .collect();
+    Ok(axum::Json(serde_json::json!({"tools": tools})).into_response())
 }
 
 async fn call_tool(
     State(app): State<App>,
     PathParams(role): PathParams<String>,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let role = app.role(&role, &headers)?;
+    let (role, principal) = app.role(&role, &identity)?;
     let call: ToolCall = app.parse(body).await?;
     let id = CallId::random();
-    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
-    let name = call.name.clone();
+    let execution = Execution::new(role.clone(), id.clone(), identity.caller(principal))?;
     // Awaited here, so that a client that goes away cancels it at once.
     let called = execution.tool(call.name, call.arguments).await;
     let answer = called.map_err(|error| of_call(error, &id))?;
-    tracing::info!(role = %role.name(), tool = name, call_id = %id, is_error = answer.is_error, "tool call");
     Ok(answer_of(role, with_call_id(json(answer.json), &id)))
 }
 
@@ -603,11 +630,12 @@ async fn call_hook(
     State(app): State<App>,
     PathParams((role, event)): PathParams<(String, String)>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let role = app.role(&role, &headers)?;
-    let payload: RawJson = app.parse(body).await?;
+    let (role, principal) = app.role(&role, &identity)?;
+    // Whatever the agent says of its event.
+    let payload: RawJson = app.read(body, parse_json).await??;
     let (event, agent_event) = match agent(&uri)? {
         Some(agent) => {
             let (event, said) = agent.read(&event, &payload)?;
@@ -619,7 +647,7 @@ async fn call_hook(
         },
     };
     let id = CallId::random();
-    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), identity.caller(principal))?;
     let decided = execution.hook(event, payload, agent_event).await;
     let output = decided.map_err(|error| of_call(error, &id))?;
     let response = axum::Json(output).into_response();
@@ -628,19 +656,17 @@ async fn call_hook(
 
 async fn call_raw(
     State(app): State<App>,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    app.serving()
-        .guard
-        .check_token(&Access::Operator, &headers)?;
+    let principal = app.check_operator(&identity)?;
     if !app.serving().runtime.config.server.raw_calls {
         return Err(RequestError::RawCallsOff);
     }
     let call: RawCall = app.parse(body).await?;
     let role = app.serving().runtime.role(&call.plugin)?;
     let id = CallId::random();
-    let execution = Execution::new(role.clone(), id.clone(), caller(&headers))?;
+    let execution = Execution::new(role.clone(), id.clone(), identity.caller(principal))?;
     let called = execution.raw(call.function, call.input.into_bytes()).await;
     let output = called.map_err(|error| of_call(error, &id))?;
     let response = (
@@ -651,10 +677,8 @@ async fn call_raw(
     Ok(answer_of(role, with_call_id(response, &id)))
 }
 
-async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.serving()
-        .guard
-        .check_token(&Access::Operator, &headers)?;
+async fn metrics(State(app): State<App>, identity: Identity) -> Result<Response, RequestError> {
+    app.check_operator(&identity)?;
     let metrics = app.metrics.clone();
     // Looks into folders.
     let text = tokio::task::spawn_blocking(move || metrics.text()).await;
@@ -666,10 +690,8 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
         .into_response())
 }
 
-async fn reload(State(app): State<App>, headers: HeaderMap) -> Result<Response, RequestError> {
-    app.serving()
-        .guard
-        .check_token(&Access::Operator, &headers)?;
+async fn reload(State(app): State<App>, identity: Identity) -> Result<Response, RequestError> {
+    app.check_operator(&identity)?;
     let changes = app.reload().await?;
     let ok = changes.is_complete();
     Ok(axum::Json(Reloaded { ok, changes }).into_response())
@@ -687,20 +709,6 @@ fn of_call(error: HostError, id: &CallId) -> RequestError {
     RequestError::Call {
         error,
         id: id.clone(),
-    }
-}
-
-/// The caller, by the headers.
-pub fn caller(headers: &HeaderMap) -> Caller {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    Caller {
-        name: text("x-exomonad-caller"),
-        traceparent: text("traceparent"),
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use exomonad_core::values::Area;
 use exomonad_host::workflows::schedules::{ScheduleId, ScheduleView, SetSchedule};
 use exomonad_host::{HostError, Role, Workflows};
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::RequestError;
+use super::identity::Identity;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
@@ -45,9 +47,9 @@ pub struct ScheduleList {
 pub async fn list(
     State(app): State<App>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let role = role_of(&uri);
     visible.check_named(role.as_ref().ok().and_then(Option::as_deref))?;
     let role = role.map_err(HostError::InvalidRequest)?;
@@ -60,15 +62,15 @@ pub async fn list(
 pub async fn set(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    VisibleRoles::of(app.serving(), headers.clone()).check_any()?;
+    VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows).check_any()?;
     let id: ScheduleId = id
         .try_into()
         .map_err(|error| EffectError::invalid_input(format!("the schedule's id: {error}")))?;
     let set: SetSchedule = app.parse(body).await?;
-    let role = app.role(set.role.as_str(), &headers)?;
+    let role = app.role_for(set.role.as_str(), Area::Workflows, &identity)?;
     let (schedule, is_new) = workflows(&app).set_schedule(&role, &id, set).await?;
     let status = match is_new {
         true => StatusCode::CREATED,
@@ -82,9 +84,9 @@ pub async fn show(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, headers).await?;
+    let role = find(&app, &id, &uri, identity).await?;
     let schedule = workflows(&app).schedule(&role, &id).await?;
     Ok(axum::Json(schedule).into_response())
 }
@@ -94,9 +96,9 @@ pub async fn delete(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, headers).await?;
+    let role = find(&app, &id, &uri, identity).await?;
     workflows(&app).delete_schedule(&role, &id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -106,9 +108,9 @@ pub async fn pause(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    set_paused(&app, &id, &uri, headers, true).await
+    set_paused(&app, &id, &uri, identity, true).await
 }
 
 /// Resumes a schedule.
@@ -116,19 +118,19 @@ pub async fn resume(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    set_paused(&app, &id, &uri, headers, false).await
+    set_paused(&app, &id, &uri, identity, false).await
 }
 
 async fn set_paused(
     app: &App,
     id: &str,
     uri: &Uri,
-    headers: HeaderMap,
+    identity: Identity,
     paused: bool,
 ) -> Result<Response, RequestError> {
-    let role = find(app, id, uri, headers).await?;
+    let role = find(app, id, uri, identity).await?;
     let schedule = workflows(app).pause_schedule(&role, id, paused).await?;
     Ok(axum::Json(schedule).into_response())
 }
@@ -138,9 +140,9 @@ pub async fn trigger(
     State(app): State<App>,
     PathParams(id): PathParams<String>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, headers).await?;
+    let role = find(&app, &id, &uri, identity).await?;
     let role: Arc<Role> = app.serving().runtime.role(role.as_str())?;
     let child = workflows(&app).trigger_schedule(&role, &id).await?;
     Ok((StatusCode::CREATED, axum::Json(child)).into_response())
@@ -183,9 +185,9 @@ async fn find(
     app: &App,
     id: &str,
     uri: &Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<RoleName, RequestError> {
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let role = role_of(uri);
     visible.check_named(role.as_ref().ok().and_then(Option::as_deref))?;
     let role = role.map_err(HostError::InvalidRequest)?;
@@ -205,7 +207,7 @@ async fn find(
     if let Some(second) = roles.next() {
         return Err(EffectError::new(
             ErrorCode::Conflict,
-            format!("roles `{first}` and `{second}` have a schedule `{id}`; add `?role=`"),
+            format!("roles `{first}` and `{second}` have a schedule `{id}`; name one by `role` (`?role=`, `--role`)"),
         )
         .into());
     }

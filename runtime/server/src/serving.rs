@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use exomonad_access::Authenticator;
 use exomonad_config::{Config, Tokens};
 use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::{ReloadHandle, Reloader};
 use exomonad_host::plugins::watch::FolderWatch;
+use reqwest::Client;
 
 use super::guard::Guard;
 
@@ -21,12 +23,16 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Starts loading the plugins of a runtime and watching its folder. Call it inside a tokio runtime.
-    pub fn start(runtime: Arc<Runtime>, tokens: Tokens) -> Self {
+    /// Starts loading the plugins of a runtime and watching its folder. Without `tokens` nobody is asked for one: for a
+    /// process that serves its own client alone. `client` fetches the keys of authorization servers. Call it inside a tokio runtime.
+    pub fn start(runtime: Arc<Runtime>, tokens: Option<Tokens>, client: &Client) -> Self {
         let reload = Reloader::start(runtime.clone());
         runtime.workflows.serve(&runtime);
         Self {
-            guard: Guard::new(runtime.config.server.clone(), tokens),
+            guard: Guard::new(
+                runtime.config.server.clone(),
+                Authenticator::new(&runtime.config, tokens, client),
+            ),
             _watch: FolderWatch::start(&runtime.config, reload.clone()),
             reload,
             runtime,
@@ -35,13 +41,14 @@ impl Serving {
 }
 
 /// Reads the configuration again, each time it is called; the error is for an operator.
-pub type ReadConfig = Box<dyn Fn() -> Result<(Config, Tokens), String> + Send + Sync>;
+pub type ReadConfig = Box<dyn Fn() -> Result<(Config, Option<Tokens>), String> + Send + Sync>;
 
 /// The keys of `new` that differ from `old` and belong to the process: they hold from the next start on.
 pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("server.listen", old.server.listen != new.server.listen),
         ("log", old.log != new.log),
+        ("audit", old.audit != new.audit),
         ("telemetry", old.telemetry != new.telemetry),
         ("engine", old.engine != new.engine),
         ("state", old.state != new.state),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use exomonad_access::{Access, Credentials};
+use exomonad_core::values::Area;
 use exomonad_schema::RoleName;
 
 use crate::error::RequestError;
-use crate::guard::Access;
 use crate::serving::Serving;
 
 /// The roles whose calls and workflows a request may see: those that it may use. Those of a role that there is no
@@ -15,16 +15,18 @@ use crate::serving::Serving;
 pub struct VisibleRoles {
     /// The configuration in force that answers the request.
     pub serving: Arc<Serving>,
-    headers: HeaderMap,
+    credentials: Credentials,
+    area: Area,
     known: BTreeMap<RoleName, bool>,
 }
 
 impl VisibleRoles {
-    /// The roles that a request with these headers may see.
-    pub fn of(serving: Arc<Serving>, headers: HeaderMap) -> Self {
+    /// The roles of which a request with these credentials may see this area.
+    pub fn of(serving: Arc<Serving>, credentials: &Credentials, area: Area) -> Self {
         Self {
             serving,
-            headers,
+            credentials: credentials.clone(),
+            area,
             known: BTreeMap::new(),
         }
     }
@@ -35,10 +37,13 @@ impl VisibleRoles {
     /// If it may not.
     pub fn check(&self, role: &RoleName) -> Result<(), RequestError> {
         let access = match self.serving.runtime.config.role(role) {
-            Some(_) => Access::Role(role),
+            Some(_) => Access::Area(role, self.area),
             None => Access::Operator,
         };
-        self.serving.guard.check_token(&access, &self.headers)
+        self.serving
+            .guard
+            .check(access, &self.credentials)
+            .map(drop)
     }
 
     /// Checks that the request is an operator's.
@@ -48,7 +53,8 @@ impl VisibleRoles {
     pub fn check_operator(&self) -> Result<(), RequestError> {
         self.serving
             .guard
-            .check_token(&Access::Operator, &self.headers)
+            .check(Access::Operator, &self.credentials)
+            .map(drop)
     }
 
     /// Checks that the request may use some role.
@@ -57,9 +63,18 @@ impl VisibleRoles {
     /// If it may use none.
     pub fn check_any(&self) -> Result<(), RequestError> {
         let roles = self.serving.runtime.roles();
-        match roles.keys().any(|role| self.check(role).is_ok()) {
-            true => Ok(()),
-            false => self.check_operator(),
+        let mut refused = None;
+        for role in roles.keys() {
+            match self.check(role) {
+                Ok(()) => return Ok(()),
+                // A token that opens the role, and not this of it.
+                Err(error @ RequestError::OutOfScope(_)) => refused = Some(error),
+                Err(_) => {}
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => self.check_operator(),
         }
     }
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use exomonad_core::values::Area;
 use exomonad_host::workflows::operate::Repair;
 use exomonad_host::workflows::view::{HistoryEntry, RunView};
-use exomonad_host::{HostError, Role, Workflows};
+use exomonad_host::{HostError, Workflows};
 use exomonad_schema::effects::workflow::{
     WorkflowId, WorkflowName, WorkflowSignal, WorkflowStartChild,
 };
-use exomonad_schema::{EffectError, ErrorCode, RawJson, RoleName};
+use exomonad_schema::{BoundedText, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_workflow::store::{Filter, RunRow, STATUSES, status_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::RequestError;
+use super::identity::Identity;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
@@ -161,12 +163,12 @@ pub struct QueryAnswer {
 }
 
 /// A run to end.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Terminate {
     /// The reason, for whoever looks at the run.
     #[serde(default)]
-    pub reason: Option<String>,
+    pub reason: Option<BoundedText<0, 2000>>,
 }
 
 /// How a stuck run goes on; one of these.
@@ -221,10 +223,10 @@ impl Accepted {
 pub async fn list(
     State(app): State<App>,
     uri: Uri,
-    headers: HeaderMap,
+    identity: Identity,
 ) -> Result<Response, RequestError> {
     let filter = filter(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
-    let mut visible = VisibleRoles::of(app.serving(), headers);
+    let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let named = filter.roles.as_ref().and_then(|roles| roles.first());
     visible.check_named(named.map(String::as_str))?;
     let filter = Filter {
@@ -242,12 +244,12 @@ pub async fn list(
 /// Starts a run.
 pub async fn start(
     State(app): State<App>,
-    headers: HeaderMap,
+    identity: Identity,
     body: Body,
 ) -> Result<Response, RequestError> {
-    VisibleRoles::of(app.serving(), headers.clone()).check_any()?;
+    VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows).check_any()?;
     let start: StartRun = app.parse(body).await?;
-    let role = app.role(start.role.as_str(), &headers)?;
+    let role = app.role_for(start.role.as_str(), Area::Workflows, &identity)?;
     let request = WorkflowStartChild {
         workflow: start.workflow,
         input: start.input,
@@ -305,7 +307,7 @@ pub async fn history(
 /// Sends a signal.
 pub async fn signal(
     State(app): State<App>,
-    FoundRun { role, run, by }: FoundRun,
+    FoundRun { run, by }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let signal: SendSignal = app.parse(body).await?;
@@ -322,12 +324,13 @@ pub async fn signal(
     let workflows = workflows(&app);
     match by {
         // Whatever run of this id is open when it comes.
-        NamedBy::WorkflowId => workflows.signal(&role, &request, request_id).await?,
+        NamedBy::WorkflowId => {
+            let role = run.role.parse().map_err(|_| unknown(&run.workflow_id))?;
+            workflows.signal(&role, &request, request_id).await?;
+        }
         NamedBy::RunId => {
             workflows.must_be_open(&run).await?;
-            workflows
-                .signal_run(&role, &run, &request, request_id)
-                .await?;
+            workflows.signal_run(&run, &request, request_id).await?;
         }
     }
     Ok(Accepted::response(&run))
@@ -336,10 +339,11 @@ pub async fn signal(
 /// Asks a query.
 pub async fn query(
     State(app): State<App>,
-    FoundRun { role, run, .. }: FoundRun,
+    FoundRun { run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: AskQuery = app.parse(body).await?;
+    let role = app.serving().runtime.role(&run.role)?;
     let value = workflows(&app)
         .query(&role, &run, &asked.name, &asked.arguments)
         .await?;
@@ -362,11 +366,10 @@ pub async fn terminate(
     FoundRun { run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
-    let asked: Terminate = app.parse(body).await?;
+    let asked: Terminate = app.parse_optional(body).await?;
     workflows(&app).must_be_open(&run).await?;
-    let reason = asked
-        .reason
-        .unwrap_or_else(|| "no reason was given".to_owned());
+    let reason = asked.reason.map(|reason| reason.to_string());
+    let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
     workflows(&app).terminate(&run, &reason).await?;
     Ok(Accepted::response(&run))
 }
@@ -374,7 +377,7 @@ pub async fn terminate(
 /// Lets a stuck run go on.
 pub async fn repair(
     State(app): State<App>,
-    FoundRun { role, run, .. }: FoundRun,
+    FoundRun { run, .. }: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: RepairRun = app.parse(body).await?;
@@ -393,7 +396,7 @@ pub async fn repair(
             .into());
         }
     };
-    workflows(&app).repair(&role, &run, repair).await?;
+    workflows(&app).repair(&run, repair).await?;
     Ok(Accepted::response(&run))
 }
 
@@ -401,9 +404,8 @@ fn workflows(app: &App) -> Arc<Workflows> {
     app.serving().runtime.workflows.clone()
 }
 
-/// The run that a path names, of a role that the request may use.
+/// The run that a path names, of a role that the request may use; there need not be such a role any more.
 pub struct FoundRun {
-    role: Arc<Role>,
     run: RunRow,
     by: NamedBy,
 }
@@ -422,10 +424,11 @@ impl FromRequestParts<App> for FoundRun {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RequestError> {
         let PathParams(id) = PathParams::<String>::from_request_parts(parts, app).await?;
+        let Ok(identity) = Identity::from_request_parts(parts, app).await;
         let query = parts.uri.query().unwrap_or_default();
         let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "role");
         let named = named.map(|(_, role)| role.into_owned());
-        let mut visible = VisibleRoles::of(app.serving(), parts.headers.clone());
+        let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
         visible.check_named(named.as_deref())?;
         let workflows = workflows(app);
         let mut owners = workflows.owners(&id).await?;
@@ -441,7 +444,7 @@ impl FromRequestParts<App> for FoundRun {
                 return Err(EffectError::new(
                     ErrorCode::Conflict,
                     format!(
-                        "several roles have a workflow with the id `{id}`: {}; add `?role=`",
+                        "several roles have a workflow with the id `{id}`: {}; name one by `role` (`?role=`, `--role`)",
                         several.join(", ")
                     ),
                 )
@@ -449,12 +452,11 @@ impl FromRequestParts<App> for FoundRun {
             }
         };
         let run = workflows.find(owner, &id).await?;
-        let role = app.serving().runtime.role(owner.as_str())?;
         let by = match run.workflow_id == id {
             true => NamedBy::WorkflowId,
             false => NamedBy::RunId,
         };
-        Ok(Self { role, run, by })
+        Ok(Self { run, by })
     }
 }
 

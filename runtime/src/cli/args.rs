@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
+use exomonad_config::RoleName;
+use exomonad_core::values::Scope;
 use exomonad_host::agents::Agent;
 
 use super::EXIT_CODES;
 use super::complete::{complete_roles, complete_tools};
+use super::token::Expiry;
 use super::workflow::args::WorkflowCommand;
 
 /// A host for WASM plugins that serve AI agents: the plugin decides, the host acts.
@@ -138,6 +141,12 @@ pub enum Command {
         #[arg(long)]
         revoke: bool,
     },
+    /// Give out tokens to callers by name, list and revoke them. They are kept, hashed, in the state folder.
+    Token {
+        /// The subcommand.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Ask what the roles may do.
     Policy {
         /// The subcommand.
@@ -158,6 +167,44 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// What to do with tokens.
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Make a token, and print it: it is shown this once.
+    New(NewTokenArgs),
+    /// List the tokens, without themselves.
+    List,
+    /// Revoke all tokens of a caller, or one by its id. It opens nothing from the next request on.
+    Revoke {
+        /// The caller's name, or the id of a token.
+        name: String,
+    },
+}
+
+/// A token to make.
+#[derive(Args)]
+#[command(group = ArgGroup::new("opens").required(true).multiple(false).args(["role", "all_roles", "operator"]))]
+pub struct NewTokenArgs {
+    /// The caller's name: guests, the journal and the audit lines have it. Several tokens may have one.
+    pub name: String,
+    /// A role that it opens. Can be given several times.
+    #[arg(long, value_name = "ROLE", add = ArgValueCompleter::new(complete_roles))]
+    pub role: Vec<RoleName>,
+    /// It opens every role.
+    #[arg(long)]
+    pub all_roles: bool,
+    /// It opens the whole host, as the operator's token does.
+    #[arg(long, conflicts_with = "scope")]
+    pub operator: bool,
+    /// A part of the roles: `tools:repo_*` for tools by a pattern, `tools` for all, `hooks`, `resources`, `prompts`,
+    /// `workflows`, `calls`. Can be given several times; without one it is all of them.
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<Scope>,
+    /// When it ends: after a time such as 90d, or at a moment such as 2027-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Expiry>,
 }
 
 /// The agents whose files are written.

@@ -96,7 +96,7 @@ pub async fn tool(
             let arguments = as_sent(arguments)?;
             let caller = Caller {
                 name: Some("cli".to_owned()),
-                traceparent: None,
+                ..Caller::default()
             };
             let id = CallId::random();
             let called = Execution::new(role, id.clone(), caller)?

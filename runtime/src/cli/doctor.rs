@@ -17,9 +17,9 @@ use super::args::Options;
 use super::client::Client;
 use super::config::{env, load, load_text_alone, print_warnings};
 use super::show::print_json;
-use exomonad_host::Runtime;
 use exomonad_host::plugins::reload::Reloader;
 use exomonad_host::report::{WorkflowsHealth, WorkflowsProblemCode};
+use exomonad_host::{Caller, Runtime};
 
 /// Mappings that a sandbox needs while it runs: two of its stack, two or three of each of its two memories.
 const MAPPINGS_PER_SANDBOX: u64 = 7;
@@ -405,9 +405,11 @@ async fn repository(runtime: &Arc<Runtime>) -> Result<String, String> {
         .or_else(|| roles.values().next())
         .ok_or("there is no role")?;
     let name: &RoleName = role.name();
-    let call = role
-        .settings
-        .call(CallId::random(), Some("doctor".to_owned()), None);
+    let caller = Caller {
+        name: Some("doctor".to_owned()),
+        ..Caller::default()
+    };
+    let call = role.settings.call(CallId::random(), caller);
     let answer = role
         .settings
         .layers

@@ -78,7 +78,7 @@ async fn decide(
             let (kind, said) = agent.read(event.name, &payload)?;
             let caller = Caller {
                 name: Some("cli".to_owned()),
-                traceparent: None,
+                ..Caller::default()
             };
             let execution = Execution::new(role, CallId::random(), caller)?;
             let decided = execution.hook(kind, payload, Some(said)).await;

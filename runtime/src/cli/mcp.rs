@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::Response;
-use exomonad_config::{Config, RoleName, Tokens};
+use exomonad_config::{Config, RoleName};
 use exomonad_host::{HostError, Runtime};
 use exomonad_mcp::stdio::{self, Exchange, Exchanged};
 use exomonad_schema::common::ListToolsResult;
@@ -80,10 +80,11 @@ async fn host_here(
     let (again, name) = (options.clone(), role.clone());
     let read_config = move || {
         let config = config_of(&again, &name).map_err(|error| error.to_string())?;
-        Ok((config, Tokens::default()))
+        Ok((config, None))
     };
+    let client = super::serve::http_client()?;
     let runtime = Runtime::open(config_of(options, role)?, env)?;
-    let serving = Serving::start(runtime.clone(), Tokens::default());
+    let serving = Serving::start(runtime.clone(), None, &client);
     // As the bridge tells it.
     let refused = |error: HostError| CommandError::Refused(error.to_string());
     let served = runtime.role(role.as_str()).map_err(refused)?;
@@ -91,7 +92,7 @@ async fn host_here(
     if let Ok(settled) = tokio::time::timeout(FIRST_LOOK, served.settled()).await {
         settled.map_err(refused)?;
     }
-    let app = App::new(serving, Box::new(read_config));
+    let app = App::new(serving, Box::new(read_config), client);
     Ok((InProcess::new(router(app)), runtime))
 }
 

@@ -42,6 +42,7 @@ mod replay;
 mod serve;
 mod show;
 mod terminal;
+mod token;
 mod trust;
 mod workflow;
 
@@ -103,6 +104,7 @@ const REFUSED: &[&str] = &[
     "invalid_request",
     "invalid_arguments",
     "unauthorized",
+    "insufficient_scope",
     "raw_calls_off",
     "host_not_allowed",
     "origin_not_allowed",
@@ -200,6 +202,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Completions { shell } => complete::write_script(shell),
         Command::Effects { effect } => effects::run(&cli.options, effect.as_deref()),
         Command::Config { command } => config::run(&cli.options, command),
+        Command::Token { command } => token::run(&cli.options, command),
         Command::Trust { file, revoke } => trust::run(&file, revoke),
         Command::Serve { listen } => block_on(serve::run(&cli.options, listen)),
         Command::Policy {

@@ -19,6 +19,7 @@ use super::call::snapshot;
 use super::config::load;
 use super::show::print_json;
 use exomonad_host::admission::HostSandboxes;
+use exomonad_host::audit::Audit;
 use exomonad_host::pipeline::{NoEffects, effect_functions};
 use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::version::{PluginLoadError, PluginVersion};
@@ -114,6 +115,7 @@ pub fn role_without_host(name: &RoleName, config: &Config) -> Result<Role, Comma
         metrics: Metrics::new(resource(&config.telemetry)),
         journal: None,
         workflows: None,
+        audit: Audit::new(&config.audit),
         versions: watch::Sender::new(()),
     };
     let sandboxes = HostSandboxes::new(4);

@@ -130,6 +130,7 @@ fn tool_call(tool: &str, arguments: &PluginCall) -> Result<Vec<u8>, CommandError
         context: Context {
             role,
             call_id: CallId::random(),
+            principal: None,
             caller: Some("plugin call".to_owned()),
             traceparent: None,
         },

@@ -40,13 +40,18 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let runtime = Runtime::open(config, env)?;
     telemetry.send_metrics(&runtime.config.telemetry, &runtime.metrics)?;
     let plugins = runtime.config.plugins.dir.display().to_string();
+    let client = http_client()?;
     let again = options.clone();
     let read_config = move || {
         let loaded = load_for(&again, listen.as_deref()).map_err(|error| error.to_string())?;
         let tokens = Tokens::read(&loaded.config, env).map_err(|error| error.to_string())?;
-        Ok((loaded.config, tokens))
+        Ok((loaded.config, Some(tokens)))
     };
-    let app = App::new(Serving::start(runtime, tokens), Box::new(read_config));
+    let app = App::new(
+        Serving::start(runtime, Some(tokens), &client),
+        Box::new(read_config),
+        client,
+    );
     tracing::info!(%address, plugins, "serving on http://{address}");
     tokio::spawn(say_what_to_try(app.clone(), address));
     tokio::spawn(reload_on_hangup(app.clone()));
@@ -99,6 +104,11 @@ fn load_for(options: &Options, listen: Option<&str>) -> Result<Loaded, CommandEr
         let errors = errors.to_string().replace("EXOMONAD_LISTEN", "--listen");
         CommandError::Usage(format!("the configuration is wrong\n{errors}"))
     })
+}
+
+/// The client that fetches the keys of authorization servers.
+pub fn http_client() -> Result<reqwest::Client, CommandError> {
+    exomonad_services::http::client().map_err(|error| CommandError::Unavailable(error.to_string()))
 }
 
 /// Tells a newcomer what to do next, once the plugins are loaded.

@@ -38,8 +38,8 @@ pub use resource::{
     ListResourcesResult, ReadResourceInput, ReadResourceResult, Resource, ResourceTemplate,
 };
 pub use tool::{
-    CallToolResult, Content, EmbeddedResource, ListToolsInput, ListToolsResult, Tool,
-    ToolAnnotations, ToolCallInput,
+    CallToolResult, Content, EmbeddedResource, Icon, IconTheme, ListToolsInput, ListToolsResult,
+    Tool, ToolAnnotations, ToolCallInput,
 };
 pub use workflow::{
     ListWorkflowsInput, ListWorkflowsResult, WorkflowDefinition, WorkflowEnd, WorkflowFailure,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Content, Context};
+use crate::common::{Content, Context, Icon};
 use crate::error::EffectError;
 
 /// The input of the export `handle_list_prompts`.
@@ -49,6 +49,9 @@ pub struct Prompt {
     /// The arguments that it takes, each a text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<PromptArgument>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// An argument of a prompt.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Context, EmbeddedResource};
+use crate::common::{Context, EmbeddedResource, Icon};
 use crate::error::EffectError;
 
 /// The input of the export `handle_list_resources`.
@@ -52,6 +52,9 @@ pub struct Resource {
     /// Its size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// The input of the export `handle_list_resource_templates`.
@@ -96,6 +99,9 @@ pub struct ResourceTemplate {
     /// The media type of all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
+    /// Pictures of them for people, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
 }
 
 /// The input of the export `handle_read_resource`.

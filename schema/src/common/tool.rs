@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::Context;
+use crate::effects::workflow::WorkflowId;
 use crate::value::{Base64, RawJson};
 
 /// The input of the export `handle_list_tools`.
@@ -43,6 +44,39 @@ pub struct Tool {
     /// Hints about its behaviour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
+    /// What is said of it beyond this, by extensions of the protocol.
+    #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<RawJson>,
+}
+
+/// A picture of a tool, a prompt or a resource, for people to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Icon {
+    /// Its address: `https:`, or `data:` with the bytes.
+    pub src: String,
+    /// Its media type, such as `image/png`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// The sizes that it is good for, such as `48x48`, or `any`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<String>,
+    /// The background that it is made for; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theme: Option<IconTheme>,
+}
+
+/// The background that an icon is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IconTheme {
+    /// A light one.
+    Light,
+    /// A dark one.
+    Dark,
 }
 
 /// Hints about a tool's behaviour; they enforce nothing.
@@ -89,6 +123,13 @@ pub struct CallToolResult {
     /// True if the tool failed; `content` then says why.
     #[serde(default)]
     pub is_error: bool,
+    /// What is said with it beyond this, by extensions of the protocol.
+    #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<RawJson>,
+    /// The id of a workflow of the plugin that goes on with the call: its end is the result, and the rest of this is
+    /// ignored. For clients that have tasks it is the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<WorkflowId>,
 }
 
 /// A part of a tool's result.
@@ -162,8 +203,8 @@ impl CallToolResult {
             content: vec![Content::Text {
                 text: message.into(),
             }],
-            structured_content: None,
             is_error: true,
+            ..Self::default()
         }
     }
 }

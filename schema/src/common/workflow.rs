@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::Context;
+use crate::common::{Context, Icon};
 use crate::value::RawJson;
 
 /// The input of the export `handle_list_workflows`.
@@ -55,6 +55,9 @@ pub struct WorkflowDefinition {
     /// The queries that it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<WorkflowMessage>,
+    /// Pictures of it for people, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
     /// True if MCP clients may start it as a tool.
     #[serde(default)]
     pub is_tool: bool,

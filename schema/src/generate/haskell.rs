@@ -132,6 +132,7 @@ impl Language for Haskell {
             "data" | "type" | "class" | "module" | "where" | "in" | "of" | "default" => {
                 format!("{name}_")
             }
+            "_meta" => "meta".to_owned(),
             _ => name.to_owned(),
         }
     }

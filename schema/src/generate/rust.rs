@@ -28,9 +28,11 @@ impl Language for Rust {
     }
 
     fn field_name(&self, name: &str) -> String {
-        // The only field name that is a keyword; `r#ref` would be harder to read.
-        if name == "ref" {
-            return "reference".to_owned();
+        match name {
+            // The only field name that is a keyword; `r#ref` would be harder to read.
+            "ref" => return "reference".to_owned(),
+            "_meta" => return "meta".to_owned(),
+            _ => {}
         }
         let mut snake = String::new();
         for letter in name.chars() {

@@ -138,6 +138,22 @@ impl McpService for Mcp {
     }
 }
 
+/// Holds a client's result against the protocol.
+///
+/// # Errors
+/// If it is none that the method of this capability has.
+pub fn check_result(capability: ClientCapability, result: &RawJson) -> Result<(), EffectError> {
+    match capability {
+        ClientCapability::ElicitForms | ClientCapability::ElicitUrls => {
+            read::<McpElicited>(EffectKind::McpElicit, result).map(drop)
+        }
+        ClientCapability::Sample | ClientCapability::SampleWithTools => {
+            read_sampled(EffectKind::McpSample, result).map(drop)
+        }
+        ClientCapability::ListRoots => read::<McpRoots>(EffectKind::McpListRoots, result).map(drop),
+    }
+}
+
 async fn ask(
     call: &CallContext,
     kind: EffectKind,

@@ -64,10 +64,12 @@ pub fn open_or_create(config: &KvConfig) -> Result<Connection, StoreError> {
         .create(&config.dir)
         .map_err(StoreError::Folder)?;
     // SQLite would make it as the umask has it, and gives its log the mode of the file. If it cannot be made,
-    // SQLite says so.
+    // SQLite says so. One that is there is never opened but by SQLite: a process that closes any descriptor of a
+    // file loses its locks on it, and the next program that reads the file would take itself for the last one and
+    // remove the log.
     let _ = OpenOptions::new()
         .append(true)
-        .create(true)
+        .create_new(true)
         .mode(0o600)
         .open(config.file());
     open(config, &config.file(), OpenFlags::SQLITE_OPEN_CREATE)
@@ -129,7 +131,30 @@ fn enable_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
+
+    #[test]
+    fn every_connection_keeps_the_lock_that_tells_other_programs_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = KvConfig::in_dir(folder.path());
+        let _first = open_or_create(&config).unwrap();
+        let _second = open_or_create(&config).unwrap();
+        drop(open_existing(&config).unwrap());
+        let inode = fs::metadata(config.file()).unwrap().ino();
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let process = std::process::id().to_string();
+        let mut lines = locks.lines().map(str::split_whitespace);
+        let is_held = lines.any(|line| {
+            let line: Vec<_> = line.collect();
+            let of_file = line
+                .get(5)
+                .is_some_and(|file| file.ends_with(&format!(":{inode}")));
+            of_file && line.get(4) == Some(&&*process)
+        });
+        assert!(is_held, "{locks}");
+    }
 
     #[test]
     fn the_file_and_its_log_are_the_hosts_alone_also_where_they_were_not() {

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
 ",
     include_str!("workflows.sql"),
     include_str!("workflows_2.sql"),
+    include_str!("workflows_3.sql"),
 ];
 
 /// Migrates the file to the newest version in one transaction.

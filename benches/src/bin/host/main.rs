@@ -10,6 +10,7 @@ mod load;
 mod native;
 mod reload;
 mod served;
+mod sessions;
 mod start;
 mod throughput;
 mod workflows;
@@ -25,6 +26,7 @@ fn main() -> Result<(), String> {
         ("exec", exec::report),
         ("journal", journal::report),
         ("workflows", workflows::report),
+        ("sessions", sessions::report),
         // The candidate is this program again, in a process of its own.
         ("native", native::serve),
     ];
@@ -32,7 +34,7 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec, journal and workflows"
+                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec, journal, workflows and sessions"
             )),
         },
         None => {
@@ -43,7 +45,8 @@ fn main() -> Result<(), String> {
             effects::report()?;
             exec::report()?;
             journal::report()?;
-            workflows::report()
+            workflows::report()?;
+            sessions::report()
         }
     }
 }

@@ -9,6 +9,7 @@ mod completion;
 mod doc;
 mod export;
 mod hook;
+mod icons;
 mod prompt;
 mod resource;
 mod signature;

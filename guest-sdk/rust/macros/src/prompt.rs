@@ -7,12 +7,14 @@ use syn::{ItemFn, LitStr, Result};
 
 use crate::completion::{Completions, entries};
 use crate::doc;
+use crate::icons::Icons;
 use crate::signature::{Parameters, parameters};
 
 #[derive(Default)]
 struct Options {
     name: Option<String>,
     title: Option<String>,
+    icons: Icons,
     complete: Completions,
 }
 
@@ -23,8 +25,9 @@ impl Options {
             match meta.path.get_ident().map(ToString::to_string).as_deref() {
                 Some("name") => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
                 Some("title") => options.title = Some(meta.value()?.parse::<LitStr>()?.value()),
+                Some("icon") => options.icons.parse(&meta)?,
                 Some("complete") => crate::completion::parse(&meta, &mut options.complete)?,
-                _ => return Err(meta.error("expected name, title or complete(…)")),
+                _ => return Err(meta.error("expected name, title, icon or complete(…)")),
             }
             Ok(())
         });
@@ -50,6 +53,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         Some(title) => quote!(Some(#title)),
         None => quote!(None),
     };
+    let icons = options.icons.field();
     let complete = entries(&options.complete);
     let (listed, decode, argument) = match arguments {
         Some(ty) => (
@@ -72,6 +76,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 name: #name,
                 title: #title,
                 description: #description,
+                #icons
                 arguments: #listed,
                 complete: &[#(#complete),*],
                 get: |arguments, context| {

@@ -7,6 +7,7 @@ use syn::{ItemFn, LitStr, Path, Result, Token};
 
 use crate::completion::{Completions, entries};
 use crate::doc;
+use crate::icons::Icons;
 use crate::signature::{Parameters, parameters};
 
 struct Options {
@@ -14,6 +15,7 @@ struct Options {
     name: Option<String>,
     title: Option<String>,
     mime_type: Option<String>,
+    icons: Icons,
     list: Option<Path>,
     complete: Completions,
 }
@@ -25,6 +27,7 @@ impl Parse for Options {
             name: None,
             title: None,
             mime_type: None,
+            icons: Icons::default(),
             list: None,
             complete: Completions::new(),
         };
@@ -38,10 +41,13 @@ impl Parse for Options {
                 Some("mime_type") => {
                     options.mime_type = Some(meta.value()?.parse::<LitStr>()?.value());
                 }
+                Some("icon") => options.icons.parse(&meta)?,
                 Some("list") => options.list = Some(meta.value()?.parse()?),
                 Some("complete") => crate::completion::parse(&meta, &mut options.complete)?,
                 _ => {
-                    return Err(meta.error("expected name, title, mime_type, list or complete(…)"));
+                    return Err(
+                        meta.error("expected name, title, mime_type, icon, list or complete(…)")
+                    );
                 }
             }
             Ok(())
@@ -89,6 +95,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         Some(function) => quote!(Some(|| ::exomonad_guest::resource::listed(#function()))),
         None => quote!(None),
     };
+    let icons = options.icons.field();
     let complete = entries(&options.complete);
     let (decode, argument) = match arguments {
         Some(ty) => (
@@ -112,6 +119,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 title: #title,
                 description: #description,
                 mime_type: #mime_type,
+                #icons
                 list: #list,
                 complete: &[#(#complete),*],
                 read: |uri, variables, context| {

@@ -6,12 +6,14 @@ use syn::parse::Parser;
 use syn::{ItemFn, LitStr, Result};
 
 use crate::doc;
+use crate::icons::Icons;
 use crate::signature::{Parameters, parameters};
 
 #[derive(Default)]
 struct Options {
     name: Option<String>,
     title: Option<String>,
+    icons: Icons,
     read_only: bool,
     destructive: bool,
     idempotent: bool,
@@ -31,13 +33,14 @@ impl Options {
                     options.title = Some(meta.value()?.parse::<LitStr>()?.value());
                     return Ok(());
                 }
+                Some("icon") => return options.icons.parse(&meta),
                 Some("read_only") => &mut options.read_only,
                 Some("destructive") => &mut options.destructive,
                 Some("idempotent") => &mut options.idempotent,
                 Some("open_world") => &mut options.open_world,
                 _ => {
                     return Err(meta.error(
-                        "expected name, title, read_only, destructive, idempotent or open_world",
+                        "expected name, title, icon, read_only, destructive, idempotent or open_world",
                     ));
                 }
             };
@@ -66,6 +69,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         Some(title) => quote!(Some(#title)),
         None => quote!(None),
     };
+    let icons = options.icons.field();
     let Options {
         read_only,
         destructive,
@@ -102,6 +106,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 name: #name,
                 title: #title,
                 description: #description,
+                #icons
                 hints: ::exomonad_guest::tool::Hints {
                     read_only: #read_only,
                     destructive: #destructive,

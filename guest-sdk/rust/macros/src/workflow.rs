@@ -6,11 +6,13 @@ use syn::parse::Parser;
 use syn::{FnArg, Ident, ItemFn, LitInt, LitStr, Path, Result, Token, Type};
 
 use crate::doc;
+use crate::icons::Icons;
 
 #[derive(Default)]
 struct Options {
     name: Option<String>,
     title: Option<String>,
+    icons: Icons,
     tool: bool,
     task: bool,
     state_version: Option<LitInt>,
@@ -28,6 +30,7 @@ impl Options {
             match meta.path.get_ident().map(ToString::to_string).as_deref() {
                 Some("name") => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
                 Some("title") => options.title = Some(meta.value()?.parse::<LitStr>()?.value()),
+                Some("icon") => options.icons.parse(&meta)?,
                 Some("tool") => options.tool = true,
                 Some("task") => (options.tool, options.task) = (true, true),
                 Some("state_version") => options.state_version = Some(meta.value()?.parse()?),
@@ -57,7 +60,7 @@ impl Options {
                 }
                 _ => {
                     return Err(meta.error(
-                        "expected name, title, tool, task, state_version, migrate, signals(…) or queries(…)",
+                        "expected name, title, icon, tool, task, state_version, migrate, signals(…) or queries(…)",
                     ));
                 }
             }
@@ -125,6 +128,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         Some(title) => quote!(Some(#title)),
         None => quote!(None),
     };
+    let icons = options.icons.field();
     let (is_tool, needs_task) = (options.tool, options.task);
     let state_version = match options.state_version {
         Some(version) => quote!(#version),
@@ -181,6 +185,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 name: #name,
                 title: #title,
                 description: #description,
+                #icons
                 input_schema: ::exomonad_guest::workflow::input_schema::<#input>,
                 output_schema: ::exomonad_guest::workflow::output_schema::<#output>,
                 state_schema: ::exomonad_guest::workflow::state_schema::<#state>,

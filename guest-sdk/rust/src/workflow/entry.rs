@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::tool::schema_of;
-use crate::types::{WorkflowDefinition, WorkflowEnd, WorkflowInput, WorkflowOutcome};
+use crate::types::{Icon, WorkflowDefinition, WorkflowEnd, WorkflowInput, WorkflowOutcome};
 use crate::workflow::error::Reason;
 use crate::workflow::{QueryEntry, Run, SignalEntry, WorkflowError};
 use crate::{Json, ToolError};
@@ -33,6 +33,8 @@ pub struct WorkflowEntry {
     pub title: Option<&'static str>,
     /// Its description.
     pub description: &'static str,
+    /// Pictures of it, the best first.
+    pub icons: fn() -> Vec<Icon>,
     /// The JSON Schema of its input; none if it takes none.
     pub input_schema: fn() -> Option<Json>,
     /// The JSON Schema of its output; none if it has none.
@@ -68,6 +70,7 @@ impl WorkflowEntry {
             state_version: self.state_version,
             signals: self.signals.iter().map(SignalEntry::listing).collect(),
             queries: self.queries.iter().map(QueryEntry::listing).collect(),
+            icons: (self.icons)(),
             is_tool: self.is_tool,
             needs_task: self.needs_task,
         }

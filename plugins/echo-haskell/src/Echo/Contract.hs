@@ -149,6 +149,8 @@ codecs =
   , ("HttpMethod", codec @HttpMethod)
   , ("HttpRequest", codec @HttpRequest)
   , ("HttpResponse", codec @HttpResponse)
+  , ("Icon", codec @Icon)
+  , ("IconTheme", codec @IconTheme)
   , ("IssueCloseReason", codec @IssueCloseReason)
   , ("KvDelete", codec @KvDelete)
   , ("KvDeleted", codec @KvDeleted)
@@ -270,6 +272,8 @@ instance Arbitrary CallToolResult where
       <$> ruled ""
       <*> absentOr ""
       <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr "1–256 characters"
 
 instance Arbitrary ChangeKind where
   arbitrary = arbitraryBoundedEnum
@@ -345,6 +349,7 @@ instance Arbitrary Context where
     Context
       <$> ruled "matches `^[a-z0-9][a-z0-9_-]{0,63}$`"
       <*> ruled "matches `^[!-~]{1,128}$`"
+      <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
 
@@ -1291,6 +1296,17 @@ instance Arbitrary HttpResponse where
       <*> absentOr ""
       <*> ruled ""
 
+instance Arbitrary Icon where
+  arbitrary =
+    Icon
+      <$> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary IconTheme where
+  arbitrary = arbitraryBoundedEnum
+
 instance Arbitrary IssueCloseReason where
   arbitrary = arbitraryBoundedEnum
 
@@ -1600,6 +1616,7 @@ instance Arbitrary Prompt where
       <*> absentOr ""
       <*> absentOr ""
       <*> ruled ""
+      <*> ruled ""
 
 instance Arbitrary PromptArgument where
   arbitrary =
@@ -1649,6 +1666,7 @@ instance Arbitrary Resource where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary ResourceTemplate where
   arbitrary =
@@ -1658,6 +1676,7 @@ instance Arbitrary ResourceTemplate where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
 
 instance Arbitrary RetryPolicy where
   arbitrary =
@@ -1687,6 +1706,8 @@ instance Arbitrary Tool where
       <*> absentOr ""
       <*> ruled ""
       <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
       <*> absentOr ""
 
 instance Arbitrary ToolAnnotations where
@@ -1739,6 +1760,7 @@ instance Arbitrary WorkflowDefinition where
       <*> absentOr ""
       <*> absentOr ""
       <*> absentOr ""
+      <*> ruled ""
       <*> ruled ""
       <*> ruled ""
       <*> ruled ""

@@ -44,10 +44,21 @@ pub struct Limits {
     /// status 429.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub queue: u32,
+    /// How many calls one caller may make in a minute, in any order within it; 0 for any number. Callers are told
+    /// apart by their tokens, those without one are one caller. Further calls are refused with status 429.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub caller_calls_per_minute: u32,
+    /// How many calls of one caller run or wait at once; 0 for any number. Further ones are refused with status 429.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub caller_concurrent_calls: u32,
     /// The answers of the role's calls that clients have not read yet, all together. While that much is
     /// unread, further calls wait as in `queue`.
     #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1TiB"))]
     pub unread_answers: ByteSize,
+    /// The largest result of a tool that an MCP client gets whole. Of a larger one it gets the beginning, and a link to
+    /// a resource that it reads in pages of this size; `mcp.kept_answers` bounds what is kept. Zero: all are whole.
+    #[schemars(extend("x-maximum" = "4GiB"))]
+    pub inline_answer: ByteSize,
     /// The guest's variables (`var_set`), names and values together.
     #[schemars(extend("x-maximum" = "1GiB"))]
     pub vars: ByteSize,
@@ -70,7 +81,10 @@ impl Default for Limits {
             log_bytes: ByteSize::kib(256),
             concurrent_calls: 12_000,
             queue: 1_000,
+            caller_calls_per_minute: 0,
+            caller_concurrent_calls: 0,
             unread_answers: ByteSize::mib(64),
+            inline_answer: ByteSize::bytes(0),
             vars: ByteSize::mib(1),
             http_response: ByteSize::mib(50),
         }

@@ -25,6 +25,21 @@ pub struct McpConfig {
     /// all that the guest did until then, compressed.
     #[schemars(extend("x-minimum" = "4KiB", "x-maximum" = "16MiB"))]
     pub max_request_state: ByteSize,
+    /// How long a request goes on whose stream has broken off, so that its client can come back for the rest
+    /// (revision 2025-11-25). Zero: a client that leaves cancels its request at once.
+    #[schemars(extend("x-maximum" = "1h"))]
+    pub resume: TimeSpan,
+    /// How long the stream of an answer stays open in that revision. Then its client has to come back for the rest,
+    /// so that no connection is held for hours. Zero: as long as it takes.
+    #[schemars(extend("x-maximum" = "1d"))]
+    pub stream_time: TimeSpan,
+    /// What is kept of the results that were larger than their role's `limits.inline_answer`, of all roles together.
+    /// Beyond it the oldest goes first.
+    #[schemars(extend("x-minimum" = "64KiB", "x-maximum" = "64GiB"))]
+    pub kept_answers: ByteSize,
+    /// How long it is kept for the client to read.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1d"))]
+    pub kept_answer_ttl: TimeSpan,
     /// How many tools one page of a list has.
     #[schemars(range(min = 1, max = 100_000))]
     pub page_size: u32,
@@ -45,6 +60,10 @@ impl Default for McpConfig {
             max_sessions: 10_000,
             client_answer: TimeSpan::secs(600),
             max_request_state: ByteSize::kib(256),
+            resume: TimeSpan::secs(10),
+            stream_time: TimeSpan::secs(0),
+            kept_answers: ByteSize::mib(64),
+            kept_answer_ttl: TimeSpan::secs(900),
             page_size: 1_000,
             keep_alive: TimeSpan::secs(15),
             list_ttl: TimeSpan::secs(0),

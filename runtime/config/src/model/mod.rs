@@ -4,11 +4,13 @@
 //! description a user sees, and the effective configuration the host reads. Their `Default` is the
 //! built-in default, with paths still relative.
 
+mod audit;
 mod engine;
 mod journal;
 mod limits;
 mod log;
 mod mcp;
+mod oauth;
 mod plugins;
 mod role;
 mod server;
@@ -16,11 +18,13 @@ mod state;
 mod telemetry;
 mod workflows;
 
+pub use audit::AuditConfig;
 pub use engine::EngineConfig;
 pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::{LogConfig, LogFormat};
 pub use mcp::McpConfig;
+pub use oauth::{JwtAlgorithm, OauthConfig};
 pub use plugins::PluginsConfig;
 pub use role::{InstanceMode, JournalMode, Role};
 pub use server::ServerConfig;
@@ -47,6 +51,8 @@ use exomonad_services::{KvConfig, ServicesConfig};
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
+    /// Authorization servers whose tokens open roles.
+    pub oauth: OauthConfig,
     /// The Model Context Protocol at `/role/{role}/mcp`.
     pub mcp: McpConfig,
     /// Where plugins come from.
@@ -63,6 +69,8 @@ pub struct Config {
     pub workflows: WorkflowsConfig,
     /// The host's own log, written to standard error.
     pub log: LogConfig,
+    /// A line for each call: who has called what, with which outcome. It is in the log, and in a file if one is named.
+    pub audit: AuditConfig,
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,

@@ -36,6 +36,12 @@ pub struct Role {
     /// Environment variable with the role's token, instead of `token_file`.
     #[schemars(extend("format" = "environment-variable"), example = &"EXOMONAD_TL_TOKEN")]
     pub token_env: Option<String>,
+    /// If true, the role is not served without a token, also before there is one: for roles whose tokens
+    /// `exomonad token new` makes.
+    pub require_token: bool,
+    /// Audiences (`aud`) of the tokens of authorization servers that open this role, in the place of those of
+    /// `[oauth]`.
+    pub token_audience: Vec<String>,
     /// Texts that the guest can read by name. It sees them all: no secrets here.
     pub config: BTreeMap<String, String>,
     /// Limits of a call. A call that needs more is ended, and its error names the limit
@@ -79,6 +85,8 @@ impl Default for Role {
             journal: JournalMode::Failed,
             token_file: None,
             token_env: None,
+            require_token: false,
+            token_audience: Vec::new(),
             config: BTreeMap::new(),
             limits: Limits::default(),
         }

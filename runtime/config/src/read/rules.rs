@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut Diagnost
     check_address_space(config, sink);
     check_telemetry(config, sink);
     check_replay(config, sink);
+    check_oauth(config, sink);
     if config.defaults.plugin.is_some() {
         sink.error(
             KeyPath::of(["defaults", "plugin"]),
@@ -86,6 +87,8 @@ fn check_exposure(config: &Config, sink: &mut DiagnosticSink<'_>) {
         .filter(|(table, _)| config.plugins.unlisted_roles || table.name() != Some("defaults"))
         .filter(|(table, role)| {
             role.token_source().is_none()
+                && !role.require_token
+                && config.oauth.issuers.is_empty()
                 && !token_keys
                     .iter()
                     .any(|key| sink.has_failed(&table.key(key)))
@@ -97,7 +100,50 @@ fn check_exposure(config: &Config, sink: &mut DiagnosticSink<'_>) {
             listen,
             Code::ExposedWithoutToken,
             format!("other machines can reach {}, and no token is asked for by {}", config.server.listen, open.join(", ")),
-            "set `server.token_file` (or EXOMONAD_TOKEN), give each role a token, or listen on 127.0.0.1",
+            "set `server.token_file` (or EXOMONAD_TOKEN), give each role a token or `require_token`, or listen on 127.0.0.1",
+        );
+    }
+}
+
+/// Keys that come by plain HTTP could be anybody's, and a token without an audience would be for any resource.
+fn check_oauth(config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let oauth = &config.oauth;
+    let table = KeyPath::of(["oauth"]);
+    let issuers = oauth.issuers.iter().enumerate();
+    let issuers = issuers.map(|(index, issuer)| (table.key("issuers").index(index), issuer));
+    let keys = oauth
+        .jwks_url
+        .iter()
+        .map(|url| (table.key("jwks_url"), url));
+    for (key, url) in issuers.chain(keys) {
+        if url.is_plain() {
+            sink.error(
+                key,
+                Code::Insecure,
+                "keys that come by plain HTTP from another machine could be anybody's",
+                "use https, or a server on this machine",
+            );
+        }
+    }
+    if oauth.jwks_url.is_some() && oauth.issuers.len() != 1 {
+        sink.error(
+            table.key("jwks_url"),
+            Code::Conflict,
+            "`oauth.jwks_url` has the keys of one issuer, and `oauth.issuers` does not name one",
+            "name one issuer, or leave `jwks_url` out: issuers say themselves where their keys are",
+        );
+    }
+    let has_audience = oauth.public_url.is_some()
+        || !oauth.audience.is_empty()
+        || roles(config)
+            .filter(|(table, _)| config.plugins.unlisted_roles || table.name() != Some("defaults"))
+            .all(|(_, role)| !role.token_audience.is_empty());
+    if !oauth.issuers.is_empty() && !has_audience && !sink.has_failed(&table.key("public_url")) {
+        sink.error(
+            table.key("issuers"),
+            Code::Conflict,
+            "no token can open a role: nothing says for which audience it has to be",
+            "set `oauth.public_url` to the address by which clients reach the host, or `oauth.audience`",
         );
     }
 }

@@ -12,6 +12,7 @@ mod pattern;
 mod plugin_ref;
 mod quantity;
 mod ratio;
+mod scope;
 mod size;
 mod time_span;
 
@@ -22,6 +23,7 @@ pub use label::Label;
 pub use pattern::{EffectPattern, HostPattern, RepoPattern};
 pub use plugin_ref::PluginRef;
 pub use ratio::Ratio;
+pub use scope::{Area, Scope};
 pub use size::ByteSize;
 pub use time_span::TimeSpan;
 
@@ -110,6 +112,7 @@ pub fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "ratio" => parses::<Ratio>(text),
         "repo-pattern" => parses::<RepoPattern>(text),
         "role-name" => Ok(text.parse::<RoleName>().map(drop)?),
+        "scope" => parses::<Scope>(text),
         "secret-name" => check_secret_name(text),
         "time-span" => parses::<TimeSpan>(text),
         _ => Ok(()),
@@ -134,6 +137,7 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "ratio" => "a part such as \"0.1\" or \"10%\"",
         "repo-pattern" => "a repository such as \"owner/name\" or \"owner/*\"",
         "role-name" => "a role name",
+        "scope" => "a scope such as \"tools:repo_*\" or \"hooks\"",
         "secret-name" => "the name of a secret",
         "time-span" => "a duration such as \"30s\" or \"250ms\"",
         _ => return None,

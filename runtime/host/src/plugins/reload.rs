@@ -407,7 +407,10 @@ impl Reloader {
         known.failure = result.as_ref().err().cloned();
         let mut own = Changes::default();
         match result {
-            Ok(version) => serve(&role, version, &mut own),
+            Ok(version) => {
+                serve(&role, version, &mut own);
+                self.runtime.workflows.plugin_serves(role.name());
+            }
             Err(failure) => fail(&role, file.0.files(), failure.message, &mut own),
         }
         let waiting = self.answers.iter_mut();

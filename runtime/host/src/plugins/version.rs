@@ -17,13 +17,14 @@ use exomonad_schema::{CallId, EffectKind, Service};
 use super::folder::Source;
 use super::instance_pool::InstancePool;
 use super::tool::{CheckedTool, RefusedTool, ToolFault};
+use crate::execution::Caller;
 use crate::pipeline::{CallHost, effect_functions};
 use crate::role::RoleSettings;
 use crate::workflows::definition::CheckedWorkflow;
 use exomonad_telemetry::CallSeries;
 
 /// The effects by which a guest asks its client.
-const ASKING: [EffectKind; 4] = [
+pub(crate) const ASKING: [EffectKind; 4] = [
     EffectKind::McpElicit,
     EffectKind::McpSample,
     EffectKind::McpListRoots,
@@ -375,7 +376,7 @@ async fn ask<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
     export: &'static str,
 ) -> Result<T, PluginLoadError> {
     let failed = |reason: String| PluginLoadError::Describe { export, reason };
-    let call = role.call(CallId::random(), None, None);
+    let call = role.call(CallId::random(), Caller::default());
     let input = serde_json::to_vec(&ListToolsInput {
         context: call.guest_view(),
     })

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exomonad_core::CallClient;
 use exomonad_engine::{CallError, Limit, Limits};
 use exomonad_schema::common::{HANDLE_WORKFLOW, WorkflowEnd, WorkflowInput, WorkflowOutcome};
 use exomonad_schema::effects::workflow::WorkflowStatus;
@@ -16,7 +17,7 @@ use exomonad_schema::{Answer, CallId, EffectError, ErrorCode, RawJson, RoleName}
 use exomonad_telemetry::spans;
 use exomonad_workflow::machine::Attempt;
 use exomonad_workflow::store::{
-    Continuation, Ended, InboxKind, NewRun, Pause, RunRow, Store, Wake, within,
+    Continuation, Ended, InboxKind, NewRun, PLUGIN_GONE, Pause, RunRow, Store, Wake, within,
 };
 use exomonad_workflow::{EventBody, Machine, MismatchError, StoreFailure};
 use serde_json::json;
@@ -26,8 +27,10 @@ use tracing::Instrument;
 
 use super::Workflows;
 use super::layer::WorkflowLayer;
+use super::questions::client_of;
 use super::view::RunChange;
 use crate::error::told;
+use crate::execution::Caller;
 use crate::execution::{code, explain};
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
@@ -346,7 +349,7 @@ impl ActiveRun {
         let wanted = self.lock().digest.clone();
         let version = match self.workflows.version(&role, &self.row, &wanted).await {
             Ok(version) => version,
-            Err(message) => return no_plugin("plugin_gone", message),
+            Err(message) => return no_plugin(PLUGIN_GONE, message),
         };
         let turn = self.turn_with(&role, version.clone()).await;
         let has_moved = version.plugin.digest() != wanted;
@@ -429,11 +432,13 @@ impl ActiveRun {
             Ok(id) => id,
             Err(_) => CallId::random(),
         };
-        let mut context = role.settings.call(call_id, None, None);
+        let mut context = role.settings.call(call_id, Caller::default());
         let span = spans::guest(&context, HANDLE_WORKFLOW, version.plugin.digest());
         if let Some(traceparent) = spans::traceparent(&span) {
             context.traceparent = Some(traceparent);
         }
+        context.client =
+            client_of(&self.row, HashMap::new()).map(|client| client as Arc<dyn CallClient>);
         let raw = |json: &str| RawJson::from_text(json.to_owned()).unwrap_or_default();
         let input = WorkflowInput {
             workflow: self.row.workflow.clone(),

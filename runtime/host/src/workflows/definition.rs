@@ -83,6 +83,8 @@ impl CheckedWorkflow {
             input_schema: definition.input_schema.clone().unwrap_or_else(any),
             output_schema: None,
             annotations: None,
+            icons: definition.icons.clone(),
+            meta: None,
         })
     }
 

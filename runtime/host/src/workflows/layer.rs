@@ -3,11 +3,11 @@
 //! It is outside of the role's layers. Effects become steps of the run's history; the time, randomness, timers and
 //! what the service `workflow` offers within a run are answered from the history; log lines are written once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use exomonad_core::{BoxFuture, CallContext, EncodedAnswer};
+use exomonad_core::{BoxFuture, CallClient, CallContext, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_journal::codec::{HTTP_REQUEST, hash_http};
 use exomonad_journal::{HttpAnswer, Payload, RequestHash};
@@ -24,16 +24,19 @@ use exomonad_schema::{
     Answer, Base64, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, Service, decode,
 };
 use exomonad_workflow::effects::{CrashClass, crash_class, http_class};
-use exomonad_workflow::store::{InboxKind, NewInboxEntry, Started, within};
+use exomonad_workflow::store::{InboxKind, NewInboxEntry, QuestionRow, Started, within};
 use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::active::{ActiveRun, Performing, Stop, Timer, unix_millis};
+use super::questions::{MOST_QUESTIONS, client_of, key_in_run};
 use super::steps::{self, Effect, StepSpec};
+use crate::client::{KeyedQuestion, Parked};
 use crate::error::told;
 use crate::pipeline::Layer;
-use crate::plugins::version::PluginVersion;
+use crate::plugins::version::{ASKING, PluginVersion};
 use crate::role::RoleSettings;
 
 /// Handles that a guest may wait for at once.
@@ -65,6 +68,11 @@ impl WorkflowLayer {
 
     fn is_granted(&self, kind: EffectKind) -> bool {
         self.role.granted.contains(&kind.capability())
+    }
+
+    /// True for what only the run's client can answer.
+    fn asks_client(&self, kind: EffectKind) -> bool {
+        ASKING.contains(&kind) && self.is_granted(kind)
     }
 
     /// The guest waits from here on, and does not compute.
@@ -187,6 +195,114 @@ impl WorkflowLayer {
         }
     }
 
+    /// An effect that asks the client of the run: a step that is answered from outside.
+    async fn question(
+        &self,
+        call: &CallContext,
+        kind: EffectKind,
+        request: &[u8],
+    ) -> EncodedAnswer {
+        let name = kind.capability();
+        let hash = RequestHash::of(name, request);
+        let asked = self.ask(name, &hash).await;
+        if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
+            return answer;
+        }
+        self.pose(call, asked, kind, request, hash).await;
+        let answer = self.answer_of(asked.seq, name).await;
+        let is_given_up = {
+            let state = self.run.lock();
+            !state.machine.is_done(asked.seq) && !state.machine.repeats()
+        };
+        if is_given_up {
+            self.run.forget_questions(asked.seq).await;
+        }
+        answer
+    }
+
+    /// Asks the client, unless the history has the question. One that is refused is answered at once.
+    async fn pose(
+        &self,
+        call: &CallContext,
+        asked: exomonad_workflow::Step,
+        kind: EffectKind,
+        request: &[u8],
+        hash: RequestHash,
+    ) {
+        if asked.is_known {
+            return;
+        }
+        let (seq, name) = (asked.seq, kind.capability());
+        self.run.tell_begun(seq, name, 1);
+        let client = client_of(&self.run.row, HashMap::new());
+        let mut context = call.clone();
+        context.client = client.clone().map(|client| client as Arc<dyn CallClient>);
+        let parked = async {
+            match &client {
+                Some(client) => client.parked().await,
+                None => std::future::pending().await,
+            }
+        };
+        let questions = tokio::select! {
+            biased;
+            answer = self.inner.effect(&context, kind, request) => Err(answer),
+            parked = parked => match parked {
+                Parked::Asking(questions) => Ok(questions),
+                // Not of a client that is not there: it has neither a protocol nor an answer.
+                parked => Err(EncodedAnswer::error(&EffectError::internal(format!("{name}: {parked:?}")))),
+            },
+        };
+        let request = Request {
+            seq,
+            effect: name.to_owned(),
+            hash,
+            request: request.to_vec(),
+        };
+        let questions = match questions {
+            Ok(questions) => questions,
+            Err(answer) => {
+                let answer = answer.into_json();
+                return self.answered_at_once(request, answer).await;
+            }
+        };
+        let questions = questions.into_iter().map(|question| KeyedQuestion {
+            key: key_in_run(seq, &question.key),
+            ..question
+        });
+        let row = QuestionRow {
+            seq,
+            effect: name.to_owned(),
+            request: request.request.clone(),
+            questions: json!(questions.collect::<Vec<_>>()).to_string(),
+            answers: "{}".to_owned(),
+        };
+        let key = self.run.row.key;
+        let bytes = row.questions.len() + row.request.len() * 2;
+        let written = self
+            .run
+            .in_transaction(bytes, move |connection, _| {
+                let waiting = within::questions(connection, key)?.len();
+                if waiting >= MOST_QUESTIONS {
+                    let error = EffectError::new(
+                        ErrorCode::LimitExceeded,
+                        format!(
+                            "{name}: {MOST_QUESTIONS} steps of this run wait for its client already"
+                        ),
+                    );
+                    let answer = EncodedAnswer::error(&error).into_json();
+                    return Ok((done_at_once(request, answer), ()));
+                }
+                within::ask(connection, key, &row)?;
+                Ok((EventBody::Asked(request), ()))
+            })
+            .await;
+        match written {
+            Some(()) => self.run.workflows().has_asked(key),
+            // The run has been stopped.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Lets the host perform a step beside the guest, unless it does already.
     fn begin(&self, step: StepSpec) {
         let seq = step.seq;
@@ -292,8 +408,18 @@ impl WorkflowLayer {
             return Ok(WorkflowStarted { handle });
         }
         let hash = RequestHash::of(kind.capability(), body);
-        let asked = self.ask(kind.capability(), &hash).await;
         let timeout = request.timeout_millis;
+        if self.asks_client(kind) {
+            if timeout.is_some() || request.retry.is_some() {
+                return Err(EffectError::invalid_input(format!(
+                    "workflow.start: `{name}` waits for a client and is not tried again; `workflow.wait` has a time"
+                )));
+            }
+            let asked = self.ask(kind.capability(), &hash).await;
+            self.pose(call, asked, kind, body, hash).await;
+            return Ok(WorkflowStarted { handle: asked.seq });
+        }
+        let asked = self.ask(kind.capability(), &hash).await;
         self.begin(StepSpec {
             retry: request.retry,
             deadline: timeout.map(|millis| self.later(millis.get())),
@@ -407,10 +533,15 @@ impl WorkflowLayer {
             self.run.workflows().cancel_run(&child, step).await;
             return Ok(Done {});
         }
-        {
+        let is_question = {
             let mut state = self.run.lock();
             state.timers.retain(|timer| timer.seq != handle);
             state.abort_step(handle);
+            let effect = state.machine.effect_of(handle);
+            ASKING.iter().any(|kind| effect == Some(kind.capability()))
+        };
+        if is_question {
+            self.run.forget_questions(handle).await;
         }
         let answer = EncodedAnswer::error(&cancelled("the step")).into_json();
         self.run
@@ -476,20 +607,20 @@ impl WorkflowLayer {
         hash: RequestHash,
         error: &EffectError,
     ) -> EncodedAnswer {
-        self.run
-            .arrive(EventBody::Done {
-                seq,
-                attempt: 1,
-                answer: EncodedAnswer::error(error).into_json(),
-                request: Some(Request {
-                    seq,
-                    effect: name.to_owned(),
-                    hash,
-                    request: request.to_vec(),
-                }),
-            })
-            .await;
+        let request = Request {
+            seq,
+            effect: name.to_owned(),
+            hash,
+            request: request.to_vec(),
+        };
+        let answer = EncodedAnswer::error(error).into_json();
+        self.answered_at_once(request, answer).await;
         self.answer_of(seq, name).await
+    }
+
+    /// Records a step together with its answer.
+    async fn answered_at_once(&self, request: Request, answer: Vec<u8>) {
+        self.run.arrive(done_at_once(request, answer)).await;
     }
 
     async fn begin_child(
@@ -771,6 +902,15 @@ impl Drop for Waiting<'_> {
 /// The answer of a timer.
 const DONE: &[u8] = br#"{"kind":"Success","payload":{}}"#;
 
+fn done_at_once(request: Request, answer: Vec<u8>) -> EventBody {
+    EventBody::Done {
+        seq: request.seq,
+        attempt: 1,
+        answer,
+        request: Some(request),
+    }
+}
+
 fn cancelled(name: &str) -> EffectError {
     EffectError::new(
         ErrorCode::Cancelled,
@@ -877,6 +1017,7 @@ impl Layer for WorkflowLayer {
                         Err(error) => EncodedAnswer::error(&error),
                     }
                 }
+                kind if self.asks_client(kind) => self.question(call, kind, request).await,
                 _ => self.step(call, kind, request).await,
             }
         })

@@ -264,6 +264,7 @@ mod tests {
             error_code: None,
             error: None,
             ended_at: None,
+            client: None,
         }
     }
 

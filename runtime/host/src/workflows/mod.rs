@@ -11,6 +11,7 @@
 //! | [`counts`] | numbers of runs, for metrics and `/health` |
 //! | [`kept`] | versions of plugins that open runs still need |
 //! | [`live`] | steps as live events |
+//! | [`questions`] | what runs ask the clients that started them |
 //! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
 //! | [`view`] | runs and histories as they are shown |
 //!
@@ -23,6 +24,7 @@ pub mod kept;
 pub mod layer;
 pub mod live;
 pub mod operate;
+pub mod questions;
 pub mod scheduler;
 pub mod schedules;
 pub mod steps;
@@ -58,6 +60,11 @@ use crate::runtime::Runtime;
 const IN_MEMORY: usize = 8;
 /// Changes that a slow subscriber may be behind.
 const CHANGES: usize = 4096;
+/// The message of a host that ends.
+const STOPPING: &str = "the host is stopping";
+/// The message of a process that is no host.
+const NO_WORKFLOWS: &str =
+    "this process runs no workflows: a host that runs does, and `exomonad serve` starts one";
 
 /// The reason why a process does not run the workflows of its state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +93,15 @@ pub struct Workflows {
     counts: Mutex<RunCounts>,
     /// The reason why this process does not run the workflows of the folder, if it has tried and failed.
     not_run: Mutex<Option<NotRun>>,
+    /// True while the file that is open is not the one of its path.
+    is_displaced: AtomicBool,
+    /// Roles whose plugins serve since the scheduler has looked.
+    revived: Mutex<HashSet<String>>,
     begun: AtomicBool,
     closed: AtomicBool,
     changes: broadcast::Sender<RunEvent>,
+    /// Runs that ask their clients something.
+    asked: broadcast::Sender<RunKey>,
     observer: OnceLock<Arc<dyn RunObserver>>,
     /// The followers of steps.
     pub step_feed: Arc<StepFeed>,
@@ -114,9 +127,12 @@ impl Workflows {
             schedules: Notify::new(),
             counts: Mutex::default(),
             not_run: Mutex::default(),
+            is_displaced: AtomicBool::new(false),
+            revived: Mutex::default(),
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES),
+            asked: broadcast::Sender::new(CHANGES),
             observer: OnceLock::new(),
             step_feed: Arc::default(),
             kept: Mutex::default(),
@@ -174,13 +190,14 @@ impl Workflows {
     /// # Errors
     /// If another process runs the workflows of the folder, or the file cannot be used.
     pub async fn store(self: &Arc<Self>) -> Result<Store, StoreFailure> {
+        if let Some(reason) = self.displaced() {
+            return Err(StoreFailure::Unavailable(reason));
+        }
         if let Some(store) = &*lock(&self.store) {
             return Ok(store.clone());
         }
         if self.is_closed() || !self.begun.load(Ordering::SeqCst) {
-            return Err(StoreFailure::Unavailable(
-                "this process runs no workflows".to_owned(),
-            ));
+            return Err(StoreFailure::Unavailable(NO_WORKFLOWS.to_owned()));
         }
         let workflows = self.clone();
         let opened = tokio::task::spawn_blocking(move || {
@@ -214,7 +231,39 @@ impl Workflows {
 
     /// The reason why this process does not run the workflows of its folder, if it has tried and failed.
     pub fn not_run(&self) -> Option<NotRun> {
-        lock(&self.not_run).clone()
+        let displaced = self.displaced().map(|message| NotRun {
+            runs_elsewhere: false,
+            message,
+        });
+        displaced.or_else(|| lock(&self.not_run).clone())
+    }
+
+    /// The reason why nothing can be kept, if the file was removed or replaced while it is in use.
+    fn displaced(&self) -> Option<String> {
+        self.is_displaced.load(Ordering::SeqCst).then(|| {
+            format!(
+                "the state file {} was removed or replaced while the host uses it, and what is written would be lost: \
+                 put it back, or restart the host",
+                self.kv.file().display()
+            )
+        })
+    }
+
+    /// Looks whether the file that is open is still the one of its path.
+    fn look_for_file(&self, store: &Store) {
+        let is_displaced = store.is_displaced();
+        let was_displaced = self.is_displaced.swap(is_displaced, Ordering::SeqCst);
+        if let Some(reason) = self.displaced()
+            && !was_displaced
+        {
+            tracing::error!("no workflow can be started: {reason}");
+        }
+    }
+
+    /// A plugin serves from now on: the runs of its role that are stuck for want of one go on.
+    pub fn plugin_serves(&self, role: &RoleName) {
+        lock(&self.revived).insert(role.to_string());
+        self.wake_scheduler();
     }
 
     /// The numbers of runs; open ones are counted every few seconds.
@@ -240,9 +289,12 @@ impl Workflows {
     /// # Errors
     /// If there is none.
     pub async fn role(&self, name: &RoleName) -> Result<Arc<Role>, HostError> {
-        let runtime = self
-            .runtime()
-            .ok_or_else(|| HostError::Internal("the host is stopping".to_owned()))?;
+        let runtime = self.runtime().ok_or_else(|| {
+            HostError::Internal(match self.begun.load(Ordering::SeqCst) {
+                true => STOPPING.to_owned(),
+                false => NO_WORKFLOWS.to_owned(),
+            })
+        })?;
         let role = runtime.role(name.as_str())?;
         // Its problem is told by whoever needs the plugin.
         let _ = role.settled().await;
@@ -395,6 +447,9 @@ impl Workflows {
         version: &PluginVersion,
         request: &WorkflowStartChild,
     ) -> Result<NewRun, EffectError> {
+        if let Some(id) = &request.workflow_id {
+            check_id(id)?;
+        }
         let name = &*request.workflow;
         let workflow = version
             .workflow(name)
@@ -434,6 +489,7 @@ impl Workflows {
             parent: None,
             on_parent_end: OnParentEnd::Abandon,
             continued_from: None,
+            client: None,
         })
     }
 
@@ -467,6 +523,19 @@ impl Workflows {
             )),
         }
     }
+}
+
+/// Checks that an id can stand in an address and in a line of text.
+///
+/// # Errors
+/// If it cannot.
+pub fn check_id(id: &str) -> Result<(), EffectError> {
+    if matches!(id, "." | "..") || id.chars().any(char::is_control) || id.trim().is_empty() {
+        return Err(EffectError::invalid_input(format!(
+            "the id {id:?} cannot be used: it is `.`, `..`, blank, or has control characters"
+        )));
+    }
+    Ok(())
 }
 
 /// The error for a workflow that the role's plugin does not have.
@@ -538,6 +607,7 @@ pub fn again(run: &RunRow) -> NewRun {
         parent: run.parent,
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
+        client: run.client.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use exomonad_schema::common::{
     WorkflowQueryResult,
 };
 use exomonad_schema::effects::Done;
+use exomonad_schema::effects::mcp::McpClient;
 use exomonad_schema::effects::workflow::{
     WorkflowChild, WorkflowGet, WorkflowRun, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
 };
@@ -22,8 +23,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::active::{Stop, unix_millis};
 use super::view::{HistoryEntry, RunChange, RunView};
-use super::{Workflows, no_open_run, scheduler, store_error};
+use super::{STOPPING, Workflows, no_open_run, scheduler, store_error};
 use crate::error::{HostError, told};
+use crate::execution::Caller;
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
@@ -49,7 +51,7 @@ pub enum Repair {
 }
 
 impl Workflows {
-    async fn opened(self: &Arc<Self>) -> Answered<Store> {
+    pub(super) async fn opened(self: &Arc<Self>) -> Answered<Store> {
         self.store().await.map_err(store_error)
     }
 
@@ -62,8 +64,22 @@ impl Workflows {
         role: &Role,
         request: &WorkflowStartChild,
     ) -> Answered<WorkflowChild> {
+        self.start_for(role, request, None).await
+    }
+
+    /// Starts a run as [`start`](Self::start) does, which may ask this client.
+    ///
+    /// # Errors
+    /// As those of [`start`](Self::start).
+    pub async fn start_for(
+        self: &Arc<Self>,
+        role: &Role,
+        request: &WorkflowStartChild,
+        client: Option<&McpClient>,
+    ) -> Answered<WorkflowChild> {
         let version = role.serving().map_err(|error| host_error(&error))?;
         let mut run = self.new_run(&role.settings, &version, request)?;
+        run.client = client.and_then(|client| serde_json::to_string(client).ok());
         let store = self.opened().await?;
         if self.free() > 0 {
             run.wake_at = HELD;
@@ -94,14 +110,14 @@ impl Workflows {
     /// If no such run is open, it takes no such signal, or nothing can be written.
     pub async fn signal(
         self: &Arc<Self>,
-        role: &Role,
+        role: &RoleName,
         signal: &WorkflowSignal,
         request: Option<String>,
     ) -> Answered<()> {
         let store = self.opened().await?;
-        let run = self.open_run(&store, role.name(), &signal.workflow_id);
+        let run = self.open_run(&store, role, &signal.workflow_id);
         let run = run.await?;
-        self.signal_run(role, &run, signal, request).await
+        self.signal_run(&run, signal, request).await
     }
 
     /// Sends a signal to this run, whatever run of its workflow's id is open.
@@ -110,13 +126,16 @@ impl Workflows {
     /// If it has ended, it takes no such signal, or nothing can be written.
     pub async fn signal_run(
         self: &Arc<Self>,
-        role: &Role,
         run: &RunRow,
         signal: &WorkflowSignal,
         request: Option<String>,
     ) -> Answered<()> {
         let store = self.opened().await?;
-        if let Some(version) = role.version() {
+        let role = self
+            .runtime()
+            .and_then(|runtime| runtime.role(&run.role).ok());
+        // Without its plugin nobody knows which signals it takes: it gets them when that is back.
+        if let Some(version) = role.and_then(|role| role.version()) {
             self.check_signal(&version, signal, Some(&run.workflow))?;
         }
         let is_once = request.is_some();
@@ -213,22 +232,22 @@ impl Workflows {
     /// If there is none.
     pub async fn find(self: &Arc<Self>, role: &RoleName, id: &str) -> Answered<RunRow> {
         let store = self.opened().await?;
-        let by_id = store.newest(role.clone(), id.to_owned()).await;
-        if let Some(run) = by_id.map_err(store_error)? {
-            return Ok(run);
-        }
-        let by_run = store.run(id.to_owned()).await.map_err(store_error)?;
-        by_run
-            .filter(|run| run.role == role.as_str())
-            .ok_or_else(|| {
-                EffectError::new(
-                    ErrorCode::NotFound,
-                    format!("role `{role}` has no run and no workflow with the id `{id}`"),
-                )
-            })
+        let found = match self.by_run_id(&store, id).await? {
+            Some(run) => Some(run).filter(|run| run.role == role.as_str()),
+            None => {
+                let newest = store.newest(role.clone(), id.to_owned()).await;
+                newest.map_err(store_error)?
+            }
+        };
+        found.ok_or_else(|| {
+            EffectError::new(
+                ErrorCode::NotFound,
+                format!("role `{role}` has no run and no workflow with the id `{id}`"),
+            )
+        })
     }
 
-    /// The roles with a workflow of this id; else that of the run with this run id.
+    /// The role of the run with this run id; else those with a workflow of this id.
     ///
     /// # Errors
     /// Those of the store.
@@ -237,14 +256,22 @@ impl Workflows {
             return Ok(Vec::new());
         }
         let store = self.opened().await?;
-        let workflow_id = id.to_owned();
-        let owners = store.read(move |connection| within::owners(connection, &workflow_id));
-        let mut owners = owners.await.map_err(store_error)?;
-        if owners.is_empty() {
-            let run = store.run(id.to_owned()).await.map_err(store_error)?;
-            owners.extend(run.map(|run| run.role));
-        }
+        let owners = match self.by_run_id(&store, id).await? {
+            Some(run) => vec![run.role],
+            None => {
+                let workflow_id = id.to_owned();
+                let owners = store.read(move |connection| within::owners(connection, &workflow_id));
+                owners.await.map_err(store_error)?
+            }
+        };
         Ok(owners.iter().filter_map(|role| role.parse().ok()).collect())
+    }
+
+    /// The run that this run id names. Of a workflow that was started without an id, the first run's id is the
+    /// workflow's, too, and then names the newest one.
+    async fn by_run_id(&self, store: &Store, id: &str) -> Answered<Option<RunRow>> {
+        let run = store.run(id.to_owned()).await.map_err(store_error)?;
+        Ok(run.filter(|run| run.workflow_id != id))
     }
 
     /// A run as it is shown.
@@ -359,12 +386,7 @@ impl Workflows {
     ///
     /// # Errors
     /// If it is not stuck, the repair does not fit its history, or nothing can be written.
-    pub async fn repair(
-        self: &Arc<Self>,
-        role: &Role,
-        run: &RunRow,
-        repair: Repair,
-    ) -> Answered<()> {
+    pub async fn repair(self: &Arc<Self>, run: &RunRow, repair: Repair) -> Answered<()> {
         if run.status != WorkflowStatus::Stuck {
             return Err(EffectError::new(
                 ErrorCode::Conflict,
@@ -377,7 +399,10 @@ impl Workflows {
         }
         let digest = match &repair {
             Repair::Move => {
-                let serving = role.serving().map_err(|error| host_error(&error))?;
+                let role = self.runtime().map(|runtime| runtime.role(&run.role));
+                let role = role.unwrap_or_else(|| Err(HostError::Internal(STOPPING.to_owned())));
+                let serving = role.and_then(|role| role.serving());
+                let serving = serving.map_err(|error| host_error(&error))?;
                 Some(serving.plugin.digest().to_owned())
             }
             _ => None,
@@ -399,6 +424,7 @@ impl Workflows {
                         payload: Some(answer.get().to_owned()),
                         at: unix_millis(),
                     };
+                    within::forget_questions(connection, key, step..step + 1)?;
                     within::post(connection, key, &entry)?;
                 }
                 Repair::RestartFrom(step) => restart_from(connection, key, &run_id, step)?,
@@ -459,7 +485,7 @@ impl Workflows {
             }
             None => RawJson::default(),
         };
-        let context = role.settings.call(CallId::random(), None, None);
+        let context = role.settings.call(CallId::random(), Caller::default());
         let input = WorkflowQueryInput {
             workflow: run.workflow.clone(),
             query: query.to_owned(),
@@ -490,7 +516,7 @@ impl Workflows {
         if from_version >= to_version || !version.plugin.has(HANDLE_MIGRATE) {
             return Ok(state);
         }
-        let context = role.settings.call(CallId::random(), None, None);
+        let context = role.settings.call(CallId::random(), Caller::default());
         let input = WorkflowMigrateInput {
             workflow: workflow.to_owned(),
             state,
@@ -559,6 +585,7 @@ fn restart_from(
             )
         })?;
     within::truncate(connection, key, from)?;
+    within::forget_questions(connection, key, step..u64::MAX)?;
     for event in history.into_iter().filter(|event| event.position >= from) {
         let (kind, name, payload) = match event.body {
             EventBody::Signaled { name, payload } => (
@@ -619,8 +646,8 @@ impl WorkflowBackend for Backend {
         request: WorkflowSignal,
     ) -> BoxFuture<'a, Answered<Done>> {
         Box::pin(async move {
-            let role = self.role(call).await?;
-            self.0.signal(&role, &request, None).await.map(|()| Done {})
+            let signalled = self.0.signal(&call.role, &request, None).await;
+            signalled.map(|()| Done {})
         })
     }
 

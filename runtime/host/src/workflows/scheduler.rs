@@ -50,6 +50,8 @@ pub async fn run(workflows: Arc<Workflows>) {
         if std::mem::take(&mut was_told) {
             tracing::info!("this host runs the workflows from now on");
         }
+        workflows.look_for_file(&store);
+        revive(&workflows, &store).await;
         let pause = match wake_due(&workflows, &store).await {
             Ok(pause) => pause,
             Err(failure) => {
@@ -65,6 +67,23 @@ pub async fn run(workflows: Arc<Workflows>) {
         tokio::select! {
             () = workflows.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Lets runs go on whose roles have a plugin again.
+async fn revive(workflows: &Workflows, store: &Store) {
+    let roles = std::mem::take(&mut *lock(&workflows.revived));
+    for role in roles {
+        let of_role = role.clone();
+        let revived = store.write(0, move |connection, _| within::revive(connection, &of_role));
+        match revived.await {
+            Ok(0) => {}
+            Ok(runs) => tracing::info!(role, runs, "runs go on: their plugin is back"),
+            Err(failure) => {
+                tracing::warn!(%failure, role, "runs that wait for their plugin cannot be written");
+                lock(&workflows.revived).insert(role);
+            }
         }
     }
 }

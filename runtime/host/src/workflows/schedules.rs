@@ -5,7 +5,7 @@
 //! `nightly@2026-11-28T02:30:00Z`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowChild, WorkflowName, WorkflowStartChild,
@@ -32,6 +32,8 @@ const MOST: u64 = 1_000;
 const BATCH: u64 = 100;
 /// How often it looks by itself: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(1);
+/// By how much a clock has gone back that was set, and not only adjusted.
+const SET_BACK: i64 = 2_000;
 /// How often it looks where there is no schedule.
 const SELDOM: Duration = Duration::from_secs(60);
 /// The pause before a schedule is tried again that could start no run.
@@ -213,6 +215,7 @@ impl Workflows {
             revision: 0,
         };
         row.due_at = row.next_at.filter(|_| !row.paused);
+        super::check_id(id)?;
         // Its runs would be refused as this one is.
         self.new_run(&role.settings, &version, &request(&row, now)?)?;
         let store = self.store().await.map_err(store_error)?;
@@ -227,7 +230,7 @@ impl Workflows {
                     row.revision = before.revision;
                     // A time that has come and was not looked at is one of the times that are set now.
                     if before.spec == row.spec && !before.paused {
-                        row.next_at = before.next_at;
+                        row.next_at = before.next_at.min(row.next_at).or(row.next_at);
                         row.due_at = row.next_at.filter(|_| !row.paused);
                     }
                 }
@@ -388,11 +391,17 @@ impl Workflows {
 
 /// Starts the runs of schedules until the host stops.
 pub async fn run(workflows: Arc<Workflows>) {
+    let mut clock = Clock::default();
     while !workflows.is_closed() {
         let pause = match workflows.has_file() {
             false => SELDOM,
             true => match workflows.store().await {
-                Ok(store) => look(&workflows, &store).await,
+                Ok(store) => {
+                    if clock.may_have_gone_back() {
+                        bring_back(&store).await;
+                    }
+                    look(&workflows, &store).await
+                }
                 // Whoever wakes runs says so.
                 Err(_) => LOOK,
             },
@@ -401,6 +410,61 @@ pub async fn run(workflows: Arc<Workflows>) {
             () = workflows.schedules.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Watches for a clock that is set back.
+#[derive(Default)]
+struct Clock {
+    /// When it was looked at: by the clock, and by one that nobody sets.
+    looked: Option<(i64, Instant)>,
+}
+
+impl Clock {
+    /// True if the clock has gone back since it was looked at, or may have while no host ran.
+    fn may_have_gone_back(&mut self) -> bool {
+        let now = (unix_millis(), Instant::now());
+        let before = self.looked.replace(now);
+        before.is_none_or(|(millis, moment)| {
+            let passed = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
+            now.0 < millis.saturating_add(passed).saturating_sub(SET_BACK)
+        })
+    }
+}
+
+/// Brings back times that were worked out with a clock that was ahead: no schedule waits longer than to its next
+/// time from now.
+async fn bring_back(store: &Store) {
+    let now = unix_millis();
+    let brought = store.write(0, move |connection, _| {
+        let mut brought = Vec::new();
+        for mut row in within::schedules(connection, None)? {
+            let next = row
+                .spec
+                .parse::<Spec>()
+                .ok()
+                .and_then(|spec| spec.next(now));
+            let is_ahead =
+                |at: Option<i64>| next.is_some_and(|next| at.is_some_and(|at| at > next));
+            if row.paused || !(is_ahead(row.next_at) || is_ahead(row.due_at)) {
+                continue;
+            }
+            row.next_at = row.next_at.min(next);
+            if is_ahead(row.due_at) {
+                row.due_at = row.next_at;
+            }
+            within::set_schedule(connection, &row)?;
+            brought.push(row.id);
+        }
+        Ok(brought)
+    });
+    match brought.await {
+        Ok(schedules) if schedules.is_empty() => {}
+        Ok(schedules) => tracing::warn!(
+            ?schedules,
+            "the clock was set back: these schedules had later times than their next one from now"
+        ),
+        Err(failure) => tracing::error!(%failure, "schedules cannot be written"),
     }
 }
 

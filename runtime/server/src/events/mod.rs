@@ -15,6 +15,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use exomonad_access::Credentials;
+use exomonad_core::values::Area;
 use exomonad_host::workflows::live::{Following, RunFilter, RunObserver};
 use exomonad_host::workflows::view::{RunEvent, StepEvent};
 use exomonad_host::{HostError, Runtime};
@@ -28,6 +30,7 @@ use self::event::{LiveEvent, MissedEvents, MissedReason};
 use self::ring::{After, EventRing, KeptEvent};
 use super::App;
 use super::error::RequestError;
+use super::identity::Identity;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
 
@@ -151,7 +154,7 @@ impl Wanted {
 struct EventStream {
     app: App,
     /// Those that tell what the client may see: it can change while the stream is open.
-    headers: HeaderMap,
+    credentials: Credentials,
     wanted: Wanted,
     last: u64,
     /// The place among the steps, if the client wants them: later than `last` if it has missed some.
@@ -204,7 +207,7 @@ impl EventStream {
         let Some(role) = &event.role else {
             return true;
         };
-        VisibleRoles::of(self.app.serving(), self.headers.clone())
+        VisibleRoles::of(self.app.serving(), &self.credentials, Area::Workflows)
             .check(role)
             .is_ok()
     }
@@ -214,11 +217,11 @@ impl EventStream {
 pub async fn stream(
     State(app): State<App>,
     uri: Uri,
+    identity: Identity,
     headers: HeaderMap,
 ) -> Result<Response, RequestError> {
     let wanted = Wanted::read(uri.query().unwrap_or_default(), &headers);
-    let token = headers.get(header::AUTHORIZATION).cloned();
-    let visible = VisibleRoles::of(app.serving(), headers);
+    let visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     visible.check_any()?;
     let wanted = wanted.map_err(HostError::InvalidRequest)?;
     visible.check_named(wanted.filter.role.as_deref())?;
@@ -235,10 +238,7 @@ pub async fn stream(
         last,
         last_step: wanted.steps.then_some(last),
         _following: following,
-        headers: token
-            .map(|token| (header::AUTHORIZATION, token))
-            .into_iter()
-            .collect(),
+        credentials: identity.credentials,
         wanted,
         app,
         _place: place,

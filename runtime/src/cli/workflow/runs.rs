@@ -4,7 +4,7 @@ use exomonad_host::workflows::active::unix_millis;
 use exomonad_host::workflows::view::{HistoryEntry, HistoryKind, RunView};
 use exomonad_journal::Payload;
 use exomonad_schema::effects::workflow::{WorkflowChild, WorkflowStatus};
-use exomonad_schema::{RawJson, RoleName};
+use exomonad_schema::{BoundedText, RawJson, RoleName};
 use exomonad_server::workflows::{
     Accepted, AskQuery, HistoryPage, QueryAnswer, RepairRun, RunPage, SendSignal, StartRun,
     StepAnswer, Terminate,
@@ -406,6 +406,8 @@ pub async fn terminate(
     reason: Option<String>,
 ) -> Result<(), CommandError> {
     let client = host(options, run.role.as_deref()).await?;
+    let reason = reason.map(BoundedText::try_from).transpose();
+    let reason = reason.map_err(|error| CommandError::Usage(format!("--reason: {error}")))?;
     let terminate = Terminate { reason };
     let accepted = post(&client, &of_run(run, "/terminate"), Some(&terminate)).await?;
     print_accepted(options, &accepted, "ended:");

@@ -12,7 +12,7 @@ mod schedules;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exomonad_kv::{KvConfig, StoreError};
@@ -22,8 +22,9 @@ pub use rusqlite::Connection;
 
 pub use rows::{
     Continuation, EndEffects, Ended, Filter, InboxEntry, InboxKind, NewInboxEntry, NewRun, Page,
-    Pause, RunRow, Started, Wake,
+    Pause, QuestionRow, RunRow, Started, Wake,
 };
+pub use rows::{PLUGIN_GONE, ROLE_GONE};
 pub use schedules::ScheduleRow;
 use tokio::sync::oneshot;
 pub use writer::Room;
@@ -102,8 +103,18 @@ struct Shared {
     config: KvConfig,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
+    /// The file that was opened.
+    file: Option<FileId>,
     /// Held while this process drives the runs of the file.
     _lock: File,
+}
+
+/// A file's device and number.
+type FileId = (u64, u64);
+
+fn file_id(config: &KvConfig) -> Option<FileId> {
+    let about = std::fs::metadata(config.file()).ok()?;
+    Some((about.dev(), about.ino()))
 }
 
 /// Work that is queued.
@@ -162,11 +173,18 @@ impl Store {
             )
             .map_err(StoreError::from)?;
         Ok(Self(Arc::new(Shared {
+            file: file_id(config),
             config: config.clone(),
             writer: Writer::spawn(connection)?,
             readers: Mutex::default(),
             _lock: lock,
         })))
+    }
+
+    /// True if the file that is open is no longer the one of its path: somebody has removed or replaced it, and what
+    /// is written now nobody will find.
+    pub fn is_displaced(&self) -> bool {
+        file_id(&self.0.config) != self.0.file
     }
 
     /// Waits until there is room for so many bytes among those that wait to be written.
@@ -369,9 +387,10 @@ impl Shared {
 /// Functions over one connection, for work that is more than one of them.
 pub mod within {
     pub use super::rows::{
-        clear_error, count_open, delete_before, end, history, inbox, insert_events, newest,
-        open_digests, owners, pause, post, post_signal_once, run, set_asked, set_digest,
-        set_restarts, start, stick, take_inbox, truncate, wake,
+        ask, clear_error, count_open, delete_before, end, forget_questions, history, inbox,
+        insert_events, newest, open_digests, owners, pause, post, post_signal_once, questions,
+        revive, run, set_answers, set_asked, set_digest, set_restarts, start, stick, take_inbox,
+        truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,

@@ -48,6 +48,8 @@ pub struct NewRun {
     pub on_parent_end: OnParentEnd,
     /// The run that it continues.
     pub continued_from: Option<String>,
+    /// The client that it may ask, as its guest sees it, JSON.
+    pub client: Option<String>,
 }
 
 /// A run as it is kept.
@@ -78,6 +80,7 @@ pub struct RunRow {
     pub error_code: Option<String>,
     pub error: Option<String>,
     pub ended_at: Option<i64>,
+    pub client: Option<String>,
 }
 
 /// The columns of a run; large texts come from their own table. One that is missing there fails the checksum.
@@ -87,7 +90,7 @@ const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configur
     seed, begun_at, status, wake_at, asked, \
     iif(state = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state'), state), \
     state_version, restarts, parent, parent_seq, continued_from, continued_to, output, error_code, error, \
-    ended_at, checksum";
+    ended_at, checksum, client";
 
 /// Bytes of a text that stays in the row of its run.
 const SMALL_TEXT: usize = 2048;
@@ -400,6 +403,7 @@ fn read_run(row: &Row<'_>) -> Result<RunRow> {
         error_code: row.get(22)?,
         error: row.get(23)?,
         ended_at: row.get(24)?,
+        client: row.get(26)?,
     };
     Ok(run)
 }
@@ -461,15 +465,40 @@ pub fn owners(connection: &Connection, workflow_id: &str) -> Result<Vec<String>>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Starts a run, unless one with its id is open.
+/// Starts a run, unless one of its workflow with its id is open.
 pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
     let open = one_run(
         connection,
         "role = ?1 AND workflow_id = ?2 AND ended_at IS NULL",
         [&run.role, &run.workflow_id],
     )?;
-    if let Some(open) = open {
-        return Ok(Started::Open(open));
+    match open {
+        Some(open) if open.workflow == run.workflow => return Ok(Started::Open(open)),
+        Some(open) => {
+            return Err(StoreFailure::refused(
+                ErrorCode::Conflict,
+                format!(
+                    "the open run of the id `{}` is one of workflow `{}`, not of `{}`: choose another id",
+                    run.workflow_id, open.workflow, run.workflow
+                ),
+            ));
+        }
+        None => {}
+    }
+    let namesake: Option<String> = connection
+        .prepare_cached("SELECT workflow_id FROM run WHERE run_id = ?1")?
+        .query_row([&run.workflow_id], |row| row.get(0))
+        .optional()?;
+    // A run that was started without an id has its run id for one. One that continues another keeps its id.
+    let is_taken = namesake.is_some_and(|workflow_id| workflow_id != run.workflow_id);
+    if is_taken && run.continued_from.is_none() {
+        return Err(StoreFailure::refused(
+            ErrorCode::Conflict,
+            format!(
+                "`{}` is the id of a run: choose another id for the workflow",
+                run.workflow_id
+            ),
+        ));
     }
     let checksum = run_checksum(
         &run.run_id,
@@ -484,8 +513,8 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
         .prepare_cached(
             "INSERT INTO run (role, workflow, workflow_id, run_id, digest, configuration, input, state_before,
                 seed, begun_at, status, wake_at, state_version, parent, parent_seq, on_parent_end,
-                continued_from, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'running', ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                continued_from, checksum, client)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'running', ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             run.role,
@@ -505,6 +534,7 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             on_parent_end_name(run.on_parent_end),
             run.continued_from,
             checksum,
+            run.client,
         ])?;
     let key = connection.last_insert_rowid();
     keep_text(connection, key, Part::Input, &run.input)?;
@@ -536,6 +566,7 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
         error_code: None,
         error: None,
         ended_at: None,
+        client: run.client.clone(),
     }))
 }
 
@@ -1074,6 +1105,22 @@ pub fn set_restarts(
     Ok(())
 }
 
+/// The reasons for which a run is stuck until its role or its plugin is back: its role is not there, or neither the
+/// version that it began with nor one that fits.
+pub const ROLE_GONE: &str = "role_not_found";
+/// See [`ROLE_GONE`].
+pub const PLUGIN_GONE: &str = "plugin_gone";
+
+/// Lets the runs of a role go on that had no plugin to run with. Returns how many.
+pub fn revive(connection: &Connection, role: &str) -> Result<usize> {
+    Ok(connection
+        .prepare_cached(
+            "UPDATE run SET status = 'sleeping', wake_at = 0, restarts = 0, error = NULL, error_code = NULL
+             WHERE role = ?1 AND status = 'stuck' AND ended_at IS NULL AND error_code IN (?2, ?3)",
+        )?
+        .execute([role, ROLE_GONE, PLUGIN_GONE])?)
+}
+
 /// Forgets the failure of a run that goes on.
 pub fn clear_error(connection: &Connection, run: RunKey) -> Result<()> {
     connection
@@ -1139,6 +1186,9 @@ pub fn end(connection: &Connection, run: &RunRow, ended: &Ended) -> Result<EndEf
             "the run has ended already",
         ));
     }
+    connection
+        .prepare_cached("DELETE FROM question WHERE run = ?1")?
+        .execute([run.key])?;
     let mut effects = EndEffects::default();
     match &ended.continued {
         Some(Continuation { run: next, signals }) => {
@@ -1252,6 +1302,77 @@ fn end_children(
             }
         }
     }
+    Ok(())
+}
+
+/// A step of a run that asks its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuestionRow {
+    /// The step.
+    pub seq: u64,
+    /// The effect's capability, such as `mcp.elicit`.
+    pub effect: String,
+    /// Its request, JSON.
+    pub request: Vec<u8>,
+    /// The questions, JSON.
+    pub questions: String,
+    /// The answers that have come, JSON.
+    pub answers: String,
+}
+
+/// Keeps a step that asks its client.
+pub fn ask(connection: &Connection, run: RunKey, question: &QuestionRow) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO question (run, seq, effect, request, questions, answers) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (run, seq) DO NOTHING",
+        )?
+        .execute(params![
+            run,
+            question.seq,
+            question.effect,
+            question.request,
+            question.questions,
+            question.answers,
+        ])?;
+    Ok(())
+}
+
+/// The steps of a run that ask its client, in their order.
+pub fn questions(connection: &Connection, run: RunKey) -> Result<Vec<QuestionRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, effect, request, questions, answers FROM question WHERE run = ?1 ORDER BY seq",
+    )?;
+    let rows = statement.query_map([run], |row| {
+        Ok(QuestionRow {
+            seq: row.get(0)?,
+            effect: row.get(1)?,
+            request: row.get(2)?,
+            questions: row.get(3)?,
+            answers: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Keeps the answers that have come for a step that asks.
+pub fn set_answers(connection: &Connection, run: RunKey, seq: u64, answers: &str) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE question SET answers = ?3 WHERE run = ?1 AND seq = ?2")?
+        .execute(params![run, seq, answers])?;
+    Ok(())
+}
+
+/// Forgets the steps from one on, up to another, that ask: they are answered, or nobody waits for them.
+pub fn forget_questions(
+    connection: &Connection,
+    run: RunKey,
+    steps: std::ops::Range<u64>,
+) -> Result<()> {
+    let end = i64::try_from(steps.end).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("DELETE FROM question WHERE run = ?1 AND seq >= ?2 AND seq < ?3")?
+        .execute(params![run, steps.start, end])?;
     Ok(())
 }
 

@@ -28,6 +28,7 @@ fn new_run(id: &str) -> NewRun {
         parent: None,
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
+        client: None,
     }
 }
 
@@ -632,4 +633,39 @@ async fn what_is_removed_leaves_no_row_and_its_room_in_the_file_is_used_again() 
         store.read(|connection| Ok::<_, StoreFailure>(rows(connection, ["event", "run_text"])));
     assert_eq!(left.await.unwrap(), [0, 0]);
     assert!(pages[5] <= pages[0] + pages[0] / 10, "{pages:?}");
+}
+
+#[tokio::test]
+async fn questions_wait_with_their_answers_until_they_are_answered_or_their_run_ends() {
+    let (_folder, config) = folder();
+    let store = Store::open(&config).unwrap();
+    let row = started(&store, new_run("a")).await;
+    let key = row.key;
+    let question = |seq| QuestionRow {
+        seq,
+        effect: "mcp.elicit".to_owned(),
+        request: b"{}".to_vec(),
+        questions: "[]".to_owned(),
+        answers: "{}".to_owned(),
+    };
+    let asked = move |connection: &Connection, _: &KvConfig| {
+        for seq in [3, 7, 9] {
+            within::ask(connection, key, &question(seq))?;
+        }
+        within::set_answers(connection, key, 7, r#"{"k":1}"#)?;
+        within::forget_questions(connection, key, 3..4)
+    };
+    store.write(0, asked).await.unwrap();
+    let waiting = async || {
+        let read = store.read(move |connection| within::questions(connection, key));
+        let rows = read.await.unwrap().into_iter();
+        rows.map(|row| (row.seq, row.answers)).collect::<Vec<_>>()
+    };
+    let with_answer = (7, r#"{"k":1}"#.to_owned());
+    assert_eq!(waiting().await, [with_answer, (9, "{}".to_owned())]);
+    let end = move |connection: &Connection, _: &KvConfig| {
+        within::end(connection, &row, &ended(WorkflowStatus::Completed))
+    };
+    store.write(0, end).await.unwrap();
+    assert_eq!(waiting().await, []);
 }

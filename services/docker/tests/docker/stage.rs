@@ -59,12 +59,6 @@ pub fn request<R: DeserializeOwned>(json: Value) -> R {
 /// A call that reaches what carries `labels`, `paths` on the host, and Docker's default network.
 pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
     CallContext {
-        role: "tl".parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
-        traceparent: None,
-        kv_writer: None,
-        client: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {
@@ -75,6 +69,7 @@ pub fn call_with(labels: &[&str], paths: &[PathBuf]) -> CallContext {
                     networks: vec!["bridge".to_owned()],
                 }),
         ),
+        ..CallContext::new("tl".parse().unwrap(), CallId::from(7))
     }
 }
 

@@ -65,12 +65,6 @@ impl Area {
 
 pub fn call_within(paths: &[&Path]) -> CallContext {
     CallContext {
-        role: "tl".parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
-        traceparent: None,
-        kv_writer: None,
-        client: None,
         bounds: Arc::new(
             BoundsMap::default()
                 .with(PathBounds {
@@ -81,6 +75,7 @@ pub fn call_within(paths: &[&Path]) -> CallContext {
                     ..DockerBounds::default()
                 }),
         ),
+        ..CallContext::new("tl".parse().unwrap(), CallId::from(7))
     }
 }
 

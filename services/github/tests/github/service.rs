@@ -41,15 +41,11 @@ pub fn github_with(config: GitHubConfig) -> GitHub {
 /// A call of role `tl`, which may reach what `acme` has.
 pub fn call() -> CallContext {
     CallContext {
-        role: "tl".parse().unwrap(),
-        call_id: CallId::from(7),
-        caller: None,
         traceparent: Some(TRACEPARENT.to_owned()),
-        kv_writer: None,
-        client: None,
         bounds: Arc::new(BoundsMap::default().with(RepoBounds {
             repos: vec!["acme/*".parse().unwrap()],
         })),
+        ..CallContext::new("tl".parse().unwrap(), CallId::from(7))
     }
 }
 

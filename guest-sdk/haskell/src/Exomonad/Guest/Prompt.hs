@@ -12,6 +12,7 @@ module Exomonad.Guest.Prompt
   ( PromptEntry,
     prompt,
     withTitle,
+    withIcons,
     completedBy,
     required,
     optional,
@@ -44,6 +45,7 @@ data PromptEntry = PromptEntry
   { name :: Text
   , title :: Maybe Text
   , description :: Text
+  , icons :: [Icon]
   , arguments :: [PromptArgument]
   , complete :: [(Text, Text -> [Text])]
   , get :: Map Text Text -> Eff Effects [PromptMessage]
@@ -51,11 +53,15 @@ data PromptEntry = PromptEntry
 
 -- | A prompt: its name, its purpose, its arguments, and the messages.
 prompt :: Text -> Text -> [PromptArgument] -> (Map Text Text -> Eff Effects [PromptMessage]) -> PromptEntry
-prompt name description arguments get = PromptEntry {name, title = Nothing, description, arguments, complete = [], get}
+prompt name description arguments get = PromptEntry {name, title = Nothing, description, icons = [], arguments, complete = [], get}
 
 -- | Sets the display name.
 withTitle :: Text -> PromptEntry -> PromptEntry
 withTitle title PromptEntry {title = _, ..} = PromptEntry {title = Just title, ..}
+
+-- | Sets the pictures, the best first.
+withIcons :: [Icon] -> PromptEntry -> PromptEntry
+withIcons icons PromptEntry {icons = _, ..} = PromptEntry {icons, ..}
 
 -- | Completes an argument: from its beginning to the values that it may become.
 completedBy :: Text -> (Text -> [Text]) -> PromptEntry -> PromptEntry
@@ -96,6 +102,7 @@ prompts offered =
         , title = entry.title
         , description = Just entry.description
         , arguments = entry.arguments
+        , icons = entry.icons
         }
     getting :: GetPromptInput -> Eff Effects GetPromptResult
     getting asked = case find (\entry -> entry.name == asked.name) offered of

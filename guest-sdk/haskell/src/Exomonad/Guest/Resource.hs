@@ -17,6 +17,7 @@ module Exomonad.Guest.Resource
     template,
     withMimeType,
     withTitle,
+    withIcons,
     listedBy,
     completedBy,
     resources,
@@ -56,6 +57,7 @@ data ResourceEntry = ResourceEntry
   , description :: Text
   , title :: Maybe Text
   , mimeType :: Maybe Text
+  , icons :: [Icon]
   , list :: Maybe (Eff Effects [Resource])
   , complete :: [(Text, Text -> [Text])]
   , read_ :: Text -> Map Text Text -> Maybe Text -> Eff Effects ReadResourceResult
@@ -104,6 +106,7 @@ template uri name description read_ =
     , description
     , title = Nothing
     , mimeType = Nothing
+    , icons = []
     , list = Nothing
     , complete = []
     , read_ = \address variables mimeType -> toContents address mimeType <$> read_ variables
@@ -116,6 +119,10 @@ withMimeType mimeType ResourceEntry {mimeType = _, ..} = ResourceEntry {mimeType
 -- | Sets the display name.
 withTitle :: Text -> ResourceEntry -> ResourceEntry
 withTitle title ResourceEntry {title = _, ..} = ResourceEntry {title = Just title, ..}
+
+-- | Sets the pictures, the best first.
+withIcons :: [Icon] -> ResourceEntry -> ResourceEntry
+withIcons icons ResourceEntry {icons = _, ..} = ResourceEntry {icons, ..}
 
 -- | Lists the resources of a template that there are.
 listedBy :: Eff Effects [Resource] -> ResourceEntry -> ResourceEntry
@@ -157,6 +164,7 @@ resources offered =
               , description = Just entry.description
               , mimeType = entry.mimeType
               , size = Nothing
+              , icons = entry.icons
               }
           ]
     templates =
@@ -168,6 +176,7 @@ resources offered =
                 , title = entry.title
                 , description = Just entry.description
                 , mimeType = entry.mimeType
+                , icons = entry.icons
                 }
             | entry <- offered
             , isTemplate entry

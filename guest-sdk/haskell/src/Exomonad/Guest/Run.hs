@@ -30,6 +30,7 @@ module Exomonad.Guest.Run
     answeringWith,
     withSignal,
     withTitle,
+    withIcons,
     asTool,
     asTask,
 
@@ -142,6 +143,7 @@ entry stateSchema of_ name description body =
   WorkflowEntry
     { name
     , title = Nothing
+    , icons = []
     , description
     , inputSchema = schema @i
     , outputSchema = workflowOutputSchema @o
@@ -198,6 +200,10 @@ withSignal called WorkflowEntry {signals, ..} =
 -- | Sets the display name.
 withTitle :: Text -> WorkflowEntry -> WorkflowEntry
 withTitle text WorkflowEntry {title = _, ..} = WorkflowEntry {title = Just text, ..}
+
+-- | Sets the pictures, the best first.
+withIcons :: [Icon] -> WorkflowEntry -> WorkflowEntry
+withIcons pictures WorkflowEntry {icons = _, ..} = WorkflowEntry {icons = pictures, ..}
 
 -- | Lets MCP clients start it as a tool.
 asTool :: WorkflowEntry -> WorkflowEntry

@@ -78,7 +78,7 @@ callHookTest handlers plugin event payload =
   fst . runTest handlers <$> callHook plugin HookInput {event, payload, agentEvent = Nothing, context = testContext}
 
 testContext :: Context
-testContext = Context {role = "test", callId = "test-call", caller = Nothing, traceparent = Nothing}
+testContext = Context {role = "test", callId = "test-call", caller = Nothing, principal = Nothing, traceparent = Nothing}
 
 -- | Programs whose effects are interpreted by handlers.
 class Answered es where

@@ -5,11 +5,14 @@ module Exomonad.Guest.Tool
     toolWith,
     titled,
     hinted,
+    pictured,
+    icon,
     Hint (..),
     ToolOutput (..),
     NoArguments (..),
     listing,
     failure,
+    resultOfWorkflow,
   )
 where
 
@@ -34,6 +37,8 @@ data Tool = Tool
   -- ^ A display name for people.
   , description :: Text
   -- ^ Its description, for models.
+  , icons :: [Icon]
+  -- ^ Pictures of it, the best first.
   , hints :: [Hint]
   -- ^ Hints about its behaviour.
   , inputSchema :: Value
@@ -67,6 +72,7 @@ toolWith name description run =
     { name
     , title = Nothing
     , description
+    , icons = []
     , hints = []
     , inputSchema = schema @i
     , outputSchema = resultSchema @o
@@ -82,6 +88,14 @@ titled title Tool {title = _, ..} = Tool {title = Just title, ..}
 -- | Sets the hints about a tool's behaviour.
 hinted :: [Hint] -> Tool -> Tool
 hinted hints Tool {hints = _, ..} = Tool {hints, ..}
+
+-- | Sets the pictures of a tool, the best first.
+pictured :: [Icon] -> Tool -> Tool
+pictured icons Tool {icons = _, ..} = Tool {icons, ..}
+
+-- | A picture at this address, @https:@ or @data:@.
+icon :: Text -> Icon
+icon src = Icon {src, mimeType = Nothing, sizes = [], theme = Nothing}
 
 -- | The arguments of a tool without arguments.
 data NoArguments = NoArguments
@@ -118,12 +132,17 @@ instance ToolOutput CallToolResult where
 
 textual :: Text -> Maybe Value -> CallToolResult
 textual text structuredContent =
-  CallToolResult {content = [ContentText text], structuredContent, isError = False}
+  CallToolResult {content = [ContentText text], structuredContent, isError = False, meta = Nothing, workflowId = Nothing}
 
 -- | A tool's failure as a result, as MCP defines it.
 failure :: Text -> CallToolResult
 failure message =
-  CallToolResult {content = [ContentText message], structuredContent = Nothing, isError = True}
+  CallToolResult {content = [ContentText message], structuredContent = Nothing, isError = True, meta = Nothing, workflowId = Nothing}
+
+-- | The result that a run of a workflow will have: the host waits for its end, or gives the client a task.
+resultOfWorkflow :: Text -> CallToolResult
+resultOfWorkflow workflowId =
+  CallToolResult {content = [], structuredContent = Nothing, isError = False, meta = Nothing, workflowId = Just workflowId}
 
 -- | The tool as listed.
 listing :: Tool -> Types.Tool
@@ -135,6 +154,8 @@ listing one =
     , inputSchema = one.inputSchema
     , outputSchema = one.outputSchema
     , annotations = if null one.hints then Nothing else Just hints
+    , icons = one.icons
+    , meta = Nothing
     }
   where
     hint wanted = if wanted `elem` one.hints then Just True else Nothing

@@ -87,6 +87,11 @@ data CallToolResult = CallToolResult
     -- ^ The result for a program to read, an object.
   , isError :: Bool
     -- ^ True if the tool failed; `content` then says why.
+  , meta :: Maybe Value
+    -- ^ What is said with it beyond this, by extensions of the protocol.
+  , workflowId :: Maybe Text
+    -- ^ The id of a workflow of the plugin that goes on with the call: its end is the result, and the rest of this is
+    -- ignored. For clients that have tasks it is the task.
   }
   deriving stock (Eq, Show)
 
@@ -96,6 +101,8 @@ instance ToJSON CallToolResult where
       [ collection "content" value.content
       , optional "structuredContent" value.structuredContent
       , required "isError" value.isError
+      , optional "_meta" value.meta
+      , optional "workflowId" value.workflowId
       ]
 
 instance FromJSON CallToolResult where
@@ -104,6 +111,8 @@ instance FromJSON CallToolResult where
       <$> object `orEmpty` "content"
       <*> object .:? "structuredContent"
       <*> object `orEmpty` "isError"
+      <*> object .:? "_meta"
+      <*> object .:? "workflowId"
 
 -- | The kind of change of a file.
 data ChangeKind
@@ -540,7 +549,10 @@ data Context = Context
   , callId :: Text
     -- ^ The call, unique on this host.
   , caller :: Maybe Text
-    -- ^ The caller, if it identified itself.
+    -- ^ The caller's name: that of its token, or as the caller calls itself where the token is of nobody by name.
+  , principal :: Maybe Text
+    -- ^ The caller as the host has authenticated it, which no caller can make up: `token:NAME`, `oauth:ISSUER#SUBJECT`,
+    -- `operator`, or `role:NAME` for the token of a role. Absent where the role asks for no token.
   , traceparent :: Maybe Text
     -- ^ The W3C trace context of the call.
   }
@@ -552,6 +564,7 @@ instance ToJSON Context where
       [ required "role" value.role
       , required "callId" value.callId
       , optional "caller" value.caller
+      , optional "principal" value.principal
       , optional "traceparent" value.traceparent
       ]
 
@@ -561,6 +574,7 @@ instance FromJSON Context where
       <$> object .: "role"
       <*> object .: "callId"
       <*> object .:? "caller"
+      <*> object .:? "principal"
       <*> object .:? "traceparent"
 
 -- | The commit the working tree is compared with.
@@ -5424,6 +5438,55 @@ instance FromJSON HttpResponse where
       <*> object .:? "bodyBytes"
       <*> object .: "truncated"
 
+-- | A picture of a tool, a prompt or a resource, for people to look at.
+data Icon = Icon
+  { src :: Text
+    -- ^ Its address: `https:`, or `data:` with the bytes.
+  , mimeType :: Maybe Text
+    -- ^ Its media type, such as `image/png`.
+  , sizes :: [Text]
+    -- ^ The sizes that it is good for, such as `48x48`, or `any`.
+  , theme :: Maybe IconTheme
+    -- ^ The background that it is made for; any when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON Icon where
+  toJSON value =
+    record
+      [ required "src" value.src
+      , optional "mimeType" value.mimeType
+      , collection "sizes" value.sizes
+      , optional "theme" value.theme
+      ]
+
+instance FromJSON Icon where
+  parseJSON = withObject "Icon" $ \object ->
+    Icon
+      <$> object .: "src"
+      <*> object .:? "mimeType"
+      <*> object `orEmpty` "sizes"
+      <*> object .:? "theme"
+
+-- | The background that an icon is made for.
+data IconTheme
+  = IconThemeLight
+    -- ^ A light one.
+  | IconThemeDark
+    -- ^ A dark one.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant IconTheme where
+  constantName = \case
+    IconThemeLight -> "light"
+    IconThemeDark -> "dark"
+
+instance ToJSON IconTheme where
+  toJSON = toJSON . constantName
+
+instance FromJSON IconTheme where
+  parseJSON = parseConstant "IconTheme"
+
 -- | The reason why an issue was closed or reopened.
 data IssueCloseReason
   = IssueCloseReasonCompleted
@@ -6892,6 +6955,8 @@ data Prompt = Prompt
     -- ^ Its purpose.
   , arguments :: [PromptArgument]
     -- ^ The arguments that it takes, each a text.
+  , icons :: [Icon]
+    -- ^ Pictures of it for people, the best first.
   }
   deriving stock (Eq, Show)
 
@@ -6902,6 +6967,7 @@ instance ToJSON Prompt where
       , optional "title" value.title
       , optional "description" value.description
       , collection "arguments" value.arguments
+      , collection "icons" value.icons
       ]
 
 instance FromJSON Prompt where
@@ -6911,6 +6977,7 @@ instance FromJSON Prompt where
       <*> object .:? "title"
       <*> object .:? "description"
       <*> object `orEmpty` "arguments"
+      <*> object `orEmpty` "icons"
 
 -- | An argument of a prompt.
 data PromptArgument = PromptArgument
@@ -7087,6 +7154,8 @@ data Resource = Resource
     -- ^ Its media type, such as `text/plain`.
   , size :: Maybe Word64
     -- ^ Its size in bytes.
+  , icons :: [Icon]
+    -- ^ Pictures of it for people, the best first.
   }
   deriving stock (Eq, Show)
 
@@ -7099,6 +7168,7 @@ instance ToJSON Resource where
       , optional "description" value.description
       , optional "mimeType" value.mimeType
       , optional "size" value.size
+      , collection "icons" value.icons
       ]
 
 instance FromJSON Resource where
@@ -7110,6 +7180,7 @@ instance FromJSON Resource where
       <*> object .:? "description"
       <*> object .:? "mimeType"
       <*> object .:? "size"
+      <*> object `orEmpty` "icons"
 
 -- | A family of resources, whose URIs are made from a template.
 data ResourceTemplate = ResourceTemplate
@@ -7123,6 +7194,8 @@ data ResourceTemplate = ResourceTemplate
     -- ^ The resources, described for a model.
   , mimeType :: Maybe Text
     -- ^ The media type of all of them.
+  , icons :: [Icon]
+    -- ^ Pictures of them for people, the best first.
   }
   deriving stock (Eq, Show)
 
@@ -7134,6 +7207,7 @@ instance ToJSON ResourceTemplate where
       , optional "title" value.title
       , optional "description" value.description
       , optional "mimeType" value.mimeType
+      , collection "icons" value.icons
       ]
 
 instance FromJSON ResourceTemplate where
@@ -7144,6 +7218,7 @@ instance FromJSON ResourceTemplate where
       <*> object .:? "title"
       <*> object .:? "description"
       <*> object .:? "mimeType"
+      <*> object `orEmpty` "icons"
 
 -- | When a failed step is tried again.
 --
@@ -7308,6 +7383,10 @@ data Tool = Tool
     -- ^ The JSON Schema of its `structuredContent`.
   , annotations :: Maybe ToolAnnotations
     -- ^ Hints about its behaviour.
+  , icons :: [Icon]
+    -- ^ Pictures of it for people, the best first.
+  , meta :: Maybe Value
+    -- ^ What is said of it beyond this, by extensions of the protocol.
   }
   deriving stock (Eq, Show)
 
@@ -7320,6 +7399,8 @@ instance ToJSON Tool where
       , required "inputSchema" value.inputSchema
       , optional "outputSchema" value.outputSchema
       , optional "annotations" value.annotations
+      , collection "icons" value.icons
+      , optional "_meta" value.meta
       ]
 
 instance FromJSON Tool where
@@ -7331,6 +7412,8 @@ instance FromJSON Tool where
       <*> object .: "inputSchema"
       <*> object .:? "outputSchema"
       <*> object .:? "annotations"
+      <*> object `orEmpty` "icons"
+      <*> object .:? "_meta"
 
 -- | Hints about a tool's behaviour; they enforce nothing.
 data ToolAnnotations = ToolAnnotations
@@ -7514,6 +7597,8 @@ data WorkflowDefinition = WorkflowDefinition
     -- ^ The signals that it takes. Any, when empty.
   , queries :: [WorkflowMessage]
     -- ^ The queries that it answers.
+  , icons :: [Icon]
+    -- ^ Pictures of it for people, the best first.
   , isTool :: Bool
     -- ^ True if MCP clients may start it as a tool.
   , needsTask :: Bool
@@ -7533,6 +7618,7 @@ instance ToJSON WorkflowDefinition where
       , required "stateVersion" value.stateVersion
       , collection "signals" value.signals
       , collection "queries" value.queries
+      , collection "icons" value.icons
       , required "isTool" value.isTool
       , required "needsTask" value.needsTask
       ]
@@ -7549,6 +7635,7 @@ instance FromJSON WorkflowDefinition where
       <*> object `orEmpty` "stateVersion"
       <*> object `orEmpty` "signals"
       <*> object `orEmpty` "queries"
+      <*> object `orEmpty` "icons"
       <*> object `orEmpty` "isTool"
       <*> object `orEmpty` "needsTask"
 

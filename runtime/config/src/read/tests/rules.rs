@@ -15,7 +15,7 @@ fn listening_beyond_this_machine_without_tokens_is_refused() {
       |
     2 | listen = '0.0.0.0:1'
       |          ^^^^^^^^^^^
-      = help: set `server.token_file` (or EXOMONAD_TOKEN), give each role a token, or listen on 127.0.0.1
+      = help: set `server.token_file` (or EXOMONAD_TOKEN), give each role a token or `require_token`, or listen on 127.0.0.1
 
     error[exposed_without_token]: `server.raw_calls` would let any machine that reaches 0.0.0.0:1 run any plugin
      --> exomonad.toml:3:13
@@ -32,7 +32,7 @@ fn listening_beyond_this_machine_without_tokens_is_refused() {
       |
     2 | listen = '[::]:1'
       |          ^^^^^^^^
-      = help: set `server.token_file` (or EXOMONAD_TOKEN), give each role a token, or listen on 127.0.0.1
+      = help: set `server.token_file` (or EXOMONAD_TOKEN), give each role a token or `require_token`, or listen on 127.0.0.1
 
     1 mistake in the configuration
     "#);

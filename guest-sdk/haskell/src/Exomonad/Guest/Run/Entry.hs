@@ -39,6 +39,8 @@ data WorkflowEntry = WorkflowEntry
   -- ^ The name by which it is started.
   , title :: Maybe Text
   -- ^ A display name for people.
+  , icons :: [Icon]
+  -- ^ Pictures of it, the best first.
   , description :: Text
   -- ^ Its description.
   , inputSchema :: Value
@@ -131,6 +133,7 @@ listing one =
     , stateVersion = one.stateVersion
     , signals = one.signals
     , queries = [WorkflowMessage {name = query.name, description = Nothing, schema = query.schema} | query <- one.queries]
+    , icons = one.icons
     , isTool = one.isTool
     , needsTask = one.needsTask
     }
