@@ -28,7 +28,7 @@ pub enum Access<'a> {
     Operator,
 }
 
-/// Why a request may not use something.
+/// The reason why a request may not use something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessError {
     /// No token, or one that does not open this.
@@ -44,7 +44,7 @@ pub enum AccessError {
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     bearer: Option<Secret>,
-    /// What the token says, if it is one of an authorization server, or why it is none that is taken.
+    /// The claims of the token, if it is one of an authorization server, or the reason why it is not taken.
     jwt: Option<Result<Arc<Claims>, JwtError>>,
 }
 
@@ -54,7 +54,7 @@ impl Credentials {
         self.bearer.is_some()
     }
 
-    /// Why a token of an authorization server is not taken, whatever it is for.
+    /// The reason why a token of an authorization server is not taken, whatever it is for.
     pub fn problem(&self) -> Option<JwtError> {
         self.jwt.as_ref()?.as_ref().err().copied()
     }

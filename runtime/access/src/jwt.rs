@@ -16,7 +16,7 @@ const LONGEST_TEXT: usize = 1024;
 /// Audiences, and scopes, of one token.
 const MOST_TEXTS: usize = 256;
 
-/// Why a token is refused. The text is for clients, and repeats nothing of the token.
+/// The reason why a token is refused. The text is for clients, and repeats nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
     /// It is no JWT, or one that says what cannot be.
@@ -58,7 +58,7 @@ pub struct Jwt<'t> {
     pub algorithm: JwtAlgorithm,
     /// The id of its key.
     pub key: Option<String>,
-    /// What is signed.
+    /// The text that is signed.
     pub message: &'t [u8],
     /// The signature.
     pub signature: Vec<u8>,
@@ -66,7 +66,7 @@ pub struct Jwt<'t> {
     pub claims: Claims,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The authorization server.

@@ -43,7 +43,7 @@ struct Known {
     at: Instant,
 }
 
-/// Why keys cannot be had.
+/// The reason why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("{0}: {1}")]

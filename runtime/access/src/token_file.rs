@@ -37,7 +37,7 @@ const NAME: &str = "tokens.json";
 /// The version of its form.
 const VERSION: u32 = 1;
 
-/// Why the file of tokens cannot be used, or not as asked. Never holds a token.
+/// The reason why the file of tokens cannot be used, or not as asked. Never holds a token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read or written.
@@ -56,7 +56,7 @@ pub enum TokenError {
         /// The problem.
         problem: String,
     },
-    /// What is asked for cannot be.
+    /// The request cannot be met.
     #[error("{0}")]
     Refused(String),
     /// No token has this name or id.
@@ -81,7 +81,7 @@ pub enum TokenRoles {
 pub struct NewToken {
     /// The caller's name.
     pub name: String,
-    /// What it opens.
+    /// The roles that it opens.
     pub roles: TokenRoles,
     /// The parts of these roles; `None` for all.
     pub scopes: Option<Vec<Scope>>,
@@ -96,7 +96,7 @@ pub struct TokenInfo {
     pub id: String,
     /// The caller's name.
     pub name: String,
-    /// What it opens.
+    /// The roles that it opens.
     pub roles: TokenRoles,
     /// The parts of these roles; absent for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,7 +27,7 @@ pub const TARGET: &str = "exomonad::audit";
 const QUEUE: usize = 8_192;
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
-/// How long a host that stops waits for the disk.
+/// The time that a host that stops waits for the disk.
 const FLUSH: Duration = Duration::from_secs(5);
 /// Characters of a name; a request may name a tool as it likes.
 const LONGEST_NAME: usize = 128;

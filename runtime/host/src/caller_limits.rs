@@ -36,7 +36,7 @@ struct Calls {
     at: Instant,
 }
 
-/// Why a caller may not call now.
+/// The reason why a caller may not call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallerLimitError {
     /// Too many calls in a minute; it may call again after so long.

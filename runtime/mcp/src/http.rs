@@ -58,7 +58,7 @@ pub struct Endpoint {
     stopping: watch::Sender<bool>,
     /// Seals what calls did until they asked their clients; made at its first use.
     states: OnceLock<Arc<RequestState>>,
-    /// What is kept of answers that were too large.
+    /// The parts that are kept of answers that were too large.
     kept: Arc<KeptAnswers>,
     /// Places for streams of answers that have broken off.
     left: Arc<Semaphore>,

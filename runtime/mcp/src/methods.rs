@@ -61,7 +61,7 @@ pub struct Context {
     pub roles: Arc<dyn Roles>,
     /// The client's capabilities.
     pub capabilities: Capabilities,
-    /// What is kept of answers that were too large.
+    /// The parts that are kept of answers that were too large.
     pub kept: Arc<KeptAnswers>,
     /// Whose that is.
     pub owner: Owner,

@@ -56,7 +56,7 @@ pub struct Session {
     used: Mutex<Instant>,
     /// Requests that run, with what cancels them.
     running: Mutex<HashMap<Id, oneshot::Sender<()>>>,
-    /// What is said during requests whose streams a client may come back to.
+    /// The messages of requests whose streams a client may come back to.
     answers: Mutex<HashMap<u64, Arc<AnswerLog>>>,
     last_answer: AtomicU64,
     /// Streams that are open.

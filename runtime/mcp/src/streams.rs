@@ -328,7 +328,7 @@ pub fn in_one_line(mut json: Vec<u8>) -> Vec<u8> {
 /// The work on a request: it gives a JSON-RPC response.
 pub type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// How the stream of an answer can be resumed.
+/// The way to resume the stream of an answer.
 pub struct Resumption {
     /// The session that the request is part of.
     pub session: Arc<Session>,

@@ -16,7 +16,7 @@ use crate::error::RequestError;
 use crate::path_params::PathParams;
 use crate::serving::Serving;
 
-/// What a refused request is told about the token that it takes.
+/// The challenge to a refused request: the token that it takes.
 pub struct Challenge {
     /// The address of the metadata, if there are authorization servers.
     metadata: Option<String>,

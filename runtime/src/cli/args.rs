@@ -169,7 +169,7 @@ pub enum Command {
     },
 }
 
-/// What to do with tokens.
+/// A command about tokens.
 #[derive(Subcommand)]
 pub enum TokenCommand {
     /// Make a token, and print it: it is shown this once.

@@ -110,7 +110,7 @@ fn revoke(options: &Options, file: &TokenFile, name: &str) -> Result<(), Command
     Ok(())
 }
 
-/// What a token opens, in words.
+/// The roles and scopes that a token opens, in words.
 fn opens(token: &TokenInfo) -> String {
     let roles = match &token.roles {
         TokenRoles::Operator => "the whole host".to_owned(),

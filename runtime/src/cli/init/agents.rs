@@ -24,7 +24,7 @@ pub enum Transport {
     Http {
         /// The role's address.
         url: String,
-        /// Whether the host wants a token, which the agent then takes from its environment.
+        /// True if the host wants a token, which the agent then takes from its environment.
         has_token: bool,
     },
 }

@@ -283,7 +283,7 @@ pub struct Filter {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Whether others follow.
+    /// True if others follow.
     pub has_more: bool,
 }
 
