@@ -466,7 +466,8 @@ async fn a_session_is_asked_for_its_model_and_its_refusal_is_the_guests_to_tell(
 
 #[tokio::test]
 async fn a_client_that_does_not_answer_is_given_up_and_one_that_leaves_cancels() {
-    let bounds = "journal = \"all\"\n[mcp]\nclient_answer = \"1s\"\nresume = \"1s\"\n";
+    // One that leaves is given up long before one that does not answer.
+    let bounds = "journal = \"all\"\n[mcp]\nclient_answer = \"3s\"\nresume = \"50ms\"\n";
     let (_project, host) = everything(bounds).await;
     let session = McpSession::begin_with(&host, ROLE, SESSIONFUL, able()).await;
     let call = request(1, "tools/call", json!({"name": "ask_about_a_number"}));
