@@ -47,15 +47,15 @@ class Schema a where
 
 instance Schema Bool where schema = ofType "boolean" []
 
-instance Schema Int32 where schema = ofType "integer" ["format" .= ("int32" :: Text)]
+instance Schema Int32 where schema = ofType "integer" []
 
-instance Schema Int64 where schema = ofType "integer" ["format" .= ("int64" :: Text)]
+instance Schema Int64 where schema = ofType "integer" []
 
-instance Schema Word16 where schema = unsigned "uint16"
+instance Schema Word16 where schema = unsigned
 
-instance Schema Word32 where schema = unsigned "uint32"
+instance Schema Word32 where schema = unsigned
 
-instance Schema Word64 where schema = unsigned "uint64"
+instance Schema Word64 where schema = unsigned
 
 instance Schema Double where schema = ofType "number" ["format" .= ("double" :: Text)]
 
@@ -81,8 +81,8 @@ instance (Schema a) => Schema (Maybe a) where
 ofType :: Text -> [Pair] -> Value
 ofType name more = object (("type" .= name) : more)
 
-unsigned :: Text -> Value
-unsigned format = ofType "integer" ["format" .= format, "minimum" .= (0 :: Word32)]
+unsigned :: Value
+unsigned = ofType "integer" ["minimum" .= (0 :: Word32)]
 
 -- | The description of a field or a constant: its name, a text, rules.
 data Field = Symbol ::: Symbol | Field :& Rule
