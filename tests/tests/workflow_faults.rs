@@ -539,6 +539,11 @@ async fn a_run_whose_role_is_away_can_be_reached_and_goes_on_when_it_is_back() {
     becomes(&host, "goes_on", "waiting").await;
     fs::remove_file(project.plugin_path("flows.wasm")).unwrap();
     host.reload().await;
+    // It may be about to be replaced: the role stays for a moment.
+    eventually("the role is gone", async || {
+        (host.get("/role/flows/mcp/tools").await.status == 404).then_some(())
+    })
+    .await;
     signal(&host, "goes_on", "go", json!(1)).await;
     let stuck = becomes(&host, "goes_on", "stuck").await;
     assert_eq!(stuck["error"]["code"], "role_not_found", "{stuck}");

@@ -190,11 +190,15 @@ impl Workflows {
     /// # Errors
     /// If another process runs the workflows of the folder, or the file cannot be used.
     pub async fn store(self: &Arc<Self>) -> Result<Store, StoreFailure> {
-        if let Some(reason) = self.displaced() {
-            return Err(StoreFailure::Unavailable(reason));
-        }
-        if let Some(store) = &*lock(&self.store) {
-            return Ok(store.clone());
+        let store = lock(&self.store).clone();
+        if let Some(store) = store {
+            if self.is_displaced.load(Ordering::SeqCst) {
+                self.look_for_file(&store);
+            }
+            return match self.displaced() {
+                Some(reason) => Err(StoreFailure::Unavailable(reason)),
+                None => Ok(store),
+            };
         }
         if self.is_closed() || !self.begun.load(Ordering::SeqCst) {
             return Err(StoreFailure::Unavailable(NO_WORKFLOWS.to_owned()));
