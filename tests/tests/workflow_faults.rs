@@ -595,6 +595,7 @@ async fn a_state_file_that_is_taken_away_stops_workflows_until_it_is_back() {
     let project = flows("");
     let host = project.serve().await;
     start(&host, "wait_for", "a", json!({"signal": "go"})).await;
+    becomes(&host, "a", "waiting").await;
     let file = project.path(".exomonad/state/state.sqlite3");
     let aside = project.path("aside");
     fs::rename(&file, &aside).unwrap();

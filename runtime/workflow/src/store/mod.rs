@@ -117,6 +117,10 @@ fn file_id(config: &KvConfig) -> Option<FileId> {
     Some((about.dev(), about.ino()))
 }
 
+fn displaced() -> StoreFailure {
+    StoreFailure::Unavailable("the state file was removed or replaced".to_owned())
+}
+
 /// Work that is queued.
 pub struct Pending<T>(oneshot::Receiver<Result<T, StoreFailure>>);
 
@@ -257,7 +261,9 @@ impl Store {
             let idle = shared.lock_readers().pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => exomonad_kv::open_or_create(&shared.config)?,
+                // Never the file that somebody has put in the place of ours.
+                None if file_id(&shared.config) != shared.file => return Err(displaced()),
+                None => exomonad_kv::open_existing(&shared.config)?.ok_or_else(displaced)?,
             };
             let result = work(&connection);
             if !matches!(result, Err(StoreFailure::Unavailable(_))) {
