@@ -25,27 +25,19 @@ async def read(step: int) -> int:
 @workflow.defn
 class Steps:
     @workflow.run
-    async def run(self, count: int) -> int:
+    async def run(self, count: int, are_local: bool) -> int:
+        execute = workflow.execute_local_activity if are_local else workflow.execute_activity
         for step in range(count):
-            limit = timedelta(seconds=60)
-            await workflow.execute_activity(read, step, start_to_close_timeout=limit)
+            await execute(read, step, start_to_close_timeout=timedelta(seconds=60))
         return count
 
 
-@workflow.defn
-class LocalSteps:
-    @workflow.run
-    async def run(self, count: int) -> int:
-        for step in range(count):
-            limit = timedelta(seconds=60)
-            await workflow.execute_local_activity(read, step, start_to_close_timeout=limit)
-        return count
-
-
-async def rate(client: Client, kind, runs: int, steps: int) -> float:
+async def rate(client: Client, are_local: bool, runs: int, steps: int) -> float:
     begin = time.monotonic()
     ended = [
-        client.execute_workflow(kind.run, steps, id=f"{kind.__name__}-{runs}-{nth}", task_queue=QUEUE)
+        client.execute_workflow(
+            Steps.run, args=[steps, are_local], id=f"{are_local}-{runs}-{nth}", task_queue=QUEUE
+        )
         for nth in range(runs)
     ]
     for count in await asyncio.gather(*ended):
@@ -60,7 +52,7 @@ async def main(program: str) -> None:
         worker = Worker(
             client,
             task_queue=QUEUE,
-            workflows=[Steps, LocalSteps],
+            workflows=[Steps],
             activities=[read],
             workflow_runner=UnsandboxedWorkflowRunner(),
             max_concurrent_activities=200,
@@ -68,10 +60,10 @@ async def main(program: str) -> None:
         )
         async with worker:
             print("\n| Temporal's dev server in memory, its Python SDK | steps a second |\n|---|--:|")
-            for kind, name in [(Steps, "activities"), (LocalSteps, "local activities")]:
+            for are_local, name in [(False, "activities"), (True, "local activities")]:
                 for runs, steps in [(100, 20), (1, 100)]:
                     of = "one run" if runs == 1 else f"{runs} runs"
-                    print(f"| {of}, {name} | {await rate(client, kind, runs, steps):.0f} |", flush=True)
+                    print(f"| {of}, {name} | {await rate(client, are_local, runs, steps):.0f} |", flush=True)
 
 
 asyncio.run(main(sys.argv[1]))

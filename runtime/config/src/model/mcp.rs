@@ -33,7 +33,7 @@ pub struct McpConfig {
     /// so that no connection is held for hours. Zero: as long as it takes.
     #[schemars(extend("x-maximum" = "1d"))]
     pub stream_time: TimeSpan,
-    /// What is kept of the results that were larger than their role's `limits.inline_answer`, of all roles together.
+    /// Bytes that are kept of results that were larger than their role's `limits.inline_answer`, of all roles together.
     /// Beyond it the oldest goes first.
     #[schemars(extend("x-minimum" = "64KiB", "x-maximum" = "64GiB"))]
     pub kept_answers: ByteSize,

@@ -162,6 +162,9 @@ impl WorkflowLayer {
         if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
             return answer;
         }
+        if self.asks_client(kind) {
+            return self.question(call, asked, kind, request, hash).await;
+        }
         self.performed(self.spec(call, asked, kind, request, hash))
             .await
     }
@@ -199,17 +202,13 @@ impl WorkflowLayer {
     async fn question(
         &self,
         call: &CallContext,
+        asked: exomonad_workflow::Step,
         kind: EffectKind,
         request: &[u8],
+        hash: RequestHash,
     ) -> EncodedAnswer {
-        let name = kind.capability();
-        let hash = RequestHash::of(name, request);
-        let asked = self.ask(name, &hash).await;
-        if let Some(answer) = self.known_or_cancelled(asked.seq, name) {
-            return answer;
-        }
         self.pose(call, asked, kind, request, hash).await;
-        let answer = self.answer_of(asked.seq, name).await;
+        let answer = self.answer_of(asked.seq, kind.capability()).await;
         let is_given_up = {
             let state = self.run.lock();
             !state.machine.is_done(asked.seq) && !state.machine.repeats()
@@ -1017,7 +1016,6 @@ impl Layer for WorkflowLayer {
                         Err(error) => EncodedAnswer::error(&error),
                     }
                 }
-                kind if self.asks_client(kind) => self.question(call, kind, request).await,
                 _ => self.step(call, kind, request).await,
             }
         })
