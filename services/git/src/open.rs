@@ -162,9 +162,18 @@ impl OpenRepo {
         &self.job
     }
 
+    /// Checks the ignore patterns that hold for the whole repository.
+    pub(super) fn check_ignore_patterns(&self) -> Result<(), EffectError> {
+        let config = self.repository.config();
+        let config = config.map_err(|error| self.git_error(&error))?;
+        self.authorized
+            .check_ignore_patterns(&self.context, &config)
+    }
+
     /// Checks the files that libgit2 reads for itself in the whole working tree.
     pub(super) fn check_work_tree(&self) -> Result<(), EffectError> {
         let work_dir = self.work_dir()?;
+        self.check_ignore_patterns()?;
         work_tree::check_all(
             &self.context,
             &self.job,

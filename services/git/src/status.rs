@@ -5,6 +5,8 @@
 //! Content filters are not run: a file kept by one shows as modified once it has been touched. Git
 //! LFS is the exception, see `content`.
 
+use std::path::Component;
+
 use exomonad_schema::effects::git::{
     ChangeKind, GitChange, GitDirtyFiles, GitStatusReport, GitUpstream,
 };
@@ -187,6 +189,12 @@ impl Marks {
         let index = index.map_err(|error| repo.git_error(&error))?;
         let mut marks = Self::default();
         for entry in index.iter() {
+            if !is_path_of_file(&entry.path) {
+                return Err(repo.context().damaged(format_args!(
+                    "its index has the path {:?}, which no file has",
+                    String::from_utf8_lossy(&entry.path)
+                )));
+            }
             marks.conflicted |= entry.flags & STAGE != 0;
             marks.intended |= entry.flags_extended & INTENT_TO_ADD != 0;
             marks.left_out |= has_left_out_mark(&entry);
@@ -219,7 +227,7 @@ fn read_entry(entry: &StatusEntry<'_>, index: &Index) -> Option<Changed> {
     // git does not tell of a folder in place of a file that it knows.
     if status.is_wt_new()
         && let Some(file) = path.strip_suffix(b"/")
-        && index.get_path(path_from(file), 0).is_some()
+        && entry_at(index, file).is_some()
     {
         status.remove(Status::WT_NEW);
     }
@@ -243,7 +251,7 @@ pub(super) fn is_unchanged(
         Conversion::None | Conversion::Filter => Ok(false),
         Conversion::Encoding => Err(content::has_encoding(repo.context(), path)),
         Conversion::Lfs => {
-            let Some(entry) = index.get_path(path_from(path), 0) else {
+            let Some(entry) = entry_at(index, path) else {
                 return Ok(false);
             };
             let Some(blob) = content::small_blob(repo.git2(), entry.id) else {
@@ -274,8 +282,20 @@ fn old_path(delta: &DiffDelta<'_>) -> Option<Vec<u8>> {
 /// True for a file that is missing on purpose: left out by a sparse checkout, or one
 /// that is marked as unchanged. libgit2 reports those as deleted.
 pub(super) fn is_left_out(index: &Index, path: &[u8]) -> bool {
-    let entry = index.get_path(path_from(path), 0);
+    let entry = entry_at(index, path);
     entry.is_some_and(|entry| has_left_out_mark(&entry))
+}
+
+/// The entry of a path, which may be one of a damaged tree.
+fn entry_at(index: &Index, path: &[u8]) -> Option<IndexEntry> {
+    is_path_of_file(path).then(|| index.get_path(path_from(path), 0))?
+}
+
+/// False for an empty path, an absolute one, and one that begins with `.` or `..` or has a NUL in it: libgit2's
+/// binding panics on these.
+fn is_path_of_file(path: &[u8]) -> bool {
+    let first = path_from(path).components().next();
+    matches!(first, Some(Component::Normal(_))) && !path.contains(&0)
 }
 
 fn has_left_out_mark(entry: &IndexEntry) -> bool {

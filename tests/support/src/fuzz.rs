@@ -65,8 +65,7 @@ pub fn fuzz(target: &str, words: &[&str], check: impl Fn(&[u8])) {
                 Err(RecvTimeoutError::Timeout) => {
                     let (current, target) = &watched;
                     let input = current.lock().unwrap_or_else(PoisonError::into_inner);
-                    let path = keep(target, &input);
-                    eprintln!("fuzz {target}: hangs on {}", path.display());
+                    eprintln!("fuzz {target}: hangs on {}", keep(target, &input));
                     std::process::abort();
                 }
             }
@@ -79,8 +78,7 @@ pub fn fuzz(target: &str, words: &[&str], check: impl Fn(&[u8])) {
         drop(kept);
         let _ = tick.send(());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input))) {
-            let path = keep(target, input);
-            eprintln!("fuzz {target}: panics on {}", path.display());
+            eprintln!("fuzz {target}: panics on {}", keep(target, input));
             resume_unwind(panic);
         }
     };
@@ -120,15 +118,18 @@ fn read_corpus(folder: &PathBuf) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Writes an input where somebody finds it.
-fn keep(target: &str, input: &[u8]) -> PathBuf {
+/// Writes an input to a file. Returns that file's path and the input itself, so far as it is short: the log may
+/// be all that is left of the machine.
+fn keep(target: &str, input: &[u8]) -> String {
+    const SHORT: usize = 4096;
     let folder = crate::command::target_folder().join("tmp/fuzz");
     let hash = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     });
     let path = folder.join(format!("{target}-{hash:016x}"));
     let _ = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, input));
-    path
+    let start = &input[..input.len().min(SHORT)];
+    format!("{}: \"{}\"", path.display(), start.escape_ascii())
 }
 
 /// Splitmix64.

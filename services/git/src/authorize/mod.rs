@@ -11,10 +11,12 @@
 //! | `walk` | everything in a git folder that libgit2 may open by name |
 //! | `alternates` | the object stores a repository borrows from |
 //! | `config` | the files that a configuration names |
+//! | `ignore_file` | files of ignore patterns that libgit2 cannot read |
 //! | `work_tree` | the files in the working tree that libgit2 reads for itself |
 
 mod alternates;
 pub(super) mod config;
+pub(super) mod ignore_file;
 mod walk;
 pub(super) mod work_tree;
 
@@ -175,6 +177,19 @@ impl AuthorizedRepo {
         ]
         .iter()
         .try_for_each(|file| config::check_file(context, &self.roots, file))
+    }
+
+    /// Checks the ignore patterns that hold for the whole repository, before libgit2 looks at a working tree.
+    pub(super) fn check_ignore_patterns(
+        &self,
+        context: &EffectContext,
+        config: &Config,
+    ) -> Result<(), EffectError> {
+        ignore_file::check(context, &self.common_dir.join("info/exclude"))?;
+        match config.get_entry("core.excludesFile") {
+            Ok(value) => ignore_file::check(context, &config::expand(value.value_bytes())),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Checks the files that libgit2 and git read once the repository is open.

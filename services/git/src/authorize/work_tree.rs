@@ -15,6 +15,7 @@ use exomonad_core::roots::{Location, Roots};
 use exomonad_schema::{EffectError, ErrorCode};
 use git2::Repository;
 
+use super::ignore_file;
 use super::walk::is_blocking;
 use crate::blocking::Job;
 use crate::effect_context::EffectContext;
@@ -23,7 +24,7 @@ use crate::small_file::path_from;
 /// The files that libgit2 reads in each folder.
 const READ: [&str; 2] = [".gitattributes", ".gitignore"];
 
-/// Checks one such file: not there, or a file within the roots.
+/// Checks one such file: not there, or a file within the roots that libgit2 can read.
 pub(super) fn check_one(
     context: &EffectContext,
     roots: &Roots,
@@ -53,6 +54,9 @@ pub(super) fn check_one(
             ErrorCode::Unsupported,
             format_args!("{name:?} in the working tree is a pipe or a device; remove it"),
         ));
+    }
+    if name == ".gitignore" {
+        ignore_file::check(context, path)?;
     }
     Ok(())
 }

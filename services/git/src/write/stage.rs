@@ -90,6 +90,7 @@ pub(super) fn into(
     locked: &mut LockedIndex<'_>,
     what: &Wanted<'_>,
 ) -> Result<(), EffectError> {
+    submodule::authorize_all(&writer.repo)?;
     let mut wanted = Vec::new();
     for path in what.paths {
         let path = paths::in_work_dir(writer, path)?;
@@ -99,7 +100,6 @@ pub(super) fn into(
     if what.rest != Rest::Nothing {
         wanted.push(String::new());
     }
-    submodule::authorize_all(&writer.repo)?;
     let left_out: HashSet<_> = locked.left_out().into_iter().collect();
     let gitlinks: HashSet<_> = locked
         .index

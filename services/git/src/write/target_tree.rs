@@ -8,23 +8,25 @@ use exomonad_schema::{EffectError, ErrorCode};
 use git2::{FileMode, Oid, Repository, Tree};
 
 use super::RepoWriter;
+use crate::authorize::ignore_file;
 use crate::{content, small_file};
 
-/// The largest `.gitattributes` that is looked into, which is the largest that git reads.
-const MAX_ATTRIBUTES: usize = 100 << 20;
+/// The largest file that is looked into, which is the largest that git and libgit2 read.
+const MAX_BYTES: usize = 100 << 20;
 
 /// Checks what a checkout would change from `old` to `new`; true if files that git converts may be among
 /// it, which without an `old` only [`check_paths`] can say, once they are written.
 ///
 /// # Errors
-/// `unsupported` when it would write a `.gitattributes` or `.gitignore` that is a link, or files that
-/// git converts.
+/// `unsupported` when it would write a `.gitattributes` or `.gitignore` that is a link or that libgit2 cannot
+/// read, or files that git converts.
 pub(super) fn check(
     writer: &RepoWriter<'_>,
     repository: &Repository,
     old: Option<&Tree<'_>>,
     new: &Tree<'_>,
 ) -> Result<bool, EffectError> {
+    writer.repo.check_ignore_patterns()?;
     let diff = repository
         .diff_tree_to_tree(old, Some(new), None)
         .map_err(|error| writer.git_error(&error))?;
@@ -50,7 +52,14 @@ pub(super) fn check(
                 ),
             ));
         }
-        may_convert |= is_attributes && blob_mentions_encoding(repository, file.id());
+        if is_attributes {
+            may_convert |= is_blob_with(repository, file.id(), mentions_encoding);
+        } else if is_blob_with(repository, file.id(), ignore_file::is_unreadable) {
+            return Err(ignore_file::unreadable(
+                writer.context(),
+                String::from_utf8_lossy(path),
+            ));
+        }
     }
     if may_convert && old.is_some() {
         return Err(writer.context().error(
@@ -80,12 +89,13 @@ pub(super) fn check_paths(
     Ok(())
 }
 
-fn blob_mentions_encoding(repository: &Repository, id: Oid) -> bool {
+/// True for a blob of no more than [`MAX_BYTES`] in which something is found.
+fn is_blob_with(repository: &Repository, id: Oid, find: fn(&[u8]) -> bool) -> bool {
     let size = repository.odb().and_then(|odb| odb.read_header(id));
-    size.is_ok_and(|(size, _)| size <= MAX_ATTRIBUTES)
+    size.is_ok_and(|(size, _)| size <= MAX_BYTES)
         && repository
             .find_blob(id)
-            .is_ok_and(|blob| mentions_encoding(blob.content()))
+            .is_ok_and(|blob| find(blob.content()))
 }
 
 fn mentions_encoding(attributes: &[u8]) -> bool {

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use exomonad_core::{CallContext, GitService};
 use exomonad_schema::effects::git::*;
 use exomonad_schema::{EffectError, ErrorCode};
 
 use crate::area::*;
+use crate::target::host_only;
+use crate::write::{switch_to, writer};
 
 async fn refusal(call: &CallContext, folder: impl AsRef<Path>) -> EffectError {
     let request = GitGetBranch {
@@ -185,4 +187,83 @@ async fn a_pipe_in_place_of_a_file_keeps_nobody_waiting() {
     };
     let limit = std::time::Duration::from_secs(10);
     tokio::time::timeout(limit, effects).await.unwrap();
+}
+
+host_only! {
+"git in the container reads such patterns",
+#[tokio::test]
+async fn ignore_patterns_on_which_libgit2_never_ends_are_refused() {
+    let patterns = ["\u{b}keep/**\n", "!\u{c}x\n", "a\n  \u{b}\n", "*.o\u{c}\n"];
+    let places: [fn(&Area) -> PathBuf; 4] = [
+        |area| area.root.join(".gitignore"),
+        |area| area.root.join("folder/.gitignore"),
+        |area| area.root.join(".git/info/exclude"),
+        |area| {
+            let list = area.root.join("list");
+            let key = ["config", "core.excludesFile"];
+            git(&area.root, [key[0], key[1], list.to_str().unwrap()]);
+            list
+        },
+    ];
+    for (patterns, place) in patterns.iter().flat_map(|patterns| places.map(|place| (patterns, place))) {
+        let area = Area::with_repository();
+        fs::create_dir(area.root.join("folder")).unwrap();
+        fs::write(area.root.join("folder/new"), "").unwrap();
+        let path = place(&area);
+        fs::write(&path, patterns).unwrap();
+        let (git, call) = (writer(), area.call());
+        let stage = GitStage {
+            paths: vec!["folder/new".into()],
+            ..GitStage::default()
+        };
+        let errors = [
+            git.status(&call, GitStatus::default()).await.unwrap_err(),
+            git.diff(&call, GitDiff::default()).await.unwrap_err(),
+            git.stage(&call, stage).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.code, ErrorCode::Unsupported, "{path:?}: {error}");
+            assert!(error.message.contains("form feed"), "{error}");
+        }
+        git.get_branch(&call, GitGetBranch::default()).await.unwrap();
+    }
+
+    // One that a checkout would write.
+    let area = Area::with_repository();
+    git(&area.root, ["checkout", "--quiet", "-b", "topic"]);
+    commit_file(&area.root, ".gitignore", "\u{c}\n", "Topic");
+    git(&area.root, ["checkout", "--quiet", "main"]);
+    let error = writer().switch_branch(&area.call(), switch_to("topic")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unsupported, "{error}");
+    assert!(!area.root.join(".gitignore").exists());
+}
+}
+
+host_only! {
+"an index is git's to read in the container",
+#[tokio::test]
+async fn paths_of_an_index_that_are_none_panic_nowhere() {
+    let area = Area::with_repository();
+    fs::write(area.root.join("gone"), "").unwrap();
+    git(&area.root, ["add", "gone"]);
+    fs::remove_file(area.root.join("gone")).unwrap();
+    let index = area.root.join(".git/index");
+    let sound = fs::read(&index).unwrap();
+    let at = sound.windows(4).position(|name| name == b"gone").unwrap();
+    for name in [*b"\0\0\0\0", *b"/one", *b"./ne", *b"../e"] {
+        let mut damaged = sound.clone();
+        damaged[at..at + 4].copy_from_slice(&name);
+        let sum = damaged.len() - 20;
+        damaged[sum..].fill(0);
+        fs::write(&index, &damaged).unwrap();
+        let (git, call) = (service(), area.call());
+        for error in [
+            git.status(&call, GitStatus::default()).await.unwrap_err(),
+            git.diff(&call, GitDiff::default()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.code, ErrorCode::Unsupported, "{name:?}: {error}");
+            assert!(error.message.contains("is damaged"), "{error}");
+        }
+    }
+}
 }

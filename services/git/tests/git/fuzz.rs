@@ -11,7 +11,7 @@ use crate::area::*;
 
 const SECRET: &str = "hunter2";
 /// Below `.git`; the first byte of an input chooses one.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "config",
     "objects/info/alternates",
     "HEAD",
@@ -22,6 +22,7 @@ const FILES: [&str; 10] = [
     "commondir",
     "shallow",
     "../.gitattributes",
+    "../.gitignore",
 ];
 
 #[test]
@@ -40,6 +41,8 @@ fn fuzz_git_files() {
         outside_path.as_str(),
         "/secret.git/.git/objects",
         "\r",
+        "\x0b",
+        "\x0c",
         "\n",
         "\0",
         "\"",
