@@ -323,6 +323,15 @@ fn a_file_that_cannot_be_kept_stops_it_before_anything_is_written() {
     );
     assert_eq!(tree(&broken), before);
 
+    let own = Project::new();
+    own.write(".opencode/plugin/exomonad.js", "// my own\n");
+    let before = tree(&own);
+    let words = ["init", "--role", "tl", "--agent", "opencode"];
+    let refused = own.run(words).exits(2);
+    assert!(refused.stderr.contains("exomonad.js"), "{refused:?}");
+    own.run(["init", "--remove"]).exits(0);
+    assert_eq!(tree(&own), before);
+
     let leading_out = Project::new();
     let outside = tempfile::tempdir().unwrap();
     symlink(outside.path(), leading_out.path(".claude")).unwrap();

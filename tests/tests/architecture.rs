@@ -134,6 +134,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-engine",
             "exomonad-schema",
             "exomonad-services",
+            "exomonad-test-support",
         ],
     ),
 ];

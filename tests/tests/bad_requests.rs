@@ -1,6 +1,7 @@
 //! Requests that are refused: each with a status, a stable code and a sentence that helps.
 
-use exomonad_test_support::{Connection, Host, Project, Response};
+use exomonad_test_support::mcp::{McpSession, SESSIONFUL, STATELESS, mcp_path};
+use exomonad_test_support::{Connection, Host, Project, Response, shipped_plugin};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,6 +56,27 @@ async fn a_host_name_that_is_not_the_host_s_own_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_with_two_names_of_the_host_is_refused() {
+    let project = Project::new();
+    let host = project.serve().await;
+    for names in [
+        ["localhost", "evil.example"],
+        ["evil.example", "localhost"],
+        ["localhost", "localhost"],
+    ] {
+        let mut connection = Connection::open(&host).await;
+        let [first, second] = names;
+        let head = format!(
+            "GET /roles HTTP/1.1\r\nhost: {first}\r\nhost: {second}\r\nconnection: close\r\n\r\n"
+        );
+        connection.send(head).await.unwrap();
+        let answer = connection.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{names:?}: {answer}");
+    }
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
 async fn a_web_page_of_another_origin_is_refused() {
     let project =
         Project::new().config("[server]\nallowed_origins = ['https://console.example']\n");
@@ -80,6 +102,58 @@ async fn a_web_page_of_another_origin_is_refused() {
             message.contains(origin) && message.contains("`server.allowed_origins`"),
             "{message}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_browser_lets_pages_of_allowed_origins_read_answers_and_no_others() {
+    let project = Project::new().config(
+        "[server]\nallowed_origins = ['https://console.example']\n[role.echo]\nrequire_token = true\n",
+    );
+    let host = project.serve().await;
+    for (origin, is_allowed) in [
+        ("https://console.example", true),
+        ("https://evil.example", false),
+    ] {
+        // The browser's own question, which has no token, and the request after it.
+        let asked = host
+            .request(Method::OPTIONS, "/role/echo/mcp/call")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,content-type",
+            );
+        let asked = asked.send().await.unwrap();
+        let answer = host
+            .request(Method::POST, "/role/echo/mcp/call")
+            .header("origin", origin)
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), if is_allowed { 401 } else { 403 });
+        for response in [&asked, &answer] {
+            let allowed = response.headers().get("access-control-allow-origin");
+            let allowed = allowed.map(|origin| origin.to_str().unwrap());
+            assert_eq!(allowed, is_allowed.then_some(origin), "{response:?}");
+            assert!(
+                response
+                    .headers()
+                    .get("access-control-allow-credentials")
+                    .is_none()
+            );
+        }
+        if is_allowed {
+            assert_eq!(
+                asked.headers()["access-control-allow-headers"],
+                "authorization,content-type"
+            );
+            let exposed = answer.headers()["access-control-expose-headers"]
+                .to_str()
+                .unwrap();
+            assert!(exposed.contains("www-authenticate"), "{exposed}");
+        }
     }
 }
 
@@ -392,5 +466,50 @@ async fn bytes_that_are_no_http_leave_the_host_serving() {
         let _ = connection.send(bytes).await;
         connection.read_to_end().await;
     }
+    assert_serves(&host).await;
+}
+
+#[tokio::test]
+async fn arguments_that_are_nested_too_deeply_or_made_of_too_many_values_are_refused() {
+    let project = Project::new().plugin("everything.wasm", shipped_plugin("everything"));
+    let host = project.serve().await;
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let many = format!("[{}]", vec!["[[0]]"; 2_000_000].join(","));
+    for (role, tool) in [("echo", "echo"), ("everything", "greet")] {
+        for (depth, extra) in [
+            (128, nested(128)),
+            (100_000, nested(100_000)),
+            (3, many.clone()),
+        ] {
+            let about = format!("{role} {depth}");
+            let arguments = format!(r#"{{"name":"x","text":"x","z":{extra}}}"#);
+            let body = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
+            let answer = host.post(&format!("/role/{role}/mcp/call"), body).await;
+            assert_eq!(answer.status, 400, "{about}: {}", answer.text());
+            // In both eras; the plugin `everything` may ask its client, and so remembers what a call is about.
+            let call = |meta: &str| {
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}{meta}}}}}"#
+                )
+            };
+            let meta = format!(
+                r#","_meta":{{"io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientCapabilities":{{}}}}"#
+            );
+            let request = host
+                .request(Method::POST, &mcp_path(role))
+                .header("mcp-protocol-version", STATELESS)
+                .header("mcp-method", "tools/call")
+                .header("mcp-name", tool)
+                .body(call(&meta));
+            let answer = Response::of(request).await.json();
+            assert_eq!(answer["error"]["code"], -32602, "{about}: {answer}");
+            let session = McpSession::begin(&host, role, SESSIONFUL).await;
+            let answer = Response::of(session.request(Method::POST).body(call("")))
+                .await
+                .json();
+            assert_eq!(answer["error"]["code"], -32602, "{about}: {answer}");
+        }
+    }
+    assert!(!host.log().contains("panicked"), "{}", host.log());
     assert_serves(&host).await;
 }

@@ -157,7 +157,7 @@ async fn misbehave(host: &Host, tool: &str) -> Value {
 
 #[tokio::test]
 async fn a_failure_in_haskell_is_reported_and_the_next_call_works() {
-    let limits = "wall_time = '2s'\nmemory = '48MiB'\n";
+    let limits = "wall_time = '4s'\nmemory = '48MiB'\n";
     for instance in ["fresh", "pooled"] {
         let project = project(&["echo-haskell"]).config(&format!(
             "[role.echo-haskell]\neffects = []\ninstance = '{instance}'\n[role.echo-haskell.limits]\n{limits}"

@@ -40,6 +40,7 @@ mod mcp_conformance;
 mod mcp_features;
 mod mcp_http;
 mod mcp_large_answers;
+mod mcp_rmcp;
 mod mcp_stdio;
 mod mcp_tasks;
 mod metrics;

@@ -1,7 +1,11 @@
 //! Long work that asks its client: as a task, on the stream of a session, and by calling again.
 
-use exomonad_test_support::mcp::{McpSession, SESSIONFUL, ask_stateless};
-use exomonad_test_support::{Host, Project, eventually, shipped_plugin};
+use std::fs;
+
+use exomonad_test_support::mcp::{
+    McpSession, SESSIONFUL, ask_stateless, stateless, stateless_request,
+};
+use exomonad_test_support::{Host, Project, Response, eventually, shipped_plugin};
 use serde_json::{Value, json};
 
 const ROLE: &str = "everything";
@@ -237,4 +241,71 @@ async fn a_tool_that_has_asked_hands_over_to_a_workflow() {
         };
         assert!(text(&result).contains("Hello, Alice!"), "{result}");
     }
+}
+
+#[tokio::test]
+async fn a_task_is_its_caller_s_alone_and_what_is_done_to_it_has_a_line_in_the_audit() {
+    let config = "[role.everything]\neffects = [\"*\"]\n[audit]\nfile = 'calls.jsonl'\n";
+    let operator = "the token of whoever runs this host";
+    let project = Project::new()
+        .config(config)
+        .env("EXOMONAD_TOKEN", operator)
+        .plugin("everything.wasm", shipped_plugin("everything"));
+    let host = project.serve().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| {
+        let made = project.run(["token", "new", name, "--role", ROLE]);
+        made.exits(0).stdout.trim().to_owned()
+    });
+    let ask_as = async |token: &str, method: &str, mut params: Value| {
+        params["_meta"] = json!({"io.modelcontextprotocol/clientCapabilities": able()});
+        let message = stateless(method, params);
+        let request = stateless_request(&host, ROLE, &message).bearer_auth(token);
+        Response::of(request).await.json()
+    };
+    let call = json!({"name": "confirm_delete", "arguments": {"filename": "prod.db"}});
+    let created = ask_as(&alice, "tools/call", call).await;
+    let task = created["result"]["taskId"].clone();
+    let asking = eventually("the task asks", async || {
+        let task = ask_as(&alice, "tasks/get", json!({"taskId": task})).await;
+        (task["result"]["status"] == "input_required").then_some(task["result"].clone())
+    })
+    .await;
+    let answer = json!({&keys(&asking)[0]: accepted(json!({"confirm": true}))});
+    for (method, params) in [
+        ("tasks/get", json!({"taskId": task})),
+        (
+            "tasks/update",
+            json!({"taskId": task, "inputResponses": answer}),
+        ),
+        ("tasks/cancel", json!({"taskId": task})),
+    ] {
+        let refused = ask_as(&bob, method, params).await;
+        assert_eq!(refused["error"]["code"], -32602, "{method}: {refused}");
+    }
+    let seen = ask_as(operator, "tasks/get", json!({"taskId": task})).await;
+    assert_eq!(seen["result"]["status"], "input_required", "{seen}");
+    let update = json!({"taskId": task, "inputResponses": answer});
+    let taken = ask_as(&alice, "tasks/update", update).await;
+    assert_eq!(taken["result"]["resultType"], "complete", "{taken}");
+    eventually("the task ends", async || {
+        let task = ask_as(&alice, "tasks/get", json!({"taskId": task})).await;
+        (task["result"]["status"] == "completed").then_some(())
+    })
+    .await;
+    let lines = eventually("the lines are in the file", async || {
+        let text = fs::read_to_string(project.path("calls.jsonl")).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<Value> = lines.collect();
+        (lines.len() >= 2).then_some(lines)
+    })
+    .await;
+    let told = |line: &Value| {
+        let field = |name: &str| line[name].as_str().unwrap().to_owned();
+        ["principal", "kind", "name", "outcome"].map(field)
+    };
+    let expected = [
+        ["token:alice", "tool", "confirm_delete", "ok"],
+        ["token:alice", "task update", "confirm_delete", "ok"],
+    ];
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
 }

@@ -59,6 +59,23 @@ async fn a_configuration_that_sends_a_variable_to_a_host_is_refused_until_it_is_
             "[git]\ntoken_env = 'AWS_SECRET_ACCESS_KEY'\ntoken_hosts = ['evil.example']\n",
             "`git.token_hosts` (line 3)",
         ),
+        (
+            "[server]\nallowed_hosts = ['localhost', '*']\n",
+            "`server.allowed_hosts` (line 2)",
+        ),
+        (
+            "[server]\nallowed_origins = ['http://127.0.0.1:3000', 'https://evil.example']\n",
+            "`server.allowed_origins` (line 2)",
+        ),
+        ("[defaults]\npaths = ['/']\n", "`defaults.paths` (line 2)"),
+        (
+            "[role.echo]\npaths = ['.', '..']\n",
+            "`role.echo.paths` (line 2)",
+        ),
+        (
+            "[role.echo]\nprivate_hosts = ['169.254.169.254']\n",
+            "`role.echo.private_hosts` (line 2)",
+        ),
     ] {
         let project = cloned(config)
             .env("AWS_SECRET_ACCESS_KEY", "hunter2")
@@ -79,7 +96,10 @@ async fn an_ordinary_configuration_needs_no_trust() {
         .env("GH", "hunter2")
         .run(["config", "check"])
         .exits(0);
-    let project = cloned("[role.echo]\npaths = ['.']\n[state]\ndir = 'kept'\n");
+    let project = cloned(
+        "[server]\nallowed_origins = ['http://localhost:3000']\n[role.echo]\npaths = ['.']\n\
+         private_hosts = ['127.0.0.1']\nrepos = ['tools/*']\n[state]\ndir = 'kept'\n",
+    );
     project.run(["config", "check"]).exits(0);
     project.run(["roles", "--local"]).exits(0);
 }

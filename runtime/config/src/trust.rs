@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use exomonad_core::patterns::is_loopback;
 use exomonad_core::regular_file;
-use exomonad_core::values::ListenAddress;
+use exomonad_core::values::{HostPattern, ListenAddress};
 use exomonad_services::DockerConfig;
 use sha2::{Digest, Sha256};
 
@@ -75,6 +75,20 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
     guard(&["plugins", "cache_dir"], true);
     guard(&["state", "dir"], is_outside(folder, &config.state.dir));
     guard(&["server", "listen"], is_reachable(&config.server.listen));
+    // Web pages that anybody wrote call the host under these names.
+    let is_local_name = |host: &HostPattern| is_loopback(&host.to_string());
+    guard(
+        &["server", "allowed_hosts"],
+        !config.server.allowed_hosts.iter().all(is_local_name),
+    );
+    guard(
+        &["server", "allowed_origins"],
+        !config
+            .server
+            .allowed_origins
+            .iter()
+            .all(|origin| is_local(&origin.to_string())),
+    );
     guard(
         &["server", "token_file"],
         outside(&config.server.token_file),
@@ -138,15 +152,33 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
                     .all(|host| is_loopback(&host.to_string())),
         );
     }
-    guard(
-        &["defaults", "token_file"],
-        outside(&config.defaults.token_file),
-    );
-    for (name, role) in &config.roles {
-        guard(
-            &["role", name.as_str(), "token_file"],
-            outside(&role.token_file),
-        );
+    let roles = config.roles.iter();
+    let roles = roles.map(|(name, role)| (vec!["role", name.as_str()], role));
+    for (key, role) in std::iter::once((vec!["defaults"], &config.defaults)).chain(roles) {
+        let bounds = &role.bounds;
+        for (field, reaches_out) in [
+            ("token_file", outside(&role.token_file)),
+            // A guest reads and writes whatever lies there.
+            (
+                "paths",
+                bounds
+                    .files
+                    .paths
+                    .iter()
+                    .any(|path| is_outside(folder, path)),
+            ),
+            // Servers of the user's own network trust whoever reaches them.
+            (
+                "private_hosts",
+                bounds
+                    .http
+                    .private_hosts
+                    .iter()
+                    .any(|host| !is_loopback(&host.to_string())),
+            ),
+        ] {
+            guard(&[key.as_slice(), &[field]].concat(), reaches_out);
+        }
     }
     found
 }

@@ -15,6 +15,11 @@ pub struct Principal {
     pub scopes: Scopes,
 }
 
+impl Principal {
+    /// The id of whoever has the host's own token.
+    pub const OPERATOR: &str = "operator";
+}
+
 /// The parts of a role that a token opens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Option<Arc<[Scope]>>);

@@ -1,4 +1,4 @@
-//! [`Audit`]: a line for each call, in the log and in a file.
+//! [`Audit`]: a line for each call, and for each operation on workflows, in the log and in a file.
 //!
 //! A line says who has called what, with which outcome, and the SHA-256 of the arguments: enough to prove later which
 //! arguments they were, and nothing of what is in them. Lines for the file go through a queue of bounded length to a
@@ -15,10 +15,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use exomonad_config::AuditConfig;
 use exomonad_core::CallContext;
+use exomonad_journal::record::OK;
+use exomonad_schema::{CallId, RoleName};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::HostError;
+use crate::execution::Caller;
 
 /// The target of the lines in the log.
 pub const TARGET: &str = "exomonad::audit";
@@ -48,6 +51,20 @@ enum Message {
     Line(Vec<u8>),
     /// Everything before it is to be written.
     Flush(SyncSender<()>),
+}
+
+/// Something that a caller does to a role, beside calls of its guest.
+pub struct Operation<'a> {
+    /// The role.
+    pub role: RoleName,
+    /// The caller.
+    pub caller: Caller,
+    /// The operation, such as `workflow signal`.
+    pub kind: &'static str,
+    /// The name of what it is done to, such as the workflow's.
+    pub name: &'a str,
+    /// The parameters; their hash is written.
+    pub arguments: &'a str,
 }
 
 /// A line of the file.
@@ -113,6 +130,31 @@ impl Audit {
         }
     }
 
+    /// Does something that is no call of a guest, such as a signal to a run, with a line of its own.
+    ///
+    /// # Errors
+    /// Those of the work; `code` names them.
+    pub async fn operation<T, E>(
+        self: &Arc<Self>,
+        operation: Operation<'_>,
+        code: impl Fn(&E) -> &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let caller = operation.caller;
+        let proven = caller.principal.as_ref();
+        let name = proven.and_then(|principal| principal.name.as_deref());
+        let context = CallContext {
+            caller: name.map(str::to_owned).or(caller.name),
+            principal: caller.principal,
+            ..CallContext::new(operation.role, CallId::random())
+        };
+        let sha256 = sha256(operation.arguments.as_bytes());
+        let audited = self.begin(&context, operation.kind, operation.name, sha256);
+        let done = work.await;
+        audited.end(done.as_ref().map_or_else(code, |_| OK), done.is_ok());
+        done
+    }
+
     /// Waits until what was said is in the file, for a few seconds at most.
     pub fn flush(&self) {
         if let Some(Some(writer)) = self.writer.get() {
@@ -153,6 +195,7 @@ impl Audit {
             max_files: self.config.max_files,
             open: None,
             is_failing: false,
+            is_torn: false,
         };
         let thread = std::thread::Builder::new().name("audit".to_owned());
         match thread.spawn(move || file.serve(&receive)) {
@@ -193,7 +236,7 @@ impl AuditedCall {
         match is_made {
             true => tracing::info!(
                 target: TARGET,
-                role, tool = name, call_id, is_error = outcome != "ok", principal, caller, outcome,
+                role, tool = name, call_id, is_error = outcome != OK, principal, caller, outcome,
                 arguments_sha256 = sha256, micros, "{kind} call"
             ),
             false => tracing::info!(
@@ -247,6 +290,8 @@ struct AuditFile {
     open: Option<File>,
     /// True while nothing can be written: each outage is logged once.
     is_failing: bool,
+    /// True if the file may end within a line.
+    is_torn: bool,
 }
 
 impl AuditFile {
@@ -281,6 +326,7 @@ impl AuditFile {
             Ok(()) => {}
             Err(error) => {
                 self.open = None;
+                self.is_torn = true;
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!(file = %self.path.display(), %error, "the audit file cannot be written: lines are lost");
                 }
@@ -310,6 +356,11 @@ impl AuditFile {
             Some(file) => file,
             None => open(&self.path)?,
         };
+        if self.is_torn {
+            // The next line is no part of one that the disk had no room for.
+            file.write_all(b"\n")?;
+            self.is_torn = false;
+        }
         file.write_all(lines)?;
         self.open = Some(file);
         Ok(())
@@ -364,6 +415,7 @@ mod tests {
             max_files,
             open: None,
             is_failing: false,
+            is_torn: false,
         }
     }
 

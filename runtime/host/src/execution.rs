@@ -477,8 +477,9 @@ impl Execution {
                 workflow_id: None,
                 on_parent_end: OnParentEnd::Abandon,
             };
+            let by = self.context.principal.as_deref();
             workflows
-                .start_for(&self.role, &request, client.as_ref())
+                .start_for(&self.role, &request, by, client.as_ref())
                 .await
         };
         match started.await {

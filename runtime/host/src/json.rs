@@ -5,11 +5,12 @@
 //! surrogate pair. An integer may be written as `1.0` or `1e3`, which JSON Schema takes for one and readers of
 //! typed languages do not. What no guest means to get ends here, in one place for all of them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// How many characters a number may have: enough for any 64-bit one, and for most of a float's exact digits.
@@ -174,18 +175,53 @@ fn integer(written: &[u8]) -> Option<String> {
 }
 
 /// A value none of whose objects has a key twice: of two, the host would check one and a guest in another
-/// language might read the other.
+/// language might read the other. Values that take more than 256 MiB are an error: small lists and objects take
+/// a hundred times as much as their text.
 pub struct UniqueKeys(pub Value);
+
+/// Bytes that the values of one text may take.
+const MEMORY: usize = 256 << 20;
+/// Bytes of a list, of an object, and of a key beside what is in them: room for four is made at once.
+const LIST: usize = 4 * size_of::<Value>() + 16;
+const OBJECT: usize = 4 * (size_of::<Value>() + KEY) + 96;
+const KEY: usize = size_of::<String>() + 16;
 
 impl<'de> Deserialize<'de> for UniqueKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DistinctVisitor).map(Self)
+        let room = Cell::new(MEMORY);
+        Distinct { room: &room }.deserialize(deserializer).map(Self)
     }
 }
 
-struct DistinctVisitor;
+/// Reads a value, and what is in it, into the memory that is left.
+#[derive(Clone, Copy)]
+struct Distinct<'a> {
+    room: &'a Cell<usize>,
+}
 
-impl<'de> Visitor<'de> for DistinctVisitor {
+impl Distinct<'_> {
+    fn take<E: de::Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.ok_or_else(|| {
+            E::custom(format_args!(
+                "its values take more than {} MiB; send fewer at once, or a text that holds them",
+                MEMORY >> 20
+            ))
+        })?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Distinct<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.take(size_of::<Value>())?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,11 +244,13 @@ impl<'de> Visitor<'de> for DistinctVisitor {
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(value.into())
     }
 
@@ -222,7 +260,10 @@ impl<'de> Visitor<'de> for DistinctVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(UniqueKeys(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
+            if list.is_empty() {
+                self.take(LIST)?;
+            }
             list.push(item);
         }
         Ok(list.into())
@@ -237,7 +278,11 @@ impl<'de> Visitor<'de> for DistinctVisitor {
                     "the key `{key}` comes twice"
                 )));
             }
-            let UniqueKeys(value) = entries.next_value()?;
+            if object.is_empty() {
+                self.take(OBJECT)?;
+            }
+            self.take(key.len() + KEY)?;
+            let value = entries.next_value_seed(self)?;
             object.insert(key, value);
         }
         Ok(object.into())
@@ -256,6 +301,18 @@ mod tests {
         let read = serde_json::from_slice::<UniqueKeys>(&body);
         read.map(|UniqueKeys(value)| value)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_that_take_much_more_than_their_text_are_refused() {
+        for small in ["[[0]]", r#"{"a":0}"#, "[[]]"] {
+            let text = format!("[{small}]", small = vec![small; 2_000_000].join(","));
+            let error = read(&text).unwrap_err();
+            assert!(error.contains("more than 256 MiB"), "{small}: {error}");
+        }
+        let numbers = format!("[{}]", vec!["0"; 2_000_000].join(","));
+        assert!(read(&numbers).is_ok());
+        assert!(read(&format!("[\"{}\"]", "x".repeat(16 << 20))).is_ok());
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct Runtime {
     /// The durable workflows.
     pub workflows: Arc<Workflows>,
     /// The lines of calls.
-    audit: Arc<Audit>,
+    pub audit: Arc<Audit>,
     /// When the process began.
     pub started: SystemTime,
     /// One for each size of stack.

@@ -16,7 +16,6 @@ use exomonad_host::client::SuspendedState;
 use exomonad_host::{Caller, ClientCall, RequestHash, Role};
 use exomonad_schema::{CallId, RawJson};
 use futures_util::future::join_all;
-use serde_json::json as value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::answer::response;
@@ -424,6 +423,9 @@ impl Endpoint {
 
     /// Answers a GET: the stream of a session.
     pub fn get(&self, http: &HttpRequest<'_>) -> Response {
+        if is_stateless(http.headers) {
+            return post_alone();
+        }
         let accepts = headers::header(http.headers, header::ACCEPT.as_str()).unwrap_or("*/*");
         if !["text/event-stream", "text/*", "*/*"]
             .iter()
@@ -457,6 +459,9 @@ impl Endpoint {
 
     /// Answers a DELETE: the end of a session.
     pub fn delete(&self, http: &HttpRequest<'_>) -> Response {
+        if is_stateless(http.headers) {
+            return post_alone();
+        }
         match self.session(http) {
             Ok(session) => {
                 self.sessions.end(&session);
@@ -627,10 +632,11 @@ fn stateless_response(context: &Context, id: &Id, answer: &Answer) -> Vec<u8> {
     response(id, &answer.json, members)
 }
 
-/// A hash of what a call is about.
+/// A hash of what a call is about, however its JSON is written.
 fn digest(params: &Params) -> String {
-    let about = value!([params.name, params.uri, params.arguments]).to_string();
-    RequestHash::of("", about.as_bytes()).to_string()
+    let parts = [&params.name, &params.uri, &params.arguments];
+    let parts = parts.map(|part| part.as_ref().map_or("null", RawJson::get));
+    RequestHash::of("", format!("[{}]", parts.join(",")).as_bytes()).to_string()
 }
 
 /// The metadata of a message, if it is one of the stateless era.
@@ -639,10 +645,7 @@ pub(crate) fn stateless_meta(headers: &HeaderMap, message: &Request) -> Option<M
     if meta.names_revision() || STATELESS.contains(&message.method.as_str()) {
         return Some(meta);
     }
-    let version = headers::header(headers, headers::VERSION).and_then(Revision::named);
-    let is_stateless = message.method != INITIALIZE
-        && version.is_some_and(|revision| revision.era() == Era::Stateless);
-    is_stateless.then_some(meta)
+    (message.method != INITIALIZE && is_stateless(headers)).then_some(meta)
 }
 
 fn refused(error: &RpcError, era: Era) -> Response {
@@ -665,6 +668,18 @@ fn too_large(role: &Role) -> RpcError {
     RpcError::server(format!(
         "the answers of one batch are larger than `{key}`; send fewer requests at once"
     ))
+}
+
+/// True for a request that names the stateless revision.
+fn is_stateless(headers: &HeaderMap) -> bool {
+    let version = headers::header(headers, headers::VERSION).and_then(Revision::named);
+    version.is_some_and(|revision| revision.era() == Era::Stateless)
+}
+
+/// The stateless era has no GET and no DELETE.
+fn post_alone() -> Response {
+    let allow = [(header::ALLOW, HeaderValue::from_static("POST"))];
+    (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
 }
 
 fn accepted() -> Response {

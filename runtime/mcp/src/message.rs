@@ -386,10 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_takes_no_stack() {
+    fn deep_nesting_takes_no_stack_and_is_refused() {
         let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
         let json =
             format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"arguments":{deep}}}}}"#);
-        assert!(matches!(read(&json), Ok(Body::Single(Message::Request(_)))));
+        assert_eq!(error(&json), (-32602, Id("1".into())));
     }
 }

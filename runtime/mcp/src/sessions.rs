@@ -64,6 +64,9 @@ pub struct Session {
     events: watch::Sender<Events>,
 }
 
+/// The role and the caller of a session.
+type Owner<'a> = (&'a RoleName, &'a str);
+
 /// The events of a session's stream.
 #[derive(Default)]
 pub struct Events {
@@ -310,6 +313,10 @@ impl Session {
         lock(&self.running).clear();
     }
 
+    fn owner(&self) -> Owner<'_> {
+        (&self.role, &self.principal)
+    }
+
     fn is_idle(&self) -> bool {
         self.streams.load(Ordering::Relaxed) == 0 && lock(&self.running).is_empty()
     }
@@ -391,7 +398,8 @@ impl Sessions {
     }
 }
 
-/// Ends the sessions whose time is over, and if that makes no room those that have been idle for longest.
+/// Ends the sessions whose time is over, and if that makes no room those that have been idle for longest: of the
+/// callers that have the most, so that one cannot end the sessions of others.
 fn evict(all: &mut HashMap<Box<str>, Arc<Session>>, config: &McpConfig, most: usize) {
     let now = Instant::now();
     let used = |session: &Session| *lock(&session.used);
@@ -400,9 +408,19 @@ fn evict(all: &mut HashMap<Box<str>, Arc<Session>>, config: &McpConfig, most: us
     if all.len() < most {
         return;
     }
+    let mut owned: HashMap<Owner<'_>, usize> = HashMap::new();
+    for session in all.values() {
+        *owned.entry(session.owner()).or_default() += 1;
+    }
     let idle = all.values().filter(|session| session.is_idle());
+    let idle: Vec<(usize, &Arc<Session>)> = idle
+        .map(|session| (owned.get(&session.owner()).copied().unwrap_or(0), session))
+        .collect();
+    let largest = idle.iter().map(|(owned, _)| *owned).max();
     let mut idle: Vec<(Instant, Box<str>)> = idle
-        .map(|session| (used(session), session.id.clone()))
+        .into_iter()
+        .filter(|(owned, _)| Some(*owned) == largest)
+        .map(|(_, session)| (used(session), session.id.clone()))
         .collect();
     let count = (most / EVICTED).max(1) + (all.len() - most);
     if count < idle.len() {
@@ -475,6 +493,23 @@ mod tests {
         assert!(begin(&sessions, &config).is_some());
         let there = |nth: usize| sessions.find(&all[nth].id, &role, "", &config).is_some();
         assert_eq!((there(0), there(1), there(2)), (true, true, false));
+    }
+
+    #[test]
+    fn a_caller_with_many_sessions_ends_its_own_and_not_those_of_others() {
+        let (sessions, config) = (Sessions::default(), config(4));
+        let begin = |principal: &str| {
+            let (role, revision) = ("tl".parse().unwrap(), Revision::negotiated(""));
+            let none = Capabilities::default();
+            sessions.begin(role, principal, revision, None, none, &config)
+        };
+        let alice = begin("token:alice").unwrap();
+        for _ in 0..100 {
+            begin("token:bob").unwrap();
+        }
+        let role = "tl".parse().unwrap();
+        let found = sessions.find(&alice.id, &role, "token:alice", &config);
+        assert!(found.is_some() && sessions.count() == 4);
     }
 
     #[test]

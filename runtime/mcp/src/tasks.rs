@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
+use exomonad_core::Principal;
+use exomonad_host::audit::Operation;
 use exomonad_host::execution::run_answer;
+use exomonad_host::workflows::RunRow;
 use exomonad_host::workflows::view::{RunView, rfc3339};
 use exomonad_host::{HostError, Workflows};
 use exomonad_schema::effects::workflow::WorkflowStatus;
@@ -15,7 +18,7 @@ use serde_json::{Value, json};
 use crate::capabilities::TASKS;
 use crate::kept_answers;
 use crate::message::{Params, text};
-use crate::methods::{Answer, Context, answer, input_requests, input_responses};
+use crate::methods::{Answer, Context, answer, input_requests, input_responses, principal};
 use crate::rpc_error::RpcError;
 
 /// The time between two looks of a client, in milliseconds.
@@ -67,20 +70,43 @@ fn failed(error: EffectError) -> RpcError {
     }
 }
 
-/// Checks that the caller may call the tool whose task it is. Tasks of others look as if there were none.
-fn check_visible(context: &Context, workflow: &str) -> Result<(), RpcError> {
-    match context.caller.allows_tool(workflow) {
-        true => Ok(()),
+/// The run of a task that is the caller's: one that nobody else has started, of a tool that it may call. Others'
+/// look as if there were none.
+async fn find(context: &Context, workflows: &Arc<Workflows>, id: &str) -> Result<RunRow, RpcError> {
+    let run = workflows.find(context.role.name(), id).await;
+    let run = run.map_err(failed)?;
+    let caller = principal(&context.caller);
+    let is_own = run.started_by.as_deref().is_none_or(|by| by == caller);
+    match (is_own || caller == Principal::OPERATOR) && context.caller.allows_tool(&run.workflow) {
+        true => Ok(run),
         false => Err(failed(EffectError::new(ErrorCode::NotFound, ""))),
     }
+}
+
+/// Does something to a task that the audit has a line of.
+async fn audited<T>(
+    context: &Context,
+    kind: &'static str,
+    run: &RunRow,
+    arguments: &str,
+    work: impl Future<Output = Result<T, EffectError>>,
+) -> Result<T, RpcError> {
+    let operation = Operation {
+        role: context.role.name().clone(),
+        caller: context.caller.clone(),
+        kind,
+        name: &run.workflow,
+        arguments,
+    };
+    let audit = &context.role.audit;
+    let done = audit.operation(operation, |error: &EffectError| error.code.name(), work);
+    done.await.map_err(failed)
 }
 
 /// `tasks/get`.
 pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
-    let run = workflows.find(context.role.name(), &id).await;
-    let run = run.map_err(failed)?;
-    check_visible(context, &run.workflow)?;
+    let run = find(context, &workflows, &id).await?;
     let questions = match run.ended_at {
         Some(_) => Vec::new(),
         None => workflows
@@ -130,15 +156,18 @@ pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> 
 /// `tasks/cancel`. A task that has ended stays as it is.
 pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
-    let run = workflows.find(context.role.name(), &id).await;
-    let run = run.map_err(failed)?;
-    check_visible(context, &run.workflow)?;
+    let run = find(context, &workflows, &id).await?;
     if run.ended_at.is_none() {
-        match workflows.cancel(&run, None).await {
-            // It has ended just now.
-            Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Conflict) => {}
-            cancelled => cancelled.map_err(failed)?,
-        }
+        let cancelled = async {
+            match workflows.cancel(&run, None).await {
+                // It has ended just now.
+                Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Conflict) => {
+                    Ok(())
+                }
+                cancelled => cancelled,
+            }
+        };
+        audited(context, "task cancel", &run, "", cancelled).await?;
     }
     answer(&json!({}))
 }
@@ -146,17 +175,15 @@ pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcErro
 /// `tasks/update`: answers to what a task has asked. One that was not asked is ignored.
 pub async fn update(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
-    if params.input_responses.is_none() {
+    let Some(responses) = &params.input_responses else {
         return Err(RpcError::params("`inputResponses` has to be an object"));
-    }
+    };
     let results = input_responses(&params)?.into_iter();
     let results = results.map(|(key, result)| (key, Ok(result)));
-    let run = workflows.find(context.role.name(), &id).await;
-    let run = run.map_err(failed)?;
-    check_visible(context, &run.workflow)?;
+    let run = find(context, &workflows, &id).await?;
     if run.ended_at.is_none() {
         let answered = workflows.answer(&context.role, &run, results.collect());
-        answered.await.map_err(failed)?;
+        audited(context, "task update", &run, responses.get(), answered).await?;
     }
     answer(&json!({}))
 }

@@ -27,11 +27,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use exomonad_access::Access;
@@ -47,6 +49,7 @@ use http_body_util::LengthLimitError;
 use reqwest::Client;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
 use self::challenge::Challenge;
@@ -210,16 +213,7 @@ impl App {
         self.admitted(name, None, identity)
     }
 
-    /// As [`role`](Self::role), for a request about an area of the role.
-    fn role_for(
-        &self,
-        name: &str,
-        area: Area,
-        identity: &Identity,
-    ) -> Result<Arc<Role>, RequestError> {
-        Ok(self.admitted(name, Some(area), identity)?.0)
-    }
-
+    /// As [`role`](Self::role), for a request about an area of the role, if it is about one.
     fn admitted(
         &self,
         name: &str,
@@ -319,8 +313,30 @@ pub fn router(app: App) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admit))
+        .layer(cross_origin(app.clone()))
         .with_state(app)
 }
+
+/// Lets pages of `server.allowed_origins` read answers: browsers ask before they send a token, and keep from a page
+/// what no header allows. Whether a request is answered at all the guard decides.
+fn cross_origin(app: App) -> CorsLayer {
+    let is_allowed =
+        move |origin: &HeaderValue, _: &Parts| app.serving().guard.allows_origin(origin.as_bytes());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_allowed))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(600))
+}
+
+/// Headers of answers that pages may read.
+const EXPOSED: [&str; 4] = [
+    "mcp-session-id",
+    "retry-after",
+    "www-authenticate",
+    "x-exomonad-call-id",
+];
 
 /// Middleware for every request: checks its Host and Origin, reads its token, and ends it in time, its body included.
 async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {

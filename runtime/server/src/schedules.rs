@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use exomonad_core::values::Area;
+use exomonad_host::audit::Operation;
 use exomonad_host::workflows::schedules::{ScheduleId, ScheduleView, SetSchedule};
-use exomonad_host::{HostError, Role, Workflows};
+use exomonad_host::{Caller, HostError, Role, Workflows};
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::identity::Identity;
 use super::path_params::PathParams;
 use super::routes::QueryParameter;
 use super::visible_roles::VisibleRoles;
+use super::workflows::audited;
 
 /// The parameters of a list.
 pub const QUERY: &[QueryParameter] = &[QueryParameter {
@@ -70,8 +72,19 @@ pub async fn set(
         .try_into()
         .map_err(|error| EffectError::invalid_input(format!("the schedule's id: {error}")))?;
     let set: SetSchedule = app.parse(body).await?;
-    let role = app.role_for(set.role.as_str(), Area::Workflows, &identity)?;
-    let (schedule, is_new) = workflows(&app).set_schedule(&role, &id, set).await?;
+    let role = set.role.as_str();
+    let (role, principal) = app.admitted(role, Some(Area::Workflows), &identity)?;
+    let arguments = serde_json::to_string(&set).unwrap_or_default();
+    let operation = Operation {
+        role: role.name().clone(),
+        caller: identity.caller(principal),
+        kind: "schedule set",
+        name: &id,
+        arguments: &arguments,
+    };
+    let workflows = workflows(&app);
+    let set = workflows.set_schedule(&role, &id, set);
+    let (schedule, is_new) = audited(&app, operation, set).await?;
     let status = match is_new {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
@@ -86,7 +99,7 @@ pub async fn show(
     uri: Uri,
     identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, identity).await?;
+    let (role, _) = find(&app, &id, &uri, identity).await?;
     let schedule = workflows(&app).schedule(&role, &id).await?;
     Ok(axum::Json(schedule).into_response())
 }
@@ -98,8 +111,10 @@ pub async fn delete(
     uri: Uri,
     identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, identity).await?;
-    workflows(&app).delete_schedule(&role, &id).await?;
+    let found = find(&app, &id, &uri, identity).await?;
+    let workflows = workflows(&app);
+    let deleted = workflows.delete_schedule(&found.0, &id);
+    audited(&app, operation(&found, "schedule delete", &id), deleted).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -130,8 +145,14 @@ async fn set_paused(
     identity: Identity,
     paused: bool,
 ) -> Result<Response, RequestError> {
-    let role = find(app, id, uri, identity).await?;
-    let schedule = workflows(app).pause_schedule(&role, id, paused).await?;
+    let found = find(app, id, uri, identity).await?;
+    let kind = match paused {
+        true => "schedule pause",
+        false => "schedule resume",
+    };
+    let workflows = workflows(app);
+    let set = workflows.pause_schedule(&found.0, id, paused);
+    let schedule = audited(app, operation(&found, kind, id), set).await?;
     Ok(axum::Json(schedule).into_response())
 }
 
@@ -142,10 +163,27 @@ pub async fn trigger(
     uri: Uri,
     identity: Identity,
 ) -> Result<Response, RequestError> {
-    let role = find(&app, &id, &uri, identity).await?;
-    let role: Arc<Role> = app.serving().runtime.role(role.as_str())?;
-    let child = workflows(&app).trigger_schedule(&role, &id).await?;
+    let found = find(&app, &id, &uri, identity).await?;
+    let role: Arc<Role> = app.serving().runtime.role(found.0.as_str())?;
+    let workflows = workflows(&app);
+    let triggered = workflows.trigger_schedule(&role, &id);
+    let child = audited(&app, operation(&found, "schedule trigger", &id), triggered).await?;
     Ok((StatusCode::CREATED, axum::Json(child)).into_response())
+}
+
+/// What a request does to a schedule.
+fn operation<'a>(
+    (role, caller): &(RoleName, Caller),
+    kind: &'static str,
+    id: &'a str,
+) -> Operation<'a> {
+    Operation {
+        role: role.clone(),
+        caller: caller.clone(),
+        kind,
+        name: id,
+        arguments: "",
+    }
 }
 
 fn workflows(app: &App) -> Arc<Workflows> {
@@ -180,13 +218,13 @@ async fn visible_schedules(
     Ok(schedules)
 }
 
-/// The role of the schedule that a path names, if the request may use it.
+/// The role of the schedule that a path names, if the request may use it, and who makes the request.
 async fn find(
     app: &App,
     id: &str,
     uri: &Uri,
     identity: Identity,
-) -> Result<RoleName, RequestError> {
+) -> Result<(RoleName, Caller), RequestError> {
     let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let role = role_of(uri);
     visible.check_named(role.as_ref().ok().and_then(Option::as_deref))?;
@@ -211,5 +249,7 @@ async fn find(
         )
         .into());
     }
-    Ok(first.parse().map_err(|_| unknown())?)
+    let role = first.parse().map_err(|_| unknown())?;
+    let principal = visible.check(&role)?;
+    Ok((role, identity.caller(principal)))
 }

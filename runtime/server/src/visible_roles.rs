@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use exomonad_access::{Access, Credentials};
+use exomonad_core::Principal;
 use exomonad_core::values::Area;
 use exomonad_schema::RoleName;
 
@@ -31,19 +32,16 @@ impl VisibleRoles {
         }
     }
 
-    /// Checks that the request may use this role.
+    /// Checks that the request may use this role. Gives who makes it.
     ///
     /// # Errors
     /// If it may not.
-    pub fn check(&self, role: &RoleName) -> Result<(), RequestError> {
+    pub fn check(&self, role: &RoleName) -> Result<Option<Arc<Principal>>, RequestError> {
         let access = match self.serving.runtime.config.role(role) {
             Some(_) => Access::Area(role, self.area),
             None => Access::Operator,
         };
-        self.serving
-            .guard
-            .check(access, &self.credentials)
-            .map(drop)
+        self.serving.guard.check(access, &self.credentials)
     }
 
     /// Checks that the request is an operator's.
@@ -66,7 +64,7 @@ impl VisibleRoles {
         let mut refused = None;
         for role in roles.keys() {
             match self.check(role) {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 // A token that opens the role, and not this of it.
                 Err(error @ RequestError::OutOfScope(_)) => refused = Some(error),
                 Err(_) => {}
@@ -97,7 +95,7 @@ impl VisibleRoles {
     pub fn check_named(&self, role: Option<&str>) -> Result<(), RequestError> {
         match role.map(str::parse) {
             // Unknown and forbidden roles look identical.
-            Some(Ok(role)) => self.check(&role),
+            Some(Ok(role)) => self.check(&role).map(drop),
             Some(Err(_)) => self.check_operator(),
             None => self.check_any(),
         }

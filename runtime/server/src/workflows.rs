@@ -8,9 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use exomonad_core::values::Area;
+use exomonad_host::audit::Operation;
 use exomonad_host::workflows::operate::Repair;
 use exomonad_host::workflows::view::{HistoryEntry, RunView};
-use exomonad_host::{HostError, Workflows};
+use exomonad_host::{Caller, HostError, Workflows};
 use exomonad_schema::effects::workflow::{
     WorkflowId, WorkflowName, WorkflowSignal, WorkflowStartChild,
 };
@@ -249,14 +250,24 @@ pub async fn start(
 ) -> Result<Response, RequestError> {
     VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows).check_any()?;
     let start: StartRun = app.parse(body).await?;
-    let role = app.role_for(start.role.as_str(), Area::Workflows, &identity)?;
+    let role = start.role.as_str();
+    let (role, principal) = app.admitted(role, Some(Area::Workflows), &identity)?;
     let request = WorkflowStartChild {
         workflow: start.workflow,
         input: start.input,
         workflow_id: start.workflow_id,
         on_parent_end: Default::default(),
     };
-    let child = workflows(&app).start(&role, &request).await?;
+    let operation = Operation {
+        role: role.name().clone(),
+        caller: identity.caller(principal.clone()),
+        kind: "workflow start",
+        name: &request.workflow,
+        arguments: request.input.get(),
+    };
+    let workflows = workflows(&app);
+    let started = workflows.start(&role, &request, principal.as_deref());
+    let child = audited(&app, operation, started).await?;
     let status = match child.started {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
@@ -307,10 +318,21 @@ pub async fn history(
 /// Sends a signal.
 pub async fn signal(
     State(app): State<App>,
-    FoundRun { run, by }: FoundRun,
+    found: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let signal: SendSignal = app.parse(body).await?;
+    let payload = signal.payload.clone();
+    let operation = found.operation("workflow signal", payload.get());
+    audited(&app, operation, send_signal(&app, &found, signal)).await?;
+    Ok(Accepted::response(&found.run))
+}
+
+async fn send_signal(
+    app: &App,
+    FoundRun { run, by, .. }: &FoundRun,
+    signal: SendSignal,
+) -> Result<(), RequestError> {
     let request = WorkflowSignal {
         workflow_id: run
             .workflow_id
@@ -321,7 +343,7 @@ pub async fn signal(
         payload: signal.payload,
     };
     let request_id = signal.request_id.map(|id| id.to_string());
-    let workflows = workflows(&app);
+    let workflows = workflows(app);
     match by {
         // Whatever run of this id is open when it comes.
         NamedBy::WorkflowId => {
@@ -329,11 +351,11 @@ pub async fn signal(
             workflows.signal(&role, &request, request_id).await?;
         }
         NamedBy::RunId => {
-            workflows.must_be_open(&run).await?;
-            workflows.signal_run(&run, &request, request_id).await?;
+            workflows.must_be_open(run).await?;
+            workflows.signal_run(run, &request, request_id).await?;
         }
     }
-    Ok(Accepted::response(&run))
+    Ok(())
 }
 
 /// Asks a query.
@@ -351,36 +373,43 @@ pub async fn query(
 }
 
 /// Asks a run to cancel.
-pub async fn cancel(
-    State(app): State<App>,
-    FoundRun { run, .. }: FoundRun,
-) -> Result<Response, RequestError> {
-    workflows(&app).must_be_open(&run).await?;
-    workflows(&app).cancel(&run, None).await?;
-    Ok(Accepted::response(&run))
+pub async fn cancel(State(app): State<App>, found: FoundRun) -> Result<Response, RequestError> {
+    let run = &found.run;
+    let cancelled = async {
+        workflows(&app).must_be_open(run).await?;
+        workflows(&app).cancel(run, None).await
+    };
+    audited(&app, found.operation("workflow cancel", ""), cancelled).await?;
+    Ok(Accepted::response(run))
 }
 
 /// Ends a run.
 pub async fn terminate(
     State(app): State<App>,
-    FoundRun { run, .. }: FoundRun,
+    found: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: Terminate = app.parse_optional(body).await?;
-    workflows(&app).must_be_open(&run).await?;
     let reason = asked.reason.map(|reason| reason.to_string());
     let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
-    workflows(&app).terminate(&run, &reason).await?;
-    Ok(Accepted::response(&run))
+    let run = &found.run;
+    let terminated = async {
+        workflows(&app).must_be_open(run).await?;
+        workflows(&app).terminate(run, &reason).await
+    };
+    let operation = found.operation("workflow terminate", &reason);
+    audited(&app, operation, terminated).await?;
+    Ok(Accepted::response(run))
 }
 
 /// Lets a stuck run go on.
 pub async fn repair(
     State(app): State<App>,
-    FoundRun { run, .. }: FoundRun,
+    found: FoundRun,
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: RepairRun = app.parse(body).await?;
+    let arguments = serde_json::to_string(&asked).unwrap_or_default();
     let repair = match (asked.retry, asked.moves, asked.restart_from, asked.answer) {
         (true, false, None, None) => Repair::Retry,
         (false, true, None, None) => Repair::Move,
@@ -396,8 +425,21 @@ pub async fn repair(
             .into());
         }
     };
-    workflows(&app).repair(&run, repair).await?;
-    Ok(Accepted::response(&run))
+    let operation = found.operation("workflow repair", &arguments);
+    let workflows = workflows(&app);
+    audited(&app, operation, workflows.repair(&found.run, repair)).await?;
+    Ok(Accepted::response(&found.run))
+}
+
+/// Does something to workflows that the audit has a line of.
+pub async fn audited<T, E: Into<RequestError>>(
+    app: &App,
+    operation: Operation<'_>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, RequestError> {
+    let audit = app.serving().runtime.audit.clone();
+    let work = async { work.await.map_err(Into::into) };
+    audit.operation(operation, RequestError::code, work).await
 }
 
 fn workflows(app: &App) -> Arc<Workflows> {
@@ -408,6 +450,21 @@ fn workflows(app: &App) -> Arc<Workflows> {
 pub struct FoundRun {
     run: RunRow,
     by: NamedBy,
+    role: RoleName,
+    caller: Caller,
+}
+
+impl FoundRun {
+    /// What the request does to it.
+    fn operation<'a>(&'a self, kind: &'static str, arguments: &'a str) -> Operation<'a> {
+        Operation {
+            role: self.role.clone(),
+            caller: self.caller.clone(),
+            kind,
+            name: &self.run.workflow,
+            arguments,
+        }
+    }
 }
 
 /// The id by which a path names a run.
@@ -456,7 +513,13 @@ impl FromRequestParts<App> for FoundRun {
             true => NamedBy::WorkflowId,
             false => NamedBy::RunId,
         };
-        Ok(Self { run, by })
+        let principal = visible.check(owner)?;
+        Ok(Self {
+            run,
+            by,
+            role: owner.clone(),
+            caller: identity.caller(principal),
+        })
     }
 }
 

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("workflows.sql"),
     include_str!("workflows_2.sql"),
     include_str!("workflows_3.sql"),
+    include_str!("workflows_4.sql"),
 ];
 
 /// Migrates the file to the newest version in one transaction.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::load;
+use super::load::{self, Server};
 use super::served::{Home, Served};
 
 const ASKING: &str = include_str!("../../asking.wat");
@@ -21,8 +21,8 @@ pub fn report() -> Result<(), String> {
     let hosts = homes.iter().map(Home::serve);
     let hosts: Vec<Served> = hosts.collect::<Result<_, _>>()?;
     let servers = modes.iter().zip(&hosts);
-    let servers: Vec<(&str, &str)> = servers
-        .map(|(mode, host)| (*mode, &*host.address))
+    let servers: Vec<Server<'_>> = servers
+        .map(|(mode, host)| Server::of_echo(mode, &host.address))
         .collect();
     let about = "## A recorded call\n\nA tool that asks for three effects";
     load::compare(about, ["`journal`", "off"], &servers, ROUNDS)

@@ -6,6 +6,9 @@ use std::time::Duration;
 use exomonad_benches::measure::micros;
 use tempfile::NamedTempFile;
 
+/// A call of `echo`, as `/mcp/call` takes it and MCP has it in `params`.
+pub const ECHO: &str = r#"{"name":"echo","arguments":{"text":"a text of a length that a tool's argument may well have"}}"#;
+
 /// The result of a run of `wrk`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
@@ -21,14 +24,72 @@ pub struct Report {
     pub failed: u64,
 }
 
+/// A POST that is sent over and over.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The path, from the first slash on.
+    pub path: String,
+    /// Names and values, beside the type of the content.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body: JSON.
+    pub body: String,
+}
+
+impl Request {
+    /// A call of `echo`.
+    pub fn of_echo() -> Self {
+        Self {
+            path: "/role/echo/mcp/call".to_owned(),
+            headers: Vec::new(),
+            body: ECHO.to_owned(),
+        }
+    }
+
+    /// The script by which `wrk` sends it.
+    fn script(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "\\'"));
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("wrk.headers[{}] = {}\n", quoted(name), quoted(value)));
+        format!(
+            "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n{}wrk.body = {}\n",
+            headers.collect::<String>(),
+            quoted(&self.body)
+        )
+    }
+}
+
+/// A server beside others.
+#[derive(Debug)]
+pub struct Server<'a> {
+    /// The name in the table.
+    pub name: &'a str,
+    /// `127.0.0.1:PORT`.
+    pub address: &'a str,
+    /// The request that it gets.
+    pub request: Request,
+}
+
+impl<'a> Server<'a> {
+    /// A server that is asked for `echo`.
+    pub fn of_echo(name: &'a str, address: &'a str) -> Self {
+        Self {
+            name,
+            address,
+            request: Request::of_echo(),
+        }
+    }
+}
+
 /// Posts a call of `echo` over and over, on this many connections that are kept.
 pub fn echo(address: &str, connections: u32, seconds: u64) -> Result<Report, String> {
+    post(&Server::of_echo("", address), connections, seconds)
+}
+
+fn post(server: &Server<'_>, connections: u32, seconds: u64) -> Result<Report, String> {
     let script = NamedTempFile::new().map_err(|error| error.to_string())?;
-    let body = r#"{"name":"echo","arguments":{"text":"a text of a length that a tool's argument may well have"}}"#;
-    let lua = format!(
-        "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{}'\n",
-        body.replace('\'', "\\'")
-    );
+    let lua = server.request.script();
     std::fs::write(script.path(), lua).map_err(|error| error.to_string())?;
     let output = Command::new("wrk")
         .args([
@@ -40,29 +101,29 @@ pub fn echo(address: &str, connections: u32, seconds: u64) -> Result<Report, Str
         ])
         .args(["--duration", &format!("{seconds}s"), "--script"])
         .arg(script.path())
-        .arg(format!("http://{address}/role/echo/mcp/call"))
+        .arg(format!("http://{}{}", server.address, server.request.path))
         .output()
         .map_err(|error| format!("wrk: {error} (apt install wrk)"))?;
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Prints a table of servers, each with its name and address, beside the first: connections that are kept,
-/// rounds of so many seconds in turns, and their median.
+/// Prints a table of servers beside the first: connections that are kept, rounds of so many seconds in turns, and
+/// their median.
 pub fn compare(
     about: &str,
     columns: [&str; 2],
-    servers: &[(&str, &str)],
+    servers: &[Server<'_>],
     rounds: usize,
 ) -> Result<(), String> {
     const CONNECTIONS: u32 = 32;
     const SECONDS: u64 = 4;
-    for (_, address) in servers {
-        echo(address, CONNECTIONS, 1)?;
+    for server in servers {
+        post(server, CONNECTIONS, 1)?;
     }
     let mut reports: Vec<Vec<Report>> = vec![Vec::new(); servers.len()];
     for _ in 0..rounds {
-        for (reports, (_, address)) in reports.iter_mut().zip(servers) {
-            reports.push(echo(address, CONNECTIONS, SECONDS)?);
+        for (reports, server) in reports.iter_mut().zip(servers) {
+            reports.push(post(server, CONNECTIONS, SECONDS)?);
         }
     }
     println!(
@@ -71,13 +132,14 @@ pub fn compare(
     let [name, baseline] = columns;
     println!("| {name} | calls/s | ÷ {baseline} | p50 | p99 | failed |\n|---|--:|--:|--:|--:|--:|");
     let mut baseline = None;
-    for ((name, _), mut reports) in servers.iter().zip(reports) {
+    for (server, mut reports) in servers.iter().zip(reports) {
         reports.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
         let median = reports[reports.len() / 2];
         let baseline = *baseline.get_or_insert(median.per_second);
         let failed: u64 = reports.iter().map(|report| report.failed).sum();
         println!(
-            "| {name} | {:.0} | {:.3} | {} | {} | {failed} |",
+            "| {} | {:.0} | {:.3} | {} | {} | {failed} |",
+            server.name,
             median.per_second,
             median.per_second / baseline,
             micros(median.p50),

@@ -7,11 +7,14 @@ mod effects;
 mod exec;
 mod journal;
 mod load;
+mod mcp;
 mod native;
 mod reload;
+mod rmcp_server;
 mod served;
 mod sessions;
 mod start;
+mod stdio;
 mod throughput;
 mod workflows;
 
@@ -27,14 +30,16 @@ fn main() -> Result<(), String> {
         ("journal", journal::report),
         ("workflows", workflows::report),
         ("sessions", sessions::report),
-        // The candidate is this program again, in a process of its own.
+        ("mcp", mcp::report),
+        // The candidates are this program again, in processes of their own.
         ("native", native::serve),
+        ("rmcp", rmcp_server::serve),
     ];
     match std::env::args().nth(1) {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec, journal, workflows and sessions"
+                "there is no part `{wanted}`; there are throughput, reload, start, effects, exec, journal, workflows, sessions and mcp"
             )),
         },
         None => {
@@ -46,7 +51,8 @@ fn main() -> Result<(), String> {
             exec::report()?;
             journal::report()?;
             workflows::report()?;
-            sessions::report()
+            sessions::report()?;
+            mcp::report()
         }
     }
 }

@@ -43,6 +43,15 @@ async fn call(Json(call): Json<ToolCall>) -> Json<ToolResult> {
 
 /// Serves on a free port, and says on standard error which.
 pub fn serve() -> Result<(), String> {
+    serve_router(
+        Router::new()
+            .route("/ready", get(async || ""))
+            .route("/role/echo/mcp/call", post(call)),
+    )
+}
+
+/// Serves these routes on a free port, and says on standard error which.
+pub fn serve_router(router: Router) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -50,9 +59,6 @@ pub fn serve() -> Result<(), String> {
             .map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         eprintln!("serving on http://{address} ");
-        let router = Router::new()
-            .route("/ready", get(async || ""))
-            .route("/role/echo/mcp/call", post(call));
         axum::serve(listener, router)
             .await
             .map_err(|error| error.to_string())

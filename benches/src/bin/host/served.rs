@@ -38,32 +38,31 @@ impl Home {
 
     /// Starts the host here.
     pub fn serve(&self) -> Result<Served, String> {
-        // It is built beside this program.
+        let mut command = self.command()?;
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        start(command).map_err(|error| format!("exomonad: {error} (`cargo build --profile dist`)"))
+    }
+
+    /// The binary, which is built beside this program, as it runs here.
+    pub fn command(&self) -> Result<Command, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
-        let binary = own.with_file_name("exomonad");
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(own.with_file_name("exomonad"));
         command
-            .args(["serve", "--listen", "127.0.0.1:0"])
             .current_dir(self.0.path())
             .env("EXOMONAD_PLUGINS_DIR", self.0.path().join("plugins"))
             .env("EXOMONAD_CACHE_DIR", self.0.path().join("cache"))
             .env("EXOMONAD_STATE_DIR", self.0.path().join("state"))
             // The line that each call logs is not what is measured: the candidate has none.
             .env("EXOMONAD_LOG", "warn,exomonad::cli=info");
-        start(command).map_err(|error| {
-            format!(
-                "{}: {error} (`cargo build --profile dist`)",
-                binary.display()
-            )
-        })
+        Ok(command)
     }
 }
 
-/// Starts the candidate.
-pub fn native() -> Result<Served, String> {
+/// Starts a part of this program that serves.
+pub fn candidate(part: &str) -> Result<Served, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(this);
-    command.arg("native");
+    command.arg(part);
     start(command)
 }
 

@@ -637,6 +637,7 @@ impl WorkflowLayer {
         }
         child.parent = Some((self.run.row.key, handle));
         child.on_parent_end = request.on_parent_end;
+        child.started_by = self.run.row.started_by.clone();
         let name = EffectKind::WorkflowStartChild.capability();
         let asked = Request {
             seq,

@@ -265,6 +265,7 @@ mod tests {
             error: None,
             ended_at: None,
             client: None,
+            started_by: None,
         }
     }
 

@@ -43,7 +43,8 @@ use exomonad_schema::effects::workflow::{
 };
 use exomonad_schema::{EffectError, ErrorCode, RoleName};
 use exomonad_services::kv::KvConfig;
-use exomonad_workflow::store::{NewRun, OpenError, RunRow};
+pub use exomonad_workflow::store::RunRow;
+use exomonad_workflow::store::{NewRun, OpenError};
 use exomonad_workflow::{RunKey, Store, StoreFailure};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
@@ -494,6 +495,7 @@ impl Workflows {
             on_parent_end: OnParentEnd::Abandon,
             continued_from: None,
             client: None,
+            started_by: None,
         })
     }
 
@@ -612,6 +614,7 @@ pub fn again(run: &RunRow) -> NewRun {
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
         client: run.client.clone(),
+        started_by: run.started_by.clone(),
     }
 }
 

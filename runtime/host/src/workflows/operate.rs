@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exomonad_core::{BoxFuture, CallContext};
+use exomonad_core::{BoxFuture, CallContext, Principal};
 use exomonad_schema::common::{
     HANDLE_MIGRATE, HANDLE_QUERY, WorkflowMigrateInput, WorkflowMigrateResult, WorkflowQueryInput,
     WorkflowQueryResult,
@@ -55,7 +55,7 @@ impl Workflows {
         self.store().await.map_err(store_error)
     }
 
-    /// Starts a run, or finds the open one of its id.
+    /// Starts a run for this principal, or finds the open one of its id.
     ///
     /// # Errors
     /// If the role has no such workflow, the input does not fit, or nothing can be written.
@@ -63,8 +63,9 @@ impl Workflows {
         self: &Arc<Self>,
         role: &Role,
         request: &WorkflowStartChild,
+        by: Option<&Principal>,
     ) -> Answered<WorkflowChild> {
-        self.start_for(role, request, None).await
+        self.start_for(role, request, by, None).await
     }
 
     /// Starts a run as [`start`](Self::start) does, which may ask this client.
@@ -75,11 +76,13 @@ impl Workflows {
         self: &Arc<Self>,
         role: &Role,
         request: &WorkflowStartChild,
+        by: Option<&Principal>,
         client: Option<&McpClient>,
     ) -> Answered<WorkflowChild> {
         let version = role.serving().map_err(|error| host_error(&error))?;
         let mut run = self.new_run(&role.settings, &version, request)?;
         run.client = client.and_then(|client| serde_json::to_string(client).ok());
+        run.started_by = by.map(|principal| principal.id.to_string());
         let store = self.opened().await?;
         if self.free() > 0 {
             run.wake_at = HELD;
@@ -636,7 +639,8 @@ impl WorkflowBackend for Backend {
     ) -> BoxFuture<'a, Answered<WorkflowChild>> {
         Box::pin(async move {
             let role = self.role(call).await?;
-            self.0.start(&role, &request).await
+            let by = call.principal.as_deref();
+            self.0.start(&role, &request, by).await
         })
     }
 

@@ -53,6 +53,9 @@ pub struct RunView {
     /// The run that continues it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_to: Option<String>,
+    /// The principal that has started it: nobody else's task it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
 }
 
 /// The failure of a run, or the reason why it is stuck.
@@ -91,6 +94,7 @@ impl RunView {
             error,
             continued_from: row.continued_from,
             continued_to: row.continued_to,
+            started_by: row.started_by,
         }
     }
 }

@@ -61,11 +61,22 @@ pub fn add(file: &AgentFile, before: Option<&str>) -> Edited {
             });
             let change = match before {
                 None => Change::Added("the file".to_owned()),
+                Some(before) if !is_ours(before) => {
+                    return Err(
+                        "it was not written by `exomonad init`: move it away, or remove it"
+                            .to_owned(),
+                    );
+                }
                 Some(_) => Change::Replaced("the file".to_owned()),
             };
             Ok((text, vec![change]))
         }
     }
+}
+
+/// True for a whole file that `init` has written.
+fn is_ours(text: &str) -> bool {
+    text.starts_with("// Written by `exomonad init`")
 }
 
 /// Removes what is ours from a file's text: the entries of a role, or of all.
@@ -122,7 +133,7 @@ pub fn remove(file: &AgentFile, before: Option<&str>, role: Option<&str>) -> Edi
         Format::Whole => {
             let is_of_role =
                 role.is_none_or(|role| text.contains(&format!("const ROLE = {role:?};")));
-            match is_of_role {
+            match is_of_role && is_ours(text) {
                 true => Ok((None, vec![Change::Removed("the file".to_owned())])),
                 false => Ok((before.map(str::to_owned), Vec::new())),
             }

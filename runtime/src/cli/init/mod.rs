@@ -169,8 +169,16 @@ async fn settings(options: &Options, arguments: &InitArgs) -> Result<Settings, C
             false => Transport::Stdio,
             true => {
                 let config = load_text_alone(options)?.config;
+                let base = base_url(options, &config);
+                if base.contains('@') {
+                    return Err(CommandError::Usage(
+                        "the address has a user or a password in it, which files of the project would hold: \
+                         leave that out"
+                            .to_owned(),
+                    ));
+                }
                 Transport::Http {
-                    url: format!("{}/role/{}/mcp", base_url(options, &config), role.name),
+                    url: format!("{base}/role/{}/mcp", role.name),
                     has_token: token(options, &config, Some(&role.name)).is_some(),
                 }
             }

@@ -444,6 +444,7 @@ mod tests {
             error: None,
             continued_from: None,
             continued_to: None,
+            started_by: None,
         }
     }
 

@@ -50,6 +50,8 @@ pub struct NewRun {
     pub continued_from: Option<String>,
     /// The client that it may ask, as its guest sees it, JSON.
     pub client: Option<String>,
+    /// The principal that starts it; a run of a run has its.
+    pub started_by: Option<String>,
 }
 
 /// A run as it is kept.
@@ -81,6 +83,7 @@ pub struct RunRow {
     pub error: Option<String>,
     pub ended_at: Option<i64>,
     pub client: Option<String>,
+    pub started_by: Option<String>,
 }
 
 /// The columns of a run; large texts come from their own table. One that is missing there fails the checksum.
@@ -90,7 +93,7 @@ const COLUMNS: &str = "id, role, workflow, workflow_id, run_id, digest, configur
     seed, begun_at, status, wake_at, asked, \
     iif(state = '', (SELECT text FROM run_text WHERE run_text.run = run.id AND part = 'state'), state), \
     state_version, restarts, parent, parent_seq, continued_from, continued_to, output, error_code, error, \
-    ended_at, checksum, client";
+    ended_at, checksum, client, started_by";
 
 /// Bytes of a text that stays in the row of its run.
 const SMALL_TEXT: usize = 2048;
@@ -404,6 +407,7 @@ fn read_run(row: &Row<'_>) -> Result<RunRow> {
         error: row.get(23)?,
         ended_at: row.get(24)?,
         client: row.get(26)?,
+        started_by: row.get(27)?,
     };
     Ok(run)
 }
@@ -513,8 +517,8 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
         .prepare_cached(
             "INSERT INTO run (role, workflow, workflow_id, run_id, digest, configuration, input, state_before,
                 seed, begun_at, status, wake_at, state_version, parent, parent_seq, on_parent_end,
-                continued_from, checksum, client)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'running', ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                continued_from, checksum, client, started_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'running', ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             run.role,
@@ -535,6 +539,7 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
             run.continued_from,
             checksum,
             run.client,
+            run.started_by,
         ])?;
     let key = connection.last_insert_rowid();
     keep_text(connection, key, Part::Input, &run.input)?;
@@ -567,6 +572,7 @@ pub fn start(connection: &Connection, run: &NewRun) -> Result<Started> {
         error: None,
         ended_at: None,
         client: run.client.clone(),
+        started_by: run.started_by.clone(),
     }))
 }
 

@@ -29,6 +29,7 @@ fn new_run(id: &str) -> NewRun {
         on_parent_end: OnParentEnd::Cancel,
         continued_from: None,
         client: None,
+        started_by: None,
     }
 }
 

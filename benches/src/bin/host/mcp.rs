@@ -1,0 +1,123 @@
+//! A tool call by MCP: over HTTP beside the plain route and beside the official Rust SDK, and over standard input
+//! and output beside other hosts of WASM plugins, where they are here.
+
+use super::load::{self, ECHO, Request, Server};
+use super::served::{self, Home, candidate};
+use super::stdio;
+
+const ROUNDS: usize = 5;
+const PATH: &str = "/role/echo/mcp";
+const STATELESS: &str = "2026-07-28";
+const SESSIONFUL: &str = "2025-11-25";
+
+/// Prints the tables. Arguments after the part's name are further servers over standard input and output with a
+/// tool whose name ends in `echo`: `NAME=COMMAND`.
+pub fn report() -> Result<(), String> {
+    let home = Home::new("[role.echo]\neffects = []\n")?;
+    let (host, rmcp) = (home.serve()?, candidate("rmcp")?);
+    let session = begin_session(&host.address)?;
+    let servers = [
+        Server::of_echo("`/mcp/call`", &host.address),
+        Server {
+            name: "MCP 2026-07-28",
+            address: &host.address,
+            request: stateless(),
+        },
+        Server {
+            name: "MCP 2025-11-25, in a session",
+            address: &host.address,
+            request: in_session(&session),
+        },
+        Server {
+            name: "rmcp's server, 2026-07-28, no sandbox",
+            address: &rmcp.address,
+            request: stateless(),
+        },
+    ];
+    let about = "## A tool call by MCP\n\necho";
+    load::compare(about, ["", "`/mcp/call`"], &servers, ROUNDS)?;
+
+    let mut commands = vec![
+        ("exomonad, embedded".to_owned(), embedded(&home)?),
+        (
+            "exomonad, bridge to a host".to_owned(),
+            bridge(&home, &host.address)?,
+        ),
+    ];
+    for rival in std::env::args().skip(2) {
+        let (name, command) = rival
+            .split_once('=')
+            .ok_or_else(|| format!("`{rival}` is not NAME=COMMAND"))?;
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("exec {command}")]);
+        commands.push((name.to_owned(), shell));
+    }
+    stdio::compare(commands, &host.address, &stateless())
+}
+
+fn embedded(home: &Home) -> Result<std::process::Command, String> {
+    let mut command = home.command()?;
+    command.args(["mcp", "--role", "echo", "--embedded"]);
+    Ok(command)
+}
+
+fn bridge(home: &Home, address: &str) -> Result<std::process::Command, String> {
+    let mut command = home.command()?;
+    command.args([
+        "mcp",
+        "--role",
+        "echo",
+        "--url",
+        &format!("http://{address}"),
+    ]);
+    Ok(command)
+}
+
+/// The parameters of a call, with more fields.
+fn call(more: &str) -> String {
+    let params = ECHO.strip_suffix('}').unwrap_or(ECHO);
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}{more}}}}}"#)
+}
+
+fn accept() -> (&'static str, String) {
+    ("Accept", "application/json, text/event-stream".to_owned())
+}
+
+fn stateless() -> Request {
+    let meta = format!(
+        r#","_meta":{{"io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}}}}"#
+    );
+    Request {
+        path: PATH.to_owned(),
+        headers: vec![
+            accept(),
+            ("MCP-Protocol-Version", STATELESS.to_owned()),
+            ("Mcp-Method", "tools/call".to_owned()),
+            ("Mcp-Name", "echo".to_owned()),
+        ],
+        body: call(&meta),
+    }
+}
+
+fn in_session(session: &str) -> Request {
+    Request {
+        path: PATH.to_owned(),
+        headers: vec![
+            accept(),
+            ("MCP-Protocol-Version", SESSIONFUL.to_owned()),
+            ("Mcp-Session-Id", session.to_owned()),
+        ],
+        body: call(""),
+    }
+}
+
+/// The id of a new session.
+fn begin_session(address: &str) -> Result<String, String> {
+    let answer = served::request(address, "POST", PATH, &stdio::initialize(SESSIONFUL))
+        .ok_or("the host does not answer")?;
+    answer
+        .lines()
+        .find_map(|line| line.strip_prefix("mcp-session-id: "))
+        .map(|id| id.trim().to_owned())
+        .ok_or_else(|| format!("no session: {answer}"))
+}
