@@ -242,6 +242,8 @@ async fn tokens_that_are_nearly_right_open_nothing_and_the_host_goes_on() {
         let header = refused.header("www-authenticate");
         assert!(header.contains("resource_metadata="), "{what}: {header}");
         assert!(!refused.text().contains(signature), "{what}");
+        let says = header.contains("error_description=\"it is for another audience\"");
+        assert_eq!(says, what.starts_with("another r"), "{what}: {header}");
     }
     let bad = confused_by(&secret);
     let header = call(&host, &bad, "desk", "write")
