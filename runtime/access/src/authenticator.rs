@@ -161,7 +161,7 @@ impl Authenticator {
 
     /// The reason why the tokens that were given out are not those of their file, if there is one.
     pub fn tokens_problem(&self) -> Option<TokensProblem> {
-        self.given_out.problem().filter(|_| self.is_on)
+        self.is_on.then(|| self.given_out.problem()).flatten()
     }
 
     /// The reason why a token of an authorization server does not open a role; without a role, why it opens nothing.

@@ -171,7 +171,7 @@ impl KeySource {
     /// If they cannot be had; the text is for operators.
     pub async fn check(&self) -> Result<usize, String> {
         let keys = self.0.fetch_in_time().await;
-        keys.map(|keys| keys.len())
+        keys.map(|keys| keys.count())
             .map_err(|error| error.to_string())
     }
 }
