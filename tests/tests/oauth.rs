@@ -288,7 +288,9 @@ async fn changed_keys_are_found_and_the_known_ones_serve_while_the_server_is_awa
     let Some(mut server) = AuthorizationServer::start().await else {
         return;
     };
-    let (_project, host) = host_of(&server, "").await;
+    let (project, host) = host_of(&server, "").await;
+    let found = project.run(["doctor"]).exits(0);
+    assert!(found.stdout.contains("✓ oauth"), "{found:?}");
     let before = server.token("ci", &resource("desk"), "tools").await;
     assert_eq!(call(&host, &before, "desk", "write").await.status, 200);
     server.start_again().await;
@@ -306,6 +308,8 @@ async fn changed_keys_are_found_and_the_known_ones_serve_while_the_server_is_awa
     server.stop();
     assert_eq!(call(&host, &after, "desk", "write").await.status, 200);
 
+    let found = project.run(["doctor"]).exits(1);
+    assert!(found.stdout.contains("✗ oauth"), "{found:?}");
     let (_project, late) = host_of(&server, "").await;
     let refused = call(&late, &after, "desk", "write").await;
     refused.problem(503, "unavailable");

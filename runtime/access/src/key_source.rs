@@ -324,7 +324,7 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use exomonad_config::JwtAlgorithm::ES256;
@@ -338,8 +338,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     /// A server of keys that answers when it is let.
-    struct Server {
-        url: String,
+    pub(crate) struct Server {
+        pub(crate) url: String,
         asked: AtomicUsize,
         /// A permit for each answer.
         answers: Semaphore,
@@ -347,7 +347,8 @@ mod tests {
     }
 
     impl Server {
-        async fn start(answers: usize) -> Arc<Self> {
+        /// A server that gives so many answers before it has to be let.
+        pub(crate) async fn start(answers: usize) -> Arc<Self> {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let server = Arc::new(Self {
                 url: format!("http://{}", listener.local_addr().unwrap()),
@@ -380,7 +381,8 @@ mod tests {
             self.asked.load(Ordering::SeqCst)
         }
 
-        fn answers(&self, status: u16, body: String) {
+        /// Changes its answer.
+        pub(crate) fn answers(&self, status: u16, body: String) {
             *self.answer.lock().unwrap() = (status, body);
         }
 

@@ -807,6 +807,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_cannot_be_revoked_is_said_to_open_still_what_it_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let (token, _) = file.add(of_tl("ci")).unwrap();
+        let lock = file.path().with_extension("lock");
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        let error = file.revoke("ci").unwrap_err().to_string();
+        assert!(error.contains("`ci` is NOT revoked"), "{error}");
+        assert!(file.find(&token).is_some());
+    }
+
+    #[test]
     fn expired_tokens_make_room_and_are_forgotten_after_a_month() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::in_dir(folder.path());
