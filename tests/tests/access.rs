@@ -32,7 +32,12 @@ async fn desk(config: &str) -> (Project, Host) {
 
 /// Makes a token for `desk`.
 fn token(project: &Project, name: &str, more: &[&str]) -> String {
-    let arguments = [&["token", "new", name, "--role", "desk"], more].concat();
+    token_of(project, "desk", name, more)
+}
+
+/// Makes a token for a role.
+fn token_of(project: &Project, role: &str, name: &str, more: &[&str]) -> String {
+    let arguments = [&["token", "new", name, "--role", role], more].concat();
     let made = project.run(arguments).exits(0);
     let token = made.stdout.trim().to_owned();
     assert!(
@@ -108,6 +113,188 @@ async fn a_token_is_taken_up_and_revoked_while_the_host_runs() {
         .run(["token", "new", "two words", "--role", "desk"])
         .exits(2);
     project.run(["token", "new", "nobody"]).exits(2);
+}
+
+#[tokio::test]
+async fn a_caller_s_token_is_not_taken_for_the_operator_s() {
+    let project = Project::new().config("[server]\ntoken_file = 'operator'\n");
+    let ci = token_of(&project, "tl", "ci", &["--scope", "tools:repo_status"]);
+    project.write("operator", &ci);
+    let by_file = project.run(["serve"]).exits(2);
+    let operator = "operator-0123456789abcdef";
+    project.write("operator", operator);
+    let host = project.serve().await;
+    let path = "/metrics";
+    assert_eq!(send(&host, &ci, Method::GET, path, "").await.status, 401);
+    // Nor is it while the host runs.
+    project.write("operator", &ci);
+    let reloaded = send(&host, operator, Method::POST, "/reload", "").await;
+    let configuration = &reloaded.json()["configuration"];
+    assert_eq!(configuration["applied"], false, "{configuration}");
+    assert_eq!(send(&host, &ci, Method::GET, path, "").await.status, 401);
+    assert_eq!(
+        send(&host, operator, Method::GET, path, "").await.status,
+        200
+    );
+    drop(host);
+
+    let project = Project::new();
+    let ci = token_of(&project, "tl", "ci", &[]);
+    // Revoked or not, and whatever the file says.
+    project.run(["token", "revoke", "ci"]).exits(0);
+    let project = project.env("EXOMONAD_TOKEN", &ci);
+    let by_variable = project.run(["serve"]).exits(2);
+    assert!(
+        by_variable
+            .stderr
+            .contains("EXOMONAD_TOKEN is the operator's"),
+        "{by_variable:?}"
+    );
+    for refused in [by_file, by_variable] {
+        assert!(refused.stderr.contains("made for a caller"), "{refused:?}");
+        assert!(!refused.output().contains(&ci), "{refused:?}");
+    }
+    let found = project.run(["doctor"]).exits(0);
+    assert!(
+        found.stdout.contains("`serve` would not start"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_stays_closed_while_the_file_of_its_tokens_is_gone_and_health_says_so() {
+    const OPERATOR: &str = "operator-0123456789abcdef";
+    let config = "[role.desk]\n[role.other]\nplugin = 'desk'\n";
+    let project = Project::new().config(config).plugin(
+        "desk.wasm",
+        Guest::answering("done")
+            .tools(json!([tool_named("read_a")]))
+            .wasm(),
+    );
+    let host = project.serve().await;
+    let health = async |token: &str| send(&host, token, Method::GET, "/health", "").await.json();
+    let ci = token(&project, "ci", &[]);
+    let ops = project
+        .run(["token", "new", "ops", "--role", "desk"])
+        .exits(0);
+    assert_eq!(call(&host, &ci, "read_a").await.status, 200);
+    assert_eq!(health("").await["status"], "ok");
+    let file = project.path(".exomonad/state/tokens.json");
+    let content = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    for token in ["", &ci, ops.stdout.trim()] {
+        assert_eq!(call(&host, token, "read_a").await.status, 401);
+    }
+    host.logs("tokens.json is gone", 1).await;
+    let found = health("").await;
+    assert_eq!(
+        (&found["status"], &found["tokens"]),
+        (&json!("degraded"), &json!({"code": "missing"})),
+        "without a token no path is told: {found}"
+    );
+    // Another configuration is no new start.
+    project.write(
+        "exomonad.toml",
+        format!("{config}[server]\nrequest_timeout = '50s'\n"),
+    );
+    host.signal(1);
+    host.logs("the configuration is reloaded", 1).await;
+    assert_eq!(call(&host, "", "read_a").await.status, 401);
+    // Nor are tokens that are given out meanwhile.
+    project
+        .run(["token", "new", "new", "--role", "other"])
+        .exits(0);
+    assert_eq!(call(&host, "", "read_a").await.status, 401);
+    assert_eq!(health("").await["status"], "ok");
+    fs::write(&file, &content).unwrap();
+    assert_eq!(call(&host, &ci, "read_a").await.status, 200);
+
+    fs::write(&file, "{").unwrap();
+    assert_eq!(call(&host, &ci, "read_a").await.status, 401);
+    let found = health("").await;
+    assert_eq!(found["tokens"]["code"], "unreadable", "{found}");
+    let found = project.run(["doctor"]).exits(1);
+    assert!(found.stdout.contains("✗ tokens"), "{found:?}");
+    drop(host);
+
+    // A new start without the file opens the role, as the documentation says.
+    fs::remove_file(&file).unwrap();
+    let project = project.env("EXOMONAD_TOKEN", OPERATOR);
+    let host = project.serve().await;
+    token(&project, "ci", &[]);
+    fs::write(&file, "{").unwrap();
+    let found = send(&host, OPERATOR, Method::GET, "/health", "")
+        .await
+        .json();
+    let message = found["tokens"]["message"].as_str().unwrap();
+    assert!(message.contains("tokens.json"), "{message}");
+    let url = host.url();
+    let found = project.run(["doctor", "--url", &url]).exits(1);
+    assert!(found.stdout.contains("; tokens: "), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_caller_s_token_is_enough_to_connect_an_agent_to_its_role() {
+    let project = Project::new();
+    let host = project.serve().await;
+    let url = host.url();
+    let init = |project: &Project, more: &[&str]| {
+        let words = ["init", "--agent", "claude", "--url", &url];
+        project.run([&words[..], more].concat())
+    };
+    let tl = ["--role", "tl"];
+    let whole = token_of(&project, "tl", "whole", &[]);
+    let tools = token_of(&project, "tl", "tools", &["--scope", "tools:repo_*"]);
+    let echo = token_of(&project, "echo", "echo", &[]);
+    let of_whole = Project::new().env("EXOMONAD_TOKEN", whole);
+    init(&of_whole, &tl).exits(0);
+    let hooks = of_whole.path(".claude/settings.json");
+    assert!(fs::read_to_string(hooks).unwrap().contains("PreToolUse"));
+    let unnamed = init(&of_whole, &[]).exits(3);
+    assert!(unnamed.stderr.contains("--role names"), "{unnamed:?}");
+    // Without the scope of hooks each of them would be refused, and so deny.
+    let of_tools = Project::new().env("EXOMONAD_TOKEN", &tools);
+    init(&of_tools, &tl).exits(0);
+    assert!(of_tools.path(".mcp.json").exists());
+    let hooks = fs::read_to_string(of_tools.path(".claude/settings.json")).unwrap_or_default();
+    assert!(!hooks.contains("PreToolUse"), "{hooks}");
+    let usable = send(&host, &tools, Method::GET, "/role/tl", "")
+        .await
+        .json();
+    assert_eq!(usable["hooks"], json!([]));
+    let listed = usable["tools"].as_array().unwrap();
+    assert!(listed.contains(&json!("repo_status")) && !listed.contains(&json!("file_pr")));
+    let of_echo = Project::new().env("EXOMONAD_TOKEN", echo);
+    let refused = init(&of_echo, &tl).exits(3);
+    assert!(
+        refused.stderr.contains("does not open this") && !refused.stderr.contains("missing or"),
+        "{refused:?}"
+    );
+    let lacking = of_tools
+        .run(["call", "tl", "file_pr", "--url", &url])
+        .exits(3);
+    assert!(
+        lacking.stderr.contains("takes the scope `tools:file_pr`"),
+        "{lacking:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_for_a_role_that_is_not_there_is_warned_about_and_nobody_is_called_operator() {
+    let project = Project::new();
+    let made = project
+        .run(["token", "new", "q", "--role", "nosuch"])
+        .exits(0);
+    assert!(
+        made.stderr.contains("there is no role `nosuch`"),
+        "{made:?}"
+    );
+    let made = project.run(["token", "new", "q", "--role", "tl"]).exits(0);
+    assert!(!made.stderr.contains("warning"), "{made:?}");
+    let refused = project
+        .run(["token", "new", "operator", "--role", "tl"])
+        .exits(2);
+    assert!(refused.stderr.contains("--operator"), "{refused:?}");
 }
 
 #[tokio::test]

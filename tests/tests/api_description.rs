@@ -145,6 +145,7 @@ async fn every_path_answers_as_described_when_all_is_well() {
         (Method::GET, ("/ready", "/ready"), ""),
         (Method::GET, ("/openapi.json", "/openapi.json"), ""),
         (Method::GET, ("/roles", "/roles"), ""),
+        (Method::GET, ("/role/{role}", "/role/tl"), ""),
         (Method::GET, ("/metrics", "/metrics"), ""),
         (
             Method::PUT,

@@ -1,6 +1,9 @@
 //! Disks that are full and folders that cannot be written: the host serves on.
 
-use exomonad_test_support::{Guest, Host, Project};
+use std::path::Path;
+
+use exomonad_test_support::{CommandOutput, Guest, Host, Project, binary, required_or_skip};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const KEEPER: &str = "[server]\nraw_calls = true\n[role.keeper]\neffects = ['kv.*']\n[role.tl]\n";
@@ -48,6 +51,48 @@ async fn a_full_disk_under_the_state_is_an_error_of_the_effect_and_loses_nothing
         "main"
     );
     assert_eq!(host.get("/health").await.json()["status"], "ok");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_token_is_revoked_and_none_is_made() {
+    let state = Project::new();
+    let state = (state.path(".exomonad/state"), state);
+    let project = state.1.small_disk(state.0, 256);
+    let host = project.serve().await;
+    let beside = |program: &Path, arguments: &[&str]| -> Option<CommandOutput> {
+        let ran = project.run_beside(&host, program, arguments);
+        required_or_skip("mounting", ran)
+    };
+    let new = ["token", "new", "ci", "--role", "tl"];
+    let Some(made) = beside(&binary(), &new) else {
+        return;
+    };
+    let token = made.exits(0).stdout.trim().to_owned();
+    let status = async || {
+        let request = host.request(Method::GET, "/role/tl/mcp/tools");
+        request.bearer_auth(&token).send().await.unwrap().status()
+    };
+    assert_eq!(status().await, 200);
+    let sh = |script: &str| beside(Path::new("sh"), &["-c", script]).unwrap();
+    sh("head -c 1m /dev/zero > .exomonad/state/filler; test -s .exomonad/state/filler").exits(0);
+    for _ in 0..3 {
+        let failed = beside(&binary(), &new).unwrap().exits(4);
+        assert!(failed.stderr.contains("No space left"), "{failed:?}");
+    }
+    let left = sh("ls .exomonad/state").exits(0).stdout;
+    assert!(!left.contains(".part"), "{left}");
+    assert_eq!(status().await, 200);
+    let revoke = ["token", "revoke", "ci"];
+    beside(&binary(), &revoke).unwrap().exits(0);
+    assert_eq!(status().await, 401);
+    beside(&binary(), &revoke).unwrap().exits(3);
+    let listed = beside(&binary(), &["--json", "token", "list"]).unwrap();
+    assert_eq!(listed.exits(0).json(), json!([]));
+    sh("rm .exomonad/state/filler").exits(0);
+    beside(&binary(), &new).unwrap().exits(0);
+    let listed = beside(&binary(), &["--json", "token", "list"]).unwrap();
+    assert_eq!(listed.exits(0).json().as_array().unwrap().len(), 1);
+    assert_eq!(status().await, 401);
 }
 
 #[tokio::test]

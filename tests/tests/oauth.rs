@@ -1,8 +1,11 @@
 //! Tokens of an authorization server that nobody here wrote.
 
+use std::time::Duration;
+
 use exomonad_test_support::mcp::{ask_stateless, stateless, stateless_request};
 use exomonad_test_support::{
-    AuthorizationServer, Guest, Host, Project, Response, eventually, tool_named,
+    AuthorizationServer, Guest, Host, MockResponse, MockServer, Project, Response, eventually,
+    tool_named,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -242,6 +245,8 @@ async fn tokens_that_are_nearly_right_open_nothing_and_the_host_goes_on() {
         let header = refused.header("www-authenticate");
         assert!(header.contains("resource_metadata="), "{what}: {header}");
         assert!(!refused.text().contains(signature), "{what}");
+        let says = header.contains("error_description=\"it is for another audience\"");
+        assert_eq!(says, what.starts_with("another r"), "{what}: {header}");
     }
     let bad = confused_by(&secret);
     let header = call(&host, &bad, "desk", "write")
@@ -283,7 +288,9 @@ async fn changed_keys_are_found_and_the_known_ones_serve_while_the_server_is_awa
     let Some(mut server) = AuthorizationServer::start().await else {
         return;
     };
-    let (_project, host) = host_of(&server, "").await;
+    let (project, host) = host_of(&server, "").await;
+    let found = project.run(["doctor"]).exits(0);
+    assert!(found.stdout.contains("✓ oauth"), "{found:?}");
     let before = server.token("ci", &resource("desk"), "tools").await;
     assert_eq!(call(&host, &before, "desk", "write").await.status, 200);
     server.start_again().await;
@@ -301,10 +308,39 @@ async fn changed_keys_are_found_and_the_known_ones_serve_while_the_server_is_awa
     server.stop();
     assert_eq!(call(&host, &after, "desk", "write").await.status, 200);
 
+    let found = project.run(["doctor"]).exits(1);
+    assert!(found.stdout.contains("✗ oauth"), "{found:?}");
     let (_project, late) = host_of(&server, "").await;
     let refused = call(&late, &after, "desk", "write").await;
     refused.problem(503, "unavailable");
     assert_eq!(late.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_asked_once_for_all_and_its_tokens_are_taken_when_it_answers() {
+    let Some(server) = AuthorizationServer::start().await else {
+        return;
+    };
+    let keys = server.keys().await.to_string();
+    let slow = MockServer::start(move |_, nth| match nth {
+        0 => MockResponse::Late(Duration::from_secs(3600)),
+        _ => MockResponse::ok(keys.clone()),
+    })
+    .await;
+    let more = format!("jwks_url = '{}/keys'\n", slow.url);
+    let (_project, host) = host_of(&server, &more).await;
+    let token = server.token("ci", &resource("desk"), "tools").await;
+    let calls = (0..20).map(|_| call(&host, &token, "desk", "write"));
+    for refused in futures_util::future::join_all(calls).await {
+        refused.problem(503, "unavailable");
+    }
+    assert_eq!(slow.seen().len(), 1, "one fetch for all");
+    // Ten seconds until it is given up, and ten until it is tried again.
+    eventually("the keys are fetched", async || {
+        (call(&host, &token, "desk", "write").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(slow.seen().len(), 2);
 }
 
 #[tokio::test]

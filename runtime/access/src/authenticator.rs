@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use exomonad_config::{Config, Tokens};
 use exomonad_core::values::Area;
-use exomonad_core::{Principal, Scopes, Secret};
+use exomonad_core::{Principal, Scopes, Secret, SecretSource};
 use exomonad_schema::RoleName;
 use http::{HeaderMap, header};
 use reqwest::Client;
 
 use crate::jwt::{Claims, JwtError};
 use crate::oauth::OAuth;
-use crate::token_file::{PREFIX, TokenFile, TokenInfo, TokenRoles};
+use crate::token_file::{PREFIX, TokenFile, TokenInfo, TokenRoles, TokensProblem, is_callers};
 
 /// Bytes of a token; a longer one is not looked at.
 const LONGEST_TOKEN: usize = 16 << 10;
@@ -53,17 +53,62 @@ impl Credentials {
     pub fn has_token(&self) -> bool {
         self.bearer.is_some()
     }
+}
 
-    /// The reason why a token of an authorization server is not taken, whatever it is for.
-    pub fn problem(&self) -> Option<JwtError> {
-        self.jwt.as_ref()?.as_ref().err().copied()
-    }
+/// A token of the configuration's that is a caller's.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{source} holds a token that `exomonad token new` made for a caller, and `{section}` would make it {made}: use another one there, such as `openssl rand -hex 32` makes, or unset it{hint}",
+    source = .place
+)]
+pub struct CallersTokenError {
+    section: String,
+    place: SecretSource,
+    made: &'static str,
+    hint: &'static str,
+}
+
+/// Checks that no token of the configuration's is a caller's: it would open there what it was not given out for, and go
+/// on doing so when it is revoked.
+///
+/// # Errors
+/// If one is.
+pub fn check_configured(config: &Config, tokens: &Tokens) -> Result<(), CallersTokenError> {
+    let Some((section, place)) = tokens.find(config, is_callers) else {
+        return Ok(());
+    };
+    let is_operators = section == "server";
+    Err(CallersTokenError {
+        made: match is_operators {
+            true => "the operator's, which opens everything",
+            false => "a role's own, without scopes and without end",
+        },
+        hint: match &place {
+            SecretSource::Variable(name) if name == "EXOMONAD_TOKEN" => {
+                " (EXOMONAD_TOKEN is the operator's token for `serve`; for commands that ask a host it is the token that they present)"
+            }
+            _ => "",
+        },
+        section,
+        place,
+    })
+}
+
+/// Bytes from which on a token is long enough not to be guessed, if it is random.
+const SHORTEST_TOKEN: usize = 16;
+
+/// The warning about a token of the configuration's that is so short that it can be guessed.
+pub fn short_token(config: &Config, tokens: &Tokens) -> Option<String> {
+    let (section, place) = tokens.find(config, |token| token.len() < SHORTEST_TOKEN)?;
+    Some(format!(
+        "the token in {place} (`{section}`) has less than {SHORTEST_TOKEN} characters and can be guessed: `openssl rand -hex 32` makes a better one"
+    ))
 }
 
 /// Judges the tokens of requests.
 pub struct Authenticator {
     configured: Tokens,
-    given_out: TokenFile,
+    given_out: Arc<TokenFile>,
     /// The roles that are listed, and whether they, and unlisted ones, require a token.
     requiring: BTreeSet<RoleName>,
     listed: BTreeSet<RoleName>,
@@ -76,12 +121,32 @@ pub struct Authenticator {
 impl Authenticator {
     /// The authenticator of a host with this configuration and its tokens; without them nobody is asked for one.
     pub fn new(config: &Config, tokens: Option<Tokens>, client: &Client) -> Self {
+        let given_out = Arc::new(TokenFile::in_dir(&config.state.dir));
+        if tokens.is_some() {
+            // From now on it is known which roles are guarded.
+            given_out.problem();
+        }
+        Self::with(config, tokens, given_out, client)
+    }
+
+    /// The authenticator of the same host with another configuration. It goes on with what it knows of the file of
+    /// tokens, which is the process's: its folder changes with the next start.
+    pub fn reconfigured(&self, config: &Config, tokens: Option<Tokens>, client: &Client) -> Self {
+        Self::with(config, tokens, self.given_out.clone(), client)
+    }
+
+    fn with(
+        config: &Config,
+        tokens: Option<Tokens>,
+        given_out: Arc<TokenFile>,
+        client: &Client,
+    ) -> Self {
         let requiring = config.roles.iter().filter(|(_, role)| role.require_token);
         Self {
             is_on: tokens.is_some(),
             oauth: OAuth::new(config, client).filter(|_| tokens.is_some()),
             configured: tokens.unwrap_or_default(),
-            given_out: TokenFile::in_dir(&config.state.dir),
+            given_out,
             requiring: requiring.map(|(name, _)| name.clone()).collect(),
             listed: config.roles.keys().cloned().collect(),
             unlisted_require: config.defaults.require_token,
@@ -92,6 +157,25 @@ impl Authenticator {
     pub fn has(&self, tokens: &Option<Tokens>) -> bool {
         let has = |tokens: &Tokens| self.is_on && self.configured == *tokens;
         tokens.as_ref().map_or(!self.is_on, has)
+    }
+
+    /// The reason why the tokens that were given out are not those of their file, if there is one.
+    pub fn tokens_problem(&self) -> Option<TokensProblem> {
+        self.is_on.then(|| self.given_out.problem()).flatten()
+    }
+
+    /// The reason why a token of an authorization server does not open a role; without a role, why it opens nothing.
+    pub fn jwt_problem(
+        &self,
+        role: Option<&RoleName>,
+        credentials: &Credentials,
+    ) -> Option<JwtError> {
+        let verified = credentials.jwt.as_ref()?;
+        match (verified, role, &self.oauth) {
+            (Err(error), ..) => Some(*error),
+            (Ok(claims), Some(role), Some(oauth)) => oauth.principal(role, claims).err(),
+            (Ok(_), ..) => None,
+        }
     }
 
     /// The authorization servers, if there are any.
@@ -113,7 +197,11 @@ impl Authenticator {
         let bearer = bearer.filter(|token| token.len() <= LONGEST_TOKEN);
         let jwt = match (&self.oauth, bearer) {
             (Some(oauth), Some(token)) if !token.starts_with(PREFIX) && token.contains('.') => {
-                Some(oauth.verify(token).await)
+                let verified = oauth.verify(token).await;
+                if let Err(error) = &verified {
+                    tracing::debug!(%error, "a token of an authorization server is refused");
+                }
+                Some(verified)
             }
             _ => None,
         };
@@ -170,8 +258,19 @@ impl Authenticator {
             Err(JwtError::Unavailable) => return Err(AccessError::Unavailable),
             Err(_) => return Ok(None),
         };
-        let Ok(principal) = oauth.principal(role, claims) else {
-            return Ok(None);
+        let principal = match oauth.principal(role, claims) {
+            Ok(principal) => principal,
+            Err(error) => {
+                tracing::debug!(
+                    %role,
+                    issuer = claims.issuer,
+                    subject = claims.subject,
+                    audience = ?claims.audience,
+                    %error,
+                    "a token of an authorization server does not open the role"
+                );
+                return Ok(None);
+            }
         };
         match oauth.missing_scope(claims) {
             Some(missing) => Err(AccessError::OutOfScope(missing.to_owned())),
@@ -182,7 +281,7 @@ impl Authenticator {
     /// The principal of a token that opens this.
     fn principal(&self, access: Access<'_>, bearer: &str) -> Option<Principal> {
         if self.configured.is_operator(bearer) {
-            return Some(shared("operator".to_owned()));
+            return Some(shared(Principal::OPERATOR.to_owned()));
         }
         let role = match access {
             Access::Operator => {
@@ -317,6 +416,44 @@ mod tests {
         }
         file.revoke("ops").unwrap();
         assert_eq!(host.check(Access::Operator, &ops), refused);
+    }
+
+    #[test]
+    fn a_token_of_the_configuration_is_no_callers_and_not_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let (ci, _) = file.add(token("ci", TokenRoles::All, None)).unwrap();
+        let mut config = Config::default();
+        let of_role = exomonad_config::Role {
+            token_env: Some("TL".to_owned()),
+            ..Default::default()
+        };
+        config.server.token_env = Some("EXOMONAD_TOKEN".to_owned());
+        config.roles.insert(role("tl"), of_role);
+        let fine = "0123456789abcdef";
+        for (operator, of_role, section, is_short) in [
+            (fine, fine, None, false),
+            (&*ci, fine, Some("`server`"), false),
+            (fine, &*ci, Some("`role.tl`"), false),
+            (fine, "a", None, true),
+            ("exomonad_operator", fine, None, false),
+        ] {
+            let env = |name: &str| match name {
+                "TL" => Some(of_role.to_owned()),
+                _ => Some(operator.to_owned()),
+            };
+            let tokens = Tokens::read(&config, env).unwrap();
+            let refused = check_configured(&config, &tokens).map_err(|error| error.to_string());
+            match (section, refused) {
+                (None, refused) => assert_eq!(refused, Ok(())),
+                (Some(section), refused) => {
+                    let why = refused.unwrap_err();
+                    assert!(why.contains(section) && !why.contains(&ci), "{why}");
+                    assert_eq!(why.contains("EXOMONAD_TOKEN"), section == "`server`");
+                }
+            }
+            assert_eq!(short_token(&config, &tokens).is_some(), is_short);
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl KeySet {
         Ok(Self(keys.collect()))
     }
 
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// True if some key may have made a signature with this algorithm and key id.
     pub fn has(&self, algorithm: JwtAlgorithm, id: Option<&str>) -> bool {
         self.find(algorithm, id).is_some()

@@ -4,13 +4,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use exomonad_config::JwtAlgorithm;
+use exomonad_config::{Config, JwtAlgorithm};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use crate::jwk::KeySet;
 use crate::jwt::{Jwt, JwtError};
+use crate::key_source;
+use crate::oauth::OAuth;
 
 /// An authorization server with two keys.
 struct Server {
@@ -84,6 +86,33 @@ fn verify(keys: &KeySet, token: &str) -> Result<String, JwtError> {
     match keys.verify(jwt.algorithm, key, jwt.message, &jwt.signature) {
         true => Ok(jwt.claims.subject),
         false => Err(JwtError::Signature),
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_written_with_a_slash_has_the_same_principals() {
+    let (signer, server) = (Server::new(), key_source::tests::Server::start(1).await);
+    server.answers(200, signer.set().to_string());
+    let mut config = Config::default();
+    config.oauth.issuers = vec![server.url.parse().unwrap()];
+    config.oauth.jwks_url = Some(server.url.parse().unwrap());
+    config.oauth.audience = vec!["https://host.example".to_owned()];
+    let client = exomonad_services::http::client().unwrap();
+    let oauth = OAuth::new(&config, &client).unwrap();
+    let verify = async |issuer: String| {
+        let mut claims = claims();
+        claims["iss"] = json!(issuer);
+        let token = signer.token(&json!({"alg": "ES256", "kid": "ec"}), &claims);
+        let verified = oauth.verify(&token).await?;
+        oauth.principal(&"tl".parse().unwrap(), &verified)
+    };
+    for slash in ["", "/"] {
+        let principal = verify(format!("{}{slash}", server.url)).await.unwrap();
+        assert_eq!(*principal.id, format!("oauth:{}#alice", server.url));
+    }
+    for other in ["//", "/a", " "] {
+        let refused = verify(format!("{}{other}", server.url)).await;
+        assert_eq!(refused.unwrap_err(), JwtError::Issuer);
     }
 }
 

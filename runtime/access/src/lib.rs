@@ -28,7 +28,9 @@ pub mod key_source;
 pub mod oauth;
 pub mod token_file;
 
-pub use authenticator::{Access, AccessError, Authenticator, Credentials};
+pub use authenticator::{
+    Access, AccessError, Authenticator, Credentials, check_configured, short_token,
+};
 pub use jwt::JwtError;
 pub use oauth::OAuth;
-pub use token_file::{NewToken, TokenError, TokenFile, TokenInfo};
+pub use token_file::{NewToken, TokenError, TokenFile, TokenInfo, TokensProblem};

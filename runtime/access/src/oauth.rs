@@ -66,10 +66,24 @@ impl OAuth {
         self.check_time(&jwt.claims)?;
         let (algorithm, key) = (jwt.algorithm, jwt.key.as_deref());
         let keys = source.keys(algorithm, key).await?;
-        match keys.verify(algorithm, key, jwt.message, &jwt.signature) {
-            true => Ok(Arc::new(jwt.claims)),
-            false => Err(JwtError::Signature),
+        if !keys.verify(algorithm, key, jwt.message, &jwt.signature) {
+            return Err(JwtError::Signature);
         }
+        // Two spellings of an issuer are one, and so its subjects are the same principals.
+        let issuer = source.issuer().to_owned();
+        Ok(Arc::new(Claims {
+            issuer,
+            ..jwt.claims
+        }))
+    }
+
+    /// Asks each server for its keys, for `doctor`: its issuer, and how many it has, or why they cannot be had.
+    pub async fn check(&self) -> Vec<(&str, Result<usize, String>)> {
+        let mut checked = Vec::new();
+        for source in &self.sources {
+            checked.push((source.issuer(), source.check().await));
+        }
+        checked
     }
 
     /// The principal of a token that opens the role.

@@ -5,18 +5,22 @@
 //!
 //! A host that runs looks at the file's times at each request and reads it again when they differ, so a token that is
 //! revoked opens nothing from the next request on. A file that is there and cannot be read opens nothing: the roles
-//! that it guards are not known then, so all are guarded.
+//! that it guards are not known then, so all are guarded. A role that a host has once found guarded stays so until the
+//! host ends, whatever becomes of the file: removing it opens nothing.
+//!
+//! On a full disk there is no room for a new file. A token is revoked then by overwriting its hash where it stands,
+//! with as many zeros: that takes no room, and whatever part of it a crash leaves is the hash of no token.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use exomonad_core::regular_file;
 use exomonad_core::values::Scope;
+use exomonad_core::{regular_file, replace_file};
 use exomonad_schema::RoleName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -30,12 +34,24 @@ const RANDOM: usize = 32;
 const MOST: usize = 1_000;
 /// Bytes of the file, far more than so many tokens take.
 const LARGEST: u64 = 4 << 20;
+/// How long a token is listed after it has expired; it goes when the next one is made.
+const KEPT_EXPIRED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Bytes of a caller's name.
 const LONGEST_NAME: usize = 64;
+/// A name that would pass for whoever has the operator's token.
+const RESERVED_NAME: &str = "operator";
 /// The name of the file in the state folder.
 const NAME: &str = "tokens.json";
 /// The version of its form.
 const VERSION: u32 = 1;
+
+/// True for a text of the form that callers' tokens have, whether one was given out or not.
+pub fn is_callers(token: &str) -> bool {
+    let random = token.strip_prefix(PREFIX);
+    random.is_some_and(|random| {
+        random.len() == 2 * RANDOM && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
 
 /// The reason why the file of tokens cannot be used, or not as asked. Never holds a token.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +71,19 @@ pub enum TokenError {
         path: PathBuf,
         /// The problem.
         problem: String,
+    },
+    /// Tokens could not be revoked.
+    #[error(
+        "{}: {source}: `{name}` is NOT revoked and still opens what it did; make room on the disk and revoke it again, or stop the host",
+        path.display()
+    )]
+    NotRevoked {
+        /// The file.
+        path: PathBuf,
+        /// The name or id that was to be revoked.
+        name: String,
+        /// The system's error.
+        source: io::Error,
     },
     /// The request cannot be met.
     #[error("{0}")]
@@ -148,6 +177,15 @@ struct Content {
     guards_all: bool,
 }
 
+/// The reason why the tokens of a host that runs are not those of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokensProblem {
+    /// The file is gone: none of its tokens opens anything, and the roles that it guarded stay guarded.
+    Missing(String),
+    /// The file cannot be read: none of its tokens opens anything, and every role is guarded.
+    Unreadable(String),
+}
+
 impl Content {
     fn guards(&self, role: &RoleName) -> bool {
         self.guards_all || self.guarded.contains(role)
@@ -212,10 +250,17 @@ impl Stamp {
 }
 
 /// The file as it was last read.
+#[derive(Default)]
 struct Known {
+    /// `None` where there is no file.
     stamp: Option<Stamp>,
     /// `None` if it cannot be used.
     content: Option<Arc<Content>>,
+    /// The roles that were ever found guarded: an empty list of tokens, and those roles.
+    guarded: Content,
+    problem: Option<TokensProblem>,
+    /// True once there was a file.
+    was_there: bool,
 }
 
 /// The tokens that the host has given out. Cheap to look into: the file is read when it has changed.
@@ -230,8 +275,8 @@ impl TokenFile {
         Self {
             path: state.join(NAME),
             known: RwLock::new(Known {
-                stamp: None,
                 content: Some(Arc::default()),
+                ..Known::default()
             }),
         }
     }
@@ -244,7 +289,8 @@ impl TokenFile {
     /// Makes a token. Gives it, for the only time, and what is listed of it.
     ///
     /// # Errors
-    /// If the name or the expiry cannot be, there are too many tokens, or the file cannot be used.
+    /// If the name or the expiry cannot be, there are too many tokens, or the file cannot be used. No token was made
+    /// then.
     pub fn add(&self, new: NewToken) -> Result<(String, TokenInfo), TokenError> {
         check_name(&new.name)?;
         let now = SystemTime::now();
@@ -271,6 +317,13 @@ impl TokenFile {
             sha256: hash(&token),
         };
         self.change(|content| {
+            let ended = now.checked_sub(KEPT_EXPIRED);
+            content
+                .tokens
+                .retain(|token| !ended.is_some_and(|ended| token.info.has_expired(ended)));
+            if content.tokens.len() >= MOST {
+                content.tokens.retain(|token| !token.info.has_expired(now));
+            }
             if content.tokens.len() >= MOST {
                 return Err(TokenError::Refused(format!(
                     "there are {MOST} tokens already; `exomonad token revoke` removes one"
@@ -291,21 +344,25 @@ impl TokenFile {
     /// # Errors
     /// If there is none, or the file cannot be used.
     pub fn revoke(&self, name_or_id: &str) -> Result<Vec<TokenInfo>, TokenError> {
-        let mut revoked = Vec::new();
-        self.change(|content| {
-            content.tokens.retain(|token| {
-                let is_meant = token.info.id == name_or_id || token.info.name == name_or_id;
-                if is_meant {
-                    revoked.push(token.info.clone());
-                }
-                !is_meant
-            });
-            match revoked.is_empty() {
-                true => Err(TokenError::Unknown(name_or_id.to_owned())),
-                false => Ok(()),
-            }
-        })?;
-        Ok(revoked)
+        let not_revoked = |source| TokenError::NotRevoked {
+            path: self.path.clone(),
+            name: name_or_id.to_owned(),
+            source,
+        };
+        let _one_at_a_time = self.lock().map_err(not_revoked)?;
+        let mut content = read(&self.path)?.unwrap_or_default();
+        let tokens = std::mem::take(&mut content.tokens).into_iter();
+        let (revoked, kept): (Vec<_>, Vec<_>) =
+            tokens.partition(|token| token.info.id == name_or_id || token.info.name == name_or_id);
+        if revoked.is_empty() {
+            return Err(TokenError::Unknown(name_or_id.to_owned()));
+        }
+        content.tokens = kept;
+        if let Err(error) = write(&self.path, &mut content) {
+            let hashes: Vec<&str> = revoked.iter().map(|token| &*token.sha256).collect();
+            overwrite(&self.path, &hashes).map_err(|_| not_revoked(error))?;
+        }
+        Ok(revoked.into_iter().map(|token| token.info).collect())
     }
 
     /// The tokens, oldest first.
@@ -313,7 +370,7 @@ impl TokenFile {
     /// # Errors
     /// If the file cannot be used.
     pub fn list(&self) -> Result<Vec<TokenInfo>, TokenError> {
-        let content = read(&self.path)?;
+        let content = read(&self.path)?.unwrap_or_default();
         Ok(content.tokens.into_iter().map(|token| token.info).collect())
     }
 
@@ -347,6 +404,14 @@ impl TokenFile {
             .cloned()
     }
 
+    /// The reason why the tokens are not those of the file, if there is one.
+    pub fn problem(&self) -> Option<TokensProblem> {
+        // A file that has changed is looked at.
+        self.content();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.problem.clone()
+    }
+
     /// The content as it is now; `None` if it cannot be used.
     fn content(&self) -> Option<Arc<Content>> {
         let stamp = fs::metadata(&self.path);
@@ -368,19 +433,9 @@ impl TokenFile {
             }
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let content = match read(&self.path) {
-            Ok(content) => Some(Arc::new(content)),
-            Err(error) => {
-                tracing::error!(%error, "the tokens cannot be read: until they can, roles open to the tokens of the configuration alone");
-                None
-            }
-        };
         // A file that was replaced while it was read has another stamp at the next look.
-        *known = Known {
-            stamp,
-            content: content.clone(),
-        };
-        content
+        known.look(&self.path, stamp);
+        known.content.clone()
     }
 
     /// Changes the file, one process after the other.
@@ -392,28 +447,79 @@ impl TokenFile {
             path: self.path.clone(),
             source,
         };
+        let _one_at_a_time = self.lock().map_err(failed)?;
+        let mut content = read(&self.path)?.unwrap_or_default();
+        change(&mut content)?;
+        write(&self.path, &mut content).map_err(failed)
+    }
+
+    /// Waits until no other process changes the file. None does while the result is there.
+    fn lock(&self) -> io::Result<File> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
+            .create(folder)?;
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.path.with_extension("lock"))
-            .map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut content = read(&self.path)?;
-        change(&mut content)?;
-        content.version = VERSION;
-        write(&self.path, &content).map_err(failed)
+            .open(self.path.with_extension("lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
 }
 
-fn read(path: &Path) -> Result<Content, TokenError> {
+impl Known {
+    /// Reads the file, which has this stamp.
+    fn look(&mut self, path: &Path, stamp: Option<Stamp>) {
+        let read = read(path);
+        // It may have gone since it had a stamp.
+        self.stamp = stamp.filter(|_| !matches!(read, Ok(None)));
+        let problem = match read {
+            Ok(Some(mut content)) => {
+                let guarded = &mut self.guarded;
+                guarded.guards_all |= content.guards_all;
+                guarded.guarded.extend(content.guarded.iter().cloned());
+                content.guards_all = guarded.guards_all;
+                content.guarded.clone_from(&guarded.guarded);
+                self.content = Some(Arc::new(content));
+                self.was_there = true;
+                None
+            }
+            Ok(None) if !self.was_there => None,
+            Ok(None) => {
+                // If it could not be read before, the roles that it guarded are not known now either.
+                if self.content.is_some() {
+                    self.content = Some(Arc::new(self.guarded.clone()));
+                }
+                Some(TokensProblem::Missing(format!(
+                    "{} is gone: none of its tokens opens anything, and the roles that it guarded stay closed until this host ends; put it back, or give out new tokens",
+                    path.display()
+                )))
+            }
+            Err(error) => {
+                self.content = None;
+                self.was_there = true;
+                Some(TokensProblem::Unreadable(format!(
+                    "{error}: the tokens cannot be read: until they can, roles open to the tokens of the configuration alone"
+                )))
+            }
+        };
+        match &problem {
+            Some(TokensProblem::Missing(why) | TokensProblem::Unreadable(why)) => {
+                tracing::error!("{why}");
+            }
+            None if self.problem.is_some() => tracing::info!("the tokens can be read again"),
+            None => {}
+        }
+        self.problem = problem;
+    }
+}
+
+/// The content of the file; `None` if there is none. Tokens that were overwritten are left out.
+fn read(path: &Path) -> Result<Option<Content>, TokenError> {
     let failed = |source| TokenError::Io {
         path: path.to_owned(),
         source,
@@ -423,7 +529,7 @@ fn read(path: &Path) -> Result<Content, TokenError> {
         problem,
     };
     let file = match regular_file::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
     let metadata = file.metadata().map_err(failed)?;
@@ -437,34 +543,57 @@ fn read(path: &Path) -> Result<Content, TokenError> {
     file.take(LARGEST)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    let content: Content = serde_json::from_str(&text)
+    let mut content: Content = serde_json::from_str(&text)
         .map_err(|error| unusable(format!("it is no file of tokens: {error}")))?;
-    match content.version {
-        VERSION => Ok(content),
-        version => Err(unusable(format!(
+    if content.version != VERSION {
+        let version = content.version;
+        return Err(unusable(format!(
             "version {version} of its form is not known here"
-        ))),
+        )));
+    }
+    let revoked = no_hash();
+    content.tokens.retain(|token| token.sha256 != revoked);
+    Ok(Some(content))
+}
+
+/// Replaces the file.
+fn write(path: &Path, content: &mut Content) -> io::Result<()> {
+    content.version = VERSION;
+    let mut text = serde_json::to_vec_pretty(content).map_err(io::Error::other)?;
+    text.push(b'\n');
+    replace_file::replace(path, &text, replace_file::Mode::Private)
+}
+
+/// Revokes the tokens of these hashes where they stand in the file, which takes no room on its disk. A crash leaves
+/// each hash as it was, or as one of no token: the file can be read at any time.
+fn overwrite(path: &Path, hashes: &[&str]) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut text = Vec::new();
+    Read::by_ref(&mut (&file).take(LARGEST)).read_to_end(&mut text)?;
+    for hash in hashes {
+        let places = text.windows(hash.len()).enumerate();
+        let places = places.filter(|(_, found)| *found == hash.as_bytes());
+        for (at, _) in places {
+            file.write_all_at(
+                no_hash().as_bytes(),
+                u64::try_from(at).map_err(io::Error::other)?,
+            )?;
+        }
+    }
+    // The clock of the file system is too coarse for two changes right after each other, and hosts look at the time.
+    file.set_modified(SystemTime::now())?;
+    file.sync_all()?;
+    let left = read(path).map_err(io::Error::other)?.unwrap_or_default();
+    let is_left = |hash: &&str| left.tokens.iter().any(|token| token.sha256 == **hash);
+    match hashes.iter().any(is_left) {
+        true => Err(io::Error::other("the file is not as it is written here")),
+        false => Ok(()),
     }
 }
 
-/// Writes the file under another name first, so that a reader finds the old content or the new one, and a crash
-/// leaves either.
-fn write(path: &Path, content: &Content) -> io::Result<()> {
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    let mut text = serde_json::to_vec_pretty(content).map_err(io::Error::other)?;
-    text.push(b'\n');
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)?;
-    // One that lay there before keeps its mode.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+/// What stands in the place of a hash that was overwritten.
+fn no_hash() -> String {
+    "0".repeat(2 * 32)
 }
 
 fn check_name(name: &str) -> Result<(), TokenError> {
@@ -472,6 +601,11 @@ fn check_name(name: &str) -> Result<(), TokenError> {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte));
+    if name.eq_ignore_ascii_case(RESERVED_NAME) {
+        return Err(TokenError::Refused(format!(
+            "`{RESERVED_NAME}` is whoever has the operator's token: choose another name; --operator makes a token that opens as much"
+        )));
+    }
     match is_name {
         true => Ok(()),
         false => Err(TokenError::Refused(format!(
@@ -496,6 +630,9 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn role(name: &str) -> RoleName {
@@ -599,6 +736,153 @@ mod tests {
         assert!(file.add(past).is_err());
         for wrong in ["", "a b", "a\n", "é", &"x".repeat(65)] {
             assert!(file.add(of_tl(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_role_stays_guarded_in_a_host_whose_file_is_gone_or_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let host = TokenFile::in_dir(folder.path());
+        assert_eq!(host.problem(), None, "there is no file yet");
+        let (token, _) = file.add(of_tl("ci")).unwrap();
+        assert!(host.find(&token).is_some() && host.problem().is_none());
+        let kept = fs::read(file.path()).unwrap();
+        fs::remove_file(file.path()).unwrap();
+        assert!(host.guards(&role("tl")) && host.guards_any() && !host.guards(&role("dev")));
+        assert!(host.find(&token).is_none());
+        assert!(matches!(host.problem(), Some(TokensProblem::Missing(_))));
+        // Another file, which knows nothing of the role.
+        let of_dev = NewToken {
+            roles: TokenRoles::Only([role("dev")].into()),
+            ..of_tl("dev")
+        };
+        file.add(of_dev).unwrap();
+        assert!(host.guards(&role("tl")) && host.guards(&role("dev")));
+        assert_eq!(host.problem(), None);
+        fs::write(file.path(), kept).unwrap();
+        assert!(host.find(&token).is_some() && host.problem().is_none());
+        fs::write(file.path(), "{").unwrap();
+        assert!(matches!(host.problem(), Some(TokensProblem::Unreadable(_))));
+        fs::remove_file(file.path()).unwrap();
+        assert!(host.guards(&role("other")), "nobody knows what it guarded");
+        // A host that starts now knows of no token, and says so in the documentation.
+        assert!(!TokenFile::in_dir(folder.path()).guards(&role("tl")));
+    }
+
+    #[test]
+    fn a_token_is_revoked_without_room_for_a_new_file_and_a_crash_on_the_way_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let host = TokenFile::in_dir(folder.path());
+        let (first, info) = file.add(of_tl("ci")).unwrap();
+        let (second, _) = file.add(of_tl("dev")).unwrap();
+        assert!(host.find(&first).is_some());
+        let before = fs::read(file.path()).unwrap();
+        let inode = fs::metadata(file.path()).unwrap().ino();
+        overwrite(file.path(), &[&hash(&first)]).unwrap();
+        let about = fs::metadata(file.path()).unwrap();
+        assert_eq!((about.ino(), about.len()), (inode, before.len() as u64));
+        assert!(host.find(&first).is_none() && host.find(&second).is_some());
+        assert_eq!(file.list().unwrap().len(), 1);
+        assert!(matches!(file.revoke(&info.id), Err(TokenError::Unknown(_))));
+        assert!(host.guards(&role("tl")));
+        // A crash leaves a part of the zeros, wherever it begins and ends.
+        let at = before
+            .windows(64)
+            .position(|found| found == hash(&first).as_bytes())
+            .unwrap();
+        for (from, to) in [(0, 1), (0, 63), (20, 64), (63, 64)] {
+            let mut torn = before.clone();
+            torn[at + from..at + to].fill(b'0');
+            fs::write(file.path(), &torn).unwrap();
+            let found = TokenFile::in_dir(folder.path()).find(&first);
+            assert!(found.is_none() || torn == before, "{from}..{to}");
+            assert!(host.find(&second).is_some());
+        }
+        file.revoke("ci").unwrap();
+        file.add(of_tl("new")).unwrap();
+        let text = fs::read_to_string(file.path()).unwrap();
+        assert!(!text.contains(&no_hash()), "{text}");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_revoked_is_said_to_open_still_what_it_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let (token, _) = file.add(of_tl("ci")).unwrap();
+        let lock = file.path().with_extension("lock");
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        let error = file.revoke("ci").unwrap_err().to_string();
+        assert!(error.contains("`ci` is NOT revoked"), "{error}");
+        assert!(file.find(&token).is_some());
+    }
+
+    #[test]
+    fn expired_tokens_make_room_and_are_forgotten_after_a_month() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let now = whole_seconds(SystemTime::now());
+        let (_, info) = file.add(of_tl("first")).unwrap();
+        let stored = |nth: usize, expires| Stored {
+            info: TokenInfo {
+                id: format!("{nth:08x}"),
+                expires,
+                ..info.clone()
+            },
+            sha256: hash(&nth.to_string()),
+        };
+        let ago = |days: u64| Some(now - Duration::from_secs(days * 24 * 3600));
+        let put = |tokens: Vec<Stored>| {
+            let mut content = Content {
+                tokens,
+                ..Content::default()
+            };
+            write(file.path(), &mut content).unwrap();
+        };
+        put(vec![
+            stored(0, ago(31)),
+            stored(1, ago(29)),
+            stored(2, None),
+        ]);
+        file.add(of_tl("second")).unwrap();
+        let ids = |file: &TokenFile| -> Vec<String> {
+            let list = file.list().unwrap().into_iter();
+            list.map(|token| token.id).collect()
+        };
+        assert_eq!(ids(&file)[..2], ["00000001", "00000002"]);
+        let full = |expires: fn(usize) -> bool| {
+            let tokens = (0..MOST).map(|nth| stored(nth, expires(nth).then(|| ago(1)).flatten()));
+            tokens.collect()
+        };
+        put(full(|_| false));
+        assert!(matches!(
+            file.add(of_tl("more")),
+            Err(TokenError::Refused(_))
+        ));
+        put(full(|nth| nth >= MOST - 2));
+        file.add(of_tl("more")).unwrap();
+        assert_eq!(ids(&file).len(), MOST - 1);
+    }
+
+    #[test]
+    fn the_form_of_callers_tokens_is_known_and_nobody_is_called_operator() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_dir(folder.path());
+        let (token, _) = file.add(of_tl("ci")).unwrap();
+        assert!(is_callers(&token));
+        for other in [
+            "",
+            PREFIX,
+            "exomonad_operator",
+            &token[1..],
+            &format!("{token}0"),
+        ] {
+            assert!(!is_callers(other), "{other}");
+        }
+        for name in ["operator", "Operator"] {
+            assert!(matches!(file.add(of_tl(name)), Err(TokenError::Refused(_))));
         }
     }
 

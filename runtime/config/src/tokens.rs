@@ -60,6 +60,33 @@ impl Tokens {
         matches(self.of_role(role), presented)
     }
 
+    /// The first token that is one of these: the section that names it, such as `server` or `role.tl`, and where it is
+    /// kept.
+    pub fn find(
+        &self,
+        config: &Config,
+        is_one: impl Fn(&str) -> bool,
+    ) -> Option<(String, SecretSource)> {
+        let of_host = [
+            ("server", &self.operator, config.server.token_source()),
+            ("defaults", &self.unlisted, config.defaults.token_source()),
+        ];
+        let of_host = of_host
+            .into_iter()
+            .map(|(section, secret, source)| (section.to_owned(), secret, source));
+        let of_roles = self.roles.iter().map(|(name, secret)| {
+            let source = config.roles.get(name).and_then(|role| role.token_source());
+            (format!("role.{name}"), secret, source)
+        });
+        let mut all = of_host.chain(of_roles);
+        all.find_map(|(section, secret, source)| {
+            let is_one = secret
+                .as_ref()
+                .is_some_and(|secret| is_one(secret.expose()));
+            source.filter(|_| is_one).map(|source| (section, source))
+        })
+    }
+
     fn of_role(&self, role: &RoleName) -> &Option<Secret> {
         self.roles.get(role).unwrap_or(&self.unlisted)
     }

@@ -9,13 +9,13 @@
 //! configuration's path, with the hash of its content in it.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use exomonad_core::patterns::is_loopback;
-use exomonad_core::regular_file;
 use exomonad_core::values::{HostPattern, ListenAddress};
+use exomonad_core::{regular_file, replace_file};
 use exomonad_services::DockerConfig;
 use sha2::{Digest, Sha256};
 
@@ -38,13 +38,8 @@ pub fn remember(file: &Path, env: impl Fn(&str) -> Option<String>) -> io::Result
             .mode(0o700)
             .create(folder)?;
     }
-    // Another name first, so that a reader finds the old entry or the new one.
-    let part = entry.with_extension(format!("{}.part", std::process::id()));
-    let mut open = fs::OpenOptions::new();
-    let open = open.write(true).create(true).truncate(true).mode(0o600);
-    let mut written = open.open(&part)?;
-    writeln!(written, "{}\n{}", hash(&content), path.display())?;
-    fs::rename(&part, &entry)?;
+    let text = format!("{}\n{}\n", hash(&content), path.display());
+    replace_file::replace(&entry, text.as_bytes(), replace_file::Mode::Private)?;
     Ok(path)
 }
 

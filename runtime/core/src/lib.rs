@@ -12,6 +12,7 @@
 //! | [`role_keys`] | the keys that set what a role may do, for messages |
 //! | [`roots`] | the folders a role may reach |
 //! | [`regular_file`] | opening files that a configuration names |
+//! | [`replace_file`] | replacing a file as a whole |
 //! | [`secret`], [`secret_source`] | texts that are used and never shown, and where they are kept |
 //! | [`shared_bounds`] | bounds that several services share: folders, repositories |
 //! | [`values`] | sizes, durations, patterns and other values that are written as text |
@@ -30,6 +31,7 @@ pub mod patterns;
 pub mod policy;
 pub mod principal;
 pub mod regular_file;
+pub mod replace_file;
 pub mod role_keys;
 pub mod roots;
 pub mod secret;

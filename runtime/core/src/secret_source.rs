@@ -3,6 +3,7 @@
 //! A configuration only says where a secret is. Its text exists in [`Secret`] alone, which is shown
 //! nowhere: not in `Debug`, not in an error, not in JSON.
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,15 @@ pub enum SecretSource {
     File(PathBuf),
     /// In an environment variable of this name.
     Variable(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "the file {}", path.display()),
+            Self::Variable(name) => write!(formatter, "the environment variable {name}"),
+        }
+    }
 }
 
 /// The reason why a secret can't be used. Never holds the secret.

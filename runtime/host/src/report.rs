@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 pub enum Status {
     /// Every plugin's newest version serves.
     Ok,
-    /// The host serves, but some plugin's newest version does not.
+    /// The host serves, but some plugin's newest version does not, or its file of tokens cannot be used.
     Degraded,
     /// The host finishes its calls and ends.
     Draining,
@@ -42,6 +42,30 @@ pub struct Health {
     pub refused_tools: Vec<RefusedTool>,
     /// The runs of workflows.
     pub workflows: WorkflowsHealth,
+    /// The reason why the tokens that were given out to callers open nothing, if they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokensHealth>,
+}
+
+/// The reason why the tokens that were given out to callers open nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokensHealth {
+    /// Its kind.
+    pub code: TokensProblemCode,
+    /// The message; not in answers to requests without a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The kind of reason why tokens open nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokensProblemCode {
+    /// The file is gone: the roles that it guarded stay closed.
+    Missing,
+    /// The file cannot be read: every role is closed.
+    Unreadable,
 }
 
 /// The runs of workflows that have not ended. A stuck one does not make the host `degraded`: the others go on.
@@ -145,6 +169,18 @@ pub struct Roles {
     pub ignored: Vec<PluginProblem>,
 }
 
+/// The answer of `/role/{role}`: what the request may use of a role.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsableRole {
+    /// The role.
+    pub name: String,
+    /// The names of the tools that may be called.
+    pub tools: Vec<String>,
+    /// The events that its plugin handles, if hooks may be asked.
+    pub hooks: Vec<String>,
+}
+
 /// A role as it runs.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -198,8 +234,13 @@ pub enum Detail {
     Messages,
 }
 
-/// The state of the host.
-pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
+/// The state of the host, whose file of tokens may have this problem.
+pub fn health(
+    runtime: &Runtime,
+    is_draining: bool,
+    tokens: Option<TokensHealth>,
+    detail: Detail,
+) -> Health {
     let roles = runtime.roles();
     let mut problems: Vec<_> = roles.values().filter_map(|role| problem(role)).collect();
     problems.extend(ignored(runtime));
@@ -213,8 +254,12 @@ pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
             .for_each(|problem| problem.message = None);
         refused_tools.iter_mut().for_each(|tool| tool.reason = None);
     }
+    let tokens = tokens.map(|problem| TokensHealth {
+        message: problem.message.filter(|_| detail == Detail::Messages),
+        ..problem
+    });
     Health {
-        status: match (is_draining, problems.is_empty()) {
+        status: match (is_draining, problems.is_empty() && tokens.is_none()) {
             (true, _) => Status::Draining,
             (false, true) => Status::Ok,
             (false, false) => Status::Degraded,
@@ -229,6 +274,7 @@ pub fn health(runtime: &Runtime, is_draining: bool, detail: Detail) -> Health {
         problems,
         refused_tools,
         workflows: WorkflowsHealth::of(runtime, detail),
+        tokens,
     }
 }
 

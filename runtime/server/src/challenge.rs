@@ -18,6 +18,8 @@ use crate::serving::Serving;
 
 /// The challenge to a refused request: the token that it takes.
 pub struct Challenge {
+    /// The role that it is about, if it is about one.
+    role: Option<RoleName>,
     /// The address of the metadata, if there are authorization servers.
     metadata: Option<String>,
     serving: Arc<Serving>,
@@ -26,15 +28,18 @@ pub struct Challenge {
 impl Challenge {
     /// The challenge for a request to this address.
     pub fn of(serving: Arc<Serving>, uri: &Uri, headers: &HeaderMap) -> Self {
-        let metadata = serving.guard.oauth().map(|oauth| {
-            let mut path = uri.path().split('/').skip(1);
-            let role = match path.next() {
-                Some("role") => path.next().and_then(|role| role.parse().ok()),
-                _ => None,
-            };
-            oauth.metadata_url(&host(uri, headers), role.as_ref())
-        });
-        Self { metadata, serving }
+        let mut path = uri.path().split('/').skip(1);
+        let role = match path.next() {
+            Some("role") => path.next().and_then(|role| role.parse().ok()),
+            _ => None,
+        };
+        let oauth = serving.guard.oauth();
+        let metadata = oauth.map(|oauth| oauth.metadata_url(&host(uri, headers), role.as_ref()));
+        Self {
+            role,
+            metadata,
+            serving,
+        }
     }
 
     /// Adds it to an answer that has status 401, or 403 because the token lacks a scope.
@@ -48,7 +53,8 @@ impl Challenge {
                     if credentials.has_token() {
                         parameters.push(("error", "invalid_token".to_owned()));
                     }
-                    if let Some(problem) = credentials.problem() {
+                    let guard = &self.serving.guard;
+                    if let Some(problem) = guard.jwt_problem(self.role.as_ref(), credentials) {
                         parameters.push(("error_description", problem.to_string()));
                     }
                     let required = oauth.required_scopes();

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri, header};
-use exomonad_access::{Access, Authenticator, Credentials, OAuth};
-use exomonad_config::{ServerConfig, Tokens};
+use exomonad_access::{Access, Authenticator, Credentials, JwtError, OAuth, TokensProblem};
+use exomonad_config::{Config, ServerConfig, Tokens};
 use exomonad_core::Principal;
 use exomonad_core::patterns::is_loopback;
+use exomonad_schema::RoleName;
+use reqwest::Client;
 
 use crate::error::RequestError;
 
@@ -26,6 +28,30 @@ impl Guard {
             config,
             authenticator,
         }
+    }
+
+    /// The authenticator of the same host under another configuration.
+    pub fn reconfigured(
+        &self,
+        config: &Config,
+        tokens: Option<Tokens>,
+        client: &Client,
+    ) -> Authenticator {
+        self.authenticator.reconfigured(config, tokens, client)
+    }
+
+    /// The reason why the tokens that were given out open nothing, if they do not.
+    pub fn tokens_problem(&self) -> Option<TokensProblem> {
+        self.authenticator.tokens_problem()
+    }
+
+    /// The reason why a token of an authorization server does not open a role; without a role, why it opens nothing.
+    pub fn jwt_problem(
+        &self,
+        role: Option<&RoleName>,
+        credentials: &Credentials,
+    ) -> Option<JwtError> {
+        self.authenticator.jwt_problem(role, credentials)
     }
 
     /// True if these are the tokens of the configuration that it checks.

@@ -169,7 +169,7 @@ impl App {
         let needs_restart = serving::needs_restart(&old.runtime.config, &config);
         let env = |name: &str| std::env::var(name).ok();
         let new = match old.runtime.reopen(config, env) {
-            Ok(runtime) => Serving::start(runtime, tokens, &self.client),
+            Ok(runtime) => old.start_after(runtime, tokens, &self.client),
             Err(error) => return refused(format!("{error:#}")),
         };
         // Until its plugins are loaded the old roles answer.

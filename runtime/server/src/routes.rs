@@ -17,6 +17,8 @@ use super::path_params::PathParams;
 use super::unread::Unread;
 use super::{App, calls, challenge, events, mcp, openapi, parse_json, schedules, workflows};
 use crate::error::RequestError;
+use exomonad_access::TokensProblem;
+use exomonad_core::values::Area;
 use exomonad_host::agents::Agent;
 use exomonad_host::plugins::reload::Changes;
 use exomonad_host::workflows::schedules::{ScheduleView, SetSchedule};
@@ -165,6 +167,17 @@ pub const ROUTES: &[Route] = &[
         problems: &[401],
         wants_token: true,
         handler: || get(roles),
+    },
+    Route {
+        method: "GET",
+        path: "/role/{role}",
+        summary: "The tools and hooks of a role that the request's token may use.",
+        request: Content::None,
+        response: Content::Json(schema::<report::UsableRole>),
+        success: &[200],
+        problems: &[400, 401, 404, 503],
+        wants_token: true,
+        handler: || get(usable_role),
     },
     Route {
         method: "POST",
@@ -542,7 +555,17 @@ async fn health(State(app): State<App>, identity: Identity) -> Response {
         Ok(_) => report::Detail::Messages,
         Err(_) => report::Detail::Codes,
     };
-    let health = report::health(&serving.runtime, app.is_draining(), detail);
+    let tokens = serving.guard.tokens_problem().map(|problem| {
+        let (code, message) = match problem {
+            TokensProblem::Missing(message) => (report::TokensProblemCode::Missing, message),
+            TokensProblem::Unreadable(message) => (report::TokensProblemCode::Unreadable, message),
+        };
+        report::TokensHealth {
+            code,
+            message: Some(message),
+        }
+    });
+    let health = report::health(&serving.runtime, app.is_draining(), tokens, detail);
     axum::Json(health).into_response()
 }
 
@@ -564,6 +587,29 @@ async fn ready(State(app): State<App>) -> Result<Response, RequestError> {
 async fn roles(State(app): State<App>, identity: Identity) -> Result<Response, RequestError> {
     app.check_operator(&identity)?;
     Ok(axum::Json(report::roles(&app.serving().runtime)).into_response())
+}
+
+async fn usable_role(
+    State(app): State<App>,
+    PathParams(role): PathParams<String>,
+    identity: Identity,
+) -> Result<Response, RequestError> {
+    let (role, principal) = app.role(&role, &identity)?;
+    let version = role.serving()?;
+    let caller = identity.caller(principal);
+    let tools = version.tools.iter().map(|tool| &tool.tool.name);
+    let hooks = version
+        .hooks()
+        .filter(|_| caller.scopes().allows(Area::Hooks));
+    Ok(axum::Json(report::UsableRole {
+        name: role.name().to_string(),
+        tools: tools
+            .filter(|tool| caller.allows_tool(tool))
+            .cloned()
+            .collect(),
+        hooks: hooks.map(|event| event.name().to_owned()).collect(),
+    })
+    .into_response())
 }
 
 async fn tools(

@@ -26,13 +26,26 @@ impl Serving {
     /// Starts loading the plugins of a runtime and watching its folder. Without `tokens` nobody is asked for one: for a
     /// process that serves its own client alone. `client` fetches the keys of authorization servers. Call it inside a tokio runtime.
     pub fn start(runtime: Arc<Runtime>, tokens: Option<Tokens>, client: &Client) -> Self {
+        let authenticator = Authenticator::new(&runtime.config, tokens, client);
+        Self::with(runtime, authenticator)
+    }
+
+    /// As [`start`](Self::start), for another configuration of the same host.
+    pub fn start_after(
+        &self,
+        runtime: Arc<Runtime>,
+        tokens: Option<Tokens>,
+        client: &Client,
+    ) -> Self {
+        let authenticator = self.guard.reconfigured(&runtime.config, tokens, client);
+        Self::with(runtime, authenticator)
+    }
+
+    fn with(runtime: Arc<Runtime>, authenticator: Authenticator) -> Self {
         let reload = Reloader::start(runtime.clone());
         runtime.workflows.serve(&runtime);
         Self {
-            guard: Guard::new(
-                runtime.config.server.clone(),
-                Authenticator::new(&runtime.config, tokens, client),
-            ),
+            guard: Guard::new(runtime.config.server.clone(), authenticator),
             _watch: FolderWatch::start(&runtime.config, reload.clone()),
             reload,
             runtime,

@@ -38,7 +38,8 @@ pub struct Options {
     /// The running host to ask, instead of the configured address.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "local")]
     pub url: Option<String>,
-    /// The token for the running host; otherwise $EXOMONAD_TOKEN, otherwise the configured one.
+    /// The token to present to the running host; otherwise $EXOMONAD_TOKEN, otherwise the configured one. (For `serve`
+    /// $EXOMONAD_TOKEN is the operator's own token.)
     #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Do it in this process, even if a host is running.
@@ -176,9 +177,10 @@ pub enum TokenCommand {
     New(NewTokenArgs),
     /// List the tokens, without themselves.
     List,
-    /// Revoke all tokens of a caller, or one by its id. It opens nothing from the next request on.
+    /// Revoke all tokens of a caller, or one by its id, as `token list` shows it. It opens nothing from the next request
+    /// on.
     Revoke {
-        /// The caller's name, or the id of a token.
+        /// The caller's name, for all of its tokens, or the id of one.
         name: String,
     },
 }

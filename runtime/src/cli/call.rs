@@ -17,7 +17,7 @@ use super::show::{
 use exomonad_engine::closest;
 use exomonad_host::json::sanitize;
 use exomonad_host::plugins::reload::Reloader;
-use exomonad_host::report::{self, Roles};
+use exomonad_host::report::{self, Roles, UsableRole};
 use exomonad_host::{Caller, Execution, HostError, Runtime};
 use exomonad_telemetry::start_log;
 
@@ -67,6 +67,15 @@ impl Host {
         match self {
             Self::Running(client) => client.get("/roles").await,
             Self::Here(runtime) => Ok(report::roles(runtime)),
+        }
+    }
+
+    /// The part of a role that the token opens, asked of a host that does not show it all of its roles; `None` in this
+    /// process.
+    pub async fn usable_role(&self, role: &str) -> Result<Option<UsableRole>, CommandError> {
+        match self {
+            Self::Running(client) => client.get(&format!("/role/{role}")).await.map(Some),
+            Self::Here(_) => Ok(None),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The id of the call, if it was one.
     pub call_id: Option<String>,
+    /// True if the request presented a token.
+    pub had_token: bool,
 }
 
 impl Client {
@@ -86,6 +88,7 @@ impl Client {
             status,
             body,
             call_id,
+            had_token: self.token.is_some(),
         })
     }
 
@@ -159,6 +162,7 @@ impl Client {
             status,
             body,
             call_id: None,
+            had_token: self.token.is_some(),
         };
         Err(answer.problem())
     }
@@ -308,8 +312,11 @@ impl Answer {
             str::to_owned,
         );
         let code = problem["code"].as_str().unwrap_or_default();
-        let detail = match code {
-            "unauthorized" => format!("{detail} (--token or EXOMONAD_TOKEN gives one)"),
+        let detail = match (code, self.had_token) {
+            ("unauthorized", true) => {
+                "the token that was presented does not open this: it is wrong, has ended or was revoked, or it opens a role, and this takes another one's or the operator's (--token, EXOMONAD_TOKEN or the configuration gave it)".to_owned()
+            }
+            ("unauthorized", false) => format!("{detail} (--token or EXOMONAD_TOKEN gives one)"),
             _ => detail,
         };
         of_code(code, detail)

@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use exomonad_config::{Config, DockerEnvironment, Role, Source};
+use exomonad_access::{OAuth, TokenFile, check_configured, short_token};
+use exomonad_config::{Config, DockerEnvironment, Role, Source, Tokens};
 use exomonad_engine::CompileCache;
 use exomonad_schema::{CallId, EffectKind, RoleName, Service};
 use serde::{Deserialize, Serialize};
@@ -99,6 +101,9 @@ async fn check_all(options: &Options) -> Vec<Check> {
         memory_maps(config.engine.sandboxes, sandboxes_are_set),
         check("port", port(options, &config).await),
     ];
+    checks.extend(tokens(&config));
+    checks.extend(configured_tokens(&config));
+    checks.extend(authorization_servers(&config).await);
     checks.extend(workflows(options, &config).await);
     checks.extend(github(&config));
     checks.extend(docker(&config).await);
@@ -169,6 +174,58 @@ async fn workflows(options: &Options, config: &Config) -> Option<Check> {
             )),
         ),
     })
+}
+
+/// The tokens that were given out to callers, if there is a folder for them.
+fn tokens(config: &Config) -> Option<Check> {
+    if !config.state.dir.is_dir() {
+        return None;
+    }
+    let file = TokenFile::in_dir(&config.state.dir);
+    let found = file.list().map(|tokens| {
+        let now = SystemTime::now();
+        let expired = tokens.iter().filter(|token| token.has_expired(now)).count();
+        match (tokens.len(), expired) {
+            (0, _) => "none are given out".to_owned(),
+            (all, 0) => format!("given out: {all}"),
+            (all, expired) => format!("given out: {all}, of which {expired} have expired"),
+        }
+    });
+    let found = found.map_err(|error| {
+        format!("{error}; until it can be read a host is closed to all but the tokens of the configuration")
+    });
+    Some(check("tokens", found))
+}
+
+/// A token of the configuration's that `serve` refuses, or should be another.
+fn configured_tokens(config: &Config) -> Option<Check> {
+    let tokens = Tokens::read(config, env).ok()?;
+    let refused = check_configured(config, &tokens).err();
+    let refused = refused.map(|error| format!("`serve` would not start here: {error}"));
+    let says = refused.or_else(|| short_token(config, &tokens))?;
+    // The variable may be meant for commands that ask a host, as this one does.
+    Some(Check {
+        note: true,
+        ..check("operator's token", Ok(says))
+    })
+}
+
+/// The authorization servers whose tokens open roles.
+async fn authorization_servers(config: &Config) -> Vec<Check> {
+    let client = exomonad_services::http::client();
+    let Some(oauth) = client.ok().and_then(|client| OAuth::new(config, &client)) else {
+        return Vec::new();
+    };
+    let checked = oauth.check().await.into_iter();
+    let checks = checked.map(|(issuer, keys)| {
+        let found = match keys {
+            Ok(0) => Err(format!("{issuer}: it has no keys that could be used")),
+            Ok(keys) => Ok(format!("{issuer}: {keys} keys")),
+            Err(error) => Err(format!("{issuer}: {error}; `oauth.issuers` names it")),
+        };
+        check("oauth", found)
+    });
+    checks.collect()
 }
 
 fn readable(folder: &Path) -> Result<String, String> {
@@ -355,7 +412,14 @@ fn running(base: &str, health: &Value) -> Result<String, String> {
         let says = text("message").or(text("code")).unwrap_or("?");
         format!("; {}: {says}", text("role").unwrap_or("?"))
     });
-    Err(format!("{found}{}", problems.collect::<String>()))
+    let tokens = &health["tokens"];
+    let says = tokens["message"].as_str().or(tokens["code"].as_str());
+    let tokens = says.map(|says| format!("; tokens: {says}"));
+    Err(format!(
+        "{found}{}{}",
+        problems.collect::<String>(),
+        tokens.unwrap_or_default()
+    ))
 }
 
 async fn plugins(runtime: &Arc<Runtime>) -> Vec<Check> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use exomonad_access::{check_configured, short_token};
 use exomonad_config::{Config, ListenAddress, Loaded, RoleName, Tokens};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,10 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     })?;
     let tokens =
         Tokens::read(&config, env).map_err(|error| CommandError::Usage(error.to_string()))?;
+    check_configured(&config, &tokens).map_err(|error| CommandError::Usage(error.to_string()))?;
+    if let Some(warning) = short_token(&config, &tokens) {
+        tracing::warn!("{warning}");
+    }
     let address = config.server.listen.get();
     // First of all, so that a second host on the same port does nothing else.
     let listener = TcpListener::bind(address)
@@ -45,6 +50,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     let read_config = move || {
         let loaded = load_for(&again, listen.as_deref()).map_err(|error| error.to_string())?;
         let tokens = Tokens::read(&loaded.config, env).map_err(|error| error.to_string())?;
+        check_configured(&loaded.config, &tokens).map_err(|error| error.to_string())?;
         Ok((loaded.config, Some(tokens)))
     };
     let app = App::new(

@@ -6,18 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use exomonad_access::token_file::TokenRoles;
 use exomonad_access::{NewToken, TokenError, TokenFile, TokenInfo};
-use exomonad_config::TimeSpan;
+use exomonad_config::{Config, RoleName, TimeSpan};
 use serde_json::json;
 
 use super::CommandError;
 use super::args::{NewTokenArgs, Options, TokenCommand};
-use super::config::load_text_alone;
+use super::config::{load_text_alone, roles_of};
 use super::show::print_json;
 
 impl From<TokenError> for CommandError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Io { .. } | TokenError::Unusable { .. } => {
+            TokenError::Io { .. } | TokenError::Unusable { .. } | TokenError::NotRevoked { .. } => {
                 Self::Unavailable(error.to_string())
             }
             TokenError::Refused(_) => Self::Usage(error.to_string()),
@@ -31,14 +31,27 @@ pub fn run(options: &Options, command: TokenCommand) -> Result<(), CommandError>
     let loaded = load_text_alone(options)?;
     let file = TokenFile::in_dir(&loaded.config.state.dir);
     match command {
-        TokenCommand::New(arguments) => new(options, &file, arguments),
+        TokenCommand::New(arguments) => new(options, &loaded.config, &file, arguments),
         TokenCommand::List => list(options, &file),
         TokenCommand::Revoke { name } => revoke(options, &file, &name),
     }
 }
 
 /// The token alone goes to standard output, for `TOKEN=$(exomonad token new …)`.
-fn new(options: &Options, file: &TokenFile, arguments: NewTokenArgs) -> Result<(), CommandError> {
+fn new(
+    options: &Options,
+    config: &Config,
+    file: &TokenFile,
+    arguments: NewTokenArgs,
+) -> Result<(), CommandError> {
+    let known = roles_of(config);
+    let is_known = |role: &&RoleName| known.iter().any(|known| known == role.as_str());
+    let unknown: Vec<RoleName> = arguments
+        .role
+        .iter()
+        .filter(|role| !is_known(role))
+        .cloned()
+        .collect();
     let roles = match (arguments.operator, arguments.all_roles, arguments.role) {
         (true, _, _) => TokenRoles::Operator,
         (_, true, _) => TokenRoles::All,
@@ -64,6 +77,12 @@ fn new(options: &Options, file: &TokenFile, arguments: NewTokenArgs) -> Result<(
         info.name,
         opens(&info)
     );
+    for role in unknown {
+        errln!(
+            "warning: there is no role `{role}` here (there are {}): the token opens it once there is",
+            known.join(", ")
+        );
+    }
     Ok(())
 }
 

@@ -65,6 +65,28 @@ impl OtherDisk {
         assert!(made.expect("nsenter is there").success());
     }
 
+    /// The command that runs a program in this folder, where a process that was started with this disk sees it; an
+    /// error where mounting is not permitted.
+    pub(crate) fn command_beside(
+        &self,
+        process: u32,
+        folder: &Path,
+        program: &Path,
+    ) -> Result<Command, &'static str> {
+        if !self.can_mount(MOUNT) {
+            return Err("mounting is not permitted");
+        }
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--preserve-credentials", "--user", "--mount", "--target"])
+            .arg(process.to_string())
+            // Entering leads to the root of what is seen there.
+            .args(["sh", "-c", r#"cd "$1" && shift && exec "$@""#, "sh"])
+            .arg(folder)
+            .arg(program);
+        Ok(command)
+    }
+
     fn can_mount(&self, script: &str) -> bool {
         let mut probe = self.through(UNSHARE, script);
         let probed = probe

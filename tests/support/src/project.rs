@@ -158,10 +158,30 @@ impl Project {
     /// The binary, to be run in the repository with an environment that holds nothing of the caller's.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = match &self.other_disk {
+        let command = match &self.other_disk {
             Some(disk) => disk.command(&binary()),
             None => Command::new(binary()),
         };
+        self.in_environment(command)
+    }
+
+    /// Runs a program where a host sees the disk that it was started with.
+    ///
+    /// # Errors
+    /// Where mounting is not permitted.
+    pub fn run_beside(
+        &self,
+        host: &Host,
+        program: &Path,
+        arguments: &[&str],
+    ) -> Result<CommandOutput, &'static str> {
+        let disk = self.other_disk.as_ref().ok_or("there is no other disk")?;
+        let command = disk.command_beside(host.id(), &self.path(""), program)?;
+        let mut command = self.in_environment(command);
+        Ok(command::run(command.args(arguments), b""))
+    }
+
+    fn in_environment(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path(""))
             .env_clear()

@@ -1,8 +1,10 @@
 //! Reading and replacing files of the project. No link leads out of it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use exomonad_core::replace_file;
 
 use super::CommandError;
 
@@ -77,24 +79,7 @@ impl Project {
         };
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(failed)?;
-        let beside = path.with_extension(format!("exomonad-{}.tmp", std::process::id()));
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&beside)?;
-            file.write_all(text.as_bytes())?;
-            if let Ok(old) = path.metadata() {
-                file.set_permissions(old.permissions())?;
-            }
-            file.sync_all()?;
-            fs::rename(&beside, &path)
-        };
-        write().map_err(|error| {
-            // It may not have been made.
-            let _ = fs::remove_file(&beside);
-            failed(error)
-        })
+        replace_file::replace(&path, text.as_bytes(), replace_file::Mode::Kept).map_err(failed)
     }
 
     /// The path of a file whose folders, as far as they are there, are folders of the project.

@@ -123,10 +123,56 @@ fn chosen(project: &Project, arguments: &InitArgs) -> Result<Vec<Agent>, Command
     }
 }
 
-/// The role, and the hooks that its plugin handles.
+/// The role and the hooks that its plugin handles, for these agents.
 async fn settings(options: &Options, arguments: &InitArgs) -> Result<Settings, CommandError> {
-    let roles = Host::find(options, arguments.role.as_deref()).await?;
-    let roles = roles.roles().await?.roles;
+    let host = Host::find(options, arguments.role.as_deref()).await?;
+    let (role, hooks) = role_and_hooks(&host, arguments).await?;
+    let hooks = hooks.iter().filter_map(|name| HookEvent::from_name(name));
+    Ok(Settings {
+        hooks: hooks.collect(),
+        program: program(options)?,
+        transport: match arguments.http {
+            false => Transport::Stdio,
+            true => {
+                let config = load_text_alone(options)?.config;
+                let base = base_url(options, &config);
+                if base.contains('@') {
+                    return Err(CommandError::Usage(
+                        "the address has a user or a password in it, which files of the project would hold: \
+                         leave that out"
+                            .to_owned(),
+                    ));
+                }
+                Transport::Http {
+                    url: format!("{base}/role/{role}/mcp"),
+                    has_token: token(options, &config, Some(&role)).is_some(),
+                }
+            }
+        },
+        role: Some(role),
+    })
+}
+
+/// The role that is meant, and the events that its plugin handles.
+async fn role_and_hooks(
+    host: &Host,
+    arguments: &InitArgs,
+) -> Result<(String, Vec<String>), CommandError> {
+    let roles = match (host.roles().await, &arguments.role) {
+        // The list of all roles is the operator's; a caller's token opens its own.
+        (Err(refused @ CommandError::Refused(_)), Some(role)) => {
+            return match host.usable_role(role).await? {
+                Some(role) => Ok((role.name, role.hooks)),
+                None => Err(refused),
+            };
+        }
+        (Err(CommandError::Refused(why)), None) => {
+            return Err(CommandError::Refused(format!(
+                "{why}; or --role names the role that the token opens"
+            )));
+        }
+        (roles, _) => roles?.roles,
+    };
     let names = || {
         let names: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
         names.join(", ")
@@ -157,33 +203,7 @@ async fn settings(options: &Options, arguments: &InitArgs) -> Result<Settings, C
             why.map(|why| format!(": {why}")).unwrap_or_default()
         )));
     };
-    let hooks = plugin.hooks.iter();
-    let hooks = hooks
-        .filter_map(|name| HookEvent::from_name(name))
-        .collect();
-    Ok(Settings {
-        role: Some(role.name.clone()),
-        hooks,
-        program: program(options)?,
-        transport: match arguments.http {
-            false => Transport::Stdio,
-            true => {
-                let config = load_text_alone(options)?.config;
-                let base = base_url(options, &config);
-                if base.contains('@') {
-                    return Err(CommandError::Usage(
-                        "the address has a user or a password in it, which files of the project would hold: \
-                         leave that out"
-                            .to_owned(),
-                    ));
-                }
-                Transport::Http {
-                    url: format!("{base}/role/{}/mcp", role.name),
-                    has_token: token(options, &config, Some(&role.name)).is_some(),
-                }
-            }
-        },
-    })
+    Ok((role.name.clone(), plugin.hooks.clone()))
 }
 
 /// The program with the options by which it finds the host.
