@@ -3,6 +3,7 @@
 //! Of any crate:
 //! - [`GitServer`], [`SshServer`], [`MockServer`], [`WebServer`], [`Prism`]: servers on loopback;
 //! - [`Collector`]: an OTLP collector that nobody here wrote;
+//! - [`TemporalServer`]: Temporal's dev server, its CLI and a worker;
 //! - [`ChildGuard`]: a process that ends with the test;
 //! - [`LineProcess`]: a process that is talked to in lines of JSON;
 //! - [`FakeModel`]: a language model for coding agents, whose every answer a test has chosen;
@@ -52,6 +53,7 @@ mod project;
 mod response;
 mod skip;
 mod ssh_server;
+mod temporal;
 mod waiting;
 mod web_server;
 
@@ -77,6 +79,7 @@ pub use project::Project;
 pub use response::{Response, ToolResult};
 pub use skip::{installed_by, required_or_skip};
 pub use ssh_server::{SshAgent, SshServer, SshServerMode, make_key};
+pub use temporal::TemporalServer;
 pub use waiting::{PATIENCE, eventually, never_within};
 pub use web_server::WebServer;
 
