@@ -207,4 +207,50 @@ effects! {
         /// Pulls an image from its registry.
         Write pull(DockerPull) -> DockerPulled as "docker_pull";
     }
+
+    /// Drives workflows, schedules and namespaces of a Temporal server.
+    optional temporal = Temporal: TemporalService {
+        /// Starts a workflow.
+        Write start_workflow(TemporalStartWorkflow) -> TemporalStarted as "temporal_start_workflow";
+        /// Sends a signal to a workflow, which is started if none is open.
+        Write signal_with_start(TemporalSignalWithStart) -> TemporalStarted as "temporal_signal_with_start";
+        /// Sends a signal to an open workflow.
+        Write signal_workflow(TemporalSignalWorkflow) -> Done as "temporal_signal_workflow";
+        /// Asks a workflow's worker a question that changes nothing.
+        Read query_workflow(TemporalQueryWorkflow) -> TemporalQueryResult as "temporal_query_workflow";
+        /// Asks an open workflow to change something, and waits for its answer.
+        Write update_workflow(TemporalUpdateWorkflow) -> TemporalUpdateResult as "temporal_update_workflow";
+        /// Asks an open workflow to cancel.
+        Write cancel_workflow(TemporalCancelWorkflow) -> Done as "temporal_cancel_workflow";
+        /// Ends an open workflow at once.
+        Write terminate_workflow(TemporalTerminateWorkflow) -> Done as "temporal_terminate_workflow";
+        /// Describes a workflow.
+        Read describe_workflow(TemporalDescribeWorkflow) -> TemporalWorkflowDescription as "temporal_describe_workflow";
+        /// Lists workflows, newest first.
+        Read list_workflows(TemporalListWorkflows) -> TemporalWorkflows as "temporal_list_workflows";
+        /// Waits for a workflow's end.
+        Read workflow_result(TemporalWorkflowResult) -> TemporalOutcome as "temporal_workflow_result";
+        /// Reads a workflow's history.
+        Read workflow_history(TemporalWorkflowHistory) -> TemporalHistory as "temporal_workflow_history";
+        /// Describes a namespace.
+        Read describe_namespace(TemporalDescribeNamespace) -> TemporalNamespace as "temporal_describe_namespace";
+        /// Lists namespaces.
+        Read list_namespaces(TemporalListNamespaces) -> TemporalNamespaces as "temporal_list_namespaces";
+        /// Registers a namespace.
+        Write register_namespace(TemporalRegisterNamespace) -> Done as "temporal_register_namespace";
+        /// Creates a schedule.
+        Write create_schedule(TemporalCreateSchedule) -> Done as "temporal_create_schedule";
+        /// Pauses a schedule.
+        Write pause_schedule(TemporalPauseSchedule) -> Done as "temporal_pause_schedule";
+        /// Lets a paused schedule go on.
+        Write unpause_schedule(TemporalUnpauseSchedule) -> Done as "temporal_unpause_schedule";
+        /// Makes a schedule start its workflow now.
+        Write trigger_schedule(TemporalTriggerSchedule) -> Done as "temporal_trigger_schedule";
+        /// Describes a schedule.
+        Read describe_schedule(TemporalDescribeSchedule) -> TemporalScheduleDescription as "temporal_describe_schedule";
+        /// Lists schedules.
+        Read list_schedules(TemporalListSchedules) -> TemporalSchedules as "temporal_list_schedules";
+        /// Deletes a schedule.
+        Write delete_schedule(TemporalDeleteSchedule) -> Done as "temporal_delete_schedule";
+    }
 }

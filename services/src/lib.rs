@@ -16,6 +16,7 @@
 //! | [`log`] | writes lines, publishes events | `tracing`, a broadcast channel |
 //! | [`clock`] | reads the time, sleeps | the host's clock, tokio's timers |
 //! | [`random`] | generates random bytes | the operating system |
+//! | [`temporal`] | drives workflows of a Temporal server | Temporal's client for Rust |
 //! | [`mcp`] | talks back to the client of a call | the call's own line to it |
 //! | [`workflow`] | starts, signals and describes durable workflows | the host |
 //!
@@ -37,6 +38,7 @@ use exomonad_github::GitHubConfigError;
 use exomonad_http::{HttpBounds, HttpConfigError, Secrets};
 use exomonad_kv::KvOpenError;
 use exomonad_schema::{Effect, EffectKind, Service};
+use exomonad_temporal::{TemporalBounds, TemporalConfigError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,7 @@ pub use exomonad_git::{self as git, Git, GitConfig};
 pub use exomonad_github::{self as github, GitHub, GitHubConfig};
 pub use exomonad_http::{self as http, Http, HttpConfig, SecretConfig};
 pub use exomonad_kv::{self as kv, Kv, KvConfig};
+pub use exomonad_temporal::{self as temporal, Temporal, TemporalConfig};
 
 /// The configuration of all services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +65,8 @@ pub struct ServicesConfig {
     pub docker: DockerConfig,
     /// HTTP requests of guests.
     pub http: HttpConfig,
+    /// The Temporal server that the host is a client of.
+    pub temporal: TemporalConfig,
     /// Secrets that HTTP requests of guests may carry, by name.
     #[serde(rename = "secret")]
     #[schemars(extend("x-key-format" = "secret-name"))]
@@ -112,6 +117,9 @@ impl ServicesConfig {
                 self.git.token_hosts = self.git.github_host.iter().cloned().collect();
             }
         }
+        if let Some(source) = self.temporal.api_key_source() {
+            self.temporal.api_key = Some(source.resolve(&env)?);
+        }
         for secret in self.secrets.values_mut() {
             if let Some(source) = secret.source() {
                 secret.value = Some(source.resolve_text(&env)?);
@@ -138,6 +146,8 @@ pub struct RoleBounds {
     /// The containers and networks.
     #[serde(flatten)]
     pub docker: DockerBounds,
+    /// What Temporal effects may reach.
+    pub temporal: TemporalBounds,
 }
 
 impl RoleBounds {
@@ -148,6 +158,7 @@ impl RoleBounds {
             .with(self.github.clone())
             .with(self.http.clone())
             .with(self.docker.clone())
+            .with(self.temporal.clone())
     }
 }
 
@@ -167,6 +178,7 @@ pub fn decide(
         Service::GitHub => exomonad_github::decide(bounds, request),
         Service::Docker => exomonad_docker::decide(&config.docker, bounds, kind, request),
         Service::Http => exomonad_http::decide(&config.secrets, bounds, request),
+        Service::Temporal => exomonad_temporal::decide(&config.temporal, bounds, kind, request),
         Service::Log
         | Service::Kv
         | Service::Clock
@@ -178,8 +190,19 @@ pub fn decide(
 
 /// The services of a host, an [`EffectHandler`](exomonad_core::EffectHandler).
 /// `services.log.subscribe()` is the stream of events.
-pub type HostServices =
-    Services<Log, Git, Arc<Kv>, Clock, Random, Workflow, Mcp, Arc<Http>, GitHub, Docker>;
+pub type HostServices = Services<
+    Log,
+    Git,
+    Arc<Kv>,
+    Clock,
+    Random,
+    Workflow,
+    Mcp,
+    Arc<Http>,
+    GitHub,
+    Docker,
+    Arc<Temporal>,
+>;
 
 /// An error in setting the services up.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +225,9 @@ pub enum OpenError {
     /// The Docker service.
     #[error(transparent)]
     Docker(#[from] DockerConfigError),
+    /// The Temporal service.
+    #[error(transparent)]
+    Temporal(#[from] TemporalConfigError),
 }
 
 /// Sets the services up. Blocks for some milliseconds where there is state to
@@ -218,6 +244,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         secrets,
         github,
         docker,
+        temporal,
     } = config;
     let docker = Docker::new(docker)?;
     Ok(Services {
@@ -231,6 +258,7 @@ pub fn open(config: ServicesConfig) -> Result<HostServices, OpenError> {
         http: Arc::new(Http::new(http, secrets)?),
         github: GitHub::new(github)?,
         docker,
+        temporal: Arc::new(Temporal::new(temporal)?),
     })
 }
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use exomonad_core::policy::{Ruling, refusal};
+use exomonad_core::values::TimeSpan;
 use exomonad_core::{CallContext, EffectHandler, Secret};
 use exomonad_schema::{CallId, Effect, EffectKind, ErrorCode};
 use exomonad_services::{HostServices, RoleBounds, SecretConfig, ServicesConfig, decide, open};
@@ -32,7 +33,7 @@ fn field(name: &str) -> Value {
         "questions" => json!([{"kind": "ListRoots", "payload": {}}]),
         "effect" => json!("kv.get"),
         "title" | "body" | "head" | "branch" | "ref" | "message" | "tag" | "image" | "key"
-        | "name" | "workflow" | "workflowId" | "id" => {
+        | "name" | "workflow" | "workflowId" | "id" | "scheduleId" | "namespace" => {
             json!("topic")
         }
         other => panic!("a request requires `{other}`: add a value for it here"),
@@ -106,6 +107,19 @@ fn requests(kind: EffectKind, root: &Path) -> Vec<String> {
                 }
             }
         }
+        EffectKind::TemporalStartWorkflow
+        | EffectKind::TemporalSignalWithStart
+        | EffectKind::TemporalCreateSchedule => {
+            let workflow = |name: &str, queue: &str| json!({"workflow": {"workflowId": "w", "workflowType": name, "taskQueue": queue}});
+            variants = vec![
+                workflow("Order", "orders"),
+                workflow("Other", "orders"),
+                workflow("Order", "other"),
+            ];
+        }
+        EffectKind::TemporalListWorkflows | EffectKind::TemporalSignalWorkflow => {
+            variants.push(json!({"namespace": "other"}));
+        }
         EffectKind::HttpRequest => {
             let hosts = ["localhost", "[::1]", "192.0.2.1", "192.168.0.1", "10.1.2.3"];
             variants.extend(hosts.map(|host| json!({"url": format!("http://{host}:1/")})));
@@ -133,6 +147,7 @@ fn all_bounds(root: &Path) -> Vec<(&'static str, RoleBounds)> {
             bounds(json!({
                 "paths": [root], "repos": ["acme/*"], "hosts": ["127.0.0.1", "localhost"], "labels": ["team=web"],
                 "networks": ["bridge"], "secrets": ["GRANTED", "ELSEWHERE"], "private_hosts": ["127.*"],
+                "temporal": {"namespaces": ["default"], "workflow_types": ["Order"], "task_queues": ["orders"]},
             })),
         ),
         (
@@ -140,6 +155,7 @@ fn all_bounds(root: &Path) -> Vec<(&'static str, RoleBounds)> {
             bounds(json!({
                 "paths": [other], "repos": ["other/*"], "hosts": ["example.com"], "labels": ["team=ops"],
                 "networks": ["host"], "secrets": ["OTHER"],
+                "temporal": {"namespaces": ["default"], "workflow_types": ["Other"], "task_queues": ["*"]},
             })),
         ),
         (
@@ -147,6 +163,7 @@ fn all_bounds(root: &Path) -> Vec<(&'static str, RoleBounds)> {
             bounds(json!({
                 "paths": [root, root.join("docker.sock")], "repos": ["*/*"], "hosts": ["*"], "labels": ["team"],
                 "secrets": ["GRANTED", "OTHER", "ELSEWHERE"],
+                "temporal": {"namespaces": ["*"], "workflow_types": ["*"], "task_queues": ["*"]},
             })),
         ),
         ("labels alone", bounds(json!({"labels": ["team=web"]}))),
@@ -201,6 +218,9 @@ fn area() -> (tempfile::TempDir, PathBuf) {
 fn config(base: &Path, root: &Path) -> ServicesConfig {
     let mut config = ServicesConfig::with_state_in(base.join("state"));
     config.docker.host = format!("unix://{}", root.join("docker.sock").display());
+    // Nobody answers there.
+    config.temporal.address = "127.0.0.1:1".to_owned();
+    config.temporal.retry_time = TimeSpan::millis(1);
     config.docker.reserved_labels = ["reserved".to_owned()].into();
     for (name, host) in [
         ("GRANTED", "127.0.0.1"),

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exomonad-github", &["exomonad-core", "exomonad-schema"]),
     ("exomonad-http", &["exomonad-core", "exomonad-schema"]),
     ("exomonad-kv", &["exomonad-core", "exomonad-schema"]),
+    ("exomonad-temporal", &["exomonad-core", "exomonad-schema"]),
     (
         "exomonad-workflow",
         &[
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-http",
             "exomonad-kv",
             "exomonad-schema",
+            "exomonad-temporal",
         ],
     ),
     (

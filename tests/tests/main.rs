@@ -56,6 +56,7 @@ mod ship_pr;
 mod shutdown;
 mod state;
 mod telemetry;
+mod temporal;
 mod tokens;
 mod tool_schemas;
 mod traces;

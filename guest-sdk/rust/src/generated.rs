@@ -4410,6 +4410,1190 @@ impl StateFilter {
     }
 }
 
+/// Asks an open workflow to cancel; what it does then is its own code's decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalCancelWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The reason, for the workflow's history.
+    #[serde(default, deserialize_with = "or_default")]
+    pub reason: String,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalCancelWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            reason: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// Asks to create a schedule, which starts a workflow again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalCreateSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+    /// The workflow that it starts. The server adds the time to its id.
+    pub workflow: TemporalWorkflowSpec,
+    /// Times as cron has them: `0 9 * * 1-5`, `@daily`.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub cron: Vec<String>,
+    /// Times at even distances.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<TemporalInterval>,
+    /// The time zone of `cron`, such as `Europe/Berlin`; UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The longest delay by which times are spread, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter_millis: Option<u64>,
+    /// The time before which nothing is started (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// The time after which nothing is started (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<String>,
+    /// The rule for a time that comes while the workflow of an earlier one is open.
+    ///
+    /// `None` is `"skip"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TemporalOverlap>,
+    /// The age up to which times that were missed are made up for, in milliseconds; a year when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catch_up_millis: Option<u64>,
+    /// If true, it is paused when a workflow fails.
+    #[serde(default, deserialize_with = "or_default")]
+    pub pause_on_failure: bool,
+    /// If true, it is created paused.
+    #[serde(default, deserialize_with = "or_default")]
+    pub paused: bool,
+    /// A note.
+    #[serde(default, deserialize_with = "or_default")]
+    pub note: String,
+    /// The number of workflows that it starts; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_actions: Option<u64>,
+    /// If true, it starts one at once.
+    #[serde(default, deserialize_with = "or_default")]
+    pub trigger: bool,
+    /// Values that are kept with the schedule and can be read, but not searched for.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, Json>,
+    /// Values that a list of schedules can search for.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, Json>,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalCreateSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>, workflow: TemporalWorkflowSpec) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+            workflow,
+            cron: Default::default(),
+            intervals: Default::default(),
+            time_zone: Default::default(),
+            jitter_millis: Default::default(),
+            start_time: Default::default(),
+            end_time: Default::default(),
+            overlap: Default::default(),
+            catch_up_millis: Default::default(),
+            pause_on_failure: Default::default(),
+            paused: Default::default(),
+            note: Default::default(),
+            remaining_actions: Default::default(),
+            trigger: Default::default(),
+            memo: Default::default(),
+            search_attributes: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// Asks to delete a schedule. Workflows that it has started go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalDeleteSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+}
+
+impl TemporalDeleteSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+        }
+    }
+}
+
+/// Names the namespace to describe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalDescribeNamespace {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// Names the schedule to describe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalDescribeSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+}
+
+impl TemporalDescribeSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+        }
+    }
+}
+
+/// Names the workflow to describe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalDescribeWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+}
+
+impl TemporalDescribeWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+        }
+    }
+}
+
+/// A run of a workflow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalExecution {
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+}
+
+/// A failure, without its cause.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalFailure {
+    /// The message.
+    pub message: String,
+    /// The kind: `application`, `timeout`, `canceled`, `terminated`, `server`, `activity`, `child_workflow` or
+    /// another of Temporal's.
+    pub kind: String,
+    /// The type that the code which failed has given: the name of an exception.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// Details that the code which failed has given.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Json>,
+    /// The trace of the code's stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack_trace: Option<String>,
+}
+
+/// A page of a history.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalHistory {
+    /// The run that the events are of.
+    pub run_id: String,
+    /// The events as `temporal workflow show --output json` prints them, the oldest first.
+    pub events: Vec<Json>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The rule for an open workflow that has the id of one to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TemporalIdConflict {
+    /// The effect fails with `conflict`.
+    #[serde(rename = "fail")]
+    Fail,
+    /// Nothing is started; the answer names the open one.
+    #[serde(rename = "use_existing")]
+    UseExisting,
+    /// The open one is terminated.
+    #[serde(rename = "terminate_existing")]
+    TerminateExisting,
+}
+
+impl TemporalIdConflict {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::UseExisting => "use_existing",
+            Self::TerminateExisting => "terminate_existing",
+        }
+    }
+}
+
+/// If an id may be used again after its workflow has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TemporalIdReuse {
+    /// It may.
+    #[serde(rename = "allow_duplicate")]
+    AllowDuplicate,
+    /// It may, unless the last workflow with it has completed.
+    #[serde(rename = "allow_duplicate_failed_only")]
+    AllowDuplicateFailedOnly,
+    /// It may not.
+    #[serde(rename = "reject_duplicate")]
+    RejectDuplicate,
+}
+
+impl TemporalIdReuse {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AllowDuplicate => "allow_duplicate",
+            Self::AllowDuplicateFailedOnly => "allow_duplicate_failed_only",
+            Self::RejectDuplicate => "reject_duplicate",
+        }
+    }
+}
+
+/// Times at even distances, counted from 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalInterval {
+    /// The distance, in milliseconds; whole seconds.
+    pub every_millis: u64,
+    /// The shift of all of them, in milliseconds; whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_millis: Option<u64>,
+}
+
+impl TemporalInterval {
+    /// The request with its required fields; the others are absent.
+    pub fn new(every_millis: u64) -> Self {
+        Self {
+            every_millis,
+            offset_millis: Default::default(),
+        }
+    }
+}
+
+/// Selects the namespaces to list. Those that the role may not reach are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalListNamespaces {
+    /// Entries per page, counted before others are left out.
+    ///
+    /// `None` is `100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Selects the schedules to list. Those whose workflow's type the role may not reach are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalListSchedules {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The list filter; all when empty.
+    #[serde(default, deserialize_with = "or_default")]
+    pub query: String,
+    /// Entries per page, counted before others are left out.
+    ///
+    /// `None` is `100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Selects the workflows to list. Those of types that the role may not reach are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalListWorkflows {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The list filter (<https://docs.temporal.io/list-filter>), such as `WorkflowType='Order'`; all when empty.
+    #[serde(default, deserialize_with = "or_default")]
+    pub query: String,
+    /// Entries per page, counted before others are left out.
+    ///
+    /// `None` is `100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalNamespace {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its state: `registered`, `deprecated` or `deleted`.
+    pub state: String,
+    /// Its description.
+    pub description: String,
+    /// The address of its owner.
+    pub owner_email: String,
+    /// The time for which closed workflows are kept, in milliseconds.
+    pub retention_millis: u64,
+    /// What its owner has noted.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
+    /// True if it is replicated to other clusters.
+    pub is_global: bool,
+}
+
+/// A page of namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalNamespaces {
+    /// The namespaces.
+    pub namespaces: Vec<TemporalNamespace>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The end of a workflow, or that it has not ended yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalOutcome {
+    /// The run that has ended, or that was waited for last.
+    pub run_id: String,
+    /// The status; `running` if the time was up before the end.
+    pub status: TemporalWorkflowStatus,
+    /// The result; absent unless it is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Json>,
+    /// The failure, then its cause, and so on; empty unless it has failed, was cancelled or was terminated.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub failure: Vec<TemporalFailure>,
+}
+
+/// The rule of a schedule for a time that comes while the workflow of an earlier one is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TemporalOverlap {
+    /// Nothing is started.
+    #[serde(rename = "skip")]
+    Skip,
+    /// One is started when the open one has ended; further times are skipped.
+    #[serde(rename = "buffer_one")]
+    BufferOne,
+    /// One is started for each time, one after the other.
+    #[serde(rename = "buffer_all")]
+    BufferAll,
+    /// The open one is asked to cancel; then one is started.
+    #[serde(rename = "cancel_other")]
+    CancelOther,
+    /// The open one is terminated; then one is started.
+    #[serde(rename = "terminate_other")]
+    TerminateOther,
+    /// One is started beside it.
+    #[serde(rename = "allow_all")]
+    AllowAll,
+}
+
+impl TemporalOverlap {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::BufferOne => "buffer_one",
+            Self::BufferAll => "buffer_all",
+            Self::CancelOther => "cancel_other",
+            Self::TerminateOther => "terminate_other",
+            Self::AllowAll => "allow_all",
+        }
+    }
+}
+
+/// Asks to pause a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalPauseSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+    /// A note, which takes the place of the one there is.
+    #[serde(default, deserialize_with = "or_default")]
+    pub note: String,
+}
+
+impl TemporalPauseSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+            note: Default::default(),
+        }
+    }
+}
+
+/// An activity that has not ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalPendingActivity {
+    /// Its id within the workflow.
+    pub activity_id: String,
+    /// Its type.
+    pub activity_type: String,
+    /// The attempt, from 1.
+    pub attempt: u64,
+    /// The number of attempts at most; 0 for no end.
+    pub max_attempts: u64,
+    /// The last failure, then its cause, and so on.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub last_failure: Vec<TemporalFailure>,
+}
+
+/// The answer to a query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalQueryResult {
+    /// The value.
+    pub result: Json,
+}
+
+/// Asks a workflow's worker a question that changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalQueryWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The query's name.
+    pub name: String,
+    /// Its arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// If true, only an open workflow is asked; otherwise a closed one too.
+    #[serde(default, deserialize_with = "or_default")]
+    pub open_only: bool,
+}
+
+impl TemporalQueryWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            name: name.into(),
+            input: Default::default(),
+            open_only: Default::default(),
+        }
+    }
+}
+
+/// Asks to register a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalRegisterNamespace {
+    /// Its name.
+    pub namespace: String,
+    /// Its description.
+    #[serde(default, deserialize_with = "or_default")]
+    pub description: String,
+    /// The address of its owner.
+    #[serde(default, deserialize_with = "or_default")]
+    pub owner_email: String,
+    /// The time for which closed workflows are kept, in milliseconds; three days when absent.
+    ///
+    /// `None` is `259200000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_millis: Option<u64>,
+    /// What its owner notes.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
+}
+
+impl TemporalRegisterNamespace {
+    /// The request with its required fields; the others are absent.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            description: Default::default(),
+            owner_email: Default::default(),
+            retention_millis: Default::default(),
+            data: Default::default(),
+        }
+    }
+}
+
+/// When a workflow's run that fails is started again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalRetryPolicy {
+    /// The number of attempts, the first included; 0 for no end.
+    #[serde(default, deserialize_with = "or_default")]
+    pub max_attempts: u64,
+    /// The wait before the second attempt, in milliseconds.
+    ///
+    /// `None` is `1000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_millis: Option<u64>,
+    /// The growth of the wait from attempt to attempt, in percent.
+    ///
+    /// `None` is `200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_percent: Option<u64>,
+    /// The longest wait, in milliseconds; a hundred times the first one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_millis: Option<u64>,
+    /// Types of errors after which the workflow is not started again.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub non_retryable: Vec<String>,
+}
+
+/// A schedule, as a list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalSchedule {
+    /// Its id.
+    pub schedule_id: String,
+    /// The type of the workflow that it starts.
+    pub workflow_type: String,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Its note.
+    pub note: String,
+    /// The next time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_time: Option<String>,
+}
+
+/// A workflow that a schedule has started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalScheduleAction {
+    /// The time for which it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_time: Option<String>,
+    /// The time at which it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual_time: Option<String>,
+    /// The workflow.
+    pub execution: TemporalExecution,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalScheduleDescription {
+    /// The namespace.
+    pub namespace: String,
+    /// Its id.
+    pub schedule_id: String,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Its note.
+    pub note: String,
+    /// The type of the workflow that it starts.
+    pub workflow_type: String,
+    /// The id of that workflow, to which the server adds the time.
+    pub workflow_id: String,
+    /// The task queue of that workflow.
+    pub task_queue: String,
+    /// The times, as Temporal's JSON has them.
+    pub spec: Json,
+    /// The rule for times that come while a workflow is open.
+    pub overlap: TemporalOverlap,
+    /// Workflows that it has started and that are open.
+    pub running: Vec<TemporalExecution>,
+    /// What it has done, the latest last.
+    pub recent: Vec<TemporalScheduleAction>,
+    /// The times to come.
+    pub next_times: Vec<String>,
+    /// The number of workflows that it has started.
+    pub action_count: u64,
+    /// The number of times that were missed and too old to be made up for.
+    pub missed_count: u64,
+    /// The number of times that were skipped because a workflow was open.
+    pub skipped_count: u64,
+    /// Its memo.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, Json>,
+    /// Its search attributes.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, Json>,
+}
+
+/// A page of schedules. The server adds new ones to it within a second or so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalSchedules {
+    /// The schedules.
+    pub schedules: Vec<TemporalSchedule>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Asks to send a signal to a workflow, and to start the workflow if none with its id is open: both or nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalSignalWithStart {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow.
+    pub workflow: TemporalWorkflowSpec,
+    /// If a closed workflow may have had the same id.
+    ///
+    /// `None` is `"allow_duplicate"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_reuse: Option<TemporalIdReuse>,
+    /// The signal's name.
+    pub name: String,
+    /// The signal's arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalSignalWithStart {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow: TemporalWorkflowSpec, name: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow,
+            id_reuse: Default::default(),
+            name: name.into(),
+            input: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// Asks to send a signal to an open workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalSignalWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The signal's name.
+    pub name: String,
+    /// Its arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalSignalWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            name: name.into(),
+            input: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// Asks to start a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalStartWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow.
+    pub workflow: TemporalWorkflowSpec,
+    /// If a closed workflow may have had the same id.
+    ///
+    /// `None` is `"allow_duplicate"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_reuse: Option<TemporalIdReuse>,
+    /// The rule for an open workflow that has the same id.
+    ///
+    /// `None` is `"fail"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_conflict: Option<TemporalIdConflict>,
+    /// The wait before the first workflow task, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_delay_millis: Option<u64>,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalStartWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow: TemporalWorkflowSpec) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow,
+            id_reuse: Default::default(),
+            id_conflict: Default::default(),
+            start_delay_millis: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// A workflow that was started, or was open already.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalStarted {
+    /// The namespace.
+    pub namespace: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// False if the workflow was open already.
+    pub started: bool,
+}
+
+/// Asks to end an open workflow at once; its code learns nothing of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalTerminateWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The reason, for the workflow's history.
+    #[serde(default, deserialize_with = "or_default")]
+    pub reason: String,
+}
+
+impl TemporalTerminateWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            reason: Default::default(),
+        }
+    }
+}
+
+/// Asks a schedule to start its workflow now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalTriggerSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+    /// The rule if one is open; the schedule's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TemporalOverlap>,
+    /// The id by which the server knows a request that is sent again; one of its own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl TemporalTriggerSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+            overlap: Default::default(),
+            request_id: Default::default(),
+        }
+    }
+}
+
+/// Asks to let a paused schedule go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalUnpauseSchedule {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The schedule's id.
+    pub schedule_id: String,
+    /// A note, which takes the place of the one there is.
+    #[serde(default, deserialize_with = "or_default")]
+    pub note: String,
+}
+
+impl TemporalUnpauseSchedule {
+    /// The request with its required fields; the others are absent.
+    pub fn new(schedule_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            schedule_id: schedule_id.into(),
+            note: Default::default(),
+        }
+    }
+}
+
+/// The answer to an update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalUpdateResult {
+    /// The update's id.
+    pub update_id: String,
+    /// The run that has answered.
+    pub run_id: String,
+    /// The value.
+    pub result: Json,
+}
+
+/// Asks an open workflow to change something, and waits for its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalUpdateWorkflow {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The update's name.
+    pub name: String,
+    /// Its arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// The update's id within the workflow; one of its own when absent. The answer to an id that was sent before
+    /// is that update's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_id: Option<String>,
+    /// The longest wait, in milliseconds; `temporal.time_limit` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_millis: Option<u64>,
+}
+
+impl TemporalUpdateWorkflow {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            name: name.into(),
+            input: Default::default(),
+            update_id: Default::default(),
+            timeout_millis: Default::default(),
+        }
+    }
+}
+
+/// A workflow, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflow {
+    /// Its id.
+    pub workflow_id: String,
+    /// The run's id.
+    pub run_id: String,
+    /// Its type.
+    pub workflow_type: String,
+    /// Its task queue.
+    pub task_queue: String,
+    /// Its status.
+    pub status: TemporalWorkflowStatus,
+    /// The time of its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// The time of its end; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_time: Option<String>,
+    /// The number of events in its history.
+    pub history_length: u64,
+    /// The size of its history.
+    pub history_bytes: u64,
+    /// The id of the workflow that started it as a child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_workflow_id: Option<String>,
+    /// Its memo.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, Json>,
+    /// Its search attributes.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, Json>,
+}
+
+/// A workflow, with what it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflowDescription {
+    /// The namespace.
+    pub namespace: String,
+    /// The workflow.
+    pub workflow: TemporalWorkflow,
+    /// Activities that have not ended.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub pending_activities: Vec<TemporalPendingActivity>,
+    /// Child workflows that have not ended.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub pending_children: Vec<TemporalExecution>,
+    /// The attempt of the workflow task that is due or runs; more than 1 if the worker's code fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_task_attempt: Option<u64>,
+    /// True if it was asked to cancel.
+    pub cancel_requested: bool,
+}
+
+/// Selects a part of a workflow's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflowHistory {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// Events per page.
+    ///
+    /// `None` is `100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl TemporalWorkflowHistory {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            limit: Default::default(),
+            after: Default::default(),
+        }
+    }
+}
+
+/// Waits for a workflow's end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflowResult {
+    /// The namespace; the host's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; the newest run when absent. A run that goes on as another is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The longest wait, in milliseconds; `temporal.time_limit` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_millis: Option<u64>,
+}
+
+impl TemporalWorkflowResult {
+    /// The request with its required fields; the others are absent.
+    pub fn new(workflow_id: impl Into<String>) -> Self {
+        Self {
+            namespace: Default::default(),
+            workflow_id: workflow_id.into(),
+            run_id: Default::default(),
+            timeout_millis: Default::default(),
+        }
+    }
+}
+
+/// A workflow to start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflowSpec {
+    /// The workflow's id: unique among the open ones of a namespace.
+    pub workflow_id: String,
+    /// The workflow's type: the name under which a worker has registered it.
+    pub workflow_type: String,
+    /// The task queue that its worker polls.
+    pub task_queue: String,
+    /// The arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// The longest time from the start to the end, retries and continued runs included; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_timeout_millis: Option<u64>,
+    /// The longest time of one run; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_timeout_millis: Option<u64>,
+    /// The longest time of one workflow task; the server's own (10 s) when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_timeout_millis: Option<u64>,
+    /// When a run that fails is started again; never when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<TemporalRetryPolicy>,
+    /// Values that are kept with the workflow and can be read, but not searched for.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, Json>,
+    /// Values that a list can search for, by the names of attributes that the namespace has.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, Json>,
+}
+
+impl TemporalWorkflowSpec {
+    /// The request with its required fields; the others are absent.
+    pub fn new(
+        workflow_id: impl Into<String>,
+        workflow_type: impl Into<String>,
+        task_queue: impl Into<String>,
+    ) -> Self {
+        Self {
+            workflow_id: workflow_id.into(),
+            workflow_type: workflow_type.into(),
+            task_queue: task_queue.into(),
+            input: Default::default(),
+            execution_timeout_millis: Default::default(),
+            run_timeout_millis: Default::default(),
+            task_timeout_millis: Default::default(),
+            retry: Default::default(),
+            memo: Default::default(),
+            search_attributes: Default::default(),
+        }
+    }
+}
+
+/// The status of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TemporalWorkflowStatus {
+    /// It is open.
+    #[serde(rename = "running")]
+    Running,
+    /// It is open, and an operator has paused it.
+    #[serde(rename = "paused")]
+    Paused,
+    /// It has ended with a result.
+    #[serde(rename = "completed")]
+    Completed,
+    /// It has ended with a failure.
+    #[serde(rename = "failed")]
+    Failed,
+    /// It has ended because it was asked to cancel.
+    #[serde(rename = "canceled")]
+    Canceled,
+    /// It was ended from outside.
+    #[serde(rename = "terminated")]
+    Terminated,
+    /// It goes on as another run.
+    #[serde(rename = "continued_as_new")]
+    ContinuedAsNew,
+    /// It has not ended in time.
+    #[serde(rename = "timed_out")]
+    TimedOut,
+    /// One that this host does not know.
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+impl TemporalWorkflowStatus {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Terminated => "terminated",
+            Self::ContinuedAsNew => "continued_as_new",
+            Self::TimedOut => "timed_out",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A page of workflows, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalWorkflows {
+    /// The workflows.
+    pub workflows: Vec<TemporalWorkflow>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// A tool that a plugin offers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -5746,6 +6930,209 @@ pub mod docker {
     ///
     /// Needs the capability `docker.pull`.
     pub fn pull(request: &DockerPull) -> crate::Result<DockerPulled> {
+        perform(request)
+    }
+}
+
+/// Drives workflows, schedules and namespaces of a Temporal server.
+pub mod temporal {
+    use super::*;
+    use crate::effect::{effect_request, perform};
+
+    effect_request! { TemporalStartWorkflow => TemporalStarted, temporal_start_workflow, "temporal.start_workflow" }
+
+    /// Starts a workflow.
+    ///
+    /// Needs the capability `temporal.start_workflow`.
+    pub fn start_workflow(request: &TemporalStartWorkflow) -> crate::Result<TemporalStarted> {
+        perform(request)
+    }
+
+    effect_request! { TemporalSignalWithStart => TemporalStarted, temporal_signal_with_start, "temporal.signal_with_start" }
+
+    /// Sends a signal to a workflow, which is started if none is open.
+    ///
+    /// Needs the capability `temporal.signal_with_start`.
+    pub fn signal_with_start(request: &TemporalSignalWithStart) -> crate::Result<TemporalStarted> {
+        perform(request)
+    }
+
+    effect_request! { TemporalSignalWorkflow => Done, temporal_signal_workflow, "temporal.signal_workflow" }
+
+    /// Sends a signal to an open workflow.
+    ///
+    /// Needs the capability `temporal.signal_workflow`.
+    pub fn signal_workflow(request: &TemporalSignalWorkflow) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalQueryWorkflow => TemporalQueryResult, temporal_query_workflow, "temporal.query_workflow" }
+
+    /// Asks a workflow's worker a question that changes nothing.
+    ///
+    /// Needs the capability `temporal.query_workflow`.
+    pub fn query_workflow(request: &TemporalQueryWorkflow) -> crate::Result<TemporalQueryResult> {
+        perform(request)
+    }
+
+    effect_request! { TemporalUpdateWorkflow => TemporalUpdateResult, temporal_update_workflow, "temporal.update_workflow" }
+
+    /// Asks an open workflow to change something, and waits for its answer.
+    ///
+    /// Needs the capability `temporal.update_workflow`.
+    pub fn update_workflow(
+        request: &TemporalUpdateWorkflow,
+    ) -> crate::Result<TemporalUpdateResult> {
+        perform(request)
+    }
+
+    effect_request! { TemporalCancelWorkflow => Done, temporal_cancel_workflow, "temporal.cancel_workflow" }
+
+    /// Asks an open workflow to cancel.
+    ///
+    /// Needs the capability `temporal.cancel_workflow`.
+    pub fn cancel_workflow(request: &TemporalCancelWorkflow) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalTerminateWorkflow => Done, temporal_terminate_workflow, "temporal.terminate_workflow" }
+
+    /// Ends an open workflow at once.
+    ///
+    /// Needs the capability `temporal.terminate_workflow`.
+    pub fn terminate_workflow(request: &TemporalTerminateWorkflow) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalDescribeWorkflow => TemporalWorkflowDescription, temporal_describe_workflow, "temporal.describe_workflow" }
+
+    /// Describes a workflow.
+    ///
+    /// Needs the capability `temporal.describe_workflow`.
+    pub fn describe_workflow(
+        request: &TemporalDescribeWorkflow,
+    ) -> crate::Result<TemporalWorkflowDescription> {
+        perform(request)
+    }
+
+    effect_request! { TemporalListWorkflows => TemporalWorkflows, temporal_list_workflows, "temporal.list_workflows" }
+
+    /// Lists workflows, newest first.
+    ///
+    /// Needs the capability `temporal.list_workflows`.
+    pub fn list_workflows(request: &TemporalListWorkflows) -> crate::Result<TemporalWorkflows> {
+        perform(request)
+    }
+
+    effect_request! { TemporalWorkflowResult => TemporalOutcome, temporal_workflow_result, "temporal.workflow_result" }
+
+    /// Waits for a workflow's end.
+    ///
+    /// Needs the capability `temporal.workflow_result`.
+    pub fn workflow_result(request: &TemporalWorkflowResult) -> crate::Result<TemporalOutcome> {
+        perform(request)
+    }
+
+    effect_request! { TemporalWorkflowHistory => TemporalHistory, temporal_workflow_history, "temporal.workflow_history" }
+
+    /// Reads a workflow's history.
+    ///
+    /// Needs the capability `temporal.workflow_history`.
+    pub fn workflow_history(request: &TemporalWorkflowHistory) -> crate::Result<TemporalHistory> {
+        perform(request)
+    }
+
+    effect_request! { TemporalDescribeNamespace => TemporalNamespace, temporal_describe_namespace, "temporal.describe_namespace" }
+
+    /// Describes a namespace.
+    ///
+    /// Needs the capability `temporal.describe_namespace`.
+    pub fn describe_namespace(
+        request: &TemporalDescribeNamespace,
+    ) -> crate::Result<TemporalNamespace> {
+        perform(request)
+    }
+
+    effect_request! { TemporalListNamespaces => TemporalNamespaces, temporal_list_namespaces, "temporal.list_namespaces" }
+
+    /// Lists namespaces.
+    ///
+    /// Needs the capability `temporal.list_namespaces`.
+    pub fn list_namespaces(request: &TemporalListNamespaces) -> crate::Result<TemporalNamespaces> {
+        perform(request)
+    }
+
+    effect_request! { TemporalRegisterNamespace => Done, temporal_register_namespace, "temporal.register_namespace" }
+
+    /// Registers a namespace.
+    ///
+    /// Needs the capability `temporal.register_namespace`.
+    pub fn register_namespace(request: &TemporalRegisterNamespace) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalCreateSchedule => Done, temporal_create_schedule, "temporal.create_schedule" }
+
+    /// Creates a schedule.
+    ///
+    /// Needs the capability `temporal.create_schedule`.
+    pub fn create_schedule(request: &TemporalCreateSchedule) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalPauseSchedule => Done, temporal_pause_schedule, "temporal.pause_schedule" }
+
+    /// Pauses a schedule.
+    ///
+    /// Needs the capability `temporal.pause_schedule`.
+    pub fn pause_schedule(request: &TemporalPauseSchedule) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalUnpauseSchedule => Done, temporal_unpause_schedule, "temporal.unpause_schedule" }
+
+    /// Lets a paused schedule go on.
+    ///
+    /// Needs the capability `temporal.unpause_schedule`.
+    pub fn unpause_schedule(request: &TemporalUnpauseSchedule) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalTriggerSchedule => Done, temporal_trigger_schedule, "temporal.trigger_schedule" }
+
+    /// Makes a schedule start its workflow now.
+    ///
+    /// Needs the capability `temporal.trigger_schedule`.
+    pub fn trigger_schedule(request: &TemporalTriggerSchedule) -> crate::Result<Done> {
+        perform(request)
+    }
+
+    effect_request! { TemporalDescribeSchedule => TemporalScheduleDescription, temporal_describe_schedule, "temporal.describe_schedule" }
+
+    /// Describes a schedule.
+    ///
+    /// Needs the capability `temporal.describe_schedule`.
+    pub fn describe_schedule(
+        request: &TemporalDescribeSchedule,
+    ) -> crate::Result<TemporalScheduleDescription> {
+        perform(request)
+    }
+
+    effect_request! { TemporalListSchedules => TemporalSchedules, temporal_list_schedules, "temporal.list_schedules" }
+
+    /// Lists schedules.
+    ///
+    /// Needs the capability `temporal.list_schedules`.
+    pub fn list_schedules(request: &TemporalListSchedules) -> crate::Result<TemporalSchedules> {
+        perform(request)
+    }
+
+    effect_request! { TemporalDeleteSchedule => Done, temporal_delete_schedule, "temporal.delete_schedule" }
+
+    /// Deletes a schedule.
+    ///
+    /// Needs the capability `temporal.delete_schedule`.
+    pub fn delete_schedule(request: &TemporalDeleteSchedule) -> crate::Result<Done> {
         perform(request)
     }
 }

@@ -20,7 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use exomonad_core::values::Scope;
-use exomonad_core::{regular_file, replace_file};
+use exomonad_core::{Principal, regular_file, replace_file};
 use exomonad_schema::RoleName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ const KEPT_EXPIRED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Bytes of a caller's name.
 const LONGEST_NAME: usize = 64;
 /// A name that would pass for whoever has the operator's token.
-const RESERVED_NAME: &str = "operator";
+const RESERVED_NAME: &str = Principal::OPERATOR;
 /// The name of the file in the state folder.
 const NAME: &str = "tokens.json";
 /// The version of its form.

@@ -108,6 +108,20 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
         &["github", "token_file"],
         outside(&services.github.token_file),
     );
+    let temporal = &services.temporal;
+    for (key, path) in [
+        ("api_key_file", &temporal.api_key_file),
+        ("tls_ca_file", &temporal.tls_ca_file),
+        ("tls_cert_file", &temporal.tls_cert_file),
+        ("tls_key_file", &temporal.tls_key_file),
+    ] {
+        guard(&["temporal", key], outside(path));
+    }
+    // A variable of the user's environment, which the file names, and a server, which it names too.
+    guard(
+        &["temporal", "address"],
+        temporal.api_key_env.is_some() && !is_local(&format!("http://{}", temporal.address)),
+    );
     guard(&["audit", "file"], outside(&config.audit.file));
     guard(
         &["telemetry", "headers_file"],

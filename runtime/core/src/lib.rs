@@ -53,6 +53,6 @@ pub use secret::Secret;
 pub use secret_source::{SecretError, SecretSource, header_pairs};
 pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
-    McpService, RandomService, Services, WorkflowService,
+    McpService, RandomService, Services, TemporalService, WorkflowService,
 };
 pub use shared_bounds::{PathBounds, RepoBounds};

@@ -10,7 +10,7 @@ use exomonad_core::Changes;
 use exomonad_engine::{CompileCache, Engine, EngineConfig, closest};
 use exomonad_journal::{Bounds, Journal};
 use exomonad_schema::{EffectKind, RoleName};
-use exomonad_services::{Event, HostServices, Kv, Mcp};
+use exomonad_services::{Event, HostServices, Kv, Mcp, Temporal};
 use exomonad_telemetry::Metrics;
 use tokio::sync::{broadcast, watch};
 
@@ -47,6 +47,7 @@ pub struct Runtime {
     services: SharedServices,
     handler: Arc<HostServices>,
     kv: Arc<Kv>,
+    temporal: Arc<Temporal>,
     /// Services know it weakly.
     _backend: Arc<Backend>,
     /// The news of plugins for the clients of their roles.
@@ -183,6 +184,7 @@ impl Runtime {
         let runtime = Self {
             engines: engines(&config, known)?,
             kv: handler.kv.clone(),
+            temporal: handler.temporal.clone(),
             _backend: backend,
             workflows: workflows.clone(),
             cache: cache.ok(),
@@ -220,6 +222,7 @@ impl Runtime {
         self.audit.flush();
         self.workflows.close();
         self.kv.close();
+        self.temporal.close();
     }
 
     /// The number of sandboxes that are free for calls, and of all.

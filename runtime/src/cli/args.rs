@@ -11,6 +11,7 @@ use exomonad_host::agents::Agent;
 
 use super::EXIT_CODES;
 use super::complete::{complete_roles, complete_tools};
+use super::temporal::TemporalArgs;
 use super::token::Expiry;
 use super::workflow::args::WorkflowCommand;
 
@@ -121,6 +122,8 @@ pub enum Command {
         #[command(subcommand)]
         command: WorkflowCommand,
     },
+    /// Start workflows on a Temporal server, look at them, and send them what they wait for.
+    Temporal(TemporalArgs),
     /// Look at plugins, check them, call into them.
     Plugin {
         /// The subcommand.

@@ -107,6 +107,7 @@ async fn check_all(options: &Options) -> Vec<Check> {
     checks.extend(workflows(options, &config).await);
     checks.extend(github(&config));
     checks.extend(docker(&config).await);
+    checks.extend(temporal(&config).await);
     match Runtime::open(config, env) {
         Err(error) => checks.push(check("engine", Err(format!("{error:#}")))),
         Ok(runtime) => {
@@ -377,6 +378,28 @@ async fn docker(config: &Config) -> Option<Check> {
         )),
     };
     Some(check("docker", found))
+}
+
+/// The Temporal server, if a role is granted Temporal's effects.
+async fn temporal(config: &Config) -> Option<Check> {
+    let roles = granted(config, Service::Temporal);
+    if roles.is_empty() {
+        return None;
+    }
+    let temporal = &config.services.temporal;
+    let key = temporal.api_key_source().map(|source| source.resolve(env));
+    let address = &temporal.address;
+    let connecting = tokio::net::TcpStream::connect(address);
+    let connected = tokio::time::timeout(temporal.connect_timeout, connecting).await;
+    let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    let found = match (key, connected) {
+        (Some(Err(error)), _) => Err(error.to_string()),
+        (_, Ok(_)) => Ok(format!("{address} answers; granted to {roles}")),
+        (_, Err(error)) => Err(format!(
+            "temporal.* is granted to {roles}, and {address} cannot be reached: {error}; start the server, or set `temporal.address`"
+        )),
+    };
+    Some(check("temporal", found))
 }
 
 async fn port(options: &Options, config: &Config) -> Result<String, String> {

@@ -41,6 +41,7 @@ mod policy;
 mod replay;
 mod serve;
 mod show;
+mod temporal;
 mod terminal;
 mod token;
 mod trust;
@@ -236,6 +237,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             }
         },
         Command::Workflow { command } => block_on(workflow::run(&cli.options, command)),
+        Command::Temporal(arguments) => block_on(temporal::run(&cli.options, arguments)),
         Command::Replay(arguments) => block_on(replay::run(&cli.options, arguments)),
         Command::Roles => block_on(call::roles(&cli.options)),
         Command::Plugin { command } => match command {

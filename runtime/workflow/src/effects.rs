@@ -45,10 +45,15 @@ pub fn crash_class(kind: EffectKind, request: &[u8]) -> CrashClass {
         | Kind::GitSwitchBranch
         | Kind::DockerPull
         | Kind::DockerStop
+        // Pausing twice is pausing once.
+        | Kind::TemporalPauseSchedule
+        | Kind::TemporalUnpauseSchedule
         | Kind::GitHubUpdateIssue
         | Kind::GitHubUpdatePr
         | Kind::GitHubRequestReviewers => CrashClass::Repeatable,
         Kind::GitHubCreatePr | Kind::DockerSpawn => CrashClass::Reconciled,
+        // By the id the server knows a repetition.
+        _ if request_id_field(kind).is_some() => CrashClass::Repeatable,
         Kind::HttpRequest => match serde_json::from_slice::<HttpParts>(request) {
             Ok(parts) => http_class(parts.method.as_deref(), parts.headers.keys()),
             // It is refused before it is sent.
@@ -58,6 +63,22 @@ pub fn crash_class(kind: EffectKind, request: &[u8]) -> CrashClass {
             exomonad_schema::Access::Read => CrashClass::Read,
             exomonad_schema::Access::Write => CrashClass::Once,
         },
+    }
+}
+
+/// The field of an effect's request by which the server knows one that is sent again. A step's own id goes into
+/// it, if the guest has given none.
+pub fn request_id_field(kind: EffectKind) -> Option<&'static str> {
+    use EffectKind as Kind;
+    match kind {
+        Kind::TemporalStartWorkflow
+        | Kind::TemporalSignalWithStart
+        | Kind::TemporalSignalWorkflow
+        | Kind::TemporalCancelWorkflow
+        | Kind::TemporalCreateSchedule
+        | Kind::TemporalTriggerSchedule => Some("requestId"),
+        Kind::TemporalUpdateWorkflow => Some("updateId"),
+        _ => None,
     }
 }
 
@@ -96,6 +117,15 @@ mod tests {
         );
         let keyed = r#"{"url":"http://a","method":"POST","headers":{"Idempotency-Key":"7"}}"#;
         assert_eq!(http(keyed), CrashClass::Repeatable);
+        let temporal = |kind| crash_class(kind, b"{}");
+        assert_eq!(
+            temporal(EffectKind::TemporalStartWorkflow),
+            CrashClass::Repeatable
+        );
+        assert_eq!(
+            temporal(EffectKind::TemporalTerminateWorkflow),
+            CrashClass::Once
+        );
         for kind in EffectKind::ALL {
             let class = crash_class(*kind, b"{}");
             if kind.access() == exomonad_schema::Access::Read {

@@ -15,6 +15,7 @@ pub mod kv;
 pub mod log;
 pub mod mcp;
 pub mod random;
+pub mod temporal;
 pub mod workflow;
 
 /// The effect succeeded and has nothing to return: `{}`.

@@ -3,6 +3,7 @@
 //! Of any crate:
 //! - [`GitServer`], [`SshServer`], [`MockServer`], [`WebServer`], [`Prism`]: servers on loopback;
 //! - [`Collector`]: an OTLP collector that nobody here wrote;
+//! - [`TemporalServer`]: Temporal's dev server, its CLI and a worker;
 //! - [`ChildGuard`]: a process that ends with the test;
 //! - [`RmcpEcho`]: a server of MCP that nobody here wrote;
 //! - [`LineProcess`]: a process that is talked to in lines of JSON;
@@ -54,6 +55,7 @@ mod response;
 mod rmcp_server;
 mod skip;
 mod ssh_server;
+mod temporal;
 mod waiting;
 mod web_server;
 
@@ -80,6 +82,7 @@ pub use response::{Response, ToolResult};
 pub use rmcp_server::RmcpEcho;
 pub use skip::{installed_by, required_or_skip};
 pub use ssh_server::{SshAgent, SshServer, SshServerMode, make_key};
+pub use temporal::TemporalServer;
 pub use waiting::{PATIENCE, eventually, never_within};
 pub use web_server::WebServer;
 

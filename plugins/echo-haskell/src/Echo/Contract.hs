@@ -217,6 +217,51 @@ codecs =
   , ("ReviewState", codec @ReviewState)
   , ("Sleep", codec @Sleep)
   , ("StateFilter", codec @StateFilter)
+  , ("TemporalCancelWorkflow", codec @TemporalCancelWorkflow)
+  , ("TemporalCreateSchedule", codec @TemporalCreateSchedule)
+  , ("TemporalDeleteSchedule", codec @TemporalDeleteSchedule)
+  , ("TemporalDescribeNamespace", codec @TemporalDescribeNamespace)
+  , ("TemporalDescribeSchedule", codec @TemporalDescribeSchedule)
+  , ("TemporalDescribeWorkflow", codec @TemporalDescribeWorkflow)
+  , ("TemporalExecution", codec @TemporalExecution)
+  , ("TemporalFailure", codec @TemporalFailure)
+  , ("TemporalHistory", codec @TemporalHistory)
+  , ("TemporalIdConflict", codec @TemporalIdConflict)
+  , ("TemporalIdReuse", codec @TemporalIdReuse)
+  , ("TemporalInterval", codec @TemporalInterval)
+  , ("TemporalListNamespaces", codec @TemporalListNamespaces)
+  , ("TemporalListSchedules", codec @TemporalListSchedules)
+  , ("TemporalListWorkflows", codec @TemporalListWorkflows)
+  , ("TemporalNamespace", codec @TemporalNamespace)
+  , ("TemporalNamespaces", codec @TemporalNamespaces)
+  , ("TemporalOutcome", codec @TemporalOutcome)
+  , ("TemporalOverlap", codec @TemporalOverlap)
+  , ("TemporalPauseSchedule", codec @TemporalPauseSchedule)
+  , ("TemporalPendingActivity", codec @TemporalPendingActivity)
+  , ("TemporalQueryResult", codec @TemporalQueryResult)
+  , ("TemporalQueryWorkflow", codec @TemporalQueryWorkflow)
+  , ("TemporalRegisterNamespace", codec @TemporalRegisterNamespace)
+  , ("TemporalRetryPolicy", codec @TemporalRetryPolicy)
+  , ("TemporalSchedule", codec @TemporalSchedule)
+  , ("TemporalScheduleAction", codec @TemporalScheduleAction)
+  , ("TemporalScheduleDescription", codec @TemporalScheduleDescription)
+  , ("TemporalSchedules", codec @TemporalSchedules)
+  , ("TemporalSignalWithStart", codec @TemporalSignalWithStart)
+  , ("TemporalSignalWorkflow", codec @TemporalSignalWorkflow)
+  , ("TemporalStartWorkflow", codec @TemporalStartWorkflow)
+  , ("TemporalStarted", codec @TemporalStarted)
+  , ("TemporalTerminateWorkflow", codec @TemporalTerminateWorkflow)
+  , ("TemporalTriggerSchedule", codec @TemporalTriggerSchedule)
+  , ("TemporalUnpauseSchedule", codec @TemporalUnpauseSchedule)
+  , ("TemporalUpdateResult", codec @TemporalUpdateResult)
+  , ("TemporalUpdateWorkflow", codec @TemporalUpdateWorkflow)
+  , ("TemporalWorkflow", codec @TemporalWorkflow)
+  , ("TemporalWorkflowDescription", codec @TemporalWorkflowDescription)
+  , ("TemporalWorkflowHistory", codec @TemporalWorkflowHistory)
+  , ("TemporalWorkflowResult", codec @TemporalWorkflowResult)
+  , ("TemporalWorkflowSpec", codec @TemporalWorkflowSpec)
+  , ("TemporalWorkflowStatus", codec @TemporalWorkflowStatus)
+  , ("TemporalWorkflows", codec @TemporalWorkflows)
   , ("Tool", codec @Tool)
   , ("ToolAnnotations", codec @ToolAnnotations)
   , ("ToolCallInput", codec @ToolCallInput)
@@ -1697,6 +1742,384 @@ instance Arbitrary Sleep where
 
 instance Arbitrary StateFilter where
   arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary TemporalCancelWorkflow where
+  arbitrary =
+    TemporalCancelWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalCreateSchedule where
+  arbitrary =
+    TemporalCreateSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> ruled "each 1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–1000 characters"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–64 characters"
+      <*> absentOr "1–64 characters"
+      <*> absentOr ""
+      <*> absentOr "1–3155760000000"
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled "at most 10000 characters"
+      <*> absentOr "1–1000000000"
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalDeleteSchedule where
+  arbitrary =
+    TemporalDeleteSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+
+instance Arbitrary TemporalDescribeNamespace where
+  arbitrary =
+    TemporalDescribeNamespace
+      <$> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalDescribeSchedule where
+  arbitrary =
+    TemporalDescribeSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+
+instance Arbitrary TemporalDescribeWorkflow where
+  arbitrary =
+    TemporalDescribeWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalExecution where
+  arbitrary =
+    TemporalExecution
+      <$> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalFailure where
+  arbitrary =
+    TemporalFailure
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary TemporalHistory where
+  arbitrary =
+    TemporalHistory
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary TemporalIdConflict where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary TemporalIdReuse where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary TemporalInterval where
+  arbitrary =
+    TemporalInterval
+      <$> ruled "1–3155760000000"
+      <*> absentOr "1–3155760000000"
+
+instance Arbitrary TemporalListNamespaces where
+  arbitrary =
+    TemporalListNamespaces
+      <$> absentOr "1–1000"
+      <*> absentOr "1–65536 characters"
+
+instance Arbitrary TemporalListSchedules where
+  arbitrary =
+    TemporalListSchedules
+      <$> absentOr "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+      <*> absentOr "1–1000"
+      <*> absentOr "1–65536 characters"
+
+instance Arbitrary TemporalListWorkflows where
+  arbitrary =
+    TemporalListWorkflows
+      <$> absentOr "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+      <*> absentOr "1–1000"
+      <*> absentOr "1–65536 characters"
+
+instance Arbitrary TemporalNamespace where
+  arbitrary =
+    TemporalNamespace
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalNamespaces where
+  arbitrary =
+    TemporalNamespaces
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary TemporalOutcome where
+  arbitrary =
+    TemporalOutcome
+      <$> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary TemporalOverlap where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary TemporalPauseSchedule where
+  arbitrary =
+    TemporalPauseSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+
+instance Arbitrary TemporalPendingActivity where
+  arbitrary =
+    TemporalPendingActivity
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalQueryResult where
+  arbitrary =
+    TemporalQueryResult
+      <$> ruled ""
+
+instance Arbitrary TemporalQueryWorkflow where
+  arbitrary =
+    TemporalQueryWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalRegisterNamespace where
+  arbitrary =
+    TemporalRegisterNamespace
+      <$> ruled "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+      <*> ruled "at most 10000 characters"
+      <*> absentOr "1–3155760000000"
+      <*> ruled ""
+
+instance Arbitrary TemporalRetryPolicy where
+  arbitrary =
+    TemporalRetryPolicy
+      <$> ruled "0–1000000"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "100–10000"
+      <*> absentOr "1–3155760000000"
+      <*> ruled "each 1–1000 characters"
+
+instance Arbitrary TemporalSchedule where
+  arbitrary =
+    TemporalSchedule
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary TemporalScheduleAction where
+  arbitrary =
+    TemporalScheduleAction
+      <$> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary TemporalScheduleDescription where
+  arbitrary =
+    TemporalScheduleDescription
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalSchedules where
+  arbitrary =
+    TemporalSchedules
+      <$> ruled ""
+      <*> absentOr ""
+
+instance Arbitrary TemporalSignalWithStart where
+  arbitrary =
+    TemporalSignalWithStart
+      <$> absentOr "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalSignalWorkflow where
+  arbitrary =
+    TemporalSignalWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalStartWorkflow where
+  arbitrary =
+    TemporalStartWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalStarted where
+  arbitrary =
+    TemporalStarted
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalTerminateWorkflow where
+  arbitrary =
+    TemporalTerminateWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+
+instance Arbitrary TemporalTriggerSchedule where
+  arbitrary =
+    TemporalTriggerSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr ""
+      <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalUnpauseSchedule where
+  arbitrary =
+    TemporalUnpauseSchedule
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled "at most 10000 characters"
+
+instance Arbitrary TemporalUpdateResult where
+  arbitrary =
+    TemporalUpdateResult
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalUpdateWorkflow where
+  arbitrary =
+    TemporalUpdateWorkflow
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–1000 characters"
+      <*> absentOr "1–86400000"
+
+instance Arbitrary TemporalWorkflow where
+  arbitrary =
+    TemporalWorkflow
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalWorkflowDescription where
+  arbitrary =
+    TemporalWorkflowDescription
+      <$> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> ruled ""
+      <*> absentOr ""
+      <*> ruled ""
+
+instance Arbitrary TemporalWorkflowHistory where
+  arbitrary =
+    TemporalWorkflowHistory
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> absentOr "1–1000"
+      <*> absentOr "1–65536 characters"
+
+instance Arbitrary TemporalWorkflowResult where
+  arbitrary =
+    TemporalWorkflowResult
+      <$> absentOr "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> absentOr "1–1000 characters"
+      <*> absentOr "1–86400000"
+
+instance Arbitrary TemporalWorkflowSpec where
+  arbitrary =
+    TemporalWorkflowSpec
+      <$> ruled "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr ""
+      <*> ruled ""
+      <*> ruled ""
+
+instance Arbitrary TemporalWorkflowStatus where
+  arbitrary = arbitraryBoundedEnum
+
+instance Arbitrary TemporalWorkflows where
+  arbitrary =
+    TemporalWorkflows
+      <$> ruled ""
+      <*> absentOr ""
 
 instance Arbitrary Tool where
   arbitrary =

@@ -74,7 +74,8 @@ pub struct Config {
     /// Traces, logs and metrics for a collector of the OpenTelemetry protocol (OTLP). Nothing is sent,
     /// and no span is made, while there is no `endpoint`; `GET /metrics` is there in any case.
     pub telemetry: TelemetryConfig,
-    /// The services' sections: `[git]`, `[github]`, `[docker]`, `[http]`, `[secret.<name>]`.
+    /// The services' sections: `[git]`, `[github]`, `[docker]`, `[http]`, `[temporal]`,
+    /// `[secret.<name>]`.
     #[serde(flatten)]
     pub services: ServicesConfig,
     /// The settings that every role begins with; a role's own keys override these. Lists are replaced, the

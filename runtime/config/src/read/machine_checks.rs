@@ -44,6 +44,7 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
         context,
         sink,
     );
+    check_temporal(config, context, sink);
     for (key, path, help) in [
         (
             "known_hosts",
@@ -118,6 +119,38 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
     }
 }
 
+/// The API key and the files for TLS.
+fn check_temporal(config: &Config, context: &LoadContext<'_>, sink: &mut DiagnosticSink<'_>) {
+    let temporal = &config.services.temporal;
+    let table = KeyPath::of(["temporal"]);
+    check_token(
+        &table,
+        &API_KEY,
+        (
+            temporal.api_key_file.as_deref(),
+            temporal.api_key_env.as_deref(),
+        ),
+        context,
+        sink,
+    );
+    for (key, path) in [
+        ("tls_ca_file", &temporal.tls_ca_file),
+        ("tls_cert_file", &temporal.tls_cert_file),
+        ("tls_key_file", &temporal.tls_key_file),
+    ] {
+        if let Some(path) = path
+            && let Err(error) = regular_file::open(path)
+        {
+            sink.error(
+                table.key(key),
+                Code::Path,
+                format!("{} cannot be read: {error}", path.display()),
+                "name a file in PEM",
+            );
+        }
+    }
+}
+
 fn check_root(key: KeyPath, path: &Path, sink: &mut DiagnosticSink<'_>) {
     if !path.exists() {
         sink.warn(
@@ -165,6 +198,14 @@ const SERVICE_TOKEN: SecretSpec = SecretSpec {
     in_file: "the file holds the token and nothing else",
     in_variable: "the variable holds the token and nothing else",
     ..TOKEN
+};
+
+const API_KEY: SecretSpec = SecretSpec {
+    file: "api_key_file",
+    env: "api_key_env",
+    in_file: "the file holds the API key and nothing else",
+    in_variable: "the variable holds the API key and nothing else",
+    ..SERVICE_TOKEN
 };
 
 const SECRET: SecretSpec = SecretSpec {

@@ -78,7 +78,11 @@ fn lay_over(base: &mut Value, layer: &Value) {
         return;
     };
     // One token takes the place of another, wherever each of them is.
-    const PLACES: [[&str; 2]; 2] = [["token_file", "token_env"], ["headers_file", "headers_env"]];
+    const PLACES: [[&str; 2]; 3] = [
+        ["token_file", "token_env"],
+        ["headers_file", "headers_env"],
+        ["api_key_file", "api_key_env"],
+    ];
     for places in PLACES {
         if places.iter().any(|key| layer.contains_key(*key)) {
             base.retain(|key, _| !places.contains(&key.as_str()));

@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut Diagnost
     check_hosts(config, sink);
     check_address_space(config, sink);
     check_telemetry(config, sink);
+    check_temporal(config, sink);
     check_replay(config, sink);
     check_oauth(config, sink);
     if config.defaults.plugin.is_some() {
@@ -174,6 +175,48 @@ fn check_telemetry(config: &Config, sink: &mut DiagnosticSink<'_>) {
     }
 }
 
+/// An API key and workflows' data are nobody else's, and a certificate needs its key.
+fn check_temporal(config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let temporal = &config.services.temporal;
+    let table = KeyPath::of(["temporal"]);
+    let has_key = temporal.api_key_source().is_some();
+    if temporal.is_plain() && has_key && !sink.has_failed(&table.key("address")) {
+        sink.warn(
+            table.key("address"),
+            Code::Insecure,
+            "the API key for Temporal is sent unencrypted to another machine",
+            "set `temporal.tls = true`",
+        );
+    }
+    let (cert, key) = (&temporal.tls_cert_file, &temporal.tls_key_file);
+    for (present, absent) in [
+        (("tls_cert_file", cert), ("tls_key_file", key)),
+        (("tls_key_file", key), ("tls_cert_file", cert)),
+    ] {
+        if present.1.is_some() && absent.1.is_none() && !sink.has_failed(&table.key(absent.0)) {
+            sink.error(
+                table.key(present.0),
+                Code::Conflict,
+                format!(
+                    "`temporal.{}` is of no use without `temporal.{}`",
+                    present.0, absent.0
+                ),
+                "set both or none",
+            );
+        }
+    }
+    if !exomonad_core::values::is_sendable_name(&temporal.namespace)
+        && !sink.has_failed(&table.key("namespace"))
+    {
+        sink.error(
+            table.key("namespace"),
+            Code::InvalidValue,
+            "`temporal.namespace` is empty or holds blanks or characters beyond ASCII",
+            "write a name such as \"default\"",
+        );
+    }
+}
+
 /// Calls that did not fail are replayed, and these are recorded only where all calls are.
 fn check_replay(config: &Config, sink: &mut DiagnosticSink<'_>) {
     let replays = config.plugins.replay_before_swap > 0;
@@ -268,7 +311,11 @@ fn check_bounds(table: &KeyPath, role: &Role, config: &Config, sink: &mut Diagno
         let Some((bound, help)) = empty.filter(|_| names_service) else {
             continue;
         };
-        let (effects, bound) = (table.key("effects"), table.key(bound));
+        // A bound in a table of its own has the table's name before it.
+        let bound = bound
+            .split('.')
+            .fold(table.clone(), |table, name| table.key(name));
+        let effects = table.key("effects");
         if sink.has_failed(&bound) || !(sink.is_written(&effects) || sink.is_written(&bound)) {
             continue;
         }

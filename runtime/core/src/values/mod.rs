@@ -20,7 +20,7 @@ pub use address::{ListenAddress, Origin};
 pub use attribute::Attribute;
 pub use endpoint::Endpoint;
 pub use label::Label;
-pub use pattern::{EffectPattern, HostPattern, RepoPattern};
+pub use pattern::{EffectPattern, HostPattern, NamePattern, RepoPattern};
 pub use plugin_ref::PluginRef;
 pub use ratio::Ratio;
 pub use scope::{Area, Scope};
@@ -102,9 +102,13 @@ pub fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "effect-pattern" => parses::<EffectPattern>(text),
         "endpoint" => parses::<Endpoint>(text),
         "environment-variable" => check_variable(text),
+        "header-name" => check_header_name(text),
+        "header-value" => check_header_value(text),
+        "host-and-port" => check_host_and_port(text),
         "host-pattern" => parses::<HostPattern>(text),
         "label" => parses::<Label>(text),
         "listen-address" => parses::<ListenAddress>(text),
+        "name-pattern" => parses::<NamePattern>(text),
         "network-name" => check_network_name(text),
         "origin" => parses::<Origin>(text),
         "path" => check_path(text),
@@ -127,9 +131,13 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "effect-pattern" => "an effect pattern such as \"git.get_*\"",
         "endpoint" => "an address such as \"http://localhost:4317\"",
         "environment-variable" => "the name of an environment variable",
+        "header-name" => "the name of a header",
+        "header-value" => "the value of a header: printable ASCII",
+        "host-and-port" => "a host with a port, such as \"localhost:7233\"",
         "host-pattern" => "a host name such as \"example.com\" or \"*.example.com\"",
         "label" => "a container label such as \"team=web\"",
         "listen-address" => "an address with a port, such as \"127.0.0.1:7432\"",
+        "name-pattern" => "a name such as \"orders\" or \"orders-*\"",
         "network-name" => "the name of a Docker network such as \"bridge\"",
         "origin" => "an origin such as \"https://example.com\"",
         "path" => "a path",
@@ -195,6 +203,78 @@ fn check_network_name(text: &str) -> Result<(), FormatError> {
     ))
 }
 
+/// The name of a header that a configuration may add to requests of gRPC: those of gRPC itself and binary ones
+/// are left out.
+fn check_header_name(text: &str) -> Result<(), FormatError> {
+    let is_name = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b));
+    if is_name && !text.ends_with("-bin") && !text.starts_with("grpc-") {
+        return Ok(());
+    }
+    Err(FormatError::new(
+        format!("`{}` is not the name of a header", text.escape_debug()),
+        "use lower-case letters, digits and `-_.`; `grpc-*` are gRPC's own, and `*-bin` are binary",
+    ))
+}
+
+/// Printable ASCII. The value is not repeated: it may be a secret.
+fn check_header_value(text: &str) -> Result<(), FormatError> {
+    let problem = if text.contains(['\n', '\r']) {
+        "the value of a header holds a line break"
+    } else if !text.is_ascii() {
+        "the value of a header holds characters beyond ASCII"
+    } else if text.chars().any(|c| c.is_ascii_control()) {
+        "the value of a header holds control characters"
+    } else {
+        return Ok(());
+    };
+    Err(FormatError::new(
+        problem,
+        "write printable ASCII in one line",
+    ))
+}
+
+/// True for a name that can stand in a header: of a namespace, say.
+pub fn is_sendable_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn check_host_and_port(text: &str) -> Result<(), FormatError> {
+    let problem = |problem: &str| {
+        Err(FormatError::new(
+            format!("`{}` {problem}", text.escape_debug()),
+            "write a host and a port, such as \"localhost:7233\" or \"[::1]:7233\"",
+        ))
+    };
+    if text.contains("://") {
+        return problem("is a URL");
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return problem("has no port");
+    };
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        }
+    };
+    if !is_host {
+        return problem("has no valid host");
+    }
+    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return problem("has no valid port");
+    }
+    Ok(())
+}
+
 fn check_variable(text: &str) -> Result<(), FormatError> {
     if is_identifier(text) {
         return Ok(());
@@ -204,4 +284,57 @@ fn check_variable(text: &str) -> Result<(), FormatError> {
         "this is not the name of an environment variable",
         "write the variable's name (letters, digits, `_`), not the token itself",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_one_line_of_ascii_and_its_value_is_not_repeated() {
+        for good in ["x-tenant", "a.b_c", "authorization"] {
+            assert_eq!(check("header-name", good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "X-Tenant",
+            "a b",
+            "a\n",
+            "blob-bin",
+            "grpc-timeout",
+            "\u{e9}",
+        ] {
+            assert!(check("header-name", bad).is_err(), "{bad}");
+        }
+        assert_eq!(check("header-value", "a b=c, d"), Ok(()));
+        for bad in ["hunter2\nx: y", "hunter2\u{e9}", "hunter2\0"] {
+            let error = check("header-value", bad).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in [
+            "localhost:7233",
+            "127.0.0.1:1",
+            "[::1]:7233",
+            "a.b-c.tmprl.cloud:7233",
+        ] {
+            assert_eq!(check("host-and-port", good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":1",
+            "a:0",
+            "a:99999",
+            "http://a:1",
+            "::1:7233",
+            "a b:1",
+            "a/b:1",
+        ] {
+            assert!(check("host-and-port", bad).is_err(), "{bad}");
+        }
+    }
 }

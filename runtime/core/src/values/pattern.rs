@@ -150,6 +150,47 @@ impl FromStr for RepoPattern {
     }
 }
 
+pattern! {
+    /// Which names of another system's are meant: any text, where `*` stands for any run of characters:
+    /// `default`, `team-*`, `*`.
+    NamePattern, "name-pattern"
+}
+
+impl NamePattern {
+    /// True if the name is meant; case matters.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.0, name)
+    }
+
+    /// True if every name is meant.
+    pub fn is_any(&self) -> bool {
+        self.0.bytes().all(|byte| byte == b'*')
+    }
+
+    /// The pattern that means every name.
+    pub fn any() -> Self {
+        Self("*".to_owned())
+    }
+}
+
+impl FromStr for NamePattern {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let problem = if text.is_empty() {
+            "the name is empty".to_owned()
+        } else if text.len() > 1000 || text.chars().any(char::is_control) {
+            format!("`{}` is not a name", text.escape_debug())
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(FormatError::new(
+            problem,
+            "write a name, or a part of it with `*`, such as \"orders\" or \"orders-*\"",
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +229,20 @@ mod tests {
         );
         assert_eq!(host("x:80").unwrap_err(), "`x:80` has a port");
         assert_eq!(host("a b").unwrap_err(), "`a b` is not a host name");
+    }
+
+    #[test]
+    fn a_name_is_matched_with_its_case_and_may_hold_anything_printable() {
+        let name = |pattern: &str, text: &str| {
+            pattern
+                .parse::<NamePattern>()
+                .is_ok_and(|p| p.matches(text))
+        };
+        assert!(name("team-*", "team-a/b c"));
+        assert!(!name("Orders", "orders"));
+        assert!("".parse::<NamePattern>().is_err());
+        assert!("a\nb".parse::<NamePattern>().is_err());
+        assert!(NamePattern::any().is_any() && !"a*".parse::<NamePattern>().unwrap().is_any());
     }
 
     #[test]

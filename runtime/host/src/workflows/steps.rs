@@ -1,6 +1,7 @@
 //! Steps: effects of a run that the host performs. They belong to the host, not to the sandbox: a guest that is
 //! put to sleep meanwhile finds the answer in its history.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,10 +16,10 @@ use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
 use exomonad_schema::effects::http::HttpRequest as OutgoingHttp;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
 use exomonad_schema::effects::workflow::RetryPolicy;
-use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode};
+use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode, RawJson};
 use exomonad_services::docker::HostLabels;
 use exomonad_services::kv::{KvConfig, StoreError};
-use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY};
+use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY, request_id_field};
 use exomonad_workflow::store::{Connection, within};
 use exomonad_workflow::{Event, EventBody, Request, StoreFailure, retry};
 use serde_json::json;
@@ -345,6 +346,17 @@ fn marked(run: &ActiveRun, step: &StepSpec) -> Option<Vec<u8>> {
                 name.eq_ignore_ascii_case(IDEMPOTENCY_KEY) && value.contains(STEP_PLACEHOLDER)
             })?;
             *key = key.replace(STEP_PLACEHOLDER, &run.step_id(step.seq));
+            serde_json::to_vec(&request).ok()
+        }
+        Effect::Table(kind) => {
+            let field = request_id_field(kind)?;
+            let mut request: BTreeMap<String, RawJson> =
+                serde_json::from_slice(&step.request).ok()?;
+            let id = RawJson::new(&run.step_id(step.seq)).ok()?;
+            let given = request.entry(field.to_owned()).or_default();
+            if given.get() == "null" {
+                *given = id;
+            }
             serde_json::to_vec(&request).ok()
         }
         _ => None,

@@ -111,7 +111,7 @@ async fn host(options: &Options, role: Option<&str>) -> Result<Client, CommandEr
 }
 
 /// JSON of the command line: the text, a file behind `@`, or standard input.
-fn json(option: &str, given: Option<&str>) -> Result<RawJson, CommandError> {
+pub(super) fn json(option: &str, given: Option<&str>) -> Result<RawJson, CommandError> {
     let Some(given) = given else {
         return Ok(RawJson::default());
     };
@@ -180,7 +180,7 @@ async fn post<T: DeserializeOwned>(
 }
 
 /// A word of the command line as a value that has bounds.
-fn word<T: TryFrom<String>>(what: &str, word: String) -> Result<T, CommandError>
+pub(super) fn word<T: TryFrom<String>>(what: &str, word: String) -> Result<T, CommandError>
 where
     T::Error: std::fmt::Display,
 {

@@ -19,5 +19,6 @@ type Effects =
    , Call "http"
    , Call "github"
    , Call "docker"
+   , Call "temporal"
    , Fail
    ]

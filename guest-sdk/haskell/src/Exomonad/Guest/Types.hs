@@ -7369,6 +7369,2065 @@ instance ToJSON StateFilter where
 instance FromJSON StateFilter where
   parseJSON = parseConstant "StateFilter"
 
+-- | Asks an open workflow to cancel; what it does then is its own code's decision.
+data TemporalCancelWorkflow = TemporalCancelWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , reason :: Text
+    -- ^ The reason, for the workflow's history.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalCancelWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , required "reason" value.reason
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalCancelWorkflow where
+  parseJSON = withObject "TemporalCancelWorkflow" $ \object ->
+    TemporalCancelWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object `orEmpty` "reason"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalCancelWorkflow :: Text -> TemporalCancelWorkflow
+newTemporalCancelWorkflow workflowId =
+  TemporalCancelWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , reason = empty
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalCancelWorkflow (Maybe Text) where
+  setField new TemporalCancelWorkflow {..} = TemporalCancelWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalCancelWorkflow (Maybe Text) where
+  setField new TemporalCancelWorkflow {..} = TemporalCancelWorkflow {runId = new, ..}
+
+instance SetField "reason" TemporalCancelWorkflow Text where
+  setField new TemporalCancelWorkflow {..} = TemporalCancelWorkflow {reason = new, ..}
+
+instance SetField "requestId" TemporalCancelWorkflow (Maybe Text) where
+  setField new TemporalCancelWorkflow {..} = TemporalCancelWorkflow {requestId = new, ..}
+
+-- | Asks to create a schedule, which starts a workflow again and again.
+data TemporalCreateSchedule = TemporalCreateSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  , workflow :: TemporalWorkflowSpec
+    -- ^ The workflow that it starts. The server adds the time to its id.
+  , cron :: [Text]
+    -- ^ Times as cron has them: `0 9 * * 1-5`, `@daily`.
+  , intervals :: [TemporalInterval]
+    -- ^ Times at even distances.
+  , timeZone :: Maybe Text
+    -- ^ The time zone of `cron`, such as `Europe/Berlin`; UTC when absent.
+  , jitterMillis :: Maybe Word64
+    -- ^ The longest delay by which times are spread, in milliseconds.
+  , startTime :: Maybe Text
+    -- ^ The time before which nothing is started (RFC 3339).
+  , endTime :: Maybe Text
+    -- ^ The time after which nothing is started (RFC 3339).
+  , overlap :: Maybe TemporalOverlap
+    -- ^ The rule for a time that comes while the workflow of an earlier one is open.
+    --
+    -- 'Nothing' is @"skip"@.
+  , catchUpMillis :: Maybe Word64
+    -- ^ The age up to which times that were missed are made up for, in milliseconds; a year when absent.
+  , pauseOnFailure :: Bool
+    -- ^ If true, it is paused when a workflow fails.
+  , paused :: Bool
+    -- ^ If true, it is created paused.
+  , note :: Text
+    -- ^ A note.
+  , remainingActions :: Maybe Word64
+    -- ^ The number of workflows that it starts; no end when absent.
+  , trigger :: Bool
+    -- ^ If true, it starts one at once.
+  , memo :: Map Text Value
+    -- ^ Values that are kept with the schedule and can be read, but not searched for.
+  , searchAttributes :: Map Text Value
+    -- ^ Values that a list of schedules can search for.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalCreateSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      , required "workflow" value.workflow
+      , collection "cron" value.cron
+      , collection "intervals" value.intervals
+      , optional "timeZone" value.timeZone
+      , optional "jitterMillis" value.jitterMillis
+      , optional "startTime" value.startTime
+      , optional "endTime" value.endTime
+      , optional "overlap" value.overlap
+      , optional "catchUpMillis" value.catchUpMillis
+      , required "pauseOnFailure" value.pauseOnFailure
+      , required "paused" value.paused
+      , required "note" value.note
+      , optional "remainingActions" value.remainingActions
+      , required "trigger" value.trigger
+      , collection "memo" value.memo
+      , collection "searchAttributes" value.searchAttributes
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalCreateSchedule where
+  parseJSON = withObject "TemporalCreateSchedule" $ \object ->
+    TemporalCreateSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+      <*> object .: "workflow"
+      <*> object `orEmpty` "cron"
+      <*> object `orEmpty` "intervals"
+      <*> object .:? "timeZone"
+      <*> object .:? "jitterMillis"
+      <*> object .:? "startTime"
+      <*> object .:? "endTime"
+      <*> object .:? "overlap"
+      <*> object .:? "catchUpMillis"
+      <*> object `orEmpty` "pauseOnFailure"
+      <*> object `orEmpty` "paused"
+      <*> object `orEmpty` "note"
+      <*> object .:? "remainingActions"
+      <*> object `orEmpty` "trigger"
+      <*> object `orEmpty` "memo"
+      <*> object `orEmpty` "searchAttributes"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalCreateSchedule :: Text -> TemporalWorkflowSpec -> TemporalCreateSchedule
+newTemporalCreateSchedule scheduleId workflow =
+  TemporalCreateSchedule
+    { namespace = Nothing
+    , scheduleId
+    , workflow
+    , cron = empty
+    , intervals = empty
+    , timeZone = Nothing
+    , jitterMillis = Nothing
+    , startTime = Nothing
+    , endTime = Nothing
+    , overlap = Nothing
+    , catchUpMillis = Nothing
+    , pauseOnFailure = empty
+    , paused = empty
+    , note = empty
+    , remainingActions = Nothing
+    , trigger = empty
+    , memo = empty
+    , searchAttributes = empty
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalCreateSchedule (Maybe Text) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {namespace = new, ..}
+
+instance SetField "cron" TemporalCreateSchedule [Text] where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {cron = new, ..}
+
+instance SetField "intervals" TemporalCreateSchedule [TemporalInterval] where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {intervals = new, ..}
+
+instance SetField "timeZone" TemporalCreateSchedule (Maybe Text) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {timeZone = new, ..}
+
+instance SetField "jitterMillis" TemporalCreateSchedule (Maybe Word64) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {jitterMillis = new, ..}
+
+instance SetField "startTime" TemporalCreateSchedule (Maybe Text) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {startTime = new, ..}
+
+instance SetField "endTime" TemporalCreateSchedule (Maybe Text) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {endTime = new, ..}
+
+instance SetField "overlap" TemporalCreateSchedule (Maybe TemporalOverlap) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {overlap = new, ..}
+
+instance SetField "catchUpMillis" TemporalCreateSchedule (Maybe Word64) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {catchUpMillis = new, ..}
+
+instance SetField "pauseOnFailure" TemporalCreateSchedule Bool where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {pauseOnFailure = new, ..}
+
+instance SetField "paused" TemporalCreateSchedule Bool where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {paused = new, ..}
+
+instance SetField "note" TemporalCreateSchedule Text where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {note = new, ..}
+
+instance SetField "remainingActions" TemporalCreateSchedule (Maybe Word64) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {remainingActions = new, ..}
+
+instance SetField "trigger" TemporalCreateSchedule Bool where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {trigger = new, ..}
+
+instance SetField "memo" TemporalCreateSchedule (Map Text Value) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {memo = new, ..}
+
+instance SetField "searchAttributes" TemporalCreateSchedule (Map Text Value) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {searchAttributes = new, ..}
+
+instance SetField "requestId" TemporalCreateSchedule (Maybe Text) where
+  setField new TemporalCreateSchedule {..} = TemporalCreateSchedule {requestId = new, ..}
+
+-- | Asks to delete a schedule. Workflows that it has started go on.
+data TemporalDeleteSchedule = TemporalDeleteSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalDeleteSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      ]
+
+instance FromJSON TemporalDeleteSchedule where
+  parseJSON = withObject "TemporalDeleteSchedule" $ \object ->
+    TemporalDeleteSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalDeleteSchedule :: Text -> TemporalDeleteSchedule
+newTemporalDeleteSchedule scheduleId =
+  TemporalDeleteSchedule
+    { namespace = Nothing
+    , scheduleId
+    }
+
+instance SetField "namespace" TemporalDeleteSchedule (Maybe Text) where
+  setField new TemporalDeleteSchedule {..} = TemporalDeleteSchedule {namespace = new, ..}
+
+-- | Names the namespace to describe.
+data TemporalDescribeNamespace = TemporalDescribeNamespace
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalDescribeNamespace where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      ]
+
+instance FromJSON TemporalDescribeNamespace where
+  parseJSON = withObject "TemporalDescribeNamespace" $ \object ->
+    TemporalDescribeNamespace
+      <$> object .:? "namespace"
+
+-- | Without any fields set.
+newTemporalDescribeNamespace :: TemporalDescribeNamespace
+newTemporalDescribeNamespace =
+  TemporalDescribeNamespace
+    { namespace = Nothing
+    }
+
+instance SetField "namespace" TemporalDescribeNamespace (Maybe Text) where
+  setField new TemporalDescribeNamespace {..} = TemporalDescribeNamespace {namespace = new, ..}
+
+-- | Names the schedule to describe.
+data TemporalDescribeSchedule = TemporalDescribeSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalDescribeSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      ]
+
+instance FromJSON TemporalDescribeSchedule where
+  parseJSON = withObject "TemporalDescribeSchedule" $ \object ->
+    TemporalDescribeSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalDescribeSchedule :: Text -> TemporalDescribeSchedule
+newTemporalDescribeSchedule scheduleId =
+  TemporalDescribeSchedule
+    { namespace = Nothing
+    , scheduleId
+    }
+
+instance SetField "namespace" TemporalDescribeSchedule (Maybe Text) where
+  setField new TemporalDescribeSchedule {..} = TemporalDescribeSchedule {namespace = new, ..}
+
+-- | Names the workflow to describe.
+data TemporalDescribeWorkflow = TemporalDescribeWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalDescribeWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      ]
+
+instance FromJSON TemporalDescribeWorkflow where
+  parseJSON = withObject "TemporalDescribeWorkflow" $ \object ->
+    TemporalDescribeWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalDescribeWorkflow :: Text -> TemporalDescribeWorkflow
+newTemporalDescribeWorkflow workflowId =
+  TemporalDescribeWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    }
+
+instance SetField "namespace" TemporalDescribeWorkflow (Maybe Text) where
+  setField new TemporalDescribeWorkflow {..} = TemporalDescribeWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalDescribeWorkflow (Maybe Text) where
+  setField new TemporalDescribeWorkflow {..} = TemporalDescribeWorkflow {runId = new, ..}
+
+-- | A run of a workflow.
+data TemporalExecution = TemporalExecution
+  { workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalExecution where
+  toJSON value =
+    record
+      [ required "workflowId" value.workflowId
+      , required "runId" value.runId
+      ]
+
+instance FromJSON TemporalExecution where
+  parseJSON = withObject "TemporalExecution" $ \object ->
+    TemporalExecution
+      <$> object .: "workflowId"
+      <*> object .: "runId"
+
+-- | A failure, without its cause.
+data TemporalFailure = TemporalFailure
+  { message :: Text
+    -- ^ The message.
+  , kind :: Text
+    -- ^ The kind: `application`, `timeout`, `canceled`, `terminated`, `server`, `activity`, `child_workflow` or
+    -- another of Temporal's.
+  , errorType :: Maybe Text
+    -- ^ The type that the code which failed has given: the name of an exception.
+  , details :: [Value]
+    -- ^ Details that the code which failed has given.
+  , stackTrace :: Maybe Text
+    -- ^ The trace of the code's stack.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalFailure where
+  toJSON value =
+    record
+      [ required "message" value.message
+      , required "kind" value.kind
+      , optional "errorType" value.errorType
+      , collection "details" value.details
+      , optional "stackTrace" value.stackTrace
+      ]
+
+instance FromJSON TemporalFailure where
+  parseJSON = withObject "TemporalFailure" $ \object ->
+    TemporalFailure
+      <$> object .: "message"
+      <*> object .: "kind"
+      <*> object .:? "errorType"
+      <*> object `orEmpty` "details"
+      <*> object .:? "stackTrace"
+
+-- | A page of a history.
+data TemporalHistory = TemporalHistory
+  { runId :: Text
+    -- ^ The run that the events are of.
+  , events :: [Value]
+    -- ^ The events as `temporal workflow show --output json` prints them, the oldest first.
+  , next :: Maybe Text
+    -- ^ The `after` of the next page; absent on the last.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalHistory where
+  toJSON value =
+    record
+      [ required "runId" value.runId
+      , required "events" value.events
+      , optional "next" value.next
+      ]
+
+instance FromJSON TemporalHistory where
+  parseJSON = withObject "TemporalHistory" $ \object ->
+    TemporalHistory
+      <$> object .: "runId"
+      <*> object .: "events"
+      <*> object .:? "next"
+
+-- | The rule for an open workflow that has the id of one to start.
+data TemporalIdConflict
+  = TemporalIdConflictFail
+    -- ^ The effect fails with `conflict`.
+  | TemporalIdConflictUseExisting
+    -- ^ Nothing is started; the answer names the open one.
+  | TemporalIdConflictTerminateExisting
+    -- ^ The open one is terminated.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant TemporalIdConflict where
+  constantName = \case
+    TemporalIdConflictFail -> "fail"
+    TemporalIdConflictUseExisting -> "use_existing"
+    TemporalIdConflictTerminateExisting -> "terminate_existing"
+
+instance ToJSON TemporalIdConflict where
+  toJSON = toJSON . constantName
+
+instance FromJSON TemporalIdConflict where
+  parseJSON = parseConstant "TemporalIdConflict"
+
+-- | If an id may be used again after its workflow has closed.
+data TemporalIdReuse
+  = TemporalIdReuseAllowDuplicate
+    -- ^ It may.
+  | TemporalIdReuseAllowDuplicateFailedOnly
+    -- ^ It may, unless the last workflow with it has completed.
+  | TemporalIdReuseRejectDuplicate
+    -- ^ It may not.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant TemporalIdReuse where
+  constantName = \case
+    TemporalIdReuseAllowDuplicate -> "allow_duplicate"
+    TemporalIdReuseAllowDuplicateFailedOnly -> "allow_duplicate_failed_only"
+    TemporalIdReuseRejectDuplicate -> "reject_duplicate"
+
+instance ToJSON TemporalIdReuse where
+  toJSON = toJSON . constantName
+
+instance FromJSON TemporalIdReuse where
+  parseJSON = parseConstant "TemporalIdReuse"
+
+-- | Times at even distances, counted from 1970.
+data TemporalInterval = TemporalInterval
+  { everyMillis :: Word64
+    -- ^ The distance, in milliseconds; whole seconds.
+  , offsetMillis :: Maybe Word64
+    -- ^ The shift of all of them, in milliseconds; whole seconds.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalInterval where
+  toJSON value =
+    record
+      [ required "everyMillis" value.everyMillis
+      , optional "offsetMillis" value.offsetMillis
+      ]
+
+instance FromJSON TemporalInterval where
+  parseJSON = withObject "TemporalInterval" $ \object ->
+    TemporalInterval
+      <$> object .: "everyMillis"
+      <*> object .:? "offsetMillis"
+
+-- | The required fields in this order; the others are absent.
+newTemporalInterval :: Word64 -> TemporalInterval
+newTemporalInterval everyMillis =
+  TemporalInterval
+    { everyMillis
+    , offsetMillis = Nothing
+    }
+
+instance SetField "offsetMillis" TemporalInterval (Maybe Word64) where
+  setField new TemporalInterval {..} = TemporalInterval {offsetMillis = new, ..}
+
+-- | Selects the namespaces to list. Those that the role may not reach are left out.
+data TemporalListNamespaces = TemporalListNamespaces
+  { limit :: Maybe Word64
+    -- ^ Entries per page, counted before others are left out.
+    --
+    -- 'Nothing' is @100@.
+  , after :: Maybe Text
+    -- ^ The `next` of the page before.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalListNamespaces where
+  toJSON value =
+    record
+      [ optional "limit" value.limit
+      , optional "after" value.after
+      ]
+
+instance FromJSON TemporalListNamespaces where
+  parseJSON = withObject "TemporalListNamespaces" $ \object ->
+    TemporalListNamespaces
+      <$> object .:? "limit"
+      <*> object .:? "after"
+
+-- | Without any fields set.
+newTemporalListNamespaces :: TemporalListNamespaces
+newTemporalListNamespaces =
+  TemporalListNamespaces
+    { limit = Nothing
+    , after = Nothing
+    }
+
+instance SetField "limit" TemporalListNamespaces (Maybe Word64) where
+  setField new TemporalListNamespaces {..} = TemporalListNamespaces {limit = new, ..}
+
+instance SetField "after" TemporalListNamespaces (Maybe Text) where
+  setField new TemporalListNamespaces {..} = TemporalListNamespaces {after = new, ..}
+
+-- | Selects the schedules to list. Those whose workflow's type the role may not reach are left out.
+data TemporalListSchedules = TemporalListSchedules
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , query :: Text
+    -- ^ The list filter; all when empty.
+  , limit :: Maybe Word64
+    -- ^ Entries per page, counted before others are left out.
+    --
+    -- 'Nothing' is @100@.
+  , after :: Maybe Text
+    -- ^ The `next` of the page before.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalListSchedules where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "query" value.query
+      , optional "limit" value.limit
+      , optional "after" value.after
+      ]
+
+instance FromJSON TemporalListSchedules where
+  parseJSON = withObject "TemporalListSchedules" $ \object ->
+    TemporalListSchedules
+      <$> object .:? "namespace"
+      <*> object `orEmpty` "query"
+      <*> object .:? "limit"
+      <*> object .:? "after"
+
+-- | Without any fields set.
+newTemporalListSchedules :: TemporalListSchedules
+newTemporalListSchedules =
+  TemporalListSchedules
+    { namespace = Nothing
+    , query = empty
+    , limit = Nothing
+    , after = Nothing
+    }
+
+instance SetField "namespace" TemporalListSchedules (Maybe Text) where
+  setField new TemporalListSchedules {..} = TemporalListSchedules {namespace = new, ..}
+
+instance SetField "query" TemporalListSchedules Text where
+  setField new TemporalListSchedules {..} = TemporalListSchedules {query = new, ..}
+
+instance SetField "limit" TemporalListSchedules (Maybe Word64) where
+  setField new TemporalListSchedules {..} = TemporalListSchedules {limit = new, ..}
+
+instance SetField "after" TemporalListSchedules (Maybe Text) where
+  setField new TemporalListSchedules {..} = TemporalListSchedules {after = new, ..}
+
+-- | Selects the workflows to list. Those of types that the role may not reach are left out.
+data TemporalListWorkflows = TemporalListWorkflows
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , query :: Text
+    -- ^ The list filter (<https://docs.temporal.io/list-filter>), such as `WorkflowType='Order'`; all when empty.
+  , limit :: Maybe Word64
+    -- ^ Entries per page, counted before others are left out.
+    --
+    -- 'Nothing' is @100@.
+  , after :: Maybe Text
+    -- ^ The `next` of the page before.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalListWorkflows where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "query" value.query
+      , optional "limit" value.limit
+      , optional "after" value.after
+      ]
+
+instance FromJSON TemporalListWorkflows where
+  parseJSON = withObject "TemporalListWorkflows" $ \object ->
+    TemporalListWorkflows
+      <$> object .:? "namespace"
+      <*> object `orEmpty` "query"
+      <*> object .:? "limit"
+      <*> object .:? "after"
+
+-- | Without any fields set.
+newTemporalListWorkflows :: TemporalListWorkflows
+newTemporalListWorkflows =
+  TemporalListWorkflows
+    { namespace = Nothing
+    , query = empty
+    , limit = Nothing
+    , after = Nothing
+    }
+
+instance SetField "namespace" TemporalListWorkflows (Maybe Text) where
+  setField new TemporalListWorkflows {..} = TemporalListWorkflows {namespace = new, ..}
+
+instance SetField "query" TemporalListWorkflows Text where
+  setField new TemporalListWorkflows {..} = TemporalListWorkflows {query = new, ..}
+
+instance SetField "limit" TemporalListWorkflows (Maybe Word64) where
+  setField new TemporalListWorkflows {..} = TemporalListWorkflows {limit = new, ..}
+
+instance SetField "after" TemporalListWorkflows (Maybe Text) where
+  setField new TemporalListWorkflows {..} = TemporalListWorkflows {after = new, ..}
+
+-- | A namespace.
+data TemporalNamespace = TemporalNamespace
+  { name :: Text
+    -- ^ Its name.
+  , id :: Text
+    -- ^ Its id.
+  , state :: Text
+    -- ^ Its state: `registered`, `deprecated` or `deleted`.
+  , description :: Text
+    -- ^ Its description.
+  , ownerEmail :: Text
+    -- ^ The address of its owner.
+  , retentionMillis :: Word64
+    -- ^ The time for which closed workflows are kept, in milliseconds.
+  , data_ :: Map Text Text
+    -- ^ What its owner has noted.
+  , isGlobal :: Bool
+    -- ^ True if it is replicated to other clusters.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalNamespace where
+  toJSON value =
+    record
+      [ required "name" value.name
+      , required "id" value.id
+      , required "state" value.state
+      , required "description" value.description
+      , required "ownerEmail" value.ownerEmail
+      , required "retentionMillis" value.retentionMillis
+      , collection "data" value.data_
+      , required "isGlobal" value.isGlobal
+      ]
+
+instance FromJSON TemporalNamespace where
+  parseJSON = withObject "TemporalNamespace" $ \object ->
+    TemporalNamespace
+      <$> object .: "name"
+      <*> object .: "id"
+      <*> object .: "state"
+      <*> object .: "description"
+      <*> object .: "ownerEmail"
+      <*> object .: "retentionMillis"
+      <*> object `orEmpty` "data"
+      <*> object .: "isGlobal"
+
+-- | A page of namespaces.
+data TemporalNamespaces = TemporalNamespaces
+  { namespaces :: [TemporalNamespace]
+    -- ^ The namespaces.
+  , next :: Maybe Text
+    -- ^ The `after` of the next page; absent on the last.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalNamespaces where
+  toJSON value =
+    record
+      [ required "namespaces" value.namespaces
+      , optional "next" value.next
+      ]
+
+instance FromJSON TemporalNamespaces where
+  parseJSON = withObject "TemporalNamespaces" $ \object ->
+    TemporalNamespaces
+      <$> object .: "namespaces"
+      <*> object .:? "next"
+
+-- | The end of a workflow, or that it has not ended yet.
+data TemporalOutcome = TemporalOutcome
+  { runId :: Text
+    -- ^ The run that has ended, or that was waited for last.
+  , status :: TemporalWorkflowStatus
+    -- ^ The status; `running` if the time was up before the end.
+  , result :: Maybe Value
+    -- ^ The result; absent unless it is completed.
+  , failure :: [TemporalFailure]
+    -- ^ The failure, then its cause, and so on; empty unless it has failed, was cancelled or was terminated.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalOutcome where
+  toJSON value =
+    record
+      [ required "runId" value.runId
+      , required "status" value.status
+      , optional "result" value.result
+      , collection "failure" value.failure
+      ]
+
+instance FromJSON TemporalOutcome where
+  parseJSON = withObject "TemporalOutcome" $ \object ->
+    TemporalOutcome
+      <$> object .: "runId"
+      <*> object .: "status"
+      <*> object .:? "result"
+      <*> object `orEmpty` "failure"
+
+-- | The rule of a schedule for a time that comes while the workflow of an earlier one is open.
+data TemporalOverlap
+  = TemporalOverlapSkip
+    -- ^ Nothing is started.
+  | TemporalOverlapBufferOne
+    -- ^ One is started when the open one has ended; further times are skipped.
+  | TemporalOverlapBufferAll
+    -- ^ One is started for each time, one after the other.
+  | TemporalOverlapCancelOther
+    -- ^ The open one is asked to cancel; then one is started.
+  | TemporalOverlapTerminateOther
+    -- ^ The open one is terminated; then one is started.
+  | TemporalOverlapAllowAll
+    -- ^ One is started beside it.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant TemporalOverlap where
+  constantName = \case
+    TemporalOverlapSkip -> "skip"
+    TemporalOverlapBufferOne -> "buffer_one"
+    TemporalOverlapBufferAll -> "buffer_all"
+    TemporalOverlapCancelOther -> "cancel_other"
+    TemporalOverlapTerminateOther -> "terminate_other"
+    TemporalOverlapAllowAll -> "allow_all"
+
+instance ToJSON TemporalOverlap where
+  toJSON = toJSON . constantName
+
+instance FromJSON TemporalOverlap where
+  parseJSON = parseConstant "TemporalOverlap"
+
+-- | Asks to pause a schedule.
+data TemporalPauseSchedule = TemporalPauseSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  , note :: Text
+    -- ^ A note, which takes the place of the one there is.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalPauseSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      , required "note" value.note
+      ]
+
+instance FromJSON TemporalPauseSchedule where
+  parseJSON = withObject "TemporalPauseSchedule" $ \object ->
+    TemporalPauseSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+      <*> object `orEmpty` "note"
+
+-- | The required fields in this order; the others are absent.
+newTemporalPauseSchedule :: Text -> TemporalPauseSchedule
+newTemporalPauseSchedule scheduleId =
+  TemporalPauseSchedule
+    { namespace = Nothing
+    , scheduleId
+    , note = empty
+    }
+
+instance SetField "namespace" TemporalPauseSchedule (Maybe Text) where
+  setField new TemporalPauseSchedule {..} = TemporalPauseSchedule {namespace = new, ..}
+
+instance SetField "note" TemporalPauseSchedule Text where
+  setField new TemporalPauseSchedule {..} = TemporalPauseSchedule {note = new, ..}
+
+-- | An activity that has not ended.
+data TemporalPendingActivity = TemporalPendingActivity
+  { activityId :: Text
+    -- ^ Its id within the workflow.
+  , activityType :: Text
+    -- ^ Its type.
+  , attempt :: Word64
+    -- ^ The attempt, from 1.
+  , maxAttempts :: Word64
+    -- ^ The number of attempts at most; 0 for no end.
+  , lastFailure :: [TemporalFailure]
+    -- ^ The last failure, then its cause, and so on.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalPendingActivity where
+  toJSON value =
+    record
+      [ required "activityId" value.activityId
+      , required "activityType" value.activityType
+      , required "attempt" value.attempt
+      , required "maxAttempts" value.maxAttempts
+      , collection "lastFailure" value.lastFailure
+      ]
+
+instance FromJSON TemporalPendingActivity where
+  parseJSON = withObject "TemporalPendingActivity" $ \object ->
+    TemporalPendingActivity
+      <$> object .: "activityId"
+      <*> object .: "activityType"
+      <*> object .: "attempt"
+      <*> object .: "maxAttempts"
+      <*> object `orEmpty` "lastFailure"
+
+-- | The answer to a query.
+data TemporalQueryResult = TemporalQueryResult
+  { result :: Value
+    -- ^ The value.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalQueryResult where
+  toJSON value =
+    record
+      [ required "result" value.result
+      ]
+
+instance FromJSON TemporalQueryResult where
+  parseJSON = withObject "TemporalQueryResult" $ \object ->
+    TemporalQueryResult
+      <$> object .: "result"
+
+-- | Asks a workflow's worker a question that changes nothing.
+data TemporalQueryWorkflow = TemporalQueryWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , name :: Text
+    -- ^ The query's name.
+  , input :: [Value]
+    -- ^ Its arguments, in their order.
+  , openOnly :: Bool
+    -- ^ If true, only an open workflow is asked; otherwise a closed one too.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalQueryWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , required "name" value.name
+      , collection "input" value.input
+      , required "openOnly" value.openOnly
+      ]
+
+instance FromJSON TemporalQueryWorkflow where
+  parseJSON = withObject "TemporalQueryWorkflow" $ \object ->
+    TemporalQueryWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object .: "name"
+      <*> object `orEmpty` "input"
+      <*> object `orEmpty` "openOnly"
+
+-- | The required fields in this order; the others are absent.
+newTemporalQueryWorkflow :: Text -> Text -> TemporalQueryWorkflow
+newTemporalQueryWorkflow workflowId name =
+  TemporalQueryWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , name
+    , input = empty
+    , openOnly = empty
+    }
+
+instance SetField "namespace" TemporalQueryWorkflow (Maybe Text) where
+  setField new TemporalQueryWorkflow {..} = TemporalQueryWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalQueryWorkflow (Maybe Text) where
+  setField new TemporalQueryWorkflow {..} = TemporalQueryWorkflow {runId = new, ..}
+
+instance SetField "input" TemporalQueryWorkflow [Value] where
+  setField new TemporalQueryWorkflow {..} = TemporalQueryWorkflow {input = new, ..}
+
+instance SetField "openOnly" TemporalQueryWorkflow Bool where
+  setField new TemporalQueryWorkflow {..} = TemporalQueryWorkflow {openOnly = new, ..}
+
+-- | Asks to register a namespace.
+data TemporalRegisterNamespace = TemporalRegisterNamespace
+  { namespace :: Text
+    -- ^ Its name.
+  , description :: Text
+    -- ^ Its description.
+  , ownerEmail :: Text
+    -- ^ The address of its owner.
+  , retentionMillis :: Maybe Word64
+    -- ^ The time for which closed workflows are kept, in milliseconds; three days when absent.
+    --
+    -- 'Nothing' is @259200000@.
+  , data_ :: Map Text Text
+    -- ^ What its owner notes.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalRegisterNamespace where
+  toJSON value =
+    record
+      [ required "namespace" value.namespace
+      , required "description" value.description
+      , required "ownerEmail" value.ownerEmail
+      , optional "retentionMillis" value.retentionMillis
+      , collection "data" value.data_
+      ]
+
+instance FromJSON TemporalRegisterNamespace where
+  parseJSON = withObject "TemporalRegisterNamespace" $ \object ->
+    TemporalRegisterNamespace
+      <$> object .: "namespace"
+      <*> object `orEmpty` "description"
+      <*> object `orEmpty` "ownerEmail"
+      <*> object .:? "retentionMillis"
+      <*> object `orEmpty` "data"
+
+-- | The required fields in this order; the others are absent.
+newTemporalRegisterNamespace :: Text -> TemporalRegisterNamespace
+newTemporalRegisterNamespace namespace =
+  TemporalRegisterNamespace
+    { namespace
+    , description = empty
+    , ownerEmail = empty
+    , retentionMillis = Nothing
+    , data_ = empty
+    }
+
+instance SetField "description" TemporalRegisterNamespace Text where
+  setField new TemporalRegisterNamespace {..} = TemporalRegisterNamespace {description = new, ..}
+
+instance SetField "ownerEmail" TemporalRegisterNamespace Text where
+  setField new TemporalRegisterNamespace {..} = TemporalRegisterNamespace {ownerEmail = new, ..}
+
+instance SetField "retentionMillis" TemporalRegisterNamespace (Maybe Word64) where
+  setField new TemporalRegisterNamespace {..} = TemporalRegisterNamespace {retentionMillis = new, ..}
+
+instance SetField "data_" TemporalRegisterNamespace (Map Text Text) where
+  setField new TemporalRegisterNamespace {..} = TemporalRegisterNamespace {data_ = new, ..}
+
+-- | When a workflow's run that fails is started again.
+data TemporalRetryPolicy = TemporalRetryPolicy
+  { maxAttempts :: Word64
+    -- ^ The number of attempts, the first included; 0 for no end.
+  , initialMillis :: Maybe Word64
+    -- ^ The wait before the second attempt, in milliseconds.
+    --
+    -- 'Nothing' is @1000@.
+  , backoffPercent :: Maybe Word64
+    -- ^ The growth of the wait from attempt to attempt, in percent.
+    --
+    -- 'Nothing' is @200@.
+  , maxMillis :: Maybe Word64
+    -- ^ The longest wait, in milliseconds; a hundred times the first one when absent.
+  , nonRetryable :: [Text]
+    -- ^ Types of errors after which the workflow is not started again.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalRetryPolicy where
+  toJSON value =
+    record
+      [ required "maxAttempts" value.maxAttempts
+      , optional "initialMillis" value.initialMillis
+      , optional "backoffPercent" value.backoffPercent
+      , optional "maxMillis" value.maxMillis
+      , collection "nonRetryable" value.nonRetryable
+      ]
+
+instance FromJSON TemporalRetryPolicy where
+  parseJSON = withObject "TemporalRetryPolicy" $ \object ->
+    TemporalRetryPolicy
+      <$> object `orEmpty` "maxAttempts"
+      <*> object .:? "initialMillis"
+      <*> object .:? "backoffPercent"
+      <*> object .:? "maxMillis"
+      <*> object `orEmpty` "nonRetryable"
+
+-- | Without any fields set.
+newTemporalRetryPolicy :: TemporalRetryPolicy
+newTemporalRetryPolicy =
+  TemporalRetryPolicy
+    { maxAttempts = empty
+    , initialMillis = Nothing
+    , backoffPercent = Nothing
+    , maxMillis = Nothing
+    , nonRetryable = empty
+    }
+
+instance SetField "maxAttempts" TemporalRetryPolicy Word64 where
+  setField new TemporalRetryPolicy {..} = TemporalRetryPolicy {maxAttempts = new, ..}
+
+instance SetField "initialMillis" TemporalRetryPolicy (Maybe Word64) where
+  setField new TemporalRetryPolicy {..} = TemporalRetryPolicy {initialMillis = new, ..}
+
+instance SetField "backoffPercent" TemporalRetryPolicy (Maybe Word64) where
+  setField new TemporalRetryPolicy {..} = TemporalRetryPolicy {backoffPercent = new, ..}
+
+instance SetField "maxMillis" TemporalRetryPolicy (Maybe Word64) where
+  setField new TemporalRetryPolicy {..} = TemporalRetryPolicy {maxMillis = new, ..}
+
+instance SetField "nonRetryable" TemporalRetryPolicy [Text] where
+  setField new TemporalRetryPolicy {..} = TemporalRetryPolicy {nonRetryable = new, ..}
+
+-- | A schedule, as a list shows it.
+data TemporalSchedule = TemporalSchedule
+  { scheduleId :: Text
+    -- ^ Its id.
+  , workflowType :: Text
+    -- ^ The type of the workflow that it starts.
+  , paused :: Bool
+    -- ^ True if it is paused.
+  , note :: Text
+    -- ^ Its note.
+  , nextTime :: Maybe Text
+    -- ^ The next time.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalSchedule where
+  toJSON value =
+    record
+      [ required "scheduleId" value.scheduleId
+      , required "workflowType" value.workflowType
+      , required "paused" value.paused
+      , required "note" value.note
+      , optional "nextTime" value.nextTime
+      ]
+
+instance FromJSON TemporalSchedule where
+  parseJSON = withObject "TemporalSchedule" $ \object ->
+    TemporalSchedule
+      <$> object .: "scheduleId"
+      <*> object .: "workflowType"
+      <*> object .: "paused"
+      <*> object .: "note"
+      <*> object .:? "nextTime"
+
+-- | A workflow that a schedule has started.
+data TemporalScheduleAction = TemporalScheduleAction
+  { scheduleTime :: Maybe Text
+    -- ^ The time for which it was started.
+  , actualTime :: Maybe Text
+    -- ^ The time at which it was started.
+  , execution :: TemporalExecution
+    -- ^ The workflow.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalScheduleAction where
+  toJSON value =
+    record
+      [ optional "scheduleTime" value.scheduleTime
+      , optional "actualTime" value.actualTime
+      , required "execution" value.execution
+      ]
+
+instance FromJSON TemporalScheduleAction where
+  parseJSON = withObject "TemporalScheduleAction" $ \object ->
+    TemporalScheduleAction
+      <$> object .:? "scheduleTime"
+      <*> object .:? "actualTime"
+      <*> object .: "execution"
+
+-- | A schedule.
+data TemporalScheduleDescription = TemporalScheduleDescription
+  { namespace :: Text
+    -- ^ The namespace.
+  , scheduleId :: Text
+    -- ^ Its id.
+  , paused :: Bool
+    -- ^ True if it is paused.
+  , note :: Text
+    -- ^ Its note.
+  , workflowType :: Text
+    -- ^ The type of the workflow that it starts.
+  , workflowId :: Text
+    -- ^ The id of that workflow, to which the server adds the time.
+  , taskQueue :: Text
+    -- ^ The task queue of that workflow.
+  , spec :: Value
+    -- ^ The times, as Temporal's JSON has them.
+  , overlap :: TemporalOverlap
+    -- ^ The rule for times that come while a workflow is open.
+  , running :: [TemporalExecution]
+    -- ^ Workflows that it has started and that are open.
+  , recent :: [TemporalScheduleAction]
+    -- ^ What it has done, the latest last.
+  , nextTimes :: [Text]
+    -- ^ The times to come.
+  , actionCount :: Word64
+    -- ^ The number of workflows that it has started.
+  , missedCount :: Word64
+    -- ^ The number of times that were missed and too old to be made up for.
+  , skippedCount :: Word64
+    -- ^ The number of times that were skipped because a workflow was open.
+  , memo :: Map Text Value
+    -- ^ Its memo.
+  , searchAttributes :: Map Text Value
+    -- ^ Its search attributes.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalScheduleDescription where
+  toJSON value =
+    record
+      [ required "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      , required "paused" value.paused
+      , required "note" value.note
+      , required "workflowType" value.workflowType
+      , required "workflowId" value.workflowId
+      , required "taskQueue" value.taskQueue
+      , required "spec" value.spec
+      , required "overlap" value.overlap
+      , required "running" value.running
+      , required "recent" value.recent
+      , required "nextTimes" value.nextTimes
+      , required "actionCount" value.actionCount
+      , required "missedCount" value.missedCount
+      , required "skippedCount" value.skippedCount
+      , collection "memo" value.memo
+      , collection "searchAttributes" value.searchAttributes
+      ]
+
+instance FromJSON TemporalScheduleDescription where
+  parseJSON = withObject "TemporalScheduleDescription" $ \object ->
+    TemporalScheduleDescription
+      <$> object .: "namespace"
+      <*> object .: "scheduleId"
+      <*> object .: "paused"
+      <*> object .: "note"
+      <*> object .: "workflowType"
+      <*> object .: "workflowId"
+      <*> object .: "taskQueue"
+      <*> object .: "spec"
+      <*> object .: "overlap"
+      <*> object .: "running"
+      <*> object .: "recent"
+      <*> object .: "nextTimes"
+      <*> object .: "actionCount"
+      <*> object .: "missedCount"
+      <*> object .: "skippedCount"
+      <*> object `orEmpty` "memo"
+      <*> object `orEmpty` "searchAttributes"
+
+-- | A page of schedules. The server adds new ones to it within a second or so.
+data TemporalSchedules = TemporalSchedules
+  { schedules :: [TemporalSchedule]
+    -- ^ The schedules.
+  , next :: Maybe Text
+    -- ^ The `after` of the next page; absent on the last.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalSchedules where
+  toJSON value =
+    record
+      [ required "schedules" value.schedules
+      , optional "next" value.next
+      ]
+
+instance FromJSON TemporalSchedules where
+  parseJSON = withObject "TemporalSchedules" $ \object ->
+    TemporalSchedules
+      <$> object .: "schedules"
+      <*> object .:? "next"
+
+-- | Asks to send a signal to a workflow, and to start the workflow if none with its id is open: both or nothing.
+data TemporalSignalWithStart = TemporalSignalWithStart
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflow :: TemporalWorkflowSpec
+    -- ^ The workflow.
+  , idReuse :: Maybe TemporalIdReuse
+    -- ^ If a closed workflow may have had the same id.
+    --
+    -- 'Nothing' is @"allow_duplicate"@.
+  , name :: Text
+    -- ^ The signal's name.
+  , input :: [Value]
+    -- ^ The signal's arguments, in their order.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalSignalWithStart where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflow" value.workflow
+      , optional "idReuse" value.idReuse
+      , required "name" value.name
+      , collection "input" value.input
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalSignalWithStart where
+  parseJSON = withObject "TemporalSignalWithStart" $ \object ->
+    TemporalSignalWithStart
+      <$> object .:? "namespace"
+      <*> object .: "workflow"
+      <*> object .:? "idReuse"
+      <*> object .: "name"
+      <*> object `orEmpty` "input"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalSignalWithStart :: TemporalWorkflowSpec -> Text -> TemporalSignalWithStart
+newTemporalSignalWithStart workflow name =
+  TemporalSignalWithStart
+    { namespace = Nothing
+    , workflow
+    , idReuse = Nothing
+    , name
+    , input = empty
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalSignalWithStart (Maybe Text) where
+  setField new TemporalSignalWithStart {..} = TemporalSignalWithStart {namespace = new, ..}
+
+instance SetField "idReuse" TemporalSignalWithStart (Maybe TemporalIdReuse) where
+  setField new TemporalSignalWithStart {..} = TemporalSignalWithStart {idReuse = new, ..}
+
+instance SetField "input" TemporalSignalWithStart [Value] where
+  setField new TemporalSignalWithStart {..} = TemporalSignalWithStart {input = new, ..}
+
+instance SetField "requestId" TemporalSignalWithStart (Maybe Text) where
+  setField new TemporalSignalWithStart {..} = TemporalSignalWithStart {requestId = new, ..}
+
+-- | Asks to send a signal to an open workflow.
+data TemporalSignalWorkflow = TemporalSignalWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , name :: Text
+    -- ^ The signal's name.
+  , input :: [Value]
+    -- ^ Its arguments, in their order.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalSignalWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , required "name" value.name
+      , collection "input" value.input
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalSignalWorkflow where
+  parseJSON = withObject "TemporalSignalWorkflow" $ \object ->
+    TemporalSignalWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object .: "name"
+      <*> object `orEmpty` "input"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalSignalWorkflow :: Text -> Text -> TemporalSignalWorkflow
+newTemporalSignalWorkflow workflowId name =
+  TemporalSignalWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , name
+    , input = empty
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalSignalWorkflow (Maybe Text) where
+  setField new TemporalSignalWorkflow {..} = TemporalSignalWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalSignalWorkflow (Maybe Text) where
+  setField new TemporalSignalWorkflow {..} = TemporalSignalWorkflow {runId = new, ..}
+
+instance SetField "input" TemporalSignalWorkflow [Value] where
+  setField new TemporalSignalWorkflow {..} = TemporalSignalWorkflow {input = new, ..}
+
+instance SetField "requestId" TemporalSignalWorkflow (Maybe Text) where
+  setField new TemporalSignalWorkflow {..} = TemporalSignalWorkflow {requestId = new, ..}
+
+-- | Asks to start a workflow.
+data TemporalStartWorkflow = TemporalStartWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflow :: TemporalWorkflowSpec
+    -- ^ The workflow.
+  , idReuse :: Maybe TemporalIdReuse
+    -- ^ If a closed workflow may have had the same id.
+    --
+    -- 'Nothing' is @"allow_duplicate"@.
+  , idConflict :: Maybe TemporalIdConflict
+    -- ^ The rule for an open workflow that has the same id.
+    --
+    -- 'Nothing' is @"fail"@.
+  , startDelayMillis :: Maybe Word64
+    -- ^ The wait before the first workflow task, in milliseconds.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalStartWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflow" value.workflow
+      , optional "idReuse" value.idReuse
+      , optional "idConflict" value.idConflict
+      , optional "startDelayMillis" value.startDelayMillis
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalStartWorkflow where
+  parseJSON = withObject "TemporalStartWorkflow" $ \object ->
+    TemporalStartWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflow"
+      <*> object .:? "idReuse"
+      <*> object .:? "idConflict"
+      <*> object .:? "startDelayMillis"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalStartWorkflow :: TemporalWorkflowSpec -> TemporalStartWorkflow
+newTemporalStartWorkflow workflow =
+  TemporalStartWorkflow
+    { namespace = Nothing
+    , workflow
+    , idReuse = Nothing
+    , idConflict = Nothing
+    , startDelayMillis = Nothing
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalStartWorkflow (Maybe Text) where
+  setField new TemporalStartWorkflow {..} = TemporalStartWorkflow {namespace = new, ..}
+
+instance SetField "idReuse" TemporalStartWorkflow (Maybe TemporalIdReuse) where
+  setField new TemporalStartWorkflow {..} = TemporalStartWorkflow {idReuse = new, ..}
+
+instance SetField "idConflict" TemporalStartWorkflow (Maybe TemporalIdConflict) where
+  setField new TemporalStartWorkflow {..} = TemporalStartWorkflow {idConflict = new, ..}
+
+instance SetField "startDelayMillis" TemporalStartWorkflow (Maybe Word64) where
+  setField new TemporalStartWorkflow {..} = TemporalStartWorkflow {startDelayMillis = new, ..}
+
+instance SetField "requestId" TemporalStartWorkflow (Maybe Text) where
+  setField new TemporalStartWorkflow {..} = TemporalStartWorkflow {requestId = new, ..}
+
+-- | A workflow that was started, or was open already.
+data TemporalStarted = TemporalStarted
+  { namespace :: Text
+    -- ^ The namespace.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Text
+    -- ^ The run's id.
+  , started :: Bool
+    -- ^ False if the workflow was open already.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalStarted where
+  toJSON value =
+    record
+      [ required "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "started" value.started
+      ]
+
+instance FromJSON TemporalStarted where
+  parseJSON = withObject "TemporalStarted" $ \object ->
+    TemporalStarted
+      <$> object .: "namespace"
+      <*> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "started"
+
+-- | Asks to end an open workflow at once; its code learns nothing of it.
+data TemporalTerminateWorkflow = TemporalTerminateWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , reason :: Text
+    -- ^ The reason, for the workflow's history.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalTerminateWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , required "reason" value.reason
+      ]
+
+instance FromJSON TemporalTerminateWorkflow where
+  parseJSON = withObject "TemporalTerminateWorkflow" $ \object ->
+    TemporalTerminateWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object `orEmpty` "reason"
+
+-- | The required fields in this order; the others are absent.
+newTemporalTerminateWorkflow :: Text -> TemporalTerminateWorkflow
+newTemporalTerminateWorkflow workflowId =
+  TemporalTerminateWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , reason = empty
+    }
+
+instance SetField "namespace" TemporalTerminateWorkflow (Maybe Text) where
+  setField new TemporalTerminateWorkflow {..} = TemporalTerminateWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalTerminateWorkflow (Maybe Text) where
+  setField new TemporalTerminateWorkflow {..} = TemporalTerminateWorkflow {runId = new, ..}
+
+instance SetField "reason" TemporalTerminateWorkflow Text where
+  setField new TemporalTerminateWorkflow {..} = TemporalTerminateWorkflow {reason = new, ..}
+
+-- | Asks a schedule to start its workflow now.
+data TemporalTriggerSchedule = TemporalTriggerSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  , overlap :: Maybe TemporalOverlap
+    -- ^ The rule if one is open; the schedule's own when absent.
+  , requestId :: Maybe Text
+    -- ^ The id by which the server knows a request that is sent again; one of its own when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalTriggerSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      , optional "overlap" value.overlap
+      , optional "requestId" value.requestId
+      ]
+
+instance FromJSON TemporalTriggerSchedule where
+  parseJSON = withObject "TemporalTriggerSchedule" $ \object ->
+    TemporalTriggerSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+      <*> object .:? "overlap"
+      <*> object .:? "requestId"
+
+-- | The required fields in this order; the others are absent.
+newTemporalTriggerSchedule :: Text -> TemporalTriggerSchedule
+newTemporalTriggerSchedule scheduleId =
+  TemporalTriggerSchedule
+    { namespace = Nothing
+    , scheduleId
+    , overlap = Nothing
+    , requestId = Nothing
+    }
+
+instance SetField "namespace" TemporalTriggerSchedule (Maybe Text) where
+  setField new TemporalTriggerSchedule {..} = TemporalTriggerSchedule {namespace = new, ..}
+
+instance SetField "overlap" TemporalTriggerSchedule (Maybe TemporalOverlap) where
+  setField new TemporalTriggerSchedule {..} = TemporalTriggerSchedule {overlap = new, ..}
+
+instance SetField "requestId" TemporalTriggerSchedule (Maybe Text) where
+  setField new TemporalTriggerSchedule {..} = TemporalTriggerSchedule {requestId = new, ..}
+
+-- | Asks to let a paused schedule go on.
+data TemporalUnpauseSchedule = TemporalUnpauseSchedule
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , scheduleId :: Text
+    -- ^ The schedule's id.
+  , note :: Text
+    -- ^ A note, which takes the place of the one there is.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalUnpauseSchedule where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "scheduleId" value.scheduleId
+      , required "note" value.note
+      ]
+
+instance FromJSON TemporalUnpauseSchedule where
+  parseJSON = withObject "TemporalUnpauseSchedule" $ \object ->
+    TemporalUnpauseSchedule
+      <$> object .:? "namespace"
+      <*> object .: "scheduleId"
+      <*> object `orEmpty` "note"
+
+-- | The required fields in this order; the others are absent.
+newTemporalUnpauseSchedule :: Text -> TemporalUnpauseSchedule
+newTemporalUnpauseSchedule scheduleId =
+  TemporalUnpauseSchedule
+    { namespace = Nothing
+    , scheduleId
+    , note = empty
+    }
+
+instance SetField "namespace" TemporalUnpauseSchedule (Maybe Text) where
+  setField new TemporalUnpauseSchedule {..} = TemporalUnpauseSchedule {namespace = new, ..}
+
+instance SetField "note" TemporalUnpauseSchedule Text where
+  setField new TemporalUnpauseSchedule {..} = TemporalUnpauseSchedule {note = new, ..}
+
+-- | The answer to an update.
+data TemporalUpdateResult = TemporalUpdateResult
+  { updateId :: Text
+    -- ^ The update's id.
+  , runId :: Text
+    -- ^ The run that has answered.
+  , result :: Value
+    -- ^ The value.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalUpdateResult where
+  toJSON value =
+    record
+      [ required "updateId" value.updateId
+      , required "runId" value.runId
+      , required "result" value.result
+      ]
+
+instance FromJSON TemporalUpdateResult where
+  parseJSON = withObject "TemporalUpdateResult" $ \object ->
+    TemporalUpdateResult
+      <$> object .: "updateId"
+      <*> object .: "runId"
+      <*> object .: "result"
+
+-- | Asks an open workflow to change something, and waits for its answer.
+data TemporalUpdateWorkflow = TemporalUpdateWorkflow
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , name :: Text
+    -- ^ The update's name.
+  , input :: [Value]
+    -- ^ Its arguments, in their order.
+  , updateId :: Maybe Text
+    -- ^ The update's id within the workflow; one of its own when absent. The answer to an id that was sent before
+    -- is that update's.
+  , timeoutMillis :: Maybe Word64
+    -- ^ The longest wait, in milliseconds; `temporal.time_limit` when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalUpdateWorkflow where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , required "name" value.name
+      , collection "input" value.input
+      , optional "updateId" value.updateId
+      , optional "timeoutMillis" value.timeoutMillis
+      ]
+
+instance FromJSON TemporalUpdateWorkflow where
+  parseJSON = withObject "TemporalUpdateWorkflow" $ \object ->
+    TemporalUpdateWorkflow
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object .: "name"
+      <*> object `orEmpty` "input"
+      <*> object .:? "updateId"
+      <*> object .:? "timeoutMillis"
+
+-- | The required fields in this order; the others are absent.
+newTemporalUpdateWorkflow :: Text -> Text -> TemporalUpdateWorkflow
+newTemporalUpdateWorkflow workflowId name =
+  TemporalUpdateWorkflow
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , name
+    , input = empty
+    , updateId = Nothing
+    , timeoutMillis = Nothing
+    }
+
+instance SetField "namespace" TemporalUpdateWorkflow (Maybe Text) where
+  setField new TemporalUpdateWorkflow {..} = TemporalUpdateWorkflow {namespace = new, ..}
+
+instance SetField "runId" TemporalUpdateWorkflow (Maybe Text) where
+  setField new TemporalUpdateWorkflow {..} = TemporalUpdateWorkflow {runId = new, ..}
+
+instance SetField "input" TemporalUpdateWorkflow [Value] where
+  setField new TemporalUpdateWorkflow {..} = TemporalUpdateWorkflow {input = new, ..}
+
+instance SetField "updateId" TemporalUpdateWorkflow (Maybe Text) where
+  setField new TemporalUpdateWorkflow {..} = TemporalUpdateWorkflow {updateId = new, ..}
+
+instance SetField "timeoutMillis" TemporalUpdateWorkflow (Maybe Word64) where
+  setField new TemporalUpdateWorkflow {..} = TemporalUpdateWorkflow {timeoutMillis = new, ..}
+
+-- | A workflow, as a list shows it.
+data TemporalWorkflow = TemporalWorkflow
+  { workflowId :: Text
+    -- ^ Its id.
+  , runId :: Text
+    -- ^ The run's id.
+  , workflowType :: Text
+    -- ^ Its type.
+  , taskQueue :: Text
+    -- ^ Its task queue.
+  , status :: TemporalWorkflowStatus
+    -- ^ Its status.
+  , startTime :: Maybe Text
+    -- ^ The time of its start.
+  , closeTime :: Maybe Text
+    -- ^ The time of its end; absent while it is open.
+  , historyLength :: Word64
+    -- ^ The number of events in its history.
+  , historyBytes :: Word64
+    -- ^ The size of its history.
+  , parentWorkflowId :: Maybe Text
+    -- ^ The id of the workflow that started it as a child.
+  , memo :: Map Text Value
+    -- ^ Its memo.
+  , searchAttributes :: Map Text Value
+    -- ^ Its search attributes.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflow where
+  toJSON value =
+    record
+      [ required "workflowId" value.workflowId
+      , required "runId" value.runId
+      , required "workflowType" value.workflowType
+      , required "taskQueue" value.taskQueue
+      , required "status" value.status
+      , optional "startTime" value.startTime
+      , optional "closeTime" value.closeTime
+      , required "historyLength" value.historyLength
+      , required "historyBytes" value.historyBytes
+      , optional "parentWorkflowId" value.parentWorkflowId
+      , collection "memo" value.memo
+      , collection "searchAttributes" value.searchAttributes
+      ]
+
+instance FromJSON TemporalWorkflow where
+  parseJSON = withObject "TemporalWorkflow" $ \object ->
+    TemporalWorkflow
+      <$> object .: "workflowId"
+      <*> object .: "runId"
+      <*> object .: "workflowType"
+      <*> object .: "taskQueue"
+      <*> object .: "status"
+      <*> object .:? "startTime"
+      <*> object .:? "closeTime"
+      <*> object .: "historyLength"
+      <*> object .: "historyBytes"
+      <*> object .:? "parentWorkflowId"
+      <*> object `orEmpty` "memo"
+      <*> object `orEmpty` "searchAttributes"
+
+-- | A workflow, with what it waits for.
+data TemporalWorkflowDescription = TemporalWorkflowDescription
+  { namespace :: Text
+    -- ^ The namespace.
+  , workflow :: TemporalWorkflow
+    -- ^ The workflow.
+  , pendingActivities :: [TemporalPendingActivity]
+    -- ^ Activities that have not ended.
+  , pendingChildren :: [TemporalExecution]
+    -- ^ Child workflows that have not ended.
+  , pendingTaskAttempt :: Maybe Word64
+    -- ^ The attempt of the workflow task that is due or runs; more than 1 if the worker's code fails.
+  , cancelRequested :: Bool
+    -- ^ True if it was asked to cancel.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflowDescription where
+  toJSON value =
+    record
+      [ required "namespace" value.namespace
+      , required "workflow" value.workflow
+      , collection "pendingActivities" value.pendingActivities
+      , collection "pendingChildren" value.pendingChildren
+      , optional "pendingTaskAttempt" value.pendingTaskAttempt
+      , required "cancelRequested" value.cancelRequested
+      ]
+
+instance FromJSON TemporalWorkflowDescription where
+  parseJSON = withObject "TemporalWorkflowDescription" $ \object ->
+    TemporalWorkflowDescription
+      <$> object .: "namespace"
+      <*> object .: "workflow"
+      <*> object `orEmpty` "pendingActivities"
+      <*> object `orEmpty` "pendingChildren"
+      <*> object .:? "pendingTaskAttempt"
+      <*> object .: "cancelRequested"
+
+-- | Selects a part of a workflow's history.
+data TemporalWorkflowHistory = TemporalWorkflowHistory
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent.
+  , limit :: Maybe Word64
+    -- ^ Events per page.
+    --
+    -- 'Nothing' is @100@.
+  , after :: Maybe Text
+    -- ^ The `next` of the page before.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflowHistory where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , optional "limit" value.limit
+      , optional "after" value.after
+      ]
+
+instance FromJSON TemporalWorkflowHistory where
+  parseJSON = withObject "TemporalWorkflowHistory" $ \object ->
+    TemporalWorkflowHistory
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object .:? "limit"
+      <*> object .:? "after"
+
+-- | The required fields in this order; the others are absent.
+newTemporalWorkflowHistory :: Text -> TemporalWorkflowHistory
+newTemporalWorkflowHistory workflowId =
+  TemporalWorkflowHistory
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , limit = Nothing
+    , after = Nothing
+    }
+
+instance SetField "namespace" TemporalWorkflowHistory (Maybe Text) where
+  setField new TemporalWorkflowHistory {..} = TemporalWorkflowHistory {namespace = new, ..}
+
+instance SetField "runId" TemporalWorkflowHistory (Maybe Text) where
+  setField new TemporalWorkflowHistory {..} = TemporalWorkflowHistory {runId = new, ..}
+
+instance SetField "limit" TemporalWorkflowHistory (Maybe Word64) where
+  setField new TemporalWorkflowHistory {..} = TemporalWorkflowHistory {limit = new, ..}
+
+instance SetField "after" TemporalWorkflowHistory (Maybe Text) where
+  setField new TemporalWorkflowHistory {..} = TemporalWorkflowHistory {after = new, ..}
+
+-- | Waits for a workflow's end.
+data TemporalWorkflowResult = TemporalWorkflowResult
+  { namespace :: Maybe Text
+    -- ^ The namespace; the host's own when absent.
+  , workflowId :: Text
+    -- ^ The workflow's id.
+  , runId :: Maybe Text
+    -- ^ The run's id; the newest run when absent. A run that goes on as another is followed.
+  , timeoutMillis :: Maybe Word64
+    -- ^ The longest wait, in milliseconds; `temporal.time_limit` when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflowResult where
+  toJSON value =
+    record
+      [ optional "namespace" value.namespace
+      , required "workflowId" value.workflowId
+      , optional "runId" value.runId
+      , optional "timeoutMillis" value.timeoutMillis
+      ]
+
+instance FromJSON TemporalWorkflowResult where
+  parseJSON = withObject "TemporalWorkflowResult" $ \object ->
+    TemporalWorkflowResult
+      <$> object .:? "namespace"
+      <*> object .: "workflowId"
+      <*> object .:? "runId"
+      <*> object .:? "timeoutMillis"
+
+-- | The required fields in this order; the others are absent.
+newTemporalWorkflowResult :: Text -> TemporalWorkflowResult
+newTemporalWorkflowResult workflowId =
+  TemporalWorkflowResult
+    { namespace = Nothing
+    , workflowId
+    , runId = Nothing
+    , timeoutMillis = Nothing
+    }
+
+instance SetField "namespace" TemporalWorkflowResult (Maybe Text) where
+  setField new TemporalWorkflowResult {..} = TemporalWorkflowResult {namespace = new, ..}
+
+instance SetField "runId" TemporalWorkflowResult (Maybe Text) where
+  setField new TemporalWorkflowResult {..} = TemporalWorkflowResult {runId = new, ..}
+
+instance SetField "timeoutMillis" TemporalWorkflowResult (Maybe Word64) where
+  setField new TemporalWorkflowResult {..} = TemporalWorkflowResult {timeoutMillis = new, ..}
+
+-- | A workflow to start.
+data TemporalWorkflowSpec = TemporalWorkflowSpec
+  { workflowId :: Text
+    -- ^ The workflow's id: unique among the open ones of a namespace.
+  , workflowType :: Text
+    -- ^ The workflow's type: the name under which a worker has registered it.
+  , taskQueue :: Text
+    -- ^ The task queue that its worker polls.
+  , input :: [Value]
+    -- ^ The arguments, in their order.
+  , executionTimeoutMillis :: Maybe Word64
+    -- ^ The longest time from the start to the end, retries and continued runs included; no end when absent.
+  , runTimeoutMillis :: Maybe Word64
+    -- ^ The longest time of one run; no end when absent.
+  , taskTimeoutMillis :: Maybe Word64
+    -- ^ The longest time of one workflow task; the server's own (10 s) when absent.
+  , retry :: Maybe TemporalRetryPolicy
+    -- ^ When a run that fails is started again; never when absent.
+  , memo :: Map Text Value
+    -- ^ Values that are kept with the workflow and can be read, but not searched for.
+  , searchAttributes :: Map Text Value
+    -- ^ Values that a list can search for, by the names of attributes that the namespace has.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflowSpec where
+  toJSON value =
+    record
+      [ required "workflowId" value.workflowId
+      , required "workflowType" value.workflowType
+      , required "taskQueue" value.taskQueue
+      , collection "input" value.input
+      , optional "executionTimeoutMillis" value.executionTimeoutMillis
+      , optional "runTimeoutMillis" value.runTimeoutMillis
+      , optional "taskTimeoutMillis" value.taskTimeoutMillis
+      , optional "retry" value.retry
+      , collection "memo" value.memo
+      , collection "searchAttributes" value.searchAttributes
+      ]
+
+instance FromJSON TemporalWorkflowSpec where
+  parseJSON = withObject "TemporalWorkflowSpec" $ \object ->
+    TemporalWorkflowSpec
+      <$> object .: "workflowId"
+      <*> object .: "workflowType"
+      <*> object .: "taskQueue"
+      <*> object `orEmpty` "input"
+      <*> object .:? "executionTimeoutMillis"
+      <*> object .:? "runTimeoutMillis"
+      <*> object .:? "taskTimeoutMillis"
+      <*> object .:? "retry"
+      <*> object `orEmpty` "memo"
+      <*> object `orEmpty` "searchAttributes"
+
+-- | The required fields in this order; the others are absent.
+newTemporalWorkflowSpec :: Text -> Text -> Text -> TemporalWorkflowSpec
+newTemporalWorkflowSpec workflowId workflowType taskQueue =
+  TemporalWorkflowSpec
+    { workflowId
+    , workflowType
+    , taskQueue
+    , input = empty
+    , executionTimeoutMillis = Nothing
+    , runTimeoutMillis = Nothing
+    , taskTimeoutMillis = Nothing
+    , retry = Nothing
+    , memo = empty
+    , searchAttributes = empty
+    }
+
+instance SetField "input" TemporalWorkflowSpec [Value] where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {input = new, ..}
+
+instance SetField "executionTimeoutMillis" TemporalWorkflowSpec (Maybe Word64) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {executionTimeoutMillis = new, ..}
+
+instance SetField "runTimeoutMillis" TemporalWorkflowSpec (Maybe Word64) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {runTimeoutMillis = new, ..}
+
+instance SetField "taskTimeoutMillis" TemporalWorkflowSpec (Maybe Word64) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {taskTimeoutMillis = new, ..}
+
+instance SetField "retry" TemporalWorkflowSpec (Maybe TemporalRetryPolicy) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {retry = new, ..}
+
+instance SetField "memo" TemporalWorkflowSpec (Map Text Value) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {memo = new, ..}
+
+instance SetField "searchAttributes" TemporalWorkflowSpec (Map Text Value) where
+  setField new TemporalWorkflowSpec {..} = TemporalWorkflowSpec {searchAttributes = new, ..}
+
+-- | The status of a workflow.
+data TemporalWorkflowStatus
+  = TemporalWorkflowStatusRunning
+    -- ^ It is open.
+  | TemporalWorkflowStatusPaused
+    -- ^ It is open, and an operator has paused it.
+  | TemporalWorkflowStatusCompleted
+    -- ^ It has ended with a result.
+  | TemporalWorkflowStatusFailed
+    -- ^ It has ended with a failure.
+  | TemporalWorkflowStatusCanceled
+    -- ^ It has ended because it was asked to cancel.
+  | TemporalWorkflowStatusTerminated
+    -- ^ It was ended from outside.
+  | TemporalWorkflowStatusContinuedAsNew
+    -- ^ It goes on as another run.
+  | TemporalWorkflowStatusTimedOut
+    -- ^ It has not ended in time.
+  | TemporalWorkflowStatusUnknown
+    -- ^ One that this host does not know.
+  deriving stock (Eq, Ord, Enum, Bounded, Show)
+
+instance Constant TemporalWorkflowStatus where
+  constantName = \case
+    TemporalWorkflowStatusRunning -> "running"
+    TemporalWorkflowStatusPaused -> "paused"
+    TemporalWorkflowStatusCompleted -> "completed"
+    TemporalWorkflowStatusFailed -> "failed"
+    TemporalWorkflowStatusCanceled -> "canceled"
+    TemporalWorkflowStatusTerminated -> "terminated"
+    TemporalWorkflowStatusContinuedAsNew -> "continued_as_new"
+    TemporalWorkflowStatusTimedOut -> "timed_out"
+    TemporalWorkflowStatusUnknown -> "unknown"
+
+instance ToJSON TemporalWorkflowStatus where
+  toJSON = toJSON . constantName
+
+instance FromJSON TemporalWorkflowStatus where
+  parseJSON = parseConstant "TemporalWorkflowStatus"
+
+-- | A page of workflows, the newest first.
+data TemporalWorkflows = TemporalWorkflows
+  { workflows :: [TemporalWorkflow]
+    -- ^ The workflows.
+  , next :: Maybe Text
+    -- ^ The `after` of the next page; absent on the last.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalWorkflows where
+  toJSON value =
+    record
+      [ required "workflows" value.workflows
+      , optional "next" value.next
+      ]
+
+instance FromJSON TemporalWorkflows where
+  parseJSON = withObject "TemporalWorkflows" $ \object ->
+    TemporalWorkflows
+      <$> object .: "workflows"
+      <*> object .:? "next"
+
 -- | A tool that a plugin offers.
 data Tool = Tool
   { name :: Text

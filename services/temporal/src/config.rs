@@ -1,0 +1,250 @@
+//! `[temporal]`: configuration of the Temporal service.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use exomonad_core::patterns::is_loopback;
+use exomonad_core::values::{TimeSpan, check, is_sendable_name};
+use exomonad_core::{Secret, SecretSource};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The Temporal server that the host is a client of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TemporalConfig {
+    /// Where the server listens: `host:port`.
+    #[schemars(extend("format" = "host-and-port"))]
+    pub address: String,
+    /// The namespace of effects and commands that name none.
+    pub namespace: String,
+    /// If true, the connection is encrypted, by the certificates that this machine trusts; a key `tls_*` says so,
+    /// too.
+    pub tls: bool,
+    /// File with the certificates (PEM) of the authorities that have signed the server's, in the place of those
+    /// that this machine trusts.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/temporal-ca.pem")]
+    pub tls_ca_file: Option<PathBuf>,
+    /// File with the host's own certificate (PEM), for a server that asks for one.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/temporal.pem")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// File with the key (PEM) of `tls_cert_file`.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/temporal-key.pem")]
+    pub tls_key_file: Option<PathBuf>,
+    /// The name that the server's certificate has to have; that of `address` when absent.
+    #[schemars(example = &"temporal.example.com")]
+    pub tls_server_name: Option<String>,
+    /// File with the API key. Read at start and when the configuration is reloaded; blanks around it are dropped.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/temporal-api-key")]
+    pub api_key_file: Option<PathBuf>,
+    /// Environment variable with the API key, instead of `api_key_file`.
+    #[schemars(extend("format" = "environment-variable"), example = &"TEMPORAL_API_KEY")]
+    pub api_key_env: Option<String>,
+    /// Headers that go with every request, by their names in lower case. No secrets here.
+    #[schemars(extend(
+        "x-key-format" = "header-name",
+        "additionalProperties" = { "type": "string", "format": "header-value" }
+    ))]
+    pub headers: BTreeMap<String, String>,
+    /// How long one effect may take, with its retries. Waiting for a result or an update may take longer, if its
+    /// request says so.
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1d"))]
+    pub time_limit: TimeSpan,
+    /// How long a request is sent again while the server is away, overloaded or in trouble.
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1h"))]
+    pub retry_time: TimeSpan,
+    /// The API key.
+    #[serde(skip)]
+    pub api_key: Option<Secret>,
+    /// Time limit for opening a connection.
+    #[serde(skip)]
+    pub connect_timeout: Duration,
+}
+
+impl Default for TemporalConfig {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:7233".to_owned(),
+            namespace: "default".to_owned(),
+            tls: false,
+            tls_ca_file: None,
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_server_name: None,
+            api_key_file: None,
+            api_key_env: None,
+            headers: BTreeMap::new(),
+            time_limit: TimeSpan::secs(30),
+            retry_time: TimeSpan::secs(10),
+            api_key: None,
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl TemporalConfig {
+    /// The source of the API key, if one is named.
+    pub fn api_key_source(&self) -> Option<SecretSource> {
+        SecretSource::of(self.api_key_file.as_deref(), self.api_key_env.as_deref())
+    }
+
+    /// True if the connection is encrypted.
+    pub fn uses_tls(&self) -> bool {
+        self.tls
+            || self.tls_server_name.is_some()
+            || [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file]
+                .iter()
+                .any(|file| file.is_some())
+    }
+
+    /// True if what is sent can be read on the way: no TLS, to another machine.
+    pub fn is_plain(&self) -> bool {
+        let host = self.address.rsplit_once(':').map(|(host, _)| host);
+        !self.uses_tls() && !host.is_some_and(is_loopback)
+    }
+
+    /// Checks the settings, without asking anyone.
+    ///
+    /// # Errors
+    /// When a limit is zero, or an address, a name, a header or the API key is none.
+    pub fn check(&self) -> Result<(), TemporalConfigError> {
+        let zero = [
+            ("time_limit", self.time_limit.get().is_zero()),
+            ("retry_time", self.retry_time.get().is_zero()),
+            ("connect_timeout", self.connect_timeout.is_zero()),
+        ];
+        if let Some((name, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(TemporalConfigError::Zero(name));
+        }
+        check("host-and-port", &self.address)
+            .map_err(|error| TemporalConfigError::Address(error.to_string()))?;
+        if !is_sendable_name(&self.namespace) {
+            return Err(TemporalConfigError::Namespace);
+        }
+        for (name, value) in &self.headers {
+            check("header-name", name)
+                .and_then(|()| check("header-value", value))
+                .map_err(|error| TemporalConfigError::Header {
+                    name: name.escape_debug().to_string(),
+                    problem: error.to_string(),
+                })?;
+        }
+        if self.tls_cert_file.is_some() != self.tls_key_file.is_some() {
+            return Err(TemporalConfigError::HalfIdentity);
+        }
+        if self.api_key.as_ref().is_some_and(|key| !key.fits_header()) {
+            return Err(TemporalConfigError::ApiKey);
+        }
+        Ok(())
+    }
+}
+
+/// An error in the Temporal service's configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TemporalConfigError {
+    /// A limit that would let nothing through.
+    #[error(
+        "the Temporal service's `{0}` is zero, which lets no effect through; set it to 1 or more"
+    )]
+    Zero(&'static str),
+    /// The address is none.
+    #[error("`temporal.address`: {0}")]
+    Address(String),
+    /// The namespace cannot be sent.
+    #[error(
+        "`temporal.namespace` is empty or holds blanks or characters beyond ASCII; write a name such as \"default\""
+    )]
+    Namespace,
+    /// A header cannot be sent. Its value is not quoted.
+    #[error("`temporal.headers.{name}`: {problem}")]
+    Header {
+        /// The header's name.
+        name: String,
+        /// The problem.
+        problem: String,
+    },
+    /// A certificate without a key, or a key without a certificate.
+    #[error(
+        "`temporal.tls_cert_file` and `temporal.tls_key_file` belong together; set both or none"
+    )]
+    HalfIdentity,
+    /// The API key cannot be sent. It is not quoted.
+    #[error(
+        "the API key for Temporal is empty or holds characters that no key has; check what `temporal.api_key_file` \
+         or `temporal.api_key_env` names"
+    )]
+    ApiKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_cannot_be_sent_is_refused_by_name_and_not_quoted() {
+        let header = |name: &str, value: &str| TemporalConfig {
+            headers: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+            ..TemporalConfig::default()
+        };
+        for (config, part) in [
+            (
+                header("x-tenant", "hunter2\nx: y"),
+                "`temporal.headers.x-tenant`",
+            ),
+            (header("x-tenant", "hunter2\u{e9}"), "beyond ASCII"),
+            (header("X Tenant", "hunter2"), "is not the name of a header"),
+            (
+                TemporalConfig {
+                    api_key: Some(Secret::new("hunter2\nx")),
+                    ..TemporalConfig::default()
+                },
+                "`temporal.api_key_file`",
+            ),
+            (
+                TemporalConfig {
+                    address: "http://a".to_owned(),
+                    ..TemporalConfig::default()
+                },
+                "`temporal.address`",
+            ),
+            (
+                TemporalConfig {
+                    namespace: "a b".to_owned(),
+                    ..TemporalConfig::default()
+                },
+                "`temporal.namespace`",
+            ),
+            (
+                TemporalConfig {
+                    tls_cert_file: Some("a".into()),
+                    ..TemporalConfig::default()
+                },
+                "`temporal.tls_key_file`",
+            ),
+        ] {
+            let error = config.check().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(part), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert!(TemporalConfig::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_connection_to_another_machine_is_plain_without_tls() {
+        let at = |address: &str| TemporalConfig {
+            address: address.to_owned(),
+            ..TemporalConfig::default()
+        };
+        assert!(at("temporal.example:7233").is_plain());
+        for local in ["127.0.0.1:1", "localhost:7233", "[::1]:7233"] {
+            assert!(!at(local).is_plain(), "{local}");
+        }
+        let named = TemporalConfig {
+            tls_server_name: Some("a".to_owned()),
+            ..at("temporal.example:7233")
+        };
+        assert!(named.uses_tls() && !named.is_plain());
+    }
+}

@@ -1,0 +1,51 @@
+//! Temporal's messages as its own programs print them: protobuf's canonical JSON
+//! (<https://protobuf.dev/programming-guides/json/>), by the descriptors of the messages.
+
+use std::sync::LazyLock;
+
+use exomonad_schema::RawJson;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+/// Descriptors of histories, schedules and what they hold; `build.rs` writes them.
+static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+static POOL: LazyLock<Option<DescriptorPool>> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).ok());
+
+/// The JSON of a message with this full name. `None` if it has none, which is a mistake of the host's build.
+pub(crate) fn render(name: &str, message: &impl Message) -> Option<RawJson> {
+    let descriptor = POOL.as_ref()?.get_message_by_name(name)?;
+    let bytes = message.encode_to_vec();
+    let message = DynamicMessage::decode(descriptor, bytes.as_slice()).ok()?;
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut json);
+    // 64-bit numbers are texts and default values are left out, as in Temporal's CLI.
+    message
+        .serialize_with_options(&mut serializer, &SerializeOptions::new())
+        .ok()?;
+    RawJson::from_text(String::from_utf8(json).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+    use temporalio_protos::temporal::api::schedule::v1::ScheduleSpec;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_printed_with_names_of_constants_and_texts_of_large_numbers() {
+        let mut event = HistoryEvent::default();
+        event.event_id = 7;
+        event.event_type = 1;
+        let json = render("temporal.api.history.v1.HistoryEvent", &event).unwrap();
+        let expected = r#"{"eventId":"7","eventType":"EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"}"#;
+        assert_eq!(json.get(), expected);
+        let spec = render(
+            "temporal.api.schedule.v1.ScheduleSpec",
+            &ScheduleSpec::default(),
+        );
+        assert_eq!(spec.unwrap().get(), "{}");
+    }
+}
