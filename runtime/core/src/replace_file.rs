@@ -26,7 +26,7 @@ pub enum Mode {
 }
 
 /// Replaces a file, or makes it; its folder has to be there. A link is replaced, not followed. The content is on the
-/// disk when this returns.
+/// disk when this returns, and its name too where the file system can say so.
 ///
 /// # Errors
 /// If it cannot be written. The file is as it was then, unless only its folder could not be synced.
@@ -44,7 +44,16 @@ pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
         let _ = fs::remove_file(&part);
         return Err(error);
     }
-    File::open(folder)?.sync_all()
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems sync no folders, and some folders can be written and not read.
+        Err(error) if cannot_sync(error.kind()) => Ok(()),
+        synced => synced,
+    }
+}
+
+fn cannot_sync(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(kind, InvalidInput | PermissionDenied | Unsupported)
 }
 
 fn write(file: &mut File, content: &[u8], path: &Path, mode: Mode) -> io::Result<()> {

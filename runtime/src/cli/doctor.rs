@@ -207,7 +207,7 @@ fn configured_tokens(config: &Config) -> Option<Check> {
     // The variable may be meant for commands that ask a host, as this one does.
     Some(Check {
         note: true,
-        ..check("operator's token", Ok(says))
+        ..check("operator token", Ok(says))
     })
 }
 
