@@ -126,25 +126,28 @@ impl Authenticator {
             // From now on it is known which roles are guarded.
             given_out.problem();
         }
-        Self::with(config, tokens, given_out, client)
+        let oauth = OAuth::new(config, client, None);
+        Self::with(config, tokens, given_out, oauth)
     }
 
-    /// The authenticator of the same host with another configuration. It goes on with what it knows of the file of
-    /// tokens, which is the process's: its folder changes with the next start.
+    /// The authenticator of the same host with another configuration. It goes on with the keys of authorization
+    /// servers, and with what it knows of the file of tokens, which is the process's: its folder changes with the next
+    /// start.
     pub fn reconfigured(&self, config: &Config, tokens: Option<Tokens>, client: &Client) -> Self {
-        Self::with(config, tokens, self.given_out.clone(), client)
+        let oauth = OAuth::new(config, client, self.oauth.as_ref());
+        Self::with(config, tokens, self.given_out.clone(), oauth)
     }
 
     fn with(
         config: &Config,
         tokens: Option<Tokens>,
         given_out: Arc<TokenFile>,
-        client: &Client,
+        oauth: Option<OAuth>,
     ) -> Self {
         let requiring = config.roles.iter().filter(|(_, role)| role.require_token);
         Self {
             is_on: tokens.is_some(),
-            oauth: OAuth::new(config, client).filter(|_| tokens.is_some()),
+            oauth: oauth.filter(|_| tokens.is_some()),
             configured: tokens.unwrap_or_default(),
             given_out,
             requiring: requiring.map(|(name, _)| name.clone()).collect(),

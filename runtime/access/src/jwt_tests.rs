@@ -90,7 +90,8 @@ fn verify(keys: &KeySet, token: &str) -> Result<String, JwtError> {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_written_with_a_slash_has_the_same_principals() {
+async fn an_issuer_that_is_written_with_a_slash_has_the_same_principals_and_keys_outlast_a_reload()
+{
     let (signer, server) = (Server::new(), key_source::tests::Server::start(1).await);
     server.answers(200, signer.set().to_string());
     let mut config = Config::default();
@@ -98,8 +99,8 @@ async fn an_issuer_that_is_written_with_a_slash_has_the_same_principals() {
     config.oauth.jwks_url = Some(server.url.parse().unwrap());
     config.oauth.audience = vec!["https://host.example".to_owned()];
     let client = exomonad_services::http::client().unwrap();
-    let oauth = OAuth::new(&config, &client).unwrap();
-    let verify = async |issuer: String| {
+    let oauth = OAuth::new(&config, &client, None).unwrap();
+    let verify = async |oauth: &OAuth, issuer: String| {
         let mut claims = claims();
         claims["iss"] = json!(issuer);
         let token = signer.token(&json!({"alg": "ES256", "kid": "ec"}), &claims);
@@ -107,13 +108,20 @@ async fn an_issuer_that_is_written_with_a_slash_has_the_same_principals() {
         oauth.principal(&"tl".parse().unwrap(), &verified)
     };
     for slash in ["", "/"] {
-        let principal = verify(format!("{}{slash}", server.url)).await.unwrap();
+        let principal = verify(&oauth, format!("{}{slash}", server.url))
+            .await
+            .unwrap();
         assert_eq!(*principal.id, format!("oauth:{}#alice", server.url));
     }
     for other in ["//", "/a", " "] {
-        let refused = verify(format!("{}{other}", server.url)).await;
+        let refused = verify(&oauth, format!("{}{other}", server.url)).await;
         assert_eq!(refused.unwrap_err(), JwtError::Issuer);
     }
+    // A reload of the configuration asks for no keys that are known: the server may be away.
+    config.oauth.clock_skew = "5s".parse().unwrap();
+    let reloaded = OAuth::new(&config, &client, Some(&oauth)).unwrap();
+    verify(&reloaded, server.url.clone()).await.unwrap();
+    assert_eq!(server.asked(), 1);
 }
 
 #[test]

@@ -45,7 +45,8 @@ const TIMES: Times = Times {
     wait: Duration::from_secs(3),
 };
 
-/// The keys of one authorization server.
+/// The keys of one authorization server. A clone shares them.
+#[derive(Clone)]
 pub struct KeySource(Arc<Shared>);
 
 /// The part of a [`KeySource`] that its fetches share.
@@ -117,6 +118,11 @@ impl KeySource {
             times,
             state: Mutex::default(),
         }))
+    }
+
+    /// True if its keys are those of this issuer, from this address.
+    pub fn has_keys_of(&self, issuer: &Endpoint, jwks_url: &Option<Endpoint>) -> bool {
+        self.0.issuer == *issuer && self.0.jwks_url == *jwks_url
     }
 
     /// The issuer, as it is configured.
@@ -377,7 +383,8 @@ pub(crate) mod tests {
             server
         }
 
-        fn asked(&self) -> usize {
+        /// How often it was asked.
+        pub(crate) fn asked(&self) -> usize {
             self.asked.load(Ordering::SeqCst)
         }
 

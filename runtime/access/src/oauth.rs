@@ -31,13 +31,19 @@ pub struct OAuth {
 }
 
 impl OAuth {
-    /// The servers of a configuration; `None` if it has none.
-    pub fn new(config: &Config, client: &Client) -> Option<Self> {
+    /// The servers of a configuration; `None` if it has none. The keys that are known under the configuration before
+    /// stay known.
+    pub fn new(config: &Config, client: &Client, before: Option<&Self>) -> Option<Self> {
         let oauth = &config.oauth;
         if oauth.issuers.is_empty() {
             return None;
         }
+        let known = before.map_or(&[][..], |before| &before.sources);
         let source = |issuer: &exomonad_config::Endpoint| {
+            let mut known = known.iter();
+            if let Some(known) = known.find(|known| known.has_keys_of(issuer, &oauth.jwks_url)) {
+                return known.clone();
+            }
             KeySource::new(issuer.clone(), oauth.jwks_url.clone(), client.clone())
         };
         let roles = config.roles.iter();

@@ -214,7 +214,10 @@ fn configured_tokens(config: &Config) -> Option<Check> {
 /// The authorization servers whose tokens open roles.
 async fn authorization_servers(config: &Config) -> Vec<Check> {
     let client = exomonad_services::http::client();
-    let Some(oauth) = client.ok().and_then(|client| OAuth::new(config, &client)) else {
+    let Some(oauth) = client
+        .ok()
+        .and_then(|client| OAuth::new(config, &client, None))
+    else {
         return Vec::new();
     };
     let checked = oauth.check().await.into_iter();
