@@ -441,7 +441,7 @@ async fn a_step_of_a_durable_workflow_is_sent_with_an_id_of_its_own() {
         .exits(0)
         .json();
     let step = format!(
-        "{}/1",
+        "{}/0",
         shown["run"]["runId"]
             .as_str()
             .or(shown["runId"].as_str())

@@ -31,7 +31,7 @@ pub fn fields(server: &Server, answer: &impl Serialize) {
     let answer = serde_json::to_value(answer).unwrap_or_default();
     let mut rows = Vec::new();
     collect("", &answer, &mut rows);
-    print_table(&[], &rows);
+    print_table(&["FIELD", "VALUE"], &rows);
 }
 
 fn collect(name: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
