@@ -106,7 +106,7 @@ pub struct TemporalStartWorkflow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<TemporalName>,
     /// The workflow.
-    pub workflow: TemporalWorkflowSpec,
+    pub workflow: Box<TemporalWorkflowSpec>,
     /// If a closed workflow may have had the same id.
     #[serde(default)]
     pub id_reuse: TemporalIdReuse,
@@ -169,7 +169,7 @@ pub struct TemporalSignalWithStart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<TemporalName>,
     /// The workflow.
-    pub workflow: TemporalWorkflowSpec,
+    pub workflow: Box<TemporalWorkflowSpec>,
     /// If a closed workflow may have had the same id.
     #[serde(default)]
     pub id_reuse: TemporalIdReuse,
@@ -636,7 +636,7 @@ pub struct TemporalCreateSchedule {
     /// The schedule's id.
     pub schedule_id: TemporalName,
     /// The workflow that it starts. The server adds the time to its id.
-    pub workflow: TemporalWorkflowSpec,
+    pub workflow: Box<TemporalWorkflowSpec>,
     /// Times as cron has them: `0 9 * * 1-5`, `@daily`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cron: Vec<BoundedText<1, 1000>>,

@@ -29,6 +29,14 @@
 //! | `workflows`, `schedules`, `namespaces` | the effects |
 //! | `without_client` | the service of a host that is built without the client |
 
+#![cfg_attr(
+    feature = "client",
+    expect(
+        clippy::field_reassign_with_default,
+        reason = "Temporal's messages are non-exhaustive: no literal of one can be written"
+    )
+)]
+
 mod config;
 mod policy;
 

@@ -366,7 +366,7 @@ impl Perform for TemporalUpdateWorkflow {
         let mut request = UpdateWorkflowExecutionRequest::default();
         request.namespace = context.namespace.clone();
         request.workflow_execution = Some(execution.clone());
-        request.wait_policy = Some(wait.clone());
+        request.wait_policy = Some(wait);
         request.request = Some(update);
 
         // The server ends the wait after some time, before or after it has taken the update on.
@@ -398,7 +398,7 @@ impl EffectContext<'_> {
             request.namespace = self.namespace.clone();
             request.identity = self.identity();
             request.update_ref = Some(reference.clone());
-            request.wait_policy = Some(wait.clone());
+            request.wait_policy = Some(wait);
             let answer = rpc!(self, poll_workflow_execution_update(request))?;
             if let Some(outcome) = answer.outcome {
                 return Ok(outcome);

@@ -193,8 +193,8 @@ pub struct IdArgs {
 
 impl SpecArgs {
     /// The workflow, as the contract has it.
-    pub fn spec(self) -> Result<TemporalWorkflowSpec, CommandError> {
-        Ok(TemporalWorkflowSpec {
+    pub fn spec(self) -> Result<Box<TemporalWorkflowSpec>, CommandError> {
+        Ok(Box::new(TemporalWorkflowSpec {
             workflow_id: word("--workflow-id", self.workflow_id)?,
             workflow_type: word("--type", self.workflow_type)?,
             task_queue: word("--task-queue", self.task_queue)?,
@@ -205,7 +205,7 @@ impl SpecArgs {
             retry: None,
             memo: pairs("--memo", &self.memo)?,
             search_attributes: pairs("--search-attribute", &self.search_attribute)?,
-        })
+        }))
     }
 }
 
