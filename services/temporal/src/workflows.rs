@@ -398,7 +398,7 @@ impl EffectContext<'_> {
             request.namespace = self.namespace.clone();
             request.identity = self.identity();
             request.update_ref = Some(reference.clone());
-            request.wait_policy = Some(wait);
+            request.wait_policy = Some(*wait);
             let answer = rpc!(self, poll_workflow_execution_update(request))?;
             if let Some(outcome) = answer.outcome {
                 return Ok(outcome);

@@ -28,7 +28,7 @@ pub enum ScheduleCommand {
         schedule_id: String,
         /// The workflow that it starts.
         #[command(flatten)]
-        spec: SpecArgs,
+        spec: Box<SpecArgs>,
         /// Times as cron has them, such as "0 9 * * 1-5"; may be given more than once.
         #[arg(long, value_name = "CRON")]
         cron: Vec<String>,
