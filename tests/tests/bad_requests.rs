@@ -194,7 +194,10 @@ async fn what_is_not_there_is_named_with_what_was_likely_meant() {
         .await
         .problem(404, "tool_not_found");
     assert!(!far.contains("did you mean"), "{far}");
-    let route = host.get("/role/tl").await.problem(404, "route_not_found");
+    let route = host
+        .get("/role/tl/tools")
+        .await
+        .problem(404, "route_not_found");
     assert!(route.contains("/openapi.json"), "{route}");
     host.get("/role/tl/mcp/call")
         .await

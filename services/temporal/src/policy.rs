@@ -189,11 +189,13 @@ impl TemporalBounds {
     }
 
     /// True if the namespace is within the bounds.
+    #[cfg(feature = "client")]
     pub(crate) fn allows_namespace(&self, name: &str) -> bool {
         self.namespaces.iter().any(|pattern| pattern.matches(name))
     }
 
     /// True if workflows of this type are within the bounds.
+    #[cfg(feature = "client")]
     pub(crate) fn allows_type(&self, name: &str) -> bool {
         self.workflow_types
             .iter()

@@ -1,11 +1,13 @@
 //! Temporal's messages as its own programs print them: protobuf's canonical JSON
 //! (<https://protobuf.dev/programming-guides/json/>), by the descriptors of the messages.
 
+use std::io;
 use std::sync::LazyLock;
 
 use exomonad_schema::RawJson;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use serde_json::ser::{CompactFormatter, Formatter};
 
 /// Descriptors of histories, schedules and what they hold; `build.rs` writes them.
 static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -19,7 +21,7 @@ pub(crate) fn render(name: &str, message: &impl Message) -> Option<RawJson> {
     let bytes = message.encode_to_vec();
     let message = DynamicMessage::decode(descriptor, bytes.as_slice()).ok()?;
     let mut json = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut json);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, GoNumbers);
     // 64-bit numbers are texts and default values are left out, as in Temporal's CLI.
     message
         .serialize_with_options(&mut serializer, &SerializeOptions::new())
@@ -27,8 +29,23 @@ pub(crate) fn render(name: &str, message: &impl Message) -> Option<RawJson> {
     RawJson::from_text(String::from_utf8(json).ok()?).ok()
 }
 
+/// Writes a whole number of a float field without a fraction, as programs in Go do.
+struct GoNumbers;
+
+impl Formatter for GoNumbers {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        /// Up to here each whole number is a float.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match value.fract() == 0.0 && value.abs() < EXACT {
+            true => write!(writer, "{value:.0}"),
+            false => CompactFormatter.write_f64(writer, value),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use temporalio_protos::temporal::api::common::v1::RetryPolicy;
     use temporalio_protos::temporal::api::history::v1::HistoryEvent;
     use temporalio_protos::temporal::api::schedule::v1::ScheduleSpec;
 
@@ -47,5 +64,11 @@ mod tests {
             &ScheduleSpec::default(),
         );
         assert_eq!(spec.unwrap().get(), "{}");
+        for (coefficient, written) in [(2.0, "2"), (1.5, "1.5"), (1e300, "1e300")] {
+            let mut policy = RetryPolicy::default();
+            policy.backoff_coefficient = coefficient;
+            let json = render("temporal.api.common.v1.RetryPolicy", &policy).unwrap();
+            assert_eq!(json.get(), format!(r#"{{"backoffCoefficient":{written}}}"#));
+        }
     }
 }

@@ -24,7 +24,8 @@ async fn a_workflow_is_started_seen_by_temporals_cli_signalled_cancelled_and_ter
     workflow["executionTimeoutMillis"] = json!(3_600_000);
     workflow["runTimeoutMillis"] = json!(1_800_500);
     workflow["taskTimeoutMillis"] = json!(5_000);
-    workflow["retry"] = json!({"maxAttempts": 3, "initialMillis": 1500, "backoffPercent": 150, "nonRetryable": ["TooLate"]});
+    workflow["retry"] =
+        json!({"maxAttempts": 3, "initialMillis": 1500, "nonRetryable": ["TooLate"]});
     server.run_cli(&[
         "operator",
         "search-attribute",
