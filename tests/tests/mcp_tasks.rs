@@ -246,7 +246,7 @@ async fn a_tool_that_has_asked_hands_over_to_a_workflow() {
 #[tokio::test]
 async fn a_task_is_its_caller_s_alone_and_what_is_done_to_it_has_a_line_in_the_audit() {
     let config = "[role.everything]\neffects = [\"*\"]\n[audit]\nfile = 'calls.jsonl'\n";
-    let operator = "the token of whoever runs this host";
+    let operator = "the-token-of-whoever-runs-this-host";
     let project = Project::new()
         .config(config)
         .env("EXOMONAD_TOKEN", operator)
