@@ -64,7 +64,7 @@ mod tests {
             &ScheduleSpec::default(),
         );
         assert_eq!(spec.unwrap().get(), "{}");
-        for (coefficient, written) in [(2.0, "2"), (1.5, "1.5"), (1e300, "1e300")] {
+        for (coefficient, written) in [(2.0, "2"), (1.5, "1.5"), (1e300, "1e+300")] {
             let mut policy = RetryPolicy::default();
             policy.backoff_coefficient = coefficient;
             let json = render("temporal.api.common.v1.RetryPolicy", &policy).unwrap();
