@@ -146,7 +146,7 @@ pub struct RoleBounds {
     /// The containers and networks.
     #[serde(flatten)]
     pub docker: DockerBounds,
-    /// What Temporal effects may reach.
+    /// The parts of a Temporal server that effects reach.
     pub temporal: TemporalBounds,
 }
 

@@ -75,7 +75,7 @@ impl KeySet {
         Ok(Self(keys.collect()))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn count(&self) -> usize {
         self.0.len()
     }

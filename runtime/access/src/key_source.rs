@@ -383,7 +383,7 @@ pub(crate) mod tests {
             server
         }
 
-        /// How often it was asked.
+        /// The number of requests that it has got.
         pub(crate) fn asked(&self) -> usize {
             self.asked.load(Ordering::SeqCst)
         }
@@ -426,7 +426,7 @@ pub(crate) mod tests {
         .await;
     }
 
-    /// What a token of a key gets: true if its key is there.
+    /// The answer to a token of a key: true if the key is there.
     async fn ask(source: &KeySource, id: &str) -> Result<bool, JwtError> {
         let keys = soon(source.keys(ES256, Some(id))).await?;
         Ok(keys.has(ES256, Some(id)))

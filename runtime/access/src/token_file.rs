@@ -34,7 +34,7 @@ const RANDOM: usize = 32;
 const MOST: usize = 1_000;
 /// Bytes of the file, far more than so many tokens take.
 const LARGEST: u64 = 4 << 20;
-/// How long a token is listed after it has expired; it goes when the next one is made.
+/// The time for which an expired token is listed; it goes when the next one is made.
 const KEPT_EXPIRED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Bytes of a caller's name.
 const LONGEST_NAME: usize = 64;
@@ -591,7 +591,7 @@ fn overwrite(path: &Path, hashes: &[&str]) -> io::Result<()> {
     }
 }
 
-/// What stands in the place of a hash that was overwritten.
+/// The text in the place of a hash that was overwritten.
 fn no_hash() -> String {
     "0".repeat(2 * 32)
 }

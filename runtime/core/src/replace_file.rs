@@ -16,7 +16,7 @@ const PART: &str = ".part";
 /// Names that are tried for a part file.
 const ATTEMPTS: usize = 100;
 
-/// Who may read and write the file.
+/// The readers and writers of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Its owner alone.

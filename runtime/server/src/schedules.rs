@@ -171,7 +171,7 @@ pub async fn trigger(
     Ok((StatusCode::CREATED, axum::Json(child)).into_response())
 }
 
-/// What a request does to a schedule.
+/// The operation of a request on a schedule.
 fn operation<'a>(
     (role, caller): &(RoleName, Caller),
     kind: &'static str,

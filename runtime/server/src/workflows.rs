@@ -455,7 +455,7 @@ pub struct FoundRun {
 }
 
 impl FoundRun {
-    /// What the request does to it.
+    /// The operation of the request on it.
     fn operation<'a>(&'a self, kind: &'static str, arguments: &'a str) -> Operation<'a> {
         Operation {
             role: self.role.clone(),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TemporalConfig {
-    /// Where the server listens: `host:port`.
+    /// The server's address: `host:port`.
     #[schemars(extend("format" = "host-and-port"))]
     pub address: String,
     /// The namespace of effects and commands that name none.
@@ -47,11 +47,11 @@ pub struct TemporalConfig {
         "additionalProperties" = { "type": "string", "format": "header-value" }
     ))]
     pub headers: BTreeMap<String, String>,
-    /// How long one effect may take, with its retries. Waiting for a result or an update may take longer, if its
+    /// The longest time of one effect, with its retries. Waiting for a result or an update may take longer, if its
     /// request says so.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1d"))]
     pub time_limit: TimeSpan,
-    /// How long a request is sent again while the server is away, overloaded or in trouble.
+    /// The time for which a request is sent again while the server is away, overloaded or in trouble.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1h"))]
     pub retry_time: TimeSpan,
     /// The API key.

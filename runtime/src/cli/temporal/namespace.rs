@@ -36,7 +36,7 @@ pub enum NamespaceCommand {
         /// The address of its owner.
         #[arg(long, value_name = "ADDRESS", default_value = "")]
         owner_email: String,
-        /// How long closed workflows are kept.
+        /// The time for which closed workflows are kept.
         #[arg(long, value_name = "TIME", default_value = "3d")]
         retention: TimeSpan,
     },

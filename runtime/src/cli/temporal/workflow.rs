@@ -94,7 +94,7 @@ pub enum WorkflowCommand {
         /// The update's id within the workflow: sending it again gives the same answer.
         #[arg(long, value_name = "ID")]
         update_id: Option<String>,
-        /// How long to wait; otherwise `temporal.time_limit`.
+        /// The longest wait; otherwise `temporal.time_limit`.
         #[arg(long, value_name = "TIME")]
         timeout: Option<TimeSpan>,
     },
@@ -142,7 +142,7 @@ pub enum WorkflowCommand {
         /// The workflow.
         #[command(flatten)]
         workflow: WorkflowName,
-        /// How long to wait; otherwise a day.
+        /// The longest wait; otherwise a day.
         #[arg(long, value_name = "TIME")]
         timeout: Option<TimeSpan>,
     },
