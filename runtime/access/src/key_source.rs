@@ -417,6 +417,13 @@ pub(crate) mod tests {
         timeout(LONG, waited_for).await.expect("it hangs")
     }
 
+    /// True if a key is known without asking the server.
+    fn knows(source: &KeySource, id: &str) -> bool {
+        let state = source.0.state();
+        let known = state.known.as_ref();
+        known.is_some_and(|known| known.keys.has(ES256, Some(id)))
+    }
+
     async fn until(is_so: impl Fn() -> bool) {
         soon(async {
             while !is_so() {
@@ -452,17 +459,7 @@ pub(crate) mod tests {
         assert_eq!(ask(&source, "a").await, Ok(true));
         assert_eq!(server.asked(), 2, "one fetch for all");
         server.answers.add_permits(10);
-        until(|| {
-            source
-                .0
-                .state()
-                .known
-                .as_ref()
-                .unwrap()
-                .keys
-                .has(ES256, Some("b"))
-        })
-        .await;
+        until(|| knows(&source, "b")).await;
     }
 
     #[tokio::test]
@@ -511,17 +508,7 @@ pub(crate) mod tests {
         }
         assert_eq!(server.asked(), 2, "one fetch for all");
         server.answers.add_permits(1);
-        until(|| {
-            source
-                .0
-                .state()
-                .known
-                .as_ref()
-                .unwrap()
-                .keys
-                .has(ES256, Some("b"))
-        })
-        .await;
+        until(|| knows(&source, "b")).await;
         assert_eq!(ask(&source, "b").await, Ok(true));
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct EffectContext<'s> {
     traceparent: Option<String>,
     /// The namespace that the effect is in.
     pub(crate) namespace: String,
-    /// What the guest has named, as messages have it: `workflow "w1"`.
+    /// The subject that the guest has named, as messages have it: `workflow "w1"`.
     subject: String,
     deadline: Instant,
     limit: Duration,

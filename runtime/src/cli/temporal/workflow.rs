@@ -5,6 +5,7 @@ use exomonad_config::TimeSpan;
 use exomonad_core::TemporalService;
 use exomonad_schema::effects::temporal::*;
 use exomonad_schema::{BoundedInt, RawJson};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -290,10 +291,7 @@ pub async fn run(server: &Server, command: WorkflowCommand) -> Result<(), Comman
             };
             let answered = service.query_workflow(call, request).await;
             let answered = answered.map_err(failed)?;
-            match server.json {
-                true => print_json(&answered),
-                false => print_line(answered.result.get()),
-            }
+            print_result(server, &answered, &answered.result);
         }
         WorkflowCommand::Update {
             workflow,
@@ -314,10 +312,7 @@ pub async fn run(server: &Server, command: WorkflowCommand) -> Result<(), Comman
             };
             let answered = service.update_workflow(call, request).await;
             let answered = answered.map_err(failed)?;
-            match server.json {
-                true => print_json(&answered),
-                false => print_line(answered.result.get()),
-            }
+            print_result(server, &answered, &answered.result);
         }
         WorkflowCommand::Cancel { workflow, reason } => {
             let (workflow_id, run_id) = workflow.parts()?;
@@ -371,6 +366,14 @@ pub async fn run(server: &Server, command: WorkflowCommand) -> Result<(), Comman
         WorkflowCommand::Result { workflow, timeout } => result(server, workflow, timeout).await?,
     }
     Ok(())
+}
+
+/// Prints a whole answer for programs, and for people the result in it.
+fn print_result(server: &Server, answer: &impl Serialize, result: &RawJson) {
+    match server.json {
+        true => print_json(answer),
+        false => print_line(result.get()),
+    }
 }
 
 fn row(workflow: &TemporalWorkflow) -> Vec<String> {
