@@ -186,7 +186,7 @@ fn none(names: &str) -> &str {
 }
 
 /// The first violations, as one text.
-pub(crate) fn told(violations: &[Violation]) -> String {
+pub fn told(violations: &[Violation]) -> String {
     let shown = violations
         .iter()
         .take(3)

@@ -1116,7 +1116,7 @@ pub(crate) fn invalid_decision(export: &str, error: &serde_json::Error) -> Strin
 }
 
 /// A guest's failure, for a person.
-pub(crate) fn explain(role: &RoleSettings, error: &CallError) -> String {
+pub fn explain(role: &RoleSettings, error: &CallError) -> String {
     match error {
         // The engine names the limit; which role it is set for is known here.
         CallError::Limit(hit) => hit.set_by(&role.limit_key(hit.limit.key())),
@@ -1237,7 +1237,7 @@ fn too_much(stop: Stop) -> Violation {
 }
 
 /// The stable code of a guest's failure.
-pub(crate) fn code(error: &CallError) -> &'static str {
+pub fn code(error: &CallError) -> &'static str {
     match error {
         CallError::Limit(_) => "limit_exceeded",
         CallError::Guest { .. } | CallError::Exit(_) => "guest_failed",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef};
+use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef, WorkflowBackend};
 use exomonad_core::{BoundsMap, CallContext, EffectHandler, RoleKeys};
 use exomonad_engine::{Engine, Limits};
 use exomonad_journal::Journal;
@@ -60,6 +60,8 @@ pub struct RoleSettings {
     pub record: Option<RecordSettings>,
     /// The workflows of the host; `None` where none run.
     pub workflows: Option<Arc<Workflows>>,
+    /// The task queue of its workflows on the Temporal server; `None` if they are in the host's own store.
+    pub temporal_task_queue: Option<String>,
     /// The configuration that the guest can read.
     pub config: Arc<BTreeMap<String, String>>,
     /// A hash of what the guest can observe of the role's configuration.
@@ -198,6 +200,8 @@ impl Role {
                 }),
             },
             workflows: services.workflows.clone(),
+            temporal_task_queue: (role.workflow_backend == WorkflowBackend::Temporal)
+                .then(|| role.task_queue(name)),
             config: guest_config,
             configuration: configuration_hash(config, role),
             describing: stack(Grants::of_description()),

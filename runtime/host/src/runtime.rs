@@ -225,6 +225,11 @@ impl Runtime {
         self.temporal.close();
     }
 
+    /// The client of the Temporal server.
+    pub fn temporal(&self) -> &Arc<Temporal> {
+        &self.temporal
+    }
+
     /// The number of sandboxes that are free for calls, and of all.
     pub fn sandboxes(&self) -> (u64, u64) {
         let free = self.sandboxes.available();

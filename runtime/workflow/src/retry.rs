@@ -18,8 +18,7 @@ const LONGEST_ASKED: u64 = 86_400_000;
 /// The milliseconds after which attempt number `attempt` (from 1) is followed by the next one; `None` if it is the
 /// last. `jitter` is a number from 0 to 1.
 pub fn wait(policy: &RetryPolicy, attempt: u32, error: &EffectError, jitter: f64) -> Option<u64> {
-    // An attempt may have happened, and this code says so: doing it again might do it twice.
-    if u64::from(attempt) >= policy.attempts.get() || error.code == ErrorCode::OutcomeUnknown {
+    if u64::from(attempt) >= policy.attempts.get() {
         return None;
     }
     let named = |code: ErrorCode| {
@@ -28,11 +27,7 @@ pub fn wait(policy: &RetryPolicy, attempt: u32, error: &EffectError, jitter: f64
             .iter()
             .any(|named| **named == *code.name())
     };
-    let retries = match policy.non_retryable.is_empty() {
-        true => PASSING.contains(&error.code),
-        false => error.code != ErrorCode::Cancelled && !named(error.code),
-    };
-    if !retries {
+    if !may_pass(error.code, !policy.non_retryable.is_empty()) || named(error.code) {
         return None;
     }
     let growth = policy.backoff_percent.get() as f64 / 100.0;
@@ -43,8 +38,18 @@ pub fn wait(policy: &RetryPolicy, attempt: u32, error: &EffectError, jitter: f64
     Some((wait as u64).max(asked_for(error).unwrap_or(0)))
 }
 
-/// The wait that a service asks for.
-fn asked_for(error: &EffectError) -> Option<u64> {
+/// True if a step may be tried again after this error, unless its policy names the code; `names_codes` says that
+/// it names some.
+pub fn may_pass(code: ErrorCode, names_codes: bool) -> bool {
+    match code {
+        // It may have happened: doing it again might do it twice.
+        ErrorCode::OutcomeUnknown | ErrorCode::Cancelled => false,
+        code => names_codes || PASSING.contains(&code),
+    }
+}
+
+/// The wait that a service asks for, in milliseconds.
+pub fn asked_for(error: &EffectError) -> Option<u64> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Details {

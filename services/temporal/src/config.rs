@@ -54,12 +54,72 @@ pub struct TemporalConfig {
     /// The time for which a request is sent again while the server is away, overloaded or in trouble.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1h"))]
     pub retry_time: TimeSpan,
+    /// The workers of roles whose workflows are on the server (`workflow_backend = "temporal"`).
+    pub worker: TemporalWorkerConfig,
     /// The API key.
     #[serde(skip)]
     pub api_key: Option<Secret>,
     /// Time limit for opening a connection.
     #[serde(skip)]
     pub connect_timeout: Duration,
+}
+
+/// The workers of roles whose workflows are on the server. Each role has one of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TemporalWorkerConfig {
+    /// Workflow tasks of a role at once.
+    #[schemars(range(min = 2, max = 10_000))]
+    pub workflow_tasks: u32,
+    /// Activities of a role at once: the effects of its workflows, and those that others ask for.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub activities: u32,
+    /// Requests for workflow tasks that wait at the server at once.
+    #[schemars(range(min = 2, max = 1_000))]
+    pub workflow_pollers: u32,
+    /// Requests for activities that wait at the server at once.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub activity_pollers: u32,
+    /// Runs of a role that stay in memory between two tasks; others are read again from their history.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub cached_runs: u32,
+    /// The time after which the server gives up an activity whose host is silent. The host says a third as often
+    /// that it is alive.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub heartbeat_timeout: TimeSpan,
+    /// The longest time of an attempt at an effect of a workflow.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "365d"))]
+    pub step_timeout: TimeSpan,
+    /// The way in which runs and versions of a plugin belong together.
+    pub versioning: TemporalVersioning,
+}
+
+/// The way in which runs and versions of a plugin belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TemporalVersioning {
+    /// Any worker of the task queue takes any run: a change of a workflow needs `workflow.patched`.
+    #[default]
+    None,
+    /// A run stays on the version that it began with, by worker deployments: the deployment is the role, the build
+    /// id the plugin's digest. An operator makes a version current (`temporal worker deployment
+    /// set-current-version`).
+    Pinned,
+}
+
+impl Default for TemporalWorkerConfig {
+    fn default() -> Self {
+        Self {
+            workflow_tasks: 100,
+            activities: 100,
+            workflow_pollers: 5,
+            activity_pollers: 5,
+            cached_runs: 1_000,
+            heartbeat_timeout: TimeSpan::secs(30),
+            step_timeout: TimeSpan::secs(24 * 3600),
+            versioning: TemporalVersioning::None,
+        }
+    }
 }
 
 impl Default for TemporalConfig {
@@ -77,6 +137,7 @@ impl Default for TemporalConfig {
             headers: BTreeMap::new(),
             time_limit: TimeSpan::secs(30),
             retry_time: TimeSpan::secs(10),
+            worker: TemporalWorkerConfig::default(),
             api_key: None,
             connect_timeout: Duration::from_secs(10),
         }

@@ -47,7 +47,7 @@ mod effect_context;
 #[cfg(feature = "client")]
 mod namespaces;
 #[cfg(feature = "client")]
-mod payload;
+pub mod payload;
 #[cfg(feature = "client")]
 mod perform;
 #[cfg(feature = "client")]
@@ -62,7 +62,7 @@ mod workflows;
 #[cfg(not(feature = "client"))]
 mod without_client;
 
-pub use config::{TemporalConfig, TemporalConfigError};
+pub use config::{TemporalConfig, TemporalConfigError, TemporalVersioning, TemporalWorkerConfig};
 pub use policy::{TemporalBounds, decide};
 
 #[cfg(feature = "client")]

@@ -22,7 +22,7 @@ const ENCODING: &str = "encoding";
 const MAX_CAUSES: usize = 32;
 
 /// A value as a payload.
-pub(crate) fn encode(value: &RawJson) -> Payload {
+pub fn encode(value: &RawJson) -> Payload {
     let mut payload = Payload::default();
     payload.metadata = HashMap::from([(ENCODING.to_owned(), b"json/plain".to_vec())]);
     payload.data = value.get().as_bytes().to_vec();
@@ -30,21 +30,21 @@ pub(crate) fn encode(value: &RawJson) -> Payload {
 }
 
 /// Arguments as payloads; `None` for none.
-pub(crate) fn encode_all(values: &[RawJson]) -> Option<Payloads> {
+pub fn encode_all(values: &[RawJson]) -> Option<Payloads> {
     let mut payloads = Payloads::default();
     payloads.payloads = values.iter().map(encode).collect();
     (!values.is_empty()).then_some(payloads)
 }
 
 /// A memo; `None` for an empty one.
-pub(crate) fn memo(values: &BTreeMap<String, RawJson>) -> Option<Memo> {
+pub fn memo(values: &BTreeMap<String, RawJson>) -> Option<Memo> {
     let mut memo = Memo::default();
     memo.fields = encode_map(values);
     (!values.is_empty()).then_some(memo)
 }
 
 /// Search attributes; `None` for none.
-pub(crate) fn search_attributes(values: &BTreeMap<String, RawJson>) -> Option<SearchAttributes> {
+pub fn search_attributes(values: &BTreeMap<String, RawJson>) -> Option<SearchAttributes> {
     let mut attributes = SearchAttributes::default();
     attributes.indexed_fields = encode_map(values);
     (!values.is_empty()).then_some(attributes)
@@ -58,7 +58,7 @@ fn encode_map(values: &BTreeMap<String, RawJson>) -> HashMap<String, Payload> {
 }
 
 /// The value of a payload. One that is not JSON comes as its encoding and its bytes.
-pub(crate) fn decode(payload: &Payload) -> RawJson {
+pub fn decode(payload: &Payload) -> RawJson {
     let encoding = payload.metadata.get(ENCODING).map(Vec::as_slice);
     let json = match encoding {
         Some(b"json/plain" | b"json/protobuf") => String::from_utf8(payload.data.clone()).ok(),
@@ -75,13 +75,13 @@ pub(crate) fn decode(payload: &Payload) -> RawJson {
 }
 
 /// All values.
-pub(crate) fn decode_all(payloads: Option<&Payloads>) -> Vec<RawJson> {
+pub fn decode_all(payloads: Option<&Payloads>) -> Vec<RawJson> {
     let payloads = payloads.map(|payloads| payloads.payloads.as_slice());
     payloads.unwrap_or_default().iter().map(decode).collect()
 }
 
 /// The one value that a function gives back: `null` for none, a list for several.
-pub(crate) fn decode_one(payloads: Option<&Payloads>) -> RawJson {
+pub fn decode_one(payloads: Option<&Payloads>) -> RawJson {
     let mut values = decode_all(payloads);
     match values.len() {
         0 => RawJson::default(),
@@ -91,7 +91,7 @@ pub(crate) fn decode_one(payloads: Option<&Payloads>) -> RawJson {
 }
 
 /// The values of a memo or of search attributes.
-pub(crate) fn decode_map(fields: Option<&HashMap<String, Payload>>) -> BTreeMap<String, RawJson> {
+pub fn decode_map(fields: Option<&HashMap<String, Payload>>) -> BTreeMap<String, RawJson> {
     let fields = fields.into_iter().flatten();
     fields
         .map(|(name, payload)| (name.clone(), decode(payload)))
@@ -99,7 +99,7 @@ pub(crate) fn decode_map(fields: Option<&HashMap<String, Payload>>) -> BTreeMap<
 }
 
 /// A failure, then its cause, and so on.
-pub(crate) fn failures(failure: Option<&Failure>) -> Vec<TemporalFailure> {
+pub fn failures(failure: Option<&Failure>) -> Vec<TemporalFailure> {
     let chain = std::iter::successors(failure, |failure| failure.cause.as_deref());
     chain.take(MAX_CAUSES).map(one_failure).collect()
 }
@@ -159,7 +159,7 @@ impl<A, B> MapFirst<A, B> for (A, B) {
 }
 
 /// A constant of an enumeration in lower case, without what all of them begin with.
-pub(crate) fn last_word(constant: &str, prefix: &str) -> String {
+pub fn last_word(constant: &str, prefix: &str) -> String {
     constant
         .strip_prefix(prefix)
         .unwrap_or(constant)
@@ -167,7 +167,7 @@ pub(crate) fn last_word(constant: &str, prefix: &str) -> String {
 }
 
 /// A duration.
-pub(crate) fn duration(millis: Option<TemporalMillis>) -> Option<ProtoDuration> {
+pub fn duration(millis: Option<TemporalMillis>) -> Option<ProtoDuration> {
     let millis = millis?.get();
     let mut duration = ProtoDuration::default();
     duration.seconds = i64::try_from(millis / 1000).ok()?;
@@ -176,7 +176,7 @@ pub(crate) fn duration(millis: Option<TemporalMillis>) -> Option<ProtoDuration> 
 }
 
 /// A duration in milliseconds; 0 for a negative one.
-pub(crate) fn millis(duration: Option<&ProtoDuration>) -> u64 {
+pub fn millis(duration: Option<&ProtoDuration>) -> u64 {
     let Some(duration) = duration else { return 0 };
     let seconds = u64::try_from(duration.seconds).unwrap_or(0);
     let nanos = u32::try_from(duration.nanos).unwrap_or(0);
@@ -185,7 +185,7 @@ pub(crate) fn millis(duration: Option<&ProtoDuration>) -> u64 {
 }
 
 /// A time as RFC 3339 has it; `None` for the year 1, by which Temporal says that there is none.
-pub(crate) fn time(timestamp: Option<&ProtoTimestamp>) -> Option<String> {
+pub fn time(timestamp: Option<&ProtoTimestamp>) -> Option<String> {
     let timestamp = timestamp?;
     let moment = Timestamp::new(timestamp.seconds, timestamp.nanos).ok()?;
     const YEAR_2: i64 = -62_104_060_800;
@@ -193,7 +193,7 @@ pub(crate) fn time(timestamp: Option<&ProtoTimestamp>) -> Option<String> {
 }
 
 /// A time that is written as RFC 3339 has it.
-pub(crate) fn parse_time(text: &str) -> Option<ProtoTimestamp> {
+pub fn parse_time(text: &str) -> Option<ProtoTimestamp> {
     let moment: Timestamp = text.parse().ok()?;
     let mut timestamp = ProtoTimestamp::default();
     timestamp.seconds = moment.as_second();
@@ -207,7 +207,7 @@ pub(crate) fn parse_time(text: &str) -> Option<ProtoTimestamp> {
 }
 
 /// A number that the protocol has with a sign and never uses it.
-pub(crate) fn count(number: impl TryInto<u64>) -> u64 {
+pub fn count(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or(0)
 }
 

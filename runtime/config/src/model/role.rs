@@ -29,6 +29,12 @@ pub struct Role {
     pub instance: InstanceMode,
     /// The calls that are recorded, with everything they did; `exomonad calls` shows them.
     pub journal: JournalMode,
+    /// Where runs of its workflows are kept: in the host's state folder, or on the Temporal server of `[temporal]`,
+    /// whose worker the host then is.
+    pub workflow_backend: WorkflowBackend,
+    /// The task queue of the role's workflows and effects on the Temporal server. By default the role's name.
+    #[schemars(length(min = 1, max = 200), example = &"tl")]
+    pub temporal_task_queue: Option<String>,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
     /// are dropped. Once set, the role is not served without it or the operator token.
     #[schemars(extend("format" = "path"), example = &"/run/secrets/exomonad-tl-token")]
@@ -83,6 +89,8 @@ impl Default for Role {
             },
             instance: InstanceMode::Fresh,
             journal: JournalMode::Failed,
+            workflow_backend: WorkflowBackend::Sqlite,
+            temporal_task_queue: None,
             token_file: None,
             token_env: None,
             require_token: false,
@@ -106,6 +114,12 @@ impl Role {
         self.effects
             .iter()
             .any(|pattern| pattern.matches(capability))
+    }
+
+    /// The task queue of the role of this name on a Temporal server.
+    pub fn task_queue(&self, name: &RoleName) -> String {
+        let named = self.temporal_task_queue.clone();
+        named.unwrap_or_else(|| name.to_string())
     }
 
     /// Where the role's token is, if one is asked for.
@@ -135,6 +149,16 @@ pub enum JournalMode {
     Failed,
     /// All.
     All,
+}
+
+/// Where runs of workflows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkflowBackend {
+    /// In the host's state folder.
+    Sqlite,
+    /// On a Temporal server.
+    Temporal,
 }
 
 #[cfg(test)]

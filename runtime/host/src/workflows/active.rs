@@ -6,15 +6,13 @@
 //! run leaves memory and is a row.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use exomonad_core::CallClient;
-use exomonad_engine::{CallError, Limit, Limits};
-use exomonad_schema::common::{HANDLE_WORKFLOW, WorkflowEnd, WorkflowInput, WorkflowOutcome};
+use exomonad_engine::{CallError, Limit};
 use exomonad_schema::effects::workflow::WorkflowStatus;
-use exomonad_schema::{Answer, CallId, EffectError, ErrorCode, RawJson, RoleName};
-use exomonad_telemetry::spans;
+use exomonad_schema::{Answer, EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_workflow::machine::Attempt;
 use exomonad_workflow::store::{
     Continuation, Ended, InboxKind, NewRun, PLUGIN_GONE, Pause, RunRow, Store, Wake, within,
@@ -23,16 +21,11 @@ use exomonad_workflow::{EventBody, Machine, MismatchError, StoreFailure};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
-use tracing::Instrument;
 
 use super::Workflows;
-use super::layer::WorkflowLayer;
-use super::questions::client_of;
+use super::durable::{DurableRun, RunEnd, Stop, Timer, TurnState, call_guest};
 use super::view::RunChange;
-use crate::error::told;
-use crate::execution::Caller;
 use crate::execution::{code, explain};
-use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
 
@@ -68,34 +61,32 @@ pub struct ActiveRun {
 
 /// The state of a run in memory.
 pub struct RunState {
-    /// The requests so far, and the arrivals.
-    pub machine: Machine,
+    turn: TurnState,
     /// Steps that are being performed.
     pub steps: HashMap<u64, Performing>,
     /// Timers that are set, those that are due first before the others.
     pub timers: BTreeSet<Timer>,
-    /// The state that it has published, with its version.
-    pub published: Option<(String, u32)>,
-    /// Since when the guest waits.
-    pub blocked: Option<Instant>,
-    /// True if something has come since the turn began.
-    pub has_news: bool,
     /// True while no guest runs, and the driver waits for something to come.
     pub rests: bool,
     /// Something is in the inbox.
     pub has_mail: bool,
-    /// The child runs by the steps that stand for them.
-    pub children: HashMap<u64, String>,
-    /// Bytes that this turn has logged.
-    pub log_bytes: u64,
-    /// Time that the guest has computed in this turn, up to the last wait.
-    pub computed: Duration,
-    /// Since when it computes; `None` while it waits.
-    pub computes_since: Option<Instant>,
-    stop: Option<Stop>,
     digest: String,
     /// Traps since it last went on.
     restarts: u32,
+}
+
+impl Deref for RunState {
+    type Target = TurnState;
+
+    fn deref(&self) -> &TurnState {
+        &self.turn
+    }
+}
+
+impl DerefMut for RunState {
+    fn deref_mut(&mut self) -> &mut TurnState {
+        &mut self.turn
+    }
 }
 
 /// A step that is being performed.
@@ -132,30 +123,6 @@ impl RunState {
     }
 }
 
-/// A timer that is set. Times are milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timer {
-    /// When its time has come.
-    pub due: i64,
-    /// Its number.
-    pub seq: u64,
-    /// When it was set, by the run's clock.
-    pub since: i64,
-}
-
-/// The reason why a turn is ended from outside.
-#[derive(Clone, Debug)]
-pub enum Stop {
-    /// The guest asks for something else than its history has.
-    Mismatch(MismatchError),
-    /// The history cannot be written.
-    Store(StoreFailure),
-    /// The history is too long.
-    TooLong(String),
-    /// Somebody has ended the run.
-    Ended,
-}
-
 /// The end of a turn.
 enum Turn {
     /// The guest has ended.
@@ -190,19 +157,14 @@ impl ActiveRun {
             workflows,
             store,
             state: Mutex::new(RunState {
-                machine,
+                turn: TurnState::new(
+                    machine,
+                    row.state.clone().map(|state| (state, row.state_version)),
+                ),
                 steps: HashMap::new(),
                 timers: BTreeSet::new(),
-                published: row.state.clone().map(|state| (state, row.state_version)),
-                blocked: None,
-                has_news: false,
                 rests: false,
                 has_mail: true,
-                children: HashMap::new(),
-                log_bytes: 0,
-                computed: Duration::ZERO,
-                computes_since: None,
-                stop: None,
                 digest: row.digest.clone(),
                 restarts: row.restarts,
             }),
@@ -237,12 +199,6 @@ impl ActiveRun {
     /// The failed attempts at a step.
     pub fn attempts(&self, seq: u64) -> Option<Attempt> {
         self.lock().machine.attempts(seq).cloned()
-    }
-
-    /// Ends the turn.
-    pub fn stop(&self, stop: Stop) {
-        self.lock().stop.get_or_insert(stop);
-        self.attention.notify_one();
     }
 
     /// Says that something is in the inbox.
@@ -419,37 +375,12 @@ impl ActiveRun {
         };
         {
             let mut state = self.lock();
-            state.machine.rewind();
+            state.begin();
             state.timers.clear();
-            state.blocked = None;
-            state.has_news = false;
             state.rests = false;
-            state.log_bytes = 0;
-            state.computed = Duration::ZERO;
-            state.computes_since = Some(Instant::now());
         }
-        let call_id: CallId = match self.row.run_id.parse() {
-            Ok(id) => id,
-            Err(_) => CallId::random(),
-        };
-        let mut context = role.settings.call(call_id, Caller::default());
-        let span = spans::guest(&context, HANDLE_WORKFLOW, version.plugin.digest());
-        if let Some(traceparent) = spans::traceparent(&span) {
-            context.traceparent = Some(traceparent);
-        }
-        context.client =
-            client_of(&self.row, HashMap::new()).map(|client| client as Arc<dyn CallClient>);
-        let raw = |json: &str| RawJson::from_text(json.to_owned()).unwrap_or_default();
-        let input = WorkflowInput {
-            workflow: self.row.workflow.clone(),
-            input: raw(&self.row.input),
-            state: raw(self.row.state_before.as_deref().unwrap_or("null")),
-            workflow_id: self.row.workflow_id.clone(),
-            run_id: self.row.run_id.clone(),
-            context: context.guest_view(),
-        };
-        let input = match serde_json::to_vec(&input) {
-            Ok(input) => input,
+        let call = match call_guest(self, role, &version) {
+            Ok(call) => call,
             Err(error) => {
                 return Turn::Failed {
                     code: "internal",
@@ -457,20 +388,7 @@ impl ActiveRun {
                 };
             }
         };
-        let layer = WorkflowLayer::new(self.clone(), role.settings.clone(), version.clone());
-        let host = Arc::new(CallHost::new(context, Arc::new(layer)));
         let limits = role.settings.limits;
-        let unbounded = Limits {
-            // A run waits for weeks, and each turn asks again for all that it has asked for: its own bounds count.
-            wall_time: Duration::from_secs(10 * 365 * 24 * 3600),
-            effects: u64::MAX,
-            log_bytes: u64::MAX,
-            ..limits
-        };
-        let plugin = version.plugin.clone();
-        let call = plugin
-            .call(host, unbounded, HANDLE_WORKFLOW, &input)
-            .instrument(span);
         tokio::pin!(call);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -502,11 +420,7 @@ impl ActiveRun {
             if let Some(too_long) = self.too_long(&state) {
                 return Turn::Stopped(too_long);
             }
-            let computed = state.computed
-                + state
-                    .computes_since
-                    .map_or(Duration::ZERO, |since| since.elapsed());
-            if computed > limits.wall_time {
+            if state.computed() > limits.wall_time {
                 let hit = limits.exceeded(Limit::WallTime);
                 return Turn::Failed {
                     code: "limit_exceeded",
@@ -517,22 +431,6 @@ impl ActiveRun {
                 return Turn::Paused;
             }
         }
-    }
-
-    /// The refusal of a history that is too long.
-    pub fn too_long(&self, state: &RunState) -> Option<Stop> {
-        let (most, size) = self.workflows.largest_history();
-        let machine = &state.machine;
-        if machine.length().max(machine.steps()) <= most && machine.bytes() <= size {
-            return None;
-        }
-        Some(Stop::TooLong(format!(
-            "its history has {} steps, {} entries and {} bytes, and {most} entries and {size} bytes is the limit \
-             (`workflows.max_history`, `workflows.max_history_size`): continue as new before",
-            machine.steps(),
-            machine.length(),
-            machine.bytes()
-        )))
     }
 
     /// The time of the next timer.
@@ -669,13 +567,9 @@ impl ActiveRun {
         if let Err(mismatch) = finished {
             return self.stopped(Stop::Mismatch(mismatch)).await;
         }
-        let outcome: WorkflowOutcome = match exomonad_schema::from_slice(output) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let message =
-                    format!("the answer of `{HANDLE_WORKFLOW}` does not fit the contract: {error}");
-                return self.restart("invalid_answer", &message).await;
-            }
+        let end = match RunEnd::of(version, &self.row.workflow, output) {
+            Ok(end) => end,
+            Err(message) => return self.restart("invalid_answer", &message).await,
         };
         let (published, signals, was_cancelled) = {
             let state = self.lock();
@@ -696,29 +590,17 @@ impl ActiveRun {
             continued: None,
             answer: String::new(),
         };
-        match outcome.end {
-            WorkflowEnd::Completed => {
-                let output = outcome.output.get().to_owned();
-                let workflow = version.workflow(&self.row.workflow);
-                let violations =
-                    workflow.map_or_else(Vec::new, |workflow| workflow.check_output(&output));
-                if violations.is_empty() {
-                    ended.answer = format!(r#"{{"kind":"Success","payload":{output}}}"#);
-                    ended.output = Some(output);
-                } else {
-                    let message =
-                        format!("its output does not fit its schema: {}", told(&violations));
-                    ended = fails(ended, "invalid_output", message, None);
-                }
+        match end {
+            RunEnd::Completed(output) => {
+                ended.answer = format!(r#"{{"kind":"Success","payload":{output}}}"#);
+                ended.output = Some(output);
             }
-            WorkflowEnd::Failed => {
-                let (code, message, details) = match outcome.failure {
-                    Some(failure) => (failure.code, failure.message, failure.details),
-                    None => ("failed".to_owned(), "it says no reason".to_owned(), None),
-                };
-                ended = fails(ended, &code, message, details);
-            }
-            WorkflowEnd::Cancelled => {
+            RunEnd::Failed {
+                code,
+                message,
+                details,
+            } => ended = fails(ended, &code, message, details),
+            RunEnd::Cancelled => {
                 let why = match was_cancelled {
                     true => "it was asked to cancel",
                     false => "it says so itself",
@@ -726,38 +608,26 @@ impl ActiveRun {
                 ended = fails(ended, "cancelled", why.to_owned(), None);
                 ended.status = WorkflowStatus::Cancelled;
             }
-            WorkflowEnd::ContinueAsNew => {
-                let input = outcome.input.get().to_owned();
-                let workflow = version.workflow(&self.row.workflow);
-                let violations =
-                    workflow.map_or_else(Vec::new, |workflow| workflow.check_input(&input));
-                if violations.is_empty() {
-                    ended.status = WorkflowStatus::Continued;
-                    let (state_before, state_version) = match published {
-                        Some((state, version)) => (Some(state), version),
-                        None => (self.row.state_before.clone(), self.row.state_version),
-                    };
-                    let next = NewRun {
-                        input,
-                        state_before,
-                        state_version,
-                        run_id: super::new_run_id(),
-                        digest: version.plugin.digest().to_owned(),
-                        seed: super::seed(),
-                        at: ended.at,
-                        wake_at: 0,
-                        continued_from: Some(self.row.run_id.clone()),
-                        ..super::again(&self.row)
-                    };
-                    let run = Box::new(next);
-                    ended.continued = Some(Continuation { run, signals });
-                } else {
-                    let message = format!(
-                        "the input that it continues with does not fit its schema: {}",
-                        told(&violations)
-                    );
-                    ended = fails(ended, "invalid_input", message, None);
-                }
+            RunEnd::Continued(input) => {
+                ended.status = WorkflowStatus::Continued;
+                let (state_before, state_version) = match published {
+                    Some((state, version)) => (Some(state), version),
+                    None => (self.row.state_before.clone(), self.row.state_version),
+                };
+                let next = NewRun {
+                    input,
+                    state_before,
+                    state_version,
+                    run_id: super::new_run_id(),
+                    digest: version.plugin.digest().to_owned(),
+                    seed: super::seed(),
+                    at: ended.at,
+                    wake_at: 0,
+                    continued_from: Some(self.row.run_id.clone()),
+                    ..super::again(&self.row)
+                };
+                let run = Box::new(next);
+                ended.continued = Some(Continuation { run, signals });
             }
         }
         self.finish(ended).await

@@ -3,14 +3,15 @@
 //! It is outside of the role's layers. Effects become steps of the run's history; the time, randomness, timers and
 //! what the service `workflow` offers within a run are answered from the history; log lines are written once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use exomonad_core::{BoxFuture, CallClient, CallContext, EncodedAnswer};
+use exomonad_core::{BoxFuture, CallContext, EncodedAnswer};
 use exomonad_engine::{HttpError, HttpRequest, HttpResponse, LogLevel};
 use exomonad_journal::codec::{HTTP_REQUEST, hash_http};
-use exomonad_journal::{HttpAnswer, Payload, RequestHash};
+use exomonad_journal::{HttpAnswer, RequestHash};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::clock::{ClockTime, Sleep};
 use exomonad_schema::effects::log::{EmitEvent, Log};
@@ -24,16 +25,11 @@ use exomonad_schema::{
     Answer, Base64, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, Service, decode,
 };
 use exomonad_workflow::effects::{CrashClass, crash_class, http_class};
-use exomonad_workflow::store::{InboxKind, NewInboxEntry, QuestionRow, Started, within};
-use exomonad_workflow::{EventBody, Request, StoreFailure, TIMER, Taken, Wait};
+use exomonad_workflow::{TIMER, Taken, Wait};
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::json;
 
-use super::active::{ActiveRun, Performing, Stop, Timer, unix_millis};
-use super::questions::{MOST_QUESTIONS, client_of, key_in_run};
-use super::steps::{self, Effect, StepSpec};
-use crate::client::{KeyedQuestion, Parked};
+use super::durable::{ChildStep, DurableRun, Stop, Timer, request_of};
+use super::steps::{Effect, HttpShown, StepSpec};
 use crate::error::told;
 use crate::pipeline::Layer;
 use crate::plugins::version::{ASKING, PluginVersion};
@@ -43,8 +39,8 @@ use crate::role::RoleSettings;
 const MOST_HANDLES: usize = 100_000;
 
 /// Answers a guest that runs as a workflow.
-pub struct WorkflowLayer {
-    run: Arc<ActiveRun>,
+pub struct WorkflowLayer<R> {
+    run: Arc<R>,
     role: Arc<RoleSettings>,
     version: Arc<PluginVersion>,
     inner: Arc<dyn Layer>,
@@ -54,11 +50,11 @@ pub struct WorkflowLayer {
 
 type Answered<T> = Result<T, EffectError>;
 
-impl WorkflowLayer {
+impl<R: DurableRun> WorkflowLayer<R> {
     /// The layer of one turn.
-    pub fn new(run: Arc<ActiveRun>, role: Arc<RoleSettings>, version: Arc<PluginVersion>) -> Self {
+    pub fn new(run: Arc<R>, role: Arc<RoleSettings>, version: Arc<PluginVersion>) -> Self {
         Self {
-            config: serde_json::from_str(&run.row.configuration).unwrap_or_default(),
+            config: serde_json::from_str(run.about().configuration).unwrap_or_default(),
             inner: role.layers.clone(),
             run,
             role,
@@ -76,12 +72,12 @@ impl WorkflowLayer {
     }
 
     /// The guest waits from here on, and does not compute.
-    fn leaves_guest(&self) -> Waiting<'_> {
+    fn leaves_guest(&self) -> Waiting<'_, R> {
         let mut state = self.run.lock();
         if let Some(since) = state.computes_since.take() {
             state.computed += since.elapsed();
         }
-        Waiting(&self.run)
+        Waiting(&*self.run)
     }
 
     /// Ends the turn: the guest never hears of it.
@@ -106,7 +102,7 @@ impl WorkflowLayer {
     /// Waits until something of this has come.
     async fn wait(&self, wait: &Wait) -> Taken {
         loop {
-            let arrived = self.run.arrived.notified();
+            let arrived = self.run.arrived().notified();
             tokio::pin!(arrived);
             // From here on nothing that comes is missed.
             arrived.as_mut().enable();
@@ -118,8 +114,8 @@ impl WorkflowLayer {
                 }
                 state.has_news = false;
                 state.blocked.get_or_insert_with(Instant::now);
-                if state.steps.is_empty() {
-                    self.run.attention.notify_one();
+                if R::is_idle(&state) {
+                    self.run.attention().notify_one();
                 }
             }
             arrived.await;
@@ -134,22 +130,9 @@ impl WorkflowLayer {
                 _ => EncodedAnswer::new(&Ok(Done {})),
             },
             _ => {
-                self.give_up(seq, name);
+                self.run.give_up(seq, name);
                 EncodedAnswer::error(&cancelled(name))
             }
-        }
-    }
-
-    /// The guest does not wait for this step any more, and it is stopped.
-    fn give_up(&self, seq: u64, name: &str) {
-        let mut state = self.run.lock();
-        state.machine.abandon(seq);
-        let timers = state.timers.len();
-        state.timers.retain(|timer| timer.seq != seq);
-        let was_under_way = state.abort_step(seq) || state.timers.len() < timers;
-        // A guest that repeats itself gives it up once more.
-        if was_under_way && !state.machine.repeats() {
-            self.run.tell_given_up(seq, name);
         }
     }
 
@@ -207,11 +190,14 @@ impl WorkflowLayer {
         request: &[u8],
         hash: RequestHash,
     ) -> EncodedAnswer {
-        self.pose(call, asked, kind, request, hash).await;
+        if !asked.is_known {
+            let request = request_of(asked.seq, kind.capability(), hash, request);
+            self.run.pose(&self.inner, call, kind, request).await;
+        }
         let answer = self.answer_of(asked.seq, kind.capability()).await;
         let is_given_up = {
             let state = self.run.lock();
-            !state.machine.is_done(asked.seq) && !state.machine.repeats()
+            !state.machine.is_done(asked.seq) && !R::repeats(&state)
         };
         if is_given_up {
             self.run.forget_questions(asked.seq).await;
@@ -219,119 +205,12 @@ impl WorkflowLayer {
         answer
     }
 
-    /// Asks the client, unless the history has the question. One that is refused is answered at once.
-    async fn pose(
-        &self,
-        call: &CallContext,
-        asked: exomonad_workflow::Step,
-        kind: EffectKind,
-        request: &[u8],
-        hash: RequestHash,
-    ) {
-        if asked.is_known {
-            return;
-        }
-        let (seq, name) = (asked.seq, kind.capability());
-        self.run.tell_begun(seq, name, 1);
-        let client = client_of(&self.run.row, HashMap::new());
-        let mut context = call.clone();
-        context.client = client.clone().map(|client| client as Arc<dyn CallClient>);
-        let parked = async {
-            match &client {
-                Some(client) => client.parked().await,
-                None => std::future::pending().await,
-            }
-        };
-        let questions = tokio::select! {
-            biased;
-            answer = self.inner.effect(&context, kind, request) => Err(answer),
-            parked = parked => match parked {
-                Parked::Asking(questions) => Ok(questions),
-                // Not of a client that is not there: it has neither a protocol nor an answer.
-                parked => Err(EncodedAnswer::error(&EffectError::internal(format!("{name}: {parked:?}")))),
-            },
-        };
-        let request = Request {
-            seq,
-            effect: name.to_owned(),
-            hash,
-            request: request.to_vec(),
-        };
-        let questions = match questions {
-            Ok(questions) => questions,
-            Err(answer) => {
-                let answer = answer.into_json();
-                return self.answered_at_once(request, answer).await;
-            }
-        };
-        let questions = questions.into_iter().map(|question| KeyedQuestion {
-            key: key_in_run(seq, &question.key),
-            ..question
-        });
-        let row = QuestionRow {
-            seq,
-            effect: name.to_owned(),
-            request: request.request.clone(),
-            questions: json!(questions.collect::<Vec<_>>()).to_string(),
-            answers: "{}".to_owned(),
-        };
-        let key = self.run.row.key;
-        let bytes = row.questions.len() + row.request.len() * 2;
-        let written = self
-            .run
-            .in_transaction(bytes, move |connection, _| {
-                let waiting = within::questions(connection, key)?.len();
-                if waiting >= MOST_QUESTIONS {
-                    let error = EffectError::new(
-                        ErrorCode::LimitExceeded,
-                        format!(
-                            "{name}: {MOST_QUESTIONS} steps of this run wait for its client already"
-                        ),
-                    );
-                    let answer = EncodedAnswer::error(&error).into_json();
-                    return Ok((done_at_once(request, answer), ()));
-                }
-                within::ask(connection, key, &row)?;
-                Ok((EventBody::Asked(request), ()))
-            })
-            .await;
-        match written {
-            Some(()) => self.run.workflows().has_asked(key),
-            // The run has been stopped.
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Lets the host perform a step beside the guest, unless it does already.
-    fn begin(&self, step: StepSpec) {
-        let seq = step.seq;
-        let mut state = self.run.lock();
-        if !state.is_under_way(seq) {
-            let task = tokio::spawn(steps::perform(self.run.clone(), step));
-            state
-                .steps
-                .insert(seq, Performing::Task(task.abort_handle()));
-        }
-    }
-
     /// Performs a step, unless the host does already, while the guest waits for it.
     async fn performed(&self, step: StepSpec) -> EncodedAnswer {
         let (seq, name) = (step.seq, step.name);
-        let is_new = {
-            let mut state = self.run.lock();
-            let is_new = !state.is_under_way(seq);
-            if is_new {
-                state.steps.insert(seq, Performing::InCall);
-            }
-            is_new
-        };
-        if !is_new {
-            return self.answer_of(seq, name).await;
-        }
-        let mut performing = steps::InCall::new(self.run.clone(), step);
         tokio::select! {
             biased;
-            () = &mut performing => {}
+            () = self.run.perform(step) => {}
             answer = self.answer_of(seq, name) => return answer,
         }
         self.answer_of(seq, name).await
@@ -355,16 +234,17 @@ impl WorkflowLayer {
 
     fn set_timer(&self, seq: u64, millis: u64) {
         let due = self.later(millis);
-        let mut state = self.run.lock();
-        if !state.machine.is_done(seq) {
-            let since = state.machine.now();
-            state.timers.insert(Timer { due, seq, since });
-            if state.machine.is_new(seq) {
-                self.run.tell_begun(seq, TIMER, 1);
+        let (is_new, since) = {
+            let state = self.run.lock();
+            if state.machine.is_done(seq) {
+                return;
             }
-            drop(state);
-            self.run.attention.notify_one();
+            (state.machine.is_new(seq), state.machine.now())
+        };
+        if is_new {
+            self.run.tell_begun(seq, TIMER, 1);
         }
+        self.run.set_timer(Timer { due, seq, since });
     }
 
     async fn sleep_for(&self, millis: u64, name: &str) -> Answered<Done> {
@@ -372,7 +252,7 @@ impl WorkflowLayer {
         match self.wait(&Wait::one(seq)).await {
             Taken::Done(_) => Ok(Done {}),
             _ => {
-                self.give_up(seq, TIMER);
+                self.run.give_up(seq, TIMER);
                 Err(cancelled(name))
             }
         }
@@ -415,11 +295,14 @@ impl WorkflowLayer {
                 )));
             }
             let asked = self.ask(kind.capability(), &hash).await;
-            self.pose(call, asked, kind, body, hash).await;
+            if !asked.is_known {
+                let request = request_of(asked.seq, kind.capability(), hash, body);
+                self.run.pose(&self.inner, call, kind, request).await;
+            }
             return Ok(WorkflowStarted { handle: asked.seq });
         }
         let asked = self.ask(kind.capability(), &hash).await;
-        self.begin(StepSpec {
+        self.run.begin(StepSpec {
             retry: request.retry,
             deadline: timeout.map(|millis| self.later(millis.get())),
             ..self.spec(call, asked, kind, body, hash)
@@ -472,7 +355,7 @@ impl WorkflowLayer {
         };
         let taken = self.wait(&wait).await;
         if !matches!(taken, Taken::TimedOut(_)) {
-            self.give_up(asked.seq, TIMER);
+            self.run.give_up(asked.seq, TIMER);
         }
         let arrivals = |done: Vec<(u64, Option<Vec<u8>>)>| {
             let arrivals = done.into_iter().map(|(handle, answer)| WorkflowArrival {
@@ -527,15 +410,11 @@ impl WorkflowLayer {
             state.children.get(&handle).cloned()
         };
         if let Some(child) = child {
-            // Its end comes from itself.
-            let step = format!("parent-cancel/{}", self.run.step_id(handle));
-            self.run.workflows().cancel_run(&child, step).await;
+            self.run.cancel_child(handle, &child).await;
             return Ok(Done {});
         }
         let is_question = {
-            let mut state = self.run.lock();
-            state.timers.retain(|timer| timer.seq != handle);
-            state.abort_step(handle);
+            let state = self.run.lock();
             let effect = state.machine.effect_of(handle);
             ASKING.iter().any(|kind| effect == Some(kind.capability()))
         };
@@ -543,14 +422,7 @@ impl WorkflowLayer {
             self.run.forget_questions(handle).await;
         }
         let answer = EncodedAnswer::error(&cancelled("the step")).into_json();
-        self.run
-            .arrive(EventBody::Done {
-                seq: handle,
-                attempt: 1,
-                answer,
-                request: None,
-            })
-            .await;
+        self.run.cancel_step(handle, answer).await;
         Ok(Done {})
     }
 
@@ -564,11 +436,18 @@ impl WorkflowLayer {
             Some(answer) => answer,
             None => {
                 self.run.tell_begun(asked.seq, name, 1);
-                let answer = self
-                    .begin_child(&request, asked.seq, handle, body, hash.clone())
+                let started = self
+                    .run
+                    .start_child(ChildStep {
+                        role: &self.role,
+                        version: &self.version,
+                        child: &request,
+                        handle,
+                        asked: request_of(asked.seq, name, hash.clone(), body),
+                    })
                     .await;
-                match answer {
-                    Ok(answer) => answer,
+                match started {
+                    Ok(()) => self.answer_of(asked.seq, name).await,
                     Err(error) => self.refused(asked.seq, name, body, hash, &error).await,
                 }
             }
@@ -606,79 +485,10 @@ impl WorkflowLayer {
         hash: RequestHash,
         error: &EffectError,
     ) -> EncodedAnswer {
-        let request = Request {
-            seq,
-            effect: name.to_owned(),
-            hash,
-            request: request.to_vec(),
-        };
+        let request = request_of(seq, name, hash, request);
         let answer = EncodedAnswer::error(error).into_json();
-        self.answered_at_once(request, answer).await;
+        self.run.answered_at_once(request, answer).await;
         self.answer_of(seq, name).await
-    }
-
-    /// Records a step together with its answer.
-    async fn answered_at_once(&self, request: Request, answer: Vec<u8>) {
-        self.run.arrive(done_at_once(request, answer)).await;
-    }
-
-    async fn begin_child(
-        &self,
-        request: &WorkflowStartChild,
-        seq: u64,
-        handle: u64,
-        body: &[u8],
-        hash: RequestHash,
-    ) -> Answered<EncodedAnswer> {
-        let workflows = self.run.workflows();
-        let mut child = workflows.new_run(&self.role, &self.version, request)?;
-        if request.workflow_id.is_none() {
-            child.workflow_id = format!("{}/{seq}", self.run.row.workflow_id);
-        }
-        child.parent = Some((self.run.row.key, handle));
-        child.on_parent_end = request.on_parent_end;
-        child.started_by = self.run.row.started_by.clone();
-        let name = EffectKind::WorkflowStartChild.capability();
-        let asked = Request {
-            seq,
-            effect: name.to_owned(),
-            hash,
-            request: body.to_vec(),
-        };
-        let begun = self
-            .run
-            .in_transaction(body.len(), move |connection, _| {
-                let child = match within::start(connection, &child)? {
-                    Started::New(run) => WorkflowChild {
-                        handle: Some(handle),
-                        workflow_id: run.workflow_id,
-                        run_id: run.run_id,
-                        started: true,
-                    },
-                    Started::Open(run) => WorkflowChild {
-                        handle: None,
-                        workflow_id: run.workflow_id,
-                        run_id: run.run_id,
-                        started: false,
-                    },
-                };
-                let body = EventBody::Done {
-                    seq: asked.seq,
-                    attempt: 1,
-                    answer: EncodedAnswer::new(&Ok(child)).into_json(),
-                    request: Some(asked),
-                };
-                Ok((body, ()))
-            })
-            .await;
-        match begun {
-            Some(()) => {
-                workflows.wake_scheduler();
-                Ok(self.answer_of(seq, name).await)
-            }
-            // The run has been stopped.
-            None => std::future::pending().await,
-        }
     }
 
     async fn signal(&self, request: WorkflowSignal, body: &[u8]) -> EncodedAnswer {
@@ -689,57 +499,11 @@ impl WorkflowLayer {
             return answer;
         }
         self.run.tell_begun(asked.seq, name, 1);
-        let workflows = self.run.workflows();
-        if let Err(error) = workflows.check_signal(&self.version, &request, None) {
-            return self.refused(asked.seq, name, body, hash, &error).await;
-        }
-        let entry = NewInboxEntry {
-            request: format!("signal/{}", self.run.step_id(asked.seq)),
-            kind: InboxKind::Signal,
-            name: Some(request.name.to_string()),
-            seq: None,
-            payload: Some(request.payload.get().to_owned()),
-            at: unix_millis(),
-        };
-        let (role, id) = (self.run.row.role.clone(), request.workflow_id.to_string());
-        let asked = Request {
-            seq: asked.seq,
-            effect: name.to_owned(),
-            hash,
-            request: body.to_vec(),
-        };
         let seq = asked.seq;
-        let sent = self
-            .run
-            .in_transaction(body.len(), move |connection, _| {
-                let open = within::newest(connection, &role, &id)?;
-                let open = open.filter(|run| run.ended_at.is_none());
-                let (result, woken) = match open {
-                    None => (Err(super::no_open_run(name, &id)), None),
-                    Some(run) => match within::post(connection, run.key, &entry) {
-                        Ok(_) => (Ok(Done {}), Some(run.key)),
-                        Err(StoreFailure::Refused { code, message }) => (
-                            Err(EffectError::new(code, format!("{name}: {message}"))),
-                            None,
-                        ),
-                        Err(failure) => return Err(failure),
-                    },
-                };
-                let body = EventBody::Done {
-                    seq: asked.seq,
-                    attempt: 1,
-                    answer: EncodedAnswer::new(&result).into_json(),
-                    request: Some(asked),
-                };
-                Ok((body, woken))
-            })
-            .await;
-        match sent {
-            Some(woken) => {
-                workflows.nudge(woken.as_slice());
-                self.answer_of(seq, name).await
-            }
-            None => std::future::pending().await,
+        let asked = request_of(seq, name, hash.clone(), body);
+        match self.run.signal(request, &self.version, asked).await {
+            Ok(()) => self.answer_of(seq, name).await,
+            Err(error) => self.refused(seq, name, body, hash, &error).await,
         }
     }
 
@@ -756,7 +520,7 @@ impl WorkflowLayer {
                 ),
             ));
         }
-        let Some(workflow) = self.version.workflow(&self.run.row.workflow) else {
+        let Some(workflow) = self.version.workflow(self.run.about().workflow) else {
             return Ok(Done {});
         };
         let violations = workflow.check_state(state);
@@ -771,30 +535,15 @@ impl WorkflowLayer {
         Ok(Done {})
     }
 
-    async fn patched(&self, request: &WorkflowPatched) -> WorkflowPatch {
-        let room = self.run.store().room(0).await;
-        let mut state = self.run.lock();
-        let (applies, event) = state.machine.patched(unix_millis(), &request.id);
-        if let Some(event) = event {
-            let run = self.run.clone();
-            self.run
-                .store()
-                .append(room, self.run.row.key, vec![event], move |failure| {
-                    run.stop(Stop::Store(failure));
-                });
-        }
-        WorkflowPatch { applies }
-    }
-
     fn info(&self) -> WorkflowRunInfo {
-        let (row, state) = (&self.run.row, self.run.lock());
+        let (about, state) = (self.run.about(), self.run.lock());
         WorkflowRunInfo {
-            workflow: row.workflow.clone(),
-            workflow_id: row.workflow_id.clone(),
-            run_id: row.run_id.clone(),
+            workflow: about.workflow.to_owned(),
+            workflow_id: about.workflow_id.to_owned(),
+            run_id: about.run_id.to_owned(),
             started_unix_millis: state.machine.begun_at(),
             steps: state.machine.steps(),
-            suggests_continue_as_new: state.machine.is_long(),
+            suggests_continue_as_new: R::is_long(&state),
         }
     }
 
@@ -815,10 +564,8 @@ impl WorkflowLayer {
     fn random_bytes(&self, request: &RandomBytes) -> RandomBytesAnswer {
         let length = usize::try_from(request.length.get()).unwrap_or(0);
         let mut bytes = vec![0; length];
-        self.run
-            .lock()
-            .machine
-            .random(&self.run.row.seed, &mut bytes);
+        let seed = self.run.about().seed;
+        self.run.lock().machine.random(seed, &mut bytes);
         RandomBytesAnswer {
             bytes: Base64(bytes),
         }
@@ -851,7 +598,7 @@ impl WorkflowLayer {
     /// True if a line of this many bytes is new, and within the role's limit for one turn.
     fn may_log(&self, bytes: usize) -> bool {
         let mut state = self.run.lock();
-        if state.machine.repeats() {
+        if R::repeats(&state) {
             return false;
         }
         let before = state.log_bytes;
@@ -859,7 +606,7 @@ impl WorkflowLayer {
         let most = self.role.limits.log_bytes;
         if before <= most && state.log_bytes > most {
             tracing::warn!(
-                role = %self.role.name, run = self.run.row.run_id,
+                role = %self.role.name, run = self.run.about().run_id,
                 "the run logs more than `{}` since it was resumed: the rest is dropped",
                 self.role.limit_key("log_bytes")
             );
@@ -868,21 +615,21 @@ impl WorkflowLayer {
     }
 
     /// Answers by a function of the decoded request, if it is granted.
-    async fn by<R, F>(
+    async fn by<Q, F>(
         &self,
         call: &CallContext,
         kind: EffectKind,
         request: &[u8],
-        answer: impl FnOnce(R) -> F,
+        answer: impl FnOnce(Q) -> F,
     ) -> EncodedAnswer
     where
-        R: EffectRequest,
-        F: Future<Output = Answered<R::Answer>>,
+        Q: EffectRequest,
+        F: Future<Output = Answered<Q::Answer>>,
     {
         if !self.is_granted(kind) {
             return self.inner.effect(call, kind, request).await;
         }
-        match decode::<R>(request) {
+        match decode::<Q>(request) {
             Ok(request) => EncodedAnswer::new(&answer(request).await),
             Err(error) => EncodedAnswer::error(&error),
         }
@@ -890,9 +637,9 @@ impl WorkflowLayer {
 }
 
 /// While it lives, the guest waits.
-struct Waiting<'a>(&'a ActiveRun);
+struct Waiting<'a, R: DurableRun>(&'a R);
 
-impl Drop for Waiting<'_> {
+impl<R: DurableRun> Drop for Waiting<'_, R> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.computes_since.get_or_insert_with(Instant::now);
@@ -901,15 +648,6 @@ impl Drop for Waiting<'_> {
 
 /// The answer of a timer.
 const DONE: &[u8] = br#"{"kind":"Success","payload":{}}"#;
-
-fn done_at_once(request: Request, answer: Vec<u8>) -> EventBody {
-    EventBody::Done {
-        seq: request.seq,
-        attempt: 1,
-        answer,
-        request: Some(request),
-    }
-}
 
 fn cancelled(name: &str) -> EffectError {
     EffectError::new(
@@ -929,7 +667,7 @@ fn nanos_since(begun: i64, now: i64) -> u64 {
         .saturating_mul(1_000_000)
 }
 
-impl Layer for WorkflowLayer {
+impl<R: DurableRun> Layer for WorkflowLayer<R> {
     fn effect<'a>(
         &'a self,
         call: &'a CallContext,
@@ -992,7 +730,8 @@ impl Layer for WorkflowLayer {
                 }
                 Kind::WorkflowPatched => {
                     self.by(call, kind, request, async |request: WorkflowPatched| {
-                        Ok(self.patched(&request).await)
+                        let applies = self.run.patched(&request.id).await;
+                        Ok(WorkflowPatch { applies })
                     })
                     .await
                 }
@@ -1036,9 +775,9 @@ impl Layer for WorkflowLayer {
                 Some(answer) => answer,
                 None => {
                     let shown = HttpShown {
-                        method,
-                        url: &request.url,
-                        headers: &request.headers,
+                        method: method.into(),
+                        url: request.url.as_str().into(),
+                        headers: Cow::Borrowed(&request.headers),
                         body: request.body.as_slice().into(),
                     };
                     self.performed(StepSpec {
@@ -1121,16 +860,8 @@ impl Layer for WorkflowLayer {
     }
 
     fn random(&self, _: &CallContext, bytes: &mut [u8]) -> Result<(), String> {
-        self.run.lock().machine.random(&self.run.row.seed, bytes);
+        let seed = self.run.about().seed;
+        self.run.lock().machine.random(seed, bytes);
         Ok(())
     }
-}
-
-/// Extism's `http_request`, as a history shows it.
-#[derive(Serialize)]
-struct HttpShown<'a> {
-    method: &'a str,
-    url: &'a str,
-    headers: &'a BTreeMap<String, String>,
-    body: Payload,
 }

@@ -3,7 +3,9 @@
 //! | module | subject |
 //! |---|---|
 //! | [`definition`] | a workflow of a plugin, with its schemas |
+//! | [`durable`] | a run as the layer of its guest sees it, whatever keeps its history |
 //! | [`active`] | a run in memory, and the task that drives it, turn by turn |
+//! | [`local`] | what the layer asks of such a run |
 //! | [`layer`] | the layer that answers a guest that runs as a workflow |
 //! | [`steps`] | effects that the host performs for a run |
 //! | [`scheduler`] | what wakes runs, and clears away old ones |
@@ -20,9 +22,11 @@
 pub mod active;
 pub mod counts;
 pub mod definition;
+pub mod durable;
 pub mod kept;
 pub mod layer;
 pub mod live;
+mod local;
 pub mod operate;
 pub mod questions;
 pub mod scheduler;
@@ -48,8 +52,9 @@ use exomonad_workflow::store::{NewRun, OpenError};
 use exomonad_workflow::{RunKey, Store, StoreFailure};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
-use self::active::{ActiveRun, Stop};
+use self::active::ActiveRun;
 use self::counts::RunCounts;
+use self::durable::{DurableRun, Stop};
 use self::live::{RunObserver, StepFeed};
 use self::view::{RunChange, RunEvent};
 use crate::error::{HostError, told};
@@ -529,6 +534,24 @@ impl Workflows {
             )),
         }
     }
+}
+
+/// Refuses what is about runs of this host's own store, for a role whose runs are on the Temporal server.
+///
+/// # Errors
+/// If they are.
+fn must_be_local(role: &RoleSettings) -> Result<(), EffectError> {
+    let Some(queue) = &role.temporal_task_queue else {
+        return Ok(());
+    };
+    Err(EffectError::new(
+        ErrorCode::Unsupported,
+        format!(
+            "the workflows of role `{}` are on the Temporal server: start them there, such as by `exomonad temporal \
+             workflow start --task-queue {queue}`",
+            role.name
+        ),
+    ))
 }
 
 /// Checks that an id can stand in an address and in a line of text.

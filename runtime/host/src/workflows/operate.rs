@@ -21,7 +21,8 @@ use exomonad_workflow::store::{
 use exomonad_workflow::{EventBody, StoreFailure};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::active::{Stop, unix_millis};
+use super::active::unix_millis;
+use super::durable::{DurableRun, Stop};
 use super::view::{HistoryEntry, RunChange, RunView};
 use super::{STOPPING, Workflows, no_open_run, scheduler, store_error};
 use crate::error::{HostError, told};
@@ -79,6 +80,7 @@ impl Workflows {
         by: Option<&Principal>,
         client: Option<&McpClient>,
     ) -> Answered<WorkflowChild> {
+        super::must_be_local(&role.settings)?;
         let version = role.serving().map_err(|error| host_error(&error))?;
         let mut run = self.new_run(&role.settings, &version, request)?;
         run.client = client.and_then(|client| serde_json::to_string(client).ok());
@@ -455,8 +457,27 @@ impl Workflows {
             .version(role, run, &run.digest)
             .await
             .map_err(|reason| EffectError::new(ErrorCode::Unavailable, reason))?;
-        let Some(workflow) = version.workflow(&run.workflow) else {
-            return Err(super::no_workflow(&role.settings, &version, &run.workflow));
+        let view = self.view(run.clone());
+        let state = view.state.map(|state| (state, run.state_version));
+        self.query_state(role, &version, &run.workflow, state, query, arguments)
+            .await
+    }
+
+    /// Answers a query about a run of this workflow that has published this state, in this version.
+    ///
+    /// # Errors
+    /// As those of [`query`](Self::query).
+    pub async fn query_state(
+        &self,
+        role: &Arc<Role>,
+        version: &Arc<PluginVersion>,
+        workflow_name: &str,
+        state: Option<(RawJson, u32)>,
+        query: &str,
+        arguments: &RawJson,
+    ) -> Answered<RawJson> {
+        let Some(workflow) = version.workflow(workflow_name) else {
+            return Err(super::no_workflow(&role.settings, version, workflow_name));
         };
         match workflow.check_query(query, arguments.get()) {
             Ok(violations) if violations.is_empty() => {}
@@ -473,31 +494,27 @@ impl Workflows {
                 };
                 return Err(EffectError::new(
                     ErrorCode::NotFound,
-                    format!(
-                        "workflow `{}` answers no query `{query}`; {known}",
-                        run.workflow
-                    ),
+                    format!("workflow `{workflow_name}` answers no query `{query}`; {known}"),
                 ));
             }
         }
-        let view = self.view(run.clone());
-        let state = match view.state {
-            Some(state) => {
-                self.migrated(role, &version, &run.workflow, state, run.state_version)
+        let state = match state {
+            Some((state, state_version)) => {
+                self.migrated(role, version, workflow_name, state, state_version)
                     .await?
             }
             None => RawJson::default(),
         };
         let context = role.settings.call(CallId::random(), Caller::default());
         let input = WorkflowQueryInput {
-            workflow: run.workflow.clone(),
+            workflow: workflow_name.to_owned(),
             query: query.to_owned(),
             arguments: arguments.clone(),
             state,
             context: context.guest_view(),
         };
         let answer: WorkflowQueryResult =
-            pure(role, &version, HANDLE_QUERY, context, &input).await?;
+            pure(role, version, HANDLE_QUERY, context, &input).await?;
         Ok(answer.value)
     }
 

@@ -16,7 +16,7 @@ use exomonad_workflow::store::{InboxKind, NewInboxEntry, QuestionRow, RunRow, St
 use exomonad_workflow::{RunKey, StoreFailure};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::active::{ActiveRun, unix_millis};
+use super::active::unix_millis;
 use super::{Workflows, store_error};
 use crate::client::{ClientCall, ClientTransport, KeyedQuestion, check_answer};
 use crate::execution::Caller;
@@ -54,8 +54,11 @@ impl ClientTransport for AbsentClient {
 }
 
 /// The client of a run, with results for the questions of one step; `None` if it was not started by one.
-pub fn client_of(row: &RunRow, answers: HashMap<String, ClientResult>) -> Option<Arc<ClientCall>> {
-    let client: McpClient = serde_json::from_str(row.client.as_deref()?).ok()?;
+pub fn client_of(
+    client: Option<&str>,
+    answers: HashMap<String, ClientResult>,
+) -> Option<Arc<ClientCall>> {
+    let client: McpClient = serde_json::from_str(client?).ok()?;
     Some(Arc::new(ClientCall::answering(
         Arc::new(AbsentClient(client)),
         answers,
@@ -233,7 +236,7 @@ impl Workflows {
         });
         let call_id = run.run_id.parse().unwrap_or_else(|_| CallId::random());
         let mut context = role.settings.call(call_id, Caller::default());
-        let client = client_of(run, answers.collect());
+        let client = client_of(run.client.as_deref(), answers.collect());
         context.client = client.clone().map(|client| client as Arc<dyn CallClient>);
         let mut kinds = EffectKind::ALL.iter();
         let kind = kinds.find(|kind| kind.capability() == step.row.effect);
@@ -275,17 +278,5 @@ impl Workflows {
             Err(failure) => return Err(store_error(failure)),
         }
         Ok(())
-    }
-}
-
-impl ActiveRun {
-    /// Forgets the questions of a step that nobody waits for any more. If it cannot be written, they are shown until
-    /// the run ends, and an answer changes nothing.
-    pub async fn forget_questions(&self, seq: u64) {
-        let key = self.row.key;
-        let forgotten = self.store().write(0, move |connection, _| {
-            within::forget_questions(connection, key, seq..seq + 1)
-        });
-        let _ = forgotten.await;
     }
 }

@@ -217,6 +217,7 @@ impl Workflows {
         row.due_at = row.next_at.filter(|_| !row.paused);
         super::check_id(id)?;
         // Its runs would be refused as this one is.
+        super::must_be_local(&role.settings)?;
         self.new_run(&role.settings, &version, &request(&row, now)?)?;
         let store = self.store().await.map_err(store_error)?;
         let written = store.write(row.input.len(), move |connection, _| {

@@ -1,6 +1,7 @@
 //! Steps: effects of a run that the host performs. They belong to the host, not to the sandbox: a guest that is
 //! put to sleep meanwhile finds the answer in its history.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use exomonad_core::{BoxFuture, CallContext, EncodedAnswer, KvWriter};
 use exomonad_engine::{HttpError, HttpRequest};
-use exomonad_journal::{HttpAnswer, RequestHash};
+use exomonad_journal::codec::HTTP_REQUEST;
+use exomonad_journal::{HttpAnswer, Payload, RequestHash};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::docker::{DockerContainers, DockerSpawned};
 use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
@@ -19,15 +21,20 @@ use exomonad_schema::effects::workflow::RetryPolicy;
 use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode, RawJson};
 use exomonad_services::docker::HostLabels;
 use exomonad_services::kv::{KvConfig, StoreError};
-use exomonad_workflow::effects::{CrashClass, IDEMPOTENCY_KEY, request_id_field};
+use exomonad_workflow::effects::{
+    CrashClass, IDEMPOTENCY_KEY, crash_class, http_class, request_id_field,
+};
 use exomonad_workflow::store::{Connection, within};
 use exomonad_workflow::{Event, EventBody, Request, StoreFailure, retry};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::active::{ActiveRun, Performing, Stop, unix_millis};
+use super::active::{ActiveRun, Performing, unix_millis};
+use super::durable::{DurableRun, Stop};
 use crate::pipeline::Layer;
+use crate::role::RoleSettings;
 
 /// The label by which a container that a step has started is found again.
 const STEP_LABEL: &str = "exomonad.workflow.step";
@@ -69,7 +76,87 @@ pub struct StepSpec {
     pub layers: Arc<dyn Layer>,
 }
 
+/// Extism's `http_request`, as a history shows it.
+#[derive(Serialize, Deserialize)]
+pub struct HttpShown<'a> {
+    /// The method.
+    pub method: Cow<'a, str>,
+    /// The URL.
+    pub url: Cow<'a, str>,
+    /// The header fields.
+    pub headers: Cow<'a, BTreeMap<String, String>>,
+    /// The body.
+    pub body: Payload,
+}
+
 impl StepSpec {
+    /// The effect of this name and request, for a run that is kept elsewhere.
+    ///
+    /// # Errors
+    /// If there is no such effect, or the request is none.
+    pub fn elsewhere(
+        role: &RoleSettings,
+        name: &str,
+        request: &[u8],
+        context: CallContext,
+    ) -> Result<Self, EffectError> {
+        let mut kinds = EffectKind::ALL.iter().copied();
+        let kind = kinds.find(|kind| kind.capability() == name);
+        let (effect, name, granted) = match kind {
+            Some(kind) => (Effect::Table(kind), kind.capability(), kind),
+            None if name == HTTP_REQUEST => {
+                let shown: HttpShown<'_> = serde_json::from_slice(request).map_err(|error| {
+                    EffectError::invalid_input(format!("{name}: its request is none: {error}"))
+                })?;
+                let request = HttpRequest {
+                    url: shown.url.into_owned(),
+                    headers: shown.headers.into_owned(),
+                    method: Some(shown.method.into_owned()),
+                    body: shown.body.0,
+                    max_response: role.limits.http_response,
+                };
+                (Effect::Http(request), HTTP_REQUEST, EffectKind::HttpRequest)
+            }
+            None => {
+                return Err(EffectError::new(
+                    ErrorCode::NotFound,
+                    format!("there is no effect `{name}`"),
+                ));
+            }
+        };
+        // A refusal changes nothing.
+        let class = match (&effect, role.granted.contains(&granted.capability())) {
+            (_, false) => CrashClass::Read,
+            (Effect::Table(kind), true) => crash_class(*kind, request),
+            (Effect::Http(asked), true) => {
+                http_class(asked.method.as_deref(), asked.headers.keys())
+            }
+        };
+        Ok(Self {
+            seq: 0,
+            is_known: false,
+            hash: RequestHash::of(name, request),
+            effect,
+            name,
+            request: request.to_vec(),
+            class,
+            retry: None,
+            deadline: None,
+            context,
+            layers: role.layers.clone(),
+        })
+    }
+
+    /// The request, as a history has it.
+    pub fn into_request(self) -> Request {
+        Request {
+            seq: self.seq,
+            effect: self.name.to_owned(),
+            hash: self.hash,
+            request: self.request,
+        }
+    }
+
     fn as_request(&self) -> Request {
         Request {
             seq: self.seq,
@@ -100,22 +187,28 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
                 is_written = is_written_first;
                 attempt = before.map_or(1, |before| before.attempts + 1);
                 match step.class {
-                    CrashClass::Once => return run.answered(&step, attempt, unknown(&step)).await,
-                    CrashClass::Reconciled => match reconcile(&run, &step).await {
-                        Reconciled::Happened(answer) => {
-                            return run.answered(&step, attempt, answer).await;
+                    CrashClass::Once => {
+                        return run.answered(&step, attempt, unknown(step.name)).await;
+                    }
+                    CrashClass::Reconciled => {
+                        match reconcile(&run.step_id(step.seq), &step).await {
+                            Reconciled::Happened(answer) => {
+                                return run.answered(&step, attempt, answer).await;
+                            }
+                            Reconciled::DidNot => {}
+                            Reconciled::Unknown => {
+                                return run.answered(&step, attempt, unknown(step.name)).await;
+                            }
                         }
-                        Reconciled::DidNot => {}
-                        Reconciled::Unknown => {
-                            return run.answered(&step, attempt, unknown(&step)).await;
-                        }
-                    },
+                    }
                     _ => {}
                 }
             }
         }
     }
-    let marked = marked(&run, &step);
+    let id = run.step_id(step.seq);
+    let marked = marked(&id, &step);
+    let request = marked.as_deref().unwrap_or(&step.request);
     loop {
         // It is never closed.
         let turn = run.beside.acquire().await;
@@ -124,7 +217,7 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
         }
         is_written = false;
         run.tell_begun(step.seq, step.name, attempt);
-        let answer = within_deadline(&run, &step, marked.as_deref()).await;
+        let answer = within_deadline(&run, &id, &step, request).await;
         drop(turn);
         let Some(wait) = again(&step, attempt, &answer) else {
             return run.answered(&step, attempt, answer).await;
@@ -204,10 +297,18 @@ async fn sleep_until(moment: i64) {
 
 async fn within_deadline(
     run: &Arc<ActiveRun>,
+    id: &str,
     step: &StepSpec,
-    marked: Option<&[u8]>,
+    request: &[u8],
 ) -> EncodedAnswer {
-    let answer = once(run, step, marked.unwrap_or(&step.request));
+    let writer = || -> Arc<dyn KvWriter> {
+        Arc::new(StepWriter {
+            run: run.clone(),
+            request: step.as_request(),
+        })
+    };
+    let writer = (step.class == CrashClass::Transaction).then(writer);
+    let answer = once(id, step, request, writer);
     let Some(deadline) = step.deadline else {
         return answer.await;
     };
@@ -221,19 +322,20 @@ async fn within_deadline(
     }
 }
 
-async fn once(run: &Arc<ActiveRun>, step: &StepSpec, request: &[u8]) -> EncodedAnswer {
+/// Performs a step of this id, once.
+async fn once(
+    id: &str,
+    step: &StepSpec,
+    request: &[u8],
+    kv_writer: Option<Arc<dyn KvWriter>>,
+) -> EncodedAnswer {
     match &step.effect {
         Effect::Table(kind) => {
             let mut context = step.context.clone();
-            if step.class == CrashClass::Transaction {
-                context.kv_writer = Some(Arc::new(StepWriter {
-                    run: run.clone(),
-                    request: step.as_request(),
-                }));
-            }
+            context.kv_writer = kv_writer;
             if *kind == EffectKind::DockerSpawn {
                 // By it the container is found again. A guest cannot give this label.
-                let label = (STEP_LABEL.to_owned(), run.step_id(step.seq));
+                let label = (STEP_LABEL.to_owned(), id.to_owned());
                 let bounds = context.bounds.as_ref().clone();
                 context.bounds = Arc::new(bounds.with(HostLabels([label].into())));
             }
@@ -273,12 +375,12 @@ fn again(step: &StepSpec, attempt: u32, answer: &EncodedAnswer) -> Option<u64> {
     }
 }
 
-fn unknown(step: &StepSpec) -> EncodedAnswer {
+/// The answer of a step that was under way when its host stopped.
+pub fn unknown(name: &str) -> EncodedAnswer {
     EncodedAnswer::error(&EffectError::new(
         ErrorCode::OutcomeUnknown,
         format!(
-            "{}: the host stopped while it was under way; it may have happened or not: look before it is done again",
-            step.name
+            "{name}: the host stopped while it was under way; it may have happened or not: look before it is done again"
         ),
     ))
 }
@@ -293,7 +395,7 @@ enum Reconciled {
     Unknown,
 }
 
-async fn reconcile(run: &ActiveRun, step: &StepSpec) -> Reconciled {
+async fn reconcile(id: &str, step: &StepSpec) -> Reconciled {
     let ask = async |kind: EffectKind, request: serde_json::Value| {
         let request = request.to_string();
         let answer = step.layers.effect(&step.context, kind, request.as_bytes());
@@ -315,8 +417,7 @@ async fn reconcile(run: &ActiveRun, step: &StepSpec) -> Reconciled {
             }
         }
         Effect::Table(EffectKind::DockerSpawn) => {
-            let label = run.step_id(step.seq);
-            let request = json!({"all": true, "labels": {STEP_LABEL: label}});
+            let request = json!({"all": true, "labels": {STEP_LABEL: id}});
             let answer = ask(EffectKind::DockerList, request).await;
             match serde_json::from_slice::<Answer<DockerContainers>>(&answer) {
                 Ok(Answer::Success(found)) => match found.containers.into_iter().next() {
@@ -336,8 +437,22 @@ async fn reconcile(run: &ActiveRun, step: &StepSpec) -> Reconciled {
     }
 }
 
+/// Performs a step of this id for a run that is kept elsewhere, such as by a Temporal server. That it is begun is
+/// known there; `began_before` says that an attempt may have been under way when its host stopped.
+pub async fn perform_for(id: &str, step: &StepSpec, began_before: bool) -> EncodedAnswer {
+    if began_before && step.class == CrashClass::Reconciled {
+        match reconcile(id, step).await {
+            Reconciled::Happened(answer) => return answer,
+            Reconciled::DidNot => {}
+            Reconciled::Unknown => return unknown(step.name),
+        }
+    }
+    let marked = marked(id, step);
+    once(id, step, marked.as_deref().unwrap_or(&step.request), None).await
+}
+
 /// The request with a mark by which it is told from a repetition; the history has it as the guest wrote it.
-fn marked(run: &ActiveRun, step: &StepSpec) -> Option<Vec<u8>> {
+fn marked(id: &str, step: &StepSpec) -> Option<Vec<u8>> {
     match step.effect {
         Effect::Table(EffectKind::HttpRequest) => {
             let mut request: OutgoingHttp = serde_json::from_slice(&step.request).ok()?;
@@ -345,14 +460,14 @@ fn marked(run: &ActiveRun, step: &StepSpec) -> Option<Vec<u8>> {
             let (_, key) = headers.find(|(name, value)| {
                 name.eq_ignore_ascii_case(IDEMPOTENCY_KEY) && value.contains(STEP_PLACEHOLDER)
             })?;
-            *key = key.replace(STEP_PLACEHOLDER, &run.step_id(step.seq));
+            *key = key.replace(STEP_PLACEHOLDER, id);
             serde_json::to_vec(&request).ok()
         }
         Effect::Table(kind) => {
             let field = request_id_field(kind)?;
             let mut request: BTreeMap<String, RawJson> =
                 serde_json::from_slice(&step.request).ok()?;
-            let id = RawJson::new(&run.step_id(step.seq)).ok()?;
+            let id = RawJson::new(&id).ok()?;
             let given = request.entry(field.to_owned()).or_default();
             if given.get() == "null" {
                 *given = id;
