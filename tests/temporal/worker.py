@@ -1,14 +1,15 @@
-"""A worker by Temporal's SDK for Python, for the tests of the host as a client.
+"""A worker by Temporal's SDK for Python, for the tests of the host as a client and as a worker.
 
 Usage: worker.py ADDRESS TASK_QUEUE
 """
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 
@@ -71,12 +72,43 @@ class Countdown:
         return "lift-off"
 
 
+@workflow.defn
+class UsesHost:
+    """Asks a host for effects, as activities of its task queue."""
+
+    @workflow.run
+    async def run(self, queue: str) -> list:
+        async def ask(effect: str, request: dict):
+            return await workflow.execute_activity(
+                effect, request, task_queue=queue, start_to_close_timeout=timedelta(seconds=20)
+            )
+
+        await ask("kv.set", {"key": "from-python", "value": {"cups": 2}})
+        answer = await ask("kv.get", {"key": "from-python"})
+        try:
+            await ask("git.push", {"path": "."})
+        except ActivityError as error:
+            return [answer["value"], error.cause.type]
+        return [answer["value"], None]
+
+
+@workflow.defn
+class Parent:
+    """Has a workflow of a host as its child."""
+
+    @workflow.run
+    async def run(self, queue: str) -> dict:
+        return await workflow.execute_child_workflow(
+            "steps", {"count": 2, "kind": "read"}, id="child-of-python", task_queue=queue
+        )
+
+
 async def main(address: str, task_queue: str) -> None:
     client = await Client.connect(address)
     worker = Worker(
         client,
         task_queue=task_queue,
-        workflows=[Order, Fail, Countdown],
+        workflows=[Order, Fail, Countdown, UsesHost, Parent],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
     await worker.run()

@@ -72,6 +72,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "exomonad-temporal-worker",
+        &[
+            "exomonad-core",
+            "exomonad-engine",
+            "exomonad-host",
+            "exomonad-schema",
+            "exomonad-temporal",
+            "exomonad-workflow",
+        ],
+    ),
+    (
         "exomonad-mcp",
         &[
             "exomonad-config",
@@ -109,6 +120,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "exomonad-server",
             "exomonad-services",
             "exomonad-telemetry",
+            "exomonad-temporal-worker",
             "exomonad-workflow",
         ],
     ),

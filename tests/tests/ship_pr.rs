@@ -13,7 +13,7 @@ use crate::workflows::{history, run};
 
 /// The knowledge of a GitHub with one repository and at most one pull request.
 #[derive(Default)]
-struct GitHub {
+pub struct GitHub {
     /// Pull requests that were opened.
     opened: u32,
     /// Merges that were done.
@@ -89,7 +89,8 @@ impl GitHub {
     }
 }
 
-async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
+/// A stage where the plugin in Rust serves, and checks succeed after so many looks.
+pub async fn stage(succeeds_after: u32) -> (Project, Arc<Mutex<GitHub>>, MockServer) {
     stage_of(shipped_plugin("flows"), succeeds_after).await
 }
 
@@ -126,19 +127,27 @@ async fn stage_of(
     (project, known, github)
 }
 
+/// The input of `ship_pr`.
+pub fn input() -> Value {
+    json!({"title": "Fix it", "repo": "acme/web", "base": "main", "pollMillis": 30, "requiredChecks": ["build"]})
+}
+
 async fn ship(host: &Host) {
-    let body = json!({
-        "role": "flows", "workflow": "ship_pr", "workflowId": "fix",
-        "input": {"title": "Fix it", "repo": "acme/web", "base": "main", "pollMillis": 30, "requiredChecks": ["build"]},
-    });
+    let body =
+        json!({"role": "flows", "workflow": "ship_pr", "workflowId": "fix", "input": input()});
     let started = host.post("/workflows", body.to_string()).await;
     assert_eq!(started.status, 201, "{started:?}");
 }
 
-/// The branch is pushed, and there was one pull request with one merge.
+/// It has completed, and all is done once.
 fn is_shipped_once(project: &Project, known: &Mutex<GitHub>, run: &Value) {
     assert_eq!(run["status"], "completed", "{run}");
-    assert_eq!(run["output"]["result"], "merged", "{run}");
+    is_merged_once(project, known, &run["output"]);
+}
+
+/// The output says so, the branch is pushed, and there was one pull request with one merge.
+pub fn is_merged_once(project: &Project, known: &Mutex<GitHub>, output: &Value) {
+    assert_eq!(output["result"], "merged", "{output}");
     let known = known.lock().unwrap();
     assert_eq!((known.opened, known.merged), (1, 1));
     assert_eq!(

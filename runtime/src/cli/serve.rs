@@ -61,6 +61,11 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     tracing::info!(%address, plugins, "serving on http://{address}");
     tokio::spawn(say_what_to_try(app.clone(), address));
     tokio::spawn(reload_on_hangup(app.clone()));
+    #[cfg(feature = "temporal")]
+    let workers = {
+        let app = app.clone();
+        exomonad_temporal_worker::TemporalWorkers::start(move || app.serving().runtime.clone())
+    };
     let stop = {
         let app = app.clone();
         async move {
@@ -80,6 +85,8 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         Some(true) => tracing::info!("all calls finished"),
         _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
     }
+    #[cfg(feature = "temporal")]
+    workers.drain().await;
     app.serving().runtime.workflows.drain(grace).await;
     // Tasks that hold the application may outlast it, and then nobody would close its files.
     app.serving().runtime.close();

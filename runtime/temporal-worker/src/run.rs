@@ -1,0 +1,701 @@
+//! [`TemporalRun`]: a run whose history a Temporal server keeps, as the layer of its guest sees it.
+//!
+//! The guest's requests become commands, each once: a guest that is called again from its beginning, for another
+//! task, asks again for what it has asked for before. What the server tells comes as arrivals of the run's state
+//! machine, in the order of its history, so that a run takes the same turns wherever it is read again.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use exomonad_core::{CallContext, EncodedAnswer};
+use exomonad_host::pipeline::Layer;
+use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::workflows::durable::{ChildStep, DurableRun, RunAbout, Stop, Timer, TurnState};
+use exomonad_host::workflows::steps::StepSpec;
+use exomonad_host::{Role, Workflows};
+use exomonad_schema::effects::Done;
+use exomonad_schema::effects::workflow::{OnParentEnd, RetryPolicy, WorkflowChild, WorkflowSignal};
+use exomonad_schema::{EffectError, EffectKind, ErrorCode, RawJson};
+use exomonad_temporal::payload;
+use exomonad_workflow::effects::CrashClass;
+use exomonad_workflow::{EventBody, Machine, Request};
+use serde::{Deserialize, Serialize};
+use temporalio_protos::coresdk::activity_result::activity_resolution;
+use temporalio_protos::coresdk::child_workflow::{
+    ChildWorkflowCancellationType, ParentClosePolicy, StartChildWorkflowExecutionFailedCause,
+    child_workflow_result,
+};
+use temporalio_protos::coresdk::common::NamespacedWorkflowExecution;
+use temporalio_protos::coresdk::workflow_activation::{
+    InitializeWorkflow, ResolveActivity, ResolveChildWorkflowExecution,
+    ResolveChildWorkflowExecutionStart, ResolveSignalExternalWorkflow,
+    resolve_child_workflow_execution_start as child_start, workflow_activation_job,
+};
+use temporalio_protos::coresdk::workflow_commands::{
+    ActivityCancellationType, CancelChildWorkflowExecution, CancelTimer, RequestCancelActivity,
+    ScheduleActivity, SetPatchMarker, SignalExternalWorkflowExecution, StartChildWorkflowExecution,
+    StartTimer, signal_external_workflow_execution, workflow_command,
+};
+use temporalio_protos::temporal::api::common::v1::{Payload, RetryPolicy as TemporalRetry};
+use tokio::sync::Notify;
+
+use crate::failure;
+use crate::message::{duration, json_payload, message, millis, one_value};
+
+/// The header of a run that goes on where another has ended.
+pub(crate) const CONTINUED: &str = "exomonad-continued";
+/// The header of an activity that is a step of a workflow of this host: errors of effects end it, unless the step
+/// has a policy.
+pub(crate) const STEP: &str = "exomonad-step";
+
+/// The things that a run leaves to the one that continues it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Continued {
+    /// The published state, with its version.
+    pub state: Option<(RawJson, u32)>,
+    /// The signals that it has not taken: names and payloads.
+    #[serde(default)]
+    pub signals: Vec<(String, RawJson)>,
+}
+
+/// The time limits of a run's steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepTimes {
+    /// The time after which the server gives up an activity whose host is silent.
+    pub heartbeat: Duration,
+    /// The longest time of an attempt.
+    pub attempt: Duration,
+}
+
+/// A run whose history a Temporal server keeps.
+pub(crate) struct TemporalRun {
+    pub workflow: String,
+    pub workflow_id: String,
+    pub run_id: String,
+    input: String,
+    state_before: Option<String>,
+    configuration: String,
+    seed: [u8; 8],
+    namespace: String,
+    task_queue: String,
+    times: StepTimes,
+    workflows: Arc<Workflows>,
+    state: Mutex<TemporalState>,
+    arrived: Notify,
+    attention: Notify,
+}
+
+/// The state of a run.
+pub(crate) struct TemporalState {
+    turn: TurnState,
+    /// Commands that the server does not have yet.
+    commands: Vec<workflow_command::Variant>,
+    /// Steps, timers and children that the server knows, or that are among `commands`.
+    sent: HashSet<u64>,
+    /// Those of them that have not come back.
+    open: HashMap<u64, Open>,
+    /// Children that were asked for, by the handles of their ends, until it is known that they have begun.
+    starting: HashMap<u64, (Request, String)>,
+    /// Changes of the code that the history has.
+    patches: HashSet<String>,
+    /// Answers about changes of the code: they stay the same as long as the run is in memory.
+    patched: HashMap<String, bool>,
+    /// The time of the task, in milliseconds since 1970.
+    now: i64,
+    is_replaying: bool,
+    is_long: bool,
+}
+
+/// A thing that the server does for the run.
+#[derive(Clone, Debug)]
+enum Open {
+    Activity {
+        name: &'static str,
+        class: CrashClass,
+    },
+    Timer,
+    Child,
+    Signal {
+        request: Request,
+        workflow_id: String,
+    },
+}
+
+impl Deref for TemporalState {
+    type Target = TurnState;
+
+    fn deref(&self) -> &TurnState {
+        &self.turn
+    }
+}
+
+impl DerefMut for TemporalState {
+    fn deref_mut(&mut self) -> &mut TurnState {
+        &mut self.turn
+    }
+}
+
+impl TemporalState {
+    fn send(&mut self, command: workflow_command::Variant) {
+        self.commands.push(command);
+    }
+
+    /// Takes the commands that the server does not have yet.
+    pub fn take_commands(&mut self) -> Vec<workflow_command::Variant> {
+        std::mem::take(&mut self.commands)
+    }
+
+    /// The facts about the task that begins now.
+    pub fn begin_task(&mut self, now: i64, is_replaying: bool, is_long: bool) {
+        self.now = self.now.max(now);
+        self.is_replaying = is_replaying;
+        self.is_long = is_long;
+    }
+
+    fn arrive(&mut self, body: EventBody) {
+        let now = self.now;
+        self.turn.machine.arrive(now, body);
+        self.turn.has_news = true;
+    }
+
+    fn done(&mut self, seq: u64, answer: EncodedAnswer, request: Option<Request>) {
+        self.open.remove(&seq);
+        self.arrive(EventBody::Done {
+            seq,
+            attempt: 1,
+            answer: answer.into_json(),
+            request,
+        });
+    }
+
+    /// Takes what the server tells. Queries, updates and evictions are not for the state.
+    pub fn take(&mut self, job: workflow_activation_job::Variant) {
+        use workflow_activation_job::Variant as Job;
+        match job {
+            Job::FireTimer(timer) => {
+                let seq = timer.seq.into();
+                self.open.remove(&seq);
+                self.arrive(EventBody::Fired { seq, since: None });
+            }
+            Job::ResolveActivity(resolved) => self.activity_is_done(resolved),
+            Job::SignalWorkflow(signal) => {
+                let payload = one_value(&signal.input);
+                self.arrive(EventBody::Signaled {
+                    name: signal.signal_name,
+                    payload: payload.get().as_bytes().to_vec(),
+                });
+            }
+            Job::CancelWorkflow(_) => self.arrive(EventBody::CancelRequested),
+            Job::NotifyHasPatch(patch) => {
+                self.patches.insert(patch.patch_id);
+            }
+            Job::ResolveChildWorkflowExecutionStart(started) => self.child_has_begun(started),
+            Job::ResolveChildWorkflowExecution(ended) => self.child_has_ended(ended),
+            Job::ResolveSignalExternalWorkflow(resolved) => self.signal_is_sent(resolved),
+            // The seed stays: a run that is reset repeats itself up to there, and then differs by what comes.
+            _ => {}
+        }
+    }
+
+    fn activity_is_done(&mut self, resolved: ResolveActivity) {
+        let seq = u64::from(resolved.seq);
+        let (name, class) = match self.open.get(&seq) {
+            Some(Open::Activity { name, class }) => (*name, *class),
+            _ => return,
+        };
+        let status = resolved.result.and_then(|result| result.status);
+        let answer = match status {
+            Some(activity_resolution::Status::Completed(success)) => {
+                failure::success(&one_value(success.result.as_slice()))
+            }
+            Some(activity_resolution::Status::Failed(failed)) => {
+                failure::answer_of_activity(name, failed.failure.as_ref(), class)
+            }
+            Some(activity_resolution::Status::Cancelled(cancelled)) => {
+                failure::answer_of_activity(name, cancelled.failure.as_ref(), class)
+            }
+            _ => EncodedAnswer::error(&EffectError::internal(format!(
+                "{name}: the server says nothing of its outcome"
+            ))),
+        };
+        self.done(seq, answer, None);
+    }
+
+    fn child_has_begun(&mut self, started: ResolveChildWorkflowExecutionStart) {
+        let handle = u64::from(started.seq);
+        let Some((request, workflow_id)) = self.starting.remove(&handle) else {
+            return;
+        };
+        let name = EffectKind::WorkflowStartChild.capability();
+        let result = match started.status {
+            Some(child_start::Status::Succeeded(success)) => {
+                self.open.insert(handle, Open::Child);
+                Ok(WorkflowChild {
+                    handle: Some(handle),
+                    workflow_id,
+                    run_id: success.run_id,
+                    started: true,
+                })
+            }
+            Some(child_start::Status::Failed(failed))
+                if failed.cause()
+                    == StartChildWorkflowExecutionFailedCause::WorkflowAlreadyExists =>
+            {
+                // The server does not tell which run it is.
+                Ok(WorkflowChild {
+                    handle: None,
+                    workflow_id,
+                    run_id: String::new(),
+                    started: false,
+                })
+            }
+            Some(child_start::Status::Cancelled(_)) => Err(EffectError::new(
+                ErrorCode::Cancelled,
+                format!("{name}: the child was cancelled before it began"),
+            )),
+            other => Err(EffectError::internal(format!(
+                "{name}: the server did not start `{workflow_id}`: {other:?}"
+            ))),
+        };
+        let seq = request.seq;
+        self.done(seq, EncodedAnswer::new(&result), Some(request));
+    }
+
+    fn child_has_ended(&mut self, ended: ResolveChildWorkflowExecution) {
+        let handle = u64::from(ended.seq);
+        let status = ended.result.and_then(|result| result.status);
+        let answer = match status {
+            Some(child_workflow_result::Status::Completed(success)) => {
+                failure::success(&one_value(success.result.as_slice()))
+            }
+            Some(child_workflow_result::Status::Failed(failed)) => {
+                EncodedAnswer::error(&failure::error_of_child(failed.failure.as_ref()))
+            }
+            Some(child_workflow_result::Status::Cancelled(cancelled)) => {
+                EncodedAnswer::error(&failure::error_of_child(cancelled.failure.as_ref()))
+            }
+            None => EncodedAnswer::error(&failure::error_of_child(None)),
+        };
+        self.done(handle, answer, None);
+    }
+
+    fn signal_is_sent(&mut self, resolved: ResolveSignalExternalWorkflow) {
+        let seq = u64::from(resolved.seq);
+        let Some(Open::Signal {
+            request,
+            workflow_id,
+        }) = self.open.remove(&seq)
+        else {
+            return;
+        };
+        let result = match resolved.failure {
+            None => Ok(Done {}),
+            Some(failure) => Err(EffectError::new(
+                ErrorCode::NotFound,
+                format!(
+                    "{}: no run of a workflow with the id `{workflow_id}` is open: {}",
+                    EffectKind::WorkflowSignal.capability(),
+                    failure.message
+                ),
+            )),
+        };
+        self.done(seq, EncodedAnswer::new(&result), Some(request));
+    }
+}
+
+impl TemporalRun {
+    /// The run that the server begins, or tells from its beginning.
+    pub fn new(
+        begun: &InitializeWorkflow,
+        run_id: &str,
+        at: i64,
+        role: &Role,
+        place: (&str, &str),
+        times: StepTimes,
+        workflows: Arc<Workflows>,
+    ) -> Self {
+        let continued: Continued = begun
+            .headers
+            .get(CONTINUED)
+            .and_then(|header| payload::decode(header).parse().ok())
+            .unwrap_or_default();
+        let state = continued.state;
+        let mut machine = Machine::new(at);
+        for (name, payload) in continued.signals {
+            machine.arrive(
+                at,
+                EventBody::Signaled {
+                    name,
+                    payload: payload.get().as_bytes().to_vec(),
+                },
+            );
+        }
+        Self {
+            workflow: begun.workflow_type.clone(),
+            workflow_id: begun.workflow_id.clone(),
+            run_id: run_id.to_owned(),
+            input: one_value(&begun.arguments).get().to_owned(),
+            state_before: state.as_ref().map(|(state, _)| state.get().to_owned()),
+            configuration: serde_json::to_string(&*role.settings.config).unwrap_or_default(),
+            seed: begun.randomness_seed.to_le_bytes(),
+            namespace: place.0.to_owned(),
+            task_queue: place.1.to_owned(),
+            times,
+            workflows,
+            state: Mutex::new(TemporalState {
+                turn: TurnState::new(
+                    machine,
+                    state.map(|(state, version)| (state.get().to_owned(), version)),
+                ),
+                commands: Vec::new(),
+                sent: HashSet::new(),
+                open: HashMap::new(),
+                starting: HashMap::new(),
+                patches: HashSet::new(),
+                patched: HashMap::new(),
+                now: at,
+                is_replaying: false,
+                is_long: false,
+            }),
+            arrived: Notify::new(),
+            attention: Notify::new(),
+        }
+    }
+
+    /// The input, JSON.
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// Takes this input in the place of the one that it was started with.
+    pub fn with_input(self, input: String) -> Self {
+        Self { input, ..self }
+    }
+
+    /// The state that the run before has left, with its version.
+    pub fn published(&self) -> Option<(RawJson, u32)> {
+        let state = self.lock();
+        let (text, version) = state.published.as_ref()?;
+        Some((RawJson::from_text(text.clone()).ok()?, *version))
+    }
+
+    /// The things that a run which continues this one is given.
+    pub fn continued(&self) -> Continued {
+        let raw = |json: &[u8]| {
+            RawJson::from_text(String::from_utf8_lossy(json).into_owned()).unwrap_or_default()
+        };
+        let signals = self.lock().machine.untaken_signals().into_iter();
+        Continued {
+            state: self.published(),
+            signals: signals
+                .map(|(name, payload)| (name, raw(&payload)))
+                .collect(),
+        }
+    }
+
+    /// The command that lets an activity perform a step.
+    fn activity(&self, step: &StepSpec, now: i64) -> ScheduleActivity {
+        let deadline = step
+            .deadline
+            .map(|deadline| millis(deadline.saturating_sub(now).max(1)));
+        message!(ScheduleActivity {
+            seq: number(step.seq),
+            // Core compares ids and types with the history, and not the arguments: so it compares these, too.
+            activity_id: format!("{}:{}", step.seq, step.hash),
+            activity_type: step.name.to_owned(),
+            task_queue: self.task_queue.clone(),
+            headers: HashMap::from([(STEP.to_owned(), json_payload(b"true"))]),
+            arguments: vec![json_payload(&step.request)],
+            schedule_to_close_timeout: deadline,
+            start_to_close_timeout: Some(duration(self.times.attempt)),
+            heartbeat_timeout: Some(duration(self.times.heartbeat)),
+            retry_policy: Some(retry_policy(step.retry.as_ref(), step.class)),
+            cancellation_type: ActivityCancellationType::TryCancel as i32,
+        })
+    }
+
+    /// The commands that stop what the server does for the run.
+    fn stop_command(seq: u64, open: &Open) -> Option<workflow_command::Variant> {
+        let seq = number(seq);
+        Some(match open {
+            Open::Activity { .. } => {
+                workflow_command::Variant::RequestCancelActivity(message!(RequestCancelActivity {
+                    seq: seq,
+                }))
+            }
+            Open::Timer => {
+                workflow_command::Variant::CancelTimer(message!(CancelTimer { seq: seq }))
+            }
+            Open::Child | Open::Signal { .. } => return None,
+        })
+    }
+
+    fn stop_open(&self, seq: u64) {
+        let mut state = DurableRun::lock(self);
+        if let Some(open) = state.open.get(&seq).cloned()
+            && let Some(command) = Self::stop_command(seq, &open)
+        {
+            state.open.remove(&seq);
+            state.send(command);
+        }
+    }
+}
+
+/// The number of a step as the protocol has it: a history has far fewer.
+fn number(seq: u64) -> u32 {
+    u32::try_from(seq).unwrap_or(u32::MAX)
+}
+
+/// The policy by which the server tries a step again.
+///
+/// Without one of the guest's, an error of the effect ends the step, which the failure itself says; a host that is
+/// silent ends a write, whose outcome is unknown then, and a read goes to another host.
+fn retry_policy(policy: Option<&RetryPolicy>, class: CrashClass) -> TemporalRetry {
+    let attempts = match (policy, failure::changes(class)) {
+        (Some(policy), _) => policy.attempts.get(),
+        // A look tells whether it has happened.
+        (None, true) if class != CrashClass::Reconciled => 1,
+        (None, _) => 0,
+    };
+    let mut retry = message!(TemporalRetry {
+        maximum_attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+        initial_interval: Some(millis(1_000)),
+        backoff_coefficient: 2.0,
+        maximum_interval: Some(millis(60_000)),
+    });
+    if let Some(policy) = policy {
+        let wait = |millis_of: u64| i64::try_from(millis_of).unwrap_or(i64::MAX);
+        retry.initial_interval = Some(millis(wait(policy.initial_millis.get()).max(1)));
+        retry.backoff_coefficient = policy.backoff_percent.get() as f64 / 100.0;
+        let longest = policy.max_millis.get().max(policy.initial_millis.get());
+        retry.maximum_interval = Some(millis(wait(longest).max(1)));
+        let codes = policy.non_retryable.iter();
+        retry.non_retryable_error_types = codes.map(ToString::to_string).collect();
+    }
+    if failure::changes(class) && class != CrashClass::Reconciled {
+        // By these names the server knows its own time limits.
+        for limit in ["TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat"] {
+            retry.non_retryable_error_types.push(limit.to_owned());
+        }
+    }
+    retry
+}
+
+impl DurableRun for TemporalRun {
+    type State = TemporalState;
+
+    fn about(&self) -> RunAbout<'_> {
+        RunAbout {
+            workflow: &self.workflow,
+            workflow_id: &self.workflow_id,
+            run_id: &self.run_id,
+            input: &self.input,
+            state_before: self.state_before.as_deref(),
+            configuration: &self.configuration,
+            seed: &self.seed,
+            client: None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TemporalState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self) -> &Notify {
+        &self.arrived
+    }
+
+    fn attention(&self) -> &Notify {
+        &self.attention
+    }
+
+    fn workflows(&self) -> &Arc<Workflows> {
+        &self.workflows
+    }
+
+    fn is_idle(_: &TemporalState) -> bool {
+        // What the guest waits for comes with another task.
+        true
+    }
+
+    fn repeats(state: &TemporalState) -> bool {
+        state.is_replaying || state.machine.repeats()
+    }
+
+    fn is_long(state: &TemporalState) -> bool {
+        state.is_long || state.machine.is_long()
+    }
+
+    /// The server's own limits count.
+    fn too_long(&self, _: &TurnState) -> Option<Stop> {
+        None
+    }
+
+    fn begin(self: &Arc<Self>, step: StepSpec) {
+        let mut state = DurableRun::lock(&**self);
+        if state.machine.is_done(step.seq) || !state.sent.insert(step.seq) {
+            return;
+        }
+        let command = self.activity(&step, state.now);
+        state.send(workflow_command::Variant::ScheduleActivity(command));
+        let (name, class) = (step.name, step.class);
+        state.open.insert(step.seq, Open::Activity { name, class });
+        state.arrive(EventBody::Asked(step.into_request()));
+    }
+
+    async fn perform(self: &Arc<Self>, step: StepSpec) {
+        self.begin(step);
+    }
+
+    async fn answered_at_once(self: &Arc<Self>, request: Request, answer: Vec<u8>) {
+        let mut state = DurableRun::lock(&**self);
+        let (seq, answer) = (request.seq, EncodedAnswer::recorded(answer));
+        state.done(seq, answer, Some(request));
+    }
+
+    async fn pose(
+        self: &Arc<Self>,
+        layers: &Arc<dyn Layer>,
+        call: &CallContext,
+        kind: EffectKind,
+        request: Request,
+    ) {
+        // A run on a server has no client: the service says so.
+        let answer = layers.effect(call, kind, &request.request).await;
+        self.answered_at_once(request, answer.into_json()).await;
+    }
+
+    async fn forget_questions(&self, _: u64) {}
+
+    fn set_timer(self: &Arc<Self>, timer: Timer) {
+        let mut state = DurableRun::lock(&**self);
+        if !state.sent.insert(timer.seq) {
+            return;
+        }
+        let time = millis(timer.due.saturating_sub(timer.since));
+        let command = message!(StartTimer {
+            seq: number(timer.seq),
+            start_to_fire_timeout: Some(time),
+        });
+        state.send(workflow_command::Variant::StartTimer(command));
+        state.open.insert(timer.seq, Open::Timer);
+    }
+
+    fn give_up(&self, seq: u64, _: &str) {
+        DurableRun::lock(self).machine.abandon(seq);
+        self.stop_open(seq);
+    }
+
+    async fn cancel_step(self: &Arc<Self>, seq: u64, answer: Vec<u8>) {
+        self.stop_open(seq);
+        let mut state = DurableRun::lock(&**self);
+        state.done(seq, EncodedAnswer::recorded(answer), None);
+    }
+
+    async fn cancel_child(&self, handle: u64, _: &str) {
+        let mut state = DurableRun::lock(self);
+        if matches!(state.open.get(&handle), Some(Open::Child)) {
+            state.open.remove(&handle);
+            let command = message!(CancelChildWorkflowExecution {
+                child_workflow_seq: number(handle),
+                reason: "its parent cancels it".to_owned(),
+            });
+            state.send(workflow_command::Variant::CancelChildWorkflowExecution(
+                command,
+            ));
+        }
+    }
+
+    async fn start_child(self: &Arc<Self>, step: ChildStep<'_>) -> Result<(), EffectError> {
+        let ChildStep { handle, asked, .. } = step;
+        // It holds the input against the workflow's schema.
+        let child = self
+            .workflows
+            .new_run(step.role, step.version, step.child)?;
+        let mut state = DurableRun::lock(&**self);
+        if !state.sent.insert(handle) {
+            return Ok(());
+        }
+        let workflow_id = match &step.child.workflow_id {
+            Some(id) => id.to_string(),
+            None => format!("{}/{}", self.workflow_id, asked.seq),
+        };
+        let policy = match step.child.on_parent_end {
+            OnParentEnd::Cancel => ParentClosePolicy::RequestCancel,
+            OnParentEnd::Abandon => ParentClosePolicy::Abandon,
+            OnParentEnd::Terminate => ParentClosePolicy::Terminate,
+        };
+        let command = message!(StartChildWorkflowExecution {
+            seq: number(handle),
+            namespace: self.namespace.clone(),
+            workflow_id: workflow_id.clone(),
+            workflow_type: child.workflow,
+            task_queue: self.task_queue.clone(),
+            input: vec![json_payload(child.input.as_bytes())],
+            parent_close_policy: policy as i32,
+            cancellation_type: ChildWorkflowCancellationType::WaitCancellationCompleted as i32,
+        });
+        state.send(workflow_command::Variant::StartChildWorkflowExecution(
+            command,
+        ));
+        state.starting.insert(handle, (asked.clone(), workflow_id));
+        state.arrive(EventBody::Asked(asked));
+        Ok(())
+    }
+
+    async fn signal(
+        self: &Arc<Self>,
+        signal: WorkflowSignal,
+        version: &PluginVersion,
+        asked: Request,
+    ) -> Result<(), EffectError> {
+        self.workflows.check_signal(version, &signal, None)?;
+        let mut state = DurableRun::lock(&**self);
+        if !state.sent.insert(asked.seq) {
+            return Ok(());
+        }
+        let target = message!(NamespacedWorkflowExecution {
+            namespace: self.namespace.clone(),
+            workflow_id: signal.workflow_id.to_string(),
+        });
+        let command = message!(SignalExternalWorkflowExecution {
+            seq: number(asked.seq),
+            signal_name: signal.name.to_string(),
+            args: vec![json_payload(signal.payload.get().as_bytes())],
+            target: Some(signal_external_workflow_execution::Target::WorkflowExecution(target)),
+        });
+        state.send(workflow_command::Variant::SignalExternalWorkflowExecution(
+            command,
+        ));
+        let open = Open::Signal {
+            request: asked.clone(),
+            workflow_id: signal.workflow_id.to_string(),
+        };
+        state.open.insert(asked.seq, open);
+        state.arrive(EventBody::Asked(asked));
+        Ok(())
+    }
+
+    async fn patched(self: &Arc<Self>, id: &str) -> bool {
+        let mut state = DurableRun::lock(&**self);
+        if let Some(known) = state.patched.get(id) {
+            return *known;
+        }
+        let applies = state.patches.contains(id) || !state.is_replaying;
+        state.patched.insert(id.to_owned(), applies);
+        if applies {
+            let command = message!(SetPatchMarker {
+                patch_id: id.to_owned(),
+            });
+            state.send(workflow_command::Variant::SetPatchMarker(command));
+        }
+        applies
+    }
+}
+
+/// The payload of a value that was made here.
+pub(crate) fn value_payload(value: &impl Serialize) -> Payload {
+    json_payload(&serde_json::to_vec(value).unwrap_or_default())
+}

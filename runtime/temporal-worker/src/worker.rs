@@ -1,0 +1,278 @@
+//! [`RoleWorker`]: the worker of one role. It polls the role's task queue, and ends in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::{Role, Workflows};
+use temporalio_client::Connection;
+use temporalio_common::worker::{
+    VersioningBehavior, WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes,
+};
+use temporalio_protos::coresdk::workflow_activation::remove_from_cache::EvictionReason;
+use temporalio_protos::coresdk::workflow_activation::{InitializeWorkflow, RemoveFromCache};
+use temporalio_protos::coresdk::workflow_completion::WorkflowActivationCompletion;
+use temporalio_protos::coresdk::{ActivityHeartbeat, ActivityTaskCompletion};
+use temporalio_sdk_core::{
+    CoreRuntime, PollError, PollerBehavior, Worker, WorkerConfig, WorkerVersioningStrategy,
+    init_worker,
+};
+use tokio::sync::mpsc;
+
+use crate::activity::Activities;
+use crate::run::{StepTimes, TemporalRun};
+use crate::run_task::{RunTask, is_eviction};
+use exomonad_temporal::{TemporalConfig, TemporalVersioning};
+
+/// The worker of one role.
+pub(crate) struct RoleWorker {
+    pub role: Arc<Role>,
+    /// The version of the plugin that it belongs to, if runs are pinned to versions.
+    pinned: Option<Arc<PluginVersion>>,
+    workflows: Arc<Workflows>,
+    core: Worker,
+    namespace: String,
+    task_queue: String,
+    times: StepTimes,
+    pub activities: Activities,
+    /// Activities that were handed back at the end.
+    pub handed_back: AtomicU64,
+    /// Workflow tasks that have failed.
+    failed_tasks: AtomicU64,
+}
+
+impl RoleWorker {
+    /// A worker that polls nothing yet.
+    ///
+    /// # Errors
+    /// If a setting is none, or another worker of this process polls the same.
+    pub fn new(
+        core: &CoreRuntime,
+        connection: Connection,
+        config: &TemporalConfig,
+        role: Arc<Role>,
+        version: Arc<PluginVersion>,
+        (workflows, task_queue): (Arc<Workflows>, String),
+        grace: Duration,
+    ) -> Result<Self, String> {
+        let settings = &config.worker;
+        let build_id = version.plugin.digest().to_owned();
+        let is_pinned = settings.versioning == TemporalVersioning::Pinned;
+        let versioning = match is_pinned {
+            false => WorkerVersioningStrategy::None { build_id },
+            true => WorkerVersioningStrategy::WorkerDeploymentBased(
+                WorkerDeploymentOptions::new(
+                    WorkerDeploymentVersion::builder()
+                        .deployment_name(role.name().to_string())
+                        .build_id(build_id)
+                        .build(),
+                )
+                .use_worker_versioning(true)
+                .default_versioning_behavior(VersioningBehavior::Pinned)
+                .build(),
+            ),
+        };
+        let pollers = |pollers: u32| PollerBehavior::SimpleMaximum(pollers as usize);
+        let worker_config = WorkerConfig::builder()
+            .namespace(config.namespace.clone())
+            .task_queue(task_queue.clone())
+            .client_identity_override(format!("exomonad/{}", role.name()))
+            .max_cached_workflows(settings.cached_runs as usize)
+            .max_outstanding_workflow_tasks(settings.workflow_tasks as usize)
+            .max_outstanding_activities(settings.activities as usize)
+            .max_outstanding_local_activities(1_usize)
+            .workflow_task_poller_behavior(pollers(settings.workflow_pollers))
+            .activity_task_poller_behavior(pollers(settings.activity_pollers))
+            .graceful_shutdown_period(grace)
+            .task_types(WorkerTaskTypes {
+                enable_workflows: true,
+                enable_local_activities: false,
+                enable_remote_activities: true,
+                enable_nexus: false,
+            })
+            .versioning_strategy(versioning)
+            .build()?;
+        let core =
+            init_worker(core, worker_config, connection).map_err(|error| error.to_string())?;
+        Ok(Self {
+            pinned: is_pinned.then_some(version),
+            role,
+            workflows,
+            core,
+            namespace: config.namespace.clone(),
+            task_queue,
+            times: StepTimes {
+                heartbeat: settings.heartbeat_timeout.get(),
+                attempt: settings.step_timeout.get(),
+            },
+            activities: Activities::default(),
+            handed_back: AtomicU64::new(0),
+            failed_tasks: AtomicU64::new(0),
+        })
+    }
+
+    /// Asks the server if the namespace is there.
+    ///
+    /// # Errors
+    /// If it is not, or the server does not answer.
+    pub async fn validate(&self) -> Result<(), String> {
+        let described = self.core.validate().await;
+        described.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Polls until the worker is shut down.
+    pub async fn run(self: &Arc<Self>) {
+        tokio::join!(self.poll_workflows(), self.poll_activities());
+    }
+
+    async fn poll_workflows(self: &Arc<Self>) {
+        let mut runs = HashMap::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            let activation = match self.core.poll_workflow_activation().await {
+                Ok(activation) => activation,
+                Err(PollError::ShutDown) => break,
+                Err(error) => {
+                    tracing::error!(role = %self.role.name(), %error, "workflow tasks cannot be polled");
+                    self.core.initiate_shutdown();
+                    continue;
+                }
+            };
+            let run_id = activation.run_id.clone();
+            let is_evicted = is_eviction(&activation);
+            let sender = runs.entry(run_id.clone()).or_insert_with(|| {
+                let (sender, activations) = mpsc::unbounded_channel();
+                tasks.spawn(RunTask::new(self.clone(), run_id.clone()).drive(activations));
+                sender
+            });
+            // One activation of a run is under way at once: the channel never holds two.
+            if sender.send(activation).is_err() {
+                tracing::error!(run = run_id, "the task of the run has ended");
+            }
+            if is_evicted {
+                runs.remove(&run_id);
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+        drop(runs);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn poll_activities(self: &Arc<Self>) {
+        loop {
+            match self.core.poll_activity_task().await {
+                Ok(task) => {
+                    if let Some(variant) = task.variant {
+                        self.activity_task(task.task_token, variant);
+                    }
+                }
+                Err(PollError::ShutDown) => return,
+                Err(error) => {
+                    tracing::error!(role = %self.role.name(), %error, "activities cannot be polled");
+                    self.core.initiate_shutdown();
+                }
+            }
+        }
+    }
+
+    /// Takes nothing new from now on. Activities have the grace of the worker to end; then they are handed back.
+    /// The number of those that are under way.
+    pub fn stop(&self) -> u64 {
+        let under_way = self.activities.len() as u64;
+        self.core.initiate_shutdown();
+        under_way
+    }
+
+    /// The run that the server begins.
+    pub fn new_run(&self, begun: &InitializeWorkflow, run_id: &str, at: i64) -> TemporalRun {
+        TemporalRun::new(
+            begun,
+            run_id,
+            at,
+            &self.role,
+            (&self.namespace, &self.task_queue),
+            self.times,
+            self.workflows.clone(),
+        )
+    }
+
+    /// The version of the plugin that runs go on with.
+    ///
+    /// # Errors
+    /// If none serves, with the reason.
+    pub async fn version(&self) -> Result<Arc<PluginVersion>, String> {
+        match &self.pinned {
+            Some(version) => Ok(version.clone()),
+            None => {
+                let version = self.role.settled().await;
+                version.map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    pub async fn complete(&self, completion: WorkflowActivationCompletion) {
+        let run = completion.run_id.clone();
+        if let Err(error) = self.core.complete_workflow_activation(completion).await {
+            tracing::error!(role = %self.role.name(), run, %error, "a workflow task cannot be completed");
+        }
+    }
+
+    pub async fn complete_activity(&self, completion: ActivityTaskCompletion) {
+        if let Err(error) = self.core.complete_activity_task(completion).await {
+            tracing::error!(role = %self.role.name(), %error, "an activity cannot be completed");
+        }
+    }
+
+    pub fn heartbeat(&self, beat: ActivityHeartbeat) {
+        self.core.record_activity_heartbeat(beat);
+    }
+
+    /// Counts a workflow task that has failed. The server gives it again, with growing waits.
+    pub fn task_failed(&self, run: &str, code: &str, message: &str) {
+        let failed = self.failed_tasks.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(role = %self.role.name(), run, code, failed, "a workflow task has failed: {message}");
+    }
+
+    /// Says why a run has left memory, if that is worth a line. `step` names a step of it.
+    pub fn evicted(
+        &self,
+        run: &str,
+        eviction: &RemoveFromCache,
+        step: impl Fn(u64) -> Option<String>,
+    ) {
+        match eviction.reason() {
+            EvictionReason::Nondeterminism | EvictionReason::Fatal => {
+                // Core names steps by the ids of their activities, which begin with their numbers.
+                let number = eviction.message.split('\'').nth(1);
+                let number = number.and_then(|id| id.split(':').next()?.parse().ok());
+                let asked = number.and_then(step).map_or_else(String::new, |effect| {
+                    format!(
+                        "; at step {} the plugin asks for `{effect}`",
+                        number.unwrap_or_default()
+                    )
+                });
+                let message = format!("{}{asked}", eviction.message);
+                self.task_failed(run, "mismatch", &message);
+            }
+            reason => {
+                tracing::debug!(role = %self.role.name(), run, ?reason, "the run leaves memory: {}", eviction.message);
+            }
+        }
+    }
+
+    /// Closes the worker, once polling has ended.
+    pub async fn finish(self: Arc<Self>) {
+        let mut worker = self;
+        for _ in 0..100 {
+            match Arc::try_unwrap(worker) {
+                Ok(worker) => return worker.core.finalize_shutdown().await,
+                // An activity that has told its outcome still has it in its hand.
+                Err(shared) => worker = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tracing::warn!(role = %worker.role.name(), "the worker is not closed: something still uses it");
+    }
+}

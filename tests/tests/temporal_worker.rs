@@ -1,0 +1,639 @@
+//! The host as a worker of a Temporal server: the same plugin runs there as on the host's own store, and Temporal's
+//! own CLI drives it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use exomonad_test_support::{
+    Host, Project, TemporalServer, WebServer, eventually, installed_by, required_or_skip,
+};
+use serde_json::{Value, json};
+
+use crate::ship_pr;
+use crate::workflows::{self, EFFECTS, flows};
+
+/// A project whose role `flows` has its workflows on a server, in the task queue of its name.
+fn on_server(server: &TemporalServer, more: &str) -> Project {
+    let config = format!(
+        "[server]\nshutdown_grace = '1s'\n[temporal]\naddress = '{}'\n[temporal.worker]\nheartbeat_timeout = '2s'\n\
+         [role.flows]\nplugin = 'workflows'\nworkflow_backend = 'temporal'\n{EFFECTS}\n{more}",
+        server.address()
+    );
+    Project::new()
+        .config(&config)
+        .plugin("workflows.wasm", workflows::plugin())
+}
+
+/// Starts a workflow by Temporal's CLI, in the task queue `flows`.
+pub fn start(server: &TemporalServer, workflow: &str, id: &str, input: &Value) {
+    server.run_cli(&[
+        "workflow",
+        "start",
+        "--type",
+        workflow,
+        "--task-queue",
+        "flows",
+        "--workflow-id",
+        id,
+        "--input",
+        &input.to_string(),
+    ]);
+}
+
+/// Waits for a workflow's end: its status and its result.
+pub async fn ended(server: &TemporalServer, id: &str) -> (String, Value) {
+    let about = format!("{id} ends");
+    let ended = eventually(&about, async || {
+        let described = server.cli_json(&["workflow", "describe", "-w", id]);
+        let status = described["workflowExecutionInfo"]["status"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("WORKFLOW_EXECUTION_STATUS_")
+            .to_owned();
+        (status != "RUNNING").then_some((status, described))
+    });
+    let (status, described) = ended.await;
+    let result = match described["result"].clone() {
+        Value::Null => last_event(server, id),
+        // Nothing, as the CLI shows it.
+        result if result["metadata"]["encoding"] == "YmluYXJ5L251bGw=" => Value::Null,
+        result => result,
+    };
+    (status, result)
+}
+
+/// The events of a workflow's newest run.
+fn events(server: &TemporalServer, id: &str) -> Vec<Value> {
+    let history = server.cli_json(&["workflow", "show", "-w", id]);
+    history["events"].as_array().unwrap().clone()
+}
+
+fn last_event(server: &TemporalServer, id: &str) -> Value {
+    events(server, id).pop().unwrap()
+}
+
+/// The steps of a history on the server, in the order in which they were answered.
+fn steps_on_server(events: &[Value]) -> Vec<String> {
+    let scheduled = |id: &Value| {
+        events.iter().find_map(|event| {
+            let attributes = &event["activityTaskScheduledEventAttributes"];
+            (event["eventId"] == *id).then(|| attributes["activityType"]["name"].clone())
+        })
+    };
+    let steps = events.iter().filter_map(|event| {
+        let kind = event["eventType"].as_str()?;
+        Some(match kind {
+            "EVENT_TYPE_ACTIVITY_TASK_COMPLETED" => {
+                let id = &event["activityTaskCompletedEventAttributes"]["scheduledEventId"];
+                scheduled(id)?.as_str()?.to_owned()
+            }
+            "EVENT_TYPE_TIMER_FIRED" => "workflow.sleep".to_owned(),
+            "EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED" => "workflow.start_child".to_owned(),
+            "EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED" => "signal".to_owned(),
+            "EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED" => "cancel".to_owned(),
+            _ => return None,
+        })
+    });
+    steps.collect()
+}
+
+/// The steps of a history in the host's own store, in the order in which they were answered.
+fn steps_in_store(entries: &[Value]) -> Vec<String> {
+    let steps = entries.iter().filter_map(|entry| {
+        let name = entry["name"].as_str().unwrap_or_default();
+        Some(match entry["kind"].as_str()? {
+            "fired" => "workflow.sleep".to_owned(),
+            "signal" => "signal".to_owned(),
+            "cancel" => "cancel".to_owned(),
+            // The end of a child has no name of its own.
+            "done" if name.is_empty() => return None,
+            "done" => name.to_owned(),
+            _ => return None,
+        })
+    });
+    steps.collect()
+}
+
+/// A workflow that runs on both backends.
+struct Behaviour {
+    workflow: &'static str,
+    input: Value,
+    /// The status at the server, and in the store.
+    status: (&'static str, &'static str),
+    /// A signal to send once it waits.
+    signal: Option<(&'static str, Value)>,
+    is_cancelled: bool,
+    /// True if the order of its steps is not up to the host's clock.
+    is_ordered: bool,
+    /// True if its output is the same each time.
+    is_same: bool,
+}
+
+impl Behaviour {
+    fn of(workflow: &'static str, input: Value) -> Self {
+        Self {
+            workflow,
+            input,
+            status: ("COMPLETED", "completed"),
+            signal: None,
+            is_cancelled: false,
+            is_ordered: true,
+            is_same: true,
+        }
+    }
+}
+
+fn behaviours(page: &str) -> Vec<Behaviour> {
+    let of = Behaviour::of;
+    vec![
+        of("steps", json!({"count": 3, "kind": "kv"})),
+        of("steps", json!({"count": 2, "kind": "read"})),
+        Behaviour {
+            is_ordered: false,
+            is_same: false,
+            ..of("parallel", json!({"n": 3, "millis": 20}))
+        },
+        of(
+            "retries",
+            json!({"url": page, "attempts": 3, "firstWaitMillis": 10}),
+        ),
+        Behaviour {
+            is_same: false,
+            ..of("random_and_time", json!({"millis": 5}))
+        },
+        of("sleeper", json!({"millis": 5})),
+        of("writes_log", json!({"millis": 5})),
+        of("spawns", json!({"children": 2, "millis": 5})),
+        of("continues", json!({"rounds": 3})),
+        of("grows", json!({"bytes": 1000})),
+        of("wait_for", json!({"signal": "go", "timeoutMillis": 5})),
+        Behaviour {
+            signal: Some(("go", json!({"n": 9_007_199_254_740_991_u64}))),
+            ..of("wait_for", json!({"signal": "go"}))
+        },
+        Behaviour {
+            signal: Some(("go", json!(1))),
+            ..of("patched_flow", json!(null))
+        },
+        Behaviour {
+            signal: Some(("go", json!(1))),
+            ..of("configured", json!(null))
+        },
+        Behaviour {
+            is_cancelled: true,
+            status: ("CANCELED", "cancelled"),
+            ..of("compensates", json!(null))
+        },
+        Behaviour {
+            status: ("FAILED", "failed"),
+            ..of(
+                "fails",
+                json!({"code": "no_tea", "message": "the pot is empty"}),
+            )
+        },
+        Behaviour {
+            status: ("FAILED", "failed"),
+            ..of("steps", json!({"count": "three"}))
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_plugin_s_workflows_run_on_a_temporal_server_as_in_the_hosts_own_store() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let page = WebServer::answering("tea");
+    let store = flows(REACHES_PAGES);
+    let store = store.serve().await;
+    let there = on_server(&server, REACHES_PAGES);
+    let there = there.serve().await;
+    let behaviours = behaviours(&page.url());
+
+    for (nth, behaviour) in behaviours.iter().enumerate() {
+        let id = format!("b{nth}");
+        start(&server, behaviour.workflow, &id, &behaviour.input);
+        if behaviour.status.1 != "failed" || behaviour.workflow == "fails" {
+            workflows::start(&store, behaviour.workflow, &id, behaviour.input.clone()).await;
+        }
+    }
+    for (nth, behaviour) in behaviours.iter().enumerate() {
+        let id = format!("b{nth}");
+        if let Some((name, payload)) = &behaviour.signal {
+            workflows::signal(&store, &id, name, payload.clone()).await;
+            let input = payload.to_string();
+            server.run_cli(&[
+                "workflow", "signal", "-w", &id, "--name", name, "--input", &input,
+            ]);
+        }
+        if behaviour.is_cancelled {
+            workflows::becomes(&store, &id, "waiting").await;
+            workflows::act(&store, &id, "cancel", json!({})).await;
+            eventually("both keys are written", async || {
+                let steps = steps_on_server(&events(&server, &id));
+                (steps.len() == 2).then_some(())
+            })
+            .await;
+            server.run_cli(&["workflow", "cancel", "-w", &id]);
+        }
+    }
+    for (nth, behaviour) in behaviours.iter().enumerate() {
+        let id = format!("b{nth}");
+        let about = format!("{id} {} {}", behaviour.workflow, behaviour.input);
+        let (status, result) = ended(&server, &id).await;
+        assert_eq!(
+            status,
+            behaviour.status.0,
+            "{about}: {result}\n{}",
+            there.log()
+        );
+        if behaviour.status.1 == "failed" && behaviour.workflow != "fails" {
+            let failure = &result["workflowExecutionFailedEventAttributes"]["failure"];
+            let kind = &failure["applicationFailureInfo"]["type"];
+            assert_eq!(kind, "invalid_input", "{about}: {result}");
+            continue;
+        }
+        let of_store = workflows::becomes(&store, &id, behaviour.status.1).await;
+        if behaviour.workflow == "fails" {
+            let failure = &result["workflowExecutionFailedEventAttributes"]["failure"];
+            assert_eq!(failure["message"], of_store["error"]["message"], "{about}");
+            assert_eq!(
+                failure["applicationFailureInfo"]["type"], "no_tea",
+                "{about}"
+            );
+            continue;
+        }
+        if behaviour.is_same && !behaviour.is_cancelled {
+            assert_eq!(result, of_store["output"], "{about}");
+        }
+        let mut of_server = steps_on_server(&events(&server, &id));
+        let mut of_store = steps_in_store(&workflows::history(&store, &id).await);
+        if !behaviour.is_ordered {
+            // Timers that are due within a moment may come in any order, and more of them before the guest goes on.
+            of_server.retain(|step| step != "workflow.sleep");
+            of_store.retain(|step| step != "workflow.sleep");
+        }
+        assert_eq!(of_server, of_store, "{about}");
+    }
+    assert!(!there.log().contains("ERROR"), "{}", there.log());
+}
+
+#[tokio::test]
+async fn temporals_own_cli_queries_updates_and_terminates_a_workflow_of_a_plugin() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let project = on_server(&server, "");
+    let host = project.serve().await;
+    start(&server, "wait_for", "w", &json!({"signal": "go"}));
+    let query = |name: &str, input: &str| {
+        let asked = [
+            "workflow", "query", "-w", "w", "--type", name, "--input", input,
+        ];
+        server
+            .cli()
+            .args(asked)
+            .args(["--output", "json"])
+            .output()
+            .unwrap()
+    };
+    let phase = eventually("the workflow waits", async || {
+        let answered = query("progress", "{}");
+        let told = String::from_utf8_lossy(&answered.stdout).into_owned();
+        told.contains("waiting").then_some(told)
+    })
+    .await;
+    assert!(phase.contains("waiting"), "{phase}");
+    let has = query("has_phase", r#"{"phase": "waiting"}"#);
+    assert!(
+        String::from_utf8_lossy(&has.stdout).contains("true"),
+        "{has:?}"
+    );
+    for (name, input, part) in [
+        ("has_phase", r#"{"fase": 1}"#, "do not fit"),
+        ("nothing", "{}", "it answers progress, has_phase"),
+    ] {
+        let refused = query(name, input);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && told.contains(part), "{told}");
+    }
+    let update = ["workflow", "update", "execute", "-w", "w", "--name", "x"];
+    let refused = server.cli().args(update).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("have no updates"), "{told}");
+    server.run_cli(&["workflow", "terminate", "-w", "w", "--reason", "enough"]);
+    assert_eq!(ended(&server, "w").await.0, "TERMINATED");
+
+    // A workflow that the plugin does not have waits for a version that has it.
+    start(&server, "brew", "x", &json!(null));
+    host.logs("has no workflow `brew`", 1).await;
+}
+
+/// Waits until a run has asked for its first step.
+async fn has_asked(server: &TemporalServer, id: &str) {
+    eventually("a step is under way", async || {
+        let events = events(server, id);
+        let mut kinds = events.iter().map(|event| event["eventType"].as_str());
+        kinds
+            .any(|kind| kind == Some("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"))
+            .then_some(())
+    })
+    .await;
+}
+
+/// The key that lets the role reach web servers of this machine.
+const REACHES_PAGES: &str = "hosts = ['127.0.0.1']\n";
+
+#[tokio::test]
+async fn a_host_that_ends_lets_its_steps_end_and_hands_back_the_rest() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let page = WebServer::replying(|_| {
+        std::thread::sleep(Duration::from_secs(4));
+        ("text/plain", "tea".to_owned())
+    });
+    let project = on_server(&server, REACHES_PAGES);
+    let mut host = project.serve().await;
+    start(
+        &server,
+        "retries",
+        "r",
+        &json!({"url": page.url(), "attempts": 2}),
+    );
+    has_asked(&server, "r").await;
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    let log = host.log();
+    assert!(log.contains("the role's worker has ended"), "{log}");
+    assert!(log.contains("handed_back=1"), "{log}");
+    // A read goes to the next host.
+    let _host = project.serve().await;
+    assert_eq!(ended(&server, "r").await.0, "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_or_lacks_the_namespace_leaves_the_other_roles_alone() {
+    let Some(mut server) = TemporalServer::prepare(None) else {
+        return;
+    };
+    let project = on_server(&server, "[role.echo]\n");
+    let project = project.plugin("echo.wasm", exomonad_test_support::shipped_plugin("echo"));
+    let host: Host = project.serve().await;
+    let answer = host.call("echo", "echo", json!({"text": "tea"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    host.logs("its worker cannot start", 1).await;
+    server.start_again().await;
+    start(&server, "steps", "s", &json!({"count": 1, "kind": "kv"}));
+    assert_eq!(ended(&server, "s").await.0, "COMPLETED");
+    // It is away for a while, and comes back.
+    server.stop();
+    let answer = host.call("echo", "echo", json!({"text": "tea"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    server.start_again().await;
+    start(&server, "steps", "t", &json!({"count": 1, "kind": "kv"}));
+    assert_eq!(ended(&server, "t").await.0, "COMPLETED");
+}
+
+#[tokio::test]
+async fn workflows_of_another_sdk_ask_a_host_for_effects_and_have_its_workflows_as_children() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let project = on_server(&server, "");
+    let host = project.serve().await;
+    let _worker = server.worker("python");
+    for (id, kind) in [("u", "UsesHost"), ("p", "Parent")] {
+        let asked = [
+            "workflow",
+            "start",
+            "--task-queue",
+            "python",
+            "--input",
+            "\"flows\"",
+        ];
+        server.run_cli(&[asked.as_slice(), &["-w", id, "--type", kind]].concat());
+    }
+    let (status, result) = ended(&server, "u").await;
+    assert_eq!(status, "COMPLETED", "{result}\n{}", host.log());
+    assert_eq!(result, json!([{"cups": 2}, "effect_denied"]));
+    let (status, result) = ended(&server, "p").await;
+    assert_eq!(
+        (status.as_str(), result),
+        ("COMPLETED", json!({"count": 2}))
+    );
+}
+
+#[tokio::test]
+async fn another_host_takes_over_from_one_that_is_killed_and_writes_nothing_twice() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let page = WebServer::replying(|_| {
+        std::thread::sleep(Duration::from_millis(1500));
+        ("text/plain", "tea".to_owned())
+    });
+    let (first, second) = (
+        on_server(&server, REACHES_PAGES),
+        on_server(&server, REACHES_PAGES),
+    );
+    let mut killed = first.serve().await;
+    killed.logs("the role's workflows are served", 1).await;
+    start(
+        &server,
+        "retries",
+        "r",
+        &json!({"url": page.url(), "attempts": 3}),
+    );
+    let runs: Vec<String> = (0..8).map(|nth| format!("s{nth}")).collect();
+    for id in &runs {
+        start(&server, "steps", id, &json!({"count": 40, "kind": "kv"}));
+    }
+    has_asked(&server, "r").await;
+    killed.signal(libc::SIGKILL);
+    killed.end().await;
+    let other = second.serve().await;
+    let (status, result) = ended(&server, "r").await;
+    assert_eq!(status, "COMPLETED", "{result}\n{}", other.log());
+    for id in &runs {
+        let (status, result) = ended(&server, id).await;
+        let failure = &result["workflowExecutionFailedEventAttributes"]["failure"];
+        let kind = &failure["applicationFailureInfo"]["type"];
+        assert!(
+            status == "COMPLETED" || (status == "FAILED" && kind == "outcome_unknown"),
+            "{id} {status}: {result}"
+        );
+        // A write whose host is gone is not tried again.
+        for event in events(&server, id) {
+            let attempt = &event["activityTaskStartedEventAttributes"]["attempt"];
+            assert!(attempt.is_null() || attempt == 1, "{id}: {event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_takes_another_way_fails_its_task_and_not_its_run() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let with_key = |key: &str| on_server(&server, &format!("[role.flows.config]\nkey = '{key}'\n"));
+    let (one, other) = (with_key("one"), with_key("other"));
+    let mut host = one.serve().await;
+    start(&server, "configured", "c", &json!(null));
+    eventually("the first step is done", async || {
+        let steps = steps_on_server(&events(&server, "c"));
+        (steps.len() == 1).then_some(())
+    })
+    .await;
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    let mut host = other.serve().await;
+    server.run_cli(&[
+        "workflow", "signal", "-w", "c", "--name", "go", "--input", "1",
+    ]);
+    // It names the step and both sides: the activities' ids hold the hashes of the requests.
+    host.logs("at step 0 the plugin asks for `kv.get`", 1).await;
+    assert!(host.log().contains("code=\"mismatch\""), "{}", host.log());
+    host.signal(libc::SIGTERM);
+    host.end().await;
+    let _host = one.serve().await;
+    let (status, result) = ended(&server, "c").await;
+    assert_eq!(status, "COMPLETED", "{result}");
+    assert_eq!(result["key"], "one");
+}
+
+#[tokio::test]
+async fn a_run_is_pinned_to_the_version_of_the_plugin_that_it_began_with() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let project = on_server(&server, "");
+    let file = project.path("exomonad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let pinned = text.replace(
+        "[temporal.worker]\n",
+        "[temporal.worker]\nversioning = 'pinned'\n",
+    );
+    std::fs::write(&file, pinned).unwrap();
+    let host = project.serve().await;
+    let digest = async |nth: usize| {
+        host.logs("the role's workflows are served", nth).await;
+        let log = host.log();
+        let line = log
+            .lines()
+            .rfind(|line| line.contains("workflows are served"))
+            .unwrap();
+        line.split("version=\"").nth(1).unwrap()[..64].to_owned()
+    };
+    let set_current = async |build: &str| {
+        eventually("the version is current", async || {
+            let set = [
+                "worker",
+                "deployment",
+                "set-current-version",
+                "--deployment-name",
+                "flows",
+            ];
+            let set = server
+                .cli()
+                .args(set)
+                .args(["--build-id", build, "--yes"])
+                .output()
+                .unwrap();
+            set.status.success().then_some(())
+        })
+        .await;
+    };
+    let old = digest(1).await;
+    set_current(&old).await;
+    start(&server, "wait_for", "w", &json!({"signal": "go"}));
+    let pinned_to = |id: &str| {
+        let described = server.cli_json(&["workflow", "describe", "-w", id]);
+        let info = &described["workflowExecutionInfo"]["versioningInfo"];
+        info["deploymentVersion"]["buildId"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    eventually("the run has begun", async || {
+        (pinned_to("w").as_deref() == Some(old.as_str())).then_some(())
+    })
+    .await;
+    // The same code with another digest.
+    let mut other = workflows::plugin();
+    other.extend([0, 5, 4, b'm', b'o', b'r', b'e']);
+    project.put_plugin("workflows.wasm", other);
+    let new = digest(2).await;
+    assert_ne!(old, new);
+    set_current(&new).await;
+    start(&server, "steps", "s", &json!({"count": 1, "kind": "kv"}));
+    assert_eq!(ended(&server, "s").await.0, "COMPLETED");
+    assert_eq!(pinned_to("s").as_deref(), Some(new.as_str()));
+    server.run_cli(&[
+        "workflow", "signal", "-w", "w", "--name", "go", "--input", "7",
+    ]);
+    let (status, result) = ended(&server, "w").await;
+    assert_eq!(status, "COMPLETED", "{result}\n{}", host.log());
+    assert_eq!(pinned_to("w").as_deref(), Some(old.as_str()));
+}
+
+#[tokio::test]
+async fn a_role_whose_workflows_are_on_the_server_starts_none_in_the_hosts_own_store() {
+    let Some(server) = TemporalServer::prepare(None) else {
+        return;
+    };
+    let project = on_server(&server, "");
+    let host = project.serve().await;
+    let refused =
+        workflows::try_start(&host, "steps", "a", json!({"count": 1, "kind": "kv"})).await;
+    assert!(
+        refused.text().contains("are on the Temporal server"),
+        "{refused:?}"
+    );
+    assert!(refused.text().contains("--task-queue flows"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_client_by_the_sdk_for_typescript_starts_queries_and_signals_a_workflow() {
+    let client = installed_by("temporal-client");
+    let Some(client) = required_or_skip("Temporal's client for TypeScript", client) else {
+        return;
+    };
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let project = on_server(&server, "");
+    let host = project.serve().await;
+    host.logs("the role's workflows are served", 1).await;
+    let mut program = Command::new("node");
+    program
+        .current_dir(client)
+        .arg("client.mjs")
+        .args([&server.address(), "flows"]);
+    let ran = tokio::task::spawn_blocking(move || program.output())
+        .await
+        .unwrap()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{told}\n{}", host.log());
+    let result: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let expected = json!({"phase": "received", "signal": "go", "payload": {"cups": 3}});
+    assert_eq!(result, expected);
+}
+
+#[tokio::test]
+async fn a_pull_request_is_shipped_on_a_temporal_server_by_the_plugin_that_ships_it_here() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let (project, known, _github) = ship_pr::stage(2).await;
+    let file = project.path("exomonad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let there = "[role.flows]\nworkflow_backend = 'temporal'\ntemporal_task_queue = 'flows'\n";
+    let address = format!("[temporal]\naddress = '{}'\n", server.address());
+    std::fs::write(&file, address + &text.replace("[role.flows]\n", there)).unwrap();
+    let host = project.serve().await;
+    start(&server, "ship_pr", "fix", &ship_pr::input());
+    let (status, output) = ended(&server, "fix").await;
+    assert_eq!(status, "COMPLETED", "{output}\n{}", host.log());
+    ship_pr::is_merged_once(&project, &known, &output);
+}
