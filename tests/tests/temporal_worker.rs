@@ -276,6 +276,15 @@ async fn a_plugin_s_workflows_run_on_a_temporal_server_as_in_the_hosts_own_store
         assert_eq!(of_server, of_store, "{about}");
     }
     assert!(!there.log().contains("ERROR"), "{}", there.log());
+    let metrics = there.get("/metrics").await.text();
+    for name in [
+        "temporal_workflow_completed",
+        "temporal_activity_execution_latency",
+        "temporal_worker_task_slots_available",
+        "activity_type=\"kv.set\"",
+    ] {
+        assert!(metrics.contains(name), "{name}:\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,15 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
     tracing::info!(%address, plugins, "serving on http://{address}");
     tokio::spawn(say_what_to_try(app.clone(), address));
     tokio::spawn(reload_on_hangup(app.clone()));
+    #[cfg(not(feature = "temporal"))]
+    for role in app.serving().runtime.roles().values() {
+        if role.settings.temporal_task_queue.is_some() {
+            tracing::error!(
+                role = %role.name(),
+                "this host was built without Temporal: nobody runs the workflows of the role"
+            );
+        }
+    }
     #[cfg(feature = "temporal")]
     let workers = {
         let app = app.clone();

@@ -24,10 +24,12 @@
 //! | `activity` | effects that the server asks for |
 //! | `failure` | errors of effects as failures, and back |
 //! | `message` | Temporal's messages |
+//! | `metrics` | core's metrics, among the host's |
 
 mod activity;
 mod failure;
 mod message;
+mod metrics;
 mod run;
 mod run_task;
 mod worker;
@@ -41,10 +43,13 @@ use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Runtime};
 use exomonad_schema::RoleName;
 use exomonad_temporal::TemporalVersioning;
+use temporalio_common::telemetry::TelemetryOptions;
+use temporalio_common::telemetry::metrics::CoreMeter;
 use temporalio_sdk_core::{CoreRuntime, RuntimeOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::metrics::CoreMetrics;
 use crate::worker::RoleWorker;
 
 /// The first pause after a worker could not be started, and the longest.
@@ -159,7 +164,7 @@ async fn follow(
             }
         }
         for (key, wanted) in wanted {
-            let core = core.get_or_insert_with(open_core);
+            let core = core.get_or_insert_with(|| open_core(&runtime));
             let Ok(core) = core else {
                 continue;
             };
@@ -185,8 +190,15 @@ async fn follow(
 }
 
 /// Temporal's core, once for the process.
-fn open_core() -> Result<Arc<CoreRuntime>, ()> {
+fn open_core(runtime: &Runtime) -> Result<Arc<CoreRuntime>, ()> {
+    let metrics = CoreMetrics(runtime.metrics.meter().clone());
+    // Its log is the process's: without a logger of its own it writes to whatever takes lines.
+    let telemetry = TelemetryOptions::builder()
+        .metrics(Arc::new(metrics) as Arc<dyn CoreMeter>)
+        .attach_service_name(false)
+        .build();
     let opened = RuntimeOptions::builder()
+        .telemetry_options(telemetry)
         .heartbeat_interval(None)
         .build()
         .map_err(|error| error.to_string())

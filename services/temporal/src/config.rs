@@ -83,14 +83,15 @@ pub struct TemporalWorkerConfig {
     /// Runs of a role that stay in memory between two tasks; others are read again from their history.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub cached_runs: u32,
-    /// The time after which the server gives up an activity whose host is silent. The host says a third as often
+    /// The time after which the server gives up an activity whose host is silent. The host says three times as often
     /// that it is alive.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub heartbeat_timeout: TimeSpan,
     /// The longest time of an attempt at an effect of a workflow.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "365d"))]
     pub step_timeout: TimeSpan,
-    /// The way in which runs and versions of a plugin belong together.
+    /// The way in which runs and versions of a plugin belong together. `none`: any worker takes any run; `pinned`: a
+    /// run stays on the version that it began with, by Temporal's worker deployments.
     pub versioning: TemporalVersioning,
 }
 
