@@ -6,7 +6,7 @@ use exomonad_test_support::mcp::{
     EventStream, SESSIONFUL, initialize, mcp_path, stateless, stateless_request,
 };
 use exomonad_test_support::{
-    BEGUN, Connection, Guest, Host, Project, Response, eventually, tool_named,
+    BEGUN, Connection, Guest, Host, Project, Response, eventually, shipped_plugin, tool_named,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -350,6 +350,34 @@ async fn scopes_decide_which_tools_are_listed_and_called() {
     call(&host, &seer, "read_a")
         .await
         .problem(403, "insufficient_scope");
+}
+
+#[tokio::test]
+async fn completion_is_of_prompts_or_of_resources_as_the_scopes_say() {
+    let project = Project::new()
+        .config("[role.desk]\n")
+        .plugin("desk.wasm", shipped_plugin("everything"));
+    let host = project.serve().await;
+    let complete = async |scope: &str, reference: Value, argument: &str| {
+        let token = token(
+            &project,
+            &format!("{scope}-{argument}"),
+            &["--scope", scope],
+        );
+        let asked = json!({"ref": reference, "argument": {"name": argument, "value": ""}});
+        ask(&host, &token, "completion/complete", asked).await
+    };
+    let prompt = json!({"type": "ref/prompt", "name": "test_prompt_with_arguments"});
+    let resource = json!({"type": "ref/resource", "uri": "test://template/{id}/data"});
+    for (scope, allowed, refused) in [
+        ("prompts", (&prompt, "arg1"), (&resource, "id")),
+        ("resources", (&resource, "id"), (&prompt, "arg1")),
+    ] {
+        let answer = complete(scope, allowed.0.clone(), allowed.1).await;
+        assert_eq!(answer.status, 200, "{scope}: {}", answer.text());
+        let answer = complete(scope, refused.0.clone(), refused.1).await;
+        assert_eq!(answer.status, 403, "{scope}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -338,6 +338,53 @@ async fn temporals_own_cli_queries_updates_and_terminates_a_workflow_of_a_plugin
     host.logs("has no workflow `brew`", 1).await;
 }
 
+#[tokio::test]
+async fn a_history_that_temporals_cli_exports_is_played_to_a_plugin_without_a_server() {
+    let Some(mut server) = TemporalServer::start().await else {
+        return;
+    };
+    let with_key = |key: &str| on_server(&server, &format!("[role.flows.config]\nkey = '{key}'\n"));
+    let (one, other) = (with_key("one"), with_key("other"));
+    let host = one.serve().await;
+    for (id, workflow, input) in [
+        ("c", "configured", json!(null)),
+        ("p", "parallel", json!({"n": 3, "millis": 5})),
+        ("n", "continues", json!({"rounds": 2})),
+    ] {
+        start(&server, workflow, id, &input);
+    }
+    server.run_cli(&[
+        "workflow", "signal", "-w", "c", "--name", "go", "--input", "1",
+    ]);
+    for id in ["c", "p", "n"] {
+        assert_eq!(ended(&server, id).await.0, "COMPLETED", "{id}");
+        let history = server.cli_json(&["workflow", "show", "-w", id]);
+        for project in [&one, &other] {
+            project.write(format!("{id}.json"), history.to_string());
+        }
+    }
+    drop(host);
+    server.stop();
+    let replay = |project: &Project, history: &str| {
+        project.run(["temporal", "replay", history, "--role", "flows"])
+    };
+    for history in ["c.json", "p.json", "n.json"] {
+        let same = replay(&one, history).exits(0);
+        assert!(same.stdout.contains("takes the way"), "{}", same.stdout);
+    }
+    let differs = replay(&other, "c.json").exits(1);
+    let told = differs.stdout;
+    assert!(
+        told.contains("at step 0 the plugin asks for `kv.get`"),
+        "{told}"
+    );
+    one.write("odd.json", r#"{"events": [{"eventId": "2"}]}"#);
+    for (file, part) in [("odd.json", "first event"), ("none.json", "cannot be read")] {
+        let refused = replay(&one, file).exits(2);
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+}
+
 /// Waits until a run has asked for its first step.
 async fn has_asked(server: &TemporalServer, id: &str) {
     eventually("a step is under way", async || {

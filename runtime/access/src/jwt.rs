@@ -43,6 +43,9 @@ pub enum JwtError {
     /// It is for another resource.
     #[error("it is for another audience")]
     Audience,
+    /// It is bound to a key of its holder's (RFC 7800), and there is no proof here that the sender has it.
+    #[error("it is bound to a key (`cnf`), and this host takes bearer tokens alone")]
+    Bound,
     /// It says nothing that it has to say.
     #[error("it lacks a claim: iss, sub, aud and exp have to be there")]
     Claims,
@@ -100,6 +103,7 @@ struct Written {
     nbf: Option<f64>,
     scope: Option<Value>,
     scp: Option<Value>,
+    cnf: Option<Value>,
 }
 
 impl<'t> Jwt<'t> {
@@ -146,6 +150,9 @@ impl<'t> Jwt<'t> {
 impl Claims {
     fn read(json: &[u8]) -> Result<Self, JwtError> {
         let written: Written = serde_json::from_slice(json).map_err(|_| JwtError::Malformed)?;
+        if written.cnf.is_some() {
+            return Err(JwtError::Bound);
+        }
         // A subject is shown in logs, and to guests.
         let text = |text: Option<String>| {
             text.filter(|text| {

@@ -226,6 +226,8 @@ fn what_a_token_says_has_to_be_there_and_to_hold_now() {
         ("aud", json!([1]), Err(JwtError::Claims)),
         ("aud", json!(["a", "b"]), Ok(())),
         ("scope", json!(["a"]), Ok(())),
+        ("cnf", json!({"jkt": "0ZcOCORZNYy"}), Err(JwtError::Bound)),
+        ("cnf", Value::Null, Ok(())),
     ] {
         assert_eq!(
             with(name, value.clone()).map(drop),

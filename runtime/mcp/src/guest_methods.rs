@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use exomonad_core::values::Area;
 use exomonad_host::HostError;
 use exomonad_schema::common::{
     CompleteInput, CompleteResult, GetPromptInput, GetPromptResult, HANDLE_COMPLETE,
@@ -209,6 +210,14 @@ pub async fn get_prompt(context: &Context, params: Params) -> Result<Answer, Rpc
     }
 }
 
+/// Checks that an area is among the caller's scopes.
+pub fn in_scope(context: &Context, area: Area) -> Result<(), RpcError> {
+    match context.caller.scopes().allows(area) {
+        true => Ok(()),
+        false => Err(HostError::OutOfScope(area.name().to_owned()).into()),
+    }
+}
+
 /// `completion/complete`.
 pub async fn complete(context: &Context, params: Params) -> Result<Answer, RpcError> {
     #[derive(Deserialize)]
@@ -244,10 +253,11 @@ pub async fn complete(context: &Context, params: Params) -> Result<Answer, RpcEr
         None => Known::default(),
         Some(json) => object(json).ok_or_else(wrong)?,
     };
-    let (prompt, uri_template) = match reference {
-        Reference::Prompt { name } => (Some(name), None),
-        Reference::Resource { uri } => (None, Some(uri)),
+    let (area, prompt, uri_template) = match reference {
+        Reference::Prompt { name } => (Area::Prompts, Some(name), None),
+        Reference::Resource { uri } => (Area::Resources, None, Some(uri)),
     };
+    in_scope(context, area)?;
     let input = |context| CompleteInput {
         prompt,
         uri_template,

@@ -500,9 +500,7 @@ async fn set_level(context: &Context, params: Params) -> Result<Answer, RpcError
 }
 
 async fn subscribe(context: &Context, params: Params, begins: bool) -> Result<Answer, RpcError> {
-    if !context.caller.scopes().allows(Area::Resources) {
-        return Err(HostError::OutOfScope(Area::Resources.name().to_owned()).into());
-    }
+    guest_methods::in_scope(context, Area::Resources)?;
     let version = version_with(context, HANDLE_READ_RESOURCE, "resources/subscribe").await?;
     let (true, Some(session)) = (version.notifies_clients, &context.session) else {
         return Err(RpcError::method("resources/subscribe"));

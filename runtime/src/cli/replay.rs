@@ -64,13 +64,16 @@ pub async fn run(options: &Options, arguments: Replay) -> Result<(), CommandErro
 }
 
 /// The role as it is configured today, with the plugin to run.
-struct Target {
-    role: Role,
-    version: Arc<PluginVersion>,
+pub struct Target {
+    /// The role.
+    pub role: Role,
+    /// The plugin.
+    pub version: Arc<PluginVersion>,
 }
 
 impl Target {
-    async fn load(
+    /// The role of this name, with its plugin or the one in this file.
+    pub async fn load(
         config: &Config,
         name: &RoleName,
         plugin: Option<&Path>,

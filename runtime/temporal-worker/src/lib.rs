@@ -25,11 +25,13 @@
 //! | `failure` | errors of effects as failures, and back |
 //! | `message` | Temporal's messages |
 //! | `metrics` | core's metrics, among the host's |
+//! | `replay` | histories, played to a plugin |
 
 mod activity;
 mod failure;
 mod message;
 mod metrics;
+mod replay;
 mod run;
 mod run_task;
 mod worker;
@@ -48,6 +50,8 @@ use temporalio_common::telemetry::metrics::CoreMeter;
 use temporalio_sdk_core::{CoreRuntime, RuntimeOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+pub use crate::replay::{ReplayError, replay};
 
 use crate::metrics::CoreMetrics;
 use crate::worker::RoleWorker;

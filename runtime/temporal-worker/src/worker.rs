@@ -1,8 +1,8 @@
 //! [`RoleWorker`]: the worker of one role. It polls the role's task queue, and ends in order.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use exomonad_host::plugins::version::PluginVersion;
@@ -41,6 +41,8 @@ pub(crate) struct RoleWorker {
     pub handed_back: AtomicU64,
     /// Workflow tasks that have failed.
     failed_tasks: AtomicU64,
+    /// The reason of the first of them.
+    first_failure: OnceLock<String>,
 }
 
 impl RoleWorker {
@@ -110,7 +112,38 @@ impl RoleWorker {
             activities: Activities::default(),
             handed_back: AtomicU64::new(0),
             failed_tasks: AtomicU64::new(0),
+            first_failure: OnceLock::new(),
         })
+    }
+
+    /// A worker to which histories are played, with this version of the plugin.
+    pub fn of_replay(
+        core: Worker,
+        role: Arc<Role>,
+        version: Arc<PluginVersion>,
+        workflows: Arc<Workflows>,
+    ) -> Self {
+        Self {
+            role,
+            pinned: Some(version),
+            workflows,
+            core,
+            namespace: String::new(),
+            task_queue: String::new(),
+            times: StepTimes {
+                heartbeat: Duration::from_secs(1),
+                attempt: Duration::from_secs(1),
+            },
+            activities: Activities::default(),
+            handed_back: AtomicU64::new(0),
+            failed_tasks: AtomicU64::new(0),
+            first_failure: OnceLock::new(),
+        }
+    }
+
+    /// The reason of the first workflow task that has failed.
+    pub fn first_failure(&self) -> Option<String> {
+        self.first_failure.get().cloned()
     }
 
     /// Asks the server if the namespace is there.
@@ -127,7 +160,8 @@ impl RoleWorker {
         tokio::join!(self.poll_workflows(), self.poll_activities());
     }
 
-    async fn poll_workflows(self: &Arc<Self>) {
+    /// Polls workflow tasks until the worker is shut down.
+    pub async fn poll_workflows(self: &Arc<Self>) {
         let mut runs = HashMap::new();
         let mut tasks = tokio::task::JoinSet::new();
         loop {
@@ -232,6 +266,7 @@ impl RoleWorker {
     /// Counts a workflow task that has failed. The server gives it again, with growing waits.
     pub fn task_failed(&self, run: &str, code: &str, message: &str) {
         let failed = self.failed_tasks.fetch_add(1, Ordering::Relaxed) + 1;
+        self.first_failure.get_or_init(|| message.to_owned());
         tracing::warn!(role = %self.role.name(), run, code, failed, "a workflow task has failed: {message}");
     }
 
@@ -253,7 +288,7 @@ impl RoleWorker {
                         number.unwrap_or_default()
                     )
                 });
-                let message = format!("{}{asked}", eviction.message);
+                let message = format!("{}{asked}", reason(&eviction.message));
                 self.task_failed(run, "mismatch", &message);
             }
             reason => {
@@ -275,4 +310,10 @@ impl RoleWorker {
         }
         tracing::warn!(role = %worker.role.name(), "the worker is not closed: something still uses it");
     }
+}
+
+/// The reason within an eviction's message, which shows a whole failure of core's.
+fn reason(message: &str) -> &str {
+    let begun = message.find("[TMPRL").map_or(message, |at| &message[at..]);
+    begun.split("\", source").next().unwrap_or(begun)
 }

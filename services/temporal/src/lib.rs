@@ -51,7 +51,7 @@ pub mod payload;
 #[cfg(feature = "client")]
 mod perform;
 #[cfg(feature = "client")]
-mod proto_json;
+pub mod proto_json;
 #[cfg(feature = "client")]
 mod schedules;
 #[cfg(feature = "client")]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use exomonad_schema::RawJson;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, SerializeOptions};
 use serde_json::ser::{CompactFormatter, Formatter};
 
 /// Descriptors of histories, schedules and what they hold; `build.rs` writes them.
@@ -27,6 +27,23 @@ pub(crate) fn render(name: &str, message: &impl Message) -> Option<RawJson> {
         .serialize_with_options(&mut serializer, &SerializeOptions::new())
         .ok()?;
     RawJson::from_text(String::from_utf8(json).ok()?).ok()
+}
+
+/// The message with this full name of its JSON. Fields that are not known are left out: a newer server may write them.
+///
+/// # Errors
+/// If it is not the JSON of such a message.
+pub fn parse<M: Message + Default>(name: &str, json: &str) -> Result<M, String> {
+    let descriptor = POOL
+        .as_ref()
+        .and_then(|pool| pool.get_message_by_name(name))
+        .ok_or_else(|| format!("the host has no description of {name}"))?;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let message = DynamicMessage::deserialize_with_options(descriptor, &mut deserializer, &options)
+        .map_err(|error| error.to_string())?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    message.transcode_to().map_err(|error| error.to_string())
 }
 
 /// Writes a whole number of a float field without a fraction, as programs in Go do.

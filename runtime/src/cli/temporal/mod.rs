@@ -7,9 +7,12 @@
 //! |---|---|
 //! | [`workflow`], [`schedule`], [`namespace`] | the commands |
 //! | [`answer`] | what is shown |
+//! | `replay` | a history is played to a plugin, without a server |
 
 mod answer;
 mod namespace;
+#[cfg(feature = "temporal")]
+mod replay;
 mod schedule;
 mod workflow;
 
@@ -55,6 +58,19 @@ enum TemporalCommand {
         #[command(subcommand)]
         command: Box<schedule::ScheduleCommand>,
     },
+    /// Play the history of a workflow to a role's plugin, and tell if it would take the same way. Nothing is performed.
+    #[cfg(feature = "temporal")]
+    Replay {
+        /// The history, as `temporal workflow show --output json` prints it: a file, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        history: String,
+        /// The role.
+        #[arg(long, value_name = "ROLE")]
+        role: exomonad_schema::RoleName,
+        /// Another plugin than the role's: a .wasm file.
+        #[arg(long, value_name = "FILE")]
+        plugin: Option<std::path::PathBuf>,
+    },
     /// Look at namespaces, and register them.
     Namespace {
         /// The subcommand.
@@ -73,6 +89,15 @@ struct Server {
 
 /// Runs a command.
 pub async fn run(options: &Options, arguments: TemporalArgs) -> Result<(), CommandError> {
+    #[cfg(feature = "temporal")]
+    if let TemporalCommand::Replay {
+        history,
+        role,
+        plugin,
+    } = &arguments.command
+    {
+        return replay::run(options, history, role, plugin.as_deref()).await;
+    }
     let mut config = load_text_alone(options)?.config.services.temporal;
     let usage = |error: &dyn std::fmt::Display| CommandError::Usage(error.to_string());
     if let Some(source) = config.api_key_source() {
@@ -94,6 +119,9 @@ pub async fn run(options: &Options, arguments: TemporalArgs) -> Result<(), Comma
         TemporalCommand::Workflow { command } => workflow::run(&server, *command).await,
         TemporalCommand::Schedule { command } => schedule::run(&server, *command).await,
         TemporalCommand::Namespace { command } => namespace::run(&server, command).await,
+        // It needs no server.
+        #[cfg(feature = "temporal")]
+        TemporalCommand::Replay { .. } => Ok(()),
     }
 }
 
