@@ -429,6 +429,47 @@ async fn a_host_that_ends_lets_its_steps_end_and_hands_back_the_rest() {
 }
 
 #[tokio::test]
+async fn a_reload_lets_effects_end_and_a_spinning_workflow_is_told_from_a_silent_host() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let page = WebServer::replying(|_| {
+        std::thread::sleep(Duration::from_secs(3));
+        ("text/plain", "tea".to_owned())
+    });
+    let project = on_server(&server, REACHES_PAGES);
+    let host = project.serve().await;
+    start(
+        &server,
+        "retries",
+        "r",
+        &json!({"url": page.url(), "attempts": 1}),
+    );
+    has_asked(&server, "r").await;
+    let file = project.path("exomonad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "[role.other]\n").unwrap();
+    host.reload().await;
+    // Longer than the grace of a host that ends.
+    let (status, result) = ended(&server, "r").await;
+    assert_eq!(status, "COMPLETED", "{result}\n{}", host.log());
+
+    let spins = [
+        "workflow",
+        "start",
+        "--task-queue",
+        "flows",
+        "--type",
+        "spins",
+        "-w",
+        "spins",
+    ];
+    server.run_cli(&[&spins[..], &["--task-timeout", "2s"]].concat());
+    host.logs("it computes for more than 1.6s", 1).await;
+    server.run_cli(&["workflow", "terminate", "-w", "spins"]);
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_or_lacks_the_namespace_leaves_the_other_roles_alone() {
     let Some(mut server) = TemporalServer::prepare(None) else {
         return;

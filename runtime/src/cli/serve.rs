@@ -95,7 +95,7 @@ pub async fn run(options: &Options, listen: Option<String>) -> Result<(), Comman
         _ => tracing::warn!(?grace, "calls were still running and are cancelled"),
     }
     #[cfg(feature = "temporal")]
-    workers.drain().await;
+    workers.drain(grace).await;
     app.serving().runtime.workflows.drain(grace).await;
     // Tasks that hold the application may outlast it, and then nobody would close its files.
     app.serving().runtime.close();

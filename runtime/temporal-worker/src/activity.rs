@@ -17,14 +17,12 @@ use temporalio_protos::coresdk::activity_task::{
 };
 use temporalio_protos::coresdk::{ActivityHeartbeat, ActivityTaskCompletion};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::failure;
-use crate::message::{message, one_value};
+use crate::message::{LARGEST, message, one_value};
 use crate::run::STEP;
 use crate::worker::RoleWorker;
-
-/// The largest value that an activity gives back, in bytes: the server takes no larger ones by default.
-const LARGEST: usize = 2 << 20;
 
 /// The activities that are under way, by their tokens, with the reason why one has to end.
 #[derive(Default)]
@@ -45,6 +43,13 @@ impl Activities {
     /// The number of those that are under way.
     pub fn len(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Hands back those that are under way: their host ends.
+    pub fn hand_back(&self) {
+        for stop in self.lock().values() {
+            stop.send_replace(Some(ActivityCancelReason::WorkerShutdown));
+        }
     }
 }
 
@@ -90,7 +95,8 @@ impl RoleWorker {
             if every.is_zero() {
                 return std::future::pending().await;
             }
-            let mut beat = tokio::time::interval(every);
+            // Most activities end before the first: it would be a request for each.
+            let mut beat = tokio::time::interval_at(Instant::now() + every, every);
             loop {
                 beat.tick().await;
                 self.heartbeat(message!(ActivityHeartbeat {
@@ -124,25 +130,23 @@ impl RoleWorker {
             reason = is_stopped => reason,
             () = beats => None,
         };
-        match reason {
-            Some(ActivityCancelReason::WorkerShutdown) => {
+        use ActivityCancelReason as Reason;
+        let why = match reason {
+            Some(Reason::WorkerShutdown) => {
                 self.handed_back.fetch_add(1, Ordering::Relaxed);
-                let error = match failure::changes(step.class) {
-                    // Another host must not do it again.
-                    true => failure::outcome(&steps::unknown(&name)).err(),
-                    false => None,
-                };
-                let is_final = error.is_some();
-                let error = error.unwrap_or_else(|| {
-                    EffectError::new(
-                        ErrorCode::Unavailable,
-                        format!("{name}: the host that performed it has stopped"),
-                    )
-                });
-                ActivityExecutionResult::fail(failure::of_effect(&error, is_final, None))
+                "the host that performed it has stopped"
             }
-            _ => ActivityExecutionResult::cancel_from_details(None),
-        }
+            Some(Reason::Paused | Reason::Reset) => "an operator has paused or reset it",
+            _ => return ActivityExecutionResult::cancel_from_details(None),
+        };
+        // Another attempt must not do again what may have happened.
+        let unknown = failure::changes(step.class)
+            .then(|| failure::outcome(&steps::unknown(&name)).err())
+            .flatten();
+        let is_final = unknown.is_some();
+        let error = unknown
+            .unwrap_or_else(|| EffectError::new(ErrorCode::Unavailable, format!("{name}: {why}")));
+        ActivityExecutionResult::fail(failure::of_effect(&error, is_final, None))
     }
 
     fn step(&self, start: &Start) -> Result<StepSpec, EffectError> {

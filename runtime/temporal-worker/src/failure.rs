@@ -16,6 +16,11 @@ use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Fail
 
 use crate::message::{message, millis};
 
+/// The largest failure of a run, in bytes. The server keeps it more than once in a message.
+const LARGEST_FAILURE: usize = 512 << 10;
+/// Characters of a message that is too long.
+const BEGINNING: usize = 4_096;
+
 /// The source of a failure that this host tells.
 const SOURCE: &str = "exomonad";
 
@@ -38,6 +43,18 @@ pub(crate) fn application(
         source: SOURCE.to_owned(),
         failure_info: Some(FailureInfo::ApplicationFailureInfo(info)),
     })
+}
+
+/// The failure of a run. One that the server would not take goes without its details, and with the beginning of its
+/// message.
+pub(crate) fn of_run(code: &str, message: &str, details: Option<&RawJson>) -> Failure {
+    let size = message.len() + details.map_or(0, |details| details.get().len());
+    if size <= LARGEST_FAILURE {
+        return application(code, message, details.cloned().as_slice(), true, None);
+    }
+    let begun: String = message.chars().take(BEGINNING).collect();
+    let told = format!("{begun} … (a failure of {size} bytes, more than the server keeps)");
+    application(code, &told, &[], true, None)
 }
 
 /// The failure of an effect.
@@ -107,7 +124,10 @@ pub(crate) fn changes(class: CrashClass) -> bool {
 /// The error of a child run that has failed, as the run's own store tells it.
 pub(crate) fn error_of_child(failure: Option<&Failure>) -> EffectError {
     let innermost = failure.map(innermost);
-    let message = innermost.map_or("", |failure| &failure.message);
+    let message = match innermost.map_or("", |failure| &failure.message) {
+        "" => "it says no reason",
+        message => message,
+    };
     let (code, details) = match innermost.and_then(|failure| failure.failure_info.as_ref()) {
         Some(FailureInfo::ApplicationFailureInfo(info)) => {
             let details = payload::decode_all(info.details.as_ref());

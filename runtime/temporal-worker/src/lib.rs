@@ -64,25 +64,36 @@ const MOST_VERSIONS: usize = 8;
 
 /// The workers of a process. They follow its configuration.
 pub struct TemporalWorkers {
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     task: JoinHandle<()>,
+}
+
+/// The phase of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It takes tasks.
+    Serves,
+    /// It takes nothing new, and what is under way goes on: another worker takes its place.
+    Ends,
+    /// Its host ends: what is under way has this time, and is handed back then.
+    EndsWithin(Duration),
 }
 
 impl TemporalWorkers {
     /// Starts the workers of the roles whose workflows are on the server, and follows what changes: `current` is the
     /// runtime in force. Call it inside a tokio runtime.
     pub fn start(current: impl Fn() -> Arc<Runtime> + Send + Sync + 'static) -> Self {
-        let (stop, stopped) = watch::channel(false);
+        let (phase, seen) = watch::channel(Phase::Serves);
         Self {
-            stop,
-            task: tokio::spawn(follow(current, stopped)),
+            phase,
+            task: tokio::spawn(follow(current, seen)),
         }
     }
 
-    /// Lets the workers end: they take nothing new, effects under way have the grace of the host to end, and the
-    /// rest is handed back to the server.
-    pub async fn drain(self) {
-        self.stop.send_replace(true);
+    /// Lets the workers end: they take nothing new, effects under way have this time to end, and the rest is handed
+    /// back to the server.
+    pub async fn drain(self, grace: Duration) {
+        self.phase.send_replace(Phase::EndsWithin(grace));
         if self.task.await.is_err() {
             tracing::error!("the workers of the Temporal server have ended badly");
         }
@@ -100,7 +111,7 @@ struct Wanted {
 /// A worker that runs, or tries to.
 struct Running {
     of: Arc<Wanted>,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     task: JoinHandle<()>,
 }
 
@@ -115,6 +126,7 @@ fn wanted(runtime: &Arc<Runtime>, versions: &mut Versions) -> BTreeMap<WorkerKey
     let versioning = runtime.config.services.temporal.worker.versioning;
     let is_pinned = versioning == TemporalVersioning::Pinned;
     let mut wanted = BTreeMap::new();
+    let mut queues: BTreeMap<String, RoleName> = BTreeMap::new();
     let roles = runtime.roles();
     versions.retain(|name, _| roles.contains_key(name));
     for (name, role) in roles.iter() {
@@ -122,6 +134,16 @@ fn wanted(runtime: &Arc<Runtime>, versions: &mut Versions) -> BTreeMap<WorkerKey
         else {
             continue;
         };
+        // The other one would get its tasks, with other grants.
+        if let Some(other) = queues.insert(queue.clone(), name.clone()) {
+            tracing::error!(
+                role = %name,
+                "the role's workflows are not served: its task queue `{queue}` is that of role `{other}`; \
+                 set `temporal_task_queue`"
+            );
+            queues.insert(queue.clone(), other);
+            continue;
+        }
         let known = versions.entry(name.clone()).or_default();
         known.retain(|version| is_pinned && version.plugin.digest() != serving.plugin.digest());
         known.push(serving);
@@ -143,12 +165,12 @@ fn wanted(runtime: &Arc<Runtime>, versions: &mut Versions) -> BTreeMap<WorkerKey
 
 async fn follow(
     current: impl Fn() -> Arc<Runtime> + Send + Sync,
-    mut stopped: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) {
     let mut core = None;
     let mut versions = Versions::new();
     let mut running: BTreeMap<WorkerKey, Running> = BTreeMap::new();
-    let mut ending: Vec<JoinHandle<()>> = Vec::new();
+    let mut ending: Vec<Running> = Vec::new();
     loop {
         let runtime = current();
         let mut changes = runtime.versions();
@@ -163,8 +185,8 @@ async fn follow(
             if stays {
                 wanted.remove(&key);
             } else if let Some(old) = running.remove(&key) {
-                old.stop.send_replace(true);
-                ending.push(old.task);
+                old.phase.send_replace(Phase::Ends);
+                ending.push(old);
             }
         }
         for (key, wanted) in wanted {
@@ -172,24 +194,25 @@ async fn follow(
             let Ok(core) = core else {
                 continue;
             };
-            let (stop, stopped) = watch::channel(false);
+            let (phase, seen) = watch::channel(Phase::Serves);
             let of = Arc::new(wanted);
-            let task = tokio::spawn(work(core.clone(), of.clone(), stopped));
-            running.insert(key, Running { of, stop, task });
+            let task = tokio::spawn(work(core.clone(), of.clone(), seen));
+            running.insert(key, Running { of, phase, task });
         }
-        ending.retain(|task| !task.is_finished());
+        ending.retain(|worker| !worker.task.is_finished());
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { break },
-            () = is_stopped(&mut stopped) => break,
+            () = ends(&mut phase) => break,
         }
     }
-    for (_, running) in running {
-        running.stop.send_replace(true);
-        ending.push(running.task);
+    let phase = *phase.borrow();
+    ending.extend(running.into_values());
+    for worker in &ending {
+        worker.phase.send_replace(phase);
     }
-    for task in ending {
+    for worker in ending {
         // A worker that has panicked is told by the panic.
-        let _ = task.await;
+        let _ = worker.task.await;
     }
 }
 
@@ -215,19 +238,19 @@ fn open_core(runtime: &Runtime) -> Result<Arc<CoreRuntime>, ()> {
 }
 
 /// Runs the worker of a role until it is stopped; one that cannot start, or loses its server, is started again.
-async fn work(core: Arc<CoreRuntime>, of: Arc<Wanted>, mut stopped: watch::Receiver<bool>) {
+async fn work(core: Arc<CoreRuntime>, of: Arc<Wanted>, mut phase: watch::Receiver<Phase>) {
     let role = of.role.name().clone();
     let mut pause = PAUSES.0;
     loop {
         let started = tokio::select! {
             biased;
-            () = is_stopped(&mut stopped) => return,
+            () = ends(&mut phase) => return,
             started = start(&core, &of) => started,
         };
         match started {
             Ok(worker) => {
                 pause = PAUSES.0;
-                serve(worker, &mut stopped).await;
+                serve(worker, &mut phase).await;
             }
             Err(error) => {
                 tracing::warn!(%role, error, again_in = ?pause, "the role's workflows are not served: its worker cannot start");
@@ -235,7 +258,7 @@ async fn work(core: Arc<CoreRuntime>, of: Arc<Wanted>, mut stopped: watch::Recei
         }
         tokio::select! {
             biased;
-            () = is_stopped(&mut stopped) => return,
+            () = ends(&mut phase) => return,
             () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(PAUSES.1);
@@ -254,8 +277,8 @@ async fn start(core: &CoreRuntime, of: &Wanted) -> Result<Arc<RoleWorker>, Strin
         runtime.temporal().config(),
         of.role.clone(),
         of.version.clone(),
-        (runtime.workflows.clone(), of.task_queue.clone()),
-        config.server.shutdown_grace.get(),
+        runtime.workflows.clone(),
+        of.task_queue.clone(),
     )?;
     let worker = Arc::new(worker);
     if let Err(error) = worker.validate().await {
@@ -271,8 +294,8 @@ async fn start(core: &CoreRuntime, of: &Wanted) -> Result<Arc<RoleWorker>, Strin
     Ok(worker)
 }
 
-/// Lets a worker poll until it is stopped or fails, and ends it in order.
-async fn serve(worker: Arc<RoleWorker>, stopped: &mut watch::Receiver<bool>) {
+/// Lets a worker poll until it ends or fails, and ends it in order.
+async fn serve(worker: Arc<RoleWorker>, phase: &mut watch::Receiver<Phase>) {
     let role = worker.role.name().clone();
     let mut under_way = 0;
     {
@@ -281,9 +304,16 @@ async fn serve(worker: Arc<RoleWorker>, stopped: &mut watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = &mut run => {}
-            () = is_stopped(stopped) => {
+            () = ends(phase) => {
                 under_way = worker.stop();
-                run.await;
+                tokio::select! {
+                    biased;
+                    () = &mut run => {}
+                    () = time_is_up(phase) => {
+                        worker.activities.hand_back();
+                        run.await;
+                    }
+                }
             }
         }
     }
@@ -295,8 +325,20 @@ async fn serve(worker: Arc<RoleWorker>, stopped: &mut watch::Receiver<bool>) {
     worker.finish().await;
 }
 
-/// Waits until it is said that this ends.
-async fn is_stopped(stopped: &mut watch::Receiver<bool>) {
+/// Waits until a worker is to end.
+async fn ends(phase: &mut watch::Receiver<Phase>) {
+    let ended = phase.wait_for(|phase| *phase != Phase::Serves).await;
     // Whoever could say so is gone: it ends, too.
-    let _ = stopped.wait_for(|stopped| *stopped).await.map(drop);
+    drop(ended);
+}
+
+/// Waits until the host of a worker has ended, and the time for what is under way.
+async fn time_is_up(phase: &mut watch::Receiver<Phase>) {
+    let ended = phase
+        .wait_for(|phase| matches!(phase, Phase::EndsWithin(_)))
+        .await
+        .map(|phase| *phase);
+    if let Ok(Phase::EndsWithin(grace)) = ended {
+        tokio::time::sleep(grace).await;
+    }
 }

@@ -7,6 +7,9 @@ use exomonad_temporal::payload;
 use prost_wkt_types::Duration as ProtoDuration;
 use temporalio_protos::temporal::api::common::v1::Payload;
 
+/// The largest value that is sent, in bytes: a server takes no larger ones by default, with what is around them.
+pub(crate) const LARGEST: usize = (2 << 20) - (16 << 10);
+
 /// A message with these fields. Temporal's messages are non-exhaustive: no literal of one can be written.
 macro_rules! message {
     ($Type:path { $($field:ident: $value:expr),* $(,)? }) => {{

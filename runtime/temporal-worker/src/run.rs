@@ -42,7 +42,7 @@ use temporalio_protos::temporal::api::common::v1::{Payload, RetryPolicy as Tempo
 use tokio::sync::Notify;
 
 use crate::failure;
-use crate::message::{duration, json_payload, message, millis, one_value};
+use crate::message::{LARGEST, duration, json_payload, message, millis, one_value};
 
 /// The header of a run that goes on where another has ended.
 pub(crate) const CONTINUED: &str = "exomonad-continued";
@@ -50,14 +50,15 @@ pub(crate) const CONTINUED: &str = "exomonad-continued";
 /// has a policy.
 pub(crate) const STEP: &str = "exomonad-step";
 
-/// The things that a run leaves to the one that continues it.
+/// The things that a run leaves to the one that continues it. JSON stands in it as texts: as values it would be
+/// nested deeper than it was.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Continued {
     /// The published state, with its version.
-    pub state: Option<(RawJson, u32)>,
+    pub state: Option<(String, u32)>,
     /// The signals that it has not taken: names and payloads.
     #[serde(default)]
-    pub signals: Vec<(String, RawJson)>,
+    pub signals: Vec<(String, String)>,
 }
 
 /// The time limits of a run's steps.
@@ -74,6 +75,8 @@ pub(crate) struct TemporalRun {
     pub workflow: String,
     pub workflow_id: String,
     pub run_id: String,
+    /// True if it goes on where another run has ended.
+    is_continued: bool,
     input: String,
     state_before: Option<String>,
     configuration: String,
@@ -105,7 +108,9 @@ pub(crate) struct TemporalState {
     /// The time of the task, in milliseconds since 1970.
     now: i64,
     is_replaying: bool,
-    is_long: bool,
+    /// The steps that had been asked for when the server first said that the history is long: what is asked after
+    /// them hears of it, also when the guest is called again.
+    long_from: Option<u64>,
 }
 
 /// A thing that the server does for the run.
@@ -138,6 +143,48 @@ impl DerefMut for TemporalState {
 }
 
 impl TemporalState {
+    fn new(machine: Machine, published: Option<(String, u32)>, now: i64) -> Self {
+        Self {
+            turn: TurnState::new(machine, published),
+            commands: Vec::new(),
+            sent: HashSet::new(),
+            open: HashMap::new(),
+            starting: HashMap::new(),
+            patches: HashSet::new(),
+            patched: HashMap::new(),
+            now,
+            is_replaying: false,
+            long_from: None,
+        }
+    }
+
+    /// True while the guest does what it has done before: here, or at another host.
+    fn repeats(&self) -> bool {
+        self.is_replaying || self.machine.repeats()
+    }
+
+    /// True if the run should continue as a new one.
+    fn is_long(&self) -> bool {
+        let asked = self.machine.steps();
+        self.long_from.is_some_and(|from| asked >= from) || self.machine.is_long()
+    }
+
+    /// Tells if a change of the code applies.
+    fn patched(&mut self, id: &str) -> bool {
+        if let Some(known) = self.patched.get(id) {
+            return *known;
+        }
+        let applies = self.patches.contains(id) || !self.repeats();
+        self.patched.insert(id.to_owned(), applies);
+        if applies {
+            let command = message!(SetPatchMarker {
+                patch_id: id.to_owned(),
+            });
+            self.send(workflow_command::Variant::SetPatchMarker(command));
+        }
+        applies
+    }
+
     fn send(&mut self, command: workflow_command::Variant) {
         self.commands.push(command);
     }
@@ -151,7 +198,10 @@ impl TemporalState {
     pub fn begin_task(&mut self, now: i64, is_replaying: bool, is_long: bool) {
         self.now = self.now.max(now);
         self.is_replaying = is_replaying;
-        self.is_long = is_long;
+        if is_long {
+            let asked = self.machine.asked_before();
+            self.long_from.get_or_insert(asked);
+        }
     }
 
     fn arrive(&mut self, body: EventBody) {
@@ -307,6 +357,9 @@ impl TemporalState {
 
 impl TemporalRun {
     /// The run that the server begins, or tells from its beginning.
+    ///
+    /// # Errors
+    /// If the run before has left something that cannot be read.
     pub fn new(
         begun: &InitializeWorkflow,
         run_id: &str,
@@ -315,12 +368,11 @@ impl TemporalRun {
         place: (&str, &str),
         times: StepTimes,
         workflows: Arc<Workflows>,
-    ) -> Self {
-        let continued: Continued = begun
-            .headers
-            .get(CONTINUED)
-            .and_then(|header| payload::decode(header).parse().ok())
-            .unwrap_or_default();
+    ) -> Result<Self, serde_json::Error> {
+        let continued: Continued = match begun.headers.get(CONTINUED) {
+            Some(header) => serde_json::from_str(payload::decode(header).get())?,
+            None => Continued::default(),
+        };
         let state = continued.state;
         let mut machine = Machine::new(at);
         for (name, payload) in continued.signals {
@@ -328,40 +380,32 @@ impl TemporalRun {
                 at,
                 EventBody::Signaled {
                     name,
-                    payload: payload.get().as_bytes().to_vec(),
+                    payload: payload.into_bytes(),
                 },
             );
         }
-        Self {
+        // A run that is reset has done what it did under its first id.
+        let told_id = match begun.original_execution_run_id.as_str() {
+            "" => run_id,
+            original => original,
+        };
+        Ok(Self {
             workflow: begun.workflow_type.clone(),
             workflow_id: begun.workflow_id.clone(),
-            run_id: run_id.to_owned(),
+            run_id: told_id.to_owned(),
+            is_continued: !begun.continued_from_execution_run_id.is_empty(),
             input: one_value(&begun.arguments).get().to_owned(),
-            state_before: state.as_ref().map(|(state, _)| state.get().to_owned()),
+            state_before: state.as_ref().map(|(state, _)| state.clone()),
             configuration: serde_json::to_string(&*role.settings.config).unwrap_or_default(),
             seed: begun.randomness_seed.to_le_bytes(),
             namespace: place.0.to_owned(),
             task_queue: place.1.to_owned(),
             times,
             workflows,
-            state: Mutex::new(TemporalState {
-                turn: TurnState::new(
-                    machine,
-                    state.map(|(state, version)| (state.get().to_owned(), version)),
-                ),
-                commands: Vec::new(),
-                sent: HashSet::new(),
-                open: HashMap::new(),
-                starting: HashMap::new(),
-                patches: HashSet::new(),
-                patched: HashMap::new(),
-                now: at,
-                is_replaying: false,
-                is_long: false,
-            }),
+            state: Mutex::new(TemporalState::new(machine, state, at)),
             arrived: Notify::new(),
             attention: Notify::new(),
-        }
+        })
     }
 
     /// The input, JSON.
@@ -383,14 +427,12 @@ impl TemporalRun {
 
     /// The things that a run which continues this one is given.
     pub fn continued(&self) -> Continued {
-        let raw = |json: &[u8]| {
-            RawJson::from_text(String::from_utf8_lossy(json).into_owned()).unwrap_or_default()
-        };
-        let signals = self.lock().machine.untaken_signals().into_iter();
+        let state = self.lock();
+        let signals = state.machine.untaken_signals().into_iter();
         Continued {
-            state: self.published(),
+            state: state.published.clone(),
             signals: signals
-                .map(|(name, payload)| (name, raw(&payload)))
+                .map(|(name, json)| (name, String::from_utf8_lossy(&json).into_owned()))
                 .collect(),
         }
     }
@@ -440,6 +482,19 @@ impl TemporalRun {
             state.open.remove(&seq);
             state.send(command);
         }
+    }
+}
+
+/// Checks that the server takes a value of this many bytes.
+fn check_size(name: &str, bytes: usize) -> Result<(), EffectError> {
+    match bytes > LARGEST {
+        false => Ok(()),
+        true => Err(EffectError::new(
+            ErrorCode::LimitExceeded,
+            format!(
+                "{name}: its request has {bytes} bytes, and {LARGEST} is the most that the server keeps"
+            ),
+        )),
     }
 }
 
@@ -521,11 +576,11 @@ impl DurableRun for TemporalRun {
     }
 
     fn repeats(state: &TemporalState) -> bool {
-        state.is_replaying || state.machine.repeats()
+        state.repeats()
     }
 
     fn is_long(state: &TemporalState) -> bool {
-        state.is_long || state.machine.is_long()
+        state.is_long()
     }
 
     /// The server's own limits count.
@@ -538,9 +593,13 @@ impl DurableRun for TemporalRun {
         if state.machine.is_done(step.seq) || !state.sent.insert(step.seq) {
             return;
         }
+        let (name, class) = (step.name, step.class);
+        if let Err(error) = check_size(name, step.request.len()) {
+            let seq = step.seq;
+            return state.done(seq, EncodedAnswer::error(&error), Some(step.into_request()));
+        }
         let command = self.activity(&step, state.now);
         state.send(workflow_command::Variant::ScheduleActivity(command));
-        let (name, class) = (step.name, step.class);
         state.open.insert(step.seq, Open::Activity { name, class });
         state.arrive(EventBody::Asked(step.into_request()));
     }
@@ -614,12 +673,17 @@ impl DurableRun for TemporalRun {
         let child = self
             .workflows
             .new_run(step.role, step.version, step.child)?;
+        check_size(&asked.effect, asked.request.len())?;
         let mut state = DurableRun::lock(&**self);
         if !state.sent.insert(handle) {
             return Ok(());
         }
         let workflow_id = match &step.child.workflow_id {
             Some(id) => id.to_string(),
+            // The run before may have started one of the same number.
+            None if self.is_continued => {
+                format!("{}/{}/{}", self.workflow_id, self.run_id, asked.seq)
+            }
             None => format!("{}/{}", self.workflow_id, asked.seq),
         };
         let policy = match step.child.on_parent_end {
@@ -652,6 +716,7 @@ impl DurableRun for TemporalRun {
         asked: Request,
     ) -> Result<(), EffectError> {
         self.workflows.check_signal(version, &signal, None)?;
+        check_size(&asked.effect, asked.request.len())?;
         let mut state = DurableRun::lock(&**self);
         if !state.sent.insert(asked.seq) {
             return Ok(());
@@ -679,23 +744,99 @@ impl DurableRun for TemporalRun {
     }
 
     async fn patched(self: &Arc<Self>, id: &str) -> bool {
-        let mut state = DurableRun::lock(&**self);
-        if let Some(known) = state.patched.get(id) {
-            return *known;
-        }
-        let applies = state.patches.contains(id) || !state.is_replaying;
-        state.patched.insert(id.to_owned(), applies);
-        if applies {
-            let command = message!(SetPatchMarker {
-                patch_id: id.to_owned(),
-            });
-            state.send(workflow_command::Variant::SetPatchMarker(command));
-        }
-        applies
+        DurableRun::lock(&**self).patched(id)
     }
 }
 
 /// The payload of a value that was made here.
 pub(crate) fn value_payload(value: &impl Serialize) -> Payload {
     json_payload(&serde_json::to_vec(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use exomonad_journal::RequestHash;
+
+    use super::*;
+
+    fn state() -> TemporalState {
+        TemporalState::new(Machine::new(0), None, 0)
+    }
+
+    fn ask(state: &mut TemporalState) {
+        let hash = RequestHash::of("kv.get", b"{}");
+        state.machine.ask("kv.get", &hash).unwrap();
+    }
+
+    #[test]
+    fn a_change_of_the_code_does_not_apply_to_what_a_run_in_memory_has_done() {
+        let mut state = state();
+        ask(&mut state);
+        // The plugin is replaced, and called again for another task.
+        state.begin();
+        assert!(!state.patched("early"));
+        assert!(state.take_commands().is_empty());
+        ask(&mut state);
+        assert!(state.patched("late"));
+        assert_eq!(state.take_commands().len(), 1);
+        // Answers stay, and the server has the marker.
+        state.begin();
+        assert!(!state.patched("early") && state.patched("late"));
+        assert!(state.take_commands().is_empty());
+    }
+
+    #[test]
+    fn a_change_of_the_code_applies_in_a_replay_if_the_history_has_it() {
+        let mut state = state();
+        state.begin_task(1, true, false);
+        state.patches.insert("known".to_owned());
+        assert!(state.patched("known"));
+        assert!(!state.patched("unknown"));
+    }
+
+    #[test]
+    fn a_run_hears_that_it_is_long_at_the_same_place_whenever_it_is_called() {
+        let mut state = state();
+        ask(&mut state);
+        state.begin_task(1, false, true);
+        assert!(state.is_long());
+        ask(&mut state);
+        state.begin();
+        assert!(!state.is_long());
+        ask(&mut state);
+        assert!(state.is_long());
+    }
+
+    #[test]
+    fn a_step_that_changes_something_is_tried_again_by_its_policy_and_after_no_silence() {
+        let silences = |retry: &TemporalRetry| {
+            let types = retry.non_retryable_error_types.iter();
+            types
+                .filter(|name| name.starts_with("TemporalTimeout:"))
+                .count()
+        };
+        let once = retry_policy(None, CrashClass::Once);
+        assert_eq!((once.maximum_attempts, silences(&once)), (1, 2));
+        let read = retry_policy(None, CrashClass::Read);
+        assert_eq!((read.maximum_attempts, silences(&read)), (0, 0));
+        let policy: RetryPolicy = serde_json::from_str(
+            r#"{"attempts": 4, "initialMillis": 100, "maxMillis": 50, "nonRetryable": ["conflict"]}"#,
+        )
+        .unwrap();
+        let retried = retry_policy(Some(&policy), CrashClass::Once);
+        assert_eq!((retried.maximum_attempts, silences(&retried)), (4, 2));
+        assert_eq!(retried.maximum_interval, retried.initial_interval);
+        assert!(
+            retried
+                .non_retryable_error_types
+                .contains(&"conflict".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_request_that_is_larger_than_the_server_takes_is_refused() {
+        assert!(check_size("kv.set", LARGEST).is_ok());
+        let error = check_size("kv.set", LARGEST + 1).unwrap_err();
+        assert_eq!(error.code, ErrorCode::LimitExceeded);
+    }
 }

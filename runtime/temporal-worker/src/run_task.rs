@@ -29,12 +29,14 @@ use temporalio_protos::temporal::api::failure::v1::Failure;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::failure;
-use crate::message::{json_payload, message, one_value};
+use crate::message::{LARGEST, json_payload, message, one_value};
 use crate::run::{CONTINUED, TemporalRun, value_payload};
 use crate::worker::RoleWorker;
 
 /// How long a guest that waits keeps its sandbox.
-const KEEP: Duration = Duration::from_millis(200);
+const KEEP: Duration = Duration::from_millis(100);
+/// The time after which a server gives up a workflow task by default.
+const TASK_TIME: Duration = Duration::from_secs(10);
 /// How often the time that a guest computes is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -79,8 +81,8 @@ pub(crate) struct RunTask {
     run_id: String,
     run: Option<Arc<TemporalRun>>,
     guest: Option<Guest>,
-    /// Tasks that have failed one after the other.
-    failures: u32,
+    /// The time after which the server gives up a task.
+    time_limit: Duration,
 }
 
 impl RunTask {
@@ -91,7 +93,7 @@ impl RunTask {
             run_id,
             run: None,
             guest: None,
-            failures: 0,
+            time_limit: TASK_TIME,
         }
     }
 
@@ -123,19 +125,19 @@ impl RunTask {
             if is_evicted {
                 return;
             }
+            // Others wait for what it holds.
+            if self.worker.is_busy() {
+                self.guest = None;
+            }
         }
     }
 
     async fn answer(&mut self, activation: WorkflowActivation) -> WorkflowActivationCompletion {
         let run_id = self.run_id.clone();
         match self.commands(activation).await {
-            Ok(commands) => {
-                self.failures = 0;
-                WorkflowActivationCompletion::from_cmds(run_id, commands)
-            }
+            Ok(commands) => WorkflowActivationCompletion::from_cmds(run_id, commands),
             Err(failed) => {
                 self.guest = None;
-                self.failures += 1;
                 self.worker
                     .task_failed(&run_id, failed.code, &failed.message);
                 let failure = failure::application(failed.code, &failed.message, &[], true, None);
@@ -239,7 +241,17 @@ impl RunTask {
                 ),
             ));
         };
-        let mut run = self.worker.new_run(begun, &self.run_id, at);
+        self.time_limit = begun
+            .workflow_task_timeout
+            .as_ref()
+            .map_or(TASK_TIME, |timeout| {
+                Duration::from_millis(payload::millis(Some(timeout)))
+            });
+        let run = self.worker.new_run(begun, &self.run_id, at);
+        let mut run = run.map_err(|error| {
+            let message = format!("what the run before has left cannot be read: {error}");
+            TaskFailure::new("internal", message)
+        })?;
         let mut violations = workflow.check_input(run.input());
         // No input is an empty object to some languages.
         if !violations.is_empty() && run.input() == "null" && workflow.check_input("{}").is_empty()
@@ -303,6 +315,12 @@ impl RunTask {
                 return Ok(Settled::Waits);
             }
             let limits = role.settings.limits;
+            // Before the server does, which tells no reason.
+            let in_time = self.time_limit.mul_f64(0.8);
+            if state.computed() > in_time {
+                let message = format!("it computes for more than {in_time:?} without a request");
+                return Err(TaskFailure::new("limit_exceeded", message));
+            }
             if state.computed() > limits.wall_time {
                 let hit = limits.exceeded(Limit::WallTime);
                 let key = role.settings.limit_key(hit.limit.key());
@@ -406,6 +424,14 @@ fn end(
     let end = RunEnd::of(version, &run.workflow, output)
         .map_err(|message| TaskFailure::new("invalid_answer", message))?;
     Ok(match end {
+        RunEnd::Completed(output) if output.len() > LARGEST => fail(
+            "limit_exceeded",
+            &format!(
+                "its output has {} bytes, and {LARGEST} is the most that the server keeps",
+                output.len()
+            ),
+            None,
+        ),
         RunEnd::Completed(output) => {
             Command::CompleteWorkflowExecution(message!(CompleteWorkflowExecution {
                 result: Some(json_payload(output.as_bytes())),
@@ -422,17 +448,29 @@ fn end(
         }
         RunEnd::Cancelled => Command::CancelWorkflowExecution(CancelWorkflowExecution::default()),
         RunEnd::Continued(input) => {
+            let left = value_payload(&run.continued());
+            let size = input.len() + left.data.len();
+            if size > LARGEST {
+                return Ok(fail(
+                    "limit_exceeded",
+                    &format!(
+                        "what it continues with (input, state, signals that it has not taken) has {size} bytes, and \
+                         {LARGEST} is the most that the server keeps"
+                    ),
+                    None,
+                ));
+            }
             Command::ContinueAsNewWorkflowExecution(message!(ContinueAsNewWorkflowExecution {
                 workflow_type: run.workflow.clone(),
                 arguments: vec![json_payload(input.as_bytes())],
-                headers: [(CONTINUED.to_owned(), value_payload(&run.continued()))].into(),
+                headers: [(CONTINUED.to_owned(), left)].into(),
             }))
         }
     })
 }
 
 fn fail(code: &str, message: &str, details: Option<RawJson>) -> workflow_command::Variant {
-    let failure: Failure = failure::application(code, message, details.as_slice(), true, None);
+    let failure: Failure = failure::of_run(code, message, details.as_ref());
     workflow_command::Variant::FailWorkflowExecution(message!(FailWorkflowExecution {
         failure: Some(failure),
     }))

@@ -56,8 +56,8 @@ impl RoleWorker {
         config: &TemporalConfig,
         role: Arc<Role>,
         version: Arc<PluginVersion>,
-        (workflows, task_queue): (Arc<Workflows>, String),
-        grace: Duration,
+        workflows: Arc<Workflows>,
+        task_queue: String,
     ) -> Result<Self, String> {
         let settings = &config.worker;
         let build_id = version.plugin.digest().to_owned();
@@ -87,7 +87,9 @@ impl RoleWorker {
             .max_outstanding_local_activities(1_usize)
             .workflow_task_poller_behavior(pollers(settings.workflow_pollers))
             .activity_task_poller_behavior(pollers(settings.activity_pollers))
-            .graceful_shutdown_period(grace)
+            // Three times within the time after which the server gives up: core sends no more than that.
+            .max_heartbeat_throttle_interval(settings.heartbeat_timeout.get() / 3)
+            .default_heartbeat_throttle_interval(settings.heartbeat_timeout.get() / 3)
             .task_types(WorkerTaskTypes {
                 enable_workflows: true,
                 enable_local_activities: false,
@@ -211,8 +213,7 @@ impl RoleWorker {
         }
     }
 
-    /// Takes nothing new from now on. Activities have the grace of the worker to end; then they are handed back.
-    /// The number of those that are under way.
+    /// Takes nothing new from now on. The number of activities that are under way: they go on.
     pub fn stop(&self) -> u64 {
         let under_way = self.activities.len() as u64;
         self.core.initiate_shutdown();
@@ -220,7 +221,15 @@ impl RoleWorker {
     }
 
     /// The run that the server begins.
-    pub fn new_run(&self, begun: &InitializeWorkflow, run_id: &str, at: i64) -> TemporalRun {
+    ///
+    /// # Errors
+    /// If the run before has left something that cannot be read.
+    pub fn new_run(
+        &self,
+        begun: &InitializeWorkflow,
+        run_id: &str,
+        at: i64,
+    ) -> Result<TemporalRun, serde_json::Error> {
         TemporalRun::new(
             begun,
             run_id,
@@ -244,6 +253,11 @@ impl RoleWorker {
                 version.map_err(|error| error.to_string())
             }
         }
+    }
+
+    /// True if runs or calls wait for a turn.
+    pub fn is_busy(&self) -> bool {
+        !self.workflows.has_free_turn() || self.role.admission.waiting() > 0
     }
 
     pub async fn complete(&self, completion: WorkflowActivationCompletion) {
@@ -278,7 +292,8 @@ impl RoleWorker {
         step: impl Fn(u64) -> Option<String>,
     ) {
         match eviction.reason() {
-            EvictionReason::Nondeterminism | EvictionReason::Fatal => {
+            EvictionReason::Fatal => self.task_failed(run, "internal", reason(&eviction.message)),
+            EvictionReason::Nondeterminism => {
                 // Core names steps by the ids of their activities, which begin with their numbers.
                 let number = eviction.message.split('\'').nth(1);
                 let number = number.and_then(|id| id.split(':').next()?.parse().ok());
@@ -291,8 +306,8 @@ impl RoleWorker {
                 let message = format!("{}{asked}", reason(&eviction.message));
                 self.task_failed(run, "mismatch", &message);
             }
-            reason => {
-                tracing::debug!(role = %self.role.name(), run, ?reason, "the run leaves memory: {}", eviction.message);
+            why => {
+                tracing::debug!(role = %self.role.name(), run, ?why, "the run leaves memory: {}", eviction.message);
             }
         }
     }

@@ -209,7 +209,12 @@ impl DurableRun for ActiveRun {
         let workflows = self.workflows();
         let mut child = workflows.new_run(step.role, step.version, step.child)?;
         if step.child.workflow_id.is_none() {
-            child.workflow_id = format!("{}/{}", self.row.workflow_id, asked.seq);
+            let (id, seq) = (&self.row.workflow_id, asked.seq);
+            child.workflow_id = match &self.row.continued_from {
+                None => format!("{id}/{seq}"),
+                // The run before may have started one of the same number.
+                Some(_) => format!("{id}/{}/{seq}", self.row.run_id),
+            };
         }
         child.parent = Some((self.row.key, handle));
         child.on_parent_end = step.child.on_parent_end;

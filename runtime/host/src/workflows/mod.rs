@@ -343,6 +343,11 @@ impl Workflows {
         self.running.clone().acquire_owned().await.ok()
     }
 
+    /// True if a run would not have to wait for its turn.
+    pub fn has_free_turn(&self) -> bool {
+        self.running.available_permits() > 0
+    }
+
     /// Entries and bytes of the longest history.
     pub fn largest_history(&self) -> (u64, u64) {
         let settings = read(&self.settings);
