@@ -35,6 +35,21 @@ pub struct Request {
     pub body: String,
 }
 
+/// Lets `wrk` count the ids of requests that have one, and send each as it was made before it began.
+const COUNTING: &str = r#"
+local requests, nth = {}, 0
+function init()
+    for id = 1, 1024 do
+        local body = wrk.body:gsub('"id":1,', '"id":' .. id .. ',', 1)
+        requests[id] = wrk.format(nil, nil, nil, body)
+    end
+end
+function request()
+    nth = nth % #requests + 1
+    return requests[nth]
+end
+"#;
+
 impl Request {
     /// A call of `echo`.
     pub fn of_echo() -> Self {
@@ -45,7 +60,7 @@ impl Request {
         }
     }
 
-    /// The script by which `wrk` sends it.
+    /// The script by which `wrk` sends it. The ids in a session differ, as those of requests under way have to.
     fn script(&self) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "\\'"));
         let headers = self
@@ -53,7 +68,7 @@ impl Request {
             .iter()
             .map(|(name, value)| format!("wrk.headers[{}] = {}\n", quoted(name), quoted(value)));
         format!(
-            "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n{}wrk.body = {}\n",
+            "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n{}wrk.body = {}\n{COUNTING}",
             headers.collect::<String>(),
             quoted(&self.body)
         )

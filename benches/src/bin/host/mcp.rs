@@ -1,6 +1,8 @@
 //! A tool call by MCP: over HTTP beside the plain route and beside the official Rust SDK, and over standard input
 //! and output beside other hosts of WASM plugins, where they are here.
 
+use std::process::Command;
+
 use super::load::{self, ECHO, Request, Server};
 use super::served::{self, Home, candidate};
 use super::stdio;
@@ -10,13 +12,15 @@ const PATH: &str = "/role/echo/mcp";
 const STATELESS: &str = "2026-07-28";
 const SESSIONFUL: &str = "2025-11-25";
 
-/// Prints the tables. Arguments after the part's name are further servers over standard input and output with a
-/// tool whose name ends in `echo`: `NAME=COMMAND`.
+/// Prints the tables. Arguments after the part's name are further servers: `NAME=http://HOST:PORT/PATH` one that runs,
+/// speaks 2026-07-28 and has a tool `echo`, `NAME=COMMAND` one over standard input and output with a tool whose name
+/// ends in `echo`.
 pub fn report() -> Result<(), String> {
+    let (over_http, over_stdio) = rivals()?;
     let home = Home::new("[role.echo]\neffects = []\n")?;
     let (host, rmcp) = (home.serve()?, candidate("rmcp")?);
     let session = begin_session(&host.address)?;
-    let servers = [
+    let mut servers = vec![
         Server::of_echo("`/mcp/call`", &host.address),
         Server {
             name: "MCP 2026-07-28",
@@ -34,6 +38,14 @@ pub fn report() -> Result<(), String> {
             request: stateless(),
         },
     ];
+    servers.extend(over_http.iter().map(|rival| Server {
+        name: &rival.name,
+        address: &rival.address,
+        request: Request {
+            path: rival.path.clone(),
+            ..stateless()
+        },
+    }));
     let about = "## A tool call by MCP\n\necho";
     load::compare(about, ["", "`/mcp/call`"], &servers, ROUNDS)?;
 
@@ -44,24 +56,52 @@ pub fn report() -> Result<(), String> {
             bridge(&home, &host.address)?,
         ),
     ];
-    for rival in std::env::args().skip(2) {
-        let (name, command) = rival
-            .split_once('=')
-            .ok_or_else(|| format!("`{rival}` is not NAME=COMMAND"))?;
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &format!("exec {command}")]);
-        commands.push((name.to_owned(), shell));
-    }
+    commands.extend(over_stdio);
     stdio::compare(commands, &host.address, &stateless())
 }
 
-fn embedded(home: &Home) -> Result<std::process::Command, String> {
+/// A rival over HTTP.
+struct OverHttp {
+    name: String,
+    /// `127.0.0.1:PORT`.
+    address: String,
+    path: String,
+}
+
+/// The rivals that the arguments name.
+fn rivals() -> Result<(Vec<OverHttp>, Vec<(String, Command)>), String> {
+    let (mut over_http, mut over_stdio) = (Vec::new(), Vec::new());
+    for rival in std::env::args().skip(2) {
+        let (name, place) = rival
+            .split_once('=')
+            .ok_or_else(|| format!("`{rival}` is neither NAME=COMMAND nor NAME=http://…"))?;
+        let name = name.to_owned();
+        match place.strip_prefix("http://") {
+            Some(url) => {
+                let (address, path) = url.split_once('/').unwrap_or((url, ""));
+                over_http.push(OverHttp {
+                    name,
+                    address: address.to_owned(),
+                    path: format!("/{path}"),
+                });
+            }
+            None => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("exec {place}")]);
+                over_stdio.push((name, shell));
+            }
+        }
+    }
+    Ok((over_http, over_stdio))
+}
+
+fn embedded(home: &Home) -> Result<Command, String> {
     let mut command = home.command()?;
     command.args(["mcp", "--role", "echo", "--embedded"]);
     Ok(command)
 }
 
-fn bridge(home: &Home, address: &str) -> Result<std::process::Command, String> {
+fn bridge(home: &Home, address: &str) -> Result<Command, String> {
     let mut command = home.command()?;
     command.args([
         "mcp",

@@ -168,13 +168,14 @@ impl Server {
             self.call(tool, nth)?;
         }
         let begun = Instant::now();
-        let mut done = 0_u32;
+        let mut done = 0;
         while begun.elapsed() < Duration::from_secs(SECONDS) {
             self.answered()?;
+            // An id that no other request under way has.
+            self.call(tool, AT_ONCE + done)?;
             done += 1;
-            self.call(tool, AT_ONCE)?;
         }
-        let per_second = f64::from(done) / begun.elapsed().as_secs_f64();
+        let per_second = done as f64 / begun.elapsed().as_secs_f64();
         for _ in 0..AT_ONCE {
             self.answered()?;
         }
