@@ -33,11 +33,11 @@ use crate::message::{LARGEST, json_payload, message, one_value};
 use crate::run::{CONTINUED, TemporalRun, value_payload};
 use crate::worker::RoleWorker;
 
-/// How long a guest that waits keeps its sandbox.
+/// The time for which a guest that waits keeps its sandbox.
 const KEEP: Duration = Duration::from_millis(100);
 /// The time after which a server gives up a workflow task by default.
 const TASK_TIME: Duration = Duration::from_secs(10);
-/// How often the time that a guest computes is looked at.
+/// The interval at which the time that a guest computes is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 type GuestCall = Pin<Box<dyn Future<Output = Result<Output, CallError>> + Send>>;

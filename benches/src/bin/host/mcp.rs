@@ -68,8 +68,11 @@ struct OverHttp {
     path: String,
 }
 
+/// A rival over standard input and output: its name, and how it is started.
+type OverStdio = (String, Command);
+
 /// The rivals that the arguments name.
-fn rivals() -> Result<(Vec<OverHttp>, Vec<(String, Command)>), String> {
+fn rivals() -> Result<(Vec<OverHttp>, Vec<OverStdio>), String> {
     let (mut over_http, mut over_stdio) = (Vec::new(), Vec::new());
     for rival in std::env::args().skip(2) {
         let (name, place) = rival

@@ -30,7 +30,7 @@ use crate::pipeline::{CallHost, Layer};
 use crate::plugins::version::PluginVersion;
 use crate::role::{Role, RoleSettings};
 
-/// The things that a run knows of itself from its start.
+/// The facts about a run from its start.
 #[derive(Clone, Copy, Debug)]
 pub struct RunAbout<'a> {
     /// The workflow's name.
@@ -149,7 +149,7 @@ pub trait DurableRun: Send + Sync + 'static {
     /// The state, with whatever else the backend locks together with it.
     type State: DerefMut<Target = TurnState>;
 
-    /// What it knows of itself from its start.
+    /// The facts about it from its start.
     fn about(&self) -> RunAbout<'_>;
 
     /// The state.
