@@ -470,7 +470,7 @@ async fn a_reload_lets_effects_end_and_a_spinning_workflow_is_told_from_a_silent
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_or_lacks_the_namespace_leaves_the_other_roles_alone() {
+async fn a_server_that_is_away_and_comes_back_leaves_the_other_roles_alone() {
     let Some(mut server) = TemporalServer::prepare(None) else {
         return;
     };
