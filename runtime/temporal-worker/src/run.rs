@@ -12,9 +12,10 @@ use std::time::Duration;
 use exomonad_core::{CallContext, EncodedAnswer};
 use exomonad_host::pipeline::Layer;
 use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::workflows::definition::CheckedWorkflow;
 use exomonad_host::workflows::durable::{ChildStep, DurableRun, RunAbout, Stop, Timer, TurnState};
 use exomonad_host::workflows::steps::StepSpec;
-use exomonad_host::{Role, Workflows};
+use exomonad_host::{Role, Violation, Workflows};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::workflow::{OnParentEnd, RetryPolicy, WorkflowChild, WorkflowSignal};
 use exomonad_schema::{EffectError, EffectKind, ErrorCode, RawJson};
@@ -408,14 +409,13 @@ impl TemporalRun {
         })
     }
 
-    /// The input, JSON.
-    pub fn input(&self) -> &str {
-        &self.input
-    }
-
-    /// Takes this input in the place of the one that it was started with.
-    pub fn with_input(self, input: String) -> Self {
-        Self { input, ..self }
+    /// The input as its workflow takes it, in the place of the one that it was started with.
+    ///
+    /// # Errors
+    /// The violations of the input.
+    pub fn accept_input(&mut self, workflow: &CheckedWorkflow) -> Result<(), Vec<Violation>> {
+        self.input = workflow.accept_input(&self.input)?.to_owned();
+        Ok(())
     }
 
     /// The state that the run before has left, with its version.
@@ -475,7 +475,7 @@ impl TemporalRun {
     }
 
     fn stop_open(&self, seq: u64) {
-        let mut state = DurableRun::lock(self);
+        let mut state = self.lock();
         if let Some(open) = state.open.get(&seq).cloned()
             && let Some(command) = Self::stop_command(seq, &open)
         {
@@ -589,7 +589,7 @@ impl DurableRun for TemporalRun {
     }
 
     fn begin(self: &Arc<Self>, step: StepSpec) {
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         if state.machine.is_done(step.seq) || !state.sent.insert(step.seq) {
             return;
         }
@@ -609,7 +609,7 @@ impl DurableRun for TemporalRun {
     }
 
     async fn answered_at_once(self: &Arc<Self>, request: Request, answer: Vec<u8>) {
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         let (seq, answer) = (request.seq, EncodedAnswer::recorded(answer));
         state.done(seq, answer, Some(request));
     }
@@ -629,7 +629,7 @@ impl DurableRun for TemporalRun {
     async fn forget_questions(&self, _: u64) {}
 
     fn set_timer(self: &Arc<Self>, timer: Timer) {
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         if !state.sent.insert(timer.seq) {
             return;
         }
@@ -643,18 +643,18 @@ impl DurableRun for TemporalRun {
     }
 
     fn give_up(&self, seq: u64, _: &str) {
-        DurableRun::lock(self).machine.abandon(seq);
+        self.lock().machine.abandon(seq);
         self.stop_open(seq);
     }
 
     async fn cancel_step(self: &Arc<Self>, seq: u64, answer: Vec<u8>) {
         self.stop_open(seq);
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         state.done(seq, EncodedAnswer::recorded(answer), None);
     }
 
     async fn cancel_child(&self, handle: u64, _: &str) {
-        let mut state = DurableRun::lock(self);
+        let mut state = self.lock();
         if matches!(state.open.get(&handle), Some(Open::Child)) {
             state.open.remove(&handle);
             let command = message!(CancelChildWorkflowExecution {
@@ -674,7 +674,7 @@ impl DurableRun for TemporalRun {
             .workflows
             .new_run(step.role, step.version, step.child)?;
         check_size(&asked.effect, asked.request.len())?;
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         if !state.sent.insert(handle) {
             return Ok(());
         }
@@ -717,7 +717,7 @@ impl DurableRun for TemporalRun {
     ) -> Result<(), EffectError> {
         self.workflows.check_signal(version, &signal, None)?;
         check_size(&asked.effect, asked.request.len())?;
-        let mut state = DurableRun::lock(&**self);
+        let mut state = self.lock();
         if !state.sent.insert(asked.seq) {
             return Ok(());
         }
@@ -744,7 +744,7 @@ impl DurableRun for TemporalRun {
     }
 
     async fn patched(self: &Arc<Self>, id: &str) -> bool {
-        DurableRun::lock(&**self).patched(id)
+        self.lock().patched(id)
     }
 }
 

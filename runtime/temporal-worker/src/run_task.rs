@@ -25,7 +25,6 @@ use temporalio_protos::coresdk::workflow_commands::{
 };
 use temporalio_protos::coresdk::workflow_completion::WorkflowActivationCompletion;
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause;
-use temporalio_protos::temporal::api::failure::v1::Failure;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::failure;
@@ -156,13 +155,14 @@ impl RunTask {
             .as_ref()
             .map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos / 1_000_000));
         let (mut queries, mut updates, mut news) = (Vec::new(), Vec::new(), Vec::new());
+        let mut is_begun = false;
         for job in activation.jobs.into_iter().filter_map(|job| job.variant) {
             match job {
                 Job::InitializeWorkflow(begun) => {
                     if let Some(failed) = self.begin(&begun, at).await? {
                         return Ok(vec![failed]);
                     }
-                    news.push(None);
+                    is_begun = true;
                 }
                 Job::QueryWorkflow(query) => queries.push(query),
                 Job::DoUpdate(update) => updates.push(update),
@@ -176,7 +176,7 @@ impl RunTask {
                     self.worker.evicted(&self.run_id, &eviction, step);
                     return Ok(Vec::new());
                 }
-                job => news.push(Some(job)),
+                job => news.push(job),
             }
         }
         let run = self.run.clone().ok_or_else(|| {
@@ -186,9 +186,9 @@ impl RunTask {
             )
         })?;
         let mut commands = Vec::new();
-        if !news.is_empty() {
-            let patches = |job: &Option<Job>| matches!(job, Some(Job::NotifyHasPatch(_)));
-            news.sort_by_key(|job| !patches(job));
+        if is_begun || !news.is_empty() {
+            // Before whatever lets the guest ask for them.
+            news.sort_by_key(|job| !matches!(job, Job::NotifyHasPatch(_)));
             {
                 let mut state = run.lock();
                 state.begin_task(
@@ -196,7 +196,7 @@ impl RunTask {
                     activation.is_replaying,
                     activation.continue_as_new_suggested,
                 );
-                for job in news.into_iter().flatten() {
+                for job in news {
                     state.take(job);
                 }
             }
@@ -252,35 +252,27 @@ impl RunTask {
             let message = format!("what the run before has left cannot be read: {error}");
             TaskFailure::new("internal", message)
         })?;
-        let mut violations = workflow.check_input(run.input());
-        // No input is an empty object to some languages.
-        if !violations.is_empty() && run.input() == "null" && workflow.check_input("{}").is_empty()
-        {
-            run = run.with_input("{}".to_owned());
-            violations.clear();
-        }
+        let accepted = run.accept_input(workflow);
         self.run = Some(Arc::new(run));
-        if violations.is_empty() {
-            return Ok(None);
-        }
-        let message = format!(
-            "the input does not fit the schema of workflow `{name}`: {}",
-            exomonad_host::error::told(&violations)
-        );
-        Ok(Some(fail("invalid_input", &message, None)))
+        Ok(accepted.err().map(|violations| {
+            let message = format!(
+                "the input does not fit the schema of workflow `{name}`: {}",
+                exomonad_host::error::told(&violations)
+            );
+            fail("invalid_input", &message, None)
+        }))
     }
 
     /// Lets the guest go on until it waits for what has not come, or has ended.
     async fn settle(&mut self, run: &Arc<TemporalRun>) -> Result<Settled, TaskFailure> {
         let role = self.worker.role.clone();
-        if self.guest.is_none() {
-            self.guest = Some(call(&self.worker, run, &role).await?);
-        } else {
-            run.lock().blocked = None;
-            run.arrived().notify_waiters();
-        }
-        let Some(guest) = &mut self.guest else {
-            return Ok(Settled::Waits);
+        let guest = match &mut self.guest {
+            Some(guest) => {
+                run.lock().blocked = None;
+                run.arrived().notify_waiters();
+                guest
+            }
+            none => none.insert(call(&self.worker, run, &role).await?),
         };
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -470,9 +462,8 @@ fn end(
 }
 
 fn fail(code: &str, message: &str, details: Option<RawJson>) -> workflow_command::Variant {
-    let failure: Failure = failure::of_run(code, message, details.as_ref());
     workflow_command::Variant::FailWorkflowExecution(message!(FailWorkflowExecution {
-        failure: Some(failure),
+        failure: Some(failure::of_run(code, message, details.as_ref())),
     }))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Workflows};
+use exomonad_temporal::{TemporalConfig, TemporalVersioning};
 use temporalio_client::Connection;
 use temporalio_common::worker::{
     VersioningBehavior, WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes,
@@ -24,7 +25,6 @@ use tokio::sync::mpsc;
 use crate::activity::Activities;
 use crate::run::{StepTimes, TemporalRun};
 use crate::run_task::{RunTask, is_eviction};
-use exomonad_temporal::{TemporalConfig, TemporalVersioning};
 
 /// The worker of one role.
 pub(crate) struct RoleWorker {
@@ -100,21 +100,16 @@ impl RoleWorker {
             .build()?;
         let core =
             init_worker(core, worker_config, connection).map_err(|error| error.to_string())?;
+        let times = StepTimes {
+            heartbeat: settings.heartbeat_timeout.get(),
+            attempt: settings.step_timeout.get(),
+        };
+        let pinned = is_pinned.then_some(version);
         Ok(Self {
-            pinned: is_pinned.then_some(version),
-            role,
-            workflows,
-            core,
             namespace: config.namespace.clone(),
             task_queue,
-            times: StepTimes {
-                heartbeat: settings.heartbeat_timeout.get(),
-                attempt: settings.step_timeout.get(),
-            },
-            activities: Activities::default(),
-            handed_back: AtomicU64::new(0),
-            failed_tasks: AtomicU64::new(0),
-            first_failure: OnceLock::new(),
+            times,
+            ..Self::of_core(core, role, pinned, workflows)
         })
     }
 
@@ -125,13 +120,23 @@ impl RoleWorker {
         version: Arc<PluginVersion>,
         workflows: Arc<Workflows>,
     ) -> Self {
+        Self::of_core(core, role, Some(version), workflows)
+    }
+
+    fn of_core(
+        core: Worker,
+        role: Arc<Role>,
+        pinned: Option<Arc<PluginVersion>>,
+        workflows: Arc<Workflows>,
+    ) -> Self {
         Self {
             role,
-            pinned: Some(version),
+            pinned,
             workflows,
             core,
             namespace: String::new(),
             task_queue: String::new(),
+            // Of no use where nothing is performed.
             times: StepTimes {
                 heartbeat: Duration::from_secs(1),
                 attempt: Duration::from_secs(1),

@@ -93,6 +93,22 @@ impl CheckedWorkflow {
         check(self.input.as_ref(), input)
     }
 
+    /// The input as the workflow takes it.
+    ///
+    /// # Errors
+    /// Its violations.
+    pub fn accept_input<'a>(&self, input: &'a str) -> Result<&'a str, Vec<Violation>> {
+        let violations = self.check_input(input);
+        if violations.is_empty() {
+            return Ok(input);
+        }
+        // No input is an empty object to some languages.
+        match input == "null" && self.check_input("{}").is_empty() {
+            true => Ok("{}"),
+            false => Err(violations),
+        }
+    }
+
     /// The violations of an output.
     pub fn check_output(&self, output: &str) -> Vec<Violation> {
         check(self.output.as_ref(), output)

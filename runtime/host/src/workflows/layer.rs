@@ -24,12 +24,11 @@ use exomonad_schema::effects::workflow::{
 use exomonad_schema::{
     Answer, Base64, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, Service, decode,
 };
-use exomonad_workflow::effects::{CrashClass, crash_class, http_class};
 use exomonad_workflow::{TIMER, Taken, Wait};
 use jiff::Timestamp;
 
 use super::durable::{ChildStep, DurableRun, Stop, Timer, request_of};
-use super::steps::{Effect, HttpShown, StepSpec};
+use super::steps::{Effect, HttpShown, StepSpec, effect_named};
 use crate::error::told;
 use crate::pipeline::Layer;
 use crate::plugins::version::{ASKING, PluginVersion};
@@ -161,23 +160,11 @@ impl<R: DurableRun> WorkflowLayer<R> {
         request: &[u8],
         hash: RequestHash,
     ) -> StepSpec {
-        // A refusal changes nothing.
-        let class = match self.is_granted(kind) {
-            true => crash_class(kind, request),
-            false => CrashClass::Read,
-        };
+        let effect = Effect::Table(kind);
         StepSpec {
             seq: asked.seq,
             is_known: asked.is_known,
-            effect: Effect::Table(kind),
-            name: kind.capability(),
-            request: request.to_vec(),
-            hash,
-            class,
-            retry: None,
-            deadline: None,
-            context: call.clone(),
-            layers: self.inner.clone(),
+            ..StepSpec::new(&self.role, effect, request.to_vec(), hash, call.clone())
         }
     }
 
@@ -260,13 +247,9 @@ impl<R: DurableRun> WorkflowLayer<R> {
 
     async fn start(&self, call: &CallContext, request: WorkflowStart) -> Answered<WorkflowStarted> {
         let name = &*request.effect;
-        let kind = EffectKind::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.capability() == name)
-            .ok_or_else(|| {
-                EffectError::invalid_input(format!("workflow.start: there is no effect `{name}`"))
-            })?;
+        let kind = effect_named(name).ok_or_else(|| {
+            EffectError::invalid_input(format!("workflow.start: there is no effect `{name}`"))
+        })?;
         let body = match request.request.get() {
             "null" => b"{}".as_slice(),
             body => body.as_bytes(),
@@ -780,21 +763,12 @@ impl<R: DurableRun> Layer for WorkflowLayer<R> {
                         headers: Cow::Borrowed(&request.headers),
                         body: request.body.as_slice().into(),
                     };
+                    let shown = serde_json::to_vec(&shown).unwrap_or_default();
+                    let effect = Effect::Http(request.clone());
                     self.performed(StepSpec {
                         seq: asked.seq,
                         is_known: asked.is_known,
-                        name: HTTP_REQUEST,
-                        request: serde_json::to_vec(&shown).unwrap_or_default(),
-                        hash,
-                        class: match self.is_granted(EffectKind::HttpRequest) {
-                            true => http_class(request.method.as_deref(), request.headers.keys()),
-                            false => CrashClass::Read,
-                        },
-                        effect: Effect::Http(request.clone()),
-                        retry: None,
-                        deadline: None,
-                        context: call.clone(),
-                        layers: self.inner.clone(),
+                        ..StepSpec::new(&self.role, effect, shown, hash, call.clone())
                     })
                     .await
                 }

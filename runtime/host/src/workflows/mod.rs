@@ -472,20 +472,15 @@ impl Workflows {
         if let Some(reason) = &version.not_kept {
             return Err(EffectError::new(ErrorCode::Unavailable, reason.clone()));
         }
-        let mut input = request.input.get();
-        let mut violations = workflow.check_input(input);
-        // No input is an empty object to some languages.
-        if !violations.is_empty() && input == "null" && workflow.check_input("{}").is_empty() {
-            input = "{}";
-            violations.clear();
-        }
-        if !violations.is_empty() {
-            return Err(EffectError::invalid_input(format!(
-                "the input does not fit the schema of workflow `{name}`: {}",
-                told(&violations)
-            ))
-            .with_details(&serde_json::json!({"violations": violations})));
-        }
+        let input = workflow
+            .accept_input(request.input.get())
+            .map_err(|violations| {
+                EffectError::invalid_input(format!(
+                    "the input does not fit the schema of workflow `{name}`: {}",
+                    told(&violations)
+                ))
+                .with_details(&serde_json::json!({"violations": violations}))
+            })?;
         let run_id = new_run_id();
         let workflow_id = request.workflow_id.as_ref();
         Ok(NewRun {

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use exomonad_core::{BoxFuture, CallClient, EncodedAnswer};
 use exomonad_schema::effects::mcp::{McpClient, McpLog, McpProgress};
-use exomonad_schema::{CallId, EffectError, EffectKind, ErrorCode, RawJson};
+use exomonad_schema::{CallId, EffectError, ErrorCode, RawJson};
 use exomonad_workflow::store::{InboxKind, NewInboxEntry, QuestionRow, RunRow, Store, within};
 use exomonad_workflow::{RunKey, StoreFailure};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::active::unix_millis;
+use super::steps::effect_named;
 use super::{Workflows, store_error};
 use crate::client::{ClientCall, ClientTransport, KeyedQuestion, check_answer};
 use crate::execution::Caller;
@@ -238,8 +239,7 @@ impl Workflows {
         let mut context = role.settings.call(call_id, Caller::default());
         let client = client_of(run.client.as_deref(), answers.collect());
         context.client = client.clone().map(|client| client as Arc<dyn CallClient>);
-        let mut kinds = EffectKind::ALL.iter();
-        let kind = kinds.find(|kind| kind.capability() == step.row.effect);
+        let kind = effect_named(&step.row.effect);
         let unusable = || {
             EncodedAnswer::error(&EffectError::internal(format!(
                 "{}: this host cannot read the answers to what another version of it has asked",
@@ -249,7 +249,7 @@ impl Workflows {
         let answer = match (kind, &client) {
             (Some(kind), Some(client)) => tokio::select! {
                 biased;
-                answer = role.settings.layers.effect(&context, *kind, &step.row.request) => answer,
+                answer = role.settings.layers.effect(&context, kind, &step.row.request) => answer,
                 _ = client.parked() => unusable(),
             },
             _ => unusable(),

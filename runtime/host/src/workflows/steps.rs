@@ -50,6 +50,12 @@ pub enum Effect {
     Http(HttpRequest),
 }
 
+/// The effect of this capability.
+pub fn effect_named(name: &str) -> Option<EffectKind> {
+    let mut kinds = EffectKind::ALL.iter().copied();
+    kinds.find(|kind| kind.capability() == name)
+}
+
 /// A step to perform.
 pub struct StepSpec {
     /// Its number in the run.
@@ -90,6 +96,40 @@ pub struct HttpShown<'a> {
 }
 
 impl StepSpec {
+    /// The first step of a run that performs this effect, once and without a time.
+    pub fn new(
+        role: &RoleSettings,
+        effect: Effect,
+        request: Vec<u8>,
+        hash: RequestHash,
+        context: CallContext,
+    ) -> Self {
+        let (kind, name, class) = match &effect {
+            Effect::Table(kind) => (*kind, kind.capability(), crash_class(*kind, &request)),
+            Effect::Http(asked) => {
+                let class = http_class(asked.method.as_deref(), asked.headers.keys());
+                (EffectKind::HttpRequest, HTTP_REQUEST, class)
+            }
+        };
+        Self {
+            seq: 0,
+            is_known: false,
+            effect,
+            name,
+            request,
+            hash,
+            // A refusal changes nothing.
+            class: match role.granted.contains(&kind.capability()) {
+                true => class,
+                false => CrashClass::Read,
+            },
+            retry: None,
+            deadline: None,
+            context,
+            layers: role.layers.clone(),
+        }
+    }
+
     /// The effect of this name and request, for a run that is kept elsewhere.
     ///
     /// # Errors
@@ -100,22 +140,19 @@ impl StepSpec {
         request: &[u8],
         context: CallContext,
     ) -> Result<Self, EffectError> {
-        let mut kinds = EffectKind::ALL.iter().copied();
-        let kind = kinds.find(|kind| kind.capability() == name);
-        let (effect, name, granted) = match kind {
-            Some(kind) => (Effect::Table(kind), kind.capability(), kind),
+        let effect = match effect_named(name) {
+            Some(kind) => Effect::Table(kind),
             None if name == HTTP_REQUEST => {
                 let shown: HttpShown<'_> = serde_json::from_slice(request).map_err(|error| {
                     EffectError::invalid_input(format!("{name}: its request is none: {error}"))
                 })?;
-                let request = HttpRequest {
+                Effect::Http(HttpRequest {
                     url: shown.url.into_owned(),
                     headers: shown.headers.into_owned(),
                     method: Some(shown.method.into_owned()),
                     body: shown.body.0,
                     max_response: role.limits.http_response,
-                };
-                (Effect::Http(request), HTTP_REQUEST, EffectKind::HttpRequest)
+                })
             }
             None => {
                 return Err(EffectError::new(
@@ -124,27 +161,8 @@ impl StepSpec {
                 ));
             }
         };
-        // A refusal changes nothing.
-        let class = match (&effect, role.granted.contains(&granted.capability())) {
-            (_, false) => CrashClass::Read,
-            (Effect::Table(kind), true) => crash_class(*kind, request),
-            (Effect::Http(asked), true) => {
-                http_class(asked.method.as_deref(), asked.headers.keys())
-            }
-        };
-        Ok(Self {
-            seq: 0,
-            is_known: false,
-            hash: RequestHash::of(name, request),
-            effect,
-            name,
-            request: request.to_vec(),
-            class,
-            retry: None,
-            deadline: None,
-            context,
-            layers: role.layers.clone(),
-        })
+        let hash = RequestHash::of(name, request);
+        Ok(Self::new(role, effect, request.to_vec(), hash, context))
     }
 
     /// The request, as a history has it.
@@ -191,14 +209,8 @@ pub async fn perform(run: Arc<ActiveRun>, step: StepSpec) {
                         return run.answered(&step, attempt, unknown(step.name)).await;
                     }
                     CrashClass::Reconciled => {
-                        match reconcile(&run.step_id(step.seq), &step).await {
-                            Reconciled::Happened(answer) => {
-                                return run.answered(&step, attempt, answer).await;
-                            }
-                            Reconciled::DidNot => {}
-                            Reconciled::Unknown => {
-                                return run.answered(&step, attempt, unknown(step.name)).await;
-                            }
+                        if let Some(answer) = reconcile(&run.step_id(step.seq), &step).await {
+                            return run.answered(&step, attempt, answer).await;
                         }
                     }
                     _ => {}
@@ -385,17 +397,9 @@ pub fn unknown(name: &str) -> EncodedAnswer {
     ))
 }
 
-/// The finding about a step that was under way in a crash.
-enum Reconciled {
-    /// It happened, with this answer.
-    Happened(EncodedAnswer),
-    /// It did not.
-    DidNot,
-    /// Nobody can tell.
-    Unknown,
-}
-
-async fn reconcile(id: &str, step: &StepSpec) -> Reconciled {
+/// Looks for what a step has done that was under way in a crash: its answer, or that nobody can tell; `None` if it has
+/// not happened.
+async fn reconcile(id: &str, step: &StepSpec) -> Option<EncodedAnswer> {
     let ask = async |kind: EffectKind, request: serde_json::Value| {
         let request = request.to_string();
         let answer = step.layers.effect(&step.context, kind, request.as_bytes());
@@ -404,48 +408,45 @@ async fn reconcile(id: &str, step: &StepSpec) -> Reconciled {
     match step.effect {
         Effect::Table(EffectKind::GitHubCreatePr) => {
             let Ok(asked) = serde_json::from_slice::<GitHubCreatePr>(&step.request) else {
-                return Reconciled::DidNot;
+                return None;
             };
             let request = json!({"repo": asked.repo, "branch": asked.head});
             let answer = ask(EffectKind::GitHubGetPrForBranch, request).await;
             match serde_json::from_slice::<Answer<GitHubPrForBranch>>(&answer) {
                 Ok(Answer::Success(GitHubPrForBranch { pr: Some(pr) })) => {
-                    Reconciled::Happened(EncodedAnswer::new(&Ok(pr)))
+                    Some(EncodedAnswer::new(&Ok(pr)))
                 }
-                Ok(Answer::Success(_)) => Reconciled::DidNot,
-                _ => Reconciled::Unknown,
+                Ok(Answer::Success(_)) => None,
+                _ => Some(unknown(step.name)),
             }
         }
         Effect::Table(EffectKind::DockerSpawn) => {
             let request = json!({"all": true, "labels": {STEP_LABEL: id}});
             let answer = ask(EffectKind::DockerList, request).await;
             match serde_json::from_slice::<Answer<DockerContainers>>(&answer) {
-                Ok(Answer::Success(found)) => match found.containers.into_iter().next() {
-                    Some(container) => {
-                        Reconciled::Happened(EncodedAnswer::new(&Ok(DockerSpawned {
-                            id: container.id,
-                            name: container.name,
-                            warnings: Vec::new(),
-                        })))
-                    }
-                    None => Reconciled::DidNot,
-                },
-                _ => Reconciled::Unknown,
+                Ok(Answer::Success(found)) => {
+                    let container = found.containers.into_iter().next()?;
+                    Some(EncodedAnswer::new(&Ok(DockerSpawned {
+                        id: container.id,
+                        name: container.name,
+                        warnings: Vec::new(),
+                    })))
+                }
+                _ => Some(unknown(step.name)),
             }
         }
-        _ => Reconciled::Unknown,
+        _ => Some(unknown(step.name)),
     }
 }
 
 /// Performs a step of this id for a run that is kept elsewhere, such as by a Temporal server. That it is begun is
 /// known there; `began_before` says that an attempt may have been under way when its host stopped.
 pub async fn perform_for(id: &str, step: &StepSpec, began_before: bool) -> EncodedAnswer {
-    if began_before && step.class == CrashClass::Reconciled {
-        match reconcile(id, step).await {
-            Reconciled::Happened(answer) => return answer,
-            Reconciled::DidNot => {}
-            Reconciled::Unknown => return unknown(step.name),
-        }
+    if began_before
+        && step.class == CrashClass::Reconciled
+        && let Some(answer) = reconcile(id, step).await
+    {
+        return answer;
     }
     let marked = marked(id, step);
     once(id, step, marked.as_deref().unwrap_or(&step.request), None).await
