@@ -232,6 +232,10 @@ effects! {
         Read workflow_result(TemporalWorkflowResult) -> TemporalOutcome as "temporal_workflow_result";
         /// Reads a workflow's history.
         Read workflow_history(TemporalWorkflowHistory) -> TemporalHistory as "temporal_workflow_history";
+        /// Asks a worker of any SDK to perform an activity, for a workflow that runs on the server.
+        Write execute_activity(TemporalExecuteActivity) -> TemporalActivityResult as "temporal_execute_activity";
+        /// Sets search attributes and memo of the workflow itself, if it runs on the server.
+        Write set_attributes(TemporalSetAttributes) -> Done as "temporal_set_attributes";
         /// Describes a namespace.
         Read describe_namespace(TemporalDescribeNamespace) -> TemporalNamespace as "temporal_describe_namespace";
         /// Lists namespaces.

@@ -117,9 +117,7 @@ impl ServicesConfig {
                 self.git.token_hosts = self.git.github_host.iter().cloned().collect();
             }
         }
-        if let Some(source) = self.temporal.api_key_source() {
-            self.temporal.api_key = Some(source.resolve(&env)?);
-        }
+        self.temporal.read_secrets(&env)?;
         for secret in self.secrets.values_mut() {
             if let Some(source) = secret.source() {
                 secret.value = Some(source.resolve_text(&env)?);

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from datetime import timedelta
 
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -103,12 +103,20 @@ class Parent:
         )
 
 
+@activity.defn
+async def shout(text: str) -> str:
+    if not text:
+        raise ApplicationError("there is nothing to shout", type="Silence", non_retryable=True)
+    return text.upper()
+
+
 async def main(address: str, task_queue: str) -> None:
     client = await Client.connect(address)
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[Order, Fail, Countdown, UsesHost, Parent],
+        activities=[shout],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
     await worker.run()

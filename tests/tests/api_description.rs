@@ -221,8 +221,9 @@ async fn every_path_answers_as_described_when_all_is_well() {
         ),
     ];
     // A stream has no end, live_events.rs reads it; what tells of authorization servers is there with these, for
-    // oauth.rs.
+    // oauth.rs; and what a Temporal server is needed for, for temporal_runs.rs.
     let mut templates = vec![
+        "/workflows/{id}/move",
         "/events",
         "/.well-known/oauth-protected-resource",
         "/.well-known/oauth-protected-resource/role/{role}/mcp",

@@ -57,6 +57,7 @@ mod shutdown;
 mod state;
 mod telemetry;
 mod temporal;
+mod temporal_runs;
 mod temporal_worker;
 mod tokens;
 mod tool_schemas;

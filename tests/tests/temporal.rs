@@ -172,6 +172,24 @@ fn settings_that_do_not_go_together_are_reported() {
     let project = Project::new().config("[temporal]\ntls_key_file = 'exomonad.toml'\n");
     let ran = project.run(["config", "check"]).exits(2);
     assert!(ran.stderr.contains("`temporal.tls_cert_file`"), "{ran:?}");
+    let queue =
+        |text: &str| format!("workflow_backend = 'temporal'\ntemporal_task_queue = '{text}'\n");
+    for (config, part) in [
+        (
+            format!("[role.tl]\n{}", queue("")),
+            "not the name of a task queue",
+        ),
+        (
+            format!("[role.tl]\n{0}[role.echo]\n{0}", queue("one")),
+            "have one task queue, `one`",
+        ),
+    ] {
+        let ran = Project::new()
+            .config(&config)
+            .run(["config", "check"])
+            .exits(2);
+        assert!(ran.stderr.contains(part), "{ran:?}");
+    }
     let explained = |config: &str, effect: &str, request: &str| {
         let project = Project::new().config(config);
         project

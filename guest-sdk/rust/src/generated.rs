@@ -61,7 +61,7 @@ pub struct CallToolResult {
     /// True if the tool failed; `content` then says why.
     #[serde(default, deserialize_with = "or_default")]
     pub is_error: bool,
-    /// What is said with it beyond this, by extensions of the protocol.
+    /// Facts about it beyond these, by extensions of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "_meta")]
     pub meta: Option<Json>,
@@ -3137,7 +3137,7 @@ pub struct HttpRequest {
     /// The body's bytes, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// How many redirects to follow; each must lead to one of the role's hosts.
+    /// The number of redirects to follow; each must lead to one of the role's hosts.
     ///
     /// `None` is `5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3320,7 +3320,7 @@ pub struct KvList {
     /// Only keys that begin with this.
     #[serde(default, deserialize_with = "or_default")]
     pub prefix: String,
-    /// How many keys at most.
+    /// The number of keys at most.
     ///
     /// `None` is `100`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3749,9 +3749,9 @@ pub struct McpNotify {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct McpProgress {
-    /// How much is done; more each time.
+    /// The part that is done; more each time.
     pub progress: u64,
-    /// How much there is to do.
+    /// The whole that there is to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// The work at the moment, for a person.
@@ -3810,7 +3810,7 @@ pub struct McpSample {
     pub key: Option<String>,
     /// The conversation so far.
     pub messages: Vec<McpSamplingMessage>,
-    /// How many tokens the model may write.
+    /// The number of tokens that the model may write.
     pub max_tokens: u64,
     /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -3818,7 +3818,7 @@ pub struct McpSample {
     /// The tools that the model may call. The guest runs them and asks again with the results.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// How the model chooses tools.
+    /// The way in which the model chooses tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<McpToolChoice>,
     /// Further fields of `sampling/createMessage`: `temperature`, `stopSequences`, `modelPreferences`, `metadata`.
@@ -3878,7 +3878,7 @@ pub struct McpSamplingMessage {
     pub content: Vec<McpSamplingContent>,
 }
 
-/// How a model chooses tools.
+/// The way in which a model chooses tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum McpToolChoice {
     /// As it likes.
@@ -4214,7 +4214,7 @@ impl PullPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RandomBytes {
-    /// How many bytes.
+    /// The number of bytes.
     pub length: u64,
 }
 
@@ -4374,7 +4374,7 @@ impl ReviewState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sleep {
-    /// How long, in milliseconds; at most a day. The call's own time limit keeps running.
+    /// The time, in milliseconds; at most a day. The call's own time limit keeps running.
     pub millis: u64,
 }
 
@@ -4408,6 +4408,14 @@ impl StateFilter {
             Self::All => "all",
         }
     }
+}
+
+/// The answer of an activity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalActivityResult {
+    /// The value.
+    pub result: Json,
 }
 
 /// Asks an open workflow to cancel; what it does then is its own code's decision.
@@ -4609,6 +4617,46 @@ impl TemporalDescribeWorkflow {
     }
 }
 
+/// Asks a worker of any SDK to perform an activity. Only a workflow that runs on the Temporal server can.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalExecuteActivity {
+    /// The activity's type: the name under which its worker has registered it.
+    pub activity_type: String,
+    /// The task queue that its worker polls.
+    pub task_queue: String,
+    /// The arguments, in their order.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Json>,
+    /// The longest time of one attempt, in milliseconds; `temporal.worker.step_timeout` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_to_close_millis: Option<u64>,
+    /// The longest wait for a worker, in milliseconds; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_to_start_millis: Option<u64>,
+    /// The time in milliseconds after which a worker that is silent is given up; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_millis: Option<u64>,
+    /// When it is tried again; once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<TemporalRetryPolicy>,
+}
+
+impl TemporalExecuteActivity {
+    /// The request with its required fields; the others are absent.
+    pub fn new(activity_type: impl Into<String>, task_queue: impl Into<String>) -> Self {
+        Self {
+            activity_type: activity_type.into(),
+            task_queue: task_queue.into(),
+            input: Default::default(),
+            start_to_close_millis: Default::default(),
+            schedule_to_start_millis: Default::default(),
+            heartbeat_millis: Default::default(),
+            retry: Default::default(),
+        }
+    }
+}
+
 /// A run of a workflow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -4793,7 +4841,7 @@ pub struct TemporalNamespace {
     pub owner_email: String,
     /// The time for which closed workflows are kept, in milliseconds.
     pub retention_millis: u64,
-    /// What its owner has noted.
+    /// Notes of its owner.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
     /// True if it is replicated to other clusters.
@@ -4967,7 +5015,7 @@ pub struct TemporalRegisterNamespace {
     /// `None` is `259200000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_millis: Option<u64>,
-    /// What its owner notes.
+    /// Notes of its owner.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
 }
@@ -5065,7 +5113,7 @@ pub struct TemporalScheduleDescription {
     pub overlap: TemporalOverlap,
     /// Workflows that it has started and that are open.
     pub running: Vec<TemporalExecution>,
-    /// What it has done, the latest last.
+    /// The workflows that it has started of late, the latest last.
     pub recent: Vec<TemporalScheduleAction>,
     /// The times to come.
     pub next_times: Vec<String>,
@@ -5092,6 +5140,19 @@ pub struct TemporalSchedules {
     /// The `after` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// Asks to set search attributes and memo of the workflow itself. Only one that runs on the Temporal server can. A
+/// value of `null` removes one; what is not named stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalSetAttributes {
+    /// Values that a list can search for, by the names of attributes that the namespace has.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, Json>,
+    /// Values that are kept with the workflow and can be read, but not searched for.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, Json>,
 }
 
 /// Asks to send a signal to a workflow, and to start the workflow if none with its id is open: both or nothing.
@@ -5617,7 +5678,7 @@ pub struct Tool {
     /// Pictures of it for people, the best first.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub icons: Vec<Icon>,
-    /// What is said of it beyond this, by extensions of the protocol.
+    /// Facts about it beyond these, by extensions of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "_meta")]
     pub meta: Option<Json>,
@@ -5754,7 +5815,7 @@ pub struct WorkflowDefinition {
     pub needs_task: bool,
 }
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WorkflowEnd {
     /// It has done its work.
@@ -5880,7 +5941,7 @@ pub struct WorkflowMigrateResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowOutcome {
-    /// How it ends.
+    /// Its end.
     pub end: WorkflowEnd,
     /// The output of a completed run.
     #[serde(default, deserialize_with = "or_default")]
@@ -6027,7 +6088,7 @@ impl WorkflowSignal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowSleep {
-    /// How long, in milliseconds; at most ten years.
+    /// The time, in milliseconds; at most ten years.
     pub millis: u64,
 }
 
@@ -7039,6 +7100,26 @@ pub mod temporal {
     ///
     /// Needs the capability `temporal.workflow_history`.
     pub fn workflow_history(request: &TemporalWorkflowHistory) -> crate::Result<TemporalHistory> {
+        perform(request)
+    }
+
+    effect_request! { TemporalExecuteActivity => TemporalActivityResult, temporal_execute_activity, "temporal.execute_activity" }
+
+    /// Asks a worker of any SDK to perform an activity, for a workflow that runs on the server.
+    ///
+    /// Needs the capability `temporal.execute_activity`.
+    pub fn execute_activity(
+        request: &TemporalExecuteActivity,
+    ) -> crate::Result<TemporalActivityResult> {
+        perform(request)
+    }
+
+    effect_request! { TemporalSetAttributes => Done, temporal_set_attributes, "temporal.set_attributes" }
+
+    /// Sets search attributes and memo of the workflow itself, if it runs on the server.
+    ///
+    /// Needs the capability `temporal.set_attributes`.
+    pub fn set_attributes(request: &TemporalSetAttributes) -> crate::Result<Done> {
         perform(request)
     }
 

@@ -13,12 +13,14 @@
 //! | `patched_flow` | takes another way since the patch `v2` |
 //! | `configured` | reads the key that the configuration names: another one is another history |
 //! | `random_and_time`, `writes_log` | ask for what a replay must not ask for again |
+//! | `asks_elsewhere`, `sets_attributes` | ask a Temporal server for what only a server has |
 //! | `grows` | publishes a large state |
 //! | `fails` | fails, as a workflow may |
 //! | `traps_always`, `traps_on`, `allocates`, `spins` | end as no workflow should |
 //!
 //! Tools: `start_sleeper`, `send_signal`, `workflow_status`.
 
+mod elsewhere;
 mod failing;
 mod lasting;
 mod steps;
@@ -44,6 +46,8 @@ plugin! {
         lasting::patched_flow,
         lasting::configured,
         lasting::grows,
+        elsewhere::asks_elsewhere,
+        elsewhere::sets_attributes,
         failing::fails,
         failing::traps_always,
         failing::traps_on,

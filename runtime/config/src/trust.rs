@@ -111,6 +111,7 @@ pub fn guarded_keys(config: &Config, sources: &Sources, folder: &Path) -> Vec<St
     let temporal = &services.temporal;
     for (key, path) in [
         ("api_key_file", &temporal.api_key_file),
+        ("payload_keys_file", &temporal.payload_keys_file),
         ("tls_ca_file", &temporal.tls_ca_file),
         ("tls_cert_file", &temporal.tls_cert_file),
         ("tls_key_file", &temporal.tls_key_file),

@@ -50,7 +50,7 @@ pub use policy::{Ruling, Verdict};
 pub use principal::{Principal, Scopes};
 pub use role_keys::RoleKeys;
 pub use secret::Secret;
-pub use secret_source::{SecretError, SecretSource, header_pairs};
+pub use secret_source::{SecretError, SecretSource, header_pairs, named_keys};
 pub use services::{
     ClockService, DockerService, GitHubService, GitService, HttpService, KvService, LogService,
     McpService, RandomService, Services, TemporalService, WorkflowService,

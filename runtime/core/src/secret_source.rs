@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use exomonad_schema::Base64;
+
 use crate::headers;
 use crate::regular_file;
 use crate::secret::Secret;
@@ -56,6 +58,46 @@ fn headers(text: &str) -> Result<Secret, &'static str> {
 /// The headers of a secret that holds some; see [`SecretSource::resolve_headers`].
 pub fn header_pairs(secret: &Secret) -> Vec<(String, String)> {
     headers::parse(secret.expose()).unwrap_or_default()
+}
+
+/// A key for the encryption of data, with the name by which it is found again.
+pub type NamedKey = (String, [u8; 32]);
+
+/// Checks and keeps keys: `NAME=KEY`, separated by commas, each key 32 bytes in base64.
+///
+/// # Errors
+/// If it is something else, or a name stands twice.
+fn keys(text: &str) -> Result<Secret, &'static str> {
+    match parse_keys(text) {
+        Some(keys) if keys.is_empty() => Err("is empty"),
+        Some(_) => self::text(text),
+        None => Err(
+            "holds something else than `NAME=KEY` separated by commas, each key 32 bytes in base64",
+        ),
+    }
+}
+
+fn parse_keys(text: &str) -> Option<Vec<NamedKey>> {
+    let mut keys: Vec<NamedKey> = Vec::new();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let (name, key) = part.split_once('=')?;
+        let (name, key) = (name.trim().to_owned(), key.trim().to_owned());
+        let key: Base64 = serde_json::from_value(key.into()).ok()?;
+        if name.is_empty() || keys.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        keys.push((name, key.0.try_into().ok()?));
+    }
+    Some(keys)
+}
+
+/// The keys of a secret that holds some, in their order; see [`SecretSource::resolve_keys`].
+pub fn named_keys(secret: &Secret) -> Vec<NamedKey> {
+    parse_keys(secret.expose()).unwrap_or_default()
 }
 
 /// Where a token is.
@@ -143,6 +185,17 @@ impl SecretSource {
         self.read(env, headers)
     }
 
+    /// Reads keys for the encryption of data; [`named_keys`] has them.
+    ///
+    /// # Errors
+    /// If there are none, or something else.
+    pub fn resolve_keys(
+        &self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Secret, SecretError> {
+        self.read(env, keys)
+    }
+
     fn read(
         &self,
         env: impl Fn(&str) -> Option<String>,
@@ -190,6 +243,30 @@ mod tests {
         assert!(!secret.matches("s3cre"));
         assert!(!secret.matches("s3crets"));
         assert!(!secret.matches(""));
+    }
+
+    #[test]
+    fn keys_have_names_and_32_bytes_each() {
+        let read = |text: &str| {
+            let source = SecretSource::Variable("K".to_owned());
+            source.resolve_keys(|_| Some(text.to_owned()))
+        };
+        let key = |byte: u8| Base64(vec![byte; 32]).to_string();
+        let secret = read(&format!("new={}, old={}\n", key(1), key(2))).unwrap();
+        let expected = vec![("new".to_owned(), [1; 32]), ("old".to_owned(), [2; 32])];
+        assert_eq!(named_keys(&secret), expected);
+        for wrong in [
+            key(1),
+            "new=c2hvcnQ=".to_owned(),
+            format!("={}", key(1)),
+            format!("a={0},a={0}", key(1)),
+        ] {
+            let error = read(&wrong).unwrap_err().to_string();
+            assert!(
+                error.contains("32 bytes") && !error.contains(&wrong),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ use crate::plugins::version::PluginVersion;
 use crate::record::RunningRecord;
 use crate::role::{ASKING, Role, RoleSettings};
 use crate::schema::work::{Stop, Work};
+use crate::workflows::run::Run;
 use crate::workflows::view::RunView;
 
 /// Bytes of arguments, and of answers, up to which they are read on the thread that serves the request.
@@ -503,29 +504,35 @@ impl Execution {
         let failed = |error: EffectError| Ok(self.failed_tool(error.code.name(), &error.message));
         let longest = self.role.settings.limits.wall_time;
         let run = workflows.find(self.role.name(), id).await;
-        let mut run = match run {
+        let run = match run {
             Ok(run) => run,
             Err(error) => return failed(error),
         };
         if self.has_tasks == Some(true) {
+            let view = match run.view(workflows).await {
+                Ok(view) => view,
+                Err(error) => return failed(error),
+            };
             return Ok(ToolAnswer {
                 json: Vec::new(),
                 is_error: false,
                 outcome: OK,
-                task: Some(Box::new(workflows.view(run))),
+                task: Some(Box::new(view)),
             });
         }
-        let Some(client) = &self.client else {
-            let ended = workflows.wait(self.role.name(), &run.run_id, longest);
+        // A run on a server has no client.
+        let (Run::Here(row), Some(client)) = (&run, &self.client) else {
+            let ended = async { run.wait(workflows, longest).await?.view(workflows).await };
             return match ended.await {
-                Ok(run) => run_answer(workflows.view(run).into()),
+                Ok(run) => run_answer(run.into()),
                 Err(error) => failed(error),
             };
         };
+        let mut row = (**row).clone();
         let mut answers = client.take_answers();
         loop {
             if !answers.is_empty() {
-                match workflows.answer(&self.role, &run, answers).await {
+                match workflows.answer(&self.role, &row, answers).await {
                     Ok(()) => {}
                     Err(error) if error.code == ErrorCode::InvalidInput => {
                         return Err(HostError::ClientAnswer(error.message));
@@ -534,10 +541,10 @@ impl Execution {
                 }
             }
             let questions;
-            let waited = workflows.wait_or_asked(&self.role, &run.run_id, longest);
-            (run, questions) = match waited.await {
-                Ok((run, questions)) if questions.is_empty() => {
-                    return run_answer(workflows.view(run).into());
+            let waited = workflows.wait_or_asked(&self.role, &row.run_id, longest);
+            (row, questions) = match waited.await {
+                Ok((row, questions)) if questions.is_empty() => {
+                    return run_answer(workflows.view(row).into());
                 }
                 Ok(asking) => asking,
                 Err(error) => return failed(error),
@@ -546,7 +553,7 @@ impl Execution {
                 Some(answers) => answers,
                 None => {
                     let state = SuspendedState {
-                        run: Some(run.run_id.clone()),
+                        run: Some(row.run_id.clone()),
                         ..client.suspend(self.guest_view())
                     };
                     let suspended = Suspended { questions, state };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use exomonad_core::Principal;
 use exomonad_host::audit::Operation;
 use exomonad_host::execution::run_answer;
-use exomonad_host::workflows::RunRow;
+use exomonad_host::workflows::run::Run;
 use exomonad_host::workflows::view::{RunView, rfc3339};
 use exomonad_host::{HostError, Workflows};
 use exomonad_schema::effects::workflow::WorkflowStatus;
@@ -72,12 +72,12 @@ fn failed(error: EffectError) -> RpcError {
 
 /// The run of a task that is the caller's: one that nobody else has started, of a tool that it may call. Others'
 /// look as if there were none.
-async fn find(context: &Context, workflows: &Arc<Workflows>, id: &str) -> Result<RunRow, RpcError> {
+async fn find(context: &Context, workflows: &Arc<Workflows>, id: &str) -> Result<Run, RpcError> {
     let run = workflows.find(context.role.name(), id).await;
     let run = run.map_err(failed)?;
     let caller = principal(&context.caller);
-    let is_own = run.started_by.as_deref().is_none_or(|by| by == caller);
-    match (is_own || caller == Principal::OPERATOR) && context.caller.allows_tool(&run.workflow) {
+    let is_own = run.started_by().is_none_or(|by| by == caller);
+    match (is_own || caller == Principal::OPERATOR) && context.caller.allows_tool(run.workflow()) {
         true => Ok(run),
         false => Err(failed(EffectError::new(ErrorCode::NotFound, ""))),
     }
@@ -87,7 +87,7 @@ async fn find(context: &Context, workflows: &Arc<Workflows>, id: &str) -> Result
 async fn audited<T>(
     context: &Context,
     kind: &'static str,
-    run: &RunRow,
+    run: &Run,
     arguments: &str,
     work: impl Future<Output = Result<T, EffectError>>,
 ) -> Result<T, RpcError> {
@@ -95,7 +95,7 @@ async fn audited<T>(
         role: context.role.name().clone(),
         caller: context.caller.clone(),
         kind,
-        name: &run.workflow,
+        name: run.workflow(),
         arguments,
     };
     let audit = &context.role.audit;
@@ -107,14 +107,14 @@ async fn audited<T>(
 pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
     let run = find(context, &workflows, &id).await?;
-    let questions = match run.ended_at {
-        Some(_) => Vec::new(),
-        None => workflows
-            .questions(&context.role, &run)
+    let questions = match &run {
+        Run::Here(row) if run.is_open() => workflows
+            .questions(&context.role, row)
             .await
             .map_err(failed)?,
+        _ => Vec::new(),
     };
-    let run = workflows.view(run);
+    let run = run.view(&workflows).await.map_err(failed)?;
     let status = match run.status {
         WorkflowStatus::Running
         | WorkflowStatus::Sleeping
@@ -157,9 +157,9 @@ pub async fn get(context: &Context, params: Params) -> Result<Answer, RpcError> 
 pub async fn cancel(context: &Context, params: Params) -> Result<Answer, RpcError> {
     let (workflows, id) = task_of(context, &params)?;
     let run = find(context, &workflows, &id).await?;
-    if run.ended_at.is_none() {
+    if run.is_open() {
         let cancelled = async {
-            match workflows.cancel(&run, None).await {
+            match run.cancel(&workflows).await {
                 // It has ended just now.
                 Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Conflict) => {
                     Ok(())
@@ -181,8 +181,10 @@ pub async fn update(context: &Context, params: Params) -> Result<Answer, RpcErro
     let results = input_responses(&params)?.into_iter();
     let results = results.map(|(key, result)| (key, Ok(result)));
     let run = find(context, &workflows, &id).await?;
-    if run.ended_at.is_none() {
-        let answered = workflows.answer(&context.role, &run, results.collect());
+    if let Run::Here(row) = &run
+        && run.is_open()
+    {
+        let answered = workflows.answer(&context.role, row, results.collect());
         audited(context, "task update", &run, responses.get(), answered).await?;
     }
     answer(&json!({}))

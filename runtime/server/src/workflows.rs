@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use exomonad_core::values::Area;
 use exomonad_host::audit::Operation;
 use exomonad_host::workflows::operate::Repair;
+use exomonad_host::workflows::run::{PageMark, Run};
 use exomonad_host::workflows::view::{HistoryEntry, RunView};
 use exomonad_host::{Caller, HostError, Workflows};
 use exomonad_schema::effects::workflow::{
     WorkflowId, WorkflowName, WorkflowSignal, WorkflowStartChild,
 };
 use exomonad_schema::{BoundedText, EffectError, ErrorCode, RawJson, RoleName};
-use exomonad_workflow::store::{Filter, RunRow, STATUSES, status_name};
+use exomonad_workflow::store::{Filter, STATUSES, status_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -211,10 +212,10 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    fn response(run: &RunRow) -> Response {
+    fn response(run: &Run) -> Response {
         axum::Json(Self {
-            workflow_id: run.workflow_id.clone(),
-            run_id: run.run_id.clone(),
+            workflow_id: run.workflow_id().to_owned(),
+            run_id: run.run_id().to_owned(),
         })
         .into_response()
     }
@@ -226,7 +227,8 @@ pub async fn list(
     uri: Uri,
     identity: Identity,
 ) -> Result<Response, RequestError> {
-    let filter = filter(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
+    let (filter, mark) =
+        filter(uri.query().unwrap_or_default()).map_err(HostError::InvalidRequest)?;
     let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
     let named = filter.roles.as_ref().and_then(|roles| roles.first());
     visible.check_named(named.map(String::as_str))?;
@@ -234,9 +236,9 @@ pub async fn list(
         roles: roles_of(&mut visible, filter.roles),
         ..filter
     };
-    let (runs, next) = workflows(&app).list(filter).await?;
+    let (runs, next) = workflows(&app).list(filter, mark).await?;
     Ok(axum::Json(RunPage {
-        next: next.map(|key| key.to_string()),
+        next: next.map(|mark| mark.to_string()),
         runs,
     })
     .into_response())
@@ -280,7 +282,7 @@ pub async fn show(
     State(app): State<App>,
     FoundRun { run, .. }: FoundRun,
 ) -> Result<Response, RequestError> {
-    Ok(axum::Json(workflows(&app).view(run)).into_response())
+    Ok(axum::Json(run.view(&workflows(&app)).await?).into_response())
 }
 
 /// A part of a run's history.
@@ -310,7 +312,7 @@ pub async fn history(
             }
         }
     }
-    let (entries, has_more) = workflows(&app).history(&run, from, limit).await?;
+    let (entries, has_more) = run.history(&workflows(&app), from, limit).await?;
     let next = has_more.then(|| from + entries.len() as u64);
     Ok(axum::Json(HistoryPage { entries, next }).into_response())
 }
@@ -330,15 +332,14 @@ pub async fn signal(
 
 async fn send_signal(
     app: &App,
-    FoundRun { run, by, .. }: &FoundRun,
+    FoundRun { run, by, role, .. }: &FoundRun,
     signal: SendSignal,
 ) -> Result<(), RequestError> {
     let request = WorkflowSignal {
         workflow_id: run
-            .workflow_id
-            .clone()
+            .workflow_id()
             .try_into()
-            .map_err(|_| unknown(&run.run_id))?,
+            .map_err(|_| unknown(run.run_id()))?,
         name: signal.name,
         payload: signal.payload,
     };
@@ -346,14 +347,8 @@ async fn send_signal(
     let workflows = workflows(app);
     match by {
         // Whatever run of this id is open when it comes.
-        NamedBy::WorkflowId => {
-            let role = run.role.parse().map_err(|_| unknown(&run.workflow_id))?;
-            workflows.signal(&role, &request, request_id).await?;
-        }
-        NamedBy::RunId => {
-            workflows.must_be_open(run).await?;
-            workflows.signal_run(run, &request, request_id).await?;
-        }
+        NamedBy::WorkflowId => workflows.signal(role, &request, request_id).await?,
+        NamedBy::RunId => run.signal(&workflows, &request, request_id).await?,
     }
     Ok(())
 }
@@ -365,22 +360,19 @@ pub async fn query(
     body: Body,
 ) -> Result<Response, RequestError> {
     let asked: AskQuery = app.parse(body).await?;
-    let role = app.serving().runtime.role(&run.role)?;
-    let value = workflows(&app)
-        .query(&role, &run, &asked.name, &asked.arguments)
+    let role = app.serving().runtime.role(run.role())?;
+    let value = run
+        .query(&workflows(&app), &role, &asked.name, &asked.arguments)
         .await?;
     Ok(axum::Json(QueryAnswer { value }).into_response())
 }
 
 /// Asks a run to cancel.
 pub async fn cancel(State(app): State<App>, found: FoundRun) -> Result<Response, RequestError> {
-    let run = &found.run;
-    let cancelled = async {
-        workflows(&app).must_be_open(run).await?;
-        workflows(&app).cancel(run, None).await
-    };
+    let workflows = workflows(&app);
+    let cancelled = found.run.cancel(&workflows);
     audited(&app, found.operation("workflow cancel", ""), cancelled).await?;
-    Ok(Accepted::response(run))
+    Ok(Accepted::response(&found.run))
 }
 
 /// Ends a run.
@@ -392,14 +384,11 @@ pub async fn terminate(
     let asked: Terminate = app.parse_optional(body).await?;
     let reason = asked.reason.map(|reason| reason.to_string());
     let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
-    let run = &found.run;
-    let terminated = async {
-        workflows(&app).must_be_open(run).await?;
-        workflows(&app).terminate(run, &reason).await
-    };
+    let workflows = workflows(&app);
+    let terminated = found.run.terminate(&workflows, &reason);
     let operation = found.operation("workflow terminate", &reason);
     audited(&app, operation, terminated).await?;
-    Ok(Accepted::response(run))
+    Ok(Accepted::response(&found.run))
 }
 
 /// Lets a stuck run go on.
@@ -427,8 +416,21 @@ pub async fn repair(
     };
     let operation = found.operation("workflow repair", &arguments);
     let workflows = workflows(&app);
-    audited(&app, operation, workflows.repair(&found.run, repair)).await?;
+    audited(&app, operation, found.run.repair(&workflows, repair)).await?;
     Ok(Accepted::response(&found.run))
+}
+
+/// Lets a run go on at the Temporal server.
+pub async fn move_run(State(app): State<App>, found: FoundRun) -> Result<Response, RequestError> {
+    let workflows = workflows(&app);
+    let moved = found.run.move_to_server(&workflows);
+    let run_id = audited(&app, found.operation("workflow move", ""), moved).await?;
+    let workflow_id = found.run.workflow_id().to_owned();
+    Ok(axum::Json(Accepted {
+        workflow_id,
+        run_id,
+    })
+    .into_response())
 }
 
 /// Does something to workflows that the audit has a line of.
@@ -448,7 +450,7 @@ fn workflows(app: &App) -> Arc<Workflows> {
 
 /// The run that a path names, of a role that the request may use; there need not be such a role any more.
 pub struct FoundRun {
-    run: RunRow,
+    run: Run,
     by: NamedBy,
     role: RoleName,
     caller: Caller,
@@ -461,7 +463,7 @@ impl FoundRun {
             role: self.role.clone(),
             caller: self.caller.clone(),
             kind,
-            name: &self.run.workflow,
+            name: self.run.workflow(),
             arguments,
         }
     }
@@ -487,17 +489,16 @@ impl FromRequestParts<App> for FoundRun {
         let named = named.map(|(_, role)| role.into_owned());
         let mut visible = VisibleRoles::of(app.serving(), &identity.credentials, Area::Workflows);
         visible.check_named(named.as_deref())?;
-        let workflows = workflows(app);
-        let mut owners = workflows.owners(&id).await?;
-        owners.retain(|role| {
+        let is_asked_for = |role: &RoleName| {
             let is_named = named.as_ref().is_none_or(|named| named == role.as_str());
             is_named && visible.contains(role)
-        });
-        let owner = match owners.as_slice() {
+        };
+        let found = workflows(app).find_all(&id, is_asked_for).await?;
+        let run = match found.as_slice() {
             [] => return Err(unknown(&id).into()),
-            [one] => one,
+            [one] => one.clone(),
             several => {
-                let several: Vec<&str> = several.iter().map(RoleName::as_str).collect();
+                let several: Vec<&str> = several.iter().map(Run::role).collect();
                 return Err(EffectError::new(
                     ErrorCode::Conflict,
                     format!(
@@ -508,16 +509,16 @@ impl FromRequestParts<App> for FoundRun {
                 .into());
             }
         };
-        let run = workflows.find(owner, &id).await?;
-        let by = match run.workflow_id == id {
+        let by = match run.workflow_id() == id {
             true => NamedBy::WorkflowId,
             false => NamedBy::RunId,
         };
-        let principal = visible.check(owner)?;
+        let role: RoleName = run.role().parse().map_err(|_| unknown(&id))?;
+        let principal = visible.check(&role)?;
         Ok(Self {
             run,
             by,
-            role: owner.clone(),
+            role,
             caller: identity.caller(principal),
         })
     }
@@ -542,7 +543,9 @@ fn unknown(id: &str) -> EffectError {
     )
 }
 
-fn filter(query: &str) -> Result<Filter, String> {
+/// The filter of a list, and where its page begins.
+fn filter(query: &str) -> Result<(Filter, PageMark), String> {
+    let mut mark = PageMark::First;
     let mut filter = Filter {
         limit: PAGE,
         ..Filter::default()
@@ -569,13 +572,12 @@ fn filter(query: &str) -> Result<Filter, String> {
                     .ok_or_else(|| wrong(&format!("a number from 1 to {LARGEST_PAGE}")))?;
             }
             "before" => {
-                let before = value.parse().map_err(|_| wrong("`next` of a page"))?;
-                filter.before = Some(before);
+                mark = value.parse().map_err(|_| wrong("`next` of a page"))?;
             }
             _ => return Err(format!("there is no parameter `{name}`")),
         }
     }
-    Ok(filter)
+    Ok((filter, mark))
 }
 
 #[cfg(test)]
@@ -586,13 +588,18 @@ mod tests {
 
     #[test]
     fn a_filter_is_read_and_what_is_wrong_is_named() {
-        let read = filter("role=tl&status=stuck&status=failed&limit=7&before=12").unwrap();
+        let (read, mark) = filter("role=tl&status=stuck&status=failed&limit=7&before=12").unwrap();
         assert_eq!(read.roles, Some(vec!["tl".to_owned()]));
         assert_eq!(
             read.statuses,
             [WorkflowStatus::Stuck, WorkflowStatus::Failed]
         );
-        assert_eq!((read.limit, read.before), (7, Some(12)));
+        assert_eq!((read.limit, mark), (7, PageMark::Here(12)));
+        for (text, mark) in [("server:", None), ("server:QQ==", Some("QQ==".to_owned()))] {
+            let (_, read) = filter(&format!("before={text}")).unwrap();
+            assert_eq!(read, PageMark::There(mark));
+            assert_eq!(read.to_string(), text);
+        }
         for wrong in ["limit=0", "limit=1001", "status=lost", "before=x", "rle=tl"] {
             let name = wrong.split('=').next().unwrap();
             assert!(

@@ -1,10 +1,12 @@
 //! Spans of requests, calls, guests and effects. Services have spans of their own.
 
+use std::collections::HashMap;
+
 use exomonad_core::CallContext;
 use exomonad_core::span::TARGET;
 use exomonad_schema::EffectKind;
 use http::{HeaderMap, Method, Version};
-use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -41,12 +43,38 @@ pub fn request(
         error.type = Empty,
         otel.status_code = Empty,
     );
-    if !span.is_disabled() {
-        let from = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-        if from.span().span_context().is_valid() {
-            // Fails where nothing is exported: then there is nothing to continue.
-            let _ = span.set_parent(from);
-        }
+    continues(&span, &HeaderExtractor(headers));
+    span
+}
+
+/// Makes a span part of the trace that something names, if it does.
+fn continues(span: &Span, fields: &dyn Extractor) {
+    if span.is_disabled() {
+        return;
+    }
+    let from = TraceContextPropagator::new().extract(fields);
+    if from.span().span_context().is_valid() {
+        // Fails where nothing is exported: then there is nothing to continue.
+        let _ = span.set_parent(from);
+    }
+}
+
+/// Makes a span part of the trace of this `traceparent`.
+pub fn continues_trace(span: &Span, traceparent: &str) {
+    let fields = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    continues(span, &fields);
+}
+
+/// An activity that a Temporal server asks for, within the trace of its workflow.
+pub fn activity(name: &str, traceparent: Option<&str>) -> Span {
+    let span = tracing::info_span!(
+        target: TARGET,
+        "activity",
+        otel.name = format_args!("activity {name}"),
+        otel.kind = "consumer",
+    );
+    if let Some(traceparent) = traceparent {
+        continues_trace(&span, traceparent);
     }
     span
 }

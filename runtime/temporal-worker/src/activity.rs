@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use exomonad_core::EncodedAnswer;
 use exomonad_host::Caller;
+use exomonad_host::workflows::remote_history::STEP;
 use exomonad_host::workflows::steps::{self, StepSpec};
 use exomonad_schema::{CallId, EffectError, ErrorCode};
+use exomonad_telemetry::spans;
+use exomonad_temporal::codec::Undecodable;
 use exomonad_temporal::payload;
 use exomonad_workflow::retry;
 use temporalio_protos::coresdk::activity_result::ActivityExecutionResult;
@@ -18,10 +21,10 @@ use temporalio_protos::coresdk::activity_task::{
 use temporalio_protos::coresdk::{ActivityHeartbeat, ActivityTaskCompletion};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::failure;
 use crate::message::{LARGEST, message, one_value};
-use crate::run::STEP;
 use crate::worker::RoleWorker;
 
 /// The activities that are under way, by their tokens, with the reason why one has to end.
@@ -61,7 +64,9 @@ impl RoleWorker {
                 let (stop, stopped) = watch::channel(None);
                 self.activities.lock().insert(token.clone(), stop);
                 let worker = self.clone();
-                tokio::spawn(async move {
+                let traceparent = payload::traceparent(&start.header_fields);
+                let span = spans::activity(&start.activity_type, traceparent.as_deref());
+                let performed = async move {
                     let result = worker.perform(&token, start, stopped).await;
                     worker.activities.lock().remove(&token);
                     worker
@@ -70,7 +75,8 @@ impl RoleWorker {
                             result: Some(result),
                         }))
                         .await;
-                });
+                };
+                tokio::spawn(performed.instrument(span));
             }
             activity_task::Variant::Cancel(cancel) => self.cancel_activity(&token, &cancel),
         }
@@ -86,9 +92,15 @@ impl RoleWorker {
     async fn perform(
         &self,
         token: &[u8],
-        start: Start,
+        mut start: Start,
         mut stopped: watch::Receiver<Option<ActivityCancelReason>>,
     ) -> ActivityExecutionResult {
+        let decoded = self.codec.decode(&mut start, Undecodable::IsAnError);
+        if let Err(error) = decoded.await {
+            // Another host may have the key.
+            let failure = failure::of_effect(&EffectError::from(error), false, None);
+            return ActivityExecutionResult::fail(failure);
+        }
         let heartbeat = start.heartbeat_timeout.as_ref();
         let every = Duration::from_millis(payload::millis(heartbeat) / 3);
         let beats = async {

@@ -274,7 +274,7 @@ async fn start(core: &CoreRuntime, of: &Wanted) -> Result<Arc<RoleWorker>, Strin
     let worker = RoleWorker::new(
         core,
         connection,
-        runtime.temporal().config(),
+        runtime.temporal(),
         of.role.clone(),
         of.version.clone(),
         runtime.workflows.clone(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Workflows};
+use exomonad_temporal::codec::Codec;
 use exomonad_temporal::proto_json;
 use futures_util::stream;
 use temporalio_common::worker::WorkerTaskTypes;
@@ -36,6 +37,7 @@ pub async fn replay(
     role: Arc<Role>,
     version: Arc<PluginVersion>,
     workflows: Arc<Workflows>,
+    codec: Arc<Codec>,
     history: &str,
 ) -> Result<(), ReplayError> {
     let history: History = proto_json::parse("temporal.api.history.v1.History", history)
@@ -66,7 +68,7 @@ pub async fn replay(
     let histories = stream::iter([HistoryForReplay::new(history, workflow_id)]);
     let core = init_replay_worker(ReplayWorkerInput::new(config, histories))
         .map_err(|error| ReplayError::Worker(error.to_string()))?;
-    let worker = Arc::new(RoleWorker::of_replay(core, role, version, workflows));
+    let worker = Arc::new(RoleWorker::of_replay(core, role, version, workflows, codec));
     worker.poll_workflows().await;
     let differs = worker.first_failure();
     worker.finish().await;

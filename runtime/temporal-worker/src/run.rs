@@ -12,17 +12,24 @@ use std::time::Duration;
 use exomonad_core::{CallContext, EncodedAnswer};
 use exomonad_host::pipeline::Layer;
 use exomonad_host::plugins::version::PluginVersion;
+use exomonad_host::role::RoleSettings;
 use exomonad_host::workflows::definition::CheckedWorkflow;
 use exomonad_host::workflows::durable::{ChildStep, DurableRun, RunAbout, Stop, Timer, TurnState};
-use exomonad_host::workflows::steps::StepSpec;
+use exomonad_host::workflows::remote_history::STEP;
+use exomonad_host::workflows::steps::{Effect, StepSpec};
+use exomonad_host::workflows::transfer::{CONTINUED, Left};
+use exomonad_host::workflows::view::HistoryEntry;
 use exomonad_host::{Role, Violation, Workflows};
 use exomonad_schema::effects::Done;
+use exomonad_schema::effects::temporal::{
+    TemporalActivityResult, TemporalExecuteActivity, TemporalMillis, TemporalSetAttributes,
+};
 use exomonad_schema::effects::workflow::{OnParentEnd, RetryPolicy, WorkflowChild, WorkflowSignal};
-use exomonad_schema::{EffectError, EffectKind, ErrorCode, RawJson};
-use exomonad_temporal::payload;
+use exomonad_schema::{EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, decode};
+use exomonad_temporal::{TemporalBounds, payload};
 use exomonad_workflow::effects::CrashClass;
 use exomonad_workflow::{EventBody, Machine, Request};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use temporalio_protos::coresdk::activity_result::activity_resolution;
 use temporalio_protos::coresdk::child_workflow::{
     ChildWorkflowCancellationType, ParentClosePolicy, StartChildWorkflowExecutionFailedCause,
@@ -35,32 +42,16 @@ use temporalio_protos::coresdk::workflow_activation::{
     resolve_child_workflow_execution_start as child_start, workflow_activation_job,
 };
 use temporalio_protos::coresdk::workflow_commands::{
-    ActivityCancellationType, CancelChildWorkflowExecution, CancelTimer, RequestCancelActivity,
-    ScheduleActivity, SetPatchMarker, SignalExternalWorkflowExecution, StartChildWorkflowExecution,
-    StartTimer, signal_external_workflow_execution, workflow_command,
+    ActivityCancellationType, CancelChildWorkflowExecution, CancelTimer, ModifyWorkflowProperties,
+    RequestCancelActivity, ScheduleActivity, SetPatchMarker, SignalExternalWorkflowExecution,
+    StartChildWorkflowExecution, StartTimer, UpsertWorkflowSearchAttributes,
+    signal_external_workflow_execution, workflow_command,
 };
 use temporalio_protos::temporal::api::common::v1::{Payload, RetryPolicy as TemporalRetry};
 use tokio::sync::Notify;
 
 use crate::failure;
 use crate::message::{LARGEST, duration, json_payload, message, millis, one_value};
-
-/// The header of a run that goes on where another has ended.
-pub(crate) const CONTINUED: &str = "exomonad-continued";
-/// The header of an activity that is a step of a workflow of this host: errors of effects end it, unless the step
-/// has a policy.
-pub(crate) const STEP: &str = "exomonad-step";
-
-/// The things that a run leaves to the one that continues it. JSON stands in it as texts: as values it would be
-/// nested deeper than it was.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Continued {
-    /// The published state, with its version.
-    pub state: Option<(String, u32)>,
-    /// The signals that it has not taken: names and payloads.
-    #[serde(default)]
-    pub signals: Vec<(String, String)>,
-}
 
 /// The time limits of a run's steps.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +72,12 @@ pub(crate) struct TemporalRun {
     input: String,
     state_before: Option<String>,
     configuration: String,
-    seed: [u8; 8],
+    settings: Arc<RoleSettings>,
+    /// The trace of whoever has started it.
+    traceparent: Option<String>,
+    seed: Vec<u8>,
+    /// When it came over from a host's own store, in milliseconds since 1970; 0 for all others.
+    moved_at: i64,
     namespace: String,
     task_queue: String,
     times: StepTimes,
@@ -120,6 +116,8 @@ enum Open {
     Activity {
         name: &'static str,
         class: CrashClass,
+        /// True if a worker of another SDK performs it.
+        is_foreign: bool,
     },
     Timer,
     Child,
@@ -252,14 +250,22 @@ impl TemporalState {
 
     fn activity_is_done(&mut self, resolved: ResolveActivity) {
         let seq = u64::from(resolved.seq);
-        let (name, class) = match self.open.get(&seq) {
-            Some(Open::Activity { name, class }) => (*name, *class),
-            _ => return,
+        let Some(Open::Activity {
+            name,
+            class,
+            is_foreign,
+        }) = self.open.get(&seq).cloned()
+        else {
+            return;
         };
         let status = resolved.result.and_then(|result| result.status);
         let answer = match status {
             Some(activity_resolution::Status::Completed(success)) => {
-                failure::success(&one_value(success.result.as_slice()))
+                let result = one_value(success.result.as_slice());
+                match is_foreign {
+                    true => EncodedAnswer::new(&Ok(TemporalActivityResult { result })),
+                    false => failure::success(&result),
+                }
             }
             Some(activity_resolution::Status::Failed(failed)) => {
                 failure::answer_of_activity(name, failed.failure.as_ref(), class)
@@ -370,13 +376,25 @@ impl TemporalRun {
         times: StepTimes,
         workflows: Arc<Workflows>,
     ) -> Result<Self, serde_json::Error> {
-        let continued: Continued = match begun.headers.get(CONTINUED) {
+        let left: Left = match begun.headers.get(CONTINUED) {
             Some(header) => serde_json::from_str(payload::decode(header).get())?,
-            None => Continued::default(),
+            None => Left::default(),
         };
-        let state = continued.state;
-        let mut machine = Machine::new(at);
-        for (name, payload) in continued.signals {
+        let moved = left.moved()?;
+        let state = left.state;
+        let begun_at = moved.as_ref().map_or(at, |moved| moved.begun_at);
+        let mut machine = Machine::new(begun_at);
+        let mut patches = HashSet::new();
+        if let Some(moved) = &moved {
+            let entries = moved.history.iter().cloned();
+            let history: Vec<_> = entries.filter_map(HistoryEntry::into_event).collect();
+            patches.extend(history.iter().filter_map(|event| match &event.body {
+                EventBody::Patched { id } => Some(id.clone()),
+                _ => None,
+            }));
+            machine.load(history, moved.asked);
+        }
+        for (name, payload) in left.signals {
             machine.arrive(
                 at,
                 EventBody::Signaled {
@@ -393,17 +411,35 @@ impl TemporalRun {
         Ok(Self {
             workflow: begun.workflow_type.clone(),
             workflow_id: begun.workflow_id.clone(),
-            run_id: told_id.to_owned(),
-            is_continued: !begun.continued_from_execution_run_id.is_empty(),
+            run_id: moved
+                .as_ref()
+                .map_or(told_id, |moved| &moved.run_id)
+                .to_owned(),
+            is_continued: moved.is_some() || !begun.continued_from_execution_run_id.is_empty(),
             input: one_value(&begun.arguments).get().to_owned(),
-            state_before: state.as_ref().map(|(state, _)| state.clone()),
-            configuration: serde_json::to_string(&*role.settings.config).unwrap_or_default(),
-            seed: begun.randomness_seed.to_le_bytes(),
+            state_before: match &moved {
+                Some(moved) => moved.state_before.clone(),
+                None => state.as_ref().map(|(state, _)| state.clone()),
+            },
+            configuration: match &moved {
+                Some(moved) => moved.configuration.clone(),
+                None => serde_json::to_string(&*role.settings.config).unwrap_or_default(),
+            },
+            settings: role.settings.clone(),
+            traceparent: payload::traceparent(&begun.headers),
+            seed: match &moved {
+                Some(moved) => moved.seed.0.clone(),
+                None => begun.randomness_seed.to_le_bytes().to_vec(),
+            },
+            moved_at: moved.map_or(0, |moved| moved.moved_at),
             namespace: place.0.to_owned(),
             task_queue: place.1.to_owned(),
             times,
             workflows,
-            state: Mutex::new(TemporalState::new(machine, state, at)),
+            state: Mutex::new(TemporalState {
+                patches,
+                ..TemporalState::new(machine, state, at)
+            }),
             arrived: Notify::new(),
             attention: Notify::new(),
         })
@@ -426,15 +462,47 @@ impl TemporalRun {
     }
 
     /// The things that a run which continues this one is given.
-    pub fn continued(&self) -> Continued {
+    pub fn continued(&self) -> Left {
         let state = self.lock();
         let signals = state.machine.untaken_signals().into_iter();
-        Continued {
+        Left {
+            moved: None,
             state: state.published.clone(),
             signals: signals
                 .map(|(name, json)| (name, String::from_utf8_lossy(&json).into_owned()))
                 .collect(),
         }
+    }
+
+    /// The headers of what the run asks for: the numbers of its step, and its trace.
+    fn headers(&self, numbers: &[u64]) -> HashMap<String, Payload> {
+        let step = (STEP.to_owned(), value_payload(&numbers));
+        let trace = self.traceparent.as_deref().map(payload::trace_header);
+        [step].into_iter().chain(trace).collect()
+    }
+
+    /// The request of a step, if it is this effect's and granted. One that is not goes the way of all steps, at whose
+    /// end the role's layers say why it is refused.
+    fn granted<R: EffectRequest>(&self, step: &StepSpec) -> Option<R> {
+        let is_granted = self.settings.granted.contains(&R::KIND.capability());
+        match step.effect {
+            Effect::Table(kind) if kind == R::KIND && is_granted => decode(&step.request).ok(),
+            _ => None,
+        }
+    }
+
+    /// The attributes that a step sets, if it may.
+    fn own_attributes(&self, step: &StepSpec) -> Option<TemporalSetAttributes> {
+        let bounds: &TemporalBounds = step.context.bounds.get();
+        self.granted(step)
+            .filter(|_| bounds.allows_namespace(&self.namespace))
+    }
+
+    /// The activity of another worker that a step asks for, if it may.
+    fn foreign_activity(&self, step: &StepSpec) -> Option<TemporalExecuteActivity> {
+        let bounds: &TemporalBounds = step.context.bounds.get();
+        let activity: Option<TemporalExecuteActivity> = self.granted(step);
+        activity.filter(|asked| bounds.allows_activity(&self.namespace, &asked.task_queue))
     }
 
     /// The command that lets an activity perform a step.
@@ -448,7 +516,7 @@ impl TemporalRun {
             activity_id: format!("{}:{}", step.seq, step.hash),
             activity_type: step.name.to_owned(),
             task_queue: self.task_queue.clone(),
-            headers: HashMap::from([(STEP.to_owned(), json_payload(b"true"))]),
+            headers: self.headers(&[step.seq]),
             arguments: vec![json_payload(&step.request)],
             schedule_to_close_timeout: deadline,
             start_to_close_timeout: Some(duration(self.times.attempt)),
@@ -496,6 +564,40 @@ fn check_size(name: &str, bytes: usize) -> Result<(), EffectError> {
             ),
         )),
     }
+}
+
+/// The commands that set attributes of a run.
+fn attribute_commands(attributes: &TemporalSetAttributes) -> Vec<workflow_command::Variant> {
+    use workflow_command::Variant as Command;
+    let search = payload::search_attributes(&attributes.search_attributes);
+    let search = search.map(|found| {
+        Command::UpsertWorkflowSearchAttributes(message!(UpsertWorkflowSearchAttributes {
+            search_attributes: Some(found),
+        }))
+    });
+    let memo = payload::memo(&attributes.memo).map(|memo| {
+        Command::ModifyWorkflowProperties(message!(ModifyWorkflowProperties {
+            upserted_memo: Some(memo),
+        }))
+    });
+    search.into_iter().chain(memo).collect()
+}
+
+/// Turns the command of a step into one for a worker of any SDK.
+fn ask_elsewhere(command: &mut ScheduleActivity, activity: TemporalExecuteActivity) {
+    let time = |asked: Option<TemporalMillis>| {
+        let asked = asked?.get();
+        Some(millis(i64::try_from(asked).unwrap_or(i64::MAX)))
+    };
+    command.activity_type = activity.activity_type.into();
+    command.task_queue = activity.task_queue.into();
+    command.arguments = activity.input.iter().map(payload::encode).collect();
+    command.start_to_close_timeout =
+        time(activity.start_to_close_millis).or(command.start_to_close_timeout);
+    command.schedule_to_start_timeout = time(activity.schedule_to_start_millis);
+    command.heartbeat_timeout = time(activity.heartbeat_millis);
+    command.retry_policy =
+        exomonad_temporal::retry_policy(activity.retry.as_ref()).or(command.retry_policy.take());
 }
 
 /// The number of a step as the protocol has it: a history has far fewer.
@@ -551,6 +653,7 @@ impl DurableRun for TemporalRun {
             configuration: &self.configuration,
             seed: &self.seed,
             client: None,
+            traceparent: self.traceparent.as_deref(),
         }
     }
 
@@ -598,9 +701,26 @@ impl DurableRun for TemporalRun {
             let seq = step.seq;
             return state.done(seq, EncodedAnswer::error(&error), Some(step.into_request()));
         }
-        let command = self.activity(&step, state.now);
+        if let Some(attributes) = self.own_attributes(&step) {
+            for command in attribute_commands(&attributes) {
+                state.send(command);
+            }
+            let (seq, done) = (step.seq, EncodedAnswer::new(&Ok(Done {})));
+            return state.done(seq, done, Some(step.into_request()));
+        }
+        let foreign = self.foreign_activity(&step);
+        let is_foreign = foreign.is_some();
+        let mut command = self.activity(&step, state.now);
+        if let Some(activity) = foreign {
+            ask_elsewhere(&mut command, activity);
+        }
         state.send(workflow_command::Variant::ScheduleActivity(command));
-        state.open.insert(step.seq, Open::Activity { name, class });
+        let open = Open::Activity {
+            name,
+            class,
+            is_foreign,
+        };
+        state.open.insert(step.seq, open);
         state.arrive(EventBody::Asked(step.into_request()));
     }
 
@@ -633,7 +753,9 @@ impl DurableRun for TemporalRun {
         if !state.sent.insert(timer.seq) {
             return;
         }
-        let time = millis(timer.due.saturating_sub(timer.since));
+        // Of one that was set before the run came over, the rest.
+        let from = timer.since.max(self.moved_at.min(timer.due));
+        let time = millis(timer.due.saturating_sub(from));
         let command = message!(StartTimer {
             seq: number(timer.seq),
             start_to_fire_timeout: Some(time),
@@ -698,6 +820,7 @@ impl DurableRun for TemporalRun {
             workflow_type: child.workflow,
             task_queue: self.task_queue.clone(),
             input: vec![json_payload(child.input.as_bytes())],
+            headers: self.headers(&[asked.seq, handle]),
             parent_close_policy: policy as i32,
             cancellation_type: ChildWorkflowCancellationType::WaitCancellationCompleted as i32,
         });
@@ -729,6 +852,7 @@ impl DurableRun for TemporalRun {
             seq: number(asked.seq),
             signal_name: signal.name.to_string(),
             args: vec![json_payload(signal.payload.get().as_bytes())],
+            headers: self.headers(&[asked.seq]),
             target: Some(signal_external_workflow_execution::Target::WorkflowExecution(target)),
         });
         state.send(workflow_command::Variant::SignalExternalWorkflowExecution(

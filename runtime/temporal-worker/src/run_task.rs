@@ -12,8 +12,11 @@ use exomonad_engine::{CallError, Limit, Output};
 use exomonad_host::admission::Permit;
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::workflows::durable::{DurableRun, RunEnd, Stop, call_guest};
+use exomonad_host::workflows::remote::STATE_QUERY;
+use exomonad_host::workflows::transfer::CONTINUED;
 use exomonad_host::{Role, execution};
 use exomonad_schema::{EffectError, ErrorCode, RawJson};
+use exomonad_temporal::codec::Undecodable;
 use exomonad_temporal::payload;
 use temporalio_protos::coresdk::workflow_activation::{
     DoUpdate, InitializeWorkflow, QueryWorkflow, WorkflowActivation, workflow_activation_job,
@@ -29,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::failure;
 use crate::message::{LARGEST, json_payload, message, one_value};
-use crate::run::{CONTINUED, TemporalRun, value_payload};
+use crate::run::{TemporalRun, value_payload};
 use crate::worker::RoleWorker;
 
 /// The time for which a guest that waits keeps its sandbox.
@@ -147,9 +150,12 @@ impl RunTask {
 
     async fn commands(
         &mut self,
-        activation: WorkflowActivation,
+        mut activation: WorkflowActivation,
     ) -> Result<Vec<workflow_command::Variant>, TaskFailure> {
         use workflow_activation_job::Variant as Job;
+        let codec = &self.worker.codec;
+        let decoded = codec.decode(&mut activation, Undecodable::IsAnError).await;
+        decoded.map_err(|error| TaskFailure::new("validation", error.to_string()))?;
         let at = activation
             .timestamp
             .as_ref()
@@ -355,6 +361,10 @@ async fn call(
 /// Answers a query about a run, by the state that it has published.
 async fn query(worker: &RoleWorker, run: &TemporalRun, query: &QueryWorkflow) -> QueryResult {
     let answered = async {
+        if query.query_type == STATE_QUERY {
+            let state = run.published().map(|(state, _)| state);
+            return Ok(state.unwrap_or_default());
+        }
         let version = worker
             .version()
             .await

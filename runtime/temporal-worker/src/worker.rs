@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Workflows};
-use exomonad_temporal::{TemporalConfig, TemporalVersioning};
+use exomonad_temporal::codec::Codec;
+use exomonad_temporal::{Temporal, TemporalVersioning};
 use temporalio_client::Connection;
 use temporalio_common::worker::{
     VersioningBehavior, WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes,
 };
+use temporalio_protos::coresdk::activity_result::ActivityExecutionResult;
 use temporalio_protos::coresdk::workflow_activation::remove_from_cache::EvictionReason;
 use temporalio_protos::coresdk::workflow_activation::{InitializeWorkflow, RemoveFromCache};
 use temporalio_protos::coresdk::workflow_completion::WorkflowActivationCompletion;
@@ -23,6 +25,7 @@ use temporalio_sdk_core::{
 use tokio::sync::mpsc;
 
 use crate::activity::Activities;
+use crate::failure;
 use crate::run::{StepTimes, TemporalRun};
 use crate::run_task::{RunTask, is_eviction};
 
@@ -32,6 +35,8 @@ pub(crate) struct RoleWorker {
     /// The version of the plugin that it belongs to, if runs are pinned to versions.
     pinned: Option<Arc<PluginVersion>>,
     workflows: Arc<Workflows>,
+    /// The form of values on the way to the server.
+    pub codec: Arc<Codec>,
     core: Worker,
     namespace: String,
     task_queue: String,
@@ -53,12 +58,13 @@ impl RoleWorker {
     pub fn new(
         core: &CoreRuntime,
         connection: Connection,
-        config: &TemporalConfig,
+        temporal: &Temporal,
         role: Arc<Role>,
         version: Arc<PluginVersion>,
         workflows: Arc<Workflows>,
         task_queue: String,
     ) -> Result<Self, String> {
+        let config = temporal.config();
         let settings = &config.worker;
         let build_id = version.plugin.digest().to_owned();
         let is_pinned = settings.versioning == TemporalVersioning::Pinned;
@@ -109,7 +115,7 @@ impl RoleWorker {
             namespace: config.namespace.clone(),
             task_queue,
             times,
-            ..Self::of_core(core, role, pinned, workflows)
+            ..Self::of_core(core, role, pinned, workflows, temporal.codec().clone())
         })
     }
 
@@ -119,8 +125,9 @@ impl RoleWorker {
         role: Arc<Role>,
         version: Arc<PluginVersion>,
         workflows: Arc<Workflows>,
+        codec: Arc<Codec>,
     ) -> Self {
-        Self::of_core(core, role, Some(version), workflows)
+        Self::of_core(core, role, Some(version), workflows, codec)
     }
 
     fn of_core(
@@ -128,8 +135,10 @@ impl RoleWorker {
         role: Arc<Role>,
         pinned: Option<Arc<PluginVersion>>,
         workflows: Arc<Workflows>,
+        codec: Arc<Codec>,
     ) -> Self {
         Self {
+            codec,
             role,
             pinned,
             workflows,
@@ -265,14 +274,22 @@ impl RoleWorker {
         !self.workflows.has_free_turn() || self.role.admission.waiting() > 0
     }
 
-    pub async fn complete(&self, completion: WorkflowActivationCompletion) {
+    pub async fn complete(&self, mut completion: WorkflowActivationCompletion) {
         let run = completion.run_id.clone();
+        if let Err(error) = self.codec.encode(&mut completion).await {
+            let failure = failure::application("internal", &error.to_string(), &[], false, None);
+            completion = WorkflowActivationCompletion::fail(run.clone(), failure, None);
+        }
         if let Err(error) = self.core.complete_workflow_activation(completion).await {
             tracing::error!(role = %self.role.name(), run, %error, "a workflow task cannot be completed");
         }
     }
 
-    pub async fn complete_activity(&self, completion: ActivityTaskCompletion) {
+    pub async fn complete_activity(&self, mut completion: ActivityTaskCompletion) {
+        if let Err(error) = self.codec.encode(&mut completion).await {
+            let failure = failure::application("internal", &error.to_string(), &[], true, None);
+            completion.result = Some(ActivityExecutionResult::fail(failure));
+        }
         if let Err(error) = self.core.complete_activity_task(completion).await {
             tracing::error!(role = %self.role.name(), %error, "an activity cannot be completed");
         }

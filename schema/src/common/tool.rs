@@ -47,7 +47,7 @@ pub struct Tool {
     /// Pictures of it for people, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub icons: Vec<Icon>,
-    /// What is said of it beyond this, by extensions of the protocol.
+    /// Facts about it beyond these, by extensions of the protocol.
     #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
     pub meta: Option<RawJson>,
 }
@@ -123,7 +123,7 @@ pub struct CallToolResult {
     /// True if the tool failed; `content` then says why.
     #[serde(default)]
     pub is_error: bool,
-    /// What is said with it beyond this, by extensions of the protocol.
+    /// Facts about it beyond these, by extensions of the protocol.
     #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
     pub meta: Option<RawJson>,
     /// The id of a workflow of the plugin that goes on with the call: its end is the result, and the rest of this is

@@ -104,7 +104,7 @@ pub struct WorkflowInput {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowOutcome {
-    /// How it ends.
+    /// Its end.
     pub end: WorkflowEnd,
     /// The output of a completed run.
     #[serde(default)]
@@ -117,7 +117,7 @@ pub struct WorkflowOutcome {
     pub input: RawJson,
 }
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowEnd {

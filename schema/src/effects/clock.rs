@@ -27,6 +27,6 @@ pub struct ClockTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sleep {
-    /// How long, in milliseconds; at most a day. The call's own time limit keeps running.
+    /// The time, in milliseconds; at most a day. The call's own time limit keeps running.
     pub millis: BoundedInt<0, 86_400_000>,
 }

@@ -28,7 +28,7 @@ pub struct HttpRequest {
     /// The body's bytes, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<Base64>,
-    /// How many redirects to follow; each must lead to one of the role's hosts.
+    /// The number of redirects to follow; each must lead to one of the role's hosts.
     #[serde(default = "default_redirects")]
     pub max_redirects: BoundedInt<0, 10>,
     /// The time limit in milliseconds; the host's own when absent.

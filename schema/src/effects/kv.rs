@@ -58,7 +58,7 @@ pub struct KvDeleted {
 pub struct KvList {
     /// Only keys that begin with this.
     pub prefix: BoundedText<0, 1024>,
-    /// How many keys at most.
+    /// The number of keys at most.
     pub limit: BoundedInt<1, 1000>,
     /// Only keys after this one: the `next` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -49,9 +49,9 @@ pub struct McpClient {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct McpProgress {
-    /// How much is done; more each time.
+    /// The part that is done; more each time.
     pub progress: u64,
-    /// How much there is to do.
+    /// The whole that there is to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// The work at the moment, for a person.
@@ -165,7 +165,7 @@ pub struct McpSample {
     pub key: Option<BoundedText<1, 128>>,
     /// The conversation so far.
     pub messages: Vec<McpSamplingMessage>,
-    /// How many tokens the model may write.
+    /// The number of tokens that the model may write.
     pub max_tokens: BoundedInt<1, 1_000_000>,
     /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,7 +173,7 @@ pub struct McpSample {
     /// The tools that the model may call. The guest runs them and asks again with the results.
     #[serde(default)]
     pub tools: Vec<Tool>,
-    /// How the model chooses tools.
+    /// The way in which the model chooses tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<McpToolChoice>,
     /// Further fields of `sampling/createMessage`: `temperature`, `stopSequences`, `modelPreferences`, `metadata`.
@@ -181,7 +181,7 @@ pub struct McpSample {
     pub options: BTreeMap<String, RawJson>,
 }
 
-/// How a model chooses tools.
+/// The way in which a model chooses tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum McpToolChoice {

@@ -9,7 +9,7 @@ use crate::value::{Base64, BoundedInt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RandomBytes {
-    /// How many bytes.
+    /// The number of bytes.
     pub length: BoundedInt<0, 65_536>,
 }
 

@@ -547,6 +547,52 @@ pub struct TemporalHistory {
     pub next: Option<String>,
 }
 
+/// Asks a worker of any SDK to perform an activity. Only a workflow that runs on the Temporal server can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TemporalExecuteActivity {
+    /// The activity's type: the name under which its worker has registered it.
+    pub activity_type: TemporalName,
+    /// The task queue that its worker polls.
+    pub task_queue: TemporalName,
+    /// The arguments, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<RawJson>,
+    /// The longest time of one attempt, in milliseconds; `temporal.worker.step_timeout` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_to_close_millis: Option<TemporalMillis>,
+    /// The longest wait for a worker, in milliseconds; no end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_to_start_millis: Option<TemporalMillis>,
+    /// The time in milliseconds after which a worker that is silent is given up; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_millis: Option<TemporalMillis>,
+    /// When it is tried again; once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<TemporalRetryPolicy>,
+}
+
+/// The answer of an activity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemporalActivityResult {
+    /// The value.
+    pub result: RawJson,
+}
+
+/// Asks to set search attributes and memo of the workflow itself. Only one that runs on the Temporal server can. A
+/// value of `null` removes one; what is not named stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TemporalSetAttributes {
+    /// Values that a list can search for, by the names of attributes that the namespace has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, RawJson>,
+    /// Values that are kept with the workflow and can be read, but not searched for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, RawJson>,
+}
+
 /// Names the namespace to describe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -572,7 +618,7 @@ pub struct TemporalNamespace {
     pub owner_email: String,
     /// The time for which closed workflows are kept, in milliseconds.
     pub retention_millis: u64,
-    /// What its owner has noted.
+    /// Notes of its owner.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
     /// True if it is replicated to other clusters.
@@ -617,7 +663,7 @@ pub struct TemporalRegisterNamespace {
     /// The time for which closed workflows are kept, in milliseconds; three days when absent.
     #[serde(default = "default_retention")]
     pub retention_millis: TemporalMillis,
-    /// What its owner notes.
+    /// Notes of its owner.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
 }
@@ -797,7 +843,7 @@ pub struct TemporalScheduleDescription {
     pub overlap: TemporalOverlap,
     /// Workflows that it has started and that are open.
     pub running: Vec<TemporalExecution>,
-    /// What it has done, the latest last.
+    /// The workflows that it has started of late, the latest last.
     pub recent: Vec<TemporalScheduleAction>,
     /// The times to come.
     pub next_times: Vec<String>,

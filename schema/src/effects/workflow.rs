@@ -146,7 +146,7 @@ pub struct WorkflowCancel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkflowSleep {
-    /// How long, in milliseconds; at most ten years.
+    /// The time, in milliseconds; at most ten years.
     pub millis: LongMillis,
 }
 

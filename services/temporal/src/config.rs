@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use exomonad_core::patterns::is_loopback;
 use exomonad_core::values::{TimeSpan, check, is_sendable_name};
-use exomonad_core::{Secret, SecretSource};
+use exomonad_core::{Secret, SecretError, SecretSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,16 @@ pub struct TemporalConfig {
     /// Environment variable with the API key, instead of `api_key_file`.
     #[schemars(extend("format" = "environment-variable"), example = &"TEMPORAL_API_KEY")]
     pub api_key_env: Option<String>,
+    /// The form in which values go to the server. Its own limits count what it is given.
+    pub payload_compression: PayloadCompression,
+    /// File with the keys by which values are encrypted before they go to the server: `NAME=KEY`, separated by commas,
+    /// each key 32 bytes in base64. The first one encrypts; all of them decrypt. Read at start and when the
+    /// configuration is reloaded.
+    #[schemars(extend("format" = "path"), example = &"/run/secrets/temporal-keys")]
+    pub payload_keys_file: Option<PathBuf>,
+    /// Environment variable with these keys, instead of `payload_keys_file`.
+    #[schemars(extend("format" = "environment-variable"), example = &"TEMPORAL_PAYLOAD_KEYS")]
+    pub payload_keys_env: Option<String>,
     /// Headers that go with every request, by their names in lower case. No secrets here.
     #[schemars(extend(
         "x-key-format" = "header-name",
@@ -59,6 +69,9 @@ pub struct TemporalConfig {
     /// The API key.
     #[serde(skip)]
     pub api_key: Option<Secret>,
+    /// The keys of payloads.
+    #[serde(skip)]
+    pub payload_keys: Option<Secret>,
     /// Time limit for opening a connection.
     #[serde(skip)]
     pub connect_timeout: Duration,
@@ -108,6 +121,17 @@ pub enum TemporalVersioning {
     Pinned,
 }
 
+/// The form in which values go to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PayloadCompression {
+    /// As they are.
+    #[default]
+    None,
+    /// Compressed, where that makes them smaller, as Temporal's SDK for Go does it (`binary/zlib`).
+    Zlib,
+}
+
 impl Default for TemporalWorkerConfig {
     fn default() -> Self {
         Self {
@@ -135,11 +159,15 @@ impl Default for TemporalConfig {
             tls_server_name: None,
             api_key_file: None,
             api_key_env: None,
+            payload_compression: PayloadCompression::None,
+            payload_keys_file: None,
+            payload_keys_env: None,
             headers: BTreeMap::new(),
             time_limit: TimeSpan::secs(30),
             retry_time: TimeSpan::secs(10),
             worker: TemporalWorkerConfig::default(),
             api_key: None,
+            payload_keys: None,
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -149,6 +177,27 @@ impl TemporalConfig {
     /// The source of the API key, if one is named.
     pub fn api_key_source(&self) -> Option<SecretSource> {
         SecretSource::of(self.api_key_file.as_deref(), self.api_key_env.as_deref())
+    }
+
+    /// The source of the keys of payloads, if one is named.
+    pub fn payload_keys_source(&self) -> Option<SecretSource> {
+        let file = self.payload_keys_file.as_deref();
+        SecretSource::of(file, self.payload_keys_env.as_deref())
+    }
+
+    /// Reads the API key and the keys of payloads.
+    ///
+    /// # Errors
+    /// If one cannot be read or used.
+    pub fn read_secrets(
+        &mut self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), SecretError> {
+        let api_key = self.api_key_source();
+        self.api_key = api_key.map(|source| source.resolve(&env)).transpose()?;
+        let keys = self.payload_keys_source();
+        self.payload_keys = keys.map(|source| source.resolve_keys(&env)).transpose()?;
+        Ok(())
     }
 
     /// True if the connection is encrypted.

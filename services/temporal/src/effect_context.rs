@@ -10,12 +10,16 @@ use exomonad_schema::effects::temporal::TemporalName;
 use exomonad_schema::{Access, EffectError, EffectKind, ErrorCode, RoleName};
 use serde::Serialize;
 use temporalio_client::tonic;
+use temporalio_common::payload_visitor::PayloadVisitable;
+use temporalio_protos::temporal::api::common::v1::Header;
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::Temporal;
+use crate::codec::Undecodable;
 use crate::connection::{Connection, time_left};
+use crate::payload;
 use crate::policy::{Scope, TemporalBounds};
 
 /// An effect of a role on something of the server's.
@@ -148,6 +152,33 @@ impl EffectContext<'_> {
             Ok(Err(error)) => Err(self.not_connected(&error)),
             Err(_) => Err(self.timed_out(false)),
         }
+    }
+
+    /// The header by which a workflow that is started belongs to the trace of whoever starts it.
+    pub(crate) fn trace(&self) -> Option<Header> {
+        let traceparent = span::traceparent(&Span::current()).or_else(|| self.traceparent.clone());
+        let mut header = Header::default();
+        header
+            .fields
+            .extend(traceparent.map(|parent| payload::trace_header(&parent)));
+        (!header.fields.is_empty()).then_some(header)
+    }
+
+    /// A request whose values go as the host's codec has them.
+    pub(crate) async fn encoded<M: PayloadVisitable>(
+        &self,
+        mut request: M,
+    ) -> Result<M, EffectError> {
+        self.service.codec().encode(&mut request).await?;
+        Ok(request)
+    }
+
+    /// An answer with its values as they were before they were encoded. One that cannot be decoded stays as it is.
+    pub(crate) async fn decoded<M: PayloadVisitable>(&self, mut answer: M) -> M {
+        let codec = self.service.codec();
+        // It fails for none of them.
+        let _ = codec.decode(&mut answer, Undecodable::Stays).await;
+        answer
     }
 
     /// A request with the time that is left for it, and the trace that it is part of.

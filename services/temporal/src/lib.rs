@@ -26,7 +26,8 @@
 //! | `payload` | JSON, times and failures in Temporal's messages |
 //! | `proto_json` | Temporal's messages as its own programs print them |
 //! | `perform` | effects by their requests |
-//! | `workflows`, `schedules`, `namespaces` | the effects |
+//! | `workflows`, `schedules`, `namespaces`, `activities` | the effects |
+//! | `codec` | payloads that are compressed or encrypted |
 //! | `without_client` | the service of a host that is built without the client |
 
 #![cfg_attr(
@@ -40,6 +41,10 @@
 mod config;
 mod policy;
 
+#[cfg(feature = "client")]
+mod activities;
+#[cfg(feature = "client")]
+pub mod codec;
 #[cfg(feature = "client")]
 mod connection;
 #[cfg(feature = "client")]
@@ -62,11 +67,16 @@ mod workflows;
 #[cfg(not(feature = "client"))]
 mod without_client;
 
-pub use config::{TemporalConfig, TemporalConfigError, TemporalVersioning, TemporalWorkerConfig};
+pub use config::{
+    PayloadCompression, TemporalConfig, TemporalConfigError, TemporalVersioning,
+    TemporalWorkerConfig,
+};
 pub use policy::{TemporalBounds, decide};
 
 #[cfg(feature = "client")]
 pub use connection::{Connection, ConnectionError};
+#[cfg(feature = "client")]
+pub use workflows::retry_policy;
 
 /// The Temporal service. Cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -74,6 +84,8 @@ pub struct Temporal {
     config: TemporalConfig,
     #[cfg(feature = "client")]
     connection: connection::LazyConnection,
+    #[cfg(feature = "client")]
+    codec: std::sync::Arc<codec::Codec>,
 }
 
 impl Temporal {
@@ -86,8 +98,16 @@ impl Temporal {
         Ok(Self {
             #[cfg(feature = "client")]
             connection: connection::LazyConnection::default(),
+            #[cfg(feature = "client")]
+            codec: std::sync::Arc::new(codec::Codec::new(&config)),
             config,
         })
+    }
+
+    /// The form of values on the way to the server.
+    #[cfg(feature = "client")]
+    pub fn codec(&self) -> &std::sync::Arc<codec::Codec> {
+        &self.codec
     }
 
     /// The settings.

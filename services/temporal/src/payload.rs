@@ -16,7 +16,7 @@ use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 
 /// The metadata that says how the data is encoded.
-const ENCODING: &str = "encoding";
+pub(crate) const ENCODING: &str = "encoding";
 
 /// The number of causes of a failure that are passed on.
 const MAX_CAUSES: usize = 32;
@@ -55,6 +55,21 @@ fn encode_map(values: &BTreeMap<String, RawJson>) -> HashMap<String, Payload> {
         .iter()
         .map(|(name, value)| (name.clone(), encode(value)));
     encoded.collect()
+}
+
+/// The header by which Temporal's SDKs carry a trace on: the fields of W3C's trace context, as a JSON object.
+pub const TRACE: &str = "_tracer-data";
+
+/// The header of a trace.
+pub fn trace_header(traceparent: &str) -> (String, Payload) {
+    let fields = RawJson::from(json!({"traceparent": traceparent}));
+    (TRACE.to_owned(), encode(&fields))
+}
+
+/// The trace that headers carry on.
+pub fn traceparent(headers: &HashMap<String, Payload>) -> Option<String> {
+    let fields: BTreeMap<String, String> = decode(headers.get(TRACE)?).parse().ok()?;
+    fields.get("traceparent").cloned()
 }
 
 /// The value of a payload. One that is not JSON comes as its encoding and its bytes.

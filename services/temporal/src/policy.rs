@@ -19,7 +19,7 @@ pub struct TemporalBounds {
     pub namespaces: Vec<NamePattern>,
     /// The types of workflows that Temporal effects may reach, start and signal included.
     pub workflow_types: Vec<NamePattern>,
-    /// The task queues of workflows that Temporal effects may start.
+    /// The task queues of workflows that Temporal effects may start, and of activities that they may ask for.
     pub task_queues: Vec<NamePattern>,
 }
 
@@ -32,6 +32,8 @@ pub(crate) struct Scope<'r> {
     pub namespace: Option<&'r str>,
     /// The workflow that it starts.
     pub starts: Option<&'r TemporalWorkflowSpec>,
+    /// The task queue that it sends an activity to.
+    pub task_queue: Option<&'r str>,
     /// The workflow or schedule that exists, whose type only the server knows.
     pub existing: Option<&'r str>,
 }
@@ -86,6 +88,10 @@ fn scope_of(request: &Effect) -> Scope<'_> {
         Effect::TemporalTriggerSchedule(request) => scope!(request, schedule_id),
         Effect::TemporalDescribeSchedule(request) => scope!(request, schedule_id),
         Effect::TemporalDeleteSchedule(request) => scope!(request, schedule_id),
+        Effect::TemporalExecuteActivity(request) => Scope {
+            task_queue: Some(&request.task_queue),
+            ..Scope::default()
+        },
         Effect::TemporalListWorkflows(request) => scope!(request),
         Effect::TemporalListSchedules(request) => scope!(request),
         Effect::TemporalDescribeNamespace(request) => scope!(request),
@@ -118,11 +124,13 @@ impl TemporalBounds {
         if is_about_namespaces(kind) {
             return verdicts;
         }
-        verdicts.push(self.decide_type(kind, scope));
-        if starts(kind) {
-            let name = scope
-                .and_then(|scope| scope.starts)
-                .map(|workflow| &*workflow.task_queue);
+        if kind != EffectKind::TemporalExecuteActivity {
+            verdicts.push(self.decide_type(kind, scope));
+        }
+        if names_task_queue(kind) {
+            let started = scope.and_then(|scope| scope.starts);
+            let started = started.map(|workflow| &*workflow.task_queue);
+            let name = scope.and_then(|scope| scope.task_queue).or(started);
             let at_call = "the task queue";
             verdicts.push(Verdict::new(
                 "temporal.task_queues",
@@ -188,9 +196,14 @@ impl TemporalBounds {
         Verdict::new("temporal.workflow_types", subject, ruling)
     }
 
+    /// True if a workflow of this namespace may send activities to this task queue.
+    pub fn allows_activity(&self, namespace: &str, task_queue: &str) -> bool {
+        let mut queues = self.task_queues.iter();
+        self.allows_namespace(namespace) && queues.any(|queue| queue.matches(task_queue))
+    }
+
     /// True if the namespace is within the bounds.
-    #[cfg(feature = "client")]
-    pub(crate) fn allows_namespace(&self, name: &str) -> bool {
+    pub fn allows_namespace(&self, name: &str) -> bool {
         self.namespaces.iter().any(|pattern| pattern.matches(name))
     }
 
@@ -221,22 +234,24 @@ fn ruling(
     }
 }
 
-/// True for effects that reach no workflow.
+/// True for effects that reach no other workflow.
 fn is_about_namespaces(kind: EffectKind) -> bool {
     matches!(
         kind,
         EffectKind::TemporalDescribeNamespace
             | EffectKind::TemporalListNamespaces
             | EffectKind::TemporalRegisterNamespace
+            | EffectKind::TemporalSetAttributes
     )
 }
 
-/// True for effects that start a workflow, now or later.
-fn starts(kind: EffectKind) -> bool {
+/// True for effects that start a workflow, now or later, or send an activity to a worker.
+fn names_task_queue(kind: EffectKind) -> bool {
     matches!(
         kind,
         EffectKind::TemporalStartWorkflow
             | EffectKind::TemporalSignalWithStart
             | EffectKind::TemporalCreateSchedule
+            | EffectKind::TemporalExecuteActivity
     )
 }

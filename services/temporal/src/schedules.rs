@@ -182,7 +182,7 @@ impl Perform for TemporalCreateSchedule {
         });
         request.memo = payload::memo(&self.memo);
         request.search_attributes = payload::search_attributes(&self.search_attributes);
-        rpc!(&context, create_schedule(request))?;
+        rpc!(&context, create_schedule(context.encoded(request).await?))?;
         Ok(Done {})
     }
 }
@@ -345,6 +345,7 @@ impl Perform for TemporalListSchedules {
         request.next_page_token = context.page_token(self.after.as_ref())?;
         request.query = self.query.into();
         let page = rpc!(&context, list_schedules(request))?;
+        let page = context.decoded(page).await;
         let schedules = page.schedules.into_iter().map(listed);
         Ok(TemporalSchedules {
             schedules: schedules

@@ -11,6 +11,19 @@ use crate::Temporal;
 impl Temporal {
     /// There is nothing to close.
     pub fn close(&self) {}
+
+    /// As the effect.
+    ///
+    /// # Errors
+    /// Those of the effect.
+    pub async fn start_from(
+        &self,
+        call: &CallContext,
+        asked: TemporalStartWorkflow,
+        _: (&str, exomonad_schema::RawJson),
+    ) -> Result<TemporalStarted, EffectError> {
+        self.start_workflow(call, asked).await
+    }
 }
 
 macro_rules! refuse {

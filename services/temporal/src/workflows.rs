@@ -87,7 +87,7 @@ impl EffectContext<'_> {
             Err(error) if is_missing(&error) && !self.bounds().reaches_all_types() => {
                 return Err(self.not_found());
             }
-            described => described?,
+            described => self.decoded(described?).await,
         };
         let info = described.workflow_execution_info.as_ref();
         let name = info
@@ -141,7 +141,8 @@ pub(crate) fn task_queue(name: &str) -> Option<TaskQueue> {
     Some(queue)
 }
 
-pub(crate) fn retry_policy(policy: Option<&TemporalRetryPolicy>) -> Option<RetryPolicy> {
+/// A policy, as the protocol has it.
+pub fn retry_policy(policy: Option<&TemporalRetryPolicy>) -> Option<RetryPolicy> {
     let policy = policy?;
     let mut retry = RetryPolicy::default();
     retry.initial_interval = duration(Some(policy.initial_millis));
@@ -201,6 +202,7 @@ macro_rules! fill_start {
         $message.workflow_task_timeout = duration(workflow.task_timeout_millis);
         $message.retry_policy = retry_policy(workflow.retry.as_ref());
         $message.memo = payload::memo(&workflow.memo);
+        $message.header = $context.trace();
         $message.search_attributes = payload::search_attributes(&workflow.search_attributes);
         $message.workflow_id_reuse_policy = reuse_policy($request.id_reuse);
     }};
@@ -212,20 +214,53 @@ impl Perform for TemporalStartWorkflow {
         service: &Temporal,
         call: &CallContext,
     ) -> Result<TemporalStarted, EffectError> {
-        let context = on_new!(service, call, self, TemporalStartWorkflow)?;
+        service.start(call, self, None).await
+    }
+}
+
+impl Temporal {
+    /// Starts a workflow as the effect does, with a value in a header of this name.
+    ///
+    /// # Errors
+    /// Those of the effect.
+    pub async fn start_from(
+        &self,
+        call: &CallContext,
+        asked: TemporalStartWorkflow,
+        header: (&str, RawJson),
+    ) -> Result<TemporalStarted, EffectError> {
+        self.start(call, asked, Some(header)).await
+    }
+
+    async fn start(
+        &self,
+        call: &CallContext,
+        asked: TemporalStartWorkflow,
+        header: Option<(&str, RawJson)>,
+    ) -> Result<TemporalStarted, EffectError> {
+        let context = on_new!(self, call, asked, TemporalStartWorkflow)?;
         let mut request = StartWorkflowExecutionRequest::default();
-        fill_start!(request, context, self);
-        request.workflow_id_conflict_policy = match self.id_conflict {
+        fill_start!(request, context, asked);
+        if let Some((name, value)) = header {
+            // Headers are not encoded by themselves.
+            let value = context.encoded(payload::encode(&value)).await?;
+            let fields = &mut request.header.get_or_insert_default().fields;
+            fields.insert(name.to_owned(), value);
+        }
+        request.workflow_id_conflict_policy = match asked.id_conflict {
             TemporalIdConflict::Fail => WorkflowIdConflictPolicy::Fail,
             TemporalIdConflict::UseExisting => WorkflowIdConflictPolicy::UseExisting,
             TemporalIdConflict::TerminateExisting => WorkflowIdConflictPolicy::TerminateExisting,
         }
         .into();
-        request.workflow_start_delay = duration(self.start_delay_millis);
-        let started = rpc!(&context, start_workflow_execution(request))?;
+        request.workflow_start_delay = duration(asked.start_delay_millis);
+        let started = rpc!(
+            &context,
+            start_workflow_execution(context.encoded(request).await?)
+        )?;
         Ok(TemporalStarted {
             namespace: context.namespace,
-            workflow_id: self.workflow.workflow_id.into(),
+            workflow_id: asked.workflow.workflow_id.into(),
             run_id: started.run_id,
             started: started.started,
         })
@@ -245,7 +280,10 @@ impl Perform for TemporalSignalWithStart {
         fill_start!(request, context, self);
         request.signal_name = self.name.into();
         request.signal_input = payload::encode_all(&self.input);
-        let started = rpc!(&context, signal_with_start_workflow_execution(request))?;
+        let started = rpc!(
+            &context,
+            signal_with_start_workflow_execution(context.encoded(request).await?)
+        )?;
         Ok(TemporalStarted {
             namespace: context.namespace,
             workflow_id: self.workflow.workflow_id.into(),
@@ -296,7 +334,10 @@ impl Perform for TemporalSignalWorkflow {
         request.request_id = request_id(self.request_id.as_ref())?;
         request.signal_name = self.name.into();
         request.input = payload::encode_all(&self.input);
-        rpc!(&context, signal_workflow_execution(request))?;
+        rpc!(
+            &context,
+            signal_workflow_execution(context.encoded(request).await?)
+        )?;
         Ok(Done {})
     }
 }
@@ -321,7 +362,8 @@ impl Perform for TemporalQueryWorkflow {
             false => QueryRejectCondition::None,
         }
         .into();
-        let answer = rpc!(&context, query_workflow(request))?;
+        let answer = rpc!(&context, query_workflow(context.encoded(request).await?))?;
+        let answer = context.decoded(answer).await;
         if let Some(rejected) = answer.query_rejected {
             let status = status(rejected.status());
             return Err(context.error(
@@ -368,10 +410,12 @@ impl Perform for TemporalUpdateWorkflow {
         request.workflow_execution = Some(execution.clone());
         request.wait_policy = Some(wait);
         request.request = Some(update);
+        let request = context.encoded(request).await?;
 
         // The server ends the wait after some time, before or after it has taken the update on.
         let (reference, outcome) = loop {
             let answer = rpc!(&context, update_workflow_execution(request.clone()))?;
+            let answer = context.decoded(answer).await;
             let is_admitted = answer.stage() >= UpdateStage::Accepted;
             if answer.outcome.is_some() || is_admitted {
                 break (answer.update_ref.unwrap_or_default(), answer.outcome);
@@ -400,6 +444,7 @@ impl EffectContext<'_> {
             request.update_ref = Some(reference.clone());
             request.wait_policy = Some(*wait);
             let answer = rpc!(self, poll_workflow_execution_update(request))?;
+            let answer = self.decoded(answer).await;
             if let Some(outcome) = answer.outcome {
                 return Ok(outcome);
             }
@@ -579,6 +624,7 @@ impl Perform for TemporalListWorkflows {
         request.next_page_token = context.page_token(self.after.as_ref())?;
         request.query = self.query.into();
         let page = rpc!(&context, list_workflow_executions(request))?;
+        let page = context.decoded(page).await;
         let workflows = page.executions.iter();
         Ok(TemporalWorkflows {
             workflows: workflows
@@ -641,6 +687,7 @@ impl EffectContext<'_> {
             request.skip_archival = true;
             request.next_page_token = token;
             let page = rpc!(self, get_workflow_execution_history(request))?;
+            let page = self.decoded(page).await;
             token = page.next_page_token;
             let last = page.history.and_then(|mut history| history.events.pop());
             let next = match last.and_then(|event| event.attributes) {
@@ -749,6 +796,7 @@ impl Perform for TemporalWorkflowHistory {
         request.next_page_token = context.page_token(self.after.as_ref())?;
         request.history_event_filter_type = HistoryEventFilterType::AllEvent.into();
         let page = rpc!(&context, get_workflow_execution_history(request))?;
+        let page = context.decoded(page).await;
         let events = page.history.unwrap_or_default().events;
         let rendered: Option<Vec<RawJson>> = events.iter().map(event_json).collect();
         Ok(TemporalHistory {

@@ -217,12 +217,14 @@ codecs =
   , ("ReviewState", codec @ReviewState)
   , ("Sleep", codec @Sleep)
   , ("StateFilter", codec @StateFilter)
+  , ("TemporalActivityResult", codec @TemporalActivityResult)
   , ("TemporalCancelWorkflow", codec @TemporalCancelWorkflow)
   , ("TemporalCreateSchedule", codec @TemporalCreateSchedule)
   , ("TemporalDeleteSchedule", codec @TemporalDeleteSchedule)
   , ("TemporalDescribeNamespace", codec @TemporalDescribeNamespace)
   , ("TemporalDescribeSchedule", codec @TemporalDescribeSchedule)
   , ("TemporalDescribeWorkflow", codec @TemporalDescribeWorkflow)
+  , ("TemporalExecuteActivity", codec @TemporalExecuteActivity)
   , ("TemporalExecution", codec @TemporalExecution)
   , ("TemporalFailure", codec @TemporalFailure)
   , ("TemporalHistory", codec @TemporalHistory)
@@ -246,6 +248,7 @@ codecs =
   , ("TemporalScheduleAction", codec @TemporalScheduleAction)
   , ("TemporalScheduleDescription", codec @TemporalScheduleDescription)
   , ("TemporalSchedules", codec @TemporalSchedules)
+  , ("TemporalSetAttributes", codec @TemporalSetAttributes)
   , ("TemporalSignalWithStart", codec @TemporalSignalWithStart)
   , ("TemporalSignalWorkflow", codec @TemporalSignalWorkflow)
   , ("TemporalStartWorkflow", codec @TemporalStartWorkflow)
@@ -1743,6 +1746,11 @@ instance Arbitrary Sleep where
 instance Arbitrary StateFilter where
   arbitrary = arbitraryBoundedEnum
 
+instance Arbitrary TemporalActivityResult where
+  arbitrary =
+    TemporalActivityResult
+      <$> ruled ""
+
 instance Arbitrary TemporalCancelWorkflow where
   arbitrary =
     TemporalCancelWorkflow
@@ -1798,6 +1806,17 @@ instance Arbitrary TemporalDescribeWorkflow where
       <$> absentOr "1–1000 characters"
       <*> ruled "1–1000 characters"
       <*> absentOr "1–1000 characters"
+
+instance Arbitrary TemporalExecuteActivity where
+  arbitrary =
+    TemporalExecuteActivity
+      <$> ruled "1–1000 characters"
+      <*> ruled "1–1000 characters"
+      <*> ruled ""
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr "1–3155760000000"
+      <*> absentOr ""
 
 instance Arbitrary TemporalExecution where
   arbitrary =
@@ -1975,6 +1994,12 @@ instance Arbitrary TemporalSchedules where
     TemporalSchedules
       <$> ruled ""
       <*> absentOr ""
+
+instance Arbitrary TemporalSetAttributes where
+  arbitrary =
+    TemporalSetAttributes
+      <$> ruled ""
+      <*> ruled ""
 
 instance Arbitrary TemporalSignalWithStart where
   arbitrary =

@@ -33,7 +33,7 @@ pub struct Role {
     /// whose worker the host then is.
     pub workflow_backend: WorkflowBackend,
     /// The task queue of the role's workflows and effects on the Temporal server. By default the role's name.
-    #[schemars(length(min = 1, max = 200), example = &"tl")]
+    #[schemars(extend("format" = "task-queue"), example = &"tl")]
     pub temporal_task_queue: Option<String>,
     /// File with a bearer token that opens this role. Read once at start; blanks around the token
     /// are dropped. Once set, the role is not served without it or the operator token.

@@ -119,20 +119,21 @@ pub(super) fn check(config: &Config, context: &LoadContext<'_>, sink: &mut Diagn
     }
 }
 
-/// The API key and the files for TLS.
+/// The API key, the keys of payloads and the files for TLS.
 fn check_temporal(config: &Config, context: &LoadContext<'_>, sink: &mut DiagnosticSink<'_>) {
     let temporal = &config.services.temporal;
     let table = KeyPath::of(["temporal"]);
-    check_token(
-        &table,
-        &API_KEY,
+    for (spec, file, env) in [
+        (&API_KEY, &temporal.api_key_file, &temporal.api_key_env),
         (
-            temporal.api_key_file.as_deref(),
-            temporal.api_key_env.as_deref(),
+            &PAYLOAD_KEYS,
+            &temporal.payload_keys_file,
+            &temporal.payload_keys_env,
         ),
-        context,
-        sink,
-    );
+    ] {
+        let places = (file.as_deref(), env.as_deref());
+        check_token(&table, spec, places, context, sink);
+    }
     for (key, path) in [
         ("tls_ca_file", &temporal.tls_ca_file),
         ("tls_cert_file", &temporal.tls_cert_file),
@@ -206,6 +207,15 @@ const API_KEY: SecretSpec = SecretSpec {
     in_file: "the file holds the API key and nothing else",
     in_variable: "the variable holds the API key and nothing else",
     ..SERVICE_TOKEN
+};
+
+const PAYLOAD_KEYS: SecretSpec = SecretSpec {
+    file: "payload_keys_file",
+    env: "payload_keys_env",
+    resolve: |source, env| source.resolve_keys(env),
+    is_made_here: false,
+    in_file: "the file holds `NAME=KEY`, separated by commas; `openssl rand -base64 32` makes a key",
+    in_variable: "the variable holds `NAME=KEY`, separated by commas; `openssl rand -base64 32` makes a key",
 };
 
 const SECRET: SecretSpec = SecretSpec {

@@ -78,10 +78,11 @@ fn lay_over(base: &mut Value, layer: &Value) {
         return;
     };
     // One token takes the place of another, wherever each of them is.
-    const PLACES: [[&str; 2]; 3] = [
+    const PLACES: [[&str; 2]; 4] = [
         ["token_file", "token_env"],
         ["headers_file", "headers_env"],
         ["api_key_file", "api_key_env"],
+        ["payload_keys_file", "payload_keys_env"],
     ];
     for places in PLACES {
         if places.iter().any(|key| layer.contains_key(*key)) {

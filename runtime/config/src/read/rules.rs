@@ -1,10 +1,12 @@
 //! The rules that concern several keys, or more of a key than its form.
 
+use std::collections::BTreeMap;
+
 use super::check::nearest;
 use super::diagnostic_sink::DiagnosticSink;
 use crate::diagnostic::Code;
 use crate::key::KeyPath;
-use crate::model::{Config, JournalMode, Role};
+use crate::model::{Config, JournalMode, Role, WorkflowBackend};
 use exomonad_core::Ruling;
 use exomonad_core::values::{ByteSize, EffectPattern};
 use exomonad_schema::{EffectKind, Service};
@@ -23,6 +25,7 @@ pub(super) fn check(config: &Config, known_effects: &[&str], sink: &mut Diagnost
     check_address_space(config, sink);
     check_telemetry(config, sink);
     check_temporal(config, sink);
+    check_task_queues(config, sink);
     check_replay(config, sink);
     check_oauth(config, sink);
     if config.defaults.plugin.is_some() {
@@ -214,6 +217,27 @@ fn check_temporal(config: &Config, sink: &mut DiagnosticSink<'_>) {
             "`temporal.namespace` is empty or holds blanks or characters beyond ASCII",
             "write a name such as \"default\"",
         );
+    }
+}
+
+/// A task queue is one role's: the other one would get its tasks, with other grants.
+fn check_task_queues(config: &Config, sink: &mut DiagnosticSink<'_>) {
+    let mut queues = BTreeMap::new();
+    for (name, role) in &config.roles {
+        if role.workflow_backend != WorkflowBackend::Temporal {
+            continue;
+        }
+        if let Some(other) = queues.insert(role.task_queue(name), name) {
+            sink.error(
+                KeyPath::of(["role", name.as_str()]).key("workflow_backend"),
+                Code::Conflict,
+                format!(
+                    "the workflows of roles `{other}` and `{name}` have one task queue, `{}`",
+                    role.task_queue(name)
+                ),
+                "set another `temporal_task_queue` for one of them",
+            );
+        }
     }
 }
 

@@ -118,6 +118,7 @@ pub fn check(format: &str, text: &str) -> Result<(), FormatError> {
         "role-name" => Ok(text.parse::<RoleName>().map(drop)?),
         "scope" => parses::<Scope>(text),
         "secret-name" => check_secret_name(text),
+        "task-queue" => check_task_queue(text),
         "time-span" => parses::<TimeSpan>(text),
         _ => Ok(()),
     }
@@ -147,6 +148,7 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "role-name" => "a role name",
         "scope" => "a scope such as \"tools:repo_*\" or \"hooks\"",
         "secret-name" => "the name of a secret",
+        "task-queue" => "the name of a task queue",
         "time-span" => "a duration such as \"30s\" or \"250ms\"",
         _ => return None,
     })
@@ -183,6 +185,17 @@ fn check_secret_name(text: &str) -> Result<(), FormatError> {
     Err(FormatError::new(
         "this is not the name of a secret",
         "name it with up to 64 letters, digits and `_`, such as WEATHER_KEY; the secret itself is in a file or a variable",
+    ))
+}
+
+fn check_task_queue(text: &str) -> Result<(), FormatError> {
+    let is_blank = text.trim() != text || text.is_empty();
+    if !is_blank && text.len() <= 200 && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(FormatError::new(
+        "this is not the name of a task queue",
+        "write up to 200 characters without blanks around them, such as \"orders\"",
     ))
 }
 

@@ -22,9 +22,9 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 
-use super::Workflows;
 use super::durable::{DurableRun, RunEnd, Stop, Timer, TurnState, call_guest};
 use super::view::RunChange;
+use super::{CANCELLED, Workflows};
 use crate::execution::{code, explain};
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
@@ -602,7 +602,7 @@ impl ActiveRun {
             } => ended = fails(ended, &code, message, details),
             RunEnd::Cancelled => {
                 let why = match was_cancelled {
-                    true => "it was asked to cancel",
+                    true => CANCELLED,
                     false => "it says so itself",
                 };
                 ended = fails(ended, "cancelled", why.to_owned(), None);

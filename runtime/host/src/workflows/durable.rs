@@ -49,6 +49,8 @@ pub struct RunAbout<'a> {
     pub seed: &'a [u8],
     /// The MCP client that has started it, JSON.
     pub client: Option<&'a str>,
+    /// The W3C trace of whoever has started it.
+    pub traceparent: Option<&'a str>,
 }
 
 /// The reason why a turn is ended from outside.
@@ -290,6 +292,9 @@ pub fn call_guest<R: DurableRun>(
     };
     let mut context = role.settings.call(call_id, Caller::default());
     let span = spans::guest(&context, HANDLE_WORKFLOW, version.plugin.digest());
+    if let Some(traceparent) = about.traceparent {
+        spans::continues_trace(&span, traceparent);
+    }
     if let Some(traceparent) = spans::traceparent(&span) {
         context.traceparent = Some(traceparent);
     }

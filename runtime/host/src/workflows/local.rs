@@ -35,6 +35,7 @@ impl DurableRun for ActiveRun {
             configuration: &row.configuration,
             seed: &row.seed,
             client: row.client.as_deref(),
+            traceparent: None,
         }
     }
 

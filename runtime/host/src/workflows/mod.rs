@@ -14,7 +14,11 @@
 //! | [`kept`] | versions of plugins that open runs still need |
 //! | [`live`] | steps as live events |
 //! | [`questions`] | what runs ask the clients that started them |
-//! | [`operate`] | what people and other programs do with runs: start, signal, query, cancel, repair |
+//! | [`run`] | a run, wherever it is kept: started, found, looked at, ended |
+//! | [`operate`] | the same for runs of this host's own store |
+//! | [`remote`] | the same for those of a Temporal server |
+//! | [`remote_history`] | the server's events as entries of a history |
+//! | [`transfer`] | a run of the host's own store goes over to the server |
 //! | [`view`] | runs and histories as they are shown |
 //!
 //! The state machine and the store are `exomonad-workflow`'s.
@@ -29,9 +33,13 @@ pub mod live;
 mod local;
 pub mod operate;
 pub mod questions;
+pub mod remote;
+pub mod remote_history;
+pub mod run;
 pub mod scheduler;
 pub mod schedules;
 pub mod steps;
+pub mod transfer;
 pub mod view;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -45,7 +53,7 @@ use exomonad_engine::closest;
 use exomonad_schema::effects::workflow::{
     OnParentEnd, WorkflowSignal, WorkflowStartChild, WorkflowStatus,
 };
-use exomonad_schema::{EffectError, ErrorCode, RoleName};
+use exomonad_schema::{EffectError, ErrorCode, RawJson, RoleName};
 use exomonad_services::kv::KvConfig;
 pub use exomonad_workflow::store::RunRow;
 use exomonad_workflow::store::{NewRun, OpenError};
@@ -54,6 +62,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 use self::active::ActiveRun;
 use self::counts::RunCounts;
+use self::definition::CheckedWorkflow;
 use self::durable::{DurableRun, Stop};
 use self::live::{RunObserver, StepFeed};
 use self::view::{RunChange, RunEvent};
@@ -68,6 +77,8 @@ const IN_MEMORY: usize = 8;
 const CHANGES: usize = 4096;
 /// The message of a host that ends.
 const STOPPING: &str = "the host is stopping";
+/// The message of a run that has ended because of a request to.
+const CANCELLED: &str = "it was asked to cancel";
 /// The message of a process that is no host.
 const NO_WORKFLOWS: &str =
     "this process runs no workflows: a host that runs does, and `exomonad serve` starts one";
@@ -462,30 +473,15 @@ impl Workflows {
         version: &PluginVersion,
         request: &WorkflowStartChild,
     ) -> Result<NewRun, EffectError> {
-        if let Some(id) = &request.workflow_id {
-            check_id(id)?;
-        }
-        let name = &*request.workflow;
-        let workflow = version
-            .workflow(name)
-            .ok_or_else(|| no_workflow(role, version, name))?;
+        let (workflow, input) = accepted(role, version, request)?;
         if let Some(reason) = &version.not_kept {
             return Err(EffectError::new(ErrorCode::Unavailable, reason.clone()));
         }
-        let input = workflow
-            .accept_input(request.input.get())
-            .map_err(|violations| {
-                EffectError::invalid_input(format!(
-                    "the input does not fit the schema of workflow `{name}`: {}",
-                    told(&violations)
-                ))
-                .with_details(&serde_json::json!({"violations": violations}))
-            })?;
         let run_id = new_run_id();
         let workflow_id = request.workflow_id.as_ref();
         Ok(NewRun {
             role: role.name.to_string(),
-            workflow: name.to_owned(),
+            workflow: workflow.definition.name.clone(),
             workflow_id: workflow_id.map_or_else(|| run_id.clone(), ToString::to_string),
             run_id,
             digest: version.plugin.digest().to_owned(),
@@ -536,22 +532,65 @@ impl Workflows {
     }
 }
 
-/// Refuses what is about runs of this host's own store, for a role whose runs are on the Temporal server.
+/// The workflow of a run to start, and its input as the workflow takes it.
 ///
 /// # Errors
-/// If they are.
-fn must_be_local(role: &RoleSettings) -> Result<(), EffectError> {
-    let Some(queue) = &role.temporal_task_queue else {
-        return Ok(());
+/// If there is no such workflow, the input does not fit, or the id cannot be used.
+fn accepted<'a>(
+    role: &RoleSettings,
+    version: &'a PluginVersion,
+    request: &'a WorkflowStartChild,
+) -> Result<(&'a CheckedWorkflow, &'a str), EffectError> {
+    if let Some(id) = &request.workflow_id {
+        check_id(id)?;
+    }
+    let name = &*request.workflow;
+    let workflow = version
+        .workflow(name)
+        .ok_or_else(|| no_workflow(role, version, name))?;
+    let input = workflow
+        .accept_input(request.input.get())
+        .map_err(|violations| {
+            EffectError::invalid_input(format!(
+                "the input does not fit the schema of workflow `{name}`: {}",
+                told(&violations)
+            ))
+            .with_details(&serde_json::json!({"violations": violations}))
+        })?;
+    Ok((workflow, input))
+}
+
+/// Holds a query against those that the workflow answers.
+///
+/// # Errors
+/// If there is no such workflow or query, or the arguments do not fit.
+fn check_query(
+    role: &RoleSettings,
+    version: &PluginVersion,
+    workflow_name: &str,
+    query: &str,
+    arguments: &RawJson,
+) -> Result<(), EffectError> {
+    let Some(workflow) = version.workflow(workflow_name) else {
+        return Err(no_workflow(role, version, workflow_name));
     };
-    Err(EffectError::new(
-        ErrorCode::Unsupported,
-        format!(
-            "the workflows of role `{}` are on the Temporal server: start them there, such as by `exomonad temporal \
-             workflow start --task-queue {queue}`",
-            role.name
-        ),
-    ))
+    match workflow.check_query(query, arguments.get()) {
+        Ok(violations) if violations.is_empty() => Ok(()),
+        Ok(violations) => Err(EffectError::invalid_input(format!(
+            "the arguments do not fit the schema of query `{query}`: {}",
+            told(&violations)
+        ))),
+        Err(known) => {
+            let known = match known.is_empty() {
+                true => "it answers none".to_owned(),
+                false => format!("it answers {}", known.join(", ")),
+            };
+            Err(EffectError::new(
+                ErrorCode::NotFound,
+                format!("workflow `{workflow_name}` answers no query `{query}`; {known}"),
+            ))
+        }
+    }
 }
 
 /// Checks that an id can stand in an address and in a line of text.

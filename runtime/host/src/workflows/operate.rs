@@ -18,14 +18,15 @@ use exomonad_services::WorkflowBackend;
 use exomonad_workflow::store::{
     Ended, Filter, HELD, InboxKind, NewInboxEntry, RunRow, Started, Store, within,
 };
-use exomonad_workflow::{EventBody, StoreFailure};
+use exomonad_workflow::{EventBody, RunKey, StoreFailure};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::active::unix_millis;
 use super::durable::{DurableRun, Stop};
+use super::run::no_run;
 use super::view::{HistoryEntry, RunChange, RunView};
 use super::{STOPPING, Workflows, no_open_run, scheduler, store_error};
-use crate::error::{HostError, told};
+use crate::error::HostError;
 use crate::execution::Caller;
 use crate::pipeline::CallHost;
 use crate::plugins::version::PluginVersion;
@@ -56,33 +57,16 @@ impl Workflows {
         self.store().await.map_err(store_error)
     }
 
-    /// Starts a run for this principal, or finds the open one of its id.
-    ///
-    /// # Errors
-    /// If the role has no such workflow, the input does not fit, or nothing can be written.
-    pub async fn start(
+    /// Starts a run of this host's own, or finds the open one of its id.
+    pub(super) async fn start_here(
         self: &Arc<Self>,
         role: &Role,
-        request: &WorkflowStartChild,
-        by: Option<&Principal>,
-    ) -> Answered<WorkflowChild> {
-        self.start_for(role, request, by, None).await
-    }
-
-    /// Starts a run as [`start`](Self::start) does, which may ask this client.
-    ///
-    /// # Errors
-    /// As those of [`start`](Self::start).
-    pub async fn start_for(
-        self: &Arc<Self>,
-        role: &Role,
+        version: &PluginVersion,
         request: &WorkflowStartChild,
         by: Option<&Principal>,
         client: Option<&McpClient>,
     ) -> Answered<WorkflowChild> {
-        super::must_be_local(&role.settings)?;
-        let version = role.serving().map_err(|error| host_error(&error))?;
-        let mut run = self.new_run(&role.settings, &version, request)?;
+        let mut run = self.new_run(&role.settings, version, request)?;
         run.client = client.and_then(|client| serde_json::to_string(client).ok());
         run.started_by = by.map(|principal| principal.id.to_string());
         let store = self.opened().await?;
@@ -109,11 +93,8 @@ impl Workflows {
         Ok(child)
     }
 
-    /// Sends a signal to the open run of an id. Another one of the same `request` is the same signal.
-    ///
-    /// # Errors
-    /// If no such run is open, it takes no such signal, or nothing can be written.
-    pub async fn signal(
+    /// Sends a signal to the open run of an id, of this host's own.
+    pub(super) async fn signal_here(
         self: &Arc<Self>,
         role: &RoleName,
         signal: &WorkflowSignal,
@@ -178,7 +159,7 @@ impl Workflows {
         );
         let role: Result<RoleName, _> = run.role.parse();
         if let Ok(role) = role
-            && let Ok(newest) = self.find(&role, &run.workflow_id).await
+            && let Ok(newest) = self.find_here(&role, &run.workflow_id).await
             && newest.ended_at.is_none()
         {
             message.push_str(&format!(
@@ -203,7 +184,7 @@ impl Workflows {
         let mut changes = self.subscribe();
         let deadline = tokio::time::Instant::now() + longest;
         loop {
-            let run = self.find(role, run_id).await?;
+            let run = self.find_here(role, run_id).await?;
             if run.ended_at.is_some() || run.status == WorkflowStatus::Stuck {
                 return Ok(run);
             }
@@ -231,11 +212,11 @@ impl Workflows {
             .ok_or_else(|| no_open_run("workflow", id))
     }
 
-    /// The run of a run id, or the newest one of a workflow's id, of a role.
+    /// The run of a run id, or the newest one of a workflow's id, of a role, among this host's own.
     ///
     /// # Errors
     /// If there is none.
-    pub async fn find(self: &Arc<Self>, role: &RoleName, id: &str) -> Answered<RunRow> {
+    pub(super) async fn find_here(self: &Arc<Self>, role: &RoleName, id: &str) -> Answered<RunRow> {
         let store = self.opened().await?;
         let found = match self.by_run_id(&store, id).await? {
             Some(run) => Some(run).filter(|run| run.role == role.as_str()),
@@ -244,12 +225,7 @@ impl Workflows {
                 newest.map_err(store_error)?
             }
         };
-        found.ok_or_else(|| {
-            EffectError::new(
-                ErrorCode::NotFound,
-                format!("role `{role}` has no run and no workflow with the id `{id}`"),
-            )
-        })
+        found.ok_or_else(|| no_run(role, id))
     }
 
     /// The role of the run with this run id; else those with a workflow of this id.
@@ -288,11 +264,12 @@ impl Workflows {
         RunView::new(row, published)
     }
 
-    /// The runs that fit a filter, newest first, and the key before which the next page begins, if there is one.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn list(self: &Arc<Self>, filter: Filter) -> Answered<(Vec<RunView>, Option<i64>)> {
+    /// The runs of this host's own that fit a filter, newest first, and the key before which the next page begins, if
+    /// there is one.
+    pub(super) async fn list_here(
+        self: &Arc<Self>,
+        filter: Filter,
+    ) -> Answered<(Vec<RunView>, Option<RunKey>)> {
         if !self.has_file() {
             return Ok((Vec::new(), None));
         }
@@ -476,28 +453,7 @@ impl Workflows {
         query: &str,
         arguments: &RawJson,
     ) -> Answered<RawJson> {
-        let Some(workflow) = version.workflow(workflow_name) else {
-            return Err(super::no_workflow(&role.settings, version, workflow_name));
-        };
-        match workflow.check_query(query, arguments.get()) {
-            Ok(violations) if violations.is_empty() => {}
-            Ok(violations) => {
-                return Err(EffectError::invalid_input(format!(
-                    "the arguments do not fit the schema of query `{query}`: {}",
-                    told(&violations)
-                )));
-            }
-            Err(known) => {
-                let known = match known.is_empty() {
-                    true => "it answers none".to_owned(),
-                    false => format!("it answers {}", known.join(", ")),
-                };
-                return Err(EffectError::new(
-                    ErrorCode::NotFound,
-                    format!("workflow `{workflow_name}` answers no query `{query}`; {known}"),
-                ));
-            }
-        }
+        super::check_query(&role.settings, version, workflow_name, query, arguments)?;
         let state = match state {
             Some((state, state_version)) => {
                 self.migrated(role, version, workflow_name, state, state_version)
@@ -629,7 +585,7 @@ fn restart_from(
     within::set_asked(connection, key, step)
 }
 
-fn host_error(error: &HostError) -> EffectError {
+pub(super) fn host_error(error: &HostError) -> EffectError {
     let code = match error {
         HostError::PluginNotLoaded { .. } => ErrorCode::Unavailable,
         HostError::RoleNotFound { .. } => ErrorCode::NotFound,
@@ -680,7 +636,7 @@ impl WorkflowBackend for Backend {
         Box::pin(async move {
             let id = &*request.workflow_id;
             let run = self.0.find(&call.role, id).await?;
-            Ok(self.0.view(run).into())
+            Ok(run.view(&self.0).await?.into())
         })
     }
 }

@@ -194,7 +194,7 @@ impl Workflows {
         let mut asked = self.asked.subscribe();
         let deadline = tokio::time::Instant::now() + longest;
         loop {
-            let run = self.find(role.name(), run_id).await?;
+            let run = self.find_here(role.name(), run_id).await?;
             if run.ended_at.is_none() {
                 let questions = self.questions(role, &run).await?;
                 if !questions.is_empty() {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::active::unix_millis;
 use super::{Workflows, store_error};
-use crate::role::Role;
+use crate::role::{Role, RoleSettings};
 
 /// The id of a schedule, one of its role's: 1 to 200 characters.
 pub type ScheduleId = BoundedText<1, 200>;
@@ -158,6 +158,21 @@ fn request(schedule: &ScheduleRow, at: i64) -> Answered<WorkflowStartChild> {
     })
 }
 
+/// Refuses times for runs of a role whose workflows are on a Temporal server, which has schedules of its own.
+fn must_be_local(role: &RoleSettings) -> Answered<()> {
+    let Some(queue) = &role.temporal_task_queue else {
+        return Ok(());
+    };
+    Err(EffectError::new(
+        ErrorCode::Unsupported,
+        format!(
+            "the workflows of role `{}` are on the Temporal server, and so are their schedules: `exomonad temporal \
+             schedule create --task-queue {queue}`",
+            role.name
+        ),
+    ))
+}
+
 fn unknown(id: &str) -> EffectError {
     EffectError::new(ErrorCode::NotFound, format!("there is no schedule `{id}`"))
 }
@@ -217,7 +232,7 @@ impl Workflows {
         row.due_at = row.next_at.filter(|_| !row.paused);
         super::check_id(id)?;
         // Its runs would be refused as this one is.
-        super::must_be_local(&role.settings)?;
+        must_be_local(&role.settings)?;
         self.new_run(&role.settings, &version, &request(&row, now)?)?;
         let store = self.store().await.map_err(store_error)?;
         let written = store.write(row.input.len(), move |connection, _| {
@@ -583,6 +598,7 @@ async fn prepare(workflows: &Arc<Workflows>, schedule: &ScheduleRow) -> Result<N
         .role(&role)
         .await
         .map_err(|error| error.to_string())?;
+    must_be_local(&role.settings).map_err(|error| error.message)?;
     let version = role.serving().map_err(|error| error.to_string())?;
     let request = request(schedule, 0).map_err(|error| error.message)?;
     workflows

@@ -1,5 +1,6 @@
 //! Runs and histories as they are shown: by HTTP, on the command line.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use exomonad_journal::{Payload, RequestHash};
@@ -32,11 +33,13 @@ pub struct RunView {
     /// When it goes on, if it sleeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wakes_unix_millis: Option<i64>,
-    /// The SHA-256 of the plugin's modules that it runs on.
+    /// The SHA-256 of the plugin's modules that it runs on; of a run on a Temporal server those that it began with.
+    /// Absent if nothing has begun with it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plugin: String,
     /// How often it was started again since it last went on, because its plugin trapped.
     pub restarts: u32,
-    /// Its input.
+    /// Its input; `null` in a list if it is on a Temporal server.
     pub input: RawJson,
     /// Its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +56,12 @@ pub struct RunView {
     /// The run that continues it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_to: Option<String>,
+    /// Values that a list of the Temporal server can search for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_attributes: BTreeMap<String, RawJson>,
+    /// Values that are kept with it on the Temporal server.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memo: BTreeMap<String, RawJson>,
     /// The principal that has started it: nobody else's task it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
@@ -94,6 +103,8 @@ impl RunView {
             error,
             continued_from: row.continued_from,
             continued_to: row.continued_to,
+            search_attributes: BTreeMap::new(),
+            memo: BTreeMap::new(),
             started_by: row.started_by,
         }
     }
@@ -173,6 +184,52 @@ pub enum HistoryKind {
     Cancel,
     /// A change of the code applies from here on.
     Patched,
+}
+
+impl HistoryEntry {
+    /// The event that it shows; `None` if it lacks what one has.
+    pub fn into_event(self) -> Option<Event> {
+        let bytes = |payload: Option<Payload>| payload.map(|payload| payload.0);
+        let request = match (self.step, &self.name, &self.hash) {
+            (Some(seq), Some(effect), Some(hash)) => Some(exomonad_workflow::Request {
+                seq,
+                effect: effect.clone(),
+                hash: hash.clone(),
+                request: bytes(self.request).unwrap_or_default(),
+            }),
+            _ => None,
+        };
+        let body = match self.kind {
+            HistoryKind::Asked => EventBody::Asked(request?),
+            HistoryKind::Attempt => EventBody::Attempt {
+                seq: self.step?,
+                attempt: self.attempt?,
+                answer: bytes(self.answer)?,
+                next_at: self.next_unix_millis?,
+            },
+            HistoryKind::Done => EventBody::Done {
+                seq: self.step?,
+                attempt: self.attempt?,
+                answer: bytes(self.answer)?,
+                request,
+            },
+            HistoryKind::Fired => EventBody::Fired {
+                seq: self.step?,
+                since: self.since_unix_millis,
+            },
+            HistoryKind::Signal => EventBody::Signaled {
+                name: self.name?,
+                payload: bytes(self.answer)?,
+            },
+            HistoryKind::Cancel => EventBody::CancelRequested,
+            HistoryKind::Patched => EventBody::Patched { id: self.name? },
+        };
+        Some(Event {
+            position: self.position,
+            at: self.unix_millis,
+            body,
+        })
+    }
 }
 
 impl From<Event> for HistoryEntry {

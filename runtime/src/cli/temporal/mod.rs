@@ -100,9 +100,7 @@ pub async fn run(options: &Options, arguments: TemporalArgs) -> Result<(), Comma
     }
     let mut config = load_text_alone(options)?.config.services.temporal;
     let usage = |error: &dyn std::fmt::Display| CommandError::Usage(error.to_string());
-    if let Some(source) = config.api_key_source() {
-        config.api_key = Some(source.resolve(env).map_err(|error| usage(&error))?);
-    }
+    config.read_secrets(env).map_err(|error| usage(&error))?;
     let role: RoleName = "cli".parse().map_err(|error| usage(&error))?;
     let mut call = CallContext::new(role, CallId::from(1));
     call.bounds = Arc::new(BoundsMap::default().with(TemporalBounds::all()));

@@ -4,13 +4,15 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use exomonad_core::SecretError;
 use exomonad_host::Workflows;
 use exomonad_schema::RoleName;
+use exomonad_services::temporal::codec::Codec;
 use exomonad_temporal_worker::ReplayError;
 
 use crate::cli::CommandError;
 use crate::cli::args::Options;
-use crate::cli::config::load_text_alone;
+use crate::cli::config::{env, load_text_alone};
 use crate::cli::replay::Target;
 
 /// The longest history that is read, in bytes: the server keeps no longer ones.
@@ -25,12 +27,16 @@ pub async fn run(
 ) -> Result<(), CommandError> {
     let text = read(history)
         .map_err(|error| CommandError::Usage(format!("{history} cannot be read: {error}")))?;
-    let config = load_text_alone(options)?.config;
+    let mut config = load_text_alone(options)?.config;
+    let temporal = &mut config.services.temporal;
+    let usage = |error: SecretError| CommandError::Usage(error.to_string());
+    temporal.read_secrets(env).map_err(usage)?;
+    let codec = Arc::new(Codec::new(temporal));
     let target = Target::load(&config, role, plugin).await?;
     let digest = target.version.plugin.digest().to_owned();
     let workflows = Workflows::new(&config);
-    let replayed =
-        exomonad_temporal_worker::replay(Arc::new(target.role), target.version, workflows, &text);
+    let role = Arc::new(target.role);
+    let replayed = exomonad_temporal_worker::replay(role, target.version, workflows, codec, &text);
     match replayed.await {
         Ok(()) => {
             outln!("the plugin {digest} takes the way of the history");

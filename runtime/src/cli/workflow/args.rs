@@ -126,6 +126,18 @@ pub enum WorkflowCommand {
         #[command(flatten)]
         repair: RepairArgs,
     },
+    /// Let waiting runs of the host's own store go on at the Temporal server that their role's workflows are on.
+    Move {
+        /// The workflow's id, or a run's.
+        #[arg(add = ArgValueCompleter::new(complete_runs), required_unless_present = "all")]
+        id: Option<String>,
+        /// The role.
+        #[arg(long, value_name = "ROLE", add = ArgValueCompleter::new(complete_roles))]
+        role: Option<String>,
+        /// All runs of the role that wait. What cannot be moved is told, and the exit code is 1 then.
+        #[arg(long, requires = "role", conflicts_with = "id")]
+        all: bool,
+    },
     /// Start runs at given times.
     Schedule {
         /// The subcommand.

@@ -89,6 +89,10 @@ pub async fn run(options: &Options, command: WorkflowCommand) -> Result<(), Comm
         Command::Cancel { run } => runs::cancel(options, &run).await,
         Command::Terminate { run, reason } => runs::terminate(options, &run, reason).await,
         Command::Repair { run, repair } => runs::repair(options, &run, repair).await,
+        Command::Move { id, role, .. } => match id {
+            Some(id) => runs::move_one(options, &RunName { id, role }).await,
+            None => runs::move_all(options, role.unwrap_or_default()).await,
+        },
         Command::Schedule { command } => schedule::run(options, command).await,
     }
 }

@@ -90,9 +90,8 @@ pub struct Listed {
     pub limit: usize,
 }
 
-/// Runs `workflow list`.
-pub async fn list(options: &Options, listed: &Listed) -> Result<(), CommandError> {
-    let client = host(options, listed.role.as_deref()).await?;
+/// The runs that are wanted, page by page.
+async fn collect(client: &Client, listed: &Listed) -> Result<RunPage, CommandError> {
     let mut page = RunPage {
         runs: Vec::new(),
         next: None,
@@ -117,6 +116,13 @@ pub async fn list(options: &Options, listed: &Listed) -> Result<(), CommandError
             break;
         }
     }
+    Ok(page)
+}
+
+/// Runs `workflow list`.
+pub async fn list(options: &Options, listed: &Listed) -> Result<(), CommandError> {
+    let client = host(options, listed.role.as_deref()).await?;
+    let page = collect(&client, listed).await?;
     if options.json {
         print_json(&page);
         return Ok(());
@@ -412,6 +418,57 @@ pub async fn terminate(
     let accepted = post(&client, &of_run(run, "/terminate"), Some(&terminate)).await?;
     print_accepted(options, &accepted, "ended:");
     Ok(())
+}
+
+/// Runs `workflow move ID`.
+pub async fn move_one(options: &Options, run: &RunName) -> Result<(), CommandError> {
+    let client = host(options, run.role.as_deref()).await?;
+    let moved: Accepted = post(&client, &of_run(run, "/move"), NOTHING).await?;
+    print_moved(options, &moved);
+    Ok(())
+}
+
+/// Runs `workflow move --all`.
+pub async fn move_all(options: &Options, role: String) -> Result<(), CommandError> {
+    let client = host(options, Some(&role)).await?;
+    let statuses = ["waiting", "sleeping", "stuck"];
+    let listed = Listed {
+        role: Some(role.clone()),
+        workflow: None,
+        id: None,
+        status: statuses.map(str::to_owned).into(),
+        limit: usize::MAX,
+    };
+    let mut is_refused = false;
+    for run in collect(&client, &listed).await?.runs {
+        let run = RunName {
+            id: run.run_id,
+            role: Some(role.clone()),
+        };
+        match post(&client, &of_run(&run, "/move"), NOTHING).await {
+            Ok(moved) => print_moved(options, &moved),
+            Err(error @ CommandError::Refused(_)) => {
+                errln!("exomonad: {error}");
+                is_refused = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match is_refused {
+        true => Err(CommandError::Failed),
+        false => Ok(()),
+    }
+}
+
+fn print_moved(options: &Options, moved: &Accepted) {
+    if options.json {
+        return print_json(moved);
+    }
+    let Accepted {
+        workflow_id,
+        run_id,
+    } = moved;
+    outln!("workflow `{workflow_id}` goes on at the Temporal server as run {run_id}");
 }
 
 /// Runs `workflow repair`.

@@ -395,8 +395,8 @@ pub mod within {
     pub use super::rows::{
         ask, clear_error, count_open, delete_before, end, forget_questions, history, inbox,
         insert_events, newest, open_digests, owners, pause, post, post_signal_once, questions,
-        revive, run, set_answers, set_asked, set_digest, set_restarts, start, stick, take_inbox,
-        truncate, wake,
+        revive, run, set_answers, set_asked, set_continued_to, set_digest, set_restarts, start,
+        stick, take_inbox, truncate, wake,
     };
     pub use super::schedules::{
         count_schedules, delete_schedule, due_schedules, next_due_schedule, schedule, schedules,

@@ -1143,6 +1143,14 @@ pub fn set_asked(connection: &Connection, run: RunKey, asked: u64) -> Result<()>
     Ok(())
 }
 
+/// Names the run that continues an ended one elsewhere.
+pub fn set_continued_to(connection: &Connection, run: RunKey, next: &str) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE run SET continued_to = ?2 WHERE id = ?1")?
+        .execute(params![run, next])?;
+    Ok(())
+}
+
 /// Moves a run to another version of its plugin.
 pub fn set_digest(connection: &Connection, run: RunKey, digest: &str) -> Result<()> {
     connection

@@ -18,6 +18,8 @@ module Exomonad.Guest.Temporal
     listWorkflows,
     workflowResult,
     workflowHistory,
+    executeActivity,
+    setAttributes,
     describeNamespace,
     listNamespaces,
     registerNamespace,
@@ -214,6 +216,38 @@ instance Request TemporalWorkflowHistory where
 -- Needs the capability @temporal.workflow_history@.
 workflowHistory :: (Temporal :> es, Fail :> es) => TemporalWorkflowHistory -> Eff es TemporalHistory
 workflowHistory = perform
+
+foreign import ccall unsafe "exomonad_effect_temporal_execute_activity"
+  hostTemporalExecuteActivity :: Word64 -> IO Word64
+
+instance Request TemporalExecuteActivity where
+  type Service TemporalExecuteActivity = "temporal"
+  type Answer TemporalExecuteActivity = TemporalActivityResult
+  functionName _ = "temporal_execute_activity"
+  capabilityName _ = "temporal.execute_activity"
+  hostFunction _ = hostTemporalExecuteActivity
+
+-- | Asks a worker of any SDK to perform an activity, for a workflow that runs on the server.
+--
+-- Needs the capability @temporal.execute_activity@.
+executeActivity :: (Temporal :> es, Fail :> es) => TemporalExecuteActivity -> Eff es TemporalActivityResult
+executeActivity = perform
+
+foreign import ccall unsafe "exomonad_effect_temporal_set_attributes"
+  hostTemporalSetAttributes :: Word64 -> IO Word64
+
+instance Request TemporalSetAttributes where
+  type Service TemporalSetAttributes = "temporal"
+  type Answer TemporalSetAttributes = Done
+  functionName _ = "temporal_set_attributes"
+  capabilityName _ = "temporal.set_attributes"
+  hostFunction _ = hostTemporalSetAttributes
+
+-- | Sets search attributes and memo of the workflow itself, if it runs on the server.
+--
+-- Needs the capability @temporal.set_attributes@.
+setAttributes :: (Temporal :> es, Fail :> es) => TemporalSetAttributes -> Eff es Done
+setAttributes = perform
 
 foreign import ccall unsafe "exomonad_effect_temporal_describe_namespace"
   hostTemporalDescribeNamespace :: Word64 -> IO Word64

@@ -88,7 +88,7 @@ data CallToolResult = CallToolResult
   , isError :: Bool
     -- ^ True if the tool failed; `content` then says why.
   , meta :: Maybe Value
-    -- ^ What is said with it beyond this, by extensions of the protocol.
+    -- ^ Facts about it beyond these, by extensions of the protocol.
   , workflowId :: Maybe Text
     -- ^ The id of a workflow of the plugin that goes on with the call: its end is the result, and the rest of this is
     -- ignored. For clients that have tasks it is the task.
@@ -5328,7 +5328,7 @@ data HttpRequest = HttpRequest
   , bodyBytes :: Maybe Base64
     -- ^ The body's bytes, instead of `body`.
   , maxRedirects :: Maybe Word64
-    -- ^ How many redirects to follow; each must lead to one of the role's hosts.
+    -- ^ The number of redirects to follow; each must lead to one of the role's hosts.
     --
     -- 'Nothing' is @5@.
   , timeoutMillis :: Maybe Word64
@@ -5629,7 +5629,7 @@ data KvList = KvList
   { prefix :: Text
     -- ^ Only keys that begin with this.
   , limit :: Maybe Word64
-    -- ^ How many keys at most.
+    -- ^ The number of keys at most.
     --
     -- 'Nothing' is @100@.
   , after :: Maybe Text
@@ -6368,9 +6368,9 @@ instance SetField "updatedResources" McpNotify [Text] where
 -- | Reports how far the call is. It reaches clients that have asked for it, and nobody else.
 data McpProgress = McpProgress
   { progress :: Word64
-    -- ^ How much is done; more each time.
+    -- ^ The part that is done; more each time.
   , total :: Maybe Word64
-    -- ^ How much there is to do.
+    -- ^ The whole that there is to do.
   , message :: Maybe Text
     -- ^ The work at the moment, for a person.
   }
@@ -6483,13 +6483,13 @@ data McpSample = McpSample
   , messages :: [McpSamplingMessage]
     -- ^ The conversation so far.
   , maxTokens :: Word64
-    -- ^ How many tokens the model may write.
+    -- ^ The number of tokens that the model may write.
   , systemPrompt :: Maybe Text
     -- ^ The system prompt.
   , tools :: [Tool]
     -- ^ The tools that the model may call. The guest runs them and asks again with the results.
   , toolChoice :: Maybe McpToolChoice
-    -- ^ How the model chooses tools.
+    -- ^ The way in which the model chooses tools.
   , options :: Map Text Value
     -- ^ Further fields of `sampling/createMessage`: `temperature`, `stopSequences`, `modelPreferences`, `metadata`.
   }
@@ -6628,7 +6628,7 @@ instance FromJSON McpSamplingMessage where
       <$> object .: "role"
       <*> object .: "content"
 
--- | How a model chooses tools.
+-- | The way in which a model chooses tools.
 data McpToolChoice
   = McpToolChoiceAuto
     -- ^ As it likes.
@@ -7056,7 +7056,7 @@ instance FromJSON PullPolicy where
 -- | The number of random bytes to get.
 data RandomBytes = RandomBytes
   { length :: Word64
-    -- ^ How many bytes.
+    -- ^ The number of bytes.
   }
   deriving stock (Eq, Show)
 
@@ -7325,7 +7325,7 @@ instance FromJSON ReviewState where
 -- | Asks to wait.
 data Sleep = Sleep
   { millis :: Word64
-    -- ^ How long, in milliseconds; at most a day. The call's own time limit keeps running.
+    -- ^ The time, in milliseconds; at most a day. The call's own time limit keeps running.
   }
   deriving stock (Eq, Show)
 
@@ -7368,6 +7368,24 @@ instance ToJSON StateFilter where
 
 instance FromJSON StateFilter where
   parseJSON = parseConstant "StateFilter"
+
+-- | The answer of an activity.
+data TemporalActivityResult = TemporalActivityResult
+  { result :: Value
+    -- ^ The value.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalActivityResult where
+  toJSON value =
+    record
+      [ required "result" value.result
+      ]
+
+instance FromJSON TemporalActivityResult where
+  parseJSON = withObject "TemporalActivityResult" $ \object ->
+    TemporalActivityResult
+      <$> object .: "result"
 
 -- | Asks an open workflow to cancel; what it does then is its own code's decision.
 data TemporalCancelWorkflow = TemporalCancelWorkflow
@@ -7729,6 +7747,76 @@ instance SetField "namespace" TemporalDescribeWorkflow (Maybe Text) where
 instance SetField "runId" TemporalDescribeWorkflow (Maybe Text) where
   setField new TemporalDescribeWorkflow {..} = TemporalDescribeWorkflow {runId = new, ..}
 
+-- | Asks a worker of any SDK to perform an activity. Only a workflow that runs on the Temporal server can.
+data TemporalExecuteActivity = TemporalExecuteActivity
+  { activityType :: Text
+    -- ^ The activity's type: the name under which its worker has registered it.
+  , taskQueue :: Text
+    -- ^ The task queue that its worker polls.
+  , input :: [Value]
+    -- ^ The arguments, in their order.
+  , startToCloseMillis :: Maybe Word64
+    -- ^ The longest time of one attempt, in milliseconds; `temporal.worker.step_timeout` when absent.
+  , scheduleToStartMillis :: Maybe Word64
+    -- ^ The longest wait for a worker, in milliseconds; no end when absent.
+  , heartbeatMillis :: Maybe Word64
+    -- ^ The time in milliseconds after which a worker that is silent is given up; none when absent.
+  , retry :: Maybe TemporalRetryPolicy
+    -- ^ When it is tried again; once when absent.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalExecuteActivity where
+  toJSON value =
+    record
+      [ required "activityType" value.activityType
+      , required "taskQueue" value.taskQueue
+      , collection "input" value.input
+      , optional "startToCloseMillis" value.startToCloseMillis
+      , optional "scheduleToStartMillis" value.scheduleToStartMillis
+      , optional "heartbeatMillis" value.heartbeatMillis
+      , optional "retry" value.retry
+      ]
+
+instance FromJSON TemporalExecuteActivity where
+  parseJSON = withObject "TemporalExecuteActivity" $ \object ->
+    TemporalExecuteActivity
+      <$> object .: "activityType"
+      <*> object .: "taskQueue"
+      <*> object `orEmpty` "input"
+      <*> object .:? "startToCloseMillis"
+      <*> object .:? "scheduleToStartMillis"
+      <*> object .:? "heartbeatMillis"
+      <*> object .:? "retry"
+
+-- | The required fields in this order; the others are absent.
+newTemporalExecuteActivity :: Text -> Text -> TemporalExecuteActivity
+newTemporalExecuteActivity activityType taskQueue =
+  TemporalExecuteActivity
+    { activityType
+    , taskQueue
+    , input = empty
+    , startToCloseMillis = Nothing
+    , scheduleToStartMillis = Nothing
+    , heartbeatMillis = Nothing
+    , retry = Nothing
+    }
+
+instance SetField "input" TemporalExecuteActivity [Value] where
+  setField new TemporalExecuteActivity {..} = TemporalExecuteActivity {input = new, ..}
+
+instance SetField "startToCloseMillis" TemporalExecuteActivity (Maybe Word64) where
+  setField new TemporalExecuteActivity {..} = TemporalExecuteActivity {startToCloseMillis = new, ..}
+
+instance SetField "scheduleToStartMillis" TemporalExecuteActivity (Maybe Word64) where
+  setField new TemporalExecuteActivity {..} = TemporalExecuteActivity {scheduleToStartMillis = new, ..}
+
+instance SetField "heartbeatMillis" TemporalExecuteActivity (Maybe Word64) where
+  setField new TemporalExecuteActivity {..} = TemporalExecuteActivity {heartbeatMillis = new, ..}
+
+instance SetField "retry" TemporalExecuteActivity (Maybe TemporalRetryPolicy) where
+  setField new TemporalExecuteActivity {..} = TemporalExecuteActivity {retry = new, ..}
+
 -- | A run of a workflow.
 data TemporalExecution = TemporalExecution
   { workflowId :: Text
@@ -8050,7 +8138,7 @@ data TemporalNamespace = TemporalNamespace
   , retentionMillis :: Word64
     -- ^ The time for which closed workflows are kept, in milliseconds.
   , data_ :: Map Text Text
-    -- ^ What its owner has noted.
+    -- ^ Notes of its owner.
   , isGlobal :: Bool
     -- ^ True if it is replicated to other clusters.
   }
@@ -8332,7 +8420,7 @@ data TemporalRegisterNamespace = TemporalRegisterNamespace
     --
     -- 'Nothing' is @259200000@.
   , data_ :: Map Text Text
-    -- ^ What its owner notes.
+    -- ^ Notes of its owner.
   }
   deriving stock (Eq, Show)
 
@@ -8525,7 +8613,7 @@ data TemporalScheduleDescription = TemporalScheduleDescription
   , running :: [TemporalExecution]
     -- ^ Workflows that it has started and that are open.
   , recent :: [TemporalScheduleAction]
-    -- ^ What it has done, the latest last.
+    -- ^ The workflows that it has started of late, the latest last.
   , nextTimes :: [Text]
     -- ^ The times to come.
   , actionCount :: Word64
@@ -8605,6 +8693,43 @@ instance FromJSON TemporalSchedules where
     TemporalSchedules
       <$> object .: "schedules"
       <*> object .:? "next"
+
+-- | Asks to set search attributes and memo of the workflow itself. Only one that runs on the Temporal server can. A
+-- value of `null` removes one; what is not named stays.
+data TemporalSetAttributes = TemporalSetAttributes
+  { searchAttributes :: Map Text Value
+    -- ^ Values that a list can search for, by the names of attributes that the namespace has.
+  , memo :: Map Text Value
+    -- ^ Values that are kept with the workflow and can be read, but not searched for.
+  }
+  deriving stock (Eq, Show)
+
+instance ToJSON TemporalSetAttributes where
+  toJSON value =
+    record
+      [ collection "searchAttributes" value.searchAttributes
+      , collection "memo" value.memo
+      ]
+
+instance FromJSON TemporalSetAttributes where
+  parseJSON = withObject "TemporalSetAttributes" $ \object ->
+    TemporalSetAttributes
+      <$> object `orEmpty` "searchAttributes"
+      <*> object `orEmpty` "memo"
+
+-- | Without any fields set.
+newTemporalSetAttributes :: TemporalSetAttributes
+newTemporalSetAttributes =
+  TemporalSetAttributes
+    { searchAttributes = empty
+    , memo = empty
+    }
+
+instance SetField "searchAttributes" TemporalSetAttributes (Map Text Value) where
+  setField new TemporalSetAttributes {..} = TemporalSetAttributes {searchAttributes = new, ..}
+
+instance SetField "memo" TemporalSetAttributes (Map Text Value) where
+  setField new TemporalSetAttributes {..} = TemporalSetAttributes {memo = new, ..}
 
 -- | Asks to send a signal to a workflow, and to start the workflow if none with its id is open: both or nothing.
 data TemporalSignalWithStart = TemporalSignalWithStart
@@ -9445,7 +9570,7 @@ data Tool = Tool
   , icons :: [Icon]
     -- ^ Pictures of it for people, the best first.
   , meta :: Maybe Value
-    -- ^ What is said of it beyond this, by extensions of the protocol.
+    -- ^ Facts about it beyond these, by extensions of the protocol.
   }
   deriving stock (Eq, Show)
 
@@ -9698,7 +9823,7 @@ instance FromJSON WorkflowDefinition where
       <*> object `orEmpty` "isTool"
       <*> object `orEmpty` "needsTask"
 
--- | How a run ends.
+-- | The end of a run.
 data WorkflowEnd
   = WorkflowEndCompleted
     -- ^ It has done its work.
@@ -9908,7 +10033,7 @@ instance FromJSON WorkflowMigrateResult where
 -- | The output of the export `handle_workflow`: the end of the run.
 data WorkflowOutcome = WorkflowOutcome
   { end :: WorkflowEnd
-    -- ^ How it ends.
+    -- ^ Its end.
   , output :: Value
     -- ^ The output of a completed run.
   , failure :: Maybe WorkflowFailure
@@ -10176,7 +10301,7 @@ instance SetField "payload" WorkflowSignal Value where
 -- | Asks to wait for a time that may be long.
 data WorkflowSleep = WorkflowSleep
   { millis :: Word64
-    -- ^ How long, in milliseconds; at most ten years.
+    -- ^ The time, in milliseconds; at most ten years.
   }
   deriving stock (Eq, Show)
 
