@@ -1,5 +1,6 @@
 //! A team runs the host with docker compose and leaves it running: the commands of docs/deployment.md, on a real engine.
 
+mod release;
 mod temporal;
 mod wrong;
 
@@ -60,6 +61,7 @@ fn a_deployment_by_compose_does_what_the_documentation_says() {
     containers_are_reached_by_their_label(&at);
     state_outlives_restarts_and_is_backed_up(&at);
     a_call_in_flight_is_answered(&at);
+    release::a_release_runs_on_a_bare_machine(&at);
     temporal::a_workflow_runs_on_the_server(&at);
     each_is_confined(&at);
 
