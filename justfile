@@ -45,6 +45,10 @@ lint:
 bench *NAMES:
     scripts/bench {{NAMES}}
 
+# Build a release into dist/: archives, bills of materials, the image, checksums.
+dist *ARGS:
+    scripts/dist {{ARGS}}
+
 # Up and down in containers.
 up:
     docker compose up --build --detach --wait

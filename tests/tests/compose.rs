@@ -1,5 +1,7 @@
 //! A team runs the host with docker compose and leaves it running: the commands of docs/deployment.md, on a real engine.
 
+mod release;
+mod temporal;
 mod wrong;
 
 use exomonad_test_support::{BEGUN, Deployment, Guest};
@@ -22,6 +24,7 @@ fn a_deployment_by_compose_does_what_the_documentation_says() {
     let config_text = format!("{polled}{roles}");
     fs::write(&config, &config_text).unwrap();
 
+    every_file_is_well_formed(&at);
     wrong::says_what_is_wrong(&at, &config_text);
 
     at.documented("docker compose up --build --detach --wait");
@@ -58,6 +61,9 @@ fn a_deployment_by_compose_does_what_the_documentation_says() {
     containers_are_reached_by_their_label(&at);
     state_outlives_restarts_and_is_backed_up(&at);
     a_call_in_flight_is_answered(&at);
+    release::a_release_runs_on_a_bare_machine(&at);
+    temporal::a_workflow_runs_on_the_server(&at);
+    each_is_confined(&at);
 
     at.documented("docker compose down --volumes --rmi all");
     for (what, list) in [
@@ -84,7 +90,18 @@ fn a_deployment_by_compose_does_what_the_documentation_says() {
     at.done("down leaves no container, volume, network or image behind");
 }
 
-fn it_runs_confined(at: &Deployment) {
+/// Files that are used together with docker-compose.yml, also with services that are not started here.
+fn every_file_is_well_formed(at: &Deployment) {
+    let checked = at.run(
+        "for file in docker-compose.*.yml; do \
+         SSH_AUTH_SOCK=/run/agent docker compose --profile '*' -f docker-compose.yml -f $file config --quiet; \
+         echo $file; done",
+    );
+    assert_eq!(checked.lines().count(), 3, "{checked}");
+    at.done("each file that is used with docker-compose.yml is well-formed");
+}
+
+fn each_is_confined(at: &Deployment) {
     let inspected = at.run(
         "docker inspect -f '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}' \
          $(docker compose ps --quiet)",
@@ -94,6 +111,10 @@ fn it_runs_confined(at: &Deployment) {
         assert!(!user.starts_with("0:") && !user.is_empty(), "{container}");
         assert_eq!(rest, "true [ALL]");
     }
+}
+
+fn it_runs_confined(at: &Deployment) {
+    each_is_confined(at);
     let mounted = at.run(
         "docker inspect -f '{{range .Mounts}}{{.Destination}} {{.RW}};{{end}}' $(docker compose ps --quiet exomonad)",
     );

@@ -92,6 +92,9 @@ pub enum HttpConfigError {
     #[error("the secret `{0}` is empty")]
     EmptySecret(String),
     /// TLS or the resolver cannot be set up.
-    #[error("the HTTP client cannot start: {0}")]
+    #[error(
+        "the HTTP client cannot start: {0}; if certificates are missing, install the package ca-certificates, or name \
+         a file of them in SSL_CERT_FILE"
+    )]
     Client(String),
 }

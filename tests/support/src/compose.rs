@@ -22,6 +22,7 @@ const FILES: &[&str] = &[
     "Dockerfile",
     "deploy",
     "docker-compose.ssh.yml",
+    "docker-compose.temporal.yml",
     "docker-compose.write.yml",
     "docker-compose.yml",
     "plugins-live",
