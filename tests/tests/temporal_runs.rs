@@ -158,7 +158,6 @@ async fn runs_on_the_server_are_started_seen_and_ended_by_the_routes_of_the_host
                 let mut found = listed(&host, query).await;
                 let of_store = usize::from(found.first().is_some_and(|id| id == "h"));
                 found[of_store..].sort();
-                eprintln!("{query}: {found:?}");
                 (found == expected).then_some(())
             },
         )
