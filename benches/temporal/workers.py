@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -81,7 +82,15 @@ class Measured:
     worker: float
     server: float
     client: float
-    in_use: float
+    idle: float
+
+    def share(self) -> float:
+        """The part of the machine that worker, server and client have used."""
+        return (self.worker + self.server + self.client) / self.seconds / CORES
+
+    def others(self) -> float:
+        """The part of the machine that others have used: nothing on an idle machine."""
+        return 1 - self.idle / self.seconds / CORES - self.share()
 
     def steps_rate(self) -> float:
         return self.steps / self.seconds
@@ -188,7 +197,7 @@ class Bench:
 
         before = clocks()
         handles = await self.perform(worker, load)
-        seconds, ours, servers, clients, idle = (after - before for after, before in zip(clocks(), before))
+        seconds, *processors = (after - before for after, before in zip(clocks(), before))
         events: Counter = Counter()
         for handle in handles:
             async for event in handle.fetch_history_events():
@@ -197,7 +206,7 @@ class Bench:
         if worker.kind == "read":
             assert events[EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED] == steps
         tasks = events[EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
-        return Measured(seconds, steps, tasks, ours, servers, clients, 1 - idle / seconds / CORES)
+        return Measured(seconds, steps, tasks, *processors)
 
     async def steps(self, workers: list[Worker], load: Load, rounds: int) -> None:
         processes: list[subprocess.Popen] = []
@@ -260,8 +269,8 @@ def print_rates(load: Load, measured: dict[str, list[Measured]]) -> None:
 
 def print_cpu(measured: dict[str, list[Measured]]) -> None:
     print(
-        "\n| CPU seconds of 1,000 steps | worker | ours ÷ it | server | client | machine in use "
-        "| steps/s if server and client were alone |\n|---|--:|--:|--:|--:|--:|--:|"
+        "\n| CPU seconds of 1,000 steps | worker | ours ÷ it | server | client | their part of the machine "
+        "| that of others | steps/s if server and client were alone |\n|---|--:|--:|--:|--:|--:|--:|--:|"
     )
     ours = measured["exomonad"]
     for name, rounds in measured.items():
@@ -270,8 +279,8 @@ def print_cpu(measured: dict[str, list[Measured]]) -> None:
             for process in ("worker", "server", "client")
         )
         ratio = median(our.worker / their.worker for our, their in zip(ours, rounds))
-        in_use = f"{median(one.in_use for one in rounds):.0%}"
-        cells = [worker, f"{ratio:.2f}", server, client, in_use, f"{median(map(Measured.most, rounds)):.0f}"]
+        shares = (f"{median(map(share, rounds)):.0%}" for share in (Measured.share, Measured.others))
+        cells = [worker, f"{ratio:.2f}", server, client, *shares, f"{median(map(Measured.most, rounds)):.0f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -303,6 +312,9 @@ async def main() -> None:
         # The workers run in folders of their own.
         return Path(path).resolve(strict=True)
 
+    # By default it would end this process alone.
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     parser = argparse.ArgumentParser()
     for name in ("exomonad", "temporal", "typescript"):
         parser.add_argument(name, type=existing)
