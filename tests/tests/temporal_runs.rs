@@ -280,6 +280,64 @@ async fn a_workflow_asks_another_workers_activity_and_sets_what_lists_find_it_by
     assert_eq!(shown["memo"], json!({"note": {"cups": 2}}), "{shown}");
     signal(&host, "s", "go", json!(null)).await;
     becomes(&host, "s", "completed").await;
+    for (id, attributes, part) in [
+        (
+            "n",
+            json!({"searchAttributes": {"NoSuch": 1}}),
+            "no search attribute \"NoSuch\"",
+        ),
+        (
+            "y",
+            json!({"searchAttributes": {"Tenant": 7}}),
+            "of the type KEYWORD",
+        ),
+        (
+            "t",
+            json!({"searchAttributes": {"WorkflowType": "x"}}),
+            "no search attribute",
+        ),
+        (
+            "m",
+            json!({"memo": {"exomonad-started-by": "root"}}),
+            "the host's own",
+        ),
+    ] {
+        try_start(&host, "sets_attributes", id, attributes).await;
+        let failed = becomes(&host, id, "failed").await;
+        assert!(
+            failed["error"]["message"].as_str().unwrap().contains(part),
+            "{failed}"
+        );
+    }
+    // A run of the role hears of it, one of another task queue does not.
+    try_start(&host, "wait_for", "w", json!({"signal": "go"})).await;
+    let elsewhere = [
+        "workflow",
+        "start",
+        "--type",
+        "Order",
+        "--task-queue",
+        "python",
+        "-w",
+        "order",
+    ];
+    server.run_cli(
+        &[
+            &elsewhere[..],
+            &["--input", r#"{"item": "tea"}"#, "--input", "\"\""],
+        ]
+        .concat(),
+    );
+    for (id, other, status) in [("to-w", "w", "completed"), ("to-order", "order", "failed")] {
+        let input = json!({"workflowId": other, "signal": "go"});
+        try_start(&host, "signals_other", id, input).await;
+        becomes(&host, id, status).await;
+    }
+    becomes(&host, "w", "completed").await;
+    let of_order = server
+        .cli_json(&["workflow", "show", "-w", "order"])
+        .to_string();
+    assert!(!of_order.contains("SIGNALED"), "{of_order}");
 }
 
 #[tokio::test]
@@ -447,6 +505,83 @@ async fn pass(
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn a_run_whose_way_to_the_server_breaks_off_goes_on_in_one_place_alone() {
+    let Some(server) = TemporalServer::start().await else {
+        return;
+    };
+    let way = Way::to(&server).await;
+    let config = |backend: &str| {
+        format!(
+            "[temporal]\naddress = '{}'\ntime_limit = '1s'\nretry_time = '500ms'\n[role.flows]\nplugin = 'workflows'\n{backend}{}\n",
+            way.address,
+            workflows::EFFECTS
+        )
+    };
+    let project = Project::new()
+        .config(&config(""))
+        .plugin("workflows.wasm", workflows::plugin());
+    let host = project.serve().await;
+    for id in ["a", "b"] {
+        workflows::start(&host, "wait_for", id, json!({"signal": "go"})).await;
+        becomes(&host, id, "waiting").await;
+    }
+    std::fs::write(
+        project.path("exomonad.toml"),
+        config("workflow_backend = 'temporal'\n"),
+    )
+    .unwrap();
+    host.reload().await;
+    host.logs("the role's workflows are served", 1).await;
+    way.is_cut.store(true, Ordering::SeqCst);
+    let broken = act(&host, "a", "move", json!({})).await;
+    assert_eq!(broken.status, 502, "{broken:?}");
+    let held = run(&host, "a").await;
+    assert_eq!(
+        (held["status"].as_str(), held["error"]["code"].as_str()),
+        (Some("stuck"), Some("moving"))
+    );
+    // Nobody can tell where it is.
+    for (what, body) in [("repair", json!({"retry": true})), ("terminate", json!({}))] {
+        let refused = act(&host, "a", what, body).await;
+        assert!([502, 503].contains(&refused.status), "{what}: {refused:?}");
+    }
+    signal(&host, "a", "go", json!(7)).await;
+    way.is_cut.store(false, Ordering::SeqCst);
+    // What was on its way has come by now, or not.
+    let moved = eventually("it goes over", async || {
+        let moved = act(&host, "a", "move", json!({})).await;
+        (moved.status == 200).then_some(moved)
+    })
+    .await;
+    let done = becomes(&host, "a", "completed").await;
+    assert_eq!(done["runId"], moved.json()["runId"]);
+    assert_eq!(done["output"]["payload"], 7);
+    assert_eq!(steps_of(&history(&host, "a").await), ["signal"]);
+    let all = server.cli_json(&["workflow", "list", "--query", "WorkflowId = 'a'"]);
+    assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+    // An id that something else has: the run stays, and goes on here.
+    let taken = [
+        "workflow",
+        "start",
+        "--type",
+        "x",
+        "--task-queue",
+        "x",
+        "-w",
+        "b",
+    ];
+    server.run_cli(&taken);
+    act(&host, "b", "move", json!({}))
+        .await
+        .problem(409, "conflict");
+    signal(&host, "b", "go", json!(8)).await;
+    assert_eq!(
+        becomes(&host, "b", "completed").await["output"]["payload"],
+        8
+    );
 }
 
 #[tokio::test]

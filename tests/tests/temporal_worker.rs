@@ -366,7 +366,12 @@ async fn a_history_that_temporals_cli_exports_is_played_to_a_plugin_without_a_se
         "{told}"
     );
     one.write("odd.json", r#"{"events": [{"eventId": "2"}]}"#);
-    for (file, part) in [("odd.json", "first event"), ("none.json", "cannot be read")] {
+    one.write("begun.json", r#"{"events": [{"eventId": "1"}]}"#);
+    for (file, part) in [
+        ("odd.json", "numbered from 1"),
+        ("begun.json", "first event"),
+        ("none.json", "cannot be read"),
+    ] {
         let refused = replay(&one, file).exits(2);
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
     }

@@ -48,10 +48,27 @@ pub fn sets_attributes(attributes: Attributes, run: &Run) -> Result<(), Workflow
             .map(|(name, value)| Ok((name, Json::new(&value)?)))
             .collect::<Result<_, WorkflowError>>()
     };
-    let mut request = TemporalSetAttributes::default();
-    request.search_attributes = json(attributes.search_attributes)?;
-    request.memo = json(attributes.memo)?;
-    temporal::set_attributes(&request)?;
+    temporal::set_attributes(&TemporalSetAttributes {
+        search_attributes: json(attributes.search_attributes)?,
+        memo: json(attributes.memo)?,
+    })?;
     run.wait_signal::<Value>("go")?;
+    Ok(())
+}
+
+/// A run to signal.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Other {
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The signal.
+    pub signal: String,
+}
+
+/// Sends a signal to another run.
+#[workflow]
+pub fn signals_other(other: Other) -> Result<(), WorkflowError> {
+    exomonad_guest::workflow::signal(&WorkflowSignal::new(other.workflow_id, other.signal))?;
     Ok(())
 }

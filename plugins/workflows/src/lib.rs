@@ -14,6 +14,7 @@
 //! | `configured` | reads the key that the configuration names: another one is another history |
 //! | `random_and_time`, `writes_log` | ask for what a replay must not ask for again |
 //! | `asks_elsewhere`, `sets_attributes` | ask a Temporal server for what only a server has |
+//! | `signals_other` | signals another run |
 //! | `grows` | publishes a large state |
 //! | `fails` | fails, as a workflow may |
 //! | `traps_always`, `traps_on`, `allocates`, `spins` | end as no workflow should |
@@ -48,6 +49,7 @@ plugin! {
         lasting::grows,
         elsewhere::asks_elsewhere,
         elsewhere::sets_attributes,
+        elsewhere::signals_other,
         failing::fails,
         failing::traps_always,
         failing::traps_on,

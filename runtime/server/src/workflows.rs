@@ -140,7 +140,7 @@ pub struct SendSignal {
     #[serde(default)]
     pub payload: RawJson,
     /// Of the signals with one id the run gets the first. The latest 10,000 ids are known as long as the run is
-    /// open, and to the runs that continue it.
+    /// open, and to the runs that continue it; a run on a Temporal server knows its own alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<WorkflowId>,
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use exomonad_core::EncodedAnswer;
 use exomonad_host::Caller;
 use exomonad_host::workflows::remote_history::STEP;
-use exomonad_host::workflows::steps::{self, StepSpec};
-use exomonad_schema::{CallId, EffectError, ErrorCode};
+use exomonad_host::workflows::steps::{self, Effect, StepSpec};
+use exomonad_schema::effects::temporal::TemporalSetAttributes;
+use exomonad_schema::{CallId, EffectError, EffectRequest, ErrorCode, decode};
 use exomonad_telemetry::spans;
 use exomonad_temporal::codec::Undecodable;
 use exomonad_temporal::payload;
@@ -134,11 +135,19 @@ impl RoleWorker {
             }
         };
         let id = step_id(&start);
+        let performed = async {
+            match self.attributes(&start, &step) {
+                // The workflow sets them itself, once they are known to fit.
+                Some(attributes) => {
+                    let checked = self.temporal.check_attributes(&step.context, &attributes);
+                    EncodedAnswer::new(&checked.await)
+                }
+                None => steps::perform_for(&id, &step, start.attempt > 1).await,
+            }
+        };
         let reason = tokio::select! {
             biased;
-            answer = steps::perform_for(&id, &step, start.attempt > 1) => {
-                return result(&name, &start, &answer);
-            }
+            answer = performed => return result(&name, &start, &answer),
             reason = is_stopped => reason,
             () = beats => None,
         };
@@ -152,13 +161,26 @@ impl RoleWorker {
             _ => return ActivityExecutionResult::cancel_from_details(None),
         };
         // Another attempt must not do again what may have happened.
-        let unknown = failure::changes(step.class)
+        let unknown = step
+            .class
+            .changes()
             .then(|| failure::outcome(&steps::unknown(&name)).err())
             .flatten();
         let is_final = unknown.is_some();
         let error = unknown
             .unwrap_or_else(|| EffectError::new(ErrorCode::Unavailable, format!("{name}: {why}")));
         ActivityExecutionResult::fail(failure::of_effect(&error, is_final, None))
+    }
+
+    /// The attributes that a step of an own workflow sets, if the role may.
+    fn attributes(&self, start: &Start, step: &StepSpec) -> Option<TemporalSetAttributes> {
+        let kind = TemporalSetAttributes::KIND;
+        let is_own = start.header_fields.contains_key(STEP);
+        let is_granted = self.role.settings.granted.contains(&kind.capability());
+        match step.effect {
+            Effect::Table(of) if of == kind && is_own && is_granted => decode(&step.request).ok(),
+            _ => None,
+        }
     }
 
     fn step(&self, start: &Start) -> Result<StepSpec, EffectError> {

@@ -99,7 +99,7 @@ pub(crate) fn answer_of_activity(
                     EffectError::new(ErrorCode::Timeout, text("the time of the step is up"))
                 }
                 // The host was silent, or slower than an attempt may be: nobody knows if it has happened.
-                _ if changes(class) => return steps::unknown(name),
+                _ if class.changes() => return steps::unknown(name),
                 _ => EffectError::new(
                     ErrorCode::Timeout,
                     text(
@@ -111,14 +111,6 @@ pub(crate) fn answer_of_activity(
         _ => foreign(name, failure),
     };
     EncodedAnswer::error(&error)
-}
-
-/// True if doing it again might do it twice.
-pub(crate) fn changes(class: CrashClass) -> bool {
-    matches!(
-        class,
-        CrashClass::Once | CrashClass::Transaction | CrashClass::Reconciled
-    )
 }
 
 /// The error of a child run that has failed, as the run's own store tells it.

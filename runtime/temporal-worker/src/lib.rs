@@ -9,7 +9,10 @@
 //! |---|---|
 //! | a step | an activity of the effect's name; its id is the step's number and the hash of its request |
 //! | `workflow.sleep`, the time of a wait | a timer |
-//! | `workflow.start_child`, `.signal` | a child workflow, a signal to another workflow |
+//! | `workflow.start_child` | a child workflow |
+//! | `workflow.signal` | an activity as any other: the server would send a signal to workflows that are not the role's |
+//! | `temporal.execute_activity` | an activity of another worker |
+//! | `temporal.set_attributes` | an activity that checks them, then search attributes and memo |
 //! | `workflow.patched` | a patch marker |
 //! | `workflow.set_state` | nothing: the state is made again by the history; a query sees it |
 //! | the next run of `continue_as_new` | a new run, with state and signals in a header |

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Workflows};
-use exomonad_temporal::codec::Codec;
-use exomonad_temporal::proto_json;
+use exomonad_temporal::codec::Undecodable;
+use exomonad_temporal::{Temporal, proto_json};
 use futures_util::stream;
 use temporalio_common::worker::WorkerTaskTypes;
 use temporalio_protos::temporal::api::history::v1::History;
@@ -37,11 +37,19 @@ pub async fn replay(
     role: Arc<Role>,
     version: Arc<PluginVersion>,
     workflows: Arc<Workflows>,
-    codec: Arc<Codec>,
+    temporal: Arc<Temporal>,
     history: &str,
 ) -> Result<(), ReplayError> {
-    let history: History = proto_json::parse("temporal.api.history.v1.History", history)
+    let mut history: History = proto_json::parse("temporal.api.history.v1.History", history)
         .map_err(ReplayError::History)?;
+    let numbers = history.events.iter().map(|event| event.event_id);
+    if let Some((_, wrong)) = (1..).zip(numbers).find(|(nth, number)| nth != number) {
+        let message = format!("its events have to be numbered from 1 on, and one is {wrong}");
+        return Err(ReplayError::History(message));
+    }
+    let codec = temporal.codec();
+    let decoded = codec.decode(&mut history, Undecodable::IsAnError).await;
+    decoded.map_err(|error| ReplayError::History(error.to_string()))?;
     let begun = history
         .events
         .first()
@@ -68,7 +76,9 @@ pub async fn replay(
     let histories = stream::iter([HistoryForReplay::new(history, workflow_id)]);
     let core = init_replay_worker(ReplayWorkerInput::new(config, histories))
         .map_err(|error| ReplayError::Worker(error.to_string()))?;
-    let worker = Arc::new(RoleWorker::of_replay(core, role, version, workflows, codec));
+    let worker = Arc::new(RoleWorker::of_replay(
+        core, role, version, workflows, temporal,
+    ));
     worker.poll_workflows().await;
     let differs = worker.first_failure();
     worker.finish().await;

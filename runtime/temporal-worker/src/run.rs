@@ -19,33 +19,32 @@ use exomonad_host::workflows::remote_history::STEP;
 use exomonad_host::workflows::steps::{Effect, StepSpec};
 use exomonad_host::workflows::transfer::{CONTINUED, Left};
 use exomonad_host::workflows::view::HistoryEntry;
-use exomonad_host::{Role, Violation, Workflows};
-use exomonad_schema::effects::Done;
+use exomonad_host::{Caller, Role, Violation, Workflows};
+use exomonad_journal::RequestHash;
 use exomonad_schema::effects::temporal::{
     TemporalActivityResult, TemporalExecuteActivity, TemporalMillis, TemporalSetAttributes,
 };
 use exomonad_schema::effects::workflow::{OnParentEnd, RetryPolicy, WorkflowChild, WorkflowSignal};
-use exomonad_schema::{EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, decode};
+use exomonad_schema::{CallId, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, decode};
 use exomonad_temporal::{TemporalBounds, payload};
 use exomonad_workflow::effects::CrashClass;
 use exomonad_workflow::{EventBody, Machine, Request};
+use ring::hmac;
 use serde::Serialize;
 use temporalio_protos::coresdk::activity_result::activity_resolution;
 use temporalio_protos::coresdk::child_workflow::{
     ChildWorkflowCancellationType, ParentClosePolicy, StartChildWorkflowExecutionFailedCause,
     child_workflow_result,
 };
-use temporalio_protos::coresdk::common::NamespacedWorkflowExecution;
 use temporalio_protos::coresdk::workflow_activation::{
     InitializeWorkflow, ResolveActivity, ResolveChildWorkflowExecution,
-    ResolveChildWorkflowExecutionStart, ResolveSignalExternalWorkflow,
-    resolve_child_workflow_execution_start as child_start, workflow_activation_job,
+    ResolveChildWorkflowExecutionStart, resolve_child_workflow_execution_start as child_start,
+    workflow_activation_job,
 };
 use temporalio_protos::coresdk::workflow_commands::{
     ActivityCancellationType, CancelChildWorkflowExecution, CancelTimer, ModifyWorkflowProperties,
-    RequestCancelActivity, ScheduleActivity, SetPatchMarker, SignalExternalWorkflowExecution,
-    StartChildWorkflowExecution, StartTimer, UpsertWorkflowSearchAttributes,
-    signal_external_workflow_execution, workflow_command,
+    RequestCancelActivity, ScheduleActivity, SetPatchMarker, StartChildWorkflowExecution,
+    StartTimer, UpsertWorkflowSearchAttributes, workflow_command,
 };
 use temporalio_protos::temporal::api::common::v1::{Payload, RetryPolicy as TemporalRetry};
 use tokio::sync::Notify;
@@ -73,6 +72,8 @@ pub(crate) struct TemporalRun {
     state_before: Option<String>,
     configuration: String,
     settings: Arc<RoleSettings>,
+    /// The key of marks in ids, if its values are encrypted.
+    marks: Option<hmac::Key>,
     /// The trace of whoever has started it.
     traceparent: Option<String>,
     seed: Vec<u8>,
@@ -118,13 +119,11 @@ enum Open {
         class: CrashClass,
         /// True if a worker of another SDK performs it.
         is_foreign: bool,
+        /// The attributes that are set once it is done: it checks them.
+        attributes: Option<Box<TemporalSetAttributes>>,
     },
     Timer,
     Child,
-    Signal {
-        request: Request,
-        workflow_id: String,
-    },
 }
 
 impl Deref for TemporalState {
@@ -242,7 +241,6 @@ impl TemporalState {
             }
             Job::ResolveChildWorkflowExecutionStart(started) => self.child_has_begun(started),
             Job::ResolveChildWorkflowExecution(ended) => self.child_has_ended(ended),
-            Job::ResolveSignalExternalWorkflow(resolved) => self.signal_is_sent(resolved),
             // The seed stays: a run that is reset repeats itself up to there, and then differs by what comes.
             _ => {}
         }
@@ -254,6 +252,7 @@ impl TemporalState {
             name,
             class,
             is_foreign,
+            attributes,
         }) = self.open.get(&seq).cloned()
         else {
             return;
@@ -262,6 +261,11 @@ impl TemporalState {
         let answer = match status {
             Some(activity_resolution::Status::Completed(success)) => {
                 let result = one_value(success.result.as_slice());
+                if let Some(attributes) = attributes {
+                    for command in attribute_commands(&attributes) {
+                        self.send(command);
+                    }
+                }
                 match is_foreign {
                     true => EncodedAnswer::new(&Ok(TemporalActivityResult { result })),
                     false => failure::success(&result),
@@ -337,29 +341,6 @@ impl TemporalState {
         };
         self.done(handle, answer, None);
     }
-
-    fn signal_is_sent(&mut self, resolved: ResolveSignalExternalWorkflow) {
-        let seq = u64::from(resolved.seq);
-        let Some(Open::Signal {
-            request,
-            workflow_id,
-        }) = self.open.remove(&seq)
-        else {
-            return;
-        };
-        let result = match resolved.failure {
-            None => Ok(Done {}),
-            Some(failure) => Err(EffectError::new(
-                ErrorCode::NotFound,
-                format!(
-                    "{}: no run of a workflow with the id `{workflow_id}` is open: {}",
-                    EffectKind::WorkflowSignal.capability(),
-                    failure.message
-                ),
-            )),
-        };
-        self.done(seq, EncodedAnswer::new(&result), Some(request));
-    }
 }
 
 impl TemporalRun {
@@ -426,6 +407,7 @@ impl TemporalRun {
                 None => serde_json::to_string(&*role.settings.config).unwrap_or_default(),
             },
             settings: role.settings.clone(),
+            marks: None,
             traceparent: payload::traceparent(&begun.headers),
             seed: match &moved {
                 Some(moved) => moved.seed.0.clone(),
@@ -443,6 +425,11 @@ impl TemporalRun {
             arrived: Notify::new(),
             attention: Notify::new(),
         })
+    }
+
+    /// The run with a key for marks in ids.
+    pub fn marked_by(self, marks: Option<hmac::Key>) -> Self {
+        Self { marks, ..self }
     }
 
     /// The input as its workflow takes it, in the place of the one that it was started with.
@@ -466,12 +453,22 @@ impl TemporalRun {
         let state = self.lock();
         let signals = state.machine.untaken_signals().into_iter();
         Left {
-            moved: None,
             state: state.published.clone(),
             signals: signals
                 .map(|(name, json)| (name, String::from_utf8_lossy(&json).into_owned()))
                 .collect(),
+            ..Left::default()
         }
+    }
+
+    /// The mark of a step's request. Whoever can guess the request of an encrypted run must not see that it was right.
+    fn mark(&self, hash: &RequestHash) -> String {
+        let Some(key) = &self.marks else {
+            return hash.to_string();
+        };
+        let mark = hmac::sign(key, hash.to_string().as_bytes());
+        let bytes = mark.as_ref().iter().take(16);
+        bytes.map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The headers of what the run asks for: the numbers of its step, and its trace.
@@ -513,7 +510,7 @@ impl TemporalRun {
         message!(ScheduleActivity {
             seq: number(step.seq),
             // Core compares ids and types with the history, and not the arguments: so it compares these, too.
-            activity_id: format!("{}:{}", step.seq, step.hash),
+            activity_id: format!("{}:{}", step.seq, self.mark(&step.hash)),
             activity_type: step.name.to_owned(),
             task_queue: self.task_queue.clone(),
             headers: self.headers(&[step.seq]),
@@ -538,7 +535,7 @@ impl TemporalRun {
             Open::Timer => {
                 workflow_command::Variant::CancelTimer(message!(CancelTimer { seq: seq }))
             }
-            Open::Child | Open::Signal { .. } => return None,
+            Open::Child => return None,
         })
     }
 
@@ -610,12 +607,8 @@ fn number(seq: u64) -> u32 {
 /// Without one of the guest's, an error of the effect ends the step, which the failure itself says; a host that is
 /// silent ends a write, whose outcome is unknown then, and a read goes to another host.
 fn retry_policy(policy: Option<&RetryPolicy>, class: CrashClass) -> TemporalRetry {
-    let attempts = match (policy, failure::changes(class)) {
-        (Some(policy), _) => policy.attempts.get(),
-        // A look tells whether it has happened.
-        (None, true) if class != CrashClass::Reconciled => 1,
-        (None, _) => 0,
-    };
+    // Without one as many as hosts need that cannot perform it.
+    let attempts = policy.map_or(0, |policy| policy.attempts.get());
     let mut retry = message!(TemporalRetry {
         maximum_attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
         initial_interval: Some(millis(1_000)),
@@ -631,7 +624,7 @@ fn retry_policy(policy: Option<&RetryPolicy>, class: CrashClass) -> TemporalRetr
         let codes = policy.non_retryable.iter();
         retry.non_retryable_error_types = codes.map(ToString::to_string).collect();
     }
-    if failure::changes(class) && class != CrashClass::Reconciled {
+    if class.changes() && class != CrashClass::Reconciled {
         // By these names the server knows its own time limits.
         for limit in ["TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat"] {
             retry.non_retryable_error_types.push(limit.to_owned());
@@ -701,13 +694,7 @@ impl DurableRun for TemporalRun {
             let seq = step.seq;
             return state.done(seq, EncodedAnswer::error(&error), Some(step.into_request()));
         }
-        if let Some(attributes) = self.own_attributes(&step) {
-            for command in attribute_commands(&attributes) {
-                state.send(command);
-            }
-            let (seq, done) = (step.seq, EncodedAnswer::new(&Ok(Done {})));
-            return state.done(seq, done, Some(step.into_request()));
-        }
+        let attributes = self.own_attributes(&step).map(Box::new);
         let foreign = self.foreign_activity(&step);
         let is_foreign = foreign.is_some();
         let mut command = self.activity(&step, state.now);
@@ -719,6 +706,7 @@ impl DurableRun for TemporalRun {
             name,
             class,
             is_foreign,
+            attributes,
         };
         state.open.insert(step.seq, open);
         state.arrive(EventBody::Asked(step.into_request()));
@@ -754,7 +742,10 @@ impl DurableRun for TemporalRun {
             return;
         }
         // Of one that was set before the run came over, the rest.
-        let from = timer.since.max(self.moved_at.min(timer.due));
+        let from = match timer.since < self.moved_at {
+            true => state.now.min(timer.due),
+            false => timer.since,
+        };
         let time = millis(timer.due.saturating_sub(from));
         let command = message!(StartTimer {
             seq: number(timer.seq),
@@ -832,6 +823,7 @@ impl DurableRun for TemporalRun {
         Ok(())
     }
 
+    /// An activity, which finds the other run among those of the role: the server would send it to any.
     async fn signal(
         self: &Arc<Self>,
         signal: WorkflowSignal,
@@ -839,31 +831,15 @@ impl DurableRun for TemporalRun {
         asked: Request,
     ) -> Result<(), EffectError> {
         self.workflows.check_signal(version, &signal, None)?;
-        check_size(&asked.effect, asked.request.len())?;
-        let mut state = self.lock();
-        if !state.sent.insert(asked.seq) {
-            return Ok(());
-        }
-        let target = message!(NamespacedWorkflowExecution {
-            namespace: self.namespace.clone(),
-            workflow_id: signal.workflow_id.to_string(),
+        let context = self.settings.call(CallId::random(), Caller::default());
+        let effect = Effect::Table(EffectKind::WorkflowSignal);
+        let Request {
+            seq, hash, request, ..
+        } = asked;
+        self.begin(StepSpec {
+            seq,
+            ..StepSpec::new(&self.settings, effect, request, hash, context)
         });
-        let command = message!(SignalExternalWorkflowExecution {
-            seq: number(asked.seq),
-            signal_name: signal.name.to_string(),
-            args: vec![json_payload(signal.payload.get().as_bytes())],
-            headers: self.headers(&[asked.seq]),
-            target: Some(signal_external_workflow_execution::Target::WorkflowExecution(target)),
-        });
-        state.send(workflow_command::Variant::SignalExternalWorkflowExecution(
-            command,
-        ));
-        let open = Open::Signal {
-            request: asked.clone(),
-            workflow_id: signal.workflow_id.to_string(),
-        };
-        state.open.insert(asked.seq, open);
-        state.arrive(EventBody::Asked(asked));
         Ok(())
     }
 
@@ -879,8 +855,6 @@ pub(crate) fn value_payload(value: &impl Serialize) -> Payload {
 
 #[cfg(test)]
 mod tests {
-    use exomonad_journal::RequestHash;
-
     use super::*;
 
     fn state() -> TemporalState {
@@ -940,7 +914,7 @@ mod tests {
                 .count()
         };
         let once = retry_policy(None, CrashClass::Once);
-        assert_eq!((once.maximum_attempts, silences(&once)), (1, 2));
+        assert_eq!((once.maximum_attempts, silences(&once)), (0, 2));
         let read = retry_policy(None, CrashClass::Read);
         assert_eq!((read.maximum_attempts, silences(&read)), (0, 0));
         let policy: RetryPolicy = serde_json::from_str(

@@ -18,6 +18,7 @@ use exomonad_host::{Role, execution};
 use exomonad_schema::{EffectError, ErrorCode, RawJson};
 use exomonad_temporal::codec::Undecodable;
 use exomonad_temporal::payload;
+use ring::hmac;
 use temporalio_protos::coresdk::workflow_activation::{
     DoUpdate, InitializeWorkflow, QueryWorkflow, WorkflowActivation, workflow_activation_job,
 };
@@ -154,6 +155,13 @@ impl RunTask {
     ) -> Result<Vec<workflow_command::Variant>, TaskFailure> {
         use workflow_activation_job::Variant as Job;
         let codec = &self.worker.codec;
+        // The key of the run's input is that of its marks, as long as it runs.
+        let begun = activation.jobs.iter().find_map(|job| match &job.variant {
+            Some(Job::InitializeWorkflow(begun)) => begun.arguments.first(),
+            _ => None,
+        });
+        let marks = begun.map_or(Ok(None), |input| codec.marks(input));
+        let marks = marks.map_err(|error| TaskFailure::new("validation", error.to_string()))?;
         let decoded = codec.decode(&mut activation, Undecodable::IsAnError).await;
         decoded.map_err(|error| TaskFailure::new("validation", error.to_string()))?;
         let at = activation
@@ -165,7 +173,7 @@ impl RunTask {
         for job in activation.jobs.into_iter().filter_map(|job| job.variant) {
             match job {
                 Job::InitializeWorkflow(begun) => {
-                    if let Some(failed) = self.begin(&begun, at).await? {
+                    if let Some(failed) = self.begin(&begun, at, marks.clone()).await? {
                         return Ok(vec![failed]);
                     }
                     is_begun = true;
@@ -232,6 +240,7 @@ impl RunTask {
         &mut self,
         begun: &InitializeWorkflow,
         at: i64,
+        marks: Option<hmac::Key>,
     ) -> Result<Option<workflow_command::Variant>, TaskFailure> {
         let version = version(&self.worker).await?;
         let name = &begun.workflow_type;
@@ -253,7 +262,7 @@ impl RunTask {
             .map_or(TASK_TIME, |timeout| {
                 Duration::from_millis(payload::millis(Some(timeout)))
             });
-        let run = self.worker.new_run(begun, &self.run_id, at);
+        let run = self.worker.new_run(begun, &self.run_id, at, marks);
         let mut run = run.map_err(|error| {
             let message = format!("what the run before has left cannot be read: {error}");
             TaskFailure::new("internal", message)

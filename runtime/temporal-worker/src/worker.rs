@@ -9,6 +9,7 @@ use exomonad_host::plugins::version::PluginVersion;
 use exomonad_host::{Role, Workflows};
 use exomonad_temporal::codec::Codec;
 use exomonad_temporal::{Temporal, TemporalVersioning};
+use ring::hmac;
 use temporalio_client::Connection;
 use temporalio_common::worker::{
     VersioningBehavior, WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes,
@@ -35,6 +36,8 @@ pub(crate) struct RoleWorker {
     /// The version of the plugin that it belongs to, if runs are pinned to versions.
     pinned: Option<Arc<PluginVersion>>,
     workflows: Arc<Workflows>,
+    /// The client of the server; that of a replay asks nothing.
+    pub temporal: Arc<Temporal>,
     /// The form of values on the way to the server.
     pub codec: Arc<Codec>,
     core: Worker,
@@ -58,7 +61,7 @@ impl RoleWorker {
     pub fn new(
         core: &CoreRuntime,
         connection: Connection,
-        temporal: &Temporal,
+        temporal: &Arc<Temporal>,
         role: Arc<Role>,
         version: Arc<PluginVersion>,
         workflows: Arc<Workflows>,
@@ -115,7 +118,7 @@ impl RoleWorker {
             namespace: config.namespace.clone(),
             task_queue,
             times,
-            ..Self::of_core(core, role, pinned, workflows, temporal.codec().clone())
+            ..Self::of_core(core, role, pinned, workflows, temporal.clone())
         })
     }
 
@@ -125,9 +128,9 @@ impl RoleWorker {
         role: Arc<Role>,
         version: Arc<PluginVersion>,
         workflows: Arc<Workflows>,
-        codec: Arc<Codec>,
+        temporal: Arc<Temporal>,
     ) -> Self {
-        Self::of_core(core, role, Some(version), workflows, codec)
+        Self::of_core(core, role, Some(version), workflows, temporal)
     }
 
     fn of_core(
@@ -135,10 +138,11 @@ impl RoleWorker {
         role: Arc<Role>,
         pinned: Option<Arc<PluginVersion>>,
         workflows: Arc<Workflows>,
-        codec: Arc<Codec>,
+        temporal: Arc<Temporal>,
     ) -> Self {
         Self {
-            codec,
+            codec: temporal.codec().clone(),
+            temporal,
             role,
             pinned,
             workflows,
@@ -243,6 +247,7 @@ impl RoleWorker {
         begun: &InitializeWorkflow,
         run_id: &str,
         at: i64,
+        marks: Option<hmac::Key>,
     ) -> Result<TemporalRun, serde_json::Error> {
         TemporalRun::new(
             begun,
@@ -253,6 +258,7 @@ impl RoleWorker {
             self.times,
             self.workflows.clone(),
         )
+        .map(|run| run.marked_by(marks))
     }
 
     /// The version of the plugin that runs go on with.

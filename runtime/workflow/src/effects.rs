@@ -19,6 +19,13 @@ pub enum CrashClass {
     Once,
 }
 
+impl CrashClass {
+    /// True if doing it again might do it twice.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Once | Self::Transaction | Self::Reconciled)
+    }
+}
+
 /// The parts of `http.request` that decide about its class.
 #[derive(Deserialize)]
 struct HttpParts {

@@ -11,6 +11,7 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use prost::Message;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use temporalio_common::data_converters::PayloadConversionError;
 use temporalio_common::payload_visitor::{
     AsyncPayloadVisitor, PayloadField, PayloadFieldData, PayloadVisitable,
@@ -27,8 +28,10 @@ const ENCRYPTED: &[u8] = b"binary/encrypted";
 /// The metadata that names the key.
 const KEY_ID: &str = "encryption-key-id";
 
-/// Bytes of a payload that is decompressed, at most: a server keeps 2 MiB of a value.
-const LARGEST: usize = 64 << 20;
+/// Bytes of a payload that is decompressed, at most: a server keeps 2 MiB of a value as it is sent.
+const LARGEST: usize = 8 << 20;
+/// Bytes of all payloads of a message that are decompressed, at most.
+const LARGEST_MESSAGE: usize = 32 << 20;
 
 /// Encodings within each other that are decoded.
 const DEEPEST: usize = 4;
@@ -45,7 +48,13 @@ const OWN_HEADERS: &str = "ContinueAsNewWorkflowExecution.headers";
 pub struct Codec {
     compression: PayloadCompression,
     /// Keys by their names. The first one encrypts.
-    keys: Vec<(String, LessSafeKey)>,
+    keys: Vec<(String, Key)>,
+}
+
+struct Key {
+    seals: LessSafeKey,
+    /// Marks what stays readable, see [`Codec::mark`].
+    marks: hmac::Key,
 }
 
 impl std::fmt::Debug for Codec {
@@ -70,7 +79,10 @@ pub enum CodecError {
     )]
     NotDecrypted(String),
     /// It is not what its encoding says.
-    #[error("a value cannot be decompressed: it is no zlib, or larger than {LARGEST} bytes")]
+    #[error(
+        "a value cannot be decompressed: it is no zlib, or larger than {LARGEST} bytes, or with the others of its \
+         message larger than {LARGEST_MESSAGE}"
+    )]
     NotDecompressed,
     /// It holds no payload.
     #[error("a value that is encoded holds no payload")]
@@ -104,8 +116,12 @@ impl Codec {
     pub fn new(config: &TemporalConfig) -> Self {
         let keys = config.payload_keys.as_ref().map(named_keys);
         let keys = keys.into_iter().flatten().filter_map(|(name, key)| {
-            let key = UnboundKey::new(&AES_256_GCM, &key).ok()?;
-            Some((name, LessSafeKey::new(key)))
+            let seals = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).ok()?);
+            // Another key of the same secret: one key has one use.
+            let secret = hmac::Key::new(hmac::HMAC_SHA256, &key);
+            let marks = hmac::sign(&secret, b"exomonad marks");
+            let marks = hmac::Key::new(hmac::HMAC_SHA256, marks.as_ref());
+            Some((name, Key { seals, marks }))
         });
         Self {
             compression: config.payload_compression,
@@ -116,6 +132,27 @@ impl Codec {
     /// True if values go as they are.
     fn is_plain(&self) -> bool {
         self.compression == PayloadCompression::None && self.keys.is_empty()
+    }
+
+    /// A key for marks in the place of hashes, which whoever can guess a value could compare: that of the key by which
+    /// this payload is encrypted. None if it is not.
+    ///
+    /// # Errors
+    /// If the host does not have the key.
+    pub fn marks(&self, payload: &Payload) -> Result<Option<hmac::Key>, CodecError> {
+        match payload.metadata.get(KEY_ID) {
+            Some(id) => {
+                let id = String::from_utf8_lossy(id).into_owned();
+                self.key(&id).map(|key| Some(key.marks.clone()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn key(&self, id: &str) -> Result<&Key, CodecError> {
+        let key = self.keys.iter().find(|(name, _)| name == id);
+        let key = key.map(|(_, key)| key);
+        key.ok_or_else(|| CodecError::UnknownKey(id.to_owned()))
     }
 
     /// Encodes the payloads of a message that goes to the server.
@@ -146,9 +183,12 @@ impl Codec {
         message: &mut M,
         undecodable: Undecodable,
     ) -> Result<(), CodecError> {
-        visit(message, |_, payload| match self.decode_one(payload) {
-            Err(_) if undecodable == Undecodable::Stays => Ok(()),
-            decoded => decoded,
+        let mut room = LARGEST_MESSAGE;
+        visit(message, |_, payload| {
+            match self.decode_one(payload, &mut room) {
+                Err(_) if undecodable == Undecodable::Stays => Ok(()),
+                decoded => decoded,
+            }
         })
         .await
     }
@@ -168,7 +208,8 @@ impl Codec {
         getrandom::fill(&mut nonce).map_err(|_| CodecError::NoRandomness)?;
         let mut data = payload.encode_to_vec();
         let sealed = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(sealed, Aad::empty(), &mut data)
+        key.seals
+            .seal_in_place_append_tag(sealed, Aad::empty(), &mut data)
             .map_err(|_| CodecError::NoRandomness)?;
         data.splice(0..0, nonce);
         *payload = encoded(ENCRYPTED, data);
@@ -177,14 +218,14 @@ impl Codec {
         Ok(())
     }
 
-    /// Decodes a payload, in whichever order it was encoded.
-    fn decode_one(&self, payload: &mut Payload) -> Result<(), CodecError> {
+    /// Decodes a payload, in whichever order it was encoded, if there is room for what it holds.
+    fn decode_one(&self, payload: &mut Payload, room: &mut usize) -> Result<(), CodecError> {
         let mut decoded = None;
         for _ in 0..DEEPEST {
             let outer: &Payload = decoded.as_ref().unwrap_or(payload);
             decoded = match outer.metadata.get(ENCODING).map(Vec::as_slice) {
                 Some(ENCRYPTED) => Some(self.decrypted(outer)?),
-                Some(ZLIB) => Some(decompressed(outer)?),
+                Some(ZLIB) => Some(decompressed(outer, room)?),
                 _ => break,
             };
         }
@@ -197,23 +238,23 @@ impl Codec {
     fn decrypted(&self, payload: &Payload) -> Result<Payload, CodecError> {
         let id = payload.metadata.get(KEY_ID).map(Vec::as_slice);
         let id = String::from_utf8_lossy(id.unwrap_or_default()).into_owned();
-        let key = self.keys.iter().find(|(name, _)| *name == id);
-        let (_, key) = key.ok_or_else(|| CodecError::UnknownKey(id.clone()))?;
+        let key = self.key(&id)?;
         let mut data = payload.data.clone();
         let not_decrypted = || CodecError::NotDecrypted(id.clone());
         let (nonce, sealed) = data
             .split_at_mut_checked(NONCE_LEN)
             .ok_or_else(not_decrypted)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| not_decrypted())?;
-        let opened = key.open_in_place(nonce, Aad::empty(), sealed);
+        let opened = key.seals.open_in_place(nonce, Aad::empty(), sealed);
         let opened = opened.map_err(|_| not_decrypted())?;
         Payload::decode(&*opened).map_err(|_| CodecError::NoPayload)
     }
 }
 
-fn decompressed(payload: &Payload) -> Result<Payload, CodecError> {
-    let data = decompress_to_vec_zlib_with_limit(&payload.data, LARGEST)
+fn decompressed(payload: &Payload, room: &mut usize) -> Result<Payload, CodecError> {
+    let data = decompress_to_vec_zlib_with_limit(&payload.data, LARGEST.min(*room))
         .map_err(|_| CodecError::NotDecompressed)?;
+    *room -= data.len();
     Payload::decode(data.as_slice()).map_err(|_| CodecError::NoPayload)
 }
 
@@ -296,6 +337,8 @@ mod tests {
         })
     }
 
+    const ROOM: usize = LARGEST_MESSAGE;
+
     fn json(text: &str) -> Payload {
         payload::encode(&RawJson::from_text(text.to_owned()).unwrap())
     }
@@ -370,7 +413,7 @@ mod tests {
             .encode_one(&mut sent)
             .unwrap();
         let mut sent = encoded(ZLIB, compress_to_vec_zlib(&sent.encode_to_vec(), LEVEL));
-        both.decode_one(&mut sent).unwrap();
+        both.decode_one(&mut sent, &mut { ROOM }).unwrap();
         assert_eq!(sent, json("1"));
     }
 
@@ -382,7 +425,7 @@ mod tests {
             .unwrap();
         let both = codec(PayloadCompression::None, &[("new", 2), ("old", 1)]);
         let mut read = sent.clone();
-        both.decode_one(&mut read).unwrap();
+        both.decode_one(&mut read, &mut { ROOM }).unwrap();
         assert_eq!(read, json("1"));
         both.encode_one(&mut read).unwrap();
         assert_eq!(read.metadata[KEY_ID], b"new");
@@ -395,7 +438,9 @@ mod tests {
         codec_of(&[("k", 1)]).encode_one(&mut sent).unwrap();
         let decoded = |codec: &Codec, payload: &Payload| {
             let mut payload = payload.clone();
-            codec.decode_one(&mut payload).map(|()| payload)
+            codec
+                .decode_one(&mut payload, &mut { ROOM })
+                .map(|()| payload)
         };
         assert_eq!(decoded(&codec_of(&[]), &json("1")), Ok(json("1")));
         let unknown = decoded(&codec_of(&[("other", 1)]), &sent);
@@ -415,7 +460,13 @@ mod tests {
         }
         let mut message = request();
         message.input.as_mut().unwrap().payloads[0] = sent.clone();
+        // Nor may many.
+        let mut many = request();
+        let full = encoded(ZLIB, compress_to_vec_zlib(&vec![0; LARGEST], LEVEL));
+        many.input.as_mut().unwrap().payloads = vec![full; 6];
         let codec = codec_of(&[]);
+        let failed = codec.decode(&mut many, Undecodable::IsAnError).await;
+        assert!(failed.is_err());
         assert!(
             codec
                 .decode(&mut message, Undecodable::IsAnError)

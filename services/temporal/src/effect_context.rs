@@ -59,15 +59,18 @@ pub(crate) struct Details {
 pub(crate) const OUTCOME_UNKNOWN: &str =
     "; it may have happened all the same: look before trying again";
 
-/// Sends one request of the workflow service, within the effect's time, and gives its answer.
+/// Sends one request of the workflow service, or of another one, within the effect's time, and gives its answer.
 macro_rules! rpc {
-    ($context:expr, $method:ident($request:expr)) => {{
+    ($context:expr, $method:ident($request:expr)) => {
+        rpc!($context, workflow_service, $method($request))
+    };
+    ($context:expr, $service:ident, $method:ident($request:expr)) => {{
         use tracing::Instrument as _;
         let context = $context;
         let connection = context.connect().await?;
         let span = context.span(stringify!($method));
         let request = context.request($request, &span);
-        let mut service = connection.workflow_service();
+        let mut service = connection.$service();
         let answer = service.$method(request).instrument(span.clone());
         match context.answered(answer, &span).await? {
             Ok(response) => Ok(response.into_inner()),

@@ -24,6 +24,18 @@ impl Temporal {
     ) -> Result<TemporalStarted, EffectError> {
         self.start_workflow(call, asked).await
     }
+
+    /// As the effect that describes a workflow.
+    ///
+    /// # Errors
+    /// Those of the effect.
+    pub async fn close_event(
+        &self,
+        call: &CallContext,
+        asked: TemporalDescribeWorkflow,
+    ) -> Result<Option<exomonad_schema::RawJson>, EffectError> {
+        self.describe_workflow(call, asked).await.map(|_| None)
+    }
 }
 
 macro_rules! refuse {

@@ -774,6 +774,29 @@ fn closed(run_id: &str, event: &Attributes) -> Closed {
     }
 }
 
+impl Temporal {
+    /// The event by which a run has ended, as [`TemporalWorkflowHistory`] shows events; `None` if it is open.
+    ///
+    /// # Errors
+    /// As those of [`TemporalWorkflowHistory`].
+    pub async fn close_event(
+        &self,
+        call: &CallContext,
+        asked: TemporalDescribeWorkflow,
+    ) -> Result<Option<RawJson>, EffectError> {
+        let context = on_existing!(self, call, asked, TemporalDescribeWorkflow)?;
+        let execution = context.execution(&asked.workflow_id, asked.run_id.as_ref());
+        let mut request = GetWorkflowExecutionHistoryRequest::default();
+        request.execution = Some(execution.await?);
+        request.namespace = context.namespace.clone();
+        request.history_event_filter_type = HistoryEventFilterType::CloseEvent.into();
+        let page = rpc!(&context, get_workflow_execution_history(request))?;
+        let page = context.decoded(page).await;
+        let events = page.history.unwrap_or_default().events;
+        Ok(events.last().and_then(event_json))
+    }
+}
+
 impl Perform for TemporalWorkflowHistory {
     async fn perform(
         self,

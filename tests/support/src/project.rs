@@ -193,6 +193,10 @@ impl Project {
             .env("XDG_STATE_HOME", self.cache().join("state"))
             // A host that somebody runs on the usual port is none of the test's business.
             .env("EXOMONAD_LISTEN", "127.0.0.1:0");
+        // Where lines that run are counted, if they are.
+        if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", file);
+        }
         if self.path("exomonad.toml").exists() {
             // Named, and so trusted: tests reach for folders and engines beyond the repository.
             command.env("EXOMONAD_CONFIG", "exomonad.toml");

@@ -189,13 +189,14 @@ fn check_secret_name(text: &str) -> Result<(), FormatError> {
 }
 
 fn check_task_queue(text: &str) -> Result<(), FormatError> {
-    let is_blank = text.trim() != text || text.is_empty();
+    // The server's own queues begin so.
+    let is_blank = text.trim() != text || text.is_empty() || text.starts_with("/_sys/");
     if !is_blank && text.len() <= 200 && !text.chars().any(char::is_control) {
         return Ok(());
     }
     Err(FormatError::new(
         "this is not the name of a task queue",
-        "write up to 200 characters without blanks around them, such as \"orders\"",
+        "write up to 200 characters that do not begin with `/_sys/`, without blanks around them, such as \"orders\"",
     ))
 }
 

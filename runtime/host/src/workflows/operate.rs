@@ -331,6 +331,7 @@ impl Workflows {
     /// # Errors
     /// If it has ended, or nothing can be written.
     pub async fn terminate(self: &Arc<Self>, run: &RunRow, reason: &str) -> Answered<()> {
+        self.must_not_have_moved(run).await?;
         let store = self.opened().await?;
         let error = EffectError::new(
             ErrorCode::WorkflowFailed,
@@ -379,6 +380,7 @@ impl Workflows {
                 ),
             ));
         }
+        self.must_not_have_moved(run).await?;
         let digest = match &repair {
             Repair::Move => {
                 let role = self.runtime().map(|runtime| runtime.role(&run.role));

@@ -36,6 +36,10 @@ type Answered<T> = Result<T, EffectError>;
 pub const STATE_QUERY: &str = "__exomonad_state";
 /// The field of a run's memo that names the principal which has started it.
 const STARTED_BY: &str = "exomonad-started-by";
+/// The principal of a run whose own cannot be read: nobody has this name.
+const UNREADABLE: &str = "(unreadable)";
+/// The field of the memo of a run that goes on with one of a host's own store: that run's id.
+const MOVED_FROM: &str = "exomonad-moved-from";
 /// The longest wait for a run's state: there may be no worker.
 const STATE_TIME: Duration = Duration::from_secs(3);
 /// Attempts at a workflow task after which its run is shown as stuck.
@@ -173,11 +177,12 @@ impl RemoteRuns {
     /// Starts the run that goes on where this one of the host's own store is. Asking again is safe.
     pub(super) async fn take_over(&self, row: &RunRow, left: &Left) -> Answered<String> {
         let (id, by) = (&row.workflow_id, row.started_by.clone());
-        let request = TemporalStartWorkflow {
-            // The server gives the same answer to the same request.
-            request_id: Some(name(row.run_id.clone())?),
-            ..self.to_start(id, &row.workflow, &row.input, by)?
-        };
+        let mut request = self.to_start(id, &row.workflow, &row.input, by)?;
+        // The server gives the same answer to the same request. One of a run that has gone on here meanwhile is another.
+        let position = left.position;
+        request.request_id = Some(name(format!("{}/{position}", row.run_id))?);
+        let from = RawJson::new(&row.run_id).unwrap_or_default();
+        request.workflow.memo.insert(MOVED_FROM.to_owned(), from);
         let header = left.to_header()?;
         let call = self.call();
         let started = self.temporal.start_from(&call, request, header).await?;
@@ -227,46 +232,62 @@ impl RemoteRuns {
     /// # Errors
     /// If the server does not answer.
     pub async fn find(&self, id: &str) -> Answered<Option<RemoteRun>> {
-        let found = self.look(id).await?;
-        Ok(found.filter(|run| run.found.task_queue == self.task_queue))
+        Self::find_among(std::slice::from_ref(self), id).await
     }
 
-    /// The run of this id, of whichever of these it is.
+    /// The run of this id, of whichever of these it is. Others' ids are not in its way.
     pub(super) async fn find_among(all: &[Self], id: &str) -> Answered<Option<RemoteRun>> {
-        let Some(found) = (match all.first() {
-            Some(first) => first.look(id).await?,
-            None => None,
-        }) else {
+        let (Some(first), Ok(workflow_id)) = (all.first(), name(id.to_owned())) else {
             return Ok(None);
         };
-        let of_queue = |runs: &&Self| runs.task_queue == found.found.task_queue;
-        let runs = all.iter().find(of_queue);
-        Ok(runs.map(|runs| RemoteRun {
-            runs: runs.clone(),
-            ..found
-        }))
-    }
-
-    /// The run of this id, in whichever task queue.
-    async fn look(&self, id: &str) -> Answered<Option<RemoteRun>> {
-        let Ok(workflow_id) = name(id.to_owned()) else {
-            return Ok(None);
-        };
-        if let Some(run) = self.described(workflow_id, None).await? {
+        // The server finds a run by its own id only in its list, where it comes within a second or so.
+        if is_run_id(id)
+            && let Some(run) = Self::listed_by(all, "RunId", id).await?
+        {
             return Ok(Some(run));
         }
-        // The server finds a run by its own id only in its list, where it comes within a second or so.
-        if !is_run_id(id) {
+        let described = first.described(workflow_id, None).await?;
+        let is_others = described.is_some();
+        match described.and_then(|run| run.of_one(all)) {
+            None if is_others => Self::listed_by(all, "WorkflowId", id).await,
+            run => Ok(run),
+        }
+    }
+
+    /// The newest run of these whose attribute the server's list has with this value.
+    async fn listed_by(all: &[Self], attribute: &str, value: &str) -> Answered<Option<RemoteRun>> {
+        let (Some(first), Some(value)) = (all.first(), quoted(value)) else {
             return Ok(None);
+        };
+        let of_queues = of_queues(all).map_or_else(String::new, |queues| format!(" AND {queues}"));
+        let query = format!("{attribute} = {value}{of_queues}");
+        let page = first.page(query, 1, None).await?;
+        let Some(found) = page.workflows.into_iter().next() else {
+            return Ok(None);
+        };
+        let (id, run_id) = (name(found.workflow_id)?, name(found.run_id)?);
+        let described = first.described(id, Some(run_id)).await?;
+        Ok(described.and_then(|run| run.of_one(all)))
+    }
+
+    /// The newest run that goes on with this one of the host's own store.
+    pub(super) async fn moved_from(&self, row: &RunRow) -> Answered<Option<String>> {
+        let is_it = |found: &TemporalWorkflow| {
+            let from = found.memo.get(MOVED_FROM).map(RawJson::parse::<String>);
+            matches!(from, Some(Ok(from)) if from == row.run_id)
+        };
+        let newest = self.described(name(row.workflow_id.clone())?, None).await?;
+        if let Some(run) = newest.filter(|run| is_it(&run.found)) {
+            return Ok(Some(run.found.run_id));
         }
-        let page = self.page(format!("RunId = '{id}'"), 1, None).await?;
-        match page.workflows.into_iter().next() {
-            Some(found) => {
-                let run_id = name(found.run_id)?;
-                self.described(name(found.workflow_id)?, Some(run_id)).await
-            }
-            None => Ok(None),
-        }
+        let Some(id) = quoted(&row.workflow_id) else {
+            return Ok(None);
+        };
+        let page = self
+            .page(format!("WorkflowId = {id}"), EVENTS, None)
+            .await?;
+        let found = page.workflows.into_iter().find(is_it);
+        Ok(found.map(|found| found.run_id))
     }
 
     async fn described(
@@ -347,6 +368,13 @@ impl RemoteRuns {
 }
 
 impl RemoteRun {
+    /// The run as that of the one of these whose task queue it is in.
+    fn of_one(self, all: &[RemoteRuns]) -> Option<Self> {
+        let of_queue = |runs: &&RemoteRuns| runs.task_queue == self.found.task_queue;
+        let runs = all.iter().find(of_queue)?.clone();
+        Some(Self { runs, ..self })
+    }
+
     /// The role.
     pub fn role(&self) -> &RoleName {
         self.runs.role()
@@ -387,7 +415,9 @@ impl RemoteRun {
 
     /// The principal that has started it.
     pub fn started_by(&self) -> Option<String> {
-        self.found.memo.get(STARTED_BY)?.parse().ok()
+        let by = self.found.memo.get(STARTED_BY)?.parse();
+        // Nobody's, if it cannot be read, such as without the key of the value.
+        Some(by.unwrap_or_else(|_| UNREADABLE.to_owned()))
     }
 
     fn named(&self) -> Answered<(TemporalName, Option<TemporalName>)> {
@@ -402,7 +432,7 @@ impl RemoteRun {
             Some(time.as_millisecond())
         };
         let mut memo = self.found.memo.clone();
-        memo.remove(STARTED_BY);
+        memo.retain(|name, _| name != STARTED_BY && name != MOVED_FROM);
         RunView {
             role: self.role().to_string(),
             workflow: self.workflow().to_owned(),
@@ -452,24 +482,19 @@ impl RemoteRun {
                 });
             }
             status if is_open(status) => {}
-            WorkflowStatus::Continued => {
-                let outcome = self.outcome(Duration::from_millis(1)).await?;
-                view.continued_to = Some(outcome.run_id).filter(|run| *run != view.run_id);
-            }
-            // The server tells no more of it than that.
-            WorkflowStatus::Cancelled => {
-                view.error = Some(RunError {
-                    code: "cancelled".to_owned(),
-                    message: CANCELLED.to_owned(),
-                });
-            }
             _ => {
-                let outcome = self.outcome(STATE_TIME).await?;
-                view.output = outcome.result;
-                view.error = outcome.failure.into_iter().next().map(|failure| RunError {
-                    code: failure.error_type.unwrap_or(failure.kind),
-                    message: failure.message,
-                });
+                let end = self.close_event().await?;
+                let end = end.as_ref().and_then(Event::read);
+                view.output = end.as_ref().and_then(Event::output);
+                view.continued_to = end.as_ref().and_then(Event::continued_to);
+                view.error = match view.status {
+                    // The server tells no more of it than that.
+                    WorkflowStatus::Cancelled => Some(RunError {
+                        code: "cancelled".to_owned(),
+                        message: CANCELLED.to_owned(),
+                    }),
+                    _ => end.as_ref().and_then(Event::failure),
+                };
             }
         }
         Ok(view)
@@ -491,6 +516,17 @@ impl RemoteRun {
         })
         .await?;
         Ok(reason.unwrap_or_else(|| "the log of its worker says why".to_owned()))
+    }
+
+    async fn close_event(&self) -> Answered<Option<RawJson>> {
+        let (workflow_id, run_id) = self.named()?;
+        let request = TemporalDescribeWorkflow {
+            namespace: None,
+            workflow_id,
+            run_id,
+        };
+        let temporal = &self.runs.temporal;
+        temporal.close_event(&self.runs.call(), request).await
     }
 
     async fn outcome(&self, longest: Duration) -> Answered<TemporalOutcome> {
@@ -681,12 +717,7 @@ fn is_run_id(id: &str) -> bool {
 
 /// The server's list filter for the runs of these roles; `None` if none of them can fit.
 fn query(all: &[RemoteRuns], filter: &Filter) -> Option<String> {
-    let one_of = |name: &str, values: Vec<String>| format!("{name} IN ({})", values.join(", "));
-    let mut parts = Vec::new();
-    let queues = all.iter().map(|runs| quoted(&runs.task_queue));
-    if let Some(queues) = queues.collect::<Option<Vec<_>>>() {
-        parts.push(one_of("TaskQueue", queues));
-    }
+    let mut parts: Vec<String> = of_queues(all).into_iter().collect();
     for (name, wanted) in [
         ("WorkflowType", &filter.workflow),
         ("WorkflowId", &filter.workflow_id),
@@ -703,9 +734,20 @@ fn query(all: &[RemoteRuns], filter: &Filter) -> Option<String> {
         if statuses.is_empty() {
             return None;
         }
-        parts.push(one_of("ExecutionStatus", statuses));
+        parts.push(one_of("ExecutionStatus", &statuses));
     }
     Some(parts.join(" AND "))
+}
+
+/// The list filter for the task queues of these; `None` if no filter can name one of them.
+fn of_queues(all: &[RemoteRuns]) -> Option<String> {
+    let queues = all.iter().map(|runs| quoted(&runs.task_queue));
+    let queues: Option<Vec<String>> = queues.collect();
+    queues.map(|queues| one_of("TaskQueue", &queues))
+}
+
+fn one_of(name: &str, values: &[String]) -> String {
+    format!("{name} IN ({})", values.join(", "))
 }
 
 /// The server's names of a status. Of an open run its list tells no more than that it is open.
@@ -724,7 +766,8 @@ fn statuses_of(status: WorkflowStatus) -> &'static [&'static str] {
 /// A text as a list filter has it; `None` for one that no filter can name: servers do not agree on what stands for a
 /// quote.
 fn quoted(text: &str) -> Option<String> {
-    (!text.contains(['\'', '"', '\\'])).then(|| format!("'{text}'"))
+    let is_odd = |character: char| "'\"\\".contains(character) || character.is_control();
+    (!text.contains(is_odd)).then(|| format!("'{text}'"))
 }
 
 /// The refusal of what runs of this host's own store know alone.

@@ -1,17 +1,19 @@
 //! The history of a run on a Temporal server, as entries of this host's own histories.
 //!
 //! An event of the server is JSON, as Temporal's CLI prints it. Steps, timers and children are known by their numbers:
-//! activities and timers have them in their ids, children in the header [`STEP`].
+//! activities and timers have them in their ids, children
+//! in the header [`STEP`].
 
 use std::collections::HashMap;
 
 use exomonad_journal::{Payload, RequestHash};
 use exomonad_schema::{Answer, Base64, EffectError, EffectKind, ErrorCode, RawJson};
-use exomonad_workflow::TIMER;
+use exomonad_workflow::effects::crash_class;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::view::{HistoryEntry, HistoryKind};
+use super::steps::effect_named;
+use super::view::{HistoryEntry, HistoryKind, RunError};
 
 /// The header of activities and children that are steps of a workflow of this host: the step's number, and of a child
 /// that of its end.
@@ -65,6 +67,37 @@ impl Event {
         Some(self.text("/continuedExecutionRunId")).filter(|run| !run.is_empty())
     }
 
+    /// The run's output, if it is the event of its end.
+    pub fn output(&self) -> Option<RawJson> {
+        let is_output = self.kind == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED";
+        is_output.then(|| one(&self.attributes["result"]))
+    }
+
+    /// The run that continues this one, if it is the event of its end.
+    pub fn continued_to(&self) -> Option<String> {
+        Some(self.text("/newExecutionRunId")).filter(|run| !run.is_empty())
+    }
+
+    /// The failure of the run, if it is the event of its end.
+    pub fn failure(&self) -> Option<RunError> {
+        let told = |code: &str, message: &str| {
+            Some(RunError {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            })
+        };
+        match self.kind.strip_prefix("EVENT_TYPE_WORKFLOW_EXECUTION_")? {
+            "FAILED" => {
+                let code = self.text("/failure/applicationFailureInfo/type");
+                let code = Some(code.as_str()).filter(|code| !code.is_empty());
+                told(code.unwrap_or("failed"), &self.text("/failure/message"))
+            }
+            "TIMED_OUT" => told("timeout", "the workflow has not ended in time"),
+            "TERMINATED" => told("terminated", &self.text("/reason")),
+            _ => None,
+        }
+    }
+
     /// The build id of the worker that has taken a task: the digest of its plugin.
     pub fn build_id(&self) -> Option<String> {
         Some(self.text("/workerVersion/buildId")).filter(|id| !id.is_empty())
@@ -94,6 +127,10 @@ pub(super) struct HistoryReader {
 struct Asked {
     /// The step's number.
     step: Option<u64>,
+    /// True if it is not known after a silence of its host whether it has happened.
+    changes: bool,
+    /// The attempt that has begun last.
+    attempt: u32,
     /// The number of a child's end.
     end: Option<u64>,
     name: String,
@@ -161,6 +198,11 @@ impl HistoryReader {
                 let id = event.text("/activityId");
                 let (step, hash) = id.split_once(':').unwrap_or((&id, ""));
                 let asked = Asked {
+                    changes: effect_named(&event.text("/activityType/name")).is_some_and(|kind| {
+                        let request = one(&event.attributes["input"]);
+                        crash_class(kind, request.get().as_bytes()).changes()
+                    }),
+                    attempt: 1,
                     step: step.parse().ok(),
                     end: None,
                     name: event.text("/activityType/name"),
@@ -176,25 +218,13 @@ impl HistoryReader {
                     "workflowId": event.text("/workflowId"),
                     "input": one(&event.attributes["input"]),
                 });
-                let asked = asked_by_header(event, EffectKind::WorkflowStartChild);
+                let asked = child_asked_for(event);
                 self.asked(event, asked, RawJson::from(request))
             }
-            "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED" => {
-                let request = json!({
-                    "workflowId": event.text("/workflowExecution/workflowId"),
-                    "name": event.text("/signalName"),
-                    "payload": one(&event.attributes["input"]),
-                });
-                let asked = asked_by_header(event, EffectKind::WorkflowSignal);
-                self.asked(event, asked, RawJson::from(request))
-            }
-            "TIMER_STARTED" => {
-                let asked = Asked {
-                    step: event.text("/timerId").parse().ok(),
-                    end: None,
-                    name: TIMER.to_owned(),
-                };
-                self.steps.insert(event.id.clone(), asked);
+            "ACTIVITY_TASK_STARTED" => {
+                let asked = self.steps.get_mut(&event.text("/scheduledEventId"))?;
+                let attempt = event.attributes["attempt"].as_u64();
+                asked.attempt = u32::try_from(attempt.unwrap_or(1)).unwrap_or(u32::MAX);
                 return None;
             }
             "TIMER_FIRED" => HistoryEntry {
@@ -229,8 +259,8 @@ impl HistoryReader {
                         false => asked.step,
                     },
                     name: Some(asked.name).filter(|_| !is_end_of_child),
-                    answer: Some(answer(kind, event)?),
-                    attempt: Some(1),
+                    answer: Some(answer(kind, event, asked.changes)?),
+                    attempt: Some(asked.attempt),
                     ..of(HistoryKind::Done)
                 }
             }
@@ -255,20 +285,29 @@ impl HistoryReader {
     }
 }
 
-/// A child or a signal that was asked for: its numbers are in the header.
-fn asked_by_header(event: &Event, kind: EffectKind) -> Asked {
+/// A child that was asked for: its numbers are in the header.
+fn child_asked_for(event: &Event) -> Asked {
     let header = &event.attributes["header"]["fields"][STEP];
     let numbers: Vec<u64> = value(header).parse().unwrap_or_default();
     Asked {
+        changes: false,
+        attempt: 1,
         step: numbers.first().copied(),
         end: numbers.get(1).copied(),
-        name: kind.capability().to_owned(),
+        name: EffectKind::WorkflowStartChild.capability().to_owned(),
     }
 }
 
 /// The answer that an event brings, as the host function would have returned it; `None` for a kind that brings none.
-fn answer(kind: &str, event: &Event) -> Option<Payload> {
+fn answer(kind: &str, event: &Event, changes: bool) -> Option<Payload> {
     let attributes = &event.attributes;
+    // The open one is the answer; the server does not tell which run it is.
+    if kind == "START_CHILD_WORKFLOW_EXECUTION_FAILED" {
+        let child = json!({"workflowId": attributes["workflowId"], "runId": "", "started": false});
+        return RawJson::new(&Answer::Success(child))
+            .ok()
+            .map(|child| payload(&child));
+    }
     let said = |code, message: &str| {
         let failure = innermost(&attributes["failure"]);
         let details = value(&failure["applicationFailureInfo"]["details"]["payloads"][0]);
@@ -285,14 +324,18 @@ fn answer(kind: &str, event: &Event) -> Option<Payload> {
     };
     let answer: Answer<RawJson> = match kind.rsplit('_').next()? {
         "COMPLETED" => Answer::Success(one(&attributes["result"])),
-        "SIGNALED" => Answer::Success(RawJson::empty_object()),
         "STARTED" if is_of_child => Answer::Success(RawJson::from(json!({
             "workflowId": attributes["workflowExecution"]["workflowId"],
             "runId": attributes["workflowExecution"]["runId"],
+            "started": true,
         }))),
         "FAILED" => said(failed, "it failed"),
         "CANCELED" => said(ErrorCode::Cancelled, "it was cancelled"),
         "TERMINATED" => said(failed, "it was terminated"),
+        "OUT" if changes => said(
+            ErrorCode::OutcomeUnknown,
+            "its host was silent, and it may have happened",
+        ),
         "OUT" => said(ErrorCode::Timeout, "its time was up"),
         _ => return None,
     };

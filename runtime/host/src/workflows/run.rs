@@ -306,7 +306,8 @@ impl Workflows {
             Ok(row) => Some(Run::Here(Box::new(row))),
             Err(_) => None,
         };
-        if let Some(run) = here.clone().filter(Run::is_open) {
+        let is_it = |run: &Run| run.is_open() || (run.run_id() == id && run.workflow_id() != id);
+        if let Some(run) = here.clone().filter(is_it) {
             return Ok(run);
         }
         let there = remote.find(id).await?;
@@ -394,7 +395,16 @@ impl Workflows {
         {
             return run.signal(self, signal, request, false).await;
         }
-        self.signal_here(role, signal, request).await
+        match self.signal_here(role, signal, request.clone()).await {
+            // It may have gone over to the server just now.
+            Err(error) if error.code == ErrorCode::NotFound && self.remote(role).is_some() => {
+                match self.find(role, &signal.workflow_id).await? {
+                    Run::There(run) => run.signal(self, signal, request, false).await,
+                    Run::Here(_) => Err(error),
+                }
+            }
+            sent => sent,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use exomonad_workflow::{Event, EventBody, StoreFailure};
 use serde::{Deserialize, Serialize};
 
 use super::active::unix_millis;
+use super::remote::RemoteRuns;
 use super::view::{HistoryEntry, RunChange};
 use super::{Workflows, store_error};
 
@@ -41,6 +42,9 @@ pub struct Left {
     /// The run of a host's own store whose history it goes on with, as JSON of [`MovedRun`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<String>,
+    /// The length of that history.
+    #[serde(skip)]
+    pub position: usize,
 }
 
 /// A run of a host's own store that goes on at the server.
@@ -94,13 +98,19 @@ impl Left {
 
 impl Workflows {
     /// Lets a waiting run of this host's own go on at the server that the role's workflows are on. The run's id there.
+    /// It is seen through also if whoever asks goes away.
     ///
     /// # Errors
     /// If it cannot be taken over, with the reason, or the server does not answer.
     pub async fn move_run(self: &Arc<Self>, run: &RunRow) -> Answered<String> {
-        let role: Result<RoleName, _> = run.role.parse();
-        let remote = role.ok().and_then(|role| self.remote(&role));
-        let remote = remote.ok_or_else(|| {
+        let (workflows, row) = (self.clone(), run.clone());
+        let moved = tokio::spawn(async move { workflows.move_held(&row).await });
+        let failed = |error: tokio::task::JoinError| EffectError::internal(error.to_string());
+        moved.await.map_err(failed)?
+    }
+
+    async fn move_held(self: &Arc<Self>, run: &RunRow) -> Answered<String> {
+        let remote = self.server_of(run).ok_or_else(|| {
             refused(
                 run,
                 "its role's workflows are not on a Temporal server: set `workflow_backend = \"temporal\"` for it",
@@ -109,23 +119,33 @@ impl Workflows {
         let store = self.opened().await?;
         let row = run.clone();
         let held = store.write(0, move |connection, _| hold(connection, &row));
-        let left = held.await.map_err(store_error)?;
-        let run_id = match remote.take_over(run, &left).await {
-            Ok(run_id) => run_id,
-            // It may have begun there: only whoever asks again knows.
-            Err(error) if matches!(error.code, ErrorCode::Timeout | ErrorCode::Unavailable) => {
-                return Err(error);
-            }
-            Err(error) => {
-                let key = run.key;
-                let freed = store.write(0, move |connection, _| {
-                    within::set_restarts(connection, key, 0, 0, "")?;
-                    within::clear_error(connection, key)
-                });
-                freed.await.map_err(store_error)?;
-                self.wake_scheduler();
-                return Err(error);
-            }
+        let (left, was_moving) = held.await.map_err(store_error)?;
+        let begun = match was_moving {
+            true => remote.moved_from(run).await?,
+            false => None,
+        };
+        let run_id = match begun {
+            Some(run_id) => run_id,
+            None => match remote.take_over(run, &left).await {
+                Ok(run_id) => run_id,
+                // It may have begun there: whoever asks again finds out.
+                Err(error)
+                    if was_moving
+                        || matches!(error.code, ErrorCode::Timeout | ErrorCode::Unavailable) =>
+                {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let key = run.key;
+                    let freed = store.write(0, move |connection, _| {
+                        within::set_restarts(connection, key, 0, 0, "")?;
+                        within::clear_error(connection, key)
+                    });
+                    freed.await.map_err(store_error)?;
+                    self.wake_scheduler();
+                    return Err(error);
+                }
+            },
         };
         loop {
             let (row, next) = (run.clone(), run_id.clone());
@@ -147,6 +167,51 @@ impl Workflows {
         self.changed(run, RunChange::Status { status });
         Ok(run_id)
     }
+
+    fn server_of(&self, run: &RunRow) -> Option<RemoteRuns> {
+        let role: RoleName = run.role.parse().ok()?;
+        self.remote(&role)
+    }
+
+    /// Refuses what would let a run go on, or end, here that has begun at the server.
+    ///
+    /// # Errors
+    /// If it has, or nobody can tell.
+    pub(super) async fn must_not_have_moved(self: &Arc<Self>, run: &RunRow) -> Answered<()> {
+        if !is_moving(run) {
+            return Ok(());
+        }
+        let begun = match self.server_of(run) {
+            Some(remote) => remote.moved_from(run).await?,
+            None => {
+                return Err(EffectError::new(
+                    ErrorCode::Conflict,
+                    format!(
+                        "run {} may have begun at the Temporal server: set `workflow_backend = \"temporal\"` for its role, so \
+                         that the host can look",
+                        run.run_id
+                    ),
+                ));
+            }
+        };
+        match begun {
+            None => Ok(()),
+            Some(there) => Err(EffectError::new(
+                ErrorCode::Conflict,
+                format!(
+                    "run {} has begun at the Temporal server, as run {there}: `exomonad workflow move` ends it here",
+                    run.run_id
+                ),
+            )),
+        }
+    }
+}
+
+/// True for a run that is on its way to the server.
+fn is_moving(run: &RunRow) -> bool {
+    run.ended_at.is_none()
+        && run.status == WorkflowStatus::Stuck
+        && run.error_code.as_deref() == Some(MOVING)
 }
 
 fn refused(run: &RunRow, why: impl std::fmt::Display) -> EffectError {
@@ -156,18 +221,18 @@ fn refused(run: &RunRow, why: impl std::fmt::Display) -> EffectError {
     )
 }
 
-/// Holds a run that waits, so that it does not go on here, and reads what it takes along.
-fn hold(connection: &Connection, run: &RunRow) -> Result<Left, StoreFailure> {
+/// Holds a run that waits, so that it does not go on here, and reads what it takes along; and whether it was on its way
+/// already.
+fn hold(connection: &Connection, run: &RunRow) -> Result<(Left, bool), StoreFailure> {
     let row = within::run(connection, &run.run_id)?;
     let row = row.filter(|row| row.ended_at.is_none());
     let row = row.ok_or_else(|| not_movable(run, "it has ended"))?;
-    let is_on_its_way =
-        row.status == WorkflowStatus::Stuck && row.error_code.as_deref() == Some(MOVING);
+    let was_moving = is_moving(&row);
     let waits = matches!(
         row.status,
         WorkflowStatus::Waiting | WorkflowStatus::Sleeping
     );
-    if !is_on_its_way && (!waits || row.wake_at == Some(HELD)) {
+    if !was_moving && (!waits || row.wake_at == Some(HELD)) {
         let status = exomonad_workflow::store::status_name(row.status);
         return Err(not_movable(
             run,
@@ -187,6 +252,7 @@ fn hold(connection: &Connection, run: &RunRow) -> Result<Left, StoreFailure> {
             "it waits for the client that has started it",
         ));
     }
+    let position = history.len();
     let moved = MovedRun {
         run_id: row.run_id.clone(),
         begun_at: row.begun_at,
@@ -207,11 +273,13 @@ fn hold(connection: &Connection, run: &RunRow) -> Result<Left, StoreFailure> {
          --retry` lets it go on here, if it has not begun there",
         None,
     )?;
-    Ok(Left {
+    let left = Left {
         state: row.state.map(|state| (state, row.state_version)),
-        signals: Vec::new(),
         moved: Some(moved),
-    })
+        position,
+        ..Left::default()
+    };
+    Ok((left, was_moving))
 }
 
 fn not_movable(run: &RunRow, why: impl std::fmt::Display) -> StoreFailure {
@@ -254,6 +322,13 @@ fn end(
     run: &RunRow,
     next: &str,
 ) -> Result<Option<InboxEntry>, StoreFailure> {
+    let row = within::run(connection, &run.run_id)?;
+    if !row.is_some_and(|row| is_moving(&row)) {
+        return Err(not_movable(
+            run,
+            "somebody has repaired or ended it meanwhile",
+        ));
+    }
     if let Some(entry) = within::inbox(connection, run.key)?.into_iter().next() {
         return Ok(Some(entry));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use exomonad_core::SecretError;
 use exomonad_host::Workflows;
 use exomonad_schema::RoleName;
-use exomonad_services::temporal::codec::Codec;
+use exomonad_services::Temporal;
 use exomonad_temporal_worker::ReplayError;
 
 use crate::cli::CommandError;
@@ -31,12 +31,15 @@ pub async fn run(
     let temporal = &mut config.services.temporal;
     let usage = |error: SecretError| CommandError::Usage(error.to_string());
     temporal.read_secrets(env).map_err(usage)?;
-    let codec = Arc::new(Codec::new(temporal));
+    let temporal = Temporal::new(temporal.clone());
+    let temporal = temporal.map_err(|error| CommandError::Usage(error.to_string()))?;
+    let temporal = Arc::new(temporal);
     let target = Target::load(&config, role, plugin).await?;
     let digest = target.version.plugin.digest().to_owned();
     let workflows = Workflows::new(&config);
     let role = Arc::new(target.role);
-    let replayed = exomonad_temporal_worker::replay(role, target.version, workflows, codec, &text);
+    let replayed =
+        exomonad_temporal_worker::replay(role, target.version, workflows, temporal, &text);
     match replayed.await {
         Ok(()) => {
             outln!("the plugin {digest} takes the way of the history");

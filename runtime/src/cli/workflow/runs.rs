@@ -25,7 +25,7 @@ use crate::cli::terminal::{Colour, Lines, Terminal};
 /// Runs of one page.
 const RUNS: usize = 500;
 /// Entries of one page: each has a request and an answer.
-const ENTRIES: usize = 200;
+const ENTRIES: usize = 1000;
 /// Bytes of input, output and state that `show` prints of each.
 const SHOWN: usize = 2 << 10;
 

@@ -444,6 +444,8 @@ mod tests {
             error: None,
             continued_from: None,
             continued_to: None,
+            search_attributes: Default::default(),
+            memo: Default::default(),
             started_by: None,
         }
     }
