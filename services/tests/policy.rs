@@ -33,9 +33,8 @@ fn field(name: &str) -> Value {
         "questions" => json!([{"kind": "ListRoots", "payload": {}}]),
         "effect" => json!("kv.get"),
         "title" | "body" | "head" | "branch" | "ref" | "message" | "tag" | "image" | "key"
-        | "name" | "workflow" | "workflowId" | "id" | "scheduleId" | "namespace" => {
-            json!("topic")
-        }
+        | "name" | "workflow" | "workflowId" | "id" | "scheduleId" | "namespace"
+        | "activityType" | "taskQueue" => json!("topic"),
         other => panic!("a request requires `{other}`: add a value for it here"),
     }
 }
@@ -116,6 +115,9 @@ fn requests(kind: EffectKind, root: &Path) -> Vec<String> {
                 workflow("Other", "orders"),
                 workflow("Order", "other"),
             ];
+        }
+        EffectKind::TemporalExecuteActivity => {
+            variants.extend(["orders", "other"].map(|queue| json!({"taskQueue": queue})));
         }
         EffectKind::TemporalListWorkflows | EffectKind::TemporalSignalWorkflow => {
             variants.push(json!({"namespace": "other"}));

@@ -19,7 +19,7 @@ fn millis(millis: u64) -> Duration {
 fn every_workflow_is_listed_with_its_schemas() {
     let listed = serde_json::to_value(PLUGIN.list_workflows()).unwrap();
     let workflows = listed["workflows"].as_array().unwrap();
-    assert_eq!(workflows.len(), 18);
+    assert_eq!(workflows.len(), 21);
     for workflow in workflows {
         assert!(
             workflow["description"].as_str().unwrap().len() > 10,

@@ -31,6 +31,7 @@ pub fn a_release_runs_on_a_bare_machine(at: &Deployment) {
     let machine = format!("{}-machine", at.name);
     at.run(&format!(
         "docker run --detach --name {machine} --label exomonad-test={} --network none --workdir /release \
+         --env LLVM_PROFILE_FILE=/dev/null \
          --volume '{}:/from:ro' --volume /etc/ssl/certs/ca-certificates.crt:/certificates.pem:ro \
          debian:bookworm-slim sleep infinity",
         at.name,
