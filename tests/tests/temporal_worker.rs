@@ -359,6 +359,17 @@ async fn a_history_that_temporals_cli_exports_is_played_to_a_plugin_without_a_se
         let same = replay(&one, history).exits(0);
         assert!(same.stdout.contains("takes the way"), "{}", same.stdout);
     }
+    // A newer SDK writes flags and fields that this one does not know.
+    let text = std::fs::read_to_string(one.path("c.json")).unwrap();
+    let mut newer: Value = serde_json::from_str(&text).unwrap();
+    for event in newer["events"].as_array_mut().unwrap() {
+        event["aFieldToCome"] = json!({"of": ["a", "newer", "server"]});
+        if let Some(task) = event.get_mut("workflowTaskCompletedEventAttributes") {
+            task["sdkMetadata"] = json!({"coreUsedFlags": [1, 2, 3, 999], "langUsedFlags": [7], "sdkVersion": "9.9.9"});
+        }
+    }
+    one.write("newer.json", newer.to_string());
+    replay(&one, "newer.json").exits(0);
     let differs = replay(&other, "c.json").exits(1);
     let told = differs.stdout;
     assert!(
