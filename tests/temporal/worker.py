@@ -107,6 +107,8 @@ class Parent:
 async def shout(text: str) -> str:
     if not text:
         raise ApplicationError("there is nothing to shout", type="Silence", non_retryable=True)
+    if text == "whisper":
+        raise ApplicationError("it is whispered", type="Whisper")
     return text.upper()
 
 

@@ -245,6 +245,9 @@ async fn a_workflow_asks_another_workers_activity_and_sets_what_lists_find_it_by
             .contains("nothing to shout"),
         "{failed}"
     );
+    // Once, as it does not say when it is to be tried again.
+    try_start(&host, "asks_elsewhere", "o", asked("whisper", "python")).await;
+    becomes(&host, "o", "failed").await;
     try_start(&host, "asks_elsewhere", "q", asked("tea", "other")).await;
     let refused = becomes(&host, "q", "failed").await;
     assert!(
@@ -295,6 +298,11 @@ async fn a_workflow_asks_another_workers_activity_and_sets_what_lists_find_it_by
             "t",
             json!({"searchAttributes": {"WorkflowType": "x"}}),
             "no search attribute",
+        ),
+        (
+            "l",
+            json!({"searchAttributes": {"Tenant": "x".repeat(3000)}}),
+            "2000 bytes at most",
         ),
         (
             "m",

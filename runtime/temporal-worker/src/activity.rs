@@ -9,7 +9,9 @@ use exomonad_core::EncodedAnswer;
 use exomonad_host::Caller;
 use exomonad_host::workflows::remote_history::STEP;
 use exomonad_host::workflows::steps::{self, Effect, StepSpec};
+use exomonad_schema::effects::Done;
 use exomonad_schema::effects::temporal::TemporalSetAttributes;
+use exomonad_schema::effects::workflow::WorkflowSignal;
 use exomonad_schema::{CallId, EffectError, EffectRequest, ErrorCode, decode};
 use exomonad_telemetry::spans;
 use exomonad_temporal::codec::Undecodable;
@@ -136,14 +138,19 @@ impl RoleWorker {
         };
         let id = step_id(&start);
         let performed = async {
-            match self.attributes(&start, &step) {
-                // The workflow sets them itself, once they are known to fit.
-                Some(attributes) => {
-                    let checked = self.temporal.check_attributes(&step.context, &attributes);
-                    EncodedAnswer::new(&checked.await)
-                }
-                None => steps::perform_for(&id, &step, start.attempt > 1).await,
+            // The workflow sets them itself, once they are known to fit.
+            if let Some(attributes) = self.own_request::<TemporalSetAttributes>(&start, &step) {
+                let checked = self.temporal.check_attributes(&step.context, &attributes);
+                return EncodedAnswer::new(&checked.await);
             }
+            // The server knows it by its id, if it is sent again.
+            if let Some(signal) = self.own_request::<WorkflowSignal>(&start, &step) {
+                let sent = self
+                    .workflows
+                    .signal(self.role.name(), &signal, Some(id.clone()));
+                return EncodedAnswer::new(&sent.await.map(|()| Done {}));
+            }
+            steps::perform_for(&id, &step, start.attempt > 1).await
         };
         let reason = tokio::select! {
             biased;
@@ -161,9 +168,8 @@ impl RoleWorker {
             _ => return ActivityExecutionResult::cancel_from_details(None),
         };
         // Another attempt must not do again what may have happened.
-        let unknown = step
-            .class
-            .changes()
+        let is_signal = self.own_request::<WorkflowSignal>(&start, &step).is_some();
+        let unknown = (step.class.changes() && !is_signal)
             .then(|| failure::outcome(&steps::unknown(&name)).err())
             .flatten();
         let is_final = unknown.is_some();
@@ -172,13 +178,14 @@ impl RoleWorker {
         ActivityExecutionResult::fail(failure::of_effect(&error, is_final, None))
     }
 
-    /// The attributes that a step of an own workflow sets, if the role may.
-    fn attributes(&self, start: &Start, step: &StepSpec) -> Option<TemporalSetAttributes> {
-        let kind = TemporalSetAttributes::KIND;
+    /// The request of a step of an own workflow, if it is this effect's, and granted.
+    fn own_request<R: EffectRequest>(&self, start: &Start, step: &StepSpec) -> Option<R> {
         let is_own = start.header_fields.contains_key(STEP);
-        let is_granted = self.role.settings.granted.contains(&kind.capability());
+        let is_granted = self.role.settings.granted.contains(&R::KIND.capability());
         match step.effect {
-            Effect::Table(of) if of == kind && is_own && is_granted => decode(&step.request).ok(),
+            Effect::Table(kind) if kind == R::KIND && is_own && is_granted => {
+                decode(&step.request).ok()
+            }
             _ => None,
         }
     }

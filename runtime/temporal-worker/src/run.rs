@@ -593,8 +593,14 @@ fn ask_elsewhere(command: &mut ScheduleActivity, activity: TemporalExecuteActivi
         time(activity.start_to_close_millis).or(command.start_to_close_timeout);
     command.schedule_to_start_timeout = time(activity.schedule_to_start_millis);
     command.heartbeat_timeout = time(activity.heartbeat_millis);
-    command.retry_policy =
-        exomonad_temporal::retry_policy(activity.retry.as_ref()).or(command.retry_policy.take());
+    // Its errors are not final by themselves, as those of effects are: once, if nobody says otherwise.
+    let of_step = command.retry_policy.take().unwrap_or_default();
+    let mut policy = exomonad_temporal::retry_policy(activity.retry.as_ref());
+    let policy = policy.get_or_insert(of_step);
+    if activity.retry.is_none() && policy.maximum_attempts == 0 {
+        policy.maximum_attempts = 1;
+    }
+    command.retry_policy = Some(policy.clone());
 }
 
 /// The number of a step as the protocol has it: a history has far fewer.
@@ -838,6 +844,8 @@ impl DurableRun for TemporalRun {
         } = asked;
         self.begin(StepSpec {
             seq,
+            // The server knows a signal that is sent again.
+            class: CrashClass::Repeatable,
             ..StepSpec::new(&self.settings, effect, request, hash, context)
         });
         Ok(())

@@ -35,7 +35,7 @@ pub(crate) struct RoleWorker {
     pub role: Arc<Role>,
     /// The version of the plugin that it belongs to, if runs are pinned to versions.
     pinned: Option<Arc<PluginVersion>>,
-    workflows: Arc<Workflows>,
+    pub workflows: Arc<Workflows>,
     /// The client of the server; that of a replay asks nothing.
     pub temporal: Arc<Temporal>,
     /// The form of values on the way to the server.

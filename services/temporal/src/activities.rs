@@ -40,6 +40,10 @@ impl Perform for TemporalSetAttributes {
     }
 }
 
+/// Bytes of a search attribute, and of all of one request, at most: the server's limits by default, with some room.
+const LARGEST: usize = 2_000;
+const LARGEST_ALL: usize = 32 << 10;
+
 /// The beginning of names that are the host's own.
 const OWN: &str = "exomonad-";
 
@@ -69,6 +73,14 @@ impl Temporal {
         let mut request = ListSearchAttributesRequest::default();
         request.namespace = context.namespace.clone();
         let known = rpc!(&context, operator_service, list_search_attributes(request))?;
+        let sizes = attributes.search_attributes.values();
+        let sizes: Vec<usize> = sizes.map(|value| value.get().len()).collect();
+        // The server ends a workflow that goes beyond.
+        if sizes.iter().any(|size| *size > LARGEST) || sizes.iter().sum::<usize>() > LARGEST_ALL {
+            return Err(refused(format!(
+                "a search attribute has {LARGEST} bytes at most, and all of them {LARGEST_ALL}"
+            )));
+        }
         for (name, value) in &attributes.search_attributes {
             let kind = known.custom_attributes.get(name);
             let kind = kind.and_then(|kind| IndexedValueType::try_from(*kind).ok());
@@ -94,7 +106,24 @@ impl Temporal {
 fn fits(value: &RawJson, kind: IndexedValueType) -> bool {
     use IndexedValueType as Kind;
     let value: serde_json::Value = value.parse().unwrap_or_default();
-    let is_time = |text: &str| text.parse::<jiff::Timestamp>().is_ok();
+    // As RFC 3339 has them, and nothing else of what else is read as a time.
+    let is_time = |text: &str| {
+        let shape: String = text
+            .chars()
+            .take(20)
+            .map(|character| match character.is_ascii_digit() {
+                true => '0',
+                false => character,
+            })
+            .collect();
+        let is_zoned = text.ends_with('Z')
+            || text.get(text.len().wrapping_sub(6)..).is_some_and(|zone| {
+                zone.starts_with(['+', '-']) && zone.as_bytes().get(3) == Some(&b':')
+            });
+        shape.starts_with("0000-00-00T00:00:00")
+            && is_zoned
+            && text.parse::<jiff::Timestamp>().is_ok()
+    };
     value.is_null()
         || match kind {
             Kind::Text | Kind::Keyword => value.is_string(),

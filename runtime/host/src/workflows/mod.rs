@@ -65,6 +65,7 @@ use self::counts::RunCounts;
 use self::definition::CheckedWorkflow;
 use self::durable::{DurableRun, Stop};
 use self::live::{RunObserver, StepFeed};
+use self::remote::KnownRuns;
 use self::view::{RunChange, RunEvent};
 use crate::error::{HostError, told};
 use crate::plugins::version::PluginVersion;
@@ -123,6 +124,7 @@ pub struct Workflows {
     /// The followers of steps.
     pub step_feed: Arc<StepFeed>,
     kept: Mutex<BTreeMap<(RoleName, String), Arc<PluginVersion>>>,
+    known_remote: Arc<KnownRuns>,
     /// Runs that do not fit a version of their plugin.
     unfit: Mutex<HashSet<(String, String)>>,
 }
@@ -153,6 +155,7 @@ impl Workflows {
             observer: OnceLock::new(),
             step_feed: Arc::default(),
             kept: Mutex::default(),
+            known_remote: Arc::default(),
             unfit: Mutex::default(),
         })
     }

@@ -5,8 +5,8 @@
 //! of the service `temporal` are about its plugin, and do not count here. Of the server's workflows only those of the
 //! role's task queue exist.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exomonad_core::{CallContext, Principal, TemporalService};
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::remote_history::{Event, HistoryReader};
 use super::transfer::Left;
 use super::view::{HistoryEntry, RunError, RunView};
-use super::{CANCELLED, Workflows, no_open_run};
+use super::{CANCELLED, Workflows, lock, no_open_run};
 use crate::execution::Caller;
 use crate::plugins::version::PluginVersion;
 use crate::role::Role;
@@ -55,6 +55,31 @@ pub struct RemoteRuns {
     role: Arc<Role>,
     temporal: Arc<Temporal>,
     task_queue: String,
+    known: Arc<KnownRuns>,
+}
+
+/// The workflows of runs that were looked at of late, by the runs' ids: the server finds a run by its own id only in its
+/// list, where it comes within a second or so.
+#[derive(Default)]
+pub struct KnownRuns(Mutex<VecDeque<(String, String)>>);
+
+impl KnownRuns {
+    /// The number of runs that are known.
+    const MOST: usize = 1000;
+
+    fn note(&self, run_id: &str, workflow_id: &str) {
+        let mut known = lock(&self.0);
+        if known.iter().all(|(known, _)| known != run_id) {
+            known.truncate(Self::MOST - 1);
+            known.push_front((run_id.to_owned(), workflow_id.to_owned()));
+        }
+    }
+
+    fn workflow_of(&self, run_id: &str) -> Option<String> {
+        let known = lock(&self.0);
+        let found = known.iter().find(|(known, _)| known == run_id);
+        found.map(|(_, workflow_id)| workflow_id.clone())
+    }
 }
 
 /// A run on the server.
@@ -74,6 +99,7 @@ impl Workflows {
         Some(RemoteRuns {
             task_queue: role.settings.temporal_task_queue.clone()?,
             temporal: runtime.temporal().clone(),
+            known: self.known_remote.clone(),
             role,
         })
     }
@@ -132,6 +158,7 @@ impl RemoteRuns {
                 ),
             ));
         }
+        self.known.note(&started.run_id, &started.workflow_id);
         Ok(WorkflowChild {
             handle: None,
             workflow_id: started.workflow_id,
@@ -240,7 +267,12 @@ impl RemoteRuns {
         let (Some(first), Ok(workflow_id)) = (all.first(), name(id.to_owned())) else {
             return Ok(None);
         };
-        // The server finds a run by its own id only in its list, where it comes within a second or so.
+        if let Some(of_run) = first.known.workflow_of(id) {
+            let run = first.described(name(of_run)?, Some(workflow_id.clone()));
+            if let Some(run) = run.await?.and_then(|run| run.of_one(all)) {
+                return Ok(Some(run));
+            }
+        }
         if is_run_id(id)
             && let Some(run) = Self::listed_by(all, "RunId", id).await?
         {
@@ -272,12 +304,25 @@ impl RemoteRuns {
 
     /// The newest run that goes on with this one of the host's own store.
     pub(super) async fn moved_from(&self, row: &RunRow) -> Answered<Option<String>> {
-        let is_it = |found: &TemporalWorkflow| {
-            let from = found.memo.get(MOVED_FROM).map(RawJson::parse::<String>);
-            matches!(from, Some(Ok(from)) if from == row.run_id)
+        let is_it = |found: &TemporalWorkflow| match found.memo.get(MOVED_FROM) {
+            None => Ok(false),
+            Some(from) => match from.parse::<String>() {
+                Ok(from) => Ok(from == row.run_id),
+                Err(_) => Err(EffectError::new(
+                    ErrorCode::Conflict,
+                    format!(
+                        "run {} of workflow `{}` at the server may be the one that run {} has become, which cannot be \
+                         read here: add the key of its values to what `temporal.payload_keys_file` or \
+                         `temporal.payload_keys_env` names",
+                        found.run_id, found.workflow_id, row.run_id
+                    ),
+                )),
+            },
         };
         let newest = self.described(name(row.workflow_id.clone())?, None).await?;
-        if let Some(run) = newest.filter(|run| is_it(&run.found)) {
+        if let Some(run) = newest
+            && is_it(&run.found)?
+        {
             return Ok(Some(run.found.run_id));
         }
         let Some(id) = quoted(&row.workflow_id) else {
@@ -286,8 +331,12 @@ impl RemoteRuns {
         let page = self
             .page(format!("WorkflowId = {id}"), EVENTS, None)
             .await?;
-        let found = page.workflows.into_iter().find(is_it);
-        Ok(found.map(|found| found.run_id))
+        for found in page.workflows {
+            if is_it(&found)? {
+                return Ok(Some(found.run_id));
+            }
+        }
+        Ok(None)
     }
 
     async fn described(
@@ -301,11 +350,15 @@ impl RemoteRuns {
             run_id,
         };
         match self.temporal.describe_workflow(&self.call(), request).await {
-            Ok(described) => Ok(Some(RemoteRun {
-                runs: self.clone(),
-                attempt: described.pending_task_attempt.unwrap_or(0),
-                found: described.workflow,
-            })),
+            Ok(described) => {
+                let found = &described.workflow;
+                self.known.note(&found.run_id, &found.workflow_id);
+                Ok(Some(RemoteRun {
+                    runs: self.clone(),
+                    attempt: described.pending_task_attempt.unwrap_or(0),
+                    found: described.workflow,
+                }))
+            }
             Err(error) if error.code == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error),
         }
