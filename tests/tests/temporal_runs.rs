@@ -558,7 +558,7 @@ async fn a_run_whose_way_to_the_server_breaks_off_goes_on_in_one_place_alone() {
     }
     signal(&host, "a", "go", json!(7)).await;
     way.is_cut.store(false, Ordering::SeqCst);
-    // What was on its way has come by now, or not.
+    // A request that was on its way has come by now, or not.
     let moved = eventually("it goes over", async || {
         let moved = act(&host, "a", "move", json!({})).await;
         (moved.status == 200).then_some(moved)
