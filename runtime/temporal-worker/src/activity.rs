@@ -8,11 +8,11 @@ use std::time::Duration;
 use exomonad_core::EncodedAnswer;
 use exomonad_host::Caller;
 use exomonad_host::workflows::remote_history::STEP;
-use exomonad_host::workflows::steps::{self, Effect, StepSpec};
+use exomonad_host::workflows::steps::{self, StepSpec};
 use exomonad_schema::effects::Done;
 use exomonad_schema::effects::temporal::TemporalSetAttributes;
 use exomonad_schema::effects::workflow::WorkflowSignal;
-use exomonad_schema::{CallId, EffectError, EffectRequest, ErrorCode, decode};
+use exomonad_schema::{CallId, EffectError, EffectRequest, ErrorCode};
 use exomonad_telemetry::spans;
 use exomonad_temporal::codec::Undecodable;
 use exomonad_temporal::payload;
@@ -181,13 +181,7 @@ impl RoleWorker {
     /// The request of a step of an own workflow, if it is this effect's, and granted.
     fn own_request<R: EffectRequest>(&self, start: &Start, step: &StepSpec) -> Option<R> {
         let is_own = start.header_fields.contains_key(STEP);
-        let is_granted = self.role.settings.granted.contains(&R::KIND.capability());
-        match step.effect {
-            Effect::Table(kind) if kind == R::KIND && is_own && is_granted => {
-                decode(&step.request).ok()
-            }
-            _ => None,
-        }
+        step.granted(&self.role.settings).filter(|_| is_own)
     }
 
     fn step(&self, start: &Start) -> Result<StepSpec, EffectError> {

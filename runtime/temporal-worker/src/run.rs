@@ -25,7 +25,7 @@ use exomonad_schema::effects::temporal::{
     TemporalActivityResult, TemporalExecuteActivity, TemporalMillis, TemporalSetAttributes,
 };
 use exomonad_schema::effects::workflow::{OnParentEnd, RetryPolicy, WorkflowChild, WorkflowSignal};
-use exomonad_schema::{CallId, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, decode};
+use exomonad_schema::{CallId, EffectError, EffectKind, ErrorCode, RawJson};
 use exomonad_temporal::{TemporalBounds, payload};
 use exomonad_workflow::effects::CrashClass;
 use exomonad_workflow::{EventBody, Machine, Request};
@@ -478,27 +478,18 @@ impl TemporalRun {
         [step].into_iter().chain(trace).collect()
     }
 
-    /// The request of a step, if it is this effect's and granted. One that is not goes the way of all steps, at whose
-    /// end the role's layers say why it is refused.
-    fn granted<R: EffectRequest>(&self, step: &StepSpec) -> Option<R> {
-        let is_granted = self.settings.granted.contains(&R::KIND.capability());
-        match step.effect {
-            Effect::Table(kind) if kind == R::KIND && is_granted => decode(&step.request).ok(),
-            _ => None,
-        }
-    }
-
-    /// The attributes that a step sets, if it may.
+    /// The attributes that a step sets, if it may. One that may not goes the way of all steps, at whose end the role's
+    /// layers say why it is refused.
     fn own_attributes(&self, step: &StepSpec) -> Option<TemporalSetAttributes> {
         let bounds: &TemporalBounds = step.context.bounds.get();
-        self.granted(step)
+        step.granted(&self.settings)
             .filter(|_| bounds.allows_namespace(&self.namespace))
     }
 
     /// The activity of another worker that a step asks for, if it may.
     fn foreign_activity(&self, step: &StepSpec) -> Option<TemporalExecuteActivity> {
         let bounds: &TemporalBounds = step.context.bounds.get();
-        let activity: Option<TemporalExecuteActivity> = self.granted(step);
+        let activity: Option<TemporalExecuteActivity> = step.granted(&self.settings);
         activity.filter(|asked| bounds.allows_activity(&self.namespace, &asked.task_queue))
     }
 
@@ -594,13 +585,13 @@ fn ask_elsewhere(command: &mut ScheduleActivity, activity: TemporalExecuteActivi
     command.schedule_to_start_timeout = time(activity.schedule_to_start_millis);
     command.heartbeat_timeout = time(activity.heartbeat_millis);
     // Its errors are not final by themselves, as those of effects are: once, if nobody says otherwise.
-    let of_step = command.retry_policy.take().unwrap_or_default();
-    let mut policy = exomonad_temporal::retry_policy(activity.retry.as_ref());
-    let policy = policy.get_or_insert(of_step);
-    if activity.retry.is_none() && policy.maximum_attempts == 0 {
-        policy.maximum_attempts = 1;
+    match exomonad_temporal::retry_policy(activity.retry.as_ref()) {
+        Some(policy) => command.retry_policy = Some(policy),
+        None => {
+            let policy = command.retry_policy.get_or_insert_default();
+            policy.maximum_attempts = policy.maximum_attempts.max(1);
+        }
     }
-    command.retry_policy = Some(policy.clone());
 }
 
 /// The number of a step as the protocol has it: a history has far fewer.

@@ -370,15 +370,13 @@ impl RemoteRuns {
         limit: u64,
         after: Option<&str>,
     ) -> Answered<TemporalWorkflows> {
-        let after = after.map(|after| BoundedText::try_from(after.to_owned()));
-        let after = after.transpose().map_err(|_| wrong_page())?;
         let request = TemporalListWorkflows {
             namespace: None,
             query: query.try_into().map_err(|_| {
                 EffectError::invalid_input("the filter is longer than the server takes")
             })?,
             limit: page_size(limit),
-            after,
+            after: page_mark(after)?,
         };
         self.temporal.list_workflows(&self.call(), request).await
     }
@@ -609,13 +607,12 @@ impl RemoteRun {
 
     async fn page_of_events(&self, limit: u64, after: Option<&str>) -> Answered<TemporalHistory> {
         let (workflow_id, run_id) = self.named()?;
-        let after = after.map(|after| BoundedText::try_from(after.to_owned()));
         let request = TemporalWorkflowHistory {
             namespace: None,
             workflow_id,
             run_id,
             limit: page_size(limit),
-            after: after.transpose().map_err(|_| wrong_page())?,
+            after: page_mark(after)?,
         };
         let temporal = &self.runs.temporal;
         temporal.workflow_history(&self.runs.call(), request).await
@@ -756,8 +753,11 @@ fn page_size(limit: u64) -> TemporalPageSize {
     limit.clamp(1, EVENTS).try_into().unwrap_or(most)
 }
 
-fn wrong_page() -> EffectError {
-    EffectError::invalid_input("the mark of the page is not `next` of a page")
+/// The mark of a page, as the server has given it.
+fn page_mark(after: Option<&str>) -> Answered<Option<TemporalPageToken>> {
+    let mark = after.map(|after| after.to_owned().try_into());
+    mark.transpose()
+        .map_err(|_| EffectError::invalid_input("the mark of the page is not `next` of a page"))
 }
 
 /// True for an id in the form in which the server gives them to runs.

@@ -180,36 +180,24 @@ impl HistoryReader {
 
     fn entry(&mut self, event: &Event) -> Option<HistoryEntry> {
         let kind = event.kind.strip_prefix("EVENT_TYPE_")?;
-        let of = |kind| HistoryEntry {
-            position: 0,
-            unix_millis: event.unix_millis,
-            kind,
-            step: None,
-            name: None,
-            hash: None,
-            request: None,
-            answer: None,
-            attempt: None,
-            next_unix_millis: None,
-            since_unix_millis: None,
-        };
+        let of = |kind| HistoryEntry::new(0, event.unix_millis, kind);
         Some(match kind {
             "ACTIVITY_TASK_SCHEDULED" => {
                 let id = event.text("/activityId");
                 let (step, hash) = id.split_once(':').unwrap_or((&id, ""));
+                let name = event.text("/activityType/name");
+                let request = one(&event.attributes["input"]);
                 let asked = Asked {
-                    changes: effect_named(&event.text("/activityType/name")).is_some_and(|kind| {
-                        let request = one(&event.attributes["input"]);
-                        crash_class(kind, request.get().as_bytes()).changes()
-                    }),
+                    changes: effect_named(&name)
+                        .is_some_and(|kind| crash_class(kind, request.get().as_bytes()).changes()),
                     attempt: 1,
                     step: step.parse().ok(),
                     end: None,
-                    name: event.text("/activityType/name"),
+                    name,
                 };
                 HistoryEntry {
                     hash: serde_json::from_value::<RequestHash>(hash.into()).ok(),
-                    ..self.asked(event, asked, one(&event.attributes["input"]))
+                    ..self.asked(event, asked, request)
                 }
             }
             "START_CHILD_WORKFLOW_EXECUTION_INITIATED" => {
@@ -270,17 +258,10 @@ impl HistoryReader {
     fn asked(&mut self, event: &Event, asked: Asked, request: RawJson) -> HistoryEntry {
         self.steps.insert(event.id.clone(), asked.clone());
         HistoryEntry {
-            position: 0,
-            unix_millis: event.unix_millis,
-            kind: HistoryKind::Asked,
             step: asked.step,
             name: Some(asked.name),
-            hash: None,
             request: Some(payload(&request)),
-            answer: None,
-            attempt: None,
-            next_unix_millis: None,
-            since_unix_millis: None,
+            ..HistoryEntry::new(0, event.unix_millis, HistoryKind::Asked)
         }
     }
 }

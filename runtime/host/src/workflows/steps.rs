@@ -18,7 +18,7 @@ use exomonad_schema::effects::github::{GitHubCreatePr, GitHubPrForBranch};
 use exomonad_schema::effects::http::HttpRequest as OutgoingHttp;
 use exomonad_schema::effects::kv::{KvDelete, KvDeleted, KvSet};
 use exomonad_schema::effects::workflow::RetryPolicy;
-use exomonad_schema::{Answer, EffectError, EffectKind, ErrorCode, RawJson};
+use exomonad_schema::{Answer, EffectError, EffectKind, EffectRequest, ErrorCode, RawJson, decode};
 use exomonad_services::docker::HostLabels;
 use exomonad_services::kv::{KvConfig, StoreError};
 use exomonad_workflow::effects::{
@@ -163,6 +163,15 @@ impl StepSpec {
         };
         let hash = RequestHash::of(name, request);
         Ok(Self::new(role, effect, request.to_vec(), hash, context))
+    }
+
+    /// The request, if it is this effect's and the role is granted it.
+    pub fn granted<R: EffectRequest>(&self, role: &RoleSettings) -> Option<R> {
+        let is_granted = role.granted.contains(&R::KIND.capability());
+        match self.effect {
+            Effect::Table(kind) if kind == R::KIND && is_granted => decode(&self.request).ok(),
+            _ => None,
+        }
     }
 
     /// The request, as a history has it.

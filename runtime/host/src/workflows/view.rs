@@ -187,6 +187,23 @@ pub enum HistoryKind {
 }
 
 impl HistoryEntry {
+    /// An entry of this kind at this place and time, which says no more yet.
+    pub(super) fn new(position: u64, unix_millis: i64, kind: HistoryKind) -> Self {
+        Self {
+            position,
+            unix_millis,
+            kind,
+            step: None,
+            name: None,
+            hash: None,
+            request: None,
+            answer: None,
+            attempt: None,
+            next_unix_millis: None,
+            since_unix_millis: None,
+        }
+    }
+
     /// The event that it shows; `None` if it lacks what one has.
     pub fn into_event(self) -> Option<Event> {
         let bytes = |payload: Option<Payload>| payload.map(|payload| payload.0);
@@ -234,19 +251,7 @@ impl HistoryEntry {
 
 impl From<Event> for HistoryEntry {
     fn from(event: Event) -> Self {
-        let mut entry = Self {
-            position: event.position,
-            unix_millis: event.at,
-            kind: HistoryKind::Cancel,
-            step: None,
-            name: None,
-            hash: None,
-            request: None,
-            answer: None,
-            attempt: None,
-            next_unix_millis: None,
-            since_unix_millis: None,
-        };
+        let mut entry = Self::new(event.position, event.at, HistoryKind::Cancel);
         let asked = |entry: &mut Self, request: exomonad_workflow::Request| {
             entry.step = Some(request.seq);
             entry.name = Some(request.effect);
