@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::generate::model::{
-    Constant, Content, Contract, Effect, Field, Presence, Record, Service, Shape, Tagging, Type,
-    TypeDef, Union, Variant,
+    Constant, Content, Contract, Effect, Export, Field, Presence, Record, Service, Shape, Tagging,
+    Type, TypeDef, Union, Variant,
 };
 
 /// A JSON Schema that the model cannot express.
@@ -54,11 +54,42 @@ pub fn contract_from_json_schema(effects: &Value, common: &Value) -> Converted<C
             doc: text(code, "description"),
         })
         .collect();
-    Ok(Contract {
+    let mut contract = Contract {
         services,
         types,
         error_codes,
-    })
+        exports: Vec::new(),
+    };
+    contract.exports = convert_exports(&contract, common)?;
+    Ok(contract)
+}
+
+/// The entry points; `handle_<event>` stands for one of each event.
+fn convert_exports(contract: &Contract, common: &Value) -> Converted<Vec<Export>> {
+    let mut exports = Vec::new();
+    for (name, export) in object(common.get("x-exports"), "x-exports")? {
+        let input = export.get("input").and_then(reference);
+        let output = export.get("output").and_then(reference);
+        let output = output.ok_or_else(|| unsupported(name, "has no named output"))?;
+        let named = |name: String, event: Option<&Constant>| Export {
+            name,
+            input: input.clone(),
+            output: output.clone(),
+            event: event.map(|event| event.name.clone()),
+        };
+        let Some(prefix) = name.strip_suffix("<event>") else {
+            exports.push(named(name.clone(), None));
+            continue;
+        };
+        let events = contract.type_named("HookEvent").map(|ty| &ty.shape);
+        let Some(Shape::Enumeration(events)) = events else {
+            return Err(unsupported("HookEvent", "is no enumeration"));
+        };
+        let of_events = events.iter();
+        exports
+            .extend(of_events.map(|event| named(format!("{prefix}{}", event.name), Some(event))));
+    }
+    Ok(exports)
 }
 
 fn convert_service(service: &Value, effects: &Value) -> Converted<Service> {

@@ -3,6 +3,7 @@
 //! The types share one module; each service's functions and each hook have one of their own, since linking
 //! a library works by module: a plugin then exports the hooks that it uses and no others.
 
+use crate::generate::case;
 use crate::generate::language::{self, Language};
 use crate::generate::model::{Contract, Shape, Type, TypeDef};
 use crate::generate::{GenerateError, Output};
@@ -51,6 +52,7 @@ pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
             services: Vec::new(),
             types: vec![event],
             error_codes: Vec::new(),
+            exports: Vec::new(),
         };
         let path = sdk(&format!("src/Exomonad/Guest/Hook/{module}.hs"));
         outputs.push(render(path, &only, HOOK)?);
@@ -90,7 +92,7 @@ fn event_names(event: &TypeDef) -> (String, String) {
     match &event.shape {
         Shape::Enumeration(constants) => constants
             .first()
-            .map(|constant| (constant.name.clone(), pascal_case(&constant.name)))
+            .map(|constant| (constant.name.clone(), case::pascal(&constant.name)))
             .unwrap_or_default(),
         _ => Default::default(),
     }
@@ -138,13 +140,11 @@ impl Language for Haskell {
     }
 
     fn constant_name(&self, name: &str) -> String {
-        pascal_case(name)
+        case::pascal(name)
     }
 
     fn function_name(&self, name: &str) -> String {
-        let pascal = pascal_case(name);
-        let (first, rest) = pascal.split_at(pascal.len().min(1));
-        first.to_ascii_lowercase() + rest
+        case::camel(name)
     }
 
     fn service_type(&self, name: &str) -> String {
@@ -159,15 +159,6 @@ impl Language for Haskell {
 fn service_module(name: &str) -> String {
     match name {
         "github" => "GitHub".to_owned(),
-        _ => pascal_case(name),
+        _ => case::pascal(name),
     }
-}
-
-fn pascal_case(name: &str) -> String {
-    name.split('_')
-        .map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + rest
-        })
-        .collect()
 }

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::generate::model::{
-    Constant, Content, Contract, Field, Presence, Service, Shape, Tagging, Type, TypeDef,
+    Constant, Content, Contract, Export, Field, Presence, Service, Shape, Tagging, Type, TypeDef,
 };
 use crate::generate::template;
 
@@ -27,6 +27,11 @@ pub trait Language {
     /// The function of an effect, from its snake_case name within its service.
     fn function_name(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// True if a type has to be defined before one that contains it.
+    fn defines_before_use(&self) -> bool {
+        false
     }
 
     /// A service as a type or module, from its name such as `git`.
@@ -50,20 +55,40 @@ pub fn render(
             .iter()
             .map(|service| service_view(language, service))
             .collect(),
-        types: contract
-            .types
+        types: if language.defines_before_use() {
+            contract.types_in_order()
+        } else {
+            contract.types.iter().collect()
+        }
+        .into_iter()
+        .map(|ty| type_view(contract, language, ty))
+        .collect(),
+        exports: contract.exports.iter().map(export_view).collect(),
+        error_codes: contract
+            .error_codes
             .iter()
-            .map(|ty| type_view(contract, language, ty))
+            .map(|code| constant_view(language, code))
             .collect(),
     };
     template::render(template, &view)
 }
 
-/// The template's input: `services` and `types`.
+/// The template's input.
 #[derive(Serialize)]
 struct ContractView<'a> {
     services: Vec<ServiceView<'a>>,
     types: Vec<TypeView<'a>>,
+    exports: Vec<ExportView<'a>>,
+    error_codes: Vec<ConstantView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExportView<'a> {
+    name: &'a str,
+    input: Option<&'a str>,
+    output: &'a str,
+    /// A hook's event.
+    event: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -118,6 +143,8 @@ struct FieldView<'a> {
     name: String,
     doc: Vec<&'a str>,
     ty: String,
+    /// Its type in itself, not in the language's spelling, without its being optional.
+    shape: &'a Type,
     /// `required`, `optional`, or `empty` when absence is the type's empty value.
     presence: &'static str,
     /// `list`, `map` or `scalar`.
@@ -140,6 +167,8 @@ struct VariantView<'a> {
     name: String,
     doc: Vec<&'a str>,
     payload: Option<String>,
+    /// The payload's type in itself.
+    payload_shape: Option<&'a Type>,
     fields: Vec<FieldView<'a>>,
 }
 
@@ -216,6 +245,10 @@ fn type_view<'a>(contract: &Contract, language: &impl Language, ty: &'a TypeDef)
                         Content::Payload(ty) => Some(language.type_name(ty)),
                         Content::Nothing | Content::Fields(_) => None,
                     },
+                    payload_shape: match &variant.content {
+                        Content::Payload(ty) => Some(ty),
+                        Content::Nothing | Content::Fields(_) => None,
+                    },
                     fields: match &variant.content {
                         Content::Fields(fields) => fields
                             .iter()
@@ -228,6 +261,15 @@ fn type_view<'a>(contract: &Contract, language: &impl Language, ty: &'a TypeDef)
         }
     }
     view
+}
+
+fn export_view(export: &Export) -> ExportView<'_> {
+    ExportView {
+        name: &export.name,
+        input: export.input.as_deref(),
+        output: &export.output,
+        event: export.event.as_deref(),
+    }
 }
 
 fn constant_view<'a>(language: &impl Language, constant: &'a Constant) -> ConstantView<'a> {
@@ -253,6 +295,7 @@ fn field_view<'a>(language: &impl Language, field: &'a Field) -> FieldView<'a> {
         name: language.field_name(&field.name),
         doc: field.doc.lines().collect(),
         ty,
+        shape: &field.ty,
         presence,
         kind: match &field.ty {
             Type::List(_) => "list",

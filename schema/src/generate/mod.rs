@@ -9,6 +9,7 @@
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
+mod case;
 mod documents;
 mod example;
 mod from_json_schema;

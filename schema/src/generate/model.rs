@@ -1,5 +1,6 @@
 //! The contract, independent of any programming language.
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// The whole contract.
@@ -11,6 +12,21 @@ pub struct Contract {
     pub types: Vec<TypeDef>,
     /// The error codes and their meanings.
     pub error_codes: Vec<Constant>,
+    /// The entry points of a plugin, in their order in `common.json`.
+    pub exports: Vec<Export>,
+}
+
+/// An entry point of a plugin, which the host calls.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// `handle_mcp_call`; a hook's is `handle_pre_tool_use`.
+    pub name: String,
+    /// The name of the input's type; none if it takes nothing.
+    pub input: Option<String>,
+    /// The name of the output's type.
+    pub output: String,
+    /// A hook's event, such as `pre_tool_use`.
+    pub event: Option<String>,
 }
 
 /// A service and its effects.
@@ -107,8 +123,9 @@ pub enum Presence {
     Default(Value),
 }
 
-/// A type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A type. Templates see it as `{"kind":"list","of":{"kind":"text"}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "of", rename_all = "snake_case")]
 pub enum Type {
     /// `true` or `false`.
     Bool,
@@ -191,6 +208,28 @@ impl Contract {
         self.types.iter().find(|ty| ty.name == name)
     }
 
+    /// The types in an order in which each comes after those that it has: for languages that read from top
+    /// to bottom. The contract's types never contain themselves.
+    pub fn types_in_order(&self) -> Vec<&TypeDef> {
+        let mut ordered: Vec<&TypeDef> = Vec::new();
+        for ty in &self.types {
+            self.append_in_order(ty, &mut ordered);
+        }
+        ordered
+    }
+
+    fn append_in_order<'a>(&'a self, ty: &'a TypeDef, ordered: &mut Vec<&'a TypeDef>) {
+        if ordered.iter().any(|one| one.name == ty.name) {
+            return;
+        }
+        for name in ty.uses() {
+            if let Some(used) = self.type_named(name) {
+                self.append_in_order(used, ordered);
+            }
+        }
+        ordered.push(ty);
+    }
+
     /// Every effect.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
         self.services.iter().flat_map(|service| &service.effects)
@@ -207,6 +246,37 @@ impl Contract {
                 Shape::Enumeration(_) | Shape::Union(_) => false,
             }),
             _ => true,
+        }
+    }
+}
+
+impl TypeDef {
+    /// The names of the types that it contains.
+    fn uses(&self) -> Vec<&str> {
+        let types: Vec<&Type> = match &self.shape {
+            Shape::Record(record) => record.fields.iter().map(|field| &field.ty).collect(),
+            Shape::Enumeration(_) => Vec::new(),
+            Shape::Union(union) => union
+                .variants
+                .iter()
+                .flat_map(|variant| match &variant.content {
+                    Content::Nothing => Vec::new(),
+                    Content::Payload(ty) => vec![ty],
+                    Content::Fields(fields) => fields.iter().map(|field| &field.ty).collect(),
+                })
+                .collect(),
+        };
+        types.into_iter().filter_map(Type::named).collect()
+    }
+}
+
+impl Type {
+    /// The name of the type that it is, or that it has items of.
+    fn named(&self) -> Option<&str> {
+        match self {
+            Self::List(item) | Self::Map(item) => item.named(),
+            Self::Named(name) => Some(name),
+            Self::Bool | Self::Integer { .. } | Self::Text | Self::Bytes | Self::Json => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Rust's spelling of names and types, for `guest-sdk/rust`.
 
+use crate::generate::case;
 use crate::generate::language::Language;
 use crate::generate::model::Type;
 
@@ -34,22 +35,10 @@ impl Language for Rust {
             "_meta" => return "meta".to_owned(),
             _ => {}
         }
-        let mut snake = String::new();
-        for letter in name.chars() {
-            if letter.is_ascii_uppercase() {
-                snake.push('_');
-            }
-            snake.push(letter.to_ascii_lowercase());
-        }
-        snake
+        case::snake(name)
     }
 
     fn constant_name(&self, name: &str) -> String {
-        name.split('_')
-            .map(|word| {
-                let (first, rest) = word.split_at(word.len().min(1));
-                first.to_ascii_uppercase() + rest
-            })
-            .collect()
+        case::pascal(name)
     }
 }
