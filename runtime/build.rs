@@ -22,6 +22,11 @@ const LEFT_OUT: [&str; 7] = [
     "kernel-sources",
 ];
 
+/// The folder of a template in an SDK, and in the archive.
+const TEMPLATE: &str = "template";
+/// The folder of the SDK in the archive, and in a project.
+const SDK: &str = "exomonad-sdk";
+
 /// The level of compression: best for its time.
 const BEST: u8 = 9;
 
@@ -32,22 +37,31 @@ fn main() {
     }
 }
 
-/// Packs the SDKs, and writes `templates.rs`: a list of languages and archives.
+/// Packs the SDKs, and writes `templates.rs`: a list of languages and archives. The folder `template` of an SDK is for
+/// the language that the SDK's folder is named after, `template-<language>` for one that shares the SDK.
 fn templates() -> io::Result<()> {
     let sdks = Path::new("../guest-sdk");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed={}", sdks.display());
     let mut list = String::from("&[\n");
-    for folder in sorted(sdks)? {
-        if !folder.join("template").is_dir() {
-            continue;
+    let mut templates = Vec::new();
+    for sdk in sorted(sdks)? {
+        for folder in sorted(&sdk).unwrap_or_default() {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            if let Some(language) = name.strip_prefix(TEMPLATE) {
+                let own = sdk.file_name().unwrap_or_default().to_string_lossy();
+                let language = language.strip_prefix('-').unwrap_or(&own).to_owned();
+                templates.push((language, sdk.clone(), folder));
+            }
         }
-        let language = folder.file_name().unwrap_or_default().to_string_lossy();
+    }
+    for (language, sdk, template) in templates {
         let archive = out.join(format!("{language}.tar.zlib"));
         let mut tar = tar::Builder::new(Vec::new());
         // The same files give the same bytes.
         tar.mode(tar::HeaderMode::Deterministic);
-        pack(&mut tar, &folder, &folder)?;
+        pack(&mut tar, &sdk, Path::new(SDK), &LEFT_OUT)?;
+        pack(&mut tar, &template, Path::new(TEMPLATE), &[])?;
         fs::write(&archive, compress_to_vec_zlib(&tar.into_inner()?, BEST))?;
         list.push_str(&format!("({language:?}, include_bytes!({archive:?})),\n"));
     }
@@ -55,20 +69,25 @@ fn templates() -> io::Result<()> {
     fs::write(out.join("templates.rs"), list)
 }
 
-fn pack(tar: &mut tar::Builder<impl io::Write>, root: &Path, folder: &Path) -> io::Result<()> {
+/// Packs a folder under another name.
+fn pack(
+    tar: &mut tar::Builder<impl io::Write>,
+    folder: &Path,
+    name: &Path,
+    left_out: &[&str],
+) -> io::Result<()> {
     for path in sorted(folder)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let inside = path.strip_prefix(root).unwrap_or(&path);
-        let is_of_template = inside.starts_with("template");
-        if path.is_dir() {
-            let is_hidden = name.starts_with('.') && !is_of_template;
-            // A template may have tests.
-            let is_left_out = LEFT_OUT.contains(&&*name) && (!is_of_template || name != "tests");
-            if !is_hidden && !is_left_out {
-                pack(tar, root, &path)?;
-            }
-        } else {
-            tar.append_path_with_name(&path, inside)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_left_out =
+            left_out.contains(&&*file) || (!left_out.is_empty() && file.starts_with(TEMPLATE));
+        let is_hidden = !left_out.is_empty() && file.starts_with('.');
+        if is_left_out || is_hidden {
+            continue;
+        }
+        let name = name.join(&*file);
+        match path.is_dir() {
+            true => pack(tar, &path, &name, left_out)?,
+            false => tar.append_path_with_name(&path, &name)?,
         }
     }
     Ok(())

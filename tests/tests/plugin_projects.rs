@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use exomonad_test_support::{Guest, Project, eventually, installed_by_with, required_or_skip};
+use exomonad_test_support::{
+    Guest, Project, eventually, installed_by_with, required_or_skip, shipped_plugin,
+};
 use serde_json::json;
 
 /// A project whose build copies what lies beside it.
@@ -216,6 +218,58 @@ fn a_new_project_is_written_whole_into_a_folder_of_its_own() {
             .all(|name| !name.to_string_lossy().contains(".new-")),
         "{left:?}"
     );
+}
+
+#[test]
+fn a_modules_tools_are_tested_on_effects_that_a_file_answers() {
+    let project = Project::without_repository();
+    let file = project.write("tl.wasm", shipped_plugin("tl"));
+    let file = file.to_str().unwrap();
+    let run = |cases: &str| {
+        project.write("cases.toml", cases);
+        project.run(["plugin", "test", file, "--cases", "cases.toml"])
+    };
+    let error =
+        "{ effect = 'git.status', error = { code = 'not_found', message = 'no repository' } }";
+    let failing = format!("[[case]]\ntool = 'repo_status'\nfails = true\neffects = [{error}]\n");
+    let passed = run(&failing).exits(0);
+    assert!(
+        passed.stdout.contains("passed: case 1, repo_status"),
+        "{passed:?}"
+    );
+    for (cases, words) in [
+        (
+            format!("{failing}text = 'other'"),
+            "its text is \"no repository\", not \"other\"",
+        ),
+        (failing.replace("fails = true", ""), "it failed"),
+        (failing.replace(error, ""), "which the case does not have"),
+        (failing.replace("git.status", "git.diff"), "not git.diff"),
+        (
+            failing.replace(error, &format!("{error}, {error}")),
+            "did not request git.status",
+        ),
+    ] {
+        let failed = run(&cases).exits(1);
+        assert!(failed.stdout.contains(words), "{cases}: {failed:?}");
+    }
+    for (cases, words) in [
+        ("[[case]]\n", "tool"),
+        (
+            "[[case]]\ntool = 'x'\neffects = [{ effect = 'git.fly', answer = 1 }]",
+            "git.fly",
+        ),
+        (
+            "[[case]]\ntool = 'x'\neffects = [{ effect = 'git.status' }]",
+            "neither",
+        ),
+    ] {
+        let wrong = run(cases).exits(2);
+        assert!(wrong.stderr.contains(words), "{cases}: {wrong:?}");
+    }
+    project
+        .run(["plugin", "test", file, "--cases", "none.toml"])
+        .exits(2);
 }
 
 /// As a newcomer does it: a new project, its own test, the build, a running host, a call.

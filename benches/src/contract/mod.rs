@@ -13,7 +13,8 @@ mod host;
 mod values;
 
 pub use calls::Guest;
-pub use cases::{Case, cases};
+pub use cases::{Case, Cases, cases};
+pub use host::FUNCTIONS;
 
 use std::fmt::Write as _;
 

@@ -16,6 +16,7 @@
 mod abi;
 mod cache;
 mod compile;
+mod data_segments;
 mod engine;
 mod error;
 mod file_kind;

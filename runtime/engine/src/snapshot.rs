@@ -21,7 +21,7 @@ use crate::sandbox::{Sandbox, with_time_limit};
 use crate::state::StoreState;
 use crate::{
     CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, SnapshotPolicy,
-    SnapshotStatus,
+    SnapshotStatus, data_segments,
 };
 
 /// The time limit for an initialisation, which is off the request path.
@@ -89,7 +89,8 @@ pub(crate) async fn take(
     let message = |error: wasmtime::Error| format!("{error:#}");
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
-    let (context, instrumented) = wizer.instrument(linked).map_err(message)?;
+    let linked = data_segments::joined(linked)?;
+    let (context, instrumented) = wizer.instrument(&linked).map_err(message)?;
     // It runs only once.
     let variant = engine
         .without_inlining()

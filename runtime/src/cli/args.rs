@@ -404,6 +404,9 @@ pub enum PluginCommand {
         /// A project's folder, a module, or a manifest in TOML or JSON.
         #[arg(default_value = ".")]
         file: PathBuf,
+        /// Call the module's tools as this file says, in TOML or JSON, which also answers their effects.
+        #[arg(long, value_name = "FILE")]
+        cases: Option<PathBuf>,
     },
     /// Call an export of any Extism plugin. No host is needed.
     Call(PluginCall),

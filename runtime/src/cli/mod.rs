@@ -249,8 +249,12 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             PluginCommand::Dev { folder, into } => {
                 block_on(project::dev(&cli.options, &folder, into.as_deref()))
             }
-            PluginCommand::Test { file } if file.is_dir() => project::test(&file),
-            PluginCommand::Test { file } => block_on(plugin::test(&cli.options, &file)),
+            PluginCommand::Test {
+                file,
+                cases: Some(cases),
+            } => block_on(project::run_cases(&cli.options, &file, &cases)),
+            PluginCommand::Test { file, .. } if file.is_dir() => project::test(&file),
+            PluginCommand::Test { file, .. } => block_on(plugin::test(&cli.options, &file)),
             PluginCommand::Call(arguments) => block_on(plugin_call::run(&cli.options, arguments)),
         },
     }

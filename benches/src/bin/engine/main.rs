@@ -5,6 +5,7 @@
 mod calls;
 mod haskell;
 mod host;
+mod languages;
 mod split;
 mod waiting;
 
@@ -16,6 +17,7 @@ fn main() -> Result<(), String> {
     let parts: &[Part] = &[
         ("calls", calls::report),
         ("haskell", haskell::report),
+        ("languages", languages::report),
         ("split", split::report),
         ("waiting", waiting::report),
         ("waiting-ours", waiting::ours),
@@ -25,7 +27,7 @@ fn main() -> Result<(), String> {
         Some(wanted) => match parts.iter().find(|(name, _)| *name == wanted) {
             Some((_, run)) => run(),
             None => Err(format!(
-                "there is no part `{wanted}`; there are calls, haskell, split and waiting"
+                "there is no part `{wanted}`; there are calls, haskell, languages, split and waiting"
             )),
         },
         None => {

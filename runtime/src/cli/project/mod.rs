@@ -7,16 +7,19 @@
 //! | `new` | writes a project |
 //! | `build` | runs the project's own toolchain |
 //! | `dev` | builds at each change, into a folder that a host watches |
+//! | `cases` | calls of a module's tools on effects that a file answers |
 //!
 //! Nothing here knows a language: a project's file names its commands, and what they need.
 
 mod build;
+mod cases;
 mod dev;
 mod file;
 mod new;
 mod template;
 
 pub use self::build::{build, test};
+pub use self::cases::run_cases;
 pub use self::dev::dev;
 pub use self::file::FILE;
 pub use self::new::new;

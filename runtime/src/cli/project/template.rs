@@ -6,9 +6,6 @@ use std::path::{Component, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 
-/// The folder of the SDK in a project.
-const SDK: &str = "exomonad-sdk";
-
 /// The languages, with their SDK and template as a compressed archive.
 const LANGUAGES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
@@ -59,7 +56,8 @@ fn unpack(archive: &[u8], name: &str) -> io::Result<Vec<TemplateFile>> {
                 };
                 PathBuf::from(filled(&path.to_string_lossy()))
             }
-            Err(_) => PathBuf::from(SDK).join(path),
+            // The SDK's, in its folder.
+            Err(_) => path,
         };
         // The archive is our own; this holds that it stays in the project's folder.
         let is_inside = path
