@@ -14,8 +14,9 @@ func Failed(err error) (ErrorCode, bool) {
 	return "", false
 }
 
-// failureOf is an error as the host takes it in the place of a result.
-func failureOf(err error) *EffectError {
+// FailureOf is an error as the host takes it in the place of a result: that of an effect with its code, any other as
+// `internal`.
+func FailureOf(err error) *EffectError {
 	var failure *EffectError
 	if errors.As(err, &failure) {
 		return &EffectError{Code: failure.Code, Message: err.Error(), Details: failure.Details}

@@ -4,17 +4,17 @@ package main
 
 import (
 	"exomonad"
-	"exomonad/log"
-	"exomonad/git"
-	"exomonad/kv"
 	"exomonad/clock"
-	"exomonad/random"
-	"exomonad/workflow"
-	"exomonad/mcp"
-	"exomonad/http"
-	"exomonad/github"
 	"exomonad/docker"
+	"exomonad/git"
+	"exomonad/github"
+	"exomonad/http"
+	"exomonad/kv"
+	"exomonad/log"
+	"exomonad/mcp"
+	"exomonad/random"
 	"exomonad/temporal"
+	"exomonad/workflow"
 )
 
 // codecs has each type of the contract by its name: it decodes a value and encodes it again.

@@ -11,6 +11,7 @@ use crate::generate::model::{Constant, Contract, Shape, Type, TypeDef};
 use crate::generate::{GenerateError, Output};
 
 const TYPES: &str = include_str!("../../templates/go/types.go.jinja");
+const REQUESTS: &str = include_str!("../../templates/go/requests.go.jinja");
 const SERVICE: &str = include_str!("../../templates/go/service.go.jinja");
 const IMPORTS: &str = include_str!("../../templates/go/imports.go.jinja");
 const NATIVE: &str = include_str!("../../templates/go/native.go.jinja");
@@ -29,6 +30,7 @@ pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
     };
     let mut outputs = vec![
         render(sdk("types.go"), contract, TYPES)?,
+        render(sdk("requests.go"), contract, REQUESTS)?,
         render("plugins/contract-go/contract.go".to_owned(), contract, CODECS)?,
     ];
     for service in &contract.services {
