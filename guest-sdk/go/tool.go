@@ -74,6 +74,7 @@ func NewTool[Arguments, Result any](
 	for _, option := range options {
 		option(&tool)
 	}
+	warmUp[Arguments, Result]()
 	call := func(context Context, encoded json.RawMessage) (CallToolResult, error) {
 		var arguments Arguments
 		if err := json.Unmarshal(encoded, &arguments); err != nil {
@@ -86,6 +87,14 @@ func NewTool[Arguments, Result any](
 		return toolResult(result)
 	}
 	return ToolEntry{Tool: tool, Call: call}
+}
+
+// warmUp lets encoding/json learn the types, which it does when it first meets them: while the plugin is
+// initialised, and not in every call. A type's own methods may not expect empty values, and do not matter here.
+func warmUp[Arguments, Result any]() {
+	defer func() { _ = recover() }()
+	_ = json.Unmarshal([]byte("{}"), new(Arguments))
+	_, _ = toolResult(*new(Result))
 }
 
 // outputSchemaOf is the schema of a result that is an object, and none of any other.

@@ -1,7 +1,14 @@
 //go:build wasip1
 
-// Package reseed renews Go's random numbers in each sandbox.
-//
+package reseed
+
+import (
+	"math/rand/v2"
+	"unsafe"
+
+	"exomonad/internal/abi"
+)
+
 // The host initialises a module once, and every sandbox starts from a copy of its memory. Go's runtime draws the
 // seed of its generator at its start, so every sandbox would draw the same numbers from math/rand and
 // math/rand/v2. Exporting exomonad_reseed promises that this does not happen: the host calls it in each sandbox
@@ -11,14 +18,6 @@
 // runtime's memory while the module is initialised, and what was found is put to the test: it has to give out
 // the numbers that it is seeded with. A future runtime that has it otherwise fails the test. Then the
 // configuration is read, which ends the host's attempt to take a copy: every sandbox initialises itself.
-package reseed
-
-import (
-	"math/rand/v2"
-	"unsafe"
-
-	"exomonad/internal/abi"
-)
 
 // state is a chacha8rand.State of Go's standard library.
 type state struct {
