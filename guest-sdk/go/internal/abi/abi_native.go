@@ -2,22 +2,6 @@
 
 package abi
 
-// Host is what a test puts in the place of the host.
-type Host interface {
-	Perform(function string, request []byte) []byte
-	Config(key string) (string, bool)
-	Variable(key string) ([]byte, bool)
-	SetVariable(key string, value []byte)
-}
-
-var hosts []Host
-
-// PushHost sets the host until PopHost.
-func PushHost(host Host) { hosts = append(hosts, host) }
-
-// PopHost sets the host that was set before.
-func PopHost() { hosts = hosts[:len(hosts)-1] }
-
 func current() Host {
 	if len(hosts) == 0 {
 		panic("there is no host here: a test makes one with exomonadtest.NewHost")
