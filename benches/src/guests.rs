@@ -103,6 +103,28 @@ pub fn shipped(name: &str) -> Result<Vec<u8>, String> {
     std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// The languages of guests, each with its plugin for the contract suite.
+pub const LANGUAGES: [&str; 7] = [
+    "rust",
+    "go",
+    "c",
+    "cpp",
+    "zig",
+    "assemblyscript",
+    "javascript",
+];
+
+/// A language's plugin for the contract suite, from `$EXOMONAD_CONTRACT_PLUGINS` or `target/contract-plugins`.
+///
+/// # Errors
+/// If it has not been built, by `scripts/build-plugins --contract`.
+pub fn contract_plugin(language: &str) -> Result<Vec<u8>, String> {
+    let folder = std::env::var_os("EXOMONAD_CONTRACT_PLUGINS")
+        .map_or_else(|| root().join("target/contract-plugins"), PathBuf::from);
+    let path = folder.join(format!("contract-{language}.wasm"));
+    std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// The repository's root.
 #[must_use]
 pub fn root() -> PathBuf {

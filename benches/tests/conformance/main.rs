@@ -4,6 +4,7 @@
 //! both engines answer alike, in a fresh sandbox and in a kept one. Where ours means to differ, the case
 //! is a row of the one table in `differences`, with what each answers and why.
 
+mod contract;
 mod differences;
 mod effects;
 mod engines;

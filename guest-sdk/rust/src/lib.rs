@@ -60,7 +60,7 @@ pub mod testing;
 pub use abi::{config, set_variable, variable};
 pub use error::{Result, ToolError};
 pub use exomonad_guest_macros::{export, hook, prompt, resource, tool, workflow};
-pub use generated::{clock, docker, git, github, http, kv, log, mcp, random};
+pub use generated::{clock, docker, git, github, http, kv, log, mcp, random, temporal};
 pub use json::{Base64, Json};
 pub use log_lines::{log_debug, log_error, log_info, log_trace, log_warn};
 

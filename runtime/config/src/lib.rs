@@ -33,7 +33,8 @@ pub use exomonad_core::{SecretError, SecretSource, header_pairs};
 pub use model::{
     AuditConfig, Config, EngineConfig, InstanceMode, JournalConfig, JournalMode, JwtAlgorithm,
     Limits, LogConfig, LogFormat, McpConfig, OauthConfig, OtlpProtocol, PluginsConfig, Role,
-    ServerConfig, Signal, StateConfig, TelemetryConfig, WorkflowBackend, WorkflowsConfig,
+    ServerConfig, Signal, SnapshotMode, StateConfig, TelemetryConfig, WorkflowBackend,
+    WorkflowsConfig,
 };
 pub use read::{DockerEnvironment, Loaded, Source, Sources, VARIABLES, Variable};
 pub use schema::json_schema;

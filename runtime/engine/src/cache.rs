@@ -21,14 +21,14 @@ use hmac::Mac;
 use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
-use crate::SnapshotStatus;
 use crate::link::SourceModule;
 use crate::user_key::UserKey;
+use crate::{SnapshotPolicy, SnapshotStatus};
 
 /// The end of each cache file; the number changes when the layout, the linker or what a snapshot may hold does. Before it
 /// come, from the front: the compiled module, the snapshot status as JSON, the length of
 /// that JSON (`u16`, little-endian), and the HMAC-SHA-256 of the file's key and all this.
-const MAGIC: &[u8] = b"exomonad compiled 4\n";
+const MAGIC: &[u8] = b"exomonad compiled 5\n";
 const CODE: usize = 32;
 /// The maximum size of all files together: some hundred plugins.
 const MAX_BYTES: u64 = 1 << 30;
@@ -139,7 +139,11 @@ impl CompileCache {
     }
 
     /// The key of a linked module under this engine.
-    pub(crate) fn key(linked: &[u8], snapshot: bool, engine: &wasmtime::Engine) -> String {
+    pub(crate) fn key(
+        linked: &[u8],
+        snapshot: SnapshotPolicy,
+        engine: &wasmtime::Engine,
+    ) -> String {
         use std::hash::{Hash, Hasher};
 
         /// Passes the engine's hash input on to SHA-256.

@@ -42,7 +42,7 @@ pub use error::{CallError, InitialSizeError, Limit, LimitExceeded, LoadError};
 pub use host::{Host, HostFuture, HttpError, HttpRequest, HttpResponse, LogLevel};
 pub use limits::{Limits, Usage};
 pub use manifest::Manifest;
-pub use plugin::{LoadOptions, Plugin, SnapshotStatus};
+pub use plugin::{LoadOptions, Plugin, SnapshotPolicy, SnapshotStatus};
 pub use sandbox::{Output, Sandbox};
 pub use suggest::closest;
 pub use user_key::UserKey;

@@ -22,8 +22,8 @@ pub struct LoadOptions {
     pub effects: &'static [&'static str],
     /// Allows imports of WASI preview 1.
     pub wasi: bool,
-    /// Keeps the initialised module as a snapshot, so that it is initialised only once.
-    pub snapshot: bool,
+    /// The plugins that are initialised only once.
+    pub snapshot: SnapshotPolicy,
     /// The cache of compiled modules, which outlives the host's process.
     pub cache: Option<CompileCache>,
     /// The limits of the calls that will be made, if they are known: a plugin that begins with more memory
@@ -38,12 +38,23 @@ impl Default for LoadOptions {
         Self {
             effects: &[],
             wasi: true,
-            snapshot: true,
+            snapshot: SnapshotPolicy::WhenSafe,
             cache: None,
             limits: None,
             compile: CompileLimits::default(),
         }
     }
+}
+
+/// The plugins that are initialised only once, and kept as a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SnapshotPolicy {
+    /// None.
+    Never,
+    /// Those whose sandboxes share nothing by it that they would not share otherwise.
+    WhenSafe,
+    /// Those that draw randomness or read the time of day while they are initialised, too.
+    Always,
 }
 
 /// The status of the plugin's initialisation.
@@ -54,6 +65,8 @@ pub enum SnapshotStatus {
     NotNeeded,
     /// It ran once; each sandbox starts from the snapshot.
     Taken,
+    /// It ran once, as configured, although sandboxes may draw the same numbers, for this reason.
+    Accepted(String),
     /// It runs in each sandbox, as configured.
     Off,
     /// It runs in each sandbox, for this reason.
@@ -83,6 +96,8 @@ pub(crate) struct LoadedPlugin {
     pub pre: InstancePre<StoreState>,
     pub kernel: ModuleExport,
     pub initialize: Option<EntryPoint>,
+    /// Renews what the initialisation drew, in each sandbox that begins after it.
+    pub reseed: Option<EntryPoint>,
     entry_points: BTreeMap<String, EntryPoint>,
     /// Exported functions that are not entry points, with their types.
     other_functions: BTreeMap<String, String>,
@@ -160,7 +175,7 @@ impl Engine {
         let (wasm, snapshot) = match snapshot::without_attempt(&linked, options.snapshot) {
             Some(status) => (linked, status),
             None => match snapshot::take(self, &linked, &digest, options).await {
-                Ok(initialised) => (initialised, SnapshotStatus::Taken),
+                Ok(initialised) => initialised,
                 Err(error) => {
                     cacheable = !error.transient;
                     (linked, SnapshotStatus::Refused(error.reason))
@@ -229,6 +244,7 @@ impl Engine {
             pre,
             kernel,
             initialize: entry_points.remove(link::INITIALIZE),
+            reseed: entry_points.remove(snapshot::RESEED),
             entry_points,
             other_functions,
             snapshot,

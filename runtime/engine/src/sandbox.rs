@@ -145,15 +145,21 @@ impl Sandbox {
         self.output(code)
     }
 
-    /// Runs the initialisers before the first call.
+    /// Runs the initialisers before the first call, or renews what the snapshot shares with other sandboxes.
     async fn initialize(&mut self) -> Result<(), CallError> {
         if std::mem::replace(&mut self.initialized, true) {
             return Ok(());
         }
-        let Some(initialize) = self.plugin.loaded().initialize.clone() else {
+        let loaded = self.plugin.loaded();
+        let Some(first) = loaded
+            .initialize
+            .as_ref()
+            .or(loaded.reseed.as_ref())
+            .cloned()
+        else {
             return Ok(());
         };
-        match self.invoke(&initialize).await {
+        match self.invoke(&first).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.invocation_error(&error)),
         }

@@ -1,12 +1,13 @@
 //! Snapshots: a plugin is initialised once, and every sandbox starts from the result.
 //!
 //! The initialised module is again a module (`wasmtime-wizer` writes it), which the compile cache stores.
-//! A snapshot copies everything, including entropy: while it is taken, randomness and effects are refused,
-//! and a plugin that uses them during its initialisation is initialised in each sandbox instead. So is one
-//! that reads its configuration, which may differ from role to role, sets variables, which are not in
-//! the module, or reads the time of day, from which JavaScript and C seed their random numbers. The
-//! monotonic clock is not refused: language runtimes read it when they start, to measure from then on, and
-//! a sandbox with an old start time behaves like one that was paused.
+//! A snapshot copies everything, including entropy. So a plugin that draws randomness during its initialisation,
+//! or reads the time of day, from which C and others seed their random numbers, has a snapshot only if it
+//! exports [`RESEED`], which renews what was drawn and runs once in each sandbox, or if the operator accepts
+//! that every sandbox has the same ([`SnapshotPolicy::Always`]). All others are initialised in each sandbox.
+//! So is a plugin that performs effects, reads its configuration, which may differ from role to role, or sets
+//! variables, which are not in the module. The monotonic clock is not refused: language runtimes read it when
+//! they start, to measure from then on, and a sandbox with an old start time behaves like one that was paused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,14 +20,19 @@ use crate::link::INITIALIZE;
 use crate::sandbox::{Sandbox, with_time_limit};
 use crate::state::StoreState;
 use crate::{
-    CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, SnapshotStatus,
+    CallError, Engine, Host, HostFuture, Limit, Limits, LoadOptions, LogLevel, SnapshotPolicy,
+    SnapshotStatus,
 };
 
 /// The time limit for an initialisation, which is off the request path.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// The export that renews what the plugin drew during its initialisation, such as the state of its random
+/// number generators. It takes and returns nothing.
+pub(crate) const RESEED: &str = "exomonad_reseed";
+
 /// The snapshot status if none is to be taken: none is needed, or none is wanted.
-pub(crate) fn without_attempt(linked: &[u8], wanted: bool) -> Option<SnapshotStatus> {
+pub(crate) fn without_attempt(linked: &[u8], policy: SnapshotPolicy) -> Option<SnapshotStatus> {
     // The linker wrote this module, so finding the name only takes a look at its export section.
     let initialises = wasmparser::Parser::new(0)
         .parse_all(linked)
@@ -37,10 +43,10 @@ pub(crate) fn without_attempt(linked: &[u8], wanted: bool) -> Option<SnapshotSta
                 .any(|export| export.name == INITIALIZE),
             _ => false,
         });
-    match (initialises, wanted) {
+    match (initialises, policy) {
         (false, _) => Some(SnapshotStatus::NotNeeded),
-        (true, false) => Some(SnapshotStatus::Off),
-        (true, true) => None,
+        (true, SnapshotPolicy::Never) => Some(SnapshotStatus::Off),
+        (true, SnapshotPolicy::WhenSafe | SnapshotPolicy::Always) => None,
     }
 }
 
@@ -73,13 +79,13 @@ impl From<CallError> for SnapshotError {
     }
 }
 
-/// Runs the initialisation and returns the initialised module.
+/// Runs the initialisation and returns the initialised module, and how it came about.
 pub(crate) async fn take(
     engine: &Engine,
     linked: &[u8],
     digest: &str,
     options: &LoadOptions,
-) -> Result<Vec<u8>, SnapshotError> {
+) -> Result<(Vec<u8>, SnapshotStatus), SnapshotError> {
     let message = |error: wasmtime::Error| format!("{error:#}");
     let mut wizer = Wizer::new();
     wizer.init_func(INITIALIZE);
@@ -121,11 +127,12 @@ pub(crate) async fn take(
                 .into(),
         );
     }
-    if host.read_time.load(Ordering::Relaxed) {
-        let reason =
-            "the initialisation reads the time of day, from which it may seed random numbers";
-        return Err(reason.to_owned().into());
-    }
+    let drew = host.drew().filter(|_| plugin.loaded().reseed.is_none());
+    let status = match (drew, options.snapshot) {
+        (None, _) => SnapshotStatus::Taken,
+        (Some(reason), SnapshotPolicy::Always) => SnapshotStatus::Accepted(reason.to_owned()),
+        (Some(reason), _) => return Err(reason.to_owned().into()),
+    };
     if !store.data().vars.is_empty() {
         let reason = "the initialisation sets variables, which a snapshot cannot hold";
         return Err(reason.to_owned().into());
@@ -133,7 +140,7 @@ pub(crate) async fn take(
     let snapshot = wizer
         .snapshot(&context, &mut InitializedInstance { store, instance })
         .await;
-    Ok(snapshot.map_err(message)?)
+    Ok((snapshot.map_err(message)?, status))
 }
 
 /// The host of a plugin during its initialisation: it provides nothing that may differ later.
@@ -141,6 +148,20 @@ pub(crate) async fn take(
 struct InitializationHost {
     read_configuration: AtomicBool,
     read_time: AtomicBool,
+    drew_randomness: AtomicBool,
+}
+
+impl InitializationHost {
+    /// The reason why two sandboxes may draw the same numbers, if there is one.
+    fn drew(&self) -> Option<&'static str> {
+        if self.drew_randomness.load(Ordering::Relaxed) {
+            Some("the initialisation draws randomness, which every sandbox would share")
+        } else if self.read_time.load(Ordering::Relaxed) {
+            Some("the initialisation reads the time of day, from which it may seed random numbers")
+        } else {
+            None
+        }
+    }
 }
 
 impl Host for InitializationHost {
@@ -168,11 +189,9 @@ impl Host for InitializationHost {
         SystemTime::now()
     }
 
-    fn random(&self, _bytes: &mut [u8]) -> Result<(), String> {
-        Err(
-            "randomness is refused while a snapshot is taken: every sandbox would get the same"
-                .to_owned(),
-        )
+    fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
+        self.drew_randomness.store(true, Ordering::Relaxed);
+        getrandom::fill(bytes).map_err(|error| format!("the system's randomness failed: {error}"))
     }
 }
 

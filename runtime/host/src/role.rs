@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use exomonad_config::{Config, InstanceMode, JournalMode, PluginRef, WorkflowBackend};
+use exomonad_config::{
+    Config, InstanceMode, JournalMode, PluginRef, SnapshotMode, WorkflowBackend,
+};
 use exomonad_core::{BoundsMap, CallContext, EffectHandler, RoleKeys};
-use exomonad_engine::{Engine, Limits};
+use exomonad_engine::{Engine, Limits, SnapshotPolicy};
 use exomonad_journal::Journal;
 use exomonad_schema::{CallId, EffectKind, RoleName};
 use exomonad_services::Http;
@@ -50,6 +52,8 @@ pub struct RoleSettings {
     pub inline_answer: u64,
     /// Fresh sandboxes, or a pool of used ones.
     pub instance: InstanceMode,
+    /// The plugins that begin with a snapshot.
+    pub snapshot: SnapshotPolicy,
     /// The engine with the role's stack size.
     pub engine: Engine,
     /// The layers that a call's requests go through.
@@ -181,6 +185,12 @@ impl Role {
             },
             inline_answer: limits.inline_answer.get(),
             instance: role.instance,
+            snapshot: match role.snapshot {
+                _ if !config.plugins.snapshot => SnapshotPolicy::Never,
+                SnapshotMode::Never => SnapshotPolicy::Never,
+                SnapshotMode::WhenSafe => SnapshotPolicy::WhenSafe,
+                SnapshotMode::Always => SnapshotPolicy::Always,
+            },
             engine,
             layers: stack(
                 Grants::new(

@@ -11,6 +11,7 @@ use exomonad_host::agents::Agent;
 
 use super::EXIT_CODES;
 use super::complete::{complete_roles, complete_tools};
+use super::project::languages;
 use super::temporal::TemporalArgs;
 use super::token::Expiry;
 use super::workflow::args::WorkflowCommand;
@@ -378,13 +379,51 @@ pub enum PluginCommand {
         /// A module, or a manifest in TOML or JSON.
         file: PathBuf,
     },
-    /// Load a plugin file as a role would, and check its tools.
+    /// Write a project in a language, with a tool and its test. It has all that it needs but the toolchain.
+    New(NewPluginArgs),
+    /// Build the project in a folder with its own toolchain.
+    Build {
+        /// The folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Put the module into this folder, in one step: a host may be watching it.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// Build a project at each change of its sources, into the plugin folder, and say when the running host serves it.
+    Dev {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// The plugin folder; otherwise the one that the configuration names.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
+    /// Run the own tests of the project in a folder, or load a plugin file as a role would and check its tools.
     Test {
-        /// A module, or a manifest in TOML or JSON.
+        /// A project's folder, a module, or a manifest in TOML or JSON.
+        #[arg(default_value = ".")]
         file: PathBuf,
     },
     /// Call an export of any Extism plugin. No host is needed.
     Call(PluginCall),
+}
+
+/// A project to write.
+#[derive(Args)]
+pub struct NewPluginArgs {
+    /// The plugin's name, which is its role's.
+    pub name: RoleName,
+    /// The language.
+    #[arg(long = "lang", value_name = "LANGUAGE", value_parser = project_languages())]
+    pub language: String,
+    /// The folder of the project; otherwise one of the plugin's name.
+    #[arg(long, value_name = "FOLDER")]
+    pub directory: Option<PathBuf>,
+}
+
+fn project_languages() -> clap::builder::PossibleValuesParser {
+    languages().collect::<Vec<_>>().into()
 }
 
 /// A call into a plugin file, with the flags that Extism's own command line has.

@@ -353,8 +353,9 @@ pub async fn plugins(options: &Options) -> Result<(), CommandError> {
 pub fn snapshot(value: &Value) -> String {
     match value {
         Value::String(word) => word.replace('_', " "),
-        other => other["refused"]
-            .as_str()
-            .map_or_else(|| other.to_string(), |reason| format!("refused: {reason}")),
+        other => ["refused", "accepted"]
+            .iter()
+            .find_map(|word| Some(format!("{word}: {}", other[word].as_str()?)))
+            .unwrap_or_else(|| other.to_string()),
     }
 }

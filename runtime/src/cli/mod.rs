@@ -38,6 +38,7 @@ mod mcp;
 mod plugin;
 mod plugin_call;
 mod policy;
+mod project;
 mod replay;
 mod serve;
 mod show;
@@ -243,6 +244,12 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Plugin { command } => match command {
             PluginCommand::List => block_on(call::plugins(&cli.options)),
             PluginCommand::Inspect { file } => block_on(plugin::inspect(&cli.options, &file)),
+            PluginCommand::New(arguments) => project::new(&arguments),
+            PluginCommand::Build { folder, out } => project::build(&folder, out.as_deref()),
+            PluginCommand::Dev { folder, into } => {
+                block_on(project::dev(&cli.options, &folder, into.as_deref()))
+            }
+            PluginCommand::Test { file } if file.is_dir() => project::test(&file),
             PluginCommand::Test { file } => block_on(plugin::test(&cli.options, &file)),
             PluginCommand::Call(arguments) => block_on(plugin_call::run(&cli.options, arguments)),
         },

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use exomonad_config::Config;
 use exomonad_engine::{
-    CompileLimits, Engine, EngineConfig, Limit, LoadError, LoadOptions, Manifest, Plugin,
+    CompileLimits, Engine, EngineConfig, Host, HostFuture, Limit, Limits, LoadError, LoadOptions,
+    Manifest, Plugin,
 };
-use exomonad_schema::RoleName;
+use exomonad_schema::common::{HANDLE_LIST_TOOLS, ListToolsResult, Tool};
+use exomonad_schema::{EffectKind, RoleName};
 use exomonad_services::http::Secrets;
 use exomonad_services::{Http, HttpConfig};
 use serde_json::json;
@@ -17,7 +19,7 @@ use super::CommandError;
 use super::args::Options;
 use super::call::snapshot;
 use super::config::load;
-use super::show::print_json;
+use super::show::{print_json, without_controls};
 use exomonad_host::admission::HostSandboxes;
 use exomonad_host::audit::Audit;
 use exomonad_host::pipeline::{NoEffects, effect_functions};
@@ -25,6 +27,9 @@ use exomonad_host::plugins::folder::Source;
 use exomonad_host::plugins::version::{PluginLoadError, PluginVersion};
 use exomonad_host::role::{Role, SharedServices};
 use exomonad_telemetry::{Metrics, resource};
+
+/// The module that effects are imported from.
+const EFFECTS: &str = "extism:host/user::";
 
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
@@ -39,19 +44,95 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
     let plugin = open(&engine, file, &load).await?;
     let exports: Vec<&str> = plugin.entry_points().collect();
     let outcome = serde_json::to_value(plugin.snapshot()).unwrap_or_default();
+    let size = std::fs::metadata(file).map_or(0, |about| about.len());
+    let tools = listed_tools(&plugin).await;
+    let grants: Vec<&str> = plugin
+        .imports()
+        .iter()
+        .filter_map(|import| EffectKind::from_function(import.strip_prefix(EFFECTS)?))
+        .map(|kind| kind.capability())
+        .collect();
     if options.json {
+        let (tools, problem) = match &tools {
+            Ok(tools) => (Some(tools), None),
+            Err(problem) => (None, Some(problem)),
+        };
         print_json(&json!({
-            "file": file, "sha256": plugin.digest(), "exports": exports,
-            "imports": plugin.imports(), "snapshot": outcome,
+            "file": file, "bytes": size, "sha256": plugin.digest(), "abi": ABI, "exports": exports,
+            "imports": plugin.imports(), "grants": grants, "tools": tools, "toolsProblem": problem,
+            "snapshot": outcome,
         }));
         return Ok(());
     }
     outln!("{}", file.display());
+    outln!("  size      {size} bytes");
     outln!("  sha256    {}", plugin.digest());
+    outln!("  abi       {ABI}");
     outln!("  snapshot  {}", snapshot(&outcome));
     outln!("  exports   {}", lines(&exports));
     outln!("  imports   {}", lines(plugin.imports()));
+    outln!("  grants    {}", lines(&grants));
+    match tools {
+        Ok(tools) => {
+            let shown: Vec<String> = tools.iter().map(shown_tool).collect();
+            outln!("  tools     {}", lines(&shown));
+        }
+        Err(problem) => outln!("  tools     {}", without_controls(&problem)),
+    }
     Ok(())
+}
+
+/// The interface that plugins are written for.
+const ABI: &str = "Extism, a core module";
+
+/// The tools that a plugin lists, in a sandbox without effects.
+async fn listed_tools(plugin: &Plugin) -> Result<Vec<Tool>, String> {
+    if !plugin.has(HANDLE_LIST_TOOLS) {
+        return Ok(Vec::new());
+    }
+    let called = plugin
+        .call(
+            Arc::new(WithoutEffects),
+            Limits::default(),
+            HANDLE_LIST_TOOLS,
+            b"",
+        )
+        .await;
+    let output = called.map_err(|error| format!("{HANDLE_LIST_TOOLS} failed: {error}"))?;
+    let listed: ListToolsResult = serde_json::from_slice(&output.bytes)
+        .map_err(|error| format!("{HANDLE_LIST_TOOLS} answers no list of tools: {error}"))?;
+    Ok(listed.tools)
+}
+
+/// A tool with its arguments, in a line.
+fn shown_tool(tool: &Tool) -> String {
+    let schema: serde_json::Value =
+        serde_json::from_str(tool.input_schema.get()).unwrap_or_default();
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let arguments = schema["properties"].as_object().into_iter().flatten();
+    let arguments = arguments.map(|(name, schema)| {
+        let optional = if required.iter().any(|one| one == name) {
+            ""
+        } else {
+            "?"
+        };
+        match schema["type"].as_str() {
+            Some(ty) => format!("{name}{optional}: {ty}"),
+            None => format!("{name}{optional}"),
+        }
+    });
+    let arguments = arguments.collect::<Vec<_>>().join(", ");
+    without_controls(&format!("{}({arguments})", tool.name))
+}
+
+/// The host of a plugin that is only looked at.
+struct WithoutEffects;
+
+impl Host for WithoutEffects {
+    fn effect(&self, _effect: usize, _request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        let answer = br#"{"kind":"Error","payload":{"code":"effect_denied","message":"a plugin that is only looked at has no effects"}}"#;
+        Box::pin(std::future::ready(answer.to_vec()))
+    }
 }
 
 /// Loads a file, with its error as the command's.
@@ -149,7 +230,6 @@ pub async fn test(options: &Options, file: &Path) -> Result<(), CommandError> {
     let version = PluginVersion::load(
         &role.settings,
         Source::File(file.to_owned()),
-        config.plugins.snapshot,
         None,
         CompileLimits {
             time: config.engine.compile_time.get(),

@@ -89,9 +89,7 @@ impl Target {
             time: config.engine.compile_time.get(),
             memory: config.engine.compile_memory.get(),
         };
-        let snapshot = config.plugins.snapshot;
-        let version =
-            PluginVersion::load(&role.settings, source, snapshot, cache.as_ref(), compile).await;
+        let version = PluginVersion::load(&role.settings, source, cache.as_ref(), compile).await;
         let version =
             version.map_err(|error| CommandError::Refused(format!("{shown}: {error}")))?;
         Ok(Self {

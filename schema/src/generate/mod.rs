@@ -74,6 +74,10 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
             path: "guest-sdk/rust/src/generated.rs".to_owned(),
             text: language::render(&contract, &rust::Rust, rust::TEMPLATE)?,
         },
+        Output {
+            path: "plugins/contract-rust/src/contract.rs".to_owned(),
+            text: language::render(&contract, &rust::Rust, rust::CONTRACT)?,
+        },
     ];
     outputs.extend(haskell::outputs(&contract)?);
     outputs.extend(go::outputs(&contract)?);

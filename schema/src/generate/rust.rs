@@ -7,6 +7,9 @@ use crate::generate::model::Type;
 /// Rust's template.
 pub const TEMPLATE: &str = include_str!("../../templates/rust.rs.jinja");
 
+/// The template of the plugin that the contract suite calls.
+pub const CONTRACT: &str = include_str!("../../templates/contract.rs.jinja");
+
 /// The spelling of names and types in Rust.
 pub struct Rust;
 

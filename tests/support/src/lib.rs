@@ -80,7 +80,7 @@ pub use process::{ChildGuard, end_with_parent, signal};
 pub use project::Project;
 pub use response::{Response, ToolResult};
 pub use rmcp_server::RmcpEcho;
-pub use skip::{installed_by, required_or_skip};
+pub use skip::{installed_by, installed_by_with, required_or_skip};
 pub use ssh_server::{SshAgent, SshServer, SshServerMode, make_key};
 pub use temporal::TemporalServer;
 pub use waiting::{PATIENCE, eventually, never_within};

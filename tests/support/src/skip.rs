@@ -37,8 +37,17 @@ pub fn required_or_skip<T>(tool: &str, found: Result<T, impl Display>) -> Option
 /// # Errors
 /// The script's error output, if it fails.
 pub fn installed_by(script: &str) -> Result<String, String> {
+    installed_by_with(script, &[])
+}
+
+/// As [`installed_by`], with arguments.
+///
+/// # Errors
+/// The script's error output, if it fails.
+pub fn installed_by_with(script: &str, arguments: &[&str]) -> Result<String, String> {
     let path = crate::repository().join("scripts").join(script);
     let output = std::process::Command::new(&path)
+        .args(arguments)
         .stdin(std::process::Stdio::null())
         .output()
         .map_err(|error| format!("{}: {error}", path.display()))?;

@@ -26,7 +26,7 @@ pub use log::{LogConfig, LogFormat};
 pub use mcp::McpConfig;
 pub use oauth::{JwtAlgorithm, OauthConfig};
 pub use plugins::PluginsConfig;
-pub use role::{InstanceMode, JournalMode, Role, WorkflowBackend};
+pub use role::{InstanceMode, JournalMode, Role, SnapshotMode, WorkflowBackend};
 pub use server::ServerConfig;
 pub use state::StateConfig;
 pub use telemetry::{OtlpProtocol, Signal, TelemetryConfig};

@@ -27,6 +27,10 @@ pub struct Role {
     pub bounds: RoleBounds,
     /// The sandbox of a call: a fresh one, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
+    /// The plugins that are initialised once, with each sandbox a copy of the result. With "always", sandboxes may draw
+    /// the same random numbers, if the plugin draws them from what it read while it was initialised: for plugins
+    /// whose random numbers do not matter. Nothing is copied if `plugins.snapshot` is false.
+    pub snapshot: SnapshotMode,
     /// The calls that are recorded, with everything they did; `exomonad calls` shows them.
     pub journal: JournalMode,
     /// Where runs of its workflows are kept: in the host's state folder, or on the Temporal server of `[temporal]`,
@@ -88,6 +92,7 @@ impl Default for Role {
                 ..RoleBounds::default()
             },
             instance: InstanceMode::Fresh,
+            snapshot: SnapshotMode::WhenSafe,
             journal: JournalMode::Failed,
             workflow_backend: WorkflowBackend::Sqlite,
             temporal_task_queue: None,
@@ -126,6 +131,18 @@ impl Role {
     pub fn token_source(&self) -> Option<SecretSource> {
         SecretSource::of(self.token_file.as_deref(), self.token_env.as_deref())
     }
+}
+
+/// Which plugins begin with a snapshot of what they are after their initialisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotMode {
+    /// None: each sandbox initialises itself.
+    Never,
+    /// Those that draw no randomness while they are initialised, or renew it in each sandbox.
+    WhenSafe,
+    /// Others, too.
+    Always,
 }
 
 /// Which sandbox a call gets.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use exomonad_engine::{
-    CallError, Host, HostFuture, Limits, LoadOptions, LogLevel, Manifest, Plugin, SnapshotStatus,
+    CallError, Host, HostFuture, Limits, LoadOptions, LogLevel, Manifest, Plugin, SnapshotPolicy,
+    SnapshotStatus,
 };
 
 use crate::recorder::{EFFECTS, Recorder, call, engine, try_load, with_abi};
@@ -63,7 +64,7 @@ async fn an_initialised_module_is_kept_and_each_call_begins_after_it() {
 async fn without_snapshots_each_sandbox_starts_up_itself() {
     let options = LoadOptions {
         effects: EFFECTS,
-        snapshot: false,
+        snapshot: SnapshotPolicy::Never,
         ..LoadOptions::default()
     };
     let manifest = Manifest::of_module(with_abi(EXPENSIVE).into_bytes());
@@ -144,6 +145,52 @@ async fn randomness_differs_between_sandboxes_that_start_up_with_it() {
     let first = call(&plugin, "run", b"").await.unwrap().bytes;
     let second = call(&plugin, "run", b"").await.unwrap().bytes;
     assert_ne!(first, second);
+}
+
+/// Draws while it is initialised, and again in `exomonad_reseed`.
+const SEEDED: &str = r#"
+  (func (export "_initialize") (drop (call $random (i32.const 600) (i32.const 16))))
+  (func (export "RESEED") (drop (call $random (i32.const 608) (i32.const 8))))
+  (func (export "run") (call $output_set (call $block (i32.const 600) (i32.const 16)) (i64.const 16)))"#;
+
+async fn seeded(reseed: &str, policy: SnapshotPolicy) -> Plugin {
+    let import = r#"(module (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#;
+    let module = with_abi(&SEEDED.replace("RESEED", reseed)).replacen("(module", import, 1);
+    let options = LoadOptions {
+        effects: EFFECTS,
+        snapshot: policy,
+        ..LoadOptions::default()
+    };
+    engine()
+        .load(&Manifest::of_module(module.into_bytes()), &options)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_plugin_that_renews_what_it_drew_begins_with_a_snapshot_and_differs_in_each_sandbox() {
+    let plugin = seeded("exomonad_reseed", SnapshotPolicy::WhenSafe).await;
+    assert_eq!(*plugin.snapshot(), SnapshotStatus::Taken);
+    assert!(!plugin.has("exomonad_reseed"));
+    let first = call(&plugin, "run", b"").await.unwrap().bytes;
+    let second = call(&plugin, "run", b"").await.unwrap().bytes;
+    // What is not renewed is the snapshot's.
+    assert_eq!(first[..8], second[..8]);
+    assert_ne!(first[8..], second[8..]);
+}
+
+#[tokio::test]
+async fn the_operator_may_accept_that_sandboxes_share_randomness() {
+    let plugin = seeded("other", SnapshotPolicy::WhenSafe).await;
+    assert!(
+        matches!(plugin.snapshot(), SnapshotStatus::Refused(reason) if reason.contains("randomness"))
+    );
+    let plugin = seeded("other", SnapshotPolicy::Always).await;
+    assert!(
+        matches!(plugin.snapshot(), SnapshotStatus::Accepted(reason) if reason.contains("randomness"))
+    );
+    let first = call(&plugin, "run", b"").await.unwrap().bytes;
+    assert_eq!(first, call(&plugin, "run", b"").await.unwrap().bytes);
 }
 
 /// A host with secrets, which must not be asked while a snapshot is taken.

@@ -589,7 +589,6 @@ impl Reloader {
         let (role, runtime) = (role.clone(), self.runtime.clone());
         self.loading.insert(role.name().clone());
         self.loads.spawn(async move {
-            let snapshot = runtime.config.plugins.snapshot;
             let replays = runtime.config.plugins.replay_before_swap;
             let (settings, source) = (role.settings.clone(), now.0.clone());
             let old = role.version();
@@ -599,8 +598,7 @@ impl Reloader {
                     memory: runtime.config.engine.compile_memory.get(),
                 };
                 let cache = runtime.cache.as_ref();
-                let version =
-                    PluginVersion::load(&settings, source, snapshot, cache, compile).await?;
+                let version = PluginVersion::load(&settings, source, cache, compile).await?;
                 let version = Arc::new(version);
                 let is_new = old.is_some_and(|old| old.plugin.digest() != version.plugin.digest());
                 if is_new && replays > 0 {

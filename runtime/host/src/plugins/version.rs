@@ -153,7 +153,6 @@ impl PluginVersion {
     pub async fn load(
         role: &Arc<RoleSettings>,
         source: Source,
-        snapshot: bool,
         cache: Option<&CompileCache>,
         compile: CompileLimits,
     ) -> Result<Self, PluginLoadError> {
@@ -165,7 +164,7 @@ impl PluginVersion {
         let options = LoadOptions {
             effects: effect_functions(),
             wasi: true,
-            snapshot,
+            snapshot: role.snapshot,
             cache: cache.cloned(),
             limits: Some(role.limits),
             compile,

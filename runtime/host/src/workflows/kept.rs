@@ -61,7 +61,6 @@ impl Workflows {
         let loaded = PluginVersion::load(
             &role.settings,
             Source::File(manifest),
-            runtime.config.plugins.snapshot,
             runtime.cache.as_ref(),
             compile,
         )
