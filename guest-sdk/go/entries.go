@@ -1,6 +1,9 @@
 package exomonad
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // ResourceEntry is a plugin's entry for a resource, or for all resources of a template. The package resource
 // makes one.
@@ -30,6 +33,19 @@ type PromptEntry struct {
 // Completer completes an argument of a prompt or a variable of a template: from its beginning and the other
 // arguments to the values that it may become, the best first.
 type Completer func(beginning string, others map[string]string) []string
+
+// Among completes a text to those of some values that begin with it.
+func Among(values ...string) Completer {
+	return func(beginning string, _ map[string]string) []string {
+		var found []string
+		for _, value := range values {
+			if strings.HasPrefix(value, beginning) {
+				found = append(found, value)
+			}
+		}
+		return found
+	}
+}
 
 // WorkflowEntry is a plugin's entry for a workflow. The package flow makes one.
 type WorkflowEntry struct {

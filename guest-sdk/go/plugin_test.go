@@ -204,8 +204,17 @@ func TestAFailureIsAResultWithTheMessage(t *testing.T) {
 	if result := host.CallTool(plugin, "nothing", nil); !result.IsError {
 		t.Error(result)
 	}
-	if result := host.CallTool(plugin, "greet", 7); !result.IsError {
-		t.Error(result)
+	for arguments, wanted := range map[string]string{
+		`{}`:                      "$.name: missing",
+		`{"name":null}`:           "$.name: wanted a value, not null",
+		`[]`:                      "$: wanted an object, not a list",
+		`{"name":7}`:              "json: cannot unmarshal number",
+		`{"name":"a","tone":null`: "wanted a comma or the end of the object",
+	} {
+		result := plugin.CallTool(exomonad.ToolCallInput{Name: "greet", Arguments: []byte(arguments)})
+		if text := result.Content[0].(exomonad.ContentText).Text; !strings.Contains(text, wanted) {
+			t.Error(arguments, text)
+		}
 	}
 }
 

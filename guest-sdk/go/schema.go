@@ -164,50 +164,24 @@ func (s *schemas) object(keywords ...string) {
 
 func (s *schemas) fields(ty reflect.Type) {
 	s.WriteString(`"type":"object","properties":{`)
-	var required []string
-	s.properties(ty, &required, map[string]bool{})
-	s.WriteByte('}')
-	if len(required) > 0 {
-		s.WriteString(`,"required":[` + strings.Join(required, ",") + `]`)
-	}
-	s.WriteString(`,"additionalProperties":false`)
-}
-
-func (s *schemas) properties(ty reflect.Type, required *[]string, seen map[string]bool) {
-	for at := range ty.NumField() {
-		field := ty.Field(at)
-		tag := field.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
-		if tag == "-" || (!field.IsExported() && !field.Anonymous) {
-			continue
-		}
-		if field.Anonymous && name == "" {
-			embedded := field.Type
-			if embedded.Kind() == reflect.Pointer {
-				embedded = embedded.Elem()
-			}
-			if embedded.Kind() == reflect.Struct {
-				s.properties(embedded, required, seen)
-				continue
-			}
-		}
-		if name == "" {
-			name = field.Name
-		}
-		if seen[name] {
-			continue
-		}
-		if len(seen) > 0 {
+	var names []string
+	isFirst := true
+	eachField(ty, func(name string, field reflect.StructField, required bool) {
+		if !isFirst {
 			s.WriteByte(',')
 		}
-		seen[name] = true
+		isFirst = false
 		s.WriteString(quoted(name) + ":")
 		s.of(field.Type, keywords(field)...)
-		isOptional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
-		if !isOptional && field.Type.Kind() != reflect.Pointer {
-			*required = append(*required, quoted(name))
+		if required {
+			names = append(names, quoted(name))
 		}
+	})
+	s.WriteByte('}')
+	if len(names) > 0 {
+		s.WriteString(`,"required":[` + strings.Join(names, ",") + `]`)
 	}
+	s.WriteString(`,"additionalProperties":false`)
 }
 
 // keywords are those that a field's tags name.
@@ -286,3 +260,81 @@ func has(keywords []string, name string) bool {
 }
 
 func quoted(text string) string { return string(wire.Quote(text)) }
+
+// shapeOf is what a value of a type must have; nil if that is anything. Types that read themselves, or contain
+// themselves, are not looked into.
+func shapeOf(ty reflect.Type, within ...reflect.Type) *wire.Shape {
+	unmarshaler := reflect.TypeFor[json.Unmarshaler]()
+	if ty == timeType || ty == rawType || reflect.PointerTo(ty).Implements(unmarshaler) ||
+		reflect.PointerTo(ty).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return nil
+	}
+	for _, outer := range within {
+		if outer == ty {
+			return nil
+		}
+	}
+	within = append(within, ty)
+	switch ty.Kind() {
+	case reflect.Pointer:
+		return shapeOf(ty.Elem(), within...)
+	case reflect.Slice, reflect.Array:
+		if items := shapeOf(ty.Elem(), within...); items != nil {
+			return &wire.Shape{Items: items}
+		}
+	case reflect.Map:
+		if values := shapeOf(ty.Elem(), within...); values != nil {
+			return &wire.Shape{Values: values}
+		}
+	case reflect.Struct:
+		shape := &wire.Shape{Fields: map[string]*wire.Field{}}
+		eachField(ty, func(name string, field reflect.StructField, required bool) {
+			added := &wire.Field{Shape: shapeOf(field.Type, within...), Position: -1}
+			kind := field.Type.Kind()
+			added.Nullable = !required || kind == reflect.Interface || field.Type == rawType
+			if required && len(shape.Required) < 64 {
+				added.Position = len(shape.Required)
+				shape.Required = append(shape.Required, name)
+			}
+			shape.Fields[name] = added
+		})
+		return shape
+	}
+	return nil
+}
+
+// eachField calls a function for each field that encoding/json knows, with its name and whether it is required.
+func eachField(ty reflect.Type, each func(name string, field reflect.StructField, required bool)) {
+	seen := map[string]bool{}
+	var visit func(reflect.Type)
+	visit = func(ty reflect.Type) {
+		for at := range ty.NumField() {
+			field := ty.Field(at)
+			tag := field.Tag.Get("json")
+			name, options, _ := strings.Cut(tag, ",")
+			if tag == "-" || (!field.IsExported() && !field.Anonymous) {
+				continue
+			}
+			if field.Anonymous && name == "" {
+				embedded := field.Type
+				if embedded.Kind() == reflect.Pointer {
+					embedded = embedded.Elem()
+				}
+				if embedded.Kind() == reflect.Struct {
+					visit(embedded)
+					continue
+				}
+			}
+			if name == "" {
+				name = field.Name
+			}
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			isOptional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
+			each(name, field, !isOptional && field.Type.Kind() != reflect.Pointer)
+		}
+	}
+	visit(ty)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // ToolEntry is a plugin's entry for a tool. [NewTool] makes one.
@@ -75,9 +76,14 @@ func NewTool[Arguments, Result any](
 		option(&tool)
 	}
 	warmUp[Arguments, Result]()
+	shape := shapeOf(reflect.TypeFor[Arguments]())
 	call := func(context Context, encoded json.RawMessage) (CallToolResult, error) {
 		var arguments Arguments
-		if err := json.Unmarshal(encoded, &arguments); err != nil {
+		err := shape.Check(encoded)
+		if err == nil {
+			err = json.Unmarshal(encoded, &arguments)
+		}
+		if err != nil {
 			return CallToolResult{}, fmt.Errorf("the arguments do not fit: %w", err)
 		}
 		result, err := function(context, arguments)

@@ -53,10 +53,10 @@ var plugin = exomonad.Register(exomonad.Plugin{
 	Resources: []exomonad.ResourceEntry{
 		resource.New("notes://first", "first", "The first note.", firstNote),
 		resource.Template("notes://{name}", "note", "A note.", note,
-			resource.Complete("name", among("alpha", "beta"))),
+			resource.Complete("name", exomonad.Among("alpha", "beta"))),
 	},
 	Prompts: []exomonad.PromptEntry{
-		prompt.New("greet", "Greets someone.", greetPrompt, prompt.Complete("name", among("Ada", "Grace"))),
+		prompt.New("greet", "Greets someone.", greetPrompt, prompt.Complete("name", exomonad.Among("Ada", "Grace"))),
 	},
 	Workflows: []exomonad.WorkflowEntry{
 		flow.New("greet", "Greets someone, when it is told to.", greet,
@@ -202,10 +202,6 @@ func firstNote(exomonad.Context) (string, error) { return "the first note", nil 
 
 func note(_ exomonad.Context, variables resource.Variables) (string, error) {
 	return "a note about " + variables["name"], nil
-}
-
-func among(values ...string) exomonad.Completer {
-	return func(string, map[string]string) []string { return values }
 }
 
 // GreetPrompt are the arguments of the prompt greet.
