@@ -13,6 +13,7 @@ mod case;
 mod documents;
 mod example;
 mod from_json_schema;
+mod go;
 mod haskell;
 pub mod language;
 pub mod model;
@@ -79,6 +80,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
         },
     ];
     outputs.extend(haskell::outputs(&contract)?);
+    outputs.extend(go::outputs(&contract)?);
     Ok(outputs)
 }
 

@@ -1,0 +1,3 @@
+module exomonad
+
+go 1.24

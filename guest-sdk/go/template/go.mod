@@ -1,0 +1,7 @@
+module example/{{name}}
+
+go 1.24
+
+require exomonad v0.0.0
+
+replace exomonad => ./exomonad-sdk
