@@ -9,6 +9,7 @@
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
+mod c;
 mod case;
 mod documents;
 mod example;
@@ -75,6 +76,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
         },
     ];
     outputs.extend(haskell::outputs(&contract)?);
+    outputs.extend(c::outputs(&contract)?);
     Ok(outputs)
 }
 
