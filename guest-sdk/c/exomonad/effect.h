@@ -138,8 +138,14 @@ EXO_API uint64_t exo_request_block(const exo_effect *effect, const void *request
                                                           .answer = &answer_t##_type};
 
 // The host of native tests; see testing.h.
+#ifdef __cplusplus
+extern "C" {
+#endif
 exo_text exo_host_perform(const exo_effect *effect, exo_json request);
 void exo_host_knows(const exo_effect *effect);
+#ifdef __cplusplus
+}
+#endif
 
 #define EXO_PERFORM(host_function, request, answer)                                                                   \
     exo_decode_answer(#host_function, exo_effect_##host_function.answer,                                              \

@@ -28,7 +28,8 @@
 EXO_API void exo_log_text(exo_log_level_t level, exo_text message) {
     exo_done_t done;
     // A line that cannot be written stops nobody.
-    (void)exo_log_write(&(exo_log_t){.level = level, .message = message}, &done);
+    exo_log_t line = {.level = level, .message = message};
+    (void)exo_log_write(&line, &done);
 }
 
 /// Writes a line to the host's log, with a format as `exo_format` takes it.
@@ -166,8 +167,8 @@ EXO_API exo_call_tool_result_t exo_call_tool(const exo_tool *const *tools, size_
         error = exo_fail("no tool `%.*s`; there are %s", EXO_ARG(input->name), exo_written(&names).data);
     } else {
         exo_json json = input->arguments.data ? input->arguments : exo_json_of("{}");
-        void *args = exo_alloc(tool->arguments->size), *result = exo_alloc(tool->result->size);
-        exo_text problem = exo_decode(json, tool->arguments, args);
+        void *args = exo_new(tool->arguments), *result = exo_new(tool->result);
+        exo_text problem = exo_decode_new(json, tool->arguments, args);
         error = problem.data ? exo_fail("the arguments do not fit: %.*s", EXO_ARG(problem))
                              : tool->call(args, result, &input->context);
         if (!error && tool->gives_result) return *(exo_call_tool_result_t *)result;
@@ -393,7 +394,7 @@ EXO_API int exo_handle_list_resources(const exo_resource *const *entries, size_t
             .mime_type = exo_text_of(entry->mime_type),
             .icons = entry->icons,
         };
-        exo_resource_t_list listed = {&own, exo_is_template(entry->uri) ? 0 : 1};
+        exo_resource_t_list listed = {&own, (size_t)!exo_is_template(entry->uri)};
         if (entry->list) {
             listed = (exo_resource_t_list){NULL, 0};
             const exo_error *error = entry->list(&listed);
@@ -566,8 +567,8 @@ EXO_API int exo_handle_get_prompt(const exo_prompt *const *entries, size_t count
     if (!entry) {
         error = exo_fail_with(EXO_ERROR_CODE_NOT_FOUND, exo_format("there is no prompt `%.*s`", EXO_ARG(input.name)));
     } else {
-        void *args = exo_alloc(entry->arguments->size);
-        problem = exo_decode(exo_encode(&exo_text_map_type, &input.arguments), entry->arguments, args);
+        void *args = exo_new(entry->arguments);
+        problem = exo_decode_new(exo_encode(&exo_text_map_type, &input.arguments), entry->arguments, args);
         error = problem.data ? exo_fail_with(EXO_ERROR_CODE_INVALID_INPUT,
                                              exo_format("the arguments do not fit: %.*s", EXO_ARG(problem)))
                              : entry->get(args, &result, &input.context);

@@ -63,8 +63,12 @@ typedef struct {
 typedef struct {
     bool (*decode)(exo_reader *reader, void *value);
     void (*encode)(exo_writer *writer, const void *value);
-    /// Its JSON Schema, without the braces: `"type":"number"`.
+    /// Its JSON Schema, without the braces: `"type":"number"`. Or
     const char *schema;
+    /// the type whose schema it has, of values that are held by others.
+    const struct exo_type *inner;
+    /// True if a value that may be absent is; NULL if an optional value is followed by `is_set`.
+    bool (*is_absent)(const void *value);
 } exo_custom;
 
 /// A type. An enumeration is an `int` that counts its constants from 1, and 0 is none; a union begins with such an
@@ -83,6 +87,11 @@ typedef struct exo_type {
     const char *tag;
     /// A union's payload; none if the fields stand beside the tag.
     const char *payload;
+    /// Makes a value in memory that is filled with zeros; NULL if those are one.
+    void (*construct)(void *value);
+    /// The content of a union's alternative: makes it, and finds it. NULL if it begins with an `int`.
+    void *(*emplace)(void *value, int alternative);
+    const void *(*content)(const void *value, int *alternative);
 } exo_type;
 
 /// Any list, as the decoder sees it.
@@ -258,8 +267,10 @@ EXO_API bool exo_decode_field(exo_reader *reader, const exo_field *field, char *
         }
         case EXO_KIND_BOOL:
         case EXO_KIND_SIGNED:
-        case EXO_KIND_UNSIGNED:
-        case EXO_KIND_CUSTOM: *((bool *)place + type->size) = true; break;
+        case EXO_KIND_UNSIGNED: *((bool *)place + type->size) = true; break;
+        case EXO_KIND_CUSTOM:
+            if (!((const exo_custom *)type->parts)->is_absent) *((bool *)place + type->size) = true;
+            break;
         default: break;
         }
     }
@@ -334,12 +345,14 @@ EXO_API bool exo_decode_union(exo_reader *reader, const exo_type *type, char *va
         reader->path = here.up;
         return false;
     }
+    const exo_variant *variant = &variants[nth];
     nth++;
-    memcpy(value, &nth, sizeof nth);
-    const exo_variant *variant = &variants[nth - 1];
+    void *content = value + variant->offset;
+    if (type->emplace) content = type->emplace(value, nth);
+    else memcpy(value, &nth, sizeof nth);
     if (!variant->type) return true;
     if (!type->payload) {
-        bool is_read = exo_decode_value(&whole, variant->type, value + variant->offset);
+        bool is_read = exo_decode_value(&whole, variant->type, content);
         reader->problem = whole.problem;
         return is_read;
     }
@@ -347,7 +360,7 @@ EXO_API bool exo_decode_union(exo_reader *reader, const exo_type *type, char *va
     exo_reader inner = exo_reader_of(payload.data, payload.length);
     inner.path = &here;
     inner.nesting = whole.nesting + 1;
-    bool is_read = payload.data ? exo_decode_value(&inner, variant->type, value + variant->offset)
+    bool is_read = payload.data ? exo_decode_value(&inner, variant->type, content)
                                 : exo_read_fail(&inner, "missing");
     reader->problem = inner.problem;
     return is_read;
@@ -393,13 +406,26 @@ EXO_API bool exo_decode_value(exo_reader *reader, const exo_type *type, void *va
     return false;
 }
 
+/// A value of a type, for the rest of the call.
+EXO_API void *exo_new(const exo_type *type) {
+    void *value = exo_alloc(exo_size_of(type));
+    if (type->construct) type->construct(value);
+    return value;
+}
+
+/// Decodes JSON to a value that was made by `exo_new`. Returns the problem; no text if there is none.
+EXO_API exo_text exo_decode_new(exo_json json, const exo_type *type, void *value) {
+    exo_reader reader = exo_reader_of(json.data, json.length);
+    if (exo_decode_value(&reader, type, value)) exo_read_end(&reader);
+    return reader.problem;
+}
+
 /// Decodes JSON. Returns the problem, which begins with its place; no text if there is none. `value` is filled with
 /// zeros first.
 EXO_API exo_text exo_decode(exo_json json, const exo_type *type, void *value) {
-    exo_reader reader = exo_reader_of(json.data, json.length);
-    memset(value, 0, exo_size_of(type));
-    if (exo_decode_value(&reader, type, value)) exo_read_end(&reader);
-    return reader.problem;
+    // Zeros are a value of C's types; one of C++'s is there already.
+    if (!type->construct) memset(value, 0, exo_size_of(type));
+    return exo_decode_new(json, type, value);
 }
 
 // Encoding.
@@ -439,6 +465,8 @@ EXO_API bool exo_is_absent(const exo_field *field, const char *record, const voi
     case EXO_KIND_SIGNED:
     case EXO_KIND_UNSIGNED:
     case EXO_KIND_CUSTOM:
+        if (type->kind == EXO_KIND_CUSTOM && ((const exo_custom *)type->parts)->is_absent)
+            return ((const exo_custom *)type->parts)->is_absent(place);
         if (is_optional) return !*((const bool *)place + type->size);
         for (size_t nth = 0; nth < type->size; nth++)
             if (place[nth]) return false;
@@ -519,13 +547,15 @@ EXO_API void exo_encode_value(exo_writer *writer, const exo_type *type, const vo
     }
     case EXO_KIND_UNION: {
         int kind;
-        memcpy(&kind, value, sizeof kind);
+        const char *payload = NULL;
+        if (type->content) payload = (const char *)type->content(value, &kind);
+        else memcpy(&kind, value, sizeof kind);
         if (kind < 1 || kind > type->count) {
             exo_write_string(writer, "null");
             break;
         }
         const exo_variant *variant = &((const exo_variant *)type->parts)[kind - 1];
-        const char *payload = (const char *)value + variant->offset;
+        if (!type->content) payload = (const char *)value + variant->offset;
         exo_write_char(writer, '{');
         exo_write_quoted(writer, type->tag);
         exo_write_char(writer, ':');
@@ -617,7 +647,21 @@ EXO_API void exo_write_schema_of(exo_writer *writer, const exo_type *type, const
         break;
     }
     case EXO_KIND_UNION: exo_write_string(writer, "\"type\":\"object\""); break;
-    case EXO_KIND_CUSTOM: exo_write_string(writer, ((const exo_custom *)type->parts)->schema); break;
+    case EXO_KIND_CUSTOM: {
+        const exo_custom *custom = (const exo_custom *)type->parts;
+        if (custom->schema) exo_write_string(writer, custom->schema);
+        if (type->item) {
+            exo_write_string(writer, "\"type\":\"array\",\"items\":");
+            exo_write_schema_of(writer, type->item, NULL);
+        }
+        if (custom->inner) {
+            // What holds the value has no schema of its own.
+            writer->length--;
+            exo_write_schema_of(writer, custom->inner, NULL);
+            writer->length--;
+        }
+        break;
+    }
     }
     if (doc && *doc) {
         if (writer->data[writer->length - 1] != '{') exo_write_char(writer, ',');

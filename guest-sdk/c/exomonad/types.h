@@ -2083,13 +2083,13 @@ typedef struct {
     /// The full id before; absent when the reference is new or was not known.
     exo_text old;
     /// The full id now; absent when the reference was deleted.
-    exo_text new;
+    exo_text new_;
 } exo_git_ref_update_t;
 static const exo_field exo_git_ref_update_t_fields[] = {
     {"ref", NULL, &exo_text_type, offsetof(exo_git_ref_update_t, ref), EXO_REQUIRED},
     {"change", NULL, &exo_git_ref_change_t_type, offsetof(exo_git_ref_update_t, change), EXO_REQUIRED},
     {"old", NULL, &exo_text_type, offsetof(exo_git_ref_update_t, old), EXO_OPTIONAL},
-    {"new", NULL, &exo_text_type, offsetof(exo_git_ref_update_t, new), EXO_OPTIONAL},
+    {"new", NULL, &exo_text_type, offsetof(exo_git_ref_update_t, new_), EXO_OPTIONAL},
 };
 static const exo_type exo_git_ref_update_t_type = {.kind = EXO_KIND_RECORD, .count = 4, .size = sizeof(exo_git_ref_update_t), .parts = exo_git_ref_update_t_fields};
 
@@ -5903,7 +5903,7 @@ static const exo_type exo_temporal_activity_result_t_list_type = {.kind = EXO_KI
 /// Asks an open workflow to cancel; what it does then is its own code's decision.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -5914,7 +5914,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_cancel_workflow_t;
 static const exo_field exo_temporal_cancel_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_cancel_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_cancel_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_cancel_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_cancel_workflow_t, run_id), EXO_OPTIONAL},
     {"reason", NULL, &exo_text_type, offsetof(exo_temporal_cancel_workflow_t, reason), EXO_EMPTY},
@@ -6066,7 +6066,7 @@ static const exo_type exo_temporal_overlap_t_list_type = {.kind = EXO_KIND_LIST,
 /// Asks to create a schedule, which starts a workflow again and again.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
     /// The workflow that it starts. The server adds the time to its id.
@@ -6106,7 +6106,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_create_schedule_t;
 static const exo_field exo_temporal_create_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_create_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_create_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_create_schedule_t, schedule_id), EXO_REQUIRED},
     {"workflow", NULL, &exo_temporal_workflow_spec_t_type, offsetof(exo_temporal_create_schedule_t, workflow), EXO_REQUIRED},
     {"cron", NULL, &exo_text_list_type, offsetof(exo_temporal_create_schedule_t, cron), EXO_EMPTY},
@@ -6139,12 +6139,12 @@ static const exo_type exo_temporal_create_schedule_t_list_type = {.kind = EXO_KI
 /// Asks to delete a schedule. Workflows that it has started go on.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
 } exo_temporal_delete_schedule_t;
 static const exo_field exo_temporal_delete_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_delete_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_delete_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_delete_schedule_t, schedule_id), EXO_REQUIRED},
 };
 static const exo_type exo_temporal_delete_schedule_t_type = {.kind = EXO_KIND_RECORD, .count = 2, .size = sizeof(exo_temporal_delete_schedule_t), .parts = exo_temporal_delete_schedule_t_fields};
@@ -6160,10 +6160,10 @@ static const exo_type exo_temporal_delete_schedule_t_list_type = {.kind = EXO_KI
 /// Names the namespace to describe.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
 } exo_temporal_describe_namespace_t;
 static const exo_field exo_temporal_describe_namespace_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_namespace_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_namespace_t, namespace_), EXO_OPTIONAL},
 };
 static const exo_type exo_temporal_describe_namespace_t_type = {.kind = EXO_KIND_RECORD, .count = 1, .size = sizeof(exo_temporal_describe_namespace_t), .parts = exo_temporal_describe_namespace_t_fields};
 
@@ -6178,12 +6178,12 @@ static const exo_type exo_temporal_describe_namespace_t_list_type = {.kind = EXO
 /// Names the schedule to describe.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
 } exo_temporal_describe_schedule_t;
 static const exo_field exo_temporal_describe_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_describe_schedule_t, schedule_id), EXO_REQUIRED},
 };
 static const exo_type exo_temporal_describe_schedule_t_type = {.kind = EXO_KIND_RECORD, .count = 2, .size = sizeof(exo_temporal_describe_schedule_t), .parts = exo_temporal_describe_schedule_t_fields};
@@ -6199,14 +6199,14 @@ static const exo_type exo_temporal_describe_schedule_t_list_type = {.kind = EXO_
 /// Names the workflow to describe.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
     exo_text run_id;
 } exo_temporal_describe_workflow_t;
 static const exo_field exo_temporal_describe_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_describe_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_describe_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_describe_workflow_t, run_id), EXO_OPTIONAL},
 };
@@ -6409,7 +6409,7 @@ static const exo_type exo_temporal_list_namespaces_t_list_type = {.kind = EXO_KI
 /// Selects the schedules to list. Those whose workflow's type the role may not reach are left out.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The list filter; all when empty.
     exo_text query;
     /// Entries per page, counted before others are left out.
@@ -6419,7 +6419,7 @@ typedef struct {
     exo_text after;
 } exo_temporal_list_schedules_t;
 static const exo_field exo_temporal_list_schedules_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_list_schedules_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_list_schedules_t, namespace_), EXO_OPTIONAL},
     {"query", NULL, &exo_text_type, offsetof(exo_temporal_list_schedules_t, query), EXO_EMPTY},
     {"limit", NULL, &uint64_t_type, offsetof(exo_temporal_list_schedules_t, limit), EXO_OPTIONAL},
     {"after", NULL, &exo_text_type, offsetof(exo_temporal_list_schedules_t, after), EXO_OPTIONAL},
@@ -6437,7 +6437,7 @@ static const exo_type exo_temporal_list_schedules_t_list_type = {.kind = EXO_KIN
 /// Selects the workflows to list. Those of types that the role may not reach are left out.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The list filter (<https://docs.temporal.io/list-filter>), such as `WorkflowType='Order'`; all when empty.
     exo_text query;
     /// Entries per page, counted before others are left out.
@@ -6447,7 +6447,7 @@ typedef struct {
     exo_text after;
 } exo_temporal_list_workflows_t;
 static const exo_field exo_temporal_list_workflows_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_list_workflows_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_list_workflows_t, namespace_), EXO_OPTIONAL},
     {"query", NULL, &exo_text_type, offsetof(exo_temporal_list_workflows_t, query), EXO_EMPTY},
     {"limit", NULL, &uint64_t_type, offsetof(exo_temporal_list_workflows_t, limit), EXO_OPTIONAL},
     {"after", NULL, &exo_text_type, offsetof(exo_temporal_list_workflows_t, after), EXO_OPTIONAL},
@@ -6596,14 +6596,14 @@ static const exo_type exo_temporal_outcome_t_list_type = {.kind = EXO_KIND_LIST,
 /// Asks to pause a schedule.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
     /// A note, which takes the place of the one there is.
     exo_text note;
 } exo_temporal_pause_schedule_t;
 static const exo_field exo_temporal_pause_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_pause_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_pause_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_pause_schedule_t, schedule_id), EXO_REQUIRED},
     {"note", NULL, &exo_text_type, offsetof(exo_temporal_pause_schedule_t, note), EXO_EMPTY},
 };
@@ -6668,7 +6668,7 @@ static const exo_type exo_temporal_query_result_t_list_type = {.kind = EXO_KIND_
 /// Asks a workflow's worker a question that changes nothing.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -6681,7 +6681,7 @@ typedef struct {
     bool open_only;
 } exo_temporal_query_workflow_t;
 static const exo_field exo_temporal_query_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_query_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_query_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_query_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_query_workflow_t, run_id), EXO_OPTIONAL},
     {"name", NULL, &exo_text_type, offsetof(exo_temporal_query_workflow_t, name), EXO_REQUIRED},
@@ -6701,7 +6701,7 @@ static const exo_type exo_temporal_query_workflow_t_list_type = {.kind = EXO_KIN
 /// Asks to register a namespace.
 typedef struct {
     /// Its name.
-    exo_text namespace;
+    exo_text namespace_;
     /// Its description.
     exo_text description;
     /// The address of its owner.
@@ -6713,7 +6713,7 @@ typedef struct {
     exo_text_map data;
 } exo_temporal_register_namespace_t;
 static const exo_field exo_temporal_register_namespace_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_register_namespace_t, namespace), EXO_REQUIRED},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_register_namespace_t, namespace_), EXO_REQUIRED},
     {"description", NULL, &exo_text_type, offsetof(exo_temporal_register_namespace_t, description), EXO_EMPTY},
     {"ownerEmail", NULL, &exo_text_type, offsetof(exo_temporal_register_namespace_t, owner_email), EXO_EMPTY},
     {"retentionMillis", NULL, &uint64_t_type, offsetof(exo_temporal_register_namespace_t, retention_millis), EXO_OPTIONAL},
@@ -6786,7 +6786,7 @@ static const exo_type exo_temporal_schedule_action_t_list_type = {.kind = EXO_KI
 /// A schedule.
 typedef struct {
     /// The namespace.
-    exo_text namespace;
+    exo_text namespace_;
     /// Its id.
     exo_text schedule_id;
     /// True if it is paused.
@@ -6821,7 +6821,7 @@ typedef struct {
     exo_json_map search_attributes;
 } exo_temporal_schedule_description_t;
 static const exo_field exo_temporal_schedule_description_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_schedule_description_t, namespace), EXO_REQUIRED},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_schedule_description_t, namespace_), EXO_REQUIRED},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_schedule_description_t, schedule_id), EXO_REQUIRED},
     {"paused", NULL, &bool_type, offsetof(exo_temporal_schedule_description_t, paused), EXO_REQUIRED},
     {"note", NULL, &exo_text_type, offsetof(exo_temporal_schedule_description_t, note), EXO_REQUIRED},
@@ -6895,7 +6895,7 @@ static const exo_type exo_temporal_set_attributes_t_list_type = {.kind = EXO_KIN
 /// Asks to send a signal to a workflow, and to start the workflow if none with its id is open: both or nothing.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow.
     exo_temporal_workflow_spec_t workflow;
     /// If a closed workflow may have had the same id.
@@ -6909,7 +6909,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_signal_with_start_t;
 static const exo_field exo_temporal_signal_with_start_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_signal_with_start_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_signal_with_start_t, namespace_), EXO_OPTIONAL},
     {"workflow", NULL, &exo_temporal_workflow_spec_t_type, offsetof(exo_temporal_signal_with_start_t, workflow), EXO_REQUIRED},
     {"idReuse", NULL, &exo_temporal_id_reuse_t_type, offsetof(exo_temporal_signal_with_start_t, id_reuse), EXO_OPTIONAL},
     {"name", NULL, &exo_text_type, offsetof(exo_temporal_signal_with_start_t, name), EXO_REQUIRED},
@@ -6929,7 +6929,7 @@ static const exo_type exo_temporal_signal_with_start_t_list_type = {.kind = EXO_
 /// Asks to send a signal to an open workflow.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -6942,7 +6942,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_signal_workflow_t;
 static const exo_field exo_temporal_signal_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_signal_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_signal_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_signal_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_signal_workflow_t, run_id), EXO_OPTIONAL},
     {"name", NULL, &exo_text_type, offsetof(exo_temporal_signal_workflow_t, name), EXO_REQUIRED},
@@ -6962,7 +6962,7 @@ static const exo_type exo_temporal_signal_workflow_t_list_type = {.kind = EXO_KI
 /// Asks to start a workflow.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow.
     exo_temporal_workflow_spec_t workflow;
     /// If a closed workflow may have had the same id.
@@ -6977,7 +6977,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_start_workflow_t;
 static const exo_field exo_temporal_start_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_start_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_start_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflow", NULL, &exo_temporal_workflow_spec_t_type, offsetof(exo_temporal_start_workflow_t, workflow), EXO_REQUIRED},
     {"idReuse", NULL, &exo_temporal_id_reuse_t_type, offsetof(exo_temporal_start_workflow_t, id_reuse), EXO_OPTIONAL},
     {"idConflict", NULL, &exo_temporal_id_conflict_t_type, offsetof(exo_temporal_start_workflow_t, id_conflict), EXO_OPTIONAL},
@@ -6997,7 +6997,7 @@ static const exo_type exo_temporal_start_workflow_t_list_type = {.kind = EXO_KIN
 /// A workflow that was started, or was open already.
 typedef struct {
     /// The namespace.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id.
@@ -7006,7 +7006,7 @@ typedef struct {
     bool started;
 } exo_temporal_started_t;
 static const exo_field exo_temporal_started_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_started_t, namespace), EXO_REQUIRED},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_started_t, namespace_), EXO_REQUIRED},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_started_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_started_t, run_id), EXO_REQUIRED},
     {"started", NULL, &bool_type, offsetof(exo_temporal_started_t, started), EXO_REQUIRED},
@@ -7024,7 +7024,7 @@ static const exo_type exo_temporal_started_t_list_type = {.kind = EXO_KIND_LIST,
 /// Asks to end an open workflow at once; its code learns nothing of it.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -7033,7 +7033,7 @@ typedef struct {
     exo_text reason;
 } exo_temporal_terminate_workflow_t;
 static const exo_field exo_temporal_terminate_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_terminate_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_terminate_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_terminate_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_terminate_workflow_t, run_id), EXO_OPTIONAL},
     {"reason", NULL, &exo_text_type, offsetof(exo_temporal_terminate_workflow_t, reason), EXO_EMPTY},
@@ -7051,7 +7051,7 @@ static const exo_type exo_temporal_terminate_workflow_t_list_type = {.kind = EXO
 /// Asks a schedule to start its workflow now.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
     /// The rule if one is open; the schedule's own when absent.
@@ -7060,7 +7060,7 @@ typedef struct {
     exo_text request_id;
 } exo_temporal_trigger_schedule_t;
 static const exo_field exo_temporal_trigger_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_trigger_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_trigger_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_trigger_schedule_t, schedule_id), EXO_REQUIRED},
     {"overlap", NULL, &exo_temporal_overlap_t_type, offsetof(exo_temporal_trigger_schedule_t, overlap), EXO_OPTIONAL},
     {"requestId", NULL, &exo_text_type, offsetof(exo_temporal_trigger_schedule_t, request_id), EXO_OPTIONAL},
@@ -7078,14 +7078,14 @@ static const exo_type exo_temporal_trigger_schedule_t_list_type = {.kind = EXO_K
 /// Asks to let a paused schedule go on.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The schedule's id.
     exo_text schedule_id;
     /// A note, which takes the place of the one there is.
     exo_text note;
 } exo_temporal_unpause_schedule_t;
 static const exo_field exo_temporal_unpause_schedule_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_unpause_schedule_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_unpause_schedule_t, namespace_), EXO_OPTIONAL},
     {"scheduleId", NULL, &exo_text_type, offsetof(exo_temporal_unpause_schedule_t, schedule_id), EXO_REQUIRED},
     {"note", NULL, &exo_text_type, offsetof(exo_temporal_unpause_schedule_t, note), EXO_EMPTY},
 };
@@ -7126,7 +7126,7 @@ static const exo_type exo_temporal_update_result_t_list_type = {.kind = EXO_KIND
 /// Asks an open workflow to change something, and waits for its answer.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -7142,7 +7142,7 @@ typedef struct {
     exo_optional_uint64_t timeout_millis;
 } exo_temporal_update_workflow_t;
 static const exo_field exo_temporal_update_workflow_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_update_workflow_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_update_workflow_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_update_workflow_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_update_workflow_t, run_id), EXO_OPTIONAL},
     {"name", NULL, &exo_text_type, offsetof(exo_temporal_update_workflow_t, name), EXO_REQUIRED},
@@ -7214,7 +7214,7 @@ static const exo_type exo_temporal_workflow_t_list_type = {.kind = EXO_KIND_LIST
 /// A workflow, with what it waits for.
 typedef struct {
     /// The namespace.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow.
     exo_temporal_workflow_t workflow;
     /// Activities that have not ended.
@@ -7227,7 +7227,7 @@ typedef struct {
     bool cancel_requested;
 } exo_temporal_workflow_description_t;
 static const exo_field exo_temporal_workflow_description_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_description_t, namespace), EXO_REQUIRED},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_description_t, namespace_), EXO_REQUIRED},
     {"workflow", NULL, &exo_temporal_workflow_t_type, offsetof(exo_temporal_workflow_description_t, workflow), EXO_REQUIRED},
     {"pendingActivities", NULL, &exo_temporal_pending_activity_t_list_type, offsetof(exo_temporal_workflow_description_t, pending_activities), EXO_EMPTY},
     {"pendingChildren", NULL, &exo_temporal_execution_t_list_type, offsetof(exo_temporal_workflow_description_t, pending_children), EXO_EMPTY},
@@ -7247,7 +7247,7 @@ static const exo_type exo_temporal_workflow_description_t_list_type = {.kind = E
 /// Selects a part of a workflow's history.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent.
@@ -7259,7 +7259,7 @@ typedef struct {
     exo_text after;
 } exo_temporal_workflow_history_t;
 static const exo_field exo_temporal_workflow_history_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_history_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_history_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_workflow_history_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_workflow_history_t, run_id), EXO_OPTIONAL},
     {"limit", NULL, &uint64_t_type, offsetof(exo_temporal_workflow_history_t, limit), EXO_OPTIONAL},
@@ -7278,7 +7278,7 @@ static const exo_type exo_temporal_workflow_history_t_list_type = {.kind = EXO_K
 /// Waits for a workflow's end.
 typedef struct {
     /// The namespace; the host's own when absent.
-    exo_text namespace;
+    exo_text namespace_;
     /// The workflow's id.
     exo_text workflow_id;
     /// The run's id; the newest run when absent. A run that goes on as another is followed.
@@ -7287,7 +7287,7 @@ typedef struct {
     exo_optional_uint64_t timeout_millis;
 } exo_temporal_workflow_result_t;
 static const exo_field exo_temporal_workflow_result_t_fields[] = {
-    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_result_t, namespace), EXO_OPTIONAL},
+    {"namespace", NULL, &exo_text_type, offsetof(exo_temporal_workflow_result_t, namespace_), EXO_OPTIONAL},
     {"workflowId", NULL, &exo_text_type, offsetof(exo_temporal_workflow_result_t, workflow_id), EXO_REQUIRED},
     {"runId", NULL, &exo_text_type, offsetof(exo_temporal_workflow_result_t, run_id), EXO_OPTIONAL},
     {"timeoutMillis", NULL, &uint64_t_type, offsetof(exo_temporal_workflow_result_t, timeout_millis), EXO_OPTIONAL},

@@ -96,7 +96,8 @@ typedef struct {
 /// Waits, for ten years at most. The run holds no memory and no sandbox meanwhile.
 EXO_API const exo_error *exo_run_sleep(exo_run *run EXO_UNUSED, uint64_t millis) {
     exo_done_t done;
-    return exo_workflow_sleep(&(exo_workflow_sleep_t){.millis = millis}, &done);
+    exo_workflow_sleep_t request = {.millis = millis};
+    return exo_workflow_sleep(&request, &done);
 }
 
 /// Publishes the state, of the type that the workflow was declared with: what queries see, and the next run if this
@@ -104,7 +105,8 @@ EXO_API const exo_error *exo_run_sleep(exo_run *run EXO_UNUSED, uint64_t millis)
 EXO_API const exo_error *exo_run_set_state(exo_run *run, const void *state) {
     exo_done_t done;
     if (!run->state) return exo_fail("the workflow was declared without a state");
-    return exo_workflow_set_state(&(exo_workflow_set_state_t){.state = exo_encode(run->state, state)}, &done);
+    exo_workflow_set_state_t request = {.state = exo_encode(run->state, state)};
+    return exo_workflow_set_state(&request, &done);
 }
 
 /// Waits for a signal, not longer than this if `timeout_millis` is given, and decodes its payload. Signals that came
@@ -145,7 +147,8 @@ EXO_API const exo_error *exo_run_signal(exo_run *run EXO_UNUSED, exo_text workfl
 /// change.
 EXO_API const exo_error *exo_run_patched(exo_run *run EXO_UNUSED, const char *id, bool *applies) {
     exo_workflow_patch_t patch;
-    EXO_TRY(exo_workflow_patched(&(exo_workflow_patched_t){.id = exo_text_of(id)}, &patch));
+    exo_workflow_patched_t request = {.id = exo_text_of(id)};
+    EXO_TRY(exo_workflow_patched(&request, &patch));
     *applies = patch.applies;
     return EXO_OK;
 }
@@ -206,7 +209,8 @@ EXO_API const exo_error *exo_run_wait(exo_run *run EXO_UNUSED, const exo_handle 
 /// Stops what was started. Its answer is the error `cancelled`, unless it was done before.
 EXO_API const exo_error *exo_run_stop(exo_run *run EXO_UNUSED, const exo_handle *handle) {
     exo_done_t done;
-    return exo_workflow_cancel(&(exo_workflow_cancel_t){.handle = handle->id}, &done);
+    exo_workflow_cancel_t request = {.handle = handle->id};
+    return exo_workflow_cancel(&request, &done);
 }
 
 /// Starts a run of another workflow of the role, as a child of this one; `exo_run_wait` waits for its output.
@@ -315,11 +319,11 @@ EXO_API int exo_handle_workflow(const exo_workflow *const *entries, size_t count
     const exo_workflow *entry = exo_find_workflow(entries, count, input.workflow);
     if (!entry) return exo_no_such_workflow(input.workflow);
     exo_workflow_outcome_t outcome = {.end = EXO_WORKFLOW_END_COMPLETED};
-    void *arguments = exo_alloc(exo_size_of(entry->input)), *output = exo_alloc(exo_size_of(entry->output));
+    void *arguments = exo_new(entry->input), *output = exo_new(entry->output);
     // No input is the record without fields, and a workflow without input is started with any.
     if (entry->input->kind == EXO_KIND_RECORD && (exo_json_is_null(input.input) || !entry->input->count))
         input.input = exo_json_of("{}");
-    problem = exo_decode(input.input, entry->input, arguments);
+    problem = exo_decode_new(input.input, entry->input, arguments);
     exo_run run = {
         .workflow_id = input.workflow_id,
         .run_id = input.run_id,
@@ -349,14 +353,14 @@ EXO_API int exo_handle_query(const exo_workflow *const *entries, size_t count) {
         return exo_end_with_error(
             exo_format("the workflow `%s` has no query `%.*s`", entry->name, EXO_ARG(input.query)));
     if (exo_json_is_null(input.state)) return exo_end_with_error(exo_format("the run has not published a state yet"));
-    void *state = exo_alloc(exo_size_of(entry->state)), *arguments = NULL;
-    void *answer = exo_alloc(exo_size_of(query->answer));
-    problem = exo_decode(input.state, entry->state, state);
+    void *state = exo_new(entry->state), *arguments = NULL;
+    void *answer = exo_new(query->answer);
+    problem = exo_decode_new(input.state, entry->state, state);
     if (problem.data)
         return exo_end_with_error(exo_format("the published state does not fit: %.*s", EXO_ARG(problem)));
     if (query->arguments) {
-        arguments = exo_alloc(exo_size_of(query->arguments));
-        problem = exo_decode(input.arguments, query->arguments, arguments);
+        arguments = exo_new(query->arguments);
+        problem = exo_decode_new(input.arguments, query->arguments, arguments);
         if (problem.data) return exo_end_with_error(exo_format("the arguments do not fit: %.*s", EXO_ARG(problem)));
     }
     const exo_error *error = query->query(state, arguments, answer);
@@ -375,7 +379,7 @@ EXO_API int exo_handle_migrate(const exo_workflow *const *entries, size_t count)
         return exo_end_with_error(
             exo_format("the workflow `%s` cannot bring its state from version %u to %u; its version is %u", entry->name,
                        (unsigned)input.from_version, (unsigned)input.to_version, (unsigned)entry->state_version));
-    void *state = exo_alloc(exo_size_of(entry->state));
+    void *state = exo_new(entry->state);
     const exo_error *error = entry->migrate(input.from_version, input.state, state);
     if (error) return exo_end_with_error(error->message);
     exo_workflow_migrate_result_t result = {.state = exo_encode(entry->state, state)};

@@ -38,6 +38,12 @@ fn type_name(name: &str) -> String {
     format!("exo_{}_t", case::snake(&name.replace("GitHub", "Github")))
 }
 
+/// Names that a field cannot have: macros of the C library, and words of C and of C++, which shares the headers.
+pub const RESERVED: [&str; 22] = [
+    "stdin", "stdout", "stderr", "default", "register", "static", "struct", "union", "enum", "signed", "auto",
+    "new", "namespace", "private", "public", "class", "delete", "operator", "template", "this", "using", "export",
+];
+
 /// The spelling of names and types in C.
 struct C {
     /// The types of which 0 is no constant, and therefore absence.
@@ -73,12 +79,7 @@ impl Language for C {
 
     fn field_name(&self, name: &str) -> String {
         match name {
-            // The C library has macros of these names, and the others are keywords.
-            "_meta" => "meta".to_owned(),
-            "stdin" | "stdout" | "stderr" | "default" | "register" | "static" | "struct"
-            | "union" | "enum" | "signed" | "auto" => {
-                format!("{name}_")
-            }
+            _ if RESERVED.contains(&name) => format!("{name}_"),
             _ => case::snake(name),
         }
     }

@@ -11,6 +11,7 @@
 
 mod c;
 mod case;
+mod cpp;
 mod documents;
 mod example;
 mod from_json_schema;
@@ -77,6 +78,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     ];
     outputs.extend(haskell::outputs(&contract)?);
     outputs.extend(c::outputs(&contract)?);
+    outputs.extend(cpp::outputs(&contract)?);
     Ok(outputs)
 }
 
