@@ -9,7 +9,9 @@
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
+mod c;
 mod case;
+mod cpp;
 mod documents;
 mod example;
 mod from_json_schema;
@@ -81,6 +83,8 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     ];
     outputs.extend(haskell::outputs(&contract)?);
     outputs.extend(go::outputs(&contract)?);
+    outputs.extend(c::outputs(&contract)?);
+    outputs.extend(cpp::outputs(&contract)?);
     Ok(outputs)
 }
 

@@ -5,6 +5,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::generate::case;
+
 /// Renders a template. A line that holds only a block leaves nothing behind, so
 /// that a template has the layout of its output.
 pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja::Error> {
@@ -17,6 +19,7 @@ pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja
             .build()?,
     );
     environment.add_filter("prefixed", prefixed);
+    environment.add_filter("snake", |name: String| case::snake(&name));
     environment.template_from_str(template)?.render(Serde(view))
 }
 
