@@ -14,6 +14,7 @@ mod documents;
 mod example;
 mod from_json_schema;
 mod haskell;
+mod javascript;
 pub mod language;
 pub mod model;
 mod reference;
@@ -75,6 +76,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
         },
     ];
     outputs.extend(haskell::outputs(&contract)?);
+    outputs.extend(javascript::outputs(&contract)?);
     Ok(outputs)
 }
 
