@@ -17,6 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How much of the stack in memory a script may use; an overflow of it is an exception in the script. The engine has
+ * 512 KiB for the frames of WebAssembly, which are others, and whose overflow ends the call. Functions that recur with
+ * little in memory have this much more of it (`kernel/build` puts it in), so that both kinds grow alike. */
+#define DEEPEST_STACK (160 << 10)
+#define KERNEL_FRAME        \
+    char kernel_frame[256]; \
+    __asm__ volatile("" ::"r"(kernel_frame) : "memory");
+
 static bool is_creating_context = false;
 
 /* The time of day; a constant while a context is made, which takes a seed from it. */
@@ -422,7 +430,7 @@ static JSContext *new_context(void) {
 __attribute__((constructor)) static void start(void) {
     runtime = JS_NewRuntime();
     if (!runtime) abort();
-    JS_SetMaxStackSize(runtime, KERNEL_STACK / 8 * 7);
+    JS_SetMaxStackSize(runtime, DEEPEST_STACK);
     /* A sandbox lives for one call: collecting cycles would mostly touch memory that nothing else needs. */
     JS_SetGCThreshold(runtime, 16 << 20);
     is_creating_context = true;

@@ -84,13 +84,18 @@ function write(value: unknown, depth: number): string {
   if (value === null) return "null";
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === "function") return write(toJSON.call(value, ""), depth + 1);
-  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(",")}]`;
-  const fields: string[] = [];
-  for (const [key, field] of Object.entries(value)) {
-    if (field === undefined || typeof field === "function" || typeof field === "symbol") continue;
-    fields.push(`${JSON.stringify(wellFormed(key))}:${write(field, depth + 1)}`);
+  // Loops, and no callbacks: each function that is called takes of the script's stack.
+  let text = "";
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${text && ","}${write(item, depth + 1)}`;
+    return `[${text}]`;
   }
-  return `{${fields.join(",")}}`;
+  for (const key of Object.keys(value)) {
+    const field: unknown = (value as Record<string, unknown>)[key];
+    if (field === undefined || typeof field === "function" || typeof field === "symbol") continue;
+    text += `${text && ","}${JSON.stringify(wellFormed(key))}:${write(field, depth + 1)}`;
+  }
+  return `{${text}}`;
 }
 
 /** A double beyond 2^53 with an exponent, so that nobody takes its digits for exact. */
@@ -100,7 +105,6 @@ function writeNumber(value: number): string {
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const SPACE = /[ \t\n\r]*/y;
 
 /** A reader of JSON that keeps every digit of whole numbers. */
@@ -109,11 +113,55 @@ class Reader {
 
   constructor(private readonly text: string) {}
 
+  /** The value that the whole text is. What is begun is kept in lists: a script's stack is small. */
   whole(): unknown {
-    const value = this.value(0);
+    const outer: (unknown[] | Record<string, unknown>)[] = [];
+    const keys: string[] = [];
+    for (;;) {
+      this.space();
+      const first = this.text[this.at];
+      let value: unknown;
+      if (first === "[" || first === "{") {
+        if (outer.length >= DEEPEST) throw new SyntaxError(`JSON: nested more than ${DEEPEST} deep`);
+        this.at += 1;
+        const begun = first === "[" ? [] : {};
+        const isEmpty = this.take(first === "[" ? "]" : "}");
+        if (!isEmpty) {
+          outer.push(begun);
+          if (first === "{") keys.push(this.key());
+          continue;
+        }
+        value = begun;
+      } else {
+        value = this.scalar(first);
+      }
+      // The value ends what it is the last of.
+      for (;;) {
+        const of = outer.at(-1);
+        if (!of) {
+          this.space();
+          if (this.at < this.text.length) this.fail();
+          return value;
+        }
+        const isList = Array.isArray(of);
+        if (isList) of.push(value);
+        else setField(of, keys.pop() as string, value);
+        if (this.take(",")) {
+          if (!isList) keys.push(this.key());
+          break;
+        }
+        if (!this.take(isList ? "]" : "}")) this.fail();
+        value = outer.pop();
+      }
+    }
+  }
+
+  private key(): string {
     this.space();
-    if (this.at < this.text.length) this.fail();
-    return value;
+    if (this.text[this.at] !== '"') this.fail();
+    const key = this.string();
+    if (!this.take(":")) this.fail();
+    return key;
   }
 
   private fail(): never {
@@ -136,16 +184,10 @@ class Reader {
     return true;
   }
 
-  private value(depth: number): unknown {
-    this.space();
-    const first = this.text[this.at];
+  private scalar(first: string | undefined): unknown {
     switch (first) {
       case '"':
         return this.string();
-      case "{":
-        return this.object(this.deeper(depth));
-      case "[":
-        return this.array(this.deeper(depth));
       case "t":
         return this.word("true", true);
       case "f":
@@ -155,12 +197,6 @@ class Reader {
       default:
         return this.number();
     }
-  }
-
-  private deeper(depth: number): number {
-    if (depth >= DEEPEST) throw new SyntaxError(`JSON: nested more than ${DEEPEST} deep`);
-    this.at += 1;
-    return depth + 1;
   }
 
   private word<T>(word: string, value: T): T {
@@ -181,37 +217,17 @@ class Reader {
 
   private string(): string {
     const { text, at } = this;
-    // Without escapes the text between the quotes is the string.
-    const end = text.indexOf('"', at + 1);
-    if (end < 0) this.fail();
-    STRING.lastIndex = at;
-    if (!STRING.test(text)) this.fail();
-    this.at = STRING.lastIndex;
-    return this.at === end + 1 ? text.slice(at + 1, end) : (JSON.parse(text.slice(at, this.at)) as string);
-  }
-
-  private array(depth: number): unknown[] {
-    const items: unknown[] = [];
-    if (this.take("]")) return items;
-    for (;;) {
-      items.push(this.value(depth));
-      if (this.take("]")) return items;
-      if (!this.take(",")) this.fail();
-    }
-  }
-
-  private object(depth: number): Record<string, unknown> {
-    const fields: Record<string, unknown> = {};
-    if (this.take("}")) return fields;
-    for (;;) {
-      this.space();
-      if (this.text[this.at] !== '"') this.fail();
-      const key = this.string();
-      if (!this.take(":")) this.fail();
-      setField(fields, key, this.value(depth));
-      if (this.take("}")) return fields;
-      if (!this.take(",")) this.fail();
-    }
+    let end = at;
+    let isEscaped: boolean;
+    do {
+      end = text.indexOf('"', end + 1);
+      if (end < 0) this.fail();
+      let backslash = end - 1;
+      while (text[backslash] === "\\") backslash -= 1;
+      isEscaped = (end - 1 - backslash) % 2 === 1;
+    } while (isEscaped);
+    this.at = end + 1;
+    return JSON.parse(text.slice(at, end + 1)) as string;
   }
 }
 

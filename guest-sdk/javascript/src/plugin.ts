@@ -23,7 +23,7 @@ export interface PluginDefinition {
   name: string;
   /** Its version. */
   version?: string;
-  tools?: readonly Tool<never, unknown>[];
+  tools?: readonly Tool[];
   hooks?: readonly Hook[];
   resources?: readonly Resource[];
   prompts?: readonly Prompt[];

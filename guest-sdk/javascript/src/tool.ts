@@ -42,7 +42,9 @@ export interface ToolDefinition<Input, Output> {
 }
 
 /** A tool of a plugin. */
-export interface Tool<Input = never, Output = unknown> extends ToolDefinition<Input, Output> {}
+// The arguments of a tool are checked against its schema, so a list of tools needs to know nothing of their types.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export interface Tool<Input = any, Output = any> extends ToolDefinition<Input, Output> {}
 
 /** Defines a tool. The types of its arguments and its result are those of its schemas. */
 export function defineTool<Input = Record<string, never>, Output = ToolOutput>(
@@ -60,7 +62,7 @@ export function listing(tool: Tool): ToolListing {
     name,
     title,
     description,
-    inputSchema: (input as Schema<unknown> | undefined)?.json ?? NOTHING,
+    inputSchema: input?.json ?? NOTHING,
     outputSchema: output?.json,
     annotations,
     icons,
@@ -97,7 +99,7 @@ export async function callTool(
   try {
     const tool = tools.find((one) => one.name === name);
     if (!tool) throw new ToolError(`no tool \`${name}\`; there are ${tools.map((one) => one.name).join(", ")}`);
-    return resultOf(await tool.run((input ?? {}) as never, context));
+    return resultOf(await tool.run(input ?? {}, context));
   } catch (error) {
     return { isError: true, content: [{ type: "text", text: failureOf(error).message }] };
   }

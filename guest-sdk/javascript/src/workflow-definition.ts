@@ -87,7 +87,8 @@ export interface WorkflowDefinition<Input, Output, State> {
   state?: StateDefinition<State>;
   /** The signals that it takes, with their payloads; any, if none is declared. */
   signals?: Record<string, Schema<unknown>>;
-  queries?: Record<string, Query<State, never> | ((state: State) => unknown)>;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  queries?: Record<string, Query<State, any> | ((state: State) => unknown)>;
   /** True if MCP clients may start it as a tool. */
   isTool?: boolean;
   /** True if that tool is for clients that have tasks. */
@@ -109,7 +110,8 @@ export function defineWorkflow<Input = undefined, Output = unknown, State = unkn
 }
 
 /** A workflow of any types. */
-export type AnyWorkflow = Workflow<never, unknown, never>;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyWorkflow = Workflow<any, any, any>;
 
 /** A workflow as the host lists it. */
 export function workflowListing(workflow: AnyWorkflow): WorkflowListing {
@@ -126,12 +128,14 @@ export function workflowListing(workflow: AnyWorkflow): WorkflowListing {
     name,
     title,
     description,
-    inputSchema: (input as Schema<unknown> | undefined)?.json,
+    inputSchema: input?.json,
     outputSchema: output?.json,
-    stateSchema: (state?.schema as Schema<unknown> | undefined)?.json,
+    stateSchema: state?.schema?.json,
     stateVersion: state?.version ?? 1,
     signals: messages(workflow.signals ?? {}, (schema: Schema<unknown>) => schema),
-    queries: messages(workflow.queries ?? {}, (query: Query) => query.arguments),
+    queries: messages(workflow.queries ?? {}, (query: Query | (() => unknown)) =>
+      typeof query === "function" ? undefined : query.arguments,
+    ),
     icons,
     isTool: workflow.isTool ?? false,
     needsTask: workflow.needsTask ?? false,
@@ -158,7 +162,7 @@ export async function runWorkflow(workflows: readonly AnyWorkflow[], input: Work
   // A workflow whose fields are all optional is started with nothing.
   const argument = input.input ?? (workflow.input ? {} : undefined);
   try {
-    return { end: "completed", output: (await workflow.run(argument as never, run)) ?? null };
+    return { end: "completed", output: (await workflow.run(argument, run)) ?? null };
   } catch (error) {
     return error instanceof ContinueAsNew
       ? { end: "continue_as_new", input: error.input ?? null }
@@ -226,7 +230,7 @@ export function queryWorkflow(workflows: readonly AnyWorkflow[], input: Workflow
   }
   if ((input.state ?? null) === null) throw new ToolError("the run has not published a state yet");
   const answer = typeof query === "function" ? query : query.answer.bind(query);
-  return { value: answer(input.state as never, input.arguments as never) ?? null };
+  return { value: answer(input.state, input.arguments as never) ?? null };
 }
 
 /** Brings a published state to the workflow's current version. */
