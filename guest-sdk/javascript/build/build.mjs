@@ -11,14 +11,12 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import vm from "node:vm";
-import { build } from "esbuild";
 import { link } from "./module.mjs";
-
-const sdk = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
+import { esbuild, resolveSdk, sdk } from "./sdk.mjs";
 
 /** The plugin's files and those of the SDK that they use, as one script. */
 async function bundle(entry, { minify }) {
-  const { outputFiles } = await build({
+  const { outputFiles } = await esbuild.build({
     stdin: {
       contents: `import ${JSON.stringify(path.join(sdk, "src/globals.ts"))};
         import * as plugin from ${JSON.stringify(path.resolve(entry))};
@@ -35,6 +33,7 @@ async function bundle(entry, { minify }) {
     target: "es2023",
     charset: "utf8",
     legalComments: "none",
+    plugins: [resolveSdk],
     minify,
     keepNames: minify,
     logLevel: "warning",

@@ -7,7 +7,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { build } from "esbuild";
+import { esbuild, resolveSdk } from "./sdk.mjs";
 
 const [folder = "tests", ...options] = process.argv.slice(2);
 const isTest = (name) => /\.test\.(ts|js|mjs)$/.test(name);
@@ -19,13 +19,13 @@ if (!names.length) {
 // Within the folder, so that the tests find packages and files as if they were where they are written.
 const into = await mkdtemp(path.join(folder, ".built-"));
 try {
-  await build({
+  await esbuild.build({
     entryPoints: names.map((name) => path.join(folder, name)),
     bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
-    packages: "bundle",
+    plugins: [resolveSdk],
     sourcemap: "inline",
     outdir: into,
     outbase: folder,

@@ -112,14 +112,20 @@ export const bytes: Codec<Uint8Array> = {
 };
 
 function integer<T extends Integer>(least: bigint, greatest: bigint): Codec<T> {
+  // Numbers are compared with numbers alone, and bigints with bigints: to QuickJS-ng 0.17 -5 is greater than -3n.
+  const [leastNumber, greatestNumber] = [Number(least), Number(greatest)];
   const check = (value: unknown): T => {
+    let fits: boolean;
     if (typeof value === "number") {
       if (!Number.isInteger(value)) throw new CodecError(`${value} is not a whole number`);
-      if (!Number.isSafeInteger(value)) throw new CodecError(`${value} is not exact: use a bigint`);
-    } else if (typeof value !== "bigint") {
+      fits = value >= leastNumber && value <= greatestNumber;
+      if (fits && !Number.isSafeInteger(value)) throw new CodecError(`${value} is not exact: use a bigint`);
+    } else if (typeof value === "bigint") {
+      fits = value >= least && value <= greatest;
+    } else {
       unfit("a whole number", value);
     }
-    if (value < least || value > greatest) throw new CodecError(`${value} is not between ${least} and ${greatest}`);
+    if (!fits) throw new CodecError(`${value} is not between ${least} and ${greatest}`);
     const isExact = typeof value === "bigint" && value >= -9007199254740991n && value <= 9007199254740991n;
     return (isExact ? Number(value) : value) as T;
   };

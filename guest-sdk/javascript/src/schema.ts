@@ -2,8 +2,8 @@
  * JSON Schemas with the types of what they describe: `t.object({ name: t.string("The name.") })`.
  *
  * A builder of our own, and none of the known ones: a tool's arguments are checked by the host before the plugin
- * sees them, so that a plugin needs a schema and a type and no checks. Those of zod are 60 KB and more, which each
- * sandbox would have in its memory. Whoever has schemas already passes them by `t.raw`.
+ * sees them, so that a plugin needs a schema and a type, and hardly a check. zod is 60 KB and more, which would be
+ * in the memory of each sandbox. Whoever has schemas already passes them by `t.raw`.
  *
  * @module
  */
@@ -89,8 +89,8 @@ export const t = {
 };
 
 /**
- * Holds a value against the part of JSON Schema that `t` makes, for tests; the host knows all of it. Returns the
- * problem, or nothing.
+ * Holds a value against the part of JSON Schema that `t` makes: types, fields and choices. The host knows all of it.
+ * Returns the problem, or nothing.
  */
 export function problemOf(json: JsonSchema, value: unknown, path = "$"): string | undefined {
   const { type: expected, properties, required, items, additionalProperties } = json as {

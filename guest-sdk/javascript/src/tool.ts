@@ -3,7 +3,7 @@
 import { failureOf, ToolError } from "./error.js";
 import type { CallToolResult, Content, Context, Icon, Tool as ToolListing, ToolAnnotations } from "./generated/types.js";
 import { stringify } from "./json.js";
-import { type Infer, type JsonSchema, type Schema, t } from "./schema.js";
+import { type Infer, type JsonSchema, problemOf, type Schema, t } from "./schema.js";
 
 /** A result of a tool that was built by hand. */
 export class ToolResult {
@@ -99,7 +99,11 @@ export async function callTool(
   try {
     const tool = tools.find((one) => one.name === name);
     if (!tool) throw new ToolError(`no tool \`${name}\`; there are ${tools.map((one) => one.name).join(", ")}`);
-    return resultOf(await tool.run(input ?? {}, context));
+    const given = input ?? {};
+    // The host has checked them already, unless the call comes from elsewhere.
+    const problem = problemOf(tool.input?.json ?? NOTHING, given);
+    if (problem) throw new ToolError(`the arguments do not fit: ${problem}`, { code: "invalid_input" });
+    return resultOf(await tool.run(given, context));
   } catch (error) {
     return { isError: true, content: [{ type: "text", text: failureOf(error).message }] };
   }

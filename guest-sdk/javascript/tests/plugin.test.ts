@@ -61,7 +61,16 @@ test("a tool's effects are answered by the test", async () => {
   assert.deepEqual(greeting.structuredContent, { text: "Hello ADA on main" });
   assert.deepEqual(greeting.content, [{ type: "text", text: '{"text":"Hello ADA on main"}' }]);
   assert.equal(host.requests(git.getBranch).length, 1);
-  await assert.rejects(host.callTool(greet, {}), /\$\.name: missing/);
+  for (const [wrong, problem] of [
+    [{}, "$.name: missing"],
+    [{ name: 1 }, "$.name: expected string"],
+    [{ name: null }, "$.name: expected string"],
+    [[], "$: expected object"],
+    [{ name: "Ada", age: 1 }, "$.age: there is no such field"],
+  ]) {
+    const { content, isError } = await host.callTool(greet, wrong);
+    assert.deepEqual([isError, content], [true, [{ type: "text", text: `the arguments do not fit: ${problem}` }]]);
+  }
 });
 
 test("a failed effect and a ToolError are results, anything else is thrown", async () => {

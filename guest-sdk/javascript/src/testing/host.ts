@@ -15,7 +15,6 @@ import { parse, stringify } from "../json.js";
 import type { Plugin } from "../plugin.js";
 import { getPrompt } from "../prompt.js";
 import { readResource } from "../resource.js";
-import { problemOf } from "../schema.js";
 import { callTool, type Tool } from "../tool.js";
 import type { AnyWorkflow } from "../workflow-definition.js";
 import { type FinishedRun, simulate, type Simulation, type WorkflowScript } from "./workflow.js";
@@ -52,7 +51,7 @@ export class FakeHost implements TestHost {
   private simulation: Simulation | undefined;
 
   /** Answers an effect by a function, which may throw an {@link EffectError}. */
-  on<Request, Answer>(effect: EffectFacts<Request, Answer>, answer: (request: Request) => NoInfer<Answer>): this {
+  on<Request, const Answer>(effect: EffectFacts<Request, Answer>, answer: (request: Request) => NoInfer<Answer>): this {
     this.answers.set(effect.hostFunction, (request) =>
       stringify({ kind: "Success", payload: effect.answer.toJson(answer(decode(effect.request, request))) }),
     );
@@ -104,10 +103,8 @@ export class FakeHost implements TestHost {
     }
   }
 
-  /** Calls a tool as the host does, through JSON. Arguments that do not match its schema are a mistake in the test. */
+  /** Calls a tool as the host does, through JSON. */
   async callTool(tool: Tool, input: unknown = {}): Promise<CallToolResult> {
-    const problem = tool.input && problemOf(tool.input.json, input);
-    if (problem) throw new TypeError(`the arguments of ${tool.name} do not match its schema: ${problem}`);
     const result = await this.run(() => callTool([tool], tool.name, parse(stringify(input)), testContext));
     return decode(types.CallToolResult, encode(types.CallToolResult, result));
   }
