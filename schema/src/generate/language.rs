@@ -127,6 +127,8 @@ struct TypeView<'a> {
     has_empty_value: bool,
     /// True if no field is required.
     all_optional: bool,
+    /// True if plugins make values of it, and not only read them.
+    made_by_plugins: bool,
     /// An enumeration's constants.
     constants: Vec<ConstantView<'a>>,
     /// A union's tag in JSON.
@@ -203,6 +205,7 @@ fn type_view<'a>(contract: &Contract, language: &impl Language, ty: &'a TypeDef)
         closed: false,
         has_empty_value: contract.has_empty_value(&Type::Named(ty.name.clone())),
         all_optional: false,
+        made_by_plugins: contract.made_by_plugins().contains(ty.name.as_str()),
         constants: Vec::new(),
         tag: None,
         payload: None,

@@ -17,6 +17,7 @@ mod example;
 mod from_json_schema;
 mod go;
 mod haskell;
+mod javascript;
 pub mod language;
 pub mod model;
 mod reference;
@@ -26,6 +27,8 @@ mod template;
 pub use documents::{common_document, effects_document};
 pub use from_json_schema::{UnsupportedSchemaError, contract_from_json_schema};
 pub use language::Language;
+
+use self::model::Contract;
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,16 @@ pub enum GenerateError {
     Document(#[from] serde_json::Error),
 }
 
+/// The files of each language.
+const LANGUAGES: [fn(&Contract) -> Result<Vec<Output>, GenerateError>; 6] = [
+    rust::outputs,
+    haskell::outputs,
+    go::outputs,
+    c::outputs,
+    cpp::outputs,
+    javascript::outputs,
+];
+
 /// Generates every file.
 ///
 /// # Errors
@@ -72,19 +85,10 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
             path: "schema/EFFECTS.md".to_owned(),
             text: reference::render(&contract)?,
         },
-        Output {
-            path: "guest-sdk/rust/src/generated.rs".to_owned(),
-            text: language::render(&contract, &rust::Rust, rust::TEMPLATE)?,
-        },
-        Output {
-            path: "plugins/contract-rust/src/contract.rs".to_owned(),
-            text: language::render(&contract, &rust::Rust, rust::CONTRACT)?,
-        },
     ];
-    outputs.extend(haskell::outputs(&contract)?);
-    outputs.extend(go::outputs(&contract)?);
-    outputs.extend(c::outputs(&contract)?);
-    outputs.extend(cpp::outputs(&contract)?);
+    for of_language in LANGUAGES {
+        outputs.extend(of_language(&contract)?);
+    }
     Ok(outputs)
 }
 

@@ -1,5 +1,7 @@
 //! The contract, independent of any programming language.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -228,6 +230,21 @@ impl Contract {
             }
         }
         ordered.push(ty);
+    }
+
+    /// The names of the types that plugins make values of: requests, the outputs of exports, and what those
+    /// contain. Of all others plugins only read values.
+    pub fn made_by_plugins(&self) -> BTreeSet<&str> {
+        let requests = self.effects().map(|effect| effect.request.as_str());
+        let outputs = self.exports.iter().map(|export| export.output.as_str());
+        let mut names: Vec<&str> = requests.chain(outputs).collect();
+        let mut made = BTreeSet::new();
+        while let Some(name) = names.pop() {
+            if made.insert(name) {
+                names.extend(self.type_named(name).into_iter().flat_map(TypeDef::uses));
+            }
+        }
+        made
     }
 
     /// Every effect.

@@ -1,17 +1,32 @@
 //! Rust's spelling of names and types, for `guest-sdk/rust`.
 
 use crate::generate::case;
-use crate::generate::language::Language;
-use crate::generate::model::Type;
+use crate::generate::language::{self, Language};
+use crate::generate::model::{Contract, Type};
+use crate::generate::{GenerateError, Output};
 
-/// Rust's template.
-pub const TEMPLATE: &str = include_str!("../../templates/rust.rs.jinja");
+const TYPES_AND_EFFECTS: &str = include_str!("../../templates/rust/generated.rs.jinja");
+const CONTRACT: &str = include_str!("../../templates/rust/contract.rs.jinja");
 
-/// The template of the plugin that the contract suite calls.
-pub const CONTRACT: &str = include_str!("../../templates/contract.rs.jinja");
+/// The generated file of `guest-sdk/rust`, and one of the plugin that the contract suite calls.
+pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
+    let files = [
+        ("guest-sdk/rust/src/generated.rs", TYPES_AND_EFFECTS),
+        ("plugins/contract-rust/src/contract.rs", CONTRACT),
+    ];
+    files
+        .into_iter()
+        .map(|(path, template)| {
+            Ok(Output {
+                path: path.to_owned(),
+                text: language::render(contract, &Rust, template)?,
+            })
+        })
+        .collect()
+}
 
 /// The spelling of names and types in Rust.
-pub struct Rust;
+struct Rust;
 
 impl Language for Rust {
     fn type_name(&self, ty: &Type) -> String {
