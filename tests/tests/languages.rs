@@ -51,6 +51,22 @@ async fn greets(language: &str) {
     assert_eq!(writes.count(), 1, "{language}: {entries:?}");
 }
 
+/// `tests/corpus/plugins` has the plugin `tl` as it was built for the first contract, with fewer effects and fields.
+#[tokio::test]
+async fn a_plugin_that_was_built_for_the_first_contract_serves() {
+    let file = repository().join("tests/corpus/plugins/tl-of-2026-11-21.wasm");
+    let project = Project::new().plugin("old.wasm", fs::read(file).unwrap());
+    let host = project.serve().await;
+    let status = host.tool("old", "repo_status", json!({})).await;
+    assert!(!status.is_error(), "{}", status.text());
+    assert_eq!(status.structured()["branch"], "main");
+    let event = json!({"tool_name": "Bash", "tool_input": {"command": "git push --force"}});
+    let asked = host
+        .post("/role/old/hook/pre_tool_use", event.to_string())
+        .await;
+    assert_eq!(asked.json()["decision"], "deny", "{asked:?}");
+}
+
 macro_rules! languages {
     ($($language:ident)*) => {
         $(

@@ -308,7 +308,8 @@ fn clock_nanos(caller: &Caller<'_, StoreState>, clock: u32) -> Option<u64> {
     let host = &caller.data().host;
     let since = match clock {
         0 => host.now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        1 => host.monotonic(),
+        // Never 0: Go's runtime takes that for a clock that does not work, and ends.
+        1 => host.monotonic().max(Duration::from_nanos(1)),
         _ => return None,
     };
     Some(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))

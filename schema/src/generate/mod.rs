@@ -54,8 +54,11 @@ pub enum GenerateError {
     Document(#[from] serde_json::Error),
 }
 
-/// The files of each language.
-const LANGUAGES: [fn(&Contract) -> Result<Vec<Output>, GenerateError>; 6] = [
+/// Generates the files of one language.
+type Generator = fn(&Contract) -> Result<Vec<Output>, GenerateError>;
+
+/// All languages.
+const LANGUAGES: [Generator; 6] = [
     rust::outputs,
     haskell::outputs,
     go::outputs,

@@ -111,6 +111,27 @@ async fn clocks_and_randomness_are_the_hosts() {
     assert!(errno == SUCCESS && resolution > 0);
 }
 
+/// A host whose monotonic clock begins now, as that of a workflow's run does.
+struct Beginning;
+
+impl Host for Beginning {
+    fn effect(&self, _: usize, request: Vec<u8>) -> HostFuture<'_, Vec<u8>> {
+        Box::pin(std::future::ready(request))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Go's runtime ends where it is.
+#[tokio::test]
+async fn the_monotonic_clock_is_never_0() {
+    let arguments = "(i32.const 1) (i64.const 0) (i32.const 64)";
+    let plugin = load(&asking("clock_time_get", "(param i32 i64 i32)", arguments)).await;
+    assert_eq!(answer(&plugin, Arc::new(Beginning)).await.1, 1);
+}
+
 #[tokio::test]
 async fn random_bytes_differ_from_call_to_call() {
     let plugin = load(&asking("random_get", TWO, "(i32.const 64) (i32.const 8)")).await;
