@@ -31,7 +31,11 @@ pub fn outputs(contract: &Contract) -> Result<Vec<Output>, GenerateError> {
     let mut outputs = vec![
         render(sdk("types.go"), contract, TYPES)?,
         render(sdk("requests.go"), contract, REQUESTS)?,
-        render("plugins/contract-go/contract.go".to_owned(), contract, CODECS)?,
+        render(
+            "plugins/contract-go/contract.go".to_owned(),
+            contract,
+            CODECS,
+        )?,
     ];
     for service in &contract.services {
         let only = Contract {
