@@ -75,7 +75,6 @@ func NewTool[Arguments, Result any](
 	for _, option := range options {
 		option(&tool)
 	}
-	warmUp[Arguments, Result]()
 	shape := shapeOf(reflect.TypeFor[Arguments]())
 	call := func(context Context, encoded json.RawMessage) (CallToolResult, error) {
 		var arguments Arguments
@@ -93,14 +92,6 @@ func NewTool[Arguments, Result any](
 		return toolResult(result)
 	}
 	return ToolEntry{Tool: tool, Call: call}
-}
-
-// warmUp lets encoding/json learn the types, which it does when it first meets them: while the plugin is
-// initialised, and not in every call. A type's own methods may not expect empty values, and do not matter here.
-func warmUp[Arguments, Result any]() {
-	defer func() { _ = recover() }()
-	_ = json.Unmarshal([]byte("{}"), new(Arguments))
-	_, _ = toolResult(*new(Result))
 }
 
 // outputSchemaOf is the schema of a result that is an object, and none of any other.

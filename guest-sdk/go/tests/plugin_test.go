@@ -1,4 +1,5 @@
-package exomonad_test
+// Package tests tests the SDK as its users see it. A project that has a copy of the SDK leaves this folder out.
+package tests
 
 import (
 	"encoding/json"
