@@ -9,6 +9,7 @@
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
+mod assemblyscript;
 mod case;
 mod documents;
 mod example;
@@ -77,6 +78,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     ];
     outputs.extend(haskell::outputs(&contract)?);
     outputs.extend(javascript::outputs(&contract)?);
+    outputs.extend(assemblyscript::outputs(&contract)?);
     Ok(outputs)
 }
 
