@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "clock_now")
-declare function clock_now(request: u64): u64;
+declare function host_clock_now(request: u64): u64;
 
 /**
  * Returns the time.
@@ -22,12 +22,12 @@ export function now(request: types.ClockNow = new types.ClockNow()): Result<type
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("clock_now", performed(block, clock_now(block)));
+  const answer = new Answer("clock_now", performed(block, host_clock_now(block)));
   return answer.isSuccess ? answer.result<types.ClockTime>(types.ClockTime.read(answer.payload)) : answer.failure<types.ClockTime>();
 }
 
 @external("extism:host/user", "sleep")
-declare function sleep(request: u64): u64;
+declare function host_sleep(request: u64): u64;
 
 /**
  * Waits, without holding a thread.
@@ -38,6 +38,6 @@ export function sleep(request: types.Sleep): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("sleep", performed(block, sleep(block)));
+  const answer = new Answer("sleep", performed(block, host_sleep(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }

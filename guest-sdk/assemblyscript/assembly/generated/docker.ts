@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "docker_exec")
-declare function docker_exec(request: u64): u64;
+declare function host_docker_exec(request: u64): u64;
 
 /**
  * Runs a command in a running container and waits for it.
@@ -22,12 +22,12 @@ export function exec(request: types.DockerExec): Result<types.DockerExecResult> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_exec", performed(block, docker_exec(block)));
+  const answer = new Answer("docker_exec", performed(block, host_docker_exec(block)));
   return answer.isSuccess ? answer.result<types.DockerExecResult>(types.DockerExecResult.read(answer.payload)) : answer.failure<types.DockerExecResult>();
 }
 
 @external("extism:host/user", "docker_spawn")
-declare function docker_spawn(request: u64): u64;
+declare function host_docker_spawn(request: u64): u64;
 
 /**
  * Creates and starts a container, without waiting for it to end.
@@ -38,12 +38,12 @@ export function spawn(request: types.DockerSpawn): Result<types.DockerSpawned> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_spawn", performed(block, docker_spawn(block)));
+  const answer = new Answer("docker_spawn", performed(block, host_docker_spawn(block)));
   return answer.isSuccess ? answer.result<types.DockerSpawned>(types.DockerSpawned.read(answer.payload)) : answer.failure<types.DockerSpawned>();
 }
 
 @external("extism:host/user", "docker_kill")
-declare function docker_kill(request: u64): u64;
+declare function host_docker_kill(request: u64): u64;
 
 /**
  * Sends a signal to a container.
@@ -54,12 +54,12 @@ export function kill(request: types.DockerKill): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_kill", performed(block, docker_kill(block)));
+  const answer = new Answer("docker_kill", performed(block, host_docker_kill(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "docker_stop")
-declare function docker_stop(request: u64): u64;
+declare function host_docker_stop(request: u64): u64;
 
 /**
  * Asks a container to stop, and kills it if it does not.
@@ -70,12 +70,12 @@ export function stop(request: types.DockerStop): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_stop", performed(block, docker_stop(block)));
+  const answer = new Answer("docker_stop", performed(block, host_docker_stop(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "docker_remove")
-declare function docker_remove(request: u64): u64;
+declare function host_docker_remove(request: u64): u64;
 
 /**
  * Removes a container.
@@ -86,12 +86,12 @@ export function remove(request: types.DockerRemove): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_remove", performed(block, docker_remove(block)));
+  const answer = new Answer("docker_remove", performed(block, host_docker_remove(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "docker_wait")
-declare function docker_wait(request: u64): u64;
+declare function host_docker_wait(request: u64): u64;
 
 /**
  * Waits until a container has ended.
@@ -102,12 +102,12 @@ export function wait(request: types.DockerWait): Result<types.DockerExit> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_wait", performed(block, docker_wait(block)));
+  const answer = new Answer("docker_wait", performed(block, host_docker_wait(block)));
   return answer.isSuccess ? answer.result<types.DockerExit>(types.DockerExit.read(answer.payload)) : answer.failure<types.DockerExit>();
 }
 
 @external("extism:host/user", "docker_logs")
-declare function docker_logs(request: u64): u64;
+declare function host_docker_logs(request: u64): u64;
 
 /**
  * Reads a container's output.
@@ -118,12 +118,12 @@ export function logs(request: types.DockerLogs): Result<types.DockerOutput> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_logs", performed(block, docker_logs(block)));
+  const answer = new Answer("docker_logs", performed(block, host_docker_logs(block)));
   return answer.isSuccess ? answer.result<types.DockerOutput>(types.DockerOutput.read(answer.payload)) : answer.failure<types.DockerOutput>();
 }
 
 @external("extism:host/user", "docker_inspect")
-declare function docker_inspect(request: u64): u64;
+declare function host_docker_inspect(request: u64): u64;
 
 /**
  * Describes a container.
@@ -134,12 +134,12 @@ export function inspect(request: types.DockerInspect): Result<types.DockerContai
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_inspect", performed(block, docker_inspect(block)));
+  const answer = new Answer("docker_inspect", performed(block, host_docker_inspect(block)));
   return answer.isSuccess ? answer.result<types.DockerContainer>(types.DockerContainer.read(answer.payload)) : answer.failure<types.DockerContainer>();
 }
 
 @external("extism:host/user", "docker_list")
-declare function docker_list(request: u64): u64;
+declare function host_docker_list(request: u64): u64;
 
 /**
  * Lists containers.
@@ -150,12 +150,12 @@ export function list(request: types.DockerList = new types.DockerList()): Result
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_list", performed(block, docker_list(block)));
+  const answer = new Answer("docker_list", performed(block, host_docker_list(block)));
   return answer.isSuccess ? answer.result<types.DockerContainers>(types.DockerContainers.read(answer.payload)) : answer.failure<types.DockerContainers>();
 }
 
 @external("extism:host/user", "docker_image_present")
-declare function docker_image_present(request: u64): u64;
+declare function host_docker_image_present(request: u64): u64;
 
 /**
  * Reports if an image is on the engine.
@@ -166,12 +166,12 @@ export function imagePresent(request: types.DockerImagePresent): Result<types.Do
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_image_present", performed(block, docker_image_present(block)));
+  const answer = new Answer("docker_image_present", performed(block, host_docker_image_present(block)));
   return answer.isSuccess ? answer.result<types.DockerImage>(types.DockerImage.read(answer.payload)) : answer.failure<types.DockerImage>();
 }
 
 @external("extism:host/user", "docker_pull")
-declare function docker_pull(request: u64): u64;
+declare function host_docker_pull(request: u64): u64;
 
 /**
  * Pulls an image from its registry.
@@ -182,6 +182,6 @@ export function pull(request: types.DockerPull): Result<types.DockerPulled> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("docker_pull", performed(block, docker_pull(block)));
+  const answer = new Answer("docker_pull", performed(block, host_docker_pull(block)));
   return answer.isSuccess ? answer.result<types.DockerPulled>(types.DockerPulled.read(answer.payload)) : answer.failure<types.DockerPulled>();
 }

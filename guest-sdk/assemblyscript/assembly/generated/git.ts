@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "git_get_branch")
-declare function git_get_branch(request: u64): u64;
+declare function host_git_get_branch(request: u64): u64;
 
 /**
  * Reports the current branch, also if HEAD is detached or has no commit yet.
@@ -22,12 +22,12 @@ export function getBranch(request: types.GitGetBranch = new types.GitGetBranch()
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_get_branch", performed(block, git_get_branch(block)));
+  const answer = new Answer("git_get_branch", performed(block, host_git_get_branch(block)));
   return answer.isSuccess ? answer.result<types.GitBranch>(types.GitBranch.read(answer.payload)) : answer.failure<types.GitBranch>();
 }
 
 @external("extism:host/user", "git_get_worktree")
-declare function git_get_worktree(request: u64): u64;
+declare function host_git_get_worktree(request: u64): u64;
 
 /**
  * Reports the worktree that the working directory belongs to.
@@ -38,12 +38,12 @@ export function getWorktree(request: types.GitGetWorktree = new types.GitGetWork
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_get_worktree", performed(block, git_get_worktree(block)));
+  const answer = new Answer("git_get_worktree", performed(block, host_git_get_worktree(block)));
   return answer.isSuccess ? answer.result<types.GitWorktree>(types.GitWorktree.read(answer.payload)) : answer.failure<types.GitWorktree>();
 }
 
 @external("extism:host/user", "git_get_dirty_files")
-declare function git_get_dirty_files(request: u64): u64;
+declare function host_git_get_dirty_files(request: u64): u64;
 
 /**
  * Lists files that differ from HEAD, untracked ones included, ignored ones not.
@@ -54,12 +54,12 @@ export function getDirtyFiles(request: types.GitGetDirtyFiles = new types.GitGet
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_get_dirty_files", performed(block, git_get_dirty_files(block)));
+  const answer = new Answer("git_get_dirty_files", performed(block, host_git_get_dirty_files(block)));
   return answer.isSuccess ? answer.result<types.GitDirtyFiles>(types.GitDirtyFiles.read(answer.payload)) : answer.failure<types.GitDirtyFiles>();
 }
 
 @external("extism:host/user", "git_get_recent_commits")
-declare function git_get_recent_commits(request: u64): u64;
+declare function host_git_get_recent_commits(request: u64): u64;
 
 /**
  * Lists commits from newest to oldest.
@@ -70,12 +70,12 @@ export function getRecentCommits(request: types.GitGetRecentCommits = new types.
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_get_recent_commits", performed(block, git_get_recent_commits(block)));
+  const answer = new Answer("git_get_recent_commits", performed(block, host_git_get_recent_commits(block)));
   return answer.isSuccess ? answer.result<types.GitCommits>(types.GitCommits.read(answer.payload)) : answer.failure<types.GitCommits>();
 }
 
 @external("extism:host/user", "git_status")
-declare function git_status(request: u64): u64;
+declare function host_git_status(request: u64): u64;
 
 /**
  * Reports the branch, its distance from upstream and every change, as `git status` does.
@@ -86,12 +86,12 @@ export function status(request: types.GitStatus = new types.GitStatus()): Result
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_status", performed(block, git_status(block)));
+  const answer = new Answer("git_status", performed(block, host_git_status(block)));
   return answer.isSuccess ? answer.result<types.GitStatusReport>(types.GitStatusReport.read(answer.payload)) : answer.failure<types.GitStatusReport>();
 }
 
 @external("extism:host/user", "git_diff")
-declare function git_diff(request: u64): u64;
+declare function host_git_diff(request: u64): u64;
 
 /**
  * Returns a unified diff of the working tree, the index or two commits.
@@ -102,12 +102,12 @@ export function diff(request: types.GitDiff = new types.GitDiff()): Result<types
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_diff", performed(block, git_diff(block)));
+  const answer = new Answer("git_diff", performed(block, host_git_diff(block)));
   return answer.isSuccess ? answer.result<types.GitDiffReport>(types.GitDiffReport.read(answer.payload)) : answer.failure<types.GitDiffReport>();
 }
 
 @external("extism:host/user", "git_get_remote_url")
-declare function git_get_remote_url(request: u64): u64;
+declare function host_git_get_remote_url(request: u64): u64;
 
 /**
  * Returns a remote's URL, without any credentials in it.
@@ -118,12 +118,12 @@ export function getRemoteUrl(request: types.GitGetRemoteUrl = new types.GitGetRe
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_get_remote_url", performed(block, git_get_remote_url(block)));
+  const answer = new Answer("git_get_remote_url", performed(block, host_git_get_remote_url(block)));
   return answer.isSuccess ? answer.result<types.GitRemoteUrl>(types.GitRemoteUrl.read(answer.payload)) : answer.failure<types.GitRemoteUrl>();
 }
 
 @external("extism:host/user", "git_repo_info")
-declare function git_repo_info(request: u64): u64;
+declare function host_git_repo_info(request: u64): u64;
 
 /**
  * Describes the repository: location, bare or not, remotes, worktrees.
@@ -134,12 +134,12 @@ export function repoInfo(request: types.GitRepoInfo = new types.GitRepoInfo()): 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_repo_info", performed(block, git_repo_info(block)));
+  const answer = new Answer("git_repo_info", performed(block, host_git_repo_info(block)));
   return answer.isSuccess ? answer.result<types.GitRepository>(types.GitRepository.read(answer.payload)) : answer.failure<types.GitRepository>();
 }
 
 @external("extism:host/user", "git_create_branch")
-declare function git_create_branch(request: u64): u64;
+declare function host_git_create_branch(request: u64): u64;
 
 /**
  * Creates a branch, without checking it out.
@@ -150,12 +150,12 @@ export function createBranch(request: types.GitCreateBranch): Result<types.GitNe
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_create_branch", performed(block, git_create_branch(block)));
+  const answer = new Answer("git_create_branch", performed(block, host_git_create_branch(block)));
   return answer.isSuccess ? answer.result<types.GitNewBranch>(types.GitNewBranch.read(answer.payload)) : answer.failure<types.GitNewBranch>();
 }
 
 @external("extism:host/user", "git_switch_branch")
-declare function git_switch_branch(request: u64): u64;
+declare function host_git_switch_branch(request: u64): u64;
 
 /**
  * Checks a branch out, unless changes would be lost.
@@ -166,12 +166,12 @@ export function switchBranch(request: types.GitSwitchBranch): Result<types.GitBr
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_switch_branch", performed(block, git_switch_branch(block)));
+  const answer = new Answer("git_switch_branch", performed(block, host_git_switch_branch(block)));
   return answer.isSuccess ? answer.result<types.GitBranch>(types.GitBranch.read(answer.payload)) : answer.failure<types.GitBranch>();
 }
 
 @external("extism:host/user", "git_stage")
-declare function git_stage(request: u64): u64;
+declare function host_git_stage(request: u64): u64;
 
 /**
  * Stages changes for the next commit.
@@ -182,12 +182,12 @@ export function stage(request: types.GitStage = new types.GitStage()): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_stage", performed(block, git_stage(block)));
+  const answer = new Answer("git_stage", performed(block, host_git_stage(block)));
   return answer.isSuccess ? answer.result<types.GitStaged>(types.GitStaged.read(answer.payload)) : answer.failure<types.GitStaged>();
 }
 
 @external("extism:host/user", "git_create_commit")
-declare function git_create_commit(request: u64): u64;
+declare function host_git_create_commit(request: u64): u64;
 
 /**
  * Commits the staged changes, as the host's author. Hooks do not run.
@@ -198,12 +198,12 @@ export function commit(request: types.GitCreateCommit): Result<types.GitCommit> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_create_commit", performed(block, git_create_commit(block)));
+  const answer = new Answer("git_create_commit", performed(block, host_git_create_commit(block)));
   return answer.isSuccess ? answer.result<types.GitCommit>(types.GitCommit.read(answer.payload)) : answer.failure<types.GitCommit>();
 }
 
 @external("extism:host/user", "git_push")
-declare function git_push(request: u64): u64;
+declare function host_git_push(request: u64): u64;
 
 /**
  * Pushes a branch to a remote, with the host's credentials.
@@ -214,12 +214,12 @@ export function push(request: types.GitPush = new types.GitPush()): Result<types
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_push", performed(block, git_push(block)));
+  const answer = new Answer("git_push", performed(block, host_git_push(block)));
   return answer.isSuccess ? answer.result<types.GitPushed>(types.GitPushed.read(answer.payload)) : answer.failure<types.GitPushed>();
 }
 
 @external("extism:host/user", "git_fetch")
-declare function git_fetch(request: u64): u64;
+declare function host_git_fetch(request: u64): u64;
 
 /**
  * Fetches a remote's branches, with the host's credentials; merges nothing.
@@ -230,12 +230,12 @@ export function fetch(request: types.GitFetch = new types.GitFetch()): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_fetch", performed(block, git_fetch(block)));
+  const answer = new Answer("git_fetch", performed(block, host_git_fetch(block)));
   return answer.isSuccess ? answer.result<types.GitFetched>(types.GitFetched.read(answer.payload)) : answer.failure<types.GitFetched>();
 }
 
 @external("extism:host/user", "git_add_worktree")
-declare function git_add_worktree(request: u64): u64;
+declare function host_git_add_worktree(request: u64): u64;
 
 /**
  * Adds a worktree with a branch checked out in it.
@@ -246,12 +246,12 @@ export function addWorktree(request: types.GitAddWorktree): Result<types.GitWork
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_add_worktree", performed(block, git_add_worktree(block)));
+  const answer = new Answer("git_add_worktree", performed(block, host_git_add_worktree(block)));
   return answer.isSuccess ? answer.result<types.GitWorktree>(types.GitWorktree.read(answer.payload)) : answer.failure<types.GitWorktree>();
 }
 
 @external("extism:host/user", "git_remove_worktree")
-declare function git_remove_worktree(request: u64): u64;
+declare function host_git_remove_worktree(request: u64): u64;
 
 /**
  * Removes a worktree and its folder; the branch stays.
@@ -262,12 +262,12 @@ export function removeWorktree(request: types.GitRemoveWorktree): Result<types.D
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_remove_worktree", performed(block, git_remove_worktree(block)));
+  const answer = new Answer("git_remove_worktree", performed(block, host_git_remove_worktree(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "git_stash")
-declare function git_stash(request: u64): u64;
+declare function host_git_stash(request: u64): u64;
 
 /**
  * Stashes the changes and makes the working tree clean.
@@ -278,12 +278,12 @@ export function stash(request: types.GitStash = new types.GitStash()): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_stash", performed(block, git_stash(block)));
+  const answer = new Answer("git_stash", performed(block, host_git_stash(block)));
   return answer.isSuccess ? answer.result<types.GitStashed>(types.GitStashed.read(answer.payload)) : answer.failure<types.GitStashed>();
 }
 
 @external("extism:host/user", "git_pop_stash")
-declare function git_pop_stash(request: u64): u64;
+declare function host_git_pop_stash(request: u64): u64;
 
 /**
  * Restores a stash and removes it from the list.
@@ -294,12 +294,12 @@ export function popStash(request: types.GitPopStash = new types.GitPopStash()): 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_pop_stash", performed(block, git_pop_stash(block)));
+  const answer = new Answer("git_pop_stash", performed(block, host_git_pop_stash(block)));
   return answer.isSuccess ? answer.result<types.GitPoppedStash>(types.GitPoppedStash.read(answer.payload)) : answer.failure<types.GitPoppedStash>();
 }
 
 @external("extism:host/user", "git_list_stashes")
-declare function git_list_stashes(request: u64): u64;
+declare function host_git_list_stashes(request: u64): u64;
 
 /**
  * Lists stashes, newest first.
@@ -310,12 +310,12 @@ export function listStashes(request: types.GitListStashes = new types.GitListSta
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_list_stashes", performed(block, git_list_stashes(block)));
+  const answer = new Answer("git_list_stashes", performed(block, host_git_list_stashes(block)));
   return answer.isSuccess ? answer.result<types.GitStashes>(types.GitStashes.read(answer.payload)) : answer.failure<types.GitStashes>();
 }
 
 @external("extism:host/user", "git_create_tag")
-declare function git_create_tag(request: u64): u64;
+declare function host_git_create_tag(request: u64): u64;
 
 /**
  * Creates a tag.
@@ -326,6 +326,6 @@ export function createTag(request: types.GitCreateTag): Result<types.GitTag> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("git_create_tag", performed(block, git_create_tag(block)));
+  const answer = new Answer("git_create_tag", performed(block, host_git_create_tag(block)));
   return answer.isSuccess ? answer.result<types.GitTag>(types.GitTag.read(answer.payload)) : answer.failure<types.GitTag>();
 }

@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "github_get_repo")
-declare function github_get_repo(request: u64): u64;
+declare function host_github_get_repo(request: u64): u64;
 
 /**
  * Describes a repository.
@@ -22,12 +22,12 @@ export function getRepo(request: types.GitHubGetRepo): Result<types.GitHubRepo> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_get_repo", performed(block, github_get_repo(block)));
+  const answer = new Answer("github_get_repo", performed(block, host_github_get_repo(block)));
   return answer.isSuccess ? answer.result<types.GitHubRepo>(types.GitHubRepo.read(answer.payload)) : answer.failure<types.GitHubRepo>();
 }
 
 @external("extism:host/user", "github_list_labels")
-declare function github_list_labels(request: u64): u64;
+declare function host_github_list_labels(request: u64): u64;
 
 /**
  * Lists a repository's labels.
@@ -38,12 +38,12 @@ export function listLabels(request: types.GitHubListLabels): Result<types.GitHub
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_labels", performed(block, github_list_labels(block)));
+  const answer = new Answer("github_list_labels", performed(block, host_github_list_labels(block)));
   return answer.isSuccess ? answer.result<types.GitHubLabels>(types.GitHubLabels.read(answer.payload)) : answer.failure<types.GitHubLabels>();
 }
 
 @external("extism:host/user", "github_list_issues")
-declare function github_list_issues(request: u64): u64;
+declare function host_github_list_issues(request: u64): u64;
 
 /**
  * Lists issues, newest first; pull requests are left out.
@@ -54,12 +54,12 @@ export function listIssues(request: types.GitHubListIssues): Result<types.GitHub
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_issues", performed(block, github_list_issues(block)));
+  const answer = new Answer("github_list_issues", performed(block, host_github_list_issues(block)));
   return answer.isSuccess ? answer.result<types.GitHubIssues>(types.GitHubIssues.read(answer.payload)) : answer.failure<types.GitHubIssues>();
 }
 
 @external("extism:host/user", "github_get_issue")
-declare function github_get_issue(request: u64): u64;
+declare function host_github_get_issue(request: u64): u64;
 
 /**
  * Reads one issue.
@@ -70,12 +70,12 @@ export function getIssue(request: types.GitHubGetIssue): Result<types.GitHubIssu
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_get_issue", performed(block, github_get_issue(block)));
+  const answer = new Answer("github_get_issue", performed(block, host_github_get_issue(block)));
   return answer.isSuccess ? answer.result<types.GitHubIssue>(types.GitHubIssue.read(answer.payload)) : answer.failure<types.GitHubIssue>();
 }
 
 @external("extism:host/user", "github_create_issue")
-declare function github_create_issue(request: u64): u64;
+declare function host_github_create_issue(request: u64): u64;
 
 /**
  * Opens an issue.
@@ -86,12 +86,12 @@ export function createIssue(request: types.GitHubCreateIssue): Result<types.GitH
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_create_issue", performed(block, github_create_issue(block)));
+  const answer = new Answer("github_create_issue", performed(block, host_github_create_issue(block)));
   return answer.isSuccess ? answer.result<types.GitHubIssue>(types.GitHubIssue.read(answer.payload)) : answer.failure<types.GitHubIssue>();
 }
 
 @external("extism:host/user", "github_update_issue")
-declare function github_update_issue(request: u64): u64;
+declare function host_github_update_issue(request: u64): u64;
 
 /**
  * Changes an issue; absent fields stay as they are.
@@ -102,12 +102,12 @@ export function updateIssue(request: types.GitHubUpdateIssue): Result<types.GitH
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_update_issue", performed(block, github_update_issue(block)));
+  const answer = new Answer("github_update_issue", performed(block, host_github_update_issue(block)));
   return answer.isSuccess ? answer.result<types.GitHubIssue>(types.GitHubIssue.read(answer.payload)) : answer.failure<types.GitHubIssue>();
 }
 
 @external("extism:host/user", "github_comment_issue")
-declare function github_comment_issue(request: u64): u64;
+declare function host_github_comment_issue(request: u64): u64;
 
 /**
  * Comments on an issue or a pull request.
@@ -118,12 +118,12 @@ export function commentIssue(request: types.GitHubCommentIssue): Result<types.Gi
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_comment_issue", performed(block, github_comment_issue(block)));
+  const answer = new Answer("github_comment_issue", performed(block, host_github_comment_issue(block)));
   return answer.isSuccess ? answer.result<types.GitHubComment>(types.GitHubComment.read(answer.payload)) : answer.failure<types.GitHubComment>();
 }
 
 @external("extism:host/user", "github_list_prs")
-declare function github_list_prs(request: u64): u64;
+declare function host_github_list_prs(request: u64): u64;
 
 /**
  * Lists pull requests, newest first.
@@ -134,12 +134,12 @@ export function listPrs(request: types.GitHubListPrs): Result<types.GitHubPrs> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_prs", performed(block, github_list_prs(block)));
+  const answer = new Answer("github_list_prs", performed(block, host_github_list_prs(block)));
   return answer.isSuccess ? answer.result<types.GitHubPrs>(types.GitHubPrs.read(answer.payload)) : answer.failure<types.GitHubPrs>();
 }
 
 @external("extism:host/user", "github_get_pr")
-declare function github_get_pr(request: u64): u64;
+declare function host_github_get_pr(request: u64): u64;
 
 /**
  * Reads one pull request.
@@ -150,12 +150,12 @@ export function getPr(request: types.GitHubGetPr): Result<types.GitHubPr> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_get_pr", performed(block, github_get_pr(block)));
+  const answer = new Answer("github_get_pr", performed(block, host_github_get_pr(block)));
   return answer.isSuccess ? answer.result<types.GitHubPr>(types.GitHubPr.read(answer.payload)) : answer.failure<types.GitHubPr>();
 }
 
 @external("extism:host/user", "github_get_pr_for_branch")
-declare function github_get_pr_for_branch(request: u64): u64;
+declare function host_github_get_pr_for_branch(request: u64): u64;
 
 /**
  * Finds the newest open pull request whose head is a branch.
@@ -166,12 +166,12 @@ export function getPrForBranch(request: types.GitHubGetPrForBranch): Result<type
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_get_pr_for_branch", performed(block, github_get_pr_for_branch(block)));
+  const answer = new Answer("github_get_pr_for_branch", performed(block, host_github_get_pr_for_branch(block)));
   return answer.isSuccess ? answer.result<types.GitHubPrForBranch>(types.GitHubPrForBranch.read(answer.payload)) : answer.failure<types.GitHubPrForBranch>();
 }
 
 @external("extism:host/user", "github_create_pr")
-declare function github_create_pr(request: u64): u64;
+declare function host_github_create_pr(request: u64): u64;
 
 /**
  * Opens a pull request.
@@ -182,12 +182,12 @@ export function createPr(request: types.GitHubCreatePr): Result<types.GitHubPr> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_create_pr", performed(block, github_create_pr(block)));
+  const answer = new Answer("github_create_pr", performed(block, host_github_create_pr(block)));
   return answer.isSuccess ? answer.result<types.GitHubPr>(types.GitHubPr.read(answer.payload)) : answer.failure<types.GitHubPr>();
 }
 
 @external("extism:host/user", "github_update_pr")
-declare function github_update_pr(request: u64): u64;
+declare function host_github_update_pr(request: u64): u64;
 
 /**
  * Changes a pull request; absent fields stay as they are.
@@ -198,12 +198,12 @@ export function updatePr(request: types.GitHubUpdatePr): Result<types.GitHubPr> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_update_pr", performed(block, github_update_pr(block)));
+  const answer = new Answer("github_update_pr", performed(block, host_github_update_pr(block)));
   return answer.isSuccess ? answer.result<types.GitHubPr>(types.GitHubPr.read(answer.payload)) : answer.failure<types.GitHubPr>();
 }
 
 @external("extism:host/user", "github_merge_pr")
-declare function github_merge_pr(request: u64): u64;
+declare function host_github_merge_pr(request: u64): u64;
 
 /**
  * Merges a pull request.
@@ -214,12 +214,12 @@ export function mergePr(request: types.GitHubMergePr): Result<types.GitHubMerge>
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_merge_pr", performed(block, github_merge_pr(block)));
+  const answer = new Answer("github_merge_pr", performed(block, host_github_merge_pr(block)));
   return answer.isSuccess ? answer.result<types.GitHubMerge>(types.GitHubMerge.read(answer.payload)) : answer.failure<types.GitHubMerge>();
 }
 
 @external("extism:host/user", "github_list_review_comments")
-declare function github_list_review_comments(request: u64): u64;
+declare function host_github_list_review_comments(request: u64): u64;
 
 /**
  * Lists the comments on a pull request's lines.
@@ -230,12 +230,12 @@ export function listReviewComments(request: types.GitHubListReviewComments): Res
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_review_comments", performed(block, github_list_review_comments(block)));
+  const answer = new Answer("github_list_review_comments", performed(block, host_github_list_review_comments(block)));
   return answer.isSuccess ? answer.result<types.GitHubReviewComments>(types.GitHubReviewComments.read(answer.payload)) : answer.failure<types.GitHubReviewComments>();
 }
 
 @external("extism:host/user", "github_list_reviews")
-declare function github_list_reviews(request: u64): u64;
+declare function host_github_list_reviews(request: u64): u64;
 
 /**
  * Lists a pull request's reviews, oldest first.
@@ -246,12 +246,12 @@ export function listReviews(request: types.GitHubListReviews): Result<types.GitH
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_reviews", performed(block, github_list_reviews(block)));
+  const answer = new Answer("github_list_reviews", performed(block, host_github_list_reviews(block)));
   return answer.isSuccess ? answer.result<types.GitHubReviews>(types.GitHubReviews.read(answer.payload)) : answer.failure<types.GitHubReviews>();
 }
 
 @external("extism:host/user", "github_request_reviewers")
-declare function github_request_reviewers(request: u64): u64;
+declare function host_github_request_reviewers(request: u64): u64;
 
 /**
  * Requests reviews of a pull request from people or teams.
@@ -262,12 +262,12 @@ export function requestReviewers(request: types.GitHubRequestReviewers): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_request_reviewers", performed(block, github_request_reviewers(block)));
+  const answer = new Answer("github_request_reviewers", performed(block, host_github_request_reviewers(block)));
   return answer.isSuccess ? answer.result<types.GitHubReviewers>(types.GitHubReviewers.read(answer.payload)) : answer.failure<types.GitHubReviewers>();
 }
 
 @external("extism:host/user", "github_list_check_runs")
-declare function github_list_check_runs(request: u64): u64;
+declare function host_github_list_check_runs(request: u64): u64;
 
 /**
  * Lists the check runs of a commit.
@@ -278,12 +278,12 @@ export function listCheckRuns(request: types.GitHubListCheckRuns): Result<types.
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_list_check_runs", performed(block, github_list_check_runs(block)));
+  const answer = new Answer("github_list_check_runs", performed(block, host_github_list_check_runs(block)));
   return answer.isSuccess ? answer.result<types.GitHubCheckRuns>(types.GitHubCheckRuns.read(answer.payload)) : answer.failure<types.GitHubCheckRuns>();
 }
 
 @external("extism:host/user", "github_get_combined_status")
-declare function github_get_combined_status(request: u64): u64;
+declare function host_github_get_combined_status(request: u64): u64;
 
 /**
  * Returns a commit's combined status, as set by the older status API.
@@ -294,6 +294,6 @@ export function getCombinedStatus(request: types.GitHubGetCombinedStatus): Resul
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("github_get_combined_status", performed(block, github_get_combined_status(block)));
+  const answer = new Answer("github_get_combined_status", performed(block, host_github_get_combined_status(block)));
   return answer.isSuccess ? answer.result<types.GitHubCombinedStatus>(types.GitHubCombinedStatus.read(answer.payload)) : answer.failure<types.GitHubCombinedStatus>();
 }

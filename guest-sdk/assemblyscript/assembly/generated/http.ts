@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "http_request")
-declare function http_request(request: u64): u64;
+declare function host_http_request(request: u64): u64;
 
 /**
  * Sends a request and returns the response, whatever its status.
@@ -22,6 +22,6 @@ export function request(request: types.HttpRequest): Result<types.HttpResponse> 
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("http_request", performed(block, http_request(block)));
+  const answer = new Answer("http_request", performed(block, host_http_request(block)));
   return answer.isSuccess ? answer.result<types.HttpResponse>(types.HttpResponse.read(answer.payload)) : answer.failure<types.HttpResponse>();
 }

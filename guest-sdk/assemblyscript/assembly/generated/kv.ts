@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "kv_get")
-declare function kv_get(request: u64): u64;
+declare function host_kv_get(request: u64): u64;
 
 /**
  * Reads the value under a key.
@@ -22,12 +22,12 @@ export function get(request: types.KvGet): Result<types.KvEntry> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("kv_get", performed(block, kv_get(block)));
+  const answer = new Answer("kv_get", performed(block, host_kv_get(block)));
   return answer.isSuccess ? answer.result<types.KvEntry>(types.KvEntry.read(answer.payload)) : answer.failure<types.KvEntry>();
 }
 
 @external("extism:host/user", "kv_set")
-declare function kv_set(request: u64): u64;
+declare function host_kv_set(request: u64): u64;
 
 /**
  * Writes the value under a key, replacing the old one.
@@ -38,12 +38,12 @@ export function set(request: types.KvSet): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("kv_set", performed(block, kv_set(block)));
+  const answer = new Answer("kv_set", performed(block, host_kv_set(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "kv_delete")
-declare function kv_delete(request: u64): u64;
+declare function host_kv_delete(request: u64): u64;
 
 /**
  * Removes a key.
@@ -54,12 +54,12 @@ export function remove(request: types.KvDelete): Result<types.KvDeleted> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("kv_delete", performed(block, kv_delete(block)));
+  const answer = new Answer("kv_delete", performed(block, host_kv_delete(block)));
   return answer.isSuccess ? answer.result<types.KvDeleted>(types.KvDeleted.read(answer.payload)) : answer.failure<types.KvDeleted>();
 }
 
 @external("extism:host/user", "kv_list")
-declare function kv_list(request: u64): u64;
+declare function host_kv_list(request: u64): u64;
 
 /**
  * Lists keys in byte order.
@@ -70,6 +70,6 @@ export function list(request: types.KvList = new types.KvList()): Result<types.K
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("kv_list", performed(block, kv_list(block)));
+  const answer = new Answer("kv_list", performed(block, host_kv_list(block)));
   return answer.isSuccess ? answer.result<types.KvKeys>(types.KvKeys.read(answer.payload)) : answer.failure<types.KvKeys>();
 }

@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "log")
-declare function log(request: u64): u64;
+declare function host_log(request: u64): u64;
 
 /**
  * Writes one line to the host's log.
@@ -22,12 +22,12 @@ export function write(request: types.Log): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("log", performed(block, log(block)));
+  const answer = new Answer("log", performed(block, host_log(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "emit_event")
-declare function emit_event(request: u64): u64;
+declare function host_emit_event(request: u64): u64;
 
 /**
  * Publishes an event to the subscribers of the host's event stream.
@@ -38,6 +38,6 @@ export function emitEvent(request: types.EmitEvent): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("emit_event", performed(block, emit_event(block)));
+  const answer = new Answer("emit_event", performed(block, host_emit_event(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }

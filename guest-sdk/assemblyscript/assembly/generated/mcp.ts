@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "mcp_get_client")
-declare function mcp_get_client(request: u64): u64;
+declare function host_mcp_get_client(request: u64): u64;
 
 /**
  * Describes the client.
@@ -22,12 +22,12 @@ export function getClient(request: types.McpGetClient = new types.McpGetClient()
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_get_client", performed(block, mcp_get_client(block)));
+  const answer = new Answer("mcp_get_client", performed(block, host_mcp_get_client(block)));
   return answer.isSuccess ? answer.result<types.McpClient>(types.McpClient.read(answer.payload)) : answer.failure<types.McpClient>();
 }
 
 @external("extism:host/user", "mcp_progress")
-declare function mcp_progress(request: u64): u64;
+declare function host_mcp_progress(request: u64): u64;
 
 /**
  * Reports how far the call is.
@@ -38,12 +38,12 @@ export function progress(request: types.McpProgress): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_progress", performed(block, mcp_progress(block)));
+  const answer = new Answer("mcp_progress", performed(block, host_mcp_progress(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "mcp_log")
-declare function mcp_log(request: u64): u64;
+declare function host_mcp_log(request: u64): u64;
 
 /**
  * Sends a line of the log to the client.
@@ -54,12 +54,12 @@ export function log(request: types.McpLog): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_log", performed(block, mcp_log(block)));
+  const answer = new Answer("mcp_log", performed(block, host_mcp_log(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "mcp_notify")
-declare function mcp_notify(request: u64): u64;
+declare function host_mcp_notify(request: u64): u64;
 
 /**
  * Tells the role's clients of resources and lists that have changed.
@@ -70,12 +70,12 @@ export function notify(request: types.McpNotify = new types.McpNotify()): Result
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_notify", performed(block, mcp_notify(block)));
+  const answer = new Answer("mcp_notify", performed(block, host_mcp_notify(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "mcp_elicit")
-declare function mcp_elicit(request: u64): u64;
+declare function host_mcp_elicit(request: u64): u64;
 
 /**
  * Asks the person at the client.
@@ -86,12 +86,12 @@ export function elicit(request: types.McpElicit): Result<types.McpElicited> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_elicit", performed(block, mcp_elicit(block)));
+  const answer = new Answer("mcp_elicit", performed(block, host_mcp_elicit(block)));
   return answer.isSuccess ? answer.result<types.McpElicited>(types.McpElicited.read(answer.payload)) : answer.failure<types.McpElicited>();
 }
 
 @external("extism:host/user", "mcp_sample")
-declare function mcp_sample(request: u64): u64;
+declare function host_mcp_sample(request: u64): u64;
 
 /**
  * Asks the client's model.
@@ -102,12 +102,12 @@ export function sample(request: types.McpSample): Result<types.McpSampled> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_sample", performed(block, mcp_sample(block)));
+  const answer = new Answer("mcp_sample", performed(block, host_mcp_sample(block)));
   return answer.isSuccess ? answer.result<types.McpSampled>(types.McpSampled.read(answer.payload)) : answer.failure<types.McpSampled>();
 }
 
 @external("extism:host/user", "mcp_list_roots")
-declare function mcp_list_roots(request: u64): u64;
+declare function host_mcp_list_roots(request: u64): u64;
 
 /**
  * Asks for the client's folders.
@@ -118,12 +118,12 @@ export function listRoots(request: types.McpListRoots = new types.McpListRoots()
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_list_roots", performed(block, mcp_list_roots(block)));
+  const answer = new Answer("mcp_list_roots", performed(block, host_mcp_list_roots(block)));
   return answer.isSuccess ? answer.result<types.McpRoots>(types.McpRoots.read(answer.payload)) : answer.failure<types.McpRoots>();
 }
 
 @external("extism:host/user", "mcp_ask")
-declare function mcp_ask(request: u64): u64;
+declare function host_mcp_ask(request: u64): u64;
 
 /**
  * Asks the client several things at once.
@@ -134,6 +134,6 @@ export function ask(request: types.McpAsk): Result<types.McpAnswers> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("mcp_ask", performed(block, mcp_ask(block)));
+  const answer = new Answer("mcp_ask", performed(block, host_mcp_ask(block)));
   return answer.isSuccess ? answer.result<types.McpAnswers>(types.McpAnswers.read(answer.payload)) : answer.failure<types.McpAnswers>();
 }

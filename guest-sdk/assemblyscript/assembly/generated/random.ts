@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "random_bytes")
-declare function random_bytes(request: u64): u64;
+declare function host_random_bytes(request: u64): u64;
 
 /**
  * Returns random bytes from the operating system.
@@ -22,6 +22,6 @@ export function bytes(request: types.RandomBytes): Result<types.RandomBytesAnswe
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("random_bytes", performed(block, random_bytes(block)));
+  const answer = new Answer("random_bytes", performed(block, host_random_bytes(block)));
   return answer.isSuccess ? answer.result<types.RandomBytesAnswer>(types.RandomBytesAnswer.read(answer.payload)) : answer.failure<types.RandomBytesAnswer>();
 }

@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "temporal_start_workflow")
-declare function temporal_start_workflow(request: u64): u64;
+declare function host_temporal_start_workflow(request: u64): u64;
 
 /**
  * Starts a workflow.
@@ -22,12 +22,12 @@ export function startWorkflow(request: types.TemporalStartWorkflow): Result<type
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_start_workflow", performed(block, temporal_start_workflow(block)));
+  const answer = new Answer("temporal_start_workflow", performed(block, host_temporal_start_workflow(block)));
   return answer.isSuccess ? answer.result<types.TemporalStarted>(types.TemporalStarted.read(answer.payload)) : answer.failure<types.TemporalStarted>();
 }
 
 @external("extism:host/user", "temporal_signal_with_start")
-declare function temporal_signal_with_start(request: u64): u64;
+declare function host_temporal_signal_with_start(request: u64): u64;
 
 /**
  * Sends a signal to a workflow, which is started if none is open.
@@ -38,12 +38,12 @@ export function signalWithStart(request: types.TemporalSignalWithStart): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_signal_with_start", performed(block, temporal_signal_with_start(block)));
+  const answer = new Answer("temporal_signal_with_start", performed(block, host_temporal_signal_with_start(block)));
   return answer.isSuccess ? answer.result<types.TemporalStarted>(types.TemporalStarted.read(answer.payload)) : answer.failure<types.TemporalStarted>();
 }
 
 @external("extism:host/user", "temporal_signal_workflow")
-declare function temporal_signal_workflow(request: u64): u64;
+declare function host_temporal_signal_workflow(request: u64): u64;
 
 /**
  * Sends a signal to an open workflow.
@@ -54,12 +54,12 @@ export function signalWorkflow(request: types.TemporalSignalWorkflow): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_signal_workflow", performed(block, temporal_signal_workflow(block)));
+  const answer = new Answer("temporal_signal_workflow", performed(block, host_temporal_signal_workflow(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_query_workflow")
-declare function temporal_query_workflow(request: u64): u64;
+declare function host_temporal_query_workflow(request: u64): u64;
 
 /**
  * Asks a workflow's worker a question that changes nothing.
@@ -70,12 +70,12 @@ export function queryWorkflow(request: types.TemporalQueryWorkflow): Result<type
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_query_workflow", performed(block, temporal_query_workflow(block)));
+  const answer = new Answer("temporal_query_workflow", performed(block, host_temporal_query_workflow(block)));
   return answer.isSuccess ? answer.result<types.TemporalQueryResult>(types.TemporalQueryResult.read(answer.payload)) : answer.failure<types.TemporalQueryResult>();
 }
 
 @external("extism:host/user", "temporal_update_workflow")
-declare function temporal_update_workflow(request: u64): u64;
+declare function host_temporal_update_workflow(request: u64): u64;
 
 /**
  * Asks an open workflow to change something, and waits for its answer.
@@ -86,12 +86,12 @@ export function updateWorkflow(request: types.TemporalUpdateWorkflow): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_update_workflow", performed(block, temporal_update_workflow(block)));
+  const answer = new Answer("temporal_update_workflow", performed(block, host_temporal_update_workflow(block)));
   return answer.isSuccess ? answer.result<types.TemporalUpdateResult>(types.TemporalUpdateResult.read(answer.payload)) : answer.failure<types.TemporalUpdateResult>();
 }
 
 @external("extism:host/user", "temporal_cancel_workflow")
-declare function temporal_cancel_workflow(request: u64): u64;
+declare function host_temporal_cancel_workflow(request: u64): u64;
 
 /**
  * Asks an open workflow to cancel.
@@ -102,12 +102,12 @@ export function cancelWorkflow(request: types.TemporalCancelWorkflow): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_cancel_workflow", performed(block, temporal_cancel_workflow(block)));
+  const answer = new Answer("temporal_cancel_workflow", performed(block, host_temporal_cancel_workflow(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_terminate_workflow")
-declare function temporal_terminate_workflow(request: u64): u64;
+declare function host_temporal_terminate_workflow(request: u64): u64;
 
 /**
  * Ends an open workflow at once.
@@ -118,12 +118,12 @@ export function terminateWorkflow(request: types.TemporalTerminateWorkflow): Res
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_terminate_workflow", performed(block, temporal_terminate_workflow(block)));
+  const answer = new Answer("temporal_terminate_workflow", performed(block, host_temporal_terminate_workflow(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_describe_workflow")
-declare function temporal_describe_workflow(request: u64): u64;
+declare function host_temporal_describe_workflow(request: u64): u64;
 
 /**
  * Describes a workflow.
@@ -134,12 +134,12 @@ export function describeWorkflow(request: types.TemporalDescribeWorkflow): Resul
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_describe_workflow", performed(block, temporal_describe_workflow(block)));
+  const answer = new Answer("temporal_describe_workflow", performed(block, host_temporal_describe_workflow(block)));
   return answer.isSuccess ? answer.result<types.TemporalWorkflowDescription>(types.TemporalWorkflowDescription.read(answer.payload)) : answer.failure<types.TemporalWorkflowDescription>();
 }
 
 @external("extism:host/user", "temporal_list_workflows")
-declare function temporal_list_workflows(request: u64): u64;
+declare function host_temporal_list_workflows(request: u64): u64;
 
 /**
  * Lists workflows, newest first.
@@ -150,12 +150,12 @@ export function listWorkflows(request: types.TemporalListWorkflows = new types.T
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_list_workflows", performed(block, temporal_list_workflows(block)));
+  const answer = new Answer("temporal_list_workflows", performed(block, host_temporal_list_workflows(block)));
   return answer.isSuccess ? answer.result<types.TemporalWorkflows>(types.TemporalWorkflows.read(answer.payload)) : answer.failure<types.TemporalWorkflows>();
 }
 
 @external("extism:host/user", "temporal_workflow_result")
-declare function temporal_workflow_result(request: u64): u64;
+declare function host_temporal_workflow_result(request: u64): u64;
 
 /**
  * Waits for a workflow's end.
@@ -166,12 +166,12 @@ export function workflowResult(request: types.TemporalWorkflowResult): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_workflow_result", performed(block, temporal_workflow_result(block)));
+  const answer = new Answer("temporal_workflow_result", performed(block, host_temporal_workflow_result(block)));
   return answer.isSuccess ? answer.result<types.TemporalOutcome>(types.TemporalOutcome.read(answer.payload)) : answer.failure<types.TemporalOutcome>();
 }
 
 @external("extism:host/user", "temporal_workflow_history")
-declare function temporal_workflow_history(request: u64): u64;
+declare function host_temporal_workflow_history(request: u64): u64;
 
 /**
  * Reads a workflow's history.
@@ -182,12 +182,12 @@ export function workflowHistory(request: types.TemporalWorkflowHistory): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_workflow_history", performed(block, temporal_workflow_history(block)));
+  const answer = new Answer("temporal_workflow_history", performed(block, host_temporal_workflow_history(block)));
   return answer.isSuccess ? answer.result<types.TemporalHistory>(types.TemporalHistory.read(answer.payload)) : answer.failure<types.TemporalHistory>();
 }
 
 @external("extism:host/user", "temporal_execute_activity")
-declare function temporal_execute_activity(request: u64): u64;
+declare function host_temporal_execute_activity(request: u64): u64;
 
 /**
  * Asks a worker of any SDK to perform an activity, for a workflow that runs on the server.
@@ -198,12 +198,12 @@ export function executeActivity(request: types.TemporalExecuteActivity): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_execute_activity", performed(block, temporal_execute_activity(block)));
+  const answer = new Answer("temporal_execute_activity", performed(block, host_temporal_execute_activity(block)));
   return answer.isSuccess ? answer.result<types.TemporalActivityResult>(types.TemporalActivityResult.read(answer.payload)) : answer.failure<types.TemporalActivityResult>();
 }
 
 @external("extism:host/user", "temporal_set_attributes")
-declare function temporal_set_attributes(request: u64): u64;
+declare function host_temporal_set_attributes(request: u64): u64;
 
 /**
  * Sets search attributes and memo of the workflow itself, if it runs on the server.
@@ -214,12 +214,12 @@ export function setAttributes(request: types.TemporalSetAttributes = new types.T
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_set_attributes", performed(block, temporal_set_attributes(block)));
+  const answer = new Answer("temporal_set_attributes", performed(block, host_temporal_set_attributes(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_describe_namespace")
-declare function temporal_describe_namespace(request: u64): u64;
+declare function host_temporal_describe_namespace(request: u64): u64;
 
 /**
  * Describes a namespace.
@@ -230,12 +230,12 @@ export function describeNamespace(request: types.TemporalDescribeNamespace = new
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_describe_namespace", performed(block, temporal_describe_namespace(block)));
+  const answer = new Answer("temporal_describe_namespace", performed(block, host_temporal_describe_namespace(block)));
   return answer.isSuccess ? answer.result<types.TemporalNamespace>(types.TemporalNamespace.read(answer.payload)) : answer.failure<types.TemporalNamespace>();
 }
 
 @external("extism:host/user", "temporal_list_namespaces")
-declare function temporal_list_namespaces(request: u64): u64;
+declare function host_temporal_list_namespaces(request: u64): u64;
 
 /**
  * Lists namespaces.
@@ -246,12 +246,12 @@ export function listNamespaces(request: types.TemporalListNamespaces = new types
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_list_namespaces", performed(block, temporal_list_namespaces(block)));
+  const answer = new Answer("temporal_list_namespaces", performed(block, host_temporal_list_namespaces(block)));
   return answer.isSuccess ? answer.result<types.TemporalNamespaces>(types.TemporalNamespaces.read(answer.payload)) : answer.failure<types.TemporalNamespaces>();
 }
 
 @external("extism:host/user", "temporal_register_namespace")
-declare function temporal_register_namespace(request: u64): u64;
+declare function host_temporal_register_namespace(request: u64): u64;
 
 /**
  * Registers a namespace.
@@ -262,12 +262,12 @@ export function registerNamespace(request: types.TemporalRegisterNamespace): Res
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_register_namespace", performed(block, temporal_register_namespace(block)));
+  const answer = new Answer("temporal_register_namespace", performed(block, host_temporal_register_namespace(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_create_schedule")
-declare function temporal_create_schedule(request: u64): u64;
+declare function host_temporal_create_schedule(request: u64): u64;
 
 /**
  * Creates a schedule.
@@ -278,12 +278,12 @@ export function createSchedule(request: types.TemporalCreateSchedule): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_create_schedule", performed(block, temporal_create_schedule(block)));
+  const answer = new Answer("temporal_create_schedule", performed(block, host_temporal_create_schedule(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_pause_schedule")
-declare function temporal_pause_schedule(request: u64): u64;
+declare function host_temporal_pause_schedule(request: u64): u64;
 
 /**
  * Pauses a schedule.
@@ -294,12 +294,12 @@ export function pauseSchedule(request: types.TemporalPauseSchedule): Result<type
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_pause_schedule", performed(block, temporal_pause_schedule(block)));
+  const answer = new Answer("temporal_pause_schedule", performed(block, host_temporal_pause_schedule(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_unpause_schedule")
-declare function temporal_unpause_schedule(request: u64): u64;
+declare function host_temporal_unpause_schedule(request: u64): u64;
 
 /**
  * Lets a paused schedule go on.
@@ -310,12 +310,12 @@ export function unpauseSchedule(request: types.TemporalUnpauseSchedule): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_unpause_schedule", performed(block, temporal_unpause_schedule(block)));
+  const answer = new Answer("temporal_unpause_schedule", performed(block, host_temporal_unpause_schedule(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_trigger_schedule")
-declare function temporal_trigger_schedule(request: u64): u64;
+declare function host_temporal_trigger_schedule(request: u64): u64;
 
 /**
  * Makes a schedule start its workflow now.
@@ -326,12 +326,12 @@ export function triggerSchedule(request: types.TemporalTriggerSchedule): Result<
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_trigger_schedule", performed(block, temporal_trigger_schedule(block)));
+  const answer = new Answer("temporal_trigger_schedule", performed(block, host_temporal_trigger_schedule(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "temporal_describe_schedule")
-declare function temporal_describe_schedule(request: u64): u64;
+declare function host_temporal_describe_schedule(request: u64): u64;
 
 /**
  * Describes a schedule.
@@ -342,12 +342,12 @@ export function describeSchedule(request: types.TemporalDescribeSchedule): Resul
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_describe_schedule", performed(block, temporal_describe_schedule(block)));
+  const answer = new Answer("temporal_describe_schedule", performed(block, host_temporal_describe_schedule(block)));
   return answer.isSuccess ? answer.result<types.TemporalScheduleDescription>(types.TemporalScheduleDescription.read(answer.payload)) : answer.failure<types.TemporalScheduleDescription>();
 }
 
 @external("extism:host/user", "temporal_list_schedules")
-declare function temporal_list_schedules(request: u64): u64;
+declare function host_temporal_list_schedules(request: u64): u64;
 
 /**
  * Lists schedules.
@@ -358,12 +358,12 @@ export function listSchedules(request: types.TemporalListSchedules = new types.T
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_list_schedules", performed(block, temporal_list_schedules(block)));
+  const answer = new Answer("temporal_list_schedules", performed(block, host_temporal_list_schedules(block)));
   return answer.isSuccess ? answer.result<types.TemporalSchedules>(types.TemporalSchedules.read(answer.payload)) : answer.failure<types.TemporalSchedules>();
 }
 
 @external("extism:host/user", "temporal_delete_schedule")
-declare function temporal_delete_schedule(request: u64): u64;
+declare function host_temporal_delete_schedule(request: u64): u64;
 
 /**
  * Deletes a schedule.
@@ -374,6 +374,6 @@ export function deleteSchedule(request: types.TemporalDeleteSchedule): Result<ty
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("temporal_delete_schedule", performed(block, temporal_delete_schedule(block)));
+  const answer = new Answer("temporal_delete_schedule", performed(block, host_temporal_delete_schedule(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }

@@ -64,64 +64,64 @@ export class AgentEvent {
 
   /** A value of the fields that are required. */
   static of(agent: string, name: string): AgentEvent {
-    const value = new AgentEvent();
-    value.agent = agent;
-    value.name = name;
-    return value;
+    const made = new AgentEvent();
+    made.agent = agent;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): AgentEvent {
-    const value = new AgentEvent();
+    const made = new AgentEvent();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "agent") {
-        value.agent = reader.string();
+        made.agent = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "sessionId") {
         if (!reader.takeNull()) {
-          value.sessionId = reader.string();
+          made.sessionId = reader.string();
         }
       } else if (key == "cwd") {
         if (!reader.takeNull()) {
-          value.cwd = reader.string();
+          made.cwd = reader.string();
         }
       } else if (key == "tool") {
         if (!reader.takeNull()) {
-          value.tool = reader.string();
+          made.tool = reader.string();
         }
       } else if (key == "server") {
         if (!reader.takeNull()) {
-          value.server = reader.string();
+          made.server = reader.string();
         }
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
-          value.arguments = reader.json();
+          made.arguments = reader.json();
         }
       } else if (key == "command") {
         if (!reader.takeNull()) {
-          value.command = reader.string();
+          made.command = reader.string();
         }
       } else if (key == "path") {
         if (!reader.takeNull()) {
-          value.path = reader.string();
+          made.path = reader.string();
         }
       } else if (key == "answer") {
         if (!reader.takeNull()) {
-          value.answer = reader.json();
+          made.answer = reader.json();
         }
       } else if (key == "prompt") {
         if (!reader.takeNull()) {
-          value.prompt = reader.string();
+          made.prompt = reader.string();
         }
       } else if (key == "message") {
         if (!reader.takeNull()) {
-          value.message = reader.string();
+          made.message = reader.string();
         }
       } else {
         reader.skip();
@@ -130,7 +130,7 @@ export class AgentEvent {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("agent");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -227,13 +227,13 @@ export class CallToolResult {
 
   /** A value of the fields that are required. */
   static of(): CallToolResult {
-    const value = new CallToolResult();
-    return value;
+    const made = new CallToolResult();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): CallToolResult {
-    const value = new CallToolResult();
+    const made = new CallToolResult();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -244,30 +244,30 @@ export class CallToolResult {
           while (reader.nextItem()) {
             list0.push(Content.read(reader));
           }
-          value.content = list0;
+          made.content = list0;
         }
       } else if (key == "structuredContent") {
         if (!reader.takeNull()) {
-          value.structuredContent = reader.json();
+          made.structuredContent = reader.json();
         }
       } else if (key == "isError") {
         if (!reader.takeNull()) {
-          value.isError = reader.bool();
+          made.isError = reader.bool();
         }
       } else if (key == "_meta") {
         if (!reader.takeNull()) {
-          value.meta = reader.json();
+          made.meta = reader.json();
         }
       } else if (key == "workflowId") {
         if (!reader.takeNull()) {
-          value.workflowId = reader.string();
+          made.workflowId = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -472,20 +472,20 @@ export class ClockNow {
 
   /** A value of the fields that are required. */
   static of(): ClockNow {
-    const value = new ClockNow();
-    return value;
+    const made = new ClockNow();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ClockNow {
-    const value = new ClockNow();
+    const made = new ClockNow();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -516,28 +516,28 @@ export class ClockTime {
 
   /** A value of the fields that are required. */
   static of(unixMillis: i64, iso8601: string, monotonicNanos: u64): ClockTime {
-    const value = new ClockTime();
-    value.unixMillis = unixMillis;
-    value.iso8601 = iso8601;
-    value.monotonicNanos = monotonicNanos;
-    return value;
+    const made = new ClockTime();
+    made.unixMillis = unixMillis;
+    made.iso8601 = iso8601;
+    made.monotonicNanos = monotonicNanos;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ClockTime {
-    const value = new ClockTime();
+    const made = new ClockTime();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "unixMillis") {
-        value.unixMillis = reader.i64();
+        made.unixMillis = reader.i64();
         seen |= (1 as u64) << 0;
       } else if (key == "iso8601") {
-        value.iso8601 = reader.string();
+        made.iso8601 = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "monotonicNanos") {
-        value.monotonicNanos = reader.u64();
+        made.monotonicNanos = reader.u64();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -547,7 +547,7 @@ export class ClockTime {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("iso8601");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("monotonicNanos");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -636,33 +636,33 @@ export class CompleteInput {
 
   /** A value of the fields that are required. */
   static of(argument: string, value: string, context: Context): CompleteInput {
-    const value = new CompleteInput();
-    value.argument = argument;
-    value.value = value;
-    value.context = context;
-    return value;
+    const made = new CompleteInput();
+    made.argument = argument;
+    made.value = value;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): CompleteInput {
-    const value = new CompleteInput();
+    const made = new CompleteInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "prompt") {
         if (!reader.takeNull()) {
-          value.prompt = reader.string();
+          made.prompt = reader.string();
         }
       } else if (key == "uriTemplate") {
         if (!reader.takeNull()) {
-          value.uriTemplate = reader.string();
+          made.uriTemplate = reader.string();
         }
       } else if (key == "argument") {
-        value.argument = reader.string();
+        made.argument = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "value") {
-        value.value = reader.string();
+        made.value = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
@@ -672,10 +672,10 @@ export class CompleteInput {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.arguments = map0;
+          made.arguments = map0;
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -685,7 +685,7 @@ export class CompleteInput {
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("value");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -708,10 +708,13 @@ export class CompleteInput {
     if (this.arguments.size > 0) {
       writer.key("arguments");
       writer.beginObject();
-      const keys0 = this.arguments.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.arguments.get(keys0[at0]));
+      {
+        const keys0 = this.arguments.keys();
+        const values0 = this.arguments.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -737,24 +740,24 @@ export class CompleteResult {
 
   /** A value of the fields that are required. */
   static of(completion: Completion): CompleteResult {
-    const value = new CompleteResult();
-    value.completion = completion;
-    return value;
+    const made = new CompleteResult();
+    made.completion = completion;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): CompleteResult {
-    const value = new CompleteResult();
+    const made = new CompleteResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "completion") {
-        value.completion = Completion.read(reader);
+        made.completion = Completion.read(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
@@ -762,7 +765,7 @@ export class CompleteResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("completion");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -803,13 +806,13 @@ export class Completion {
 
   /** A value of the fields that are required. */
   static of(): Completion {
-    const value = new Completion();
-    return value;
+    const made = new Completion();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Completion {
-    const value = new Completion();
+    const made = new Completion();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -820,20 +823,20 @@ export class Completion {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.values = list0;
+          made.values = list0;
         }
       } else if (key == "total") {
-        if (!reader.takeNull()) value.total = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.total = new Box<u64>(reader.u64());
       } else if (key == "hasMore") {
         if (!reader.takeNull()) {
-          value.hasMore = reader.bool();
+          made.hasMore = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -948,38 +951,38 @@ export class ContainerSummary {
 
   /** A value of the fields that are required. */
   static of(id: string, name: string, image: string, state: ContainerState, status: string, labels: Map<string, string>, createdUnixMillis: i64): ContainerSummary {
-    const value = new ContainerSummary();
-    value.id = id;
-    value.name = name;
-    value.image = image;
-    value.state = state;
-    value.status = status;
-    value.labels = labels;
-    value.createdUnixMillis = createdUnixMillis;
-    return value;
+    const made = new ContainerSummary();
+    made.id = id;
+    made.name = name;
+    made.image = image;
+    made.state = state;
+    made.status = status;
+    made.labels = labels;
+    made.createdUnixMillis = createdUnixMillis;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ContainerSummary {
-    const value = new ContainerSummary();
+    const made = new ContainerSummary();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "image") {
-        value.image = reader.string();
+        made.image = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "state") {
-        value.state = readContainerState(reader);
+        made.state = readContainerState(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "status") {
-        value.status = reader.string();
+        made.status = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "labels") {
         const map0 = new Map<string, string>();
@@ -988,10 +991,10 @@ export class ContainerSummary {
           const key0 = reader.key;
           map0.set(key0, reader.string());
         }
-        value.labels = map0;
+        made.labels = map0;
         seen |= (1 as u64) << 5;
       } else if (key == "createdUnixMillis") {
-        value.createdUnixMillis = reader.i64();
+        made.createdUnixMillis = reader.i64();
         seen |= (1 as u64) << 6;
       } else {
         reader.skip();
@@ -1005,7 +1008,7 @@ export class ContainerSummary {
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("labels");
     if ((seen & ((1 as u64) << 6)) === 0) reader.missing("createdUnixMillis");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -1023,10 +1026,13 @@ export class ContainerSummary {
     writer.string(this.status);
     writer.key("labels");
     writer.beginObject();
-    const keys0 = this.labels.keys();
-    for (let at0 = 0; at0 < keys0.length; at0++) {
-      writer.key(keys0[at0]);
-      writer.string(this.labels.get(keys0[at0]));
+    {
+      const keys0 = this.labels.keys();
+      const values0 = this.labels.values();
+      for (let at0 = 0; at0 < keys0.length; at0++) {
+        writer.key(keys0[at0]);
+        writer.string(values0[at0]);
+      }
     }
     writer.endObject();
     writer.key("createdUnixMillis");
@@ -1059,29 +1065,29 @@ export abstract class Content {
     if (!hasTag) reader.failAt("type", "missing");
     const inner = whole.reader();
     if (tag == "text") {
-      const value = ContentText.readVariant(inner);
+      const made = ContentText.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "image") {
-      const value = ContentImage.readVariant(inner);
+      const made = ContentImage.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "audio") {
-      const value = ContentAudio.readVariant(inner);
+      const made = ContentAudio.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "resource_link") {
-      const value = ContentResourceLink.readVariant(inner);
+      const made = ContentResourceLink.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "resource") {
-      const value = ContentResource.readVariant(inner);
+      const made = ContentResource.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     reader.failAt("type", `\`${tag}\` is no Content`);
     return new ContentText();
@@ -1102,19 +1108,19 @@ export class ContentText extends Content {
 
   /** A value of the fields that are required. */
   static of(text: string): ContentText {
-    const value = new ContentText();
-    value.text = text;
-    return value;
+    const made = new ContentText();
+    made.text = text;
+    return made;
   }
 
   static readVariant(reader: JsonReader): ContentText {
-    const value = new ContentText();
+    const made = new ContentText();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "text") {
-        value.text = reader.string();
+        made.text = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -1122,7 +1128,7 @@ export class ContentText extends Content {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("text");
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1151,23 +1157,23 @@ export class ContentImage extends Content {
 
   /** A value of the fields that are required. */
   static of(data: Uint8Array, mimeType: string): ContentImage {
-    const value = new ContentImage();
-    value.data = data;
-    value.mimeType = mimeType;
-    return value;
+    const made = new ContentImage();
+    made.data = data;
+    made.mimeType = mimeType;
+    return made;
   }
 
   static readVariant(reader: JsonReader): ContentImage {
-    const value = new ContentImage();
+    const made = new ContentImage();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "data") {
-        value.data = reader.bytesOfBase64();
+        made.data = reader.bytesOfBase64();
         seen |= (1 as u64) << 0;
       } else if (key == "mimeType") {
-        value.mimeType = reader.string();
+        made.mimeType = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -1176,7 +1182,7 @@ export class ContentImage extends Content {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("data");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("mimeType");
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1207,23 +1213,23 @@ export class ContentAudio extends Content {
 
   /** A value of the fields that are required. */
   static of(data: Uint8Array, mimeType: string): ContentAudio {
-    const value = new ContentAudio();
-    value.data = data;
-    value.mimeType = mimeType;
-    return value;
+    const made = new ContentAudio();
+    made.data = data;
+    made.mimeType = mimeType;
+    return made;
   }
 
   static readVariant(reader: JsonReader): ContentAudio {
-    const value = new ContentAudio();
+    const made = new ContentAudio();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "data") {
-        value.data = reader.bytesOfBase64();
+        made.data = reader.bytesOfBase64();
         seen |= (1 as u64) << 0;
       } else if (key == "mimeType") {
-        value.mimeType = reader.string();
+        made.mimeType = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -1232,7 +1238,7 @@ export class ContentAudio extends Content {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("data");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("mimeType");
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1271,31 +1277,31 @@ export class ContentResourceLink extends Content {
 
   /** A value of the fields that are required. */
   static of(uri: string, name: string): ContentResourceLink {
-    const value = new ContentResourceLink();
-    value.uri = uri;
-    value.name = name;
-    return value;
+    const made = new ContentResourceLink();
+    made.uri = uri;
+    made.name = name;
+    return made;
   }
 
   static readVariant(reader: JsonReader): ContentResourceLink {
-    const value = new ContentResourceLink();
+    const made = new ContentResourceLink();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uri") {
-        value.uri = reader.string();
+        made.uri = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "mimeType") {
         if (!reader.takeNull()) {
-          value.mimeType = reader.string();
+          made.mimeType = reader.string();
         }
       } else {
         reader.skip();
@@ -1304,7 +1310,7 @@ export class ContentResourceLink extends Content {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uri");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1341,19 +1347,19 @@ export class ContentResource extends Content {
 
   /** A value of the fields that are required. */
   static of(resource: EmbeddedResource): ContentResource {
-    const value = new ContentResource();
-    value.resource = resource;
-    return value;
+    const made = new ContentResource();
+    made.resource = resource;
+    return made;
   }
 
   static readVariant(reader: JsonReader): ContentResource {
-    const value = new ContentResource();
+    const made = new ContentResource();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "resource") {
-        value.resource = EmbeddedResource.read(reader);
+        made.resource = EmbeddedResource.read(reader);
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -1361,7 +1367,7 @@ export class ContentResource extends Content {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("resource");
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1403,36 +1409,36 @@ export class Context {
 
   /** A value of the fields that are required. */
   static of(role: string, callId: string): Context {
-    const value = new Context();
-    value.role = role;
-    value.callId = callId;
-    return value;
+    const made = new Context();
+    made.role = role;
+    made.callId = callId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Context {
-    const value = new Context();
+    const made = new Context();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "role") {
-        value.role = reader.string();
+        made.role = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "callId") {
-        value.callId = reader.string();
+        made.callId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "caller") {
         if (!reader.takeNull()) {
-          value.caller = reader.string();
+          made.caller = reader.string();
         }
       } else if (key == "principal") {
         if (!reader.takeNull()) {
-          value.principal = reader.string();
+          made.principal = reader.string();
         }
       } else if (key == "traceparent") {
         if (!reader.takeNull()) {
-          value.traceparent = reader.string();
+          made.traceparent = reader.string();
         }
       } else {
         reader.skip();
@@ -1441,7 +1447,7 @@ export class Context {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("role");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("callId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -1482,20 +1488,20 @@ export class DiffAgainst {
 
   /** A value of the fields that are required. */
   static of(ref: string): DiffAgainst {
-    const value = new DiffAgainst();
-    value.ref = ref;
-    return value;
+    const made = new DiffAgainst();
+    made.ref = ref;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DiffAgainst {
-    const value = new DiffAgainst();
+    const made = new DiffAgainst();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "ref") {
-        value.ref = reader.string();
+        made.ref = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -1503,7 +1509,7 @@ export class DiffAgainst {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("ref");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -1537,28 +1543,28 @@ export class DiffBetween {
 
   /** A value of the fields that are required. */
   static of(from: string, to: string): DiffBetween {
-    const value = new DiffBetween();
-    value.from = from;
-    value.to = to;
-    return value;
+    const made = new DiffBetween();
+    made.from = from;
+    made.to = to;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DiffBetween {
-    const value = new DiffBetween();
+    const made = new DiffBetween();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "from") {
-        value.from = reader.string();
+        made.from = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "to") {
-        value.to = reader.string();
+        made.to = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "mergeBase") {
         if (!reader.takeNull()) {
-          value.mergeBase = reader.bool();
+          made.mergeBase = reader.bool();
         }
       } else {
         reader.skip();
@@ -1567,7 +1573,7 @@ export class DiffBetween {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("from");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("to");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -1619,44 +1625,44 @@ export class DiffFile {
 
   /** A value of the fields that are required. */
   static of(path: string, change: ChangeKind, isBinary: bool, additions: u64, deletions: u64): DiffFile {
-    const value = new DiffFile();
-    value.path = path;
-    value.change = change;
-    value.isBinary = isBinary;
-    value.additions = additions;
-    value.deletions = deletions;
-    return value;
+    const made = new DiffFile();
+    made.path = path;
+    made.change = change;
+    made.isBinary = isBinary;
+    made.additions = additions;
+    made.deletions = deletions;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DiffFile {
-    const value = new DiffFile();
+    const made = new DiffFile();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "pathBytes") {
         if (!reader.takeNull()) {
-          value.pathBytes = reader.bytesOfBase64();
+          made.pathBytes = reader.bytesOfBase64();
         }
       } else if (key == "oldPath") {
         if (!reader.takeNull()) {
-          value.oldPath = reader.string();
+          made.oldPath = reader.string();
         }
       } else if (key == "change") {
-        value.change = readChangeKind(reader);
+        made.change = readChangeKind(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "isBinary") {
-        value.isBinary = reader.bool();
+        made.isBinary = reader.bool();
         seen |= (1 as u64) << 4;
       } else if (key == "additions") {
-        value.additions = reader.u64();
+        made.additions = reader.u64();
         seen |= (1 as u64) << 5;
       } else if (key == "deletions") {
-        value.deletions = reader.u64();
+        made.deletions = reader.u64();
         seen |= (1 as u64) << 6;
       } else {
         reader.skip();
@@ -1668,7 +1674,7 @@ export class DiffFile {
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("additions");
     if ((seen & ((1 as u64) << 6)) === 0) reader.missing("deletions");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -1751,29 +1757,29 @@ export abstract class DiffTarget {
     if (!hasTag) reader.failAt("kind", "missing");
     const inner = whole.reader();
     if (tag == "Unstaged") {
-      const value = DiffTargetUnstaged.readVariant(inner);
+      const made = DiffTargetUnstaged.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "Staged") {
-      const value = DiffTargetStaged.readVariant(inner);
+      const made = DiffTargetStaged.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "WorkingTree") {
-      const value = DiffTargetWorkingTree.readVariant(inner);
+      const made = DiffTargetWorkingTree.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "Against") {
-      const value = DiffTargetAgainst.readVariant(inner);
+      const made = DiffTargetAgainst.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "Between") {
-      const value = DiffTargetBetween.readVariant(inner);
+      const made = DiffTargetBetween.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     reader.failAt("kind", `\`${tag}\` is no DiffTarget`);
     return new DiffTargetUnstaged();
@@ -1790,19 +1796,19 @@ export class DiffTargetUnstaged extends DiffTarget {
 
   /** A value of the fields that are required. */
   static of(): DiffTargetUnstaged {
-    const value = new DiffTargetUnstaged();
-    return value;
+    const made = new DiffTargetUnstaged();
+    return made;
   }
 
   static readVariant(reader: JsonReader): DiffTargetUnstaged {
-    const value = new DiffTargetUnstaged();
+    const made = new DiffTargetUnstaged();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1821,19 +1827,19 @@ export class DiffTargetStaged extends DiffTarget {
 
   /** A value of the fields that are required. */
   static of(): DiffTargetStaged {
-    const value = new DiffTargetStaged();
-    return value;
+    const made = new DiffTargetStaged();
+    return made;
   }
 
   static readVariant(reader: JsonReader): DiffTargetStaged {
-    const value = new DiffTargetStaged();
+    const made = new DiffTargetStaged();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1852,19 +1858,19 @@ export class DiffTargetWorkingTree extends DiffTarget {
 
   /** A value of the fields that are required. */
   static of(): DiffTargetWorkingTree {
-    const value = new DiffTargetWorkingTree();
-    return value;
+    const made = new DiffTargetWorkingTree();
+    return made;
   }
 
   static readVariant(reader: JsonReader): DiffTargetWorkingTree {
-    const value = new DiffTargetWorkingTree();
+    const made = new DiffTargetWorkingTree();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1883,25 +1889,25 @@ export class DiffTargetAgainst extends DiffTarget {
   payload!: DiffAgainst;
 
   static of(payload: DiffAgainst): DiffTargetAgainst {
-    const value = new DiffTargetAgainst();
-    value.payload = payload;
-    return value;
+    const made = new DiffTargetAgainst();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): DiffTargetAgainst {
-    const value = new DiffTargetAgainst();
+    const made = new DiffTargetAgainst();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = DiffAgainst.read(reader);
+        made.payload = DiffAgainst.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -1921,25 +1927,25 @@ export class DiffTargetBetween extends DiffTarget {
   payload!: DiffBetween;
 
   static of(payload: DiffBetween): DiffTargetBetween {
-    const value = new DiffTargetBetween();
-    value.payload = payload;
-    return value;
+    const made = new DiffTargetBetween();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): DiffTargetBetween {
-    const value = new DiffTargetBetween();
+    const made = new DiffTargetBetween();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = DiffBetween.read(reader);
+        made.payload = DiffBetween.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -2023,40 +2029,40 @@ export class DockerContainer {
 
   /** A value of the fields that are required. */
   static of(id: string, name: string, image: string, imageId: string, command: Array<string>, state: ContainerState, isOomKilled: bool, labels: Map<string, string>, mounts: Array<Mount>, ports: Array<PortBinding>, addresses: Map<string, string>, createdAt: string): DockerContainer {
-    const value = new DockerContainer();
-    value.id = id;
-    value.name = name;
-    value.image = image;
-    value.imageId = imageId;
-    value.command = command;
-    value.state = state;
-    value.isOomKilled = isOomKilled;
-    value.labels = labels;
-    value.mounts = mounts;
-    value.ports = ports;
-    value.addresses = addresses;
-    value.createdAt = createdAt;
-    return value;
+    const made = new DockerContainer();
+    made.id = id;
+    made.name = name;
+    made.image = image;
+    made.imageId = imageId;
+    made.command = command;
+    made.state = state;
+    made.isOomKilled = isOomKilled;
+    made.labels = labels;
+    made.mounts = mounts;
+    made.ports = ports;
+    made.addresses = addresses;
+    made.createdAt = createdAt;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerContainer {
-    const value = new DockerContainer();
+    const made = new DockerContainer();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "image") {
-        value.image = reader.string();
+        made.image = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "imageId") {
-        value.imageId = reader.string();
+        made.imageId = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "command") {
         const list0: Array<string> = [];
@@ -2064,19 +2070,19 @@ export class DockerContainer {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.command = list0;
+        made.command = list0;
         seen |= (1 as u64) << 4;
       } else if (key == "state") {
-        value.state = readContainerState(reader);
+        made.state = readContainerState(reader);
         seen |= (1 as u64) << 5;
       } else if (key == "exitCode") {
-        if (!reader.takeNull()) value.exitCode = new Box<i32>(reader.i32());
+        if (!reader.takeNull()) made.exitCode = new Box<i32>(reader.i32());
       } else if (key == "isOomKilled") {
-        value.isOomKilled = reader.bool();
+        made.isOomKilled = reader.bool();
         seen |= (1 as u64) << 7;
       } else if (key == "health") {
         if (!reader.takeNull()) {
-          value.health = reader.string();
+          made.health = reader.string();
         }
       } else if (key == "labels") {
         const map0 = new Map<string, string>();
@@ -2085,7 +2091,7 @@ export class DockerContainer {
           const key0 = reader.key;
           map0.set(key0, reader.string());
         }
-        value.labels = map0;
+        made.labels = map0;
         seen |= (1 as u64) << 9;
       } else if (key == "mounts") {
         const list0: Array<Mount> = [];
@@ -2093,7 +2099,7 @@ export class DockerContainer {
         while (reader.nextItem()) {
           list0.push(Mount.read(reader));
         }
-        value.mounts = list0;
+        made.mounts = list0;
         seen |= (1 as u64) << 10;
       } else if (key == "ports") {
         const list0: Array<PortBinding> = [];
@@ -2101,7 +2107,7 @@ export class DockerContainer {
         while (reader.nextItem()) {
           list0.push(PortBinding.read(reader));
         }
-        value.ports = list0;
+        made.ports = list0;
         seen |= (1 as u64) << 11;
       } else if (key == "addresses") {
         const map0 = new Map<string, string>();
@@ -2110,18 +2116,18 @@ export class DockerContainer {
           const key0 = reader.key;
           map0.set(key0, reader.string());
         }
-        value.addresses = map0;
+        made.addresses = map0;
         seen |= (1 as u64) << 12;
       } else if (key == "createdAt") {
-        value.createdAt = reader.string();
+        made.createdAt = reader.string();
         seen |= (1 as u64) << 13;
       } else if (key == "startedAt") {
         if (!reader.takeNull()) {
-          value.startedAt = reader.string();
+          made.startedAt = reader.string();
         }
       } else if (key == "finishedAt") {
         if (!reader.takeNull()) {
-          value.finishedAt = reader.string();
+          made.finishedAt = reader.string();
         }
       } else {
         reader.skip();
@@ -2140,7 +2146,7 @@ export class DockerContainer {
     if ((seen & ((1 as u64) << 12)) === 0) reader.missing("addresses");
     if ((seen & ((1 as u64) << 13)) === 0) reader.missing("createdAt");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2176,10 +2182,13 @@ export class DockerContainer {
     }
     writer.key("labels");
     writer.beginObject();
-    const keys0 = this.labels.keys();
-    for (let at0 = 0; at0 < keys0.length; at0++) {
-      writer.key(keys0[at0]);
-      writer.string(this.labels.get(keys0[at0]));
+    {
+      const keys0 = this.labels.keys();
+      const values0 = this.labels.values();
+      for (let at0 = 0; at0 < keys0.length; at0++) {
+        writer.key(keys0[at0]);
+        writer.string(values0[at0]);
+      }
     }
     writer.endObject();
     writer.key("mounts");
@@ -2196,10 +2205,13 @@ export class DockerContainer {
     writer.endArray();
     writer.key("addresses");
     writer.beginObject();
-    const keys0 = this.addresses.keys();
-    for (let at0 = 0; at0 < keys0.length; at0++) {
-      writer.key(keys0[at0]);
-      writer.string(this.addresses.get(keys0[at0]));
+    {
+      const keys0 = this.addresses.keys();
+      const values0 = this.addresses.values();
+      for (let at0 = 0; at0 < keys0.length; at0++) {
+        writer.key(keys0[at0]);
+        writer.string(values0[at0]);
+      }
     }
     writer.endObject();
     writer.key("createdAt");
@@ -2230,14 +2242,14 @@ export class DockerContainers {
 
   /** A value of the fields that are required. */
   static of(containers: Array<ContainerSummary>): DockerContainers {
-    const value = new DockerContainers();
-    value.containers = containers;
-    return value;
+    const made = new DockerContainers();
+    made.containers = containers;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerContainers {
-    const value = new DockerContainers();
+    const made = new DockerContainers();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -2248,7 +2260,7 @@ export class DockerContainers {
         while (reader.nextItem()) {
           list0.push(ContainerSummary.read(reader));
         }
-        value.containers = list0;
+        made.containers = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -2256,7 +2268,7 @@ export class DockerContainers {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("containers");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2317,21 +2329,21 @@ export class DockerExec {
 
   /** A value of the fields that are required. */
   static of(container: string, command: Array<string>): DockerExec {
-    const value = new DockerExec();
-    value.container = container;
-    value.command = command;
-    return value;
+    const made = new DockerExec();
+    made.container = container;
+    made.command = command;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerExec {
-    const value = new DockerExec();
+    const made = new DockerExec();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "command") {
         const list0: Array<string> = [];
@@ -2339,7 +2351,7 @@ export class DockerExec {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.command = list0;
+        made.command = list0;
         seen |= (1 as u64) << 1;
       } else if (key == "env") {
         if (!reader.takeNull()) {
@@ -2349,24 +2361,24 @@ export class DockerExec {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.env = map0;
+          made.env = map0;
         }
       } else if (key == "user") {
         if (!reader.takeNull()) {
-          value.user = reader.string();
+          made.user = reader.string();
         }
       } else if (key == "workdir") {
         if (!reader.takeNull()) {
-          value.workdir = reader.string();
+          made.workdir = reader.string();
         }
       } else if (key == "stdin") {
         if (!reader.takeNull()) {
-          value.stdin = reader.string();
+          made.stdin = reader.string();
         }
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else if (key == "maxOutputBytes") {
-        if (!reader.takeNull()) value.maxOutputBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxOutputBytes = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -2374,7 +2386,7 @@ export class DockerExec {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("command");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2391,10 +2403,13 @@ export class DockerExec {
     if (this.env.size > 0) {
       writer.key("env");
       writer.beginObject();
-      const keys0 = this.env.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.env.get(keys0[at0]));
+      {
+        const keys0 = this.env.keys();
+        const values0 = this.env.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -2443,24 +2458,24 @@ export class DockerExecResult {
 
   /** A value of the fields that are required. */
   static of(exitCode: i32, output: DockerOutput): DockerExecResult {
-    const value = new DockerExecResult();
-    value.exitCode = exitCode;
-    value.output = output;
-    return value;
+    const made = new DockerExecResult();
+    made.exitCode = exitCode;
+    made.output = output;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerExecResult {
-    const value = new DockerExecResult();
+    const made = new DockerExecResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "exitCode") {
-        value.exitCode = reader.i32();
+        made.exitCode = reader.i32();
         seen |= (1 as u64) << 0;
       } else if (key == "output") {
-        value.output = DockerOutput.read(reader);
+        made.output = DockerOutput.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -2469,7 +2484,7 @@ export class DockerExecResult {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("exitCode");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("output");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2495,20 +2510,20 @@ export class DockerExit {
 
   /** A value of the fields that are required. */
   static of(exitCode: i32): DockerExit {
-    const value = new DockerExit();
-    value.exitCode = exitCode;
-    return value;
+    const made = new DockerExit();
+    made.exitCode = exitCode;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerExit {
-    const value = new DockerExit();
+    const made = new DockerExit();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "exitCode") {
-        value.exitCode = reader.i32();
+        made.exitCode = reader.i32();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -2516,7 +2531,7 @@ export class DockerExit {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("exitCode");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2548,34 +2563,34 @@ export class DockerImage {
 
   /** A value of the fields that are required. */
   static of(present: bool): DockerImage {
-    const value = new DockerImage();
-    value.present = present;
-    return value;
+    const made = new DockerImage();
+    made.present = present;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerImage {
-    const value = new DockerImage();
+    const made = new DockerImage();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "present") {
-        value.present = reader.bool();
+        made.present = reader.bool();
         seen |= (1 as u64) << 0;
       } else if (key == "id") {
         if (!reader.takeNull()) {
-          value.id = reader.string();
+          made.id = reader.string();
         }
       } else if (key == "sizeBytes") {
-        if (!reader.takeNull()) value.sizeBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.sizeBytes = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("present");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2609,20 +2624,20 @@ export class DockerImagePresent {
 
   /** A value of the fields that are required. */
   static of(image: string): DockerImagePresent {
-    const value = new DockerImagePresent();
-    value.image = image;
-    return value;
+    const made = new DockerImagePresent();
+    made.image = image;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerImagePresent {
-    const value = new DockerImagePresent();
+    const made = new DockerImagePresent();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "image") {
-        value.image = reader.string();
+        made.image = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -2630,7 +2645,7 @@ export class DockerImagePresent {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("image");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2654,20 +2669,20 @@ export class DockerInspect {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerInspect {
-    const value = new DockerInspect();
-    value.container = container;
-    return value;
+    const made = new DockerInspect();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerInspect {
-    const value = new DockerInspect();
+    const made = new DockerInspect();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -2675,7 +2690,7 @@ export class DockerInspect {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2703,24 +2718,24 @@ export class DockerKill {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerKill {
-    const value = new DockerKill();
-    value.container = container;
-    return value;
+    const made = new DockerKill();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerKill {
-    const value = new DockerKill();
+    const made = new DockerKill();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "signal") {
         if (!reader.takeNull()) {
-          value.signal = reader.string();
+          made.signal = reader.string();
         }
       } else {
         reader.skip();
@@ -2728,7 +2743,7 @@ export class DockerKill {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2775,19 +2790,19 @@ export class DockerList {
 
   /** A value of the fields that are required. */
   static of(): DockerList {
-    const value = new DockerList();
-    return value;
+    const made = new DockerList();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerList {
-    const value = new DockerList();
+    const made = new DockerList();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "all") {
         if (!reader.takeNull()) {
-          value.all = reader.bool();
+          made.all = reader.bool();
         }
       } else if (key == "labels") {
         if (!reader.takeNull()) {
@@ -2797,20 +2812,20 @@ export class DockerList {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.labels = map0;
+          made.labels = map0;
         }
       } else if (key == "name") {
         if (!reader.takeNull()) {
-          value.name = reader.string();
+          made.name = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2821,10 +2836,13 @@ export class DockerList {
     if (this.labels.size > 0) {
       writer.key("labels");
       writer.beginObject();
-      const keys0 = this.labels.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.labels.get(keys0[at0]));
+      {
+        const keys0 = this.labels.keys();
+        const values0 = this.labels.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -2874,38 +2892,38 @@ export class DockerLogs {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerLogs {
-    const value = new DockerLogs();
-    value.container = container;
-    return value;
+    const made = new DockerLogs();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerLogs {
-    const value = new DockerLogs();
+    const made = new DockerLogs();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "tail") {
-        if (!reader.takeNull()) value.tail = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.tail = new Box<u32>(reader.u32());
       } else if (key == "sinceUnixMillis") {
-        if (!reader.takeNull()) value.sinceUnixMillis = new Box<i64>(reader.i64());
+        if (!reader.takeNull()) made.sinceUnixMillis = new Box<i64>(reader.i64());
       } else if (key == "timestamps") {
         if (!reader.takeNull()) {
-          value.timestamps = reader.bool();
+          made.timestamps = reader.bool();
         }
       } else if (key == "maxOutputBytes") {
-        if (!reader.takeNull()) value.maxOutputBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxOutputBytes = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -2962,36 +2980,36 @@ export class DockerOutput {
 
   /** A value of the fields that are required. */
   static of(stdout: string, stderr: string, truncated: bool): DockerOutput {
-    const value = new DockerOutput();
-    value.stdout = stdout;
-    value.stderr = stderr;
-    value.truncated = truncated;
-    return value;
+    const made = new DockerOutput();
+    made.stdout = stdout;
+    made.stderr = stderr;
+    made.truncated = truncated;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerOutput {
-    const value = new DockerOutput();
+    const made = new DockerOutput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "stdout") {
-        value.stdout = reader.string();
+        made.stdout = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "stdoutBytes") {
         if (!reader.takeNull()) {
-          value.stdoutBytes = reader.bytesOfBase64();
+          made.stdoutBytes = reader.bytesOfBase64();
         }
       } else if (key == "stderr") {
-        value.stderr = reader.string();
+        made.stderr = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "stderrBytes") {
         if (!reader.takeNull()) {
-          value.stderrBytes = reader.bytesOfBase64();
+          made.stderrBytes = reader.bytesOfBase64();
         }
       } else if (key == "truncated") {
-        value.truncated = reader.bool();
+        made.truncated = reader.bool();
         seen |= (1 as u64) << 4;
       } else {
         reader.skip();
@@ -3001,7 +3019,7 @@ export class DockerOutput {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("stderr");
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("truncated");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3043,24 +3061,24 @@ export class DockerPull {
 
   /** A value of the fields that are required. */
   static of(image: string): DockerPull {
-    const value = new DockerPull();
-    value.image = image;
-    return value;
+    const made = new DockerPull();
+    made.image = image;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerPull {
-    const value = new DockerPull();
+    const made = new DockerPull();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "image") {
-        value.image = reader.string();
+        made.image = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "platform") {
         if (!reader.takeNull()) {
-          value.platform = reader.string();
+          made.platform = reader.string();
         }
       } else {
         reader.skip();
@@ -3068,7 +3086,7 @@ export class DockerPull {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("image");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3101,24 +3119,24 @@ export class DockerPulled {
 
   /** A value of the fields that are required. */
   static of(id: string): DockerPulled {
-    const value = new DockerPulled();
-    value.id = id;
-    return value;
+    const made = new DockerPulled();
+    made.id = id;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerPulled {
-    const value = new DockerPulled();
+    const made = new DockerPulled();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "digest") {
         if (!reader.takeNull()) {
-          value.digest = reader.string();
+          made.digest = reader.string();
         }
       } else {
         reader.skip();
@@ -3126,7 +3144,7 @@ export class DockerPulled {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("id");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3167,28 +3185,28 @@ export class DockerRemove {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerRemove {
-    const value = new DockerRemove();
-    value.container = container;
-    return value;
+    const made = new DockerRemove();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerRemove {
-    const value = new DockerRemove();
+    const made = new DockerRemove();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "force") {
         if (!reader.takeNull()) {
-          value.force = reader.bool();
+          made.force = reader.bool();
         }
       } else if (key == "volumes") {
         if (!reader.takeNull()) {
-          value.volumes = reader.bool();
+          made.volumes = reader.bool();
         }
       } else {
         reader.skip();
@@ -3196,7 +3214,7 @@ export class DockerRemove {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3304,20 +3322,20 @@ export class DockerSpawn {
 
   /** A value of the fields that are required. */
   static of(image: string): DockerSpawn {
-    const value = new DockerSpawn();
-    value.image = image;
-    return value;
+    const made = new DockerSpawn();
+    made.image = image;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerSpawn {
-    const value = new DockerSpawn();
+    const made = new DockerSpawn();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "image") {
-        value.image = reader.string();
+        made.image = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "command") {
         if (!reader.takeNull()) {
@@ -3326,7 +3344,7 @@ export class DockerSpawn {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.command = list0;
+          made.command = list0;
         }
       } else if (key == "entrypoint") {
         if (!reader.takeNull()) {
@@ -3335,11 +3353,11 @@ export class DockerSpawn {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.entrypoint = list0;
+          made.entrypoint = list0;
         }
       } else if (key == "name") {
         if (!reader.takeNull()) {
-          value.name = reader.string();
+          made.name = reader.string();
         }
       } else if (key == "env") {
         if (!reader.takeNull()) {
@@ -3349,7 +3367,7 @@ export class DockerSpawn {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.env = map0;
+          made.env = map0;
         }
       } else if (key == "labels") {
         if (!reader.takeNull()) {
@@ -3359,15 +3377,15 @@ export class DockerSpawn {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.labels = map0;
+          made.labels = map0;
         }
       } else if (key == "user") {
         if (!reader.takeNull()) {
-          value.user = reader.string();
+          made.user = reader.string();
         }
       } else if (key == "workdir") {
         if (!reader.takeNull()) {
-          value.workdir = reader.string();
+          made.workdir = reader.string();
         }
       } else if (key == "mounts") {
         if (!reader.takeNull()) {
@@ -3376,7 +3394,7 @@ export class DockerSpawn {
           while (reader.nextItem()) {
             list0.push(Mount.read(reader));
           }
-          value.mounts = list0;
+          made.mounts = list0;
         }
       } else if (key == "ports") {
         if (!reader.takeNull()) {
@@ -3385,35 +3403,35 @@ export class DockerSpawn {
           while (reader.nextItem()) {
             list0.push(PortBinding.read(reader));
           }
-          value.ports = list0;
+          made.ports = list0;
         }
       } else if (key == "network") {
         if (!reader.takeNull()) {
-          value.network = reader.string();
+          made.network = reader.string();
         }
       } else if (key == "memoryBytes") {
-        if (!reader.takeNull()) value.memoryBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.memoryBytes = new Box<u64>(reader.u64());
       } else if (key == "cpuMillis") {
-        if (!reader.takeNull()) value.cpuMillis = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.cpuMillis = new Box<u32>(reader.u32());
       } else if (key == "maxProcesses") {
-        if (!reader.takeNull()) value.maxProcesses = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.maxProcesses = new Box<u32>(reader.u32());
       } else if (key == "readOnly") {
         if (!reader.takeNull()) {
-          value.readOnly = reader.bool();
+          made.readOnly = reader.bool();
         }
       } else if (key == "autoRemove") {
         if (!reader.takeNull()) {
-          value.autoRemove = reader.bool();
+          made.autoRemove = reader.bool();
         }
       } else if (key == "pull") {
-        if (!reader.takeNull()) value.pull = new Box<PullPolicy>(readPullPolicy(reader));
+        if (!reader.takeNull()) made.pull = new Box<PullPolicy>(readPullPolicy(reader));
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("image");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3446,20 +3464,26 @@ export class DockerSpawn {
     if (this.env.size > 0) {
       writer.key("env");
       writer.beginObject();
-      const keys0 = this.env.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.env.get(keys0[at0]));
+      {
+        const keys0 = this.env.keys();
+        const values0 = this.env.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.labels.size > 0) {
       writer.key("labels");
       writer.beginObject();
-      const keys0 = this.labels.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.labels.get(keys0[at0]));
+      {
+        const keys0 = this.labels.keys();
+        const values0 = this.labels.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -3542,25 +3566,25 @@ export class DockerSpawned {
 
   /** A value of the fields that are required. */
   static of(id: string, name: string, warnings: Array<string>): DockerSpawned {
-    const value = new DockerSpawned();
-    value.id = id;
-    value.name = name;
-    value.warnings = warnings;
-    return value;
+    const made = new DockerSpawned();
+    made.id = id;
+    made.name = name;
+    made.warnings = warnings;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerSpawned {
-    const value = new DockerSpawned();
+    const made = new DockerSpawned();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "warnings") {
         const list0: Array<string> = [];
@@ -3568,7 +3592,7 @@ export class DockerSpawned {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.warnings = list0;
+        made.warnings = list0;
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -3578,7 +3602,7 @@ export class DockerSpawned {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("warnings");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3616,30 +3640,30 @@ export class DockerStop {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerStop {
-    const value = new DockerStop();
-    value.container = container;
-    return value;
+    const made = new DockerStop();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerStop {
-    const value = new DockerStop();
+    const made = new DockerStop();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "graceMillis") {
-        if (!reader.takeNull()) value.graceMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.graceMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3673,30 +3697,30 @@ export class DockerWait {
 
   /** A value of the fields that are required. */
   static of(container: string): DockerWait {
-    const value = new DockerWait();
-    value.container = container;
-    return value;
+    const made = new DockerWait();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): DockerWait {
-    const value = new DockerWait();
+    const made = new DockerWait();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.string();
+        made.container = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3721,20 +3745,20 @@ export class Done {
 
   /** A value of the fields that are required. */
   static of(): Done {
-    const value = new Done();
-    return value;
+    const made = new Done();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Done {
-    const value = new Done();
+    const made = new Done();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3764,28 +3788,28 @@ export class EffectError {
 
   /** A value of the fields that are required. */
   static of(code: ErrorCode, message: string): EffectError {
-    const value = new EffectError();
-    value.code = code;
-    value.message = message;
-    return value;
+    const made = new EffectError();
+    made.code = code;
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): EffectError {
-    const value = new EffectError();
+    const made = new EffectError();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "code") {
-        value.code = readErrorCode(reader);
+        made.code = readErrorCode(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "details") {
         if (!reader.takeNull()) {
-          value.details = reader.json();
+          made.details = reader.json();
         }
       } else {
         reader.skip();
@@ -3794,7 +3818,7 @@ export class EffectError {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("code");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3837,32 +3861,32 @@ export class EmbeddedResource {
 
   /** A value of the fields that are required. */
   static of(uri: string): EmbeddedResource {
-    const value = new EmbeddedResource();
-    value.uri = uri;
-    return value;
+    const made = new EmbeddedResource();
+    made.uri = uri;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): EmbeddedResource {
-    const value = new EmbeddedResource();
+    const made = new EmbeddedResource();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uri") {
-        value.uri = reader.string();
+        made.uri = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "mimeType") {
         if (!reader.takeNull()) {
-          value.mimeType = reader.string();
+          made.mimeType = reader.string();
         }
       } else if (key == "text") {
         if (!reader.takeNull()) {
-          value.text = reader.string();
+          made.text = reader.string();
         }
       } else if (key == "blob") {
         if (!reader.takeNull()) {
-          value.blob = reader.bytesOfBase64();
+          made.blob = reader.bytesOfBase64();
         }
       } else {
         reader.skip();
@@ -3870,7 +3894,7 @@ export class EmbeddedResource {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uri");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -3915,24 +3939,24 @@ export class EmitEvent {
 
   /** A value of the fields that are required. */
   static of(name: string): EmitEvent {
-    const value = new EmitEvent();
-    value.name = name;
-    return value;
+    const made = new EmitEvent();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): EmitEvent {
-    const value = new EmitEvent();
+    const made = new EmitEvent();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "payload") {
         if (!reader.takeNull()) {
-          value.payload = reader.json();
+          made.payload = reader.json();
         }
       } else {
         reader.skip();
@@ -3940,7 +3964,7 @@ export class EmitEvent {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4081,21 +4105,21 @@ export class GetPromptInput {
 
   /** A value of the fields that are required. */
   static of(name: string, context: Context): GetPromptInput {
-    const value = new GetPromptInput();
-    value.name = name;
-    value.context = context;
-    return value;
+    const made = new GetPromptInput();
+    made.name = name;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GetPromptInput {
-    const value = new GetPromptInput();
+    const made = new GetPromptInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
@@ -4105,10 +4129,10 @@ export class GetPromptInput {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.arguments = map0;
+          made.arguments = map0;
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -4117,7 +4141,7 @@ export class GetPromptInput {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4128,10 +4152,13 @@ export class GetPromptInput {
     if (this.arguments.size > 0) {
       writer.key("arguments");
       writer.beginObject();
-      const keys0 = this.arguments.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.arguments.get(keys0[at0]));
+      {
+        const keys0 = this.arguments.keys();
+        const values0 = this.arguments.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -4164,19 +4191,19 @@ export class GetPromptResult {
 
   /** A value of the fields that are required. */
   static of(): GetPromptResult {
-    const value = new GetPromptResult();
-    return value;
+    const made = new GetPromptResult();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GetPromptResult {
-    const value = new GetPromptResult();
+    const made = new GetPromptResult();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "messages") {
         if (!reader.takeNull()) {
@@ -4185,18 +4212,18 @@ export class GetPromptResult {
           while (reader.nextItem()) {
             list0.push(PromptMessage.read(reader));
           }
-          value.messages = list0;
+          made.messages = list0;
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4263,40 +4290,40 @@ export class GitAddWorktree {
 
   /** A value of the fields that are required. */
   static of(path: string, branch: string): GitAddWorktree {
-    const value = new GitAddWorktree();
-    value.path = path;
-    value.branch = branch;
-    return value;
+    const made = new GitAddWorktree();
+    made.path = path;
+    made.branch = branch;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitAddWorktree {
-    const value = new GitAddWorktree();
+    const made = new GitAddWorktree();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "branch") {
-        value.branch = reader.string();
+        made.branch = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "createBranch") {
         if (!reader.takeNull()) {
-          value.createBranch = reader.bool();
+          made.createBranch = reader.bool();
         }
       } else if (key == "ref") {
         if (!reader.takeNull()) {
-          value.ref = reader.string();
+          made.ref = reader.string();
         }
       } else {
         reader.skip();
@@ -4305,7 +4332,7 @@ export class GitAddWorktree {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("path");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("branch");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4356,28 +4383,28 @@ export class GitBranch {
 
   /** A value of the fields that are required. */
   static of(head: GitHead): GitBranch {
-    const value = new GitBranch();
-    value.head = head;
-    return value;
+    const made = new GitBranch();
+    made.head = head;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitBranch {
-    const value = new GitBranch();
+    const made = new GitBranch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "head") {
-        value.head = readGitHead(reader);
+        made.head = readGitHead(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "branch") {
         if (!reader.takeNull()) {
-          value.branch = reader.string();
+          made.branch = reader.string();
         }
       } else if (key == "commit") {
         if (!reader.takeNull()) {
-          value.commit = reader.string();
+          made.commit = reader.string();
         }
       } else {
         reader.skip();
@@ -4385,7 +4412,7 @@ export class GitBranch {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("head");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4435,36 +4462,36 @@ export class GitChange {
 
   /** A value of the fields that are required. */
   static of(path: string, change: ChangeKind): GitChange {
-    const value = new GitChange();
-    value.path = path;
-    value.change = change;
-    return value;
+    const made = new GitChange();
+    made.path = path;
+    made.change = change;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitChange {
-    const value = new GitChange();
+    const made = new GitChange();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "pathBytes") {
         if (!reader.takeNull()) {
-          value.pathBytes = reader.bytesOfBase64();
+          made.pathBytes = reader.bytesOfBase64();
         }
       } else if (key == "oldPath") {
         if (!reader.takeNull()) {
-          value.oldPath = reader.string();
+          made.oldPath = reader.string();
         }
       } else if (key == "oldPathBytes") {
         if (!reader.takeNull()) {
-          value.oldPathBytes = reader.bytesOfBase64();
+          made.oldPathBytes = reader.bytesOfBase64();
         }
       } else if (key == "change") {
-        value.change = readChangeKind(reader);
+        made.change = readChangeKind(reader);
         seen |= (1 as u64) << 4;
       } else {
         reader.skip();
@@ -4473,7 +4500,7 @@ export class GitChange {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("path");
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("change");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4534,37 +4561,37 @@ export class GitCommit {
 
   /** A value of the fields that are required. */
   static of(id: string, summary: string, body: string, author: GitPerson, committer: GitPerson, parents: Array<string>): GitCommit {
-    const value = new GitCommit();
-    value.id = id;
-    value.summary = summary;
-    value.body = body;
-    value.author = author;
-    value.committer = committer;
-    value.parents = parents;
-    return value;
+    const made = new GitCommit();
+    made.id = id;
+    made.summary = summary;
+    made.body = body;
+    made.author = author;
+    made.committer = committer;
+    made.parents = parents;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitCommit {
-    const value = new GitCommit();
+    const made = new GitCommit();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "summary") {
-        value.summary = reader.string();
+        made.summary = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "author") {
-        value.author = GitPerson.read(reader);
+        made.author = GitPerson.read(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "committer") {
-        value.committer = GitPerson.read(reader);
+        made.committer = GitPerson.read(reader);
         seen |= (1 as u64) << 4;
       } else if (key == "parents") {
         const list0: Array<string> = [];
@@ -4572,7 +4599,7 @@ export class GitCommit {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.parents = list0;
+        made.parents = list0;
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -4585,7 +4612,7 @@ export class GitCommit {
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("committer");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("parents");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4627,15 +4654,15 @@ export class GitCommits {
 
   /** A value of the fields that are required. */
   static of(commits: Array<GitCommit>, hasMore: bool): GitCommits {
-    const value = new GitCommits();
-    value.commits = commits;
-    value.hasMore = hasMore;
-    return value;
+    const made = new GitCommits();
+    made.commits = commits;
+    made.hasMore = hasMore;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitCommits {
-    const value = new GitCommits();
+    const made = new GitCommits();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -4646,10 +4673,10 @@ export class GitCommits {
         while (reader.nextItem()) {
           list0.push(GitCommit.read(reader));
         }
-        value.commits = list0;
+        made.commits = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "hasMore") {
-        value.hasMore = reader.bool();
+        made.hasMore = reader.bool();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -4658,7 +4685,7 @@ export class GitCommits {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("commits");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("hasMore");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4705,32 +4732,32 @@ export class GitCreateBranch {
 
   /** A value of the fields that are required. */
   static of(branch: string): GitCreateBranch {
-    const value = new GitCreateBranch();
-    value.branch = branch;
-    return value;
+    const made = new GitCreateBranch();
+    made.branch = branch;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitCreateBranch {
-    const value = new GitCreateBranch();
+    const made = new GitCreateBranch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "branch") {
-        value.branch = reader.string();
+        made.branch = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "ref") {
         if (!reader.takeNull()) {
-          value.ref = reader.string();
+          made.ref = reader.string();
         }
       } else {
         reader.skip();
@@ -4738,7 +4765,7 @@ export class GitCreateBranch {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("branch");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4808,28 +4835,28 @@ export class GitCreateCommit {
 
   /** A value of the fields that are required. */
   static of(message: string): GitCreateCommit {
-    const value = new GitCreateCommit();
-    value.message = message;
-    return value;
+    const made = new GitCreateCommit();
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitCreateCommit {
-    const value = new GitCreateCommit();
+    const made = new GitCreateCommit();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "paths") {
         if (!reader.takeNull()) {
@@ -4838,15 +4865,15 @@ export class GitCreateCommit {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.paths = list0;
+          made.paths = list0;
         }
       } else if (key == "all") {
         if (!reader.takeNull()) {
-          value.all = reader.bool();
+          made.all = reader.bool();
         }
       } else if (key == "allowEmpty") {
         if (!reader.takeNull()) {
-          value.allowEmpty = reader.bool();
+          made.allowEmpty = reader.bool();
         }
       } else {
         reader.skip();
@@ -4854,7 +4881,7 @@ export class GitCreateCommit {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -4921,36 +4948,36 @@ export class GitCreateTag {
 
   /** A value of the fields that are required. */
   static of(tag: string): GitCreateTag {
-    const value = new GitCreateTag();
-    value.tag = tag;
-    return value;
+    const made = new GitCreateTag();
+    made.tag = tag;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitCreateTag {
-    const value = new GitCreateTag();
+    const made = new GitCreateTag();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "tag") {
-        value.tag = reader.string();
+        made.tag = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "ref") {
         if (!reader.takeNull()) {
-          value.ref = reader.string();
+          made.ref = reader.string();
         }
       } else if (key == "message") {
         if (!reader.takeNull()) {
-          value.message = reader.string();
+          made.message = reader.string();
         }
       } else {
         reader.skip();
@@ -4958,7 +4985,7 @@ export class GitCreateTag {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("tag");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5035,27 +5062,27 @@ export class GitDiff {
 
   /** A value of the fields that are required. */
   static of(): GitDiff {
-    const value = new GitDiff();
-    return value;
+    const made = new GitDiff();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitDiff {
-    const value = new GitDiff();
+    const made = new GitDiff();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "target") {
         if (!reader.takeNull()) {
-          value.target = DiffTarget.read(reader);
+          made.target = DiffTarget.read(reader);
         }
       } else if (key == "paths") {
         if (!reader.takeNull()) {
@@ -5064,18 +5091,18 @@ export class GitDiff {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.paths = list0;
+          made.paths = list0;
         }
       } else if (key == "contextLines") {
-        if (!reader.takeNull()) value.contextLines = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.contextLines = new Box<u64>(reader.u64());
       } else if (key == "maxBytes") {
-        if (!reader.takeNull()) value.maxBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxBytes = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5146,27 +5173,27 @@ export class GitDiffReport {
 
   /** A value of the fields that are required. */
   static of(patch: string, truncated: bool, files: Array<DiffFile>, additions: u64, deletions: u64): GitDiffReport {
-    const value = new GitDiffReport();
-    value.patch = patch;
-    value.truncated = truncated;
-    value.files = files;
-    value.additions = additions;
-    value.deletions = deletions;
-    return value;
+    const made = new GitDiffReport();
+    made.patch = patch;
+    made.truncated = truncated;
+    made.files = files;
+    made.additions = additions;
+    made.deletions = deletions;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitDiffReport {
-    const value = new GitDiffReport();
+    const made = new GitDiffReport();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "patch") {
-        value.patch = reader.string();
+        made.patch = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "truncated") {
-        value.truncated = reader.bool();
+        made.truncated = reader.bool();
         seen |= (1 as u64) << 1;
       } else if (key == "files") {
         const list0: Array<DiffFile> = [];
@@ -5174,13 +5201,13 @@ export class GitDiffReport {
         while (reader.nextItem()) {
           list0.push(DiffFile.read(reader));
         }
-        value.files = list0;
+        made.files = list0;
         seen |= (1 as u64) << 2;
       } else if (key == "additions") {
-        value.additions = reader.u64();
+        made.additions = reader.u64();
         seen |= (1 as u64) << 3;
       } else if (key == "deletions") {
-        value.deletions = reader.u64();
+        made.deletions = reader.u64();
         seen |= (1 as u64) << 4;
       } else {
         reader.skip();
@@ -5192,7 +5219,7 @@ export class GitDiffReport {
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("additions");
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("deletions");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5228,14 +5255,14 @@ export class GitDirtyFiles {
 
   /** A value of the fields that are required. */
   static of(files: Array<GitChange>): GitDirtyFiles {
-    const value = new GitDirtyFiles();
-    value.files = files;
-    return value;
+    const made = new GitDirtyFiles();
+    made.files = files;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitDirtyFiles {
-    const value = new GitDirtyFiles();
+    const made = new GitDirtyFiles();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -5246,7 +5273,7 @@ export class GitDirtyFiles {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.files = list0;
+        made.files = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -5254,7 +5281,7 @@ export class GitDirtyFiles {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("files");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5308,27 +5335,27 @@ export class GitFetch {
 
   /** A value of the fields that are required. */
   static of(): GitFetch {
-    const value = new GitFetch();
-    return value;
+    const made = new GitFetch();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitFetch {
-    const value = new GitFetch();
+    const made = new GitFetch();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "remote") {
         if (!reader.takeNull()) {
-          value.remote = reader.string();
+          made.remote = reader.string();
         }
       } else if (key == "branches") {
         if (!reader.takeNull()) {
@@ -5337,18 +5364,18 @@ export class GitFetch {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.branches = list0;
+          made.branches = list0;
         }
       } else if (key == "prune") {
         if (!reader.takeNull()) {
-          value.prune = reader.bool();
+          made.prune = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5395,14 +5422,14 @@ export class GitFetched {
 
   /** A value of the fields that are required. */
   static of(updates: Array<GitRefUpdate>): GitFetched {
-    const value = new GitFetched();
-    value.updates = updates;
-    return value;
+    const made = new GitFetched();
+    made.updates = updates;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitFetched {
-    const value = new GitFetched();
+    const made = new GitFetched();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -5413,7 +5440,7 @@ export class GitFetched {
         while (reader.nextItem()) {
           list0.push(GitRefUpdate.read(reader));
         }
-        value.updates = list0;
+        made.updates = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -5421,7 +5448,7 @@ export class GitFetched {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("updates");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5457,30 +5484,30 @@ export class GitGetBranch {
 
   /** A value of the fields that are required. */
   static of(): GitGetBranch {
-    const value = new GitGetBranch();
-    return value;
+    const made = new GitGetBranch();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitGetBranch {
-    const value = new GitGetBranch();
+    const made = new GitGetBranch();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5520,30 +5547,30 @@ export class GitGetDirtyFiles {
 
   /** A value of the fields that are required. */
   static of(): GitGetDirtyFiles {
-    const value = new GitGetDirtyFiles();
-    return value;
+    const made = new GitGetDirtyFiles();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitGetDirtyFiles {
-    const value = new GitGetDirtyFiles();
+    const made = new GitGetDirtyFiles();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5595,36 +5622,36 @@ export class GitGetRecentCommits {
 
   /** A value of the fields that are required. */
   static of(): GitGetRecentCommits {
-    const value = new GitGetRecentCommits();
-    return value;
+    const made = new GitGetRecentCommits();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitGetRecentCommits {
-    const value = new GitGetRecentCommits();
+    const made = new GitGetRecentCommits();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "ref") {
         if (!reader.takeNull()) {
-          value.ref = reader.string();
+          made.ref = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5680,34 +5707,34 @@ export class GitGetRemoteUrl {
 
   /** A value of the fields that are required. */
   static of(): GitGetRemoteUrl {
-    const value = new GitGetRemoteUrl();
-    return value;
+    const made = new GitGetRemoteUrl();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitGetRemoteUrl {
-    const value = new GitGetRemoteUrl();
+    const made = new GitGetRemoteUrl();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "remote") {
         if (!reader.takeNull()) {
-          value.remote = reader.string();
+          made.remote = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5752,30 +5779,30 @@ export class GitGetWorktree {
 
   /** A value of the fields that are required. */
   static of(): GitGetWorktree {
-    const value = new GitGetWorktree();
-    return value;
+    const made = new GitGetWorktree();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitGetWorktree {
-    const value = new GitGetWorktree();
+    const made = new GitGetWorktree();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5873,50 +5900,50 @@ export class GitHubCheckRun {
 
   /** A value of the fields that are required. */
   static of(id: u64, name: string, status: CheckStatus): GitHubCheckRun {
-    const value = new GitHubCheckRun();
-    value.id = id;
-    value.name = name;
-    value.status = status;
-    return value;
+    const made = new GitHubCheckRun();
+    made.id = id;
+    made.name = name;
+    made.status = status;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCheckRun {
-    const value = new GitHubCheckRun();
+    const made = new GitHubCheckRun();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.u64();
+        made.id = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "status") {
-        value.status = readCheckStatus(reader);
+        made.status = readCheckStatus(reader);
         seen |= (1 as u64) << 2;
       } else if (key == "conclusion") {
-        if (!reader.takeNull()) value.conclusion = new Box<CheckConclusion>(readCheckConclusion(reader));
+        if (!reader.takeNull()) made.conclusion = new Box<CheckConclusion>(readCheckConclusion(reader));
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "summary") {
         if (!reader.takeNull()) {
-          value.summary = reader.string();
+          made.summary = reader.string();
         }
       } else if (key == "url") {
         if (!reader.takeNull()) {
-          value.url = reader.string();
+          made.url = reader.string();
         }
       } else if (key == "startedAt") {
         if (!reader.takeNull()) {
-          value.startedAt = reader.string();
+          made.startedAt = reader.string();
         }
       } else if (key == "completedAt") {
         if (!reader.takeNull()) {
-          value.completedAt = reader.string();
+          made.completedAt = reader.string();
         }
       } else {
         reader.skip();
@@ -5926,7 +5953,7 @@ export class GitHubCheckRun {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("status");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -5992,15 +6019,15 @@ export class GitHubCheckRuns {
 
   /** A value of the fields that are required. */
   static of(checkRuns: Array<GitHubCheckRun>, total: u64): GitHubCheckRuns {
-    const value = new GitHubCheckRuns();
-    value.checkRuns = checkRuns;
-    value.total = total;
-    return value;
+    const made = new GitHubCheckRuns();
+    made.checkRuns = checkRuns;
+    made.total = total;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCheckRuns {
-    const value = new GitHubCheckRuns();
+    const made = new GitHubCheckRuns();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -6011,13 +6038,13 @@ export class GitHubCheckRuns {
         while (reader.nextItem()) {
           list0.push(GitHubCheckRun.read(reader));
         }
-        value.checkRuns = list0;
+        made.checkRuns = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "total") {
-        value.total = reader.u64();
+        made.total = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
@@ -6025,7 +6052,7 @@ export class GitHubCheckRuns {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("checkRuns");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("total");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6068,25 +6095,25 @@ export class GitHubCombinedStatus {
 
   /** A value of the fields that are required. */
   static of(state: CommitState, sha: string, statuses: Array<GitHubStatus>): GitHubCombinedStatus {
-    const value = new GitHubCombinedStatus();
-    value.state = state;
-    value.sha = sha;
-    value.statuses = statuses;
-    return value;
+    const made = new GitHubCombinedStatus();
+    made.state = state;
+    made.sha = sha;
+    made.statuses = statuses;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCombinedStatus {
-    const value = new GitHubCombinedStatus();
+    const made = new GitHubCombinedStatus();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "state") {
-        value.state = readCommitState(reader);
+        made.state = readCommitState(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "sha") {
-        value.sha = reader.string();
+        made.sha = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "statuses") {
         const list0: Array<GitHubStatus> = [];
@@ -6094,7 +6121,7 @@ export class GitHubCombinedStatus {
         while (reader.nextItem()) {
           list0.push(GitHubStatus.read(reader));
         }
-        value.statuses = list0;
+        made.statuses = list0;
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -6104,7 +6131,7 @@ export class GitHubCombinedStatus {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("sha");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("statuses");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6156,40 +6183,40 @@ export class GitHubComment {
 
   /** A value of the fields that are required. */
   static of(id: u64, body: string, url: string, createdAt: string, updatedAt: string): GitHubComment {
-    const value = new GitHubComment();
-    value.id = id;
-    value.body = body;
-    value.url = url;
-    value.createdAt = createdAt;
-    value.updatedAt = updatedAt;
-    return value;
+    const made = new GitHubComment();
+    made.id = id;
+    made.body = body;
+    made.url = url;
+    made.createdAt = createdAt;
+    made.updatedAt = updatedAt;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubComment {
-    const value = new GitHubComment();
+    const made = new GitHubComment();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.u64();
+        made.id = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "author") {
         if (!reader.takeNull()) {
-          value.author = reader.string();
+          made.author = reader.string();
         }
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "createdAt") {
-        value.createdAt = reader.string();
+        made.createdAt = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "updatedAt") {
-        value.updatedAt = reader.string();
+        made.updatedAt = reader.string();
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -6201,7 +6228,7 @@ export class GitHubComment {
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("createdAt");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("updatedAt");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6246,28 +6273,28 @@ export class GitHubCommentIssue {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64, body: string): GitHubCommentIssue {
-    const value = new GitHubCommentIssue();
-    value.repo = repo;
-    value.number = number;
-    value.body = body;
-    return value;
+    const made = new GitHubCommentIssue();
+    made.repo = repo;
+    made.number = number;
+    made.body = body;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCommentIssue {
-    const value = new GitHubCommentIssue();
+    const made = new GitHubCommentIssue();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -6277,7 +6304,7 @@ export class GitHubCommentIssue {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("body");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6329,28 +6356,28 @@ export class GitHubCreateIssue {
 
   /** A value of the fields that are required. */
   static of(repo: string, title: string): GitHubCreateIssue {
-    const value = new GitHubCreateIssue();
-    value.repo = repo;
-    value.title = title;
-    return value;
+    const made = new GitHubCreateIssue();
+    made.repo = repo;
+    made.title = title;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCreateIssue {
-    const value = new GitHubCreateIssue();
+    const made = new GitHubCreateIssue();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
-        value.title = reader.string();
+        made.title = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "labels") {
         if (!reader.takeNull()) {
@@ -6359,7 +6386,7 @@ export class GitHubCreateIssue {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.labels = list0;
+          made.labels = list0;
         }
       } else if (key == "assignees") {
         if (!reader.takeNull()) {
@@ -6368,10 +6395,10 @@ export class GitHubCreateIssue {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.assignees = list0;
+          made.assignees = list0;
         }
       } else if (key == "milestone") {
-        if (!reader.takeNull()) value.milestone = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.milestone = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -6379,7 +6406,7 @@ export class GitHubCreateIssue {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("title");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6453,40 +6480,40 @@ export class GitHubCreatePr {
 
   /** A value of the fields that are required. */
   static of(repo: string, title: string, head: string): GitHubCreatePr {
-    const value = new GitHubCreatePr();
-    value.repo = repo;
-    value.title = title;
-    value.head = head;
-    return value;
+    const made = new GitHubCreatePr();
+    made.repo = repo;
+    made.title = title;
+    made.head = head;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubCreatePr {
-    const value = new GitHubCreatePr();
+    const made = new GitHubCreatePr();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
-        value.title = reader.string();
+        made.title = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "head") {
-        value.head = reader.string();
+        made.head = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "base") {
         if (!reader.takeNull()) {
-          value.base = reader.string();
+          made.base = reader.string();
         }
       } else if (key == "draft") {
         if (!reader.takeNull()) {
-          value.draft = reader.bool();
+          made.draft = reader.bool();
         }
       } else {
         reader.skip();
@@ -6496,7 +6523,7 @@ export class GitHubCreatePr {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("title");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("head");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6540,24 +6567,24 @@ export class GitHubGetCombinedStatus {
 
   /** A value of the fields that are required. */
   static of(repo: string, ref: string): GitHubGetCombinedStatus {
-    const value = new GitHubGetCombinedStatus();
-    value.repo = repo;
-    value.ref = ref;
-    return value;
+    const made = new GitHubGetCombinedStatus();
+    made.repo = repo;
+    made.ref = ref;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubGetCombinedStatus {
-    const value = new GitHubGetCombinedStatus();
+    const made = new GitHubGetCombinedStatus();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "ref") {
-        value.ref = reader.string();
+        made.ref = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -6566,7 +6593,7 @@ export class GitHubGetCombinedStatus {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("ref");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6596,24 +6623,24 @@ export class GitHubGetIssue {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubGetIssue {
-    const value = new GitHubGetIssue();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubGetIssue();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubGetIssue {
-    const value = new GitHubGetIssue();
+    const made = new GitHubGetIssue();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -6622,7 +6649,7 @@ export class GitHubGetIssue {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6652,24 +6679,24 @@ export class GitHubGetPr {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubGetPr {
-    const value = new GitHubGetPr();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubGetPr();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubGetPr {
-    const value = new GitHubGetPr();
+    const made = new GitHubGetPr();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -6678,7 +6705,7 @@ export class GitHubGetPr {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6708,24 +6735,24 @@ export class GitHubGetPrForBranch {
 
   /** A value of the fields that are required. */
   static of(repo: string, branch: string): GitHubGetPrForBranch {
-    const value = new GitHubGetPrForBranch();
-    value.repo = repo;
-    value.branch = branch;
-    return value;
+    const made = new GitHubGetPrForBranch();
+    made.repo = repo;
+    made.branch = branch;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubGetPrForBranch {
-    const value = new GitHubGetPrForBranch();
+    const made = new GitHubGetPrForBranch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "branch") {
-        value.branch = reader.string();
+        made.branch = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -6734,7 +6761,7 @@ export class GitHubGetPrForBranch {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("branch");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6760,20 +6787,20 @@ export class GitHubGetRepo {
 
   /** A value of the fields that are required. */
   static of(repo: string): GitHubGetRepo {
-    const value = new GitHubGetRepo();
-    value.repo = repo;
-    return value;
+    const made = new GitHubGetRepo();
+    made.repo = repo;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubGetRepo {
-    const value = new GitHubGetRepo();
+    const made = new GitHubGetRepo();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -6781,7 +6808,7 @@ export class GitHubGetRepo {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -6857,44 +6884,44 @@ export class GitHubIssue {
 
   /** A value of the fields that are required. */
   static of(number: u64, title: string, state: OpenState, labels: Array<string>, assignees: Array<string>, comments: u64, url: string, createdAt: string, updatedAt: string): GitHubIssue {
-    const value = new GitHubIssue();
-    value.number = number;
-    value.title = title;
-    value.state = state;
-    value.labels = labels;
-    value.assignees = assignees;
-    value.comments = comments;
-    value.url = url;
-    value.createdAt = createdAt;
-    value.updatedAt = updatedAt;
-    return value;
+    const made = new GitHubIssue();
+    made.number = number;
+    made.title = title;
+    made.state = state;
+    made.labels = labels;
+    made.assignees = assignees;
+    made.comments = comments;
+    made.url = url;
+    made.createdAt = createdAt;
+    made.updatedAt = updatedAt;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubIssue {
-    const value = new GitHubIssue();
+    const made = new GitHubIssue();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
-        value.title = reader.string();
+        made.title = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "state") {
-        value.state = readOpenState(reader);
+        made.state = readOpenState(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "stateReason") {
-        if (!reader.takeNull()) value.stateReason = new Box<IssueCloseReason>(readIssueCloseReason(reader));
+        if (!reader.takeNull()) made.stateReason = new Box<IssueCloseReason>(readIssueCloseReason(reader));
       } else if (key == "author") {
         if (!reader.takeNull()) {
-          value.author = reader.string();
+          made.author = reader.string();
         }
       } else if (key == "labels") {
         const list0: Array<string> = [];
@@ -6902,7 +6929,7 @@ export class GitHubIssue {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.labels = list0;
+        made.labels = list0;
         seen |= (1 as u64) << 6;
       } else if (key == "assignees") {
         const list0: Array<string> = [];
@@ -6910,25 +6937,25 @@ export class GitHubIssue {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.assignees = list0;
+        made.assignees = list0;
         seen |= (1 as u64) << 7;
       } else if (key == "milestone") {
-        if (!reader.takeNull()) value.milestone = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.milestone = new Box<u64>(reader.u64());
       } else if (key == "comments") {
-        value.comments = reader.u64();
+        made.comments = reader.u64();
         seen |= (1 as u64) << 9;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 10;
       } else if (key == "createdAt") {
-        value.createdAt = reader.string();
+        made.createdAt = reader.string();
         seen |= (1 as u64) << 11;
       } else if (key == "updatedAt") {
-        value.updatedAt = reader.string();
+        made.updatedAt = reader.string();
         seen |= (1 as u64) << 12;
       } else if (key == "closedAt") {
         if (!reader.takeNull()) {
-          value.closedAt = reader.string();
+          made.closedAt = reader.string();
         }
       } else {
         reader.skip();
@@ -6944,7 +6971,7 @@ export class GitHubIssue {
     if ((seen & ((1 as u64) << 11)) === 0) reader.missing("createdAt");
     if ((seen & ((1 as u64) << 12)) === 0) reader.missing("updatedAt");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7021,14 +7048,14 @@ export class GitHubIssues {
 
   /** A value of the fields that are required. */
   static of(issues: Array<GitHubIssue>): GitHubIssues {
-    const value = new GitHubIssues();
-    value.issues = issues;
-    return value;
+    const made = new GitHubIssues();
+    made.issues = issues;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubIssues {
-    const value = new GitHubIssues();
+    const made = new GitHubIssues();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -7039,17 +7066,17 @@ export class GitHubIssues {
         while (reader.nextItem()) {
           list0.push(GitHubIssue.read(reader));
         }
-        value.issues = list0;
+        made.issues = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("issues");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7090,28 +7117,28 @@ export class GitHubLabel {
 
   /** A value of the fields that are required. */
   static of(name: string, color: string): GitHubLabel {
-    const value = new GitHubLabel();
-    value.name = name;
-    value.color = color;
-    return value;
+    const made = new GitHubLabel();
+    made.name = name;
+    made.color = color;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubLabel {
-    const value = new GitHubLabel();
+    const made = new GitHubLabel();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "color") {
-        value.color = reader.string();
+        made.color = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else {
         reader.skip();
@@ -7120,7 +7147,7 @@ export class GitHubLabel {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("color");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7155,14 +7182,14 @@ export class GitHubLabels {
 
   /** A value of the fields that are required. */
   static of(labels: Array<GitHubLabel>): GitHubLabels {
-    const value = new GitHubLabels();
-    value.labels = labels;
-    return value;
+    const made = new GitHubLabels();
+    made.labels = labels;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubLabels {
-    const value = new GitHubLabels();
+    const made = new GitHubLabels();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -7173,17 +7200,17 @@ export class GitHubLabels {
         while (reader.nextItem()) {
           list0.push(GitHubLabel.read(reader));
         }
-        value.labels = list0;
+        made.labels = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("labels");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7232,29 +7259,29 @@ export class GitHubListCheckRuns {
 
   /** A value of the fields that are required. */
   static of(repo: string, ref: string): GitHubListCheckRuns {
-    const value = new GitHubListCheckRuns();
-    value.repo = repo;
-    value.ref = ref;
-    return value;
+    const made = new GitHubListCheckRuns();
+    made.repo = repo;
+    made.ref = ref;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListCheckRuns {
-    const value = new GitHubListCheckRuns();
+    const made = new GitHubListCheckRuns();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "ref") {
-        value.ref = reader.string();
+        made.ref = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -7262,7 +7289,7 @@ export class GitHubListCheckRuns {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("ref");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7334,23 +7361,23 @@ export class GitHubListIssues {
 
   /** A value of the fields that are required. */
   static of(repo: string): GitHubListIssues {
-    const value = new GitHubListIssues();
-    value.repo = repo;
-    return value;
+    const made = new GitHubListIssues();
+    made.repo = repo;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListIssues {
-    const value = new GitHubListIssues();
+    const made = new GitHubListIssues();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "state") {
-        if (!reader.takeNull()) value.state = new Box<StateFilter>(readStateFilter(reader));
+        if (!reader.takeNull()) made.state = new Box<StateFilter>(readStateFilter(reader));
       } else if (key == "labels") {
         if (!reader.takeNull()) {
           const list0: Array<string> = [];
@@ -7358,31 +7385,31 @@ export class GitHubListIssues {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.labels = list0;
+          made.labels = list0;
         }
       } else if (key == "assignee") {
         if (!reader.takeNull()) {
-          value.assignee = reader.string();
+          made.assignee = reader.string();
         }
       } else if (key == "creator") {
         if (!reader.takeNull()) {
-          value.creator = reader.string();
+          made.creator = reader.string();
         }
       } else if (key == "since") {
         if (!reader.takeNull()) {
-          value.since = reader.string();
+          made.since = reader.string();
         }
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7456,32 +7483,32 @@ export class GitHubListLabels {
 
   /** A value of the fields that are required. */
   static of(repo: string): GitHubListLabels {
-    const value = new GitHubListLabels();
-    value.repo = repo;
-    return value;
+    const made = new GitHubListLabels();
+    made.repo = repo;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListLabels {
-    const value = new GitHubListLabels();
+    const made = new GitHubListLabels();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7541,42 +7568,42 @@ export class GitHubListPrs {
 
   /** A value of the fields that are required. */
   static of(repo: string): GitHubListPrs {
-    const value = new GitHubListPrs();
-    value.repo = repo;
-    return value;
+    const made = new GitHubListPrs();
+    made.repo = repo;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListPrs {
-    const value = new GitHubListPrs();
+    const made = new GitHubListPrs();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "state") {
-        if (!reader.takeNull()) value.state = new Box<StateFilter>(readStateFilter(reader));
+        if (!reader.takeNull()) made.state = new Box<StateFilter>(readStateFilter(reader));
       } else if (key == "head") {
         if (!reader.takeNull()) {
-          value.head = reader.string();
+          made.head = reader.string();
         }
       } else if (key == "base") {
         if (!reader.takeNull()) {
-          value.base = reader.string();
+          made.base = reader.string();
         }
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7641,29 +7668,29 @@ export class GitHubListReviewComments {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubListReviewComments {
-    const value = new GitHubListReviewComments();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubListReviewComments();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListReviewComments {
-    const value = new GitHubListReviewComments();
+    const made = new GitHubListReviewComments();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -7671,7 +7698,7 @@ export class GitHubListReviewComments {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7723,29 +7750,29 @@ export class GitHubListReviews {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubListReviews {
-    const value = new GitHubListReviews();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubListReviews();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubListReviews {
-    const value = new GitHubListReviews();
+    const made = new GitHubListReviews();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "page") {
-        if (!reader.takeNull()) value.page = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.page = new Box<u64>(reader.u64());
       } else if (key == "perPage") {
-        if (!reader.takeNull()) value.perPage = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.perPage = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -7753,7 +7780,7 @@ export class GitHubListReviews {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7793,24 +7820,24 @@ export class GitHubMerge {
 
   /** A value of the fields that are required. */
   static of(sha: string, message: string): GitHubMerge {
-    const value = new GitHubMerge();
-    value.sha = sha;
-    value.message = message;
-    return value;
+    const made = new GitHubMerge();
+    made.sha = sha;
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubMerge {
-    const value = new GitHubMerge();
+    const made = new GitHubMerge();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "sha") {
-        value.sha = reader.string();
+        made.sha = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -7819,7 +7846,7 @@ export class GitHubMerge {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("sha");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -7867,38 +7894,38 @@ export class GitHubMergePr {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubMergePr {
-    const value = new GitHubMergePr();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubMergePr();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubMergePr {
-    const value = new GitHubMergePr();
+    const made = new GitHubMergePr();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "method") {
-        if (!reader.takeNull()) value.method = new Box<MergeMethod>(readMergeMethod(reader));
+        if (!reader.takeNull()) made.method = new Box<MergeMethod>(readMergeMethod(reader));
       } else if (key == "commitTitle") {
         if (!reader.takeNull()) {
-          value.commitTitle = reader.string();
+          made.commitTitle = reader.string();
         }
       } else if (key == "commitMessage") {
         if (!reader.takeNull()) {
-          value.commitMessage = reader.string();
+          made.commitMessage = reader.string();
         }
       } else if (key == "expectedHeadSha") {
         if (!reader.takeNull()) {
-          value.expectedHeadSha = reader.string();
+          made.expectedHeadSha = reader.string();
         }
       } else {
         reader.skip();
@@ -7907,7 +7934,7 @@ export class GitHubMergePr {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8049,73 +8076,73 @@ export class GitHubPr {
 
   /** A value of the fields that are required. */
   static of(number: u64, title: string, state: OpenState, isDraft: bool, isMerged: bool, headRef: string, headSha: string, baseRef: string, baseSha: string, labels: Array<string>, assignees: Array<string>, requestedReviewers: Array<string>, requestedTeams: Array<string>, url: string, createdAt: string, updatedAt: string): GitHubPr {
-    const value = new GitHubPr();
-    value.number = number;
-    value.title = title;
-    value.state = state;
-    value.isDraft = isDraft;
-    value.isMerged = isMerged;
-    value.headRef = headRef;
-    value.headSha = headSha;
-    value.baseRef = baseRef;
-    value.baseSha = baseSha;
-    value.labels = labels;
-    value.assignees = assignees;
-    value.requestedReviewers = requestedReviewers;
-    value.requestedTeams = requestedTeams;
-    value.url = url;
-    value.createdAt = createdAt;
-    value.updatedAt = updatedAt;
-    return value;
+    const made = new GitHubPr();
+    made.number = number;
+    made.title = title;
+    made.state = state;
+    made.isDraft = isDraft;
+    made.isMerged = isMerged;
+    made.headRef = headRef;
+    made.headSha = headSha;
+    made.baseRef = baseRef;
+    made.baseSha = baseSha;
+    made.labels = labels;
+    made.assignees = assignees;
+    made.requestedReviewers = requestedReviewers;
+    made.requestedTeams = requestedTeams;
+    made.url = url;
+    made.createdAt = createdAt;
+    made.updatedAt = updatedAt;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubPr {
-    const value = new GitHubPr();
+    const made = new GitHubPr();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
-        value.title = reader.string();
+        made.title = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "state") {
-        value.state = readOpenState(reader);
+        made.state = readOpenState(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "isDraft") {
-        value.isDraft = reader.bool();
+        made.isDraft = reader.bool();
         seen |= (1 as u64) << 4;
       } else if (key == "isMerged") {
-        value.isMerged = reader.bool();
+        made.isMerged = reader.bool();
         seen |= (1 as u64) << 5;
       } else if (key == "isMergeable") {
-        if (!reader.takeNull()) value.isMergeable = new Box<bool>(reader.bool());
+        if (!reader.takeNull()) made.isMergeable = new Box<bool>(reader.bool());
       } else if (key == "headRef") {
-        value.headRef = reader.string();
+        made.headRef = reader.string();
         seen |= (1 as u64) << 7;
       } else if (key == "headSha") {
-        value.headSha = reader.string();
+        made.headSha = reader.string();
         seen |= (1 as u64) << 8;
       } else if (key == "headRepo") {
         if (!reader.takeNull()) {
-          value.headRepo = reader.string();
+          made.headRepo = reader.string();
         }
       } else if (key == "baseRef") {
-        value.baseRef = reader.string();
+        made.baseRef = reader.string();
         seen |= (1 as u64) << 10;
       } else if (key == "baseSha") {
-        value.baseSha = reader.string();
+        made.baseSha = reader.string();
         seen |= (1 as u64) << 11;
       } else if (key == "author") {
         if (!reader.takeNull()) {
-          value.author = reader.string();
+          made.author = reader.string();
         }
       } else if (key == "labels") {
         const list0: Array<string> = [];
@@ -8123,7 +8150,7 @@ export class GitHubPr {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.labels = list0;
+        made.labels = list0;
         seen |= (1 as u64) << 13;
       } else if (key == "assignees") {
         const list0: Array<string> = [];
@@ -8131,7 +8158,7 @@ export class GitHubPr {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.assignees = list0;
+        made.assignees = list0;
         seen |= (1 as u64) << 14;
       } else if (key == "requestedReviewers") {
         const list0: Array<string> = [];
@@ -8139,7 +8166,7 @@ export class GitHubPr {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.requestedReviewers = list0;
+        made.requestedReviewers = list0;
         seen |= (1 as u64) << 15;
       } else if (key == "requestedTeams") {
         const list0: Array<string> = [];
@@ -8147,31 +8174,31 @@ export class GitHubPr {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.requestedTeams = list0;
+        made.requestedTeams = list0;
         seen |= (1 as u64) << 16;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 17;
       } else if (key == "createdAt") {
-        value.createdAt = reader.string();
+        made.createdAt = reader.string();
         seen |= (1 as u64) << 18;
       } else if (key == "updatedAt") {
-        value.updatedAt = reader.string();
+        made.updatedAt = reader.string();
         seen |= (1 as u64) << 19;
       } else if (key == "mergedAt") {
         if (!reader.takeNull()) {
-          value.mergedAt = reader.string();
+          made.mergedAt = reader.string();
         }
       } else if (key == "mergeCommitSha") {
         if (!reader.takeNull()) {
-          value.mergeCommitSha = reader.string();
+          made.mergeCommitSha = reader.string();
         }
       } else if (key == "additions") {
-        if (!reader.takeNull()) value.additions = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.additions = new Box<u64>(reader.u64());
       } else if (key == "deletions") {
-        if (!reader.takeNull()) value.deletions = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.deletions = new Box<u64>(reader.u64());
       } else if (key == "changedFiles") {
-        if (!reader.takeNull()) value.changedFiles = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.changedFiles = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -8193,7 +8220,7 @@ export class GitHubPr {
     if ((seen & ((1 as u64) << 18)) === 0) reader.missing("createdAt");
     if ((seen & ((1 as u64) << 19)) === 0) reader.missing("updatedAt");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8308,26 +8335,26 @@ export class GitHubPrForBranch {
 
   /** A value of the fields that are required. */
   static of(): GitHubPrForBranch {
-    const value = new GitHubPrForBranch();
-    return value;
+    const made = new GitHubPrForBranch();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubPrForBranch {
-    const value = new GitHubPrForBranch();
+    const made = new GitHubPrForBranch();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "pr") {
         if (!reader.takeNull()) {
-          value.pr = GitHubPr.read(reader);
+          made.pr = GitHubPr.read(reader);
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8358,14 +8385,14 @@ export class GitHubPrs {
 
   /** A value of the fields that are required. */
   static of(prs: Array<GitHubPr>): GitHubPrs {
-    const value = new GitHubPrs();
-    value.prs = prs;
-    return value;
+    const made = new GitHubPrs();
+    made.prs = prs;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubPrs {
-    const value = new GitHubPrs();
+    const made = new GitHubPrs();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -8376,17 +8403,17 @@ export class GitHubPrs {
         while (reader.nextItem()) {
           list0.push(GitHubPr.read(reader));
         }
-        value.prs = list0;
+        made.prs = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("prs");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8447,48 +8474,48 @@ export class GitHubRepo {
 
   /** A value of the fields that are required. */
   static of(fullName: string, defaultBranch: string, isPrivate: bool, isFork: bool, isArchived: bool, url: string, cloneUrl: string): GitHubRepo {
-    const value = new GitHubRepo();
-    value.fullName = fullName;
-    value.defaultBranch = defaultBranch;
-    value.isPrivate = isPrivate;
-    value.isFork = isFork;
-    value.isArchived = isArchived;
-    value.url = url;
-    value.cloneUrl = cloneUrl;
-    return value;
+    const made = new GitHubRepo();
+    made.fullName = fullName;
+    made.defaultBranch = defaultBranch;
+    made.isPrivate = isPrivate;
+    made.isFork = isFork;
+    made.isArchived = isArchived;
+    made.url = url;
+    made.cloneUrl = cloneUrl;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubRepo {
-    const value = new GitHubRepo();
+    const made = new GitHubRepo();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "fullName") {
-        value.fullName = reader.string();
+        made.fullName = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "defaultBranch") {
-        value.defaultBranch = reader.string();
+        made.defaultBranch = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "isPrivate") {
-        value.isPrivate = reader.bool();
+        made.isPrivate = reader.bool();
         seen |= (1 as u64) << 3;
       } else if (key == "isFork") {
-        value.isFork = reader.bool();
+        made.isFork = reader.bool();
         seen |= (1 as u64) << 4;
       } else if (key == "isArchived") {
-        value.isArchived = reader.bool();
+        made.isArchived = reader.bool();
         seen |= (1 as u64) << 5;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 6;
       } else if (key == "cloneUrl") {
-        value.cloneUrl = reader.string();
+        made.cloneUrl = reader.string();
         seen |= (1 as u64) << 7;
       } else {
         reader.skip();
@@ -8502,7 +8529,7 @@ export class GitHubRepo {
     if ((seen & ((1 as u64) << 6)) === 0) reader.missing("url");
     if ((seen & ((1 as u64) << 7)) === 0) reader.missing("cloneUrl");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8559,24 +8586,24 @@ export class GitHubRequestReviewers {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubRequestReviewers {
-    const value = new GitHubRequestReviewers();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubRequestReviewers();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubRequestReviewers {
-    const value = new GitHubRequestReviewers();
+    const made = new GitHubRequestReviewers();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "reviewers") {
         if (!reader.takeNull()) {
@@ -8585,7 +8612,7 @@ export class GitHubRequestReviewers {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.reviewers = list0;
+          made.reviewers = list0;
         }
       } else if (key == "teamReviewers") {
         if (!reader.takeNull()) {
@@ -8594,7 +8621,7 @@ export class GitHubRequestReviewers {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.teamReviewers = list0;
+          made.teamReviewers = list0;
         }
       } else {
         reader.skip();
@@ -8603,7 +8630,7 @@ export class GitHubRequestReviewers {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8669,44 +8696,44 @@ export class GitHubReview {
 
   /** A value of the fields that are required. */
   static of(id: u64, state: ReviewState, body: string, url: string): GitHubReview {
-    const value = new GitHubReview();
-    value.id = id;
-    value.state = state;
-    value.body = body;
-    value.url = url;
-    return value;
+    const made = new GitHubReview();
+    made.id = id;
+    made.state = state;
+    made.body = body;
+    made.url = url;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubReview {
-    const value = new GitHubReview();
+    const made = new GitHubReview();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.u64();
+        made.id = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "author") {
         if (!reader.takeNull()) {
-          value.author = reader.string();
+          made.author = reader.string();
         }
       } else if (key == "state") {
-        value.state = readReviewState(reader);
+        made.state = readReviewState(reader);
         seen |= (1 as u64) << 2;
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "commitId") {
         if (!reader.takeNull()) {
-          value.commitId = reader.string();
+          made.commitId = reader.string();
         }
       } else if (key == "submittedAt") {
         if (!reader.takeNull()) {
-          value.submittedAt = reader.string();
+          made.submittedAt = reader.string();
         }
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 6;
       } else {
         reader.skip();
@@ -8717,7 +8744,7 @@ export class GitHubReview {
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("body");
     if ((seen & ((1 as u64) << 6)) === 0) reader.missing("url");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8810,60 +8837,60 @@ export class GitHubReviewComment {
 
   /** A value of the fields that are required. */
   static of(id: u64, body: string, path: string, diffHunk: string, commitId: string, url: string, createdAt: string, updatedAt: string): GitHubReviewComment {
-    const value = new GitHubReviewComment();
-    value.id = id;
-    value.body = body;
-    value.path = path;
-    value.diffHunk = diffHunk;
-    value.commitId = commitId;
-    value.url = url;
-    value.createdAt = createdAt;
-    value.updatedAt = updatedAt;
-    return value;
+    const made = new GitHubReviewComment();
+    made.id = id;
+    made.body = body;
+    made.path = path;
+    made.diffHunk = diffHunk;
+    made.commitId = commitId;
+    made.url = url;
+    made.createdAt = createdAt;
+    made.updatedAt = updatedAt;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubReviewComment {
-    const value = new GitHubReviewComment();
+    const made = new GitHubReviewComment();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.u64();
+        made.id = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "inReplyTo") {
-        if (!reader.takeNull()) value.inReplyTo = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.inReplyTo = new Box<u64>(reader.u64());
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "author") {
         if (!reader.takeNull()) {
-          value.author = reader.string();
+          made.author = reader.string();
         }
       } else if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "line") {
-        if (!reader.takeNull()) value.line = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.line = new Box<u32>(reader.u32());
       } else if (key == "startLine") {
-        if (!reader.takeNull()) value.startLine = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.startLine = new Box<u32>(reader.u32());
       } else if (key == "side") {
-        if (!reader.takeNull()) value.side = new Box<DiffSide>(readDiffSide(reader));
+        if (!reader.takeNull()) made.side = new Box<DiffSide>(readDiffSide(reader));
       } else if (key == "diffHunk") {
-        value.diffHunk = reader.string();
+        made.diffHunk = reader.string();
         seen |= (1 as u64) << 8;
       } else if (key == "commitId") {
-        value.commitId = reader.string();
+        made.commitId = reader.string();
         seen |= (1 as u64) << 9;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 10;
       } else if (key == "createdAt") {
-        value.createdAt = reader.string();
+        made.createdAt = reader.string();
         seen |= (1 as u64) << 11;
       } else if (key == "updatedAt") {
-        value.updatedAt = reader.string();
+        made.updatedAt = reader.string();
         seen |= (1 as u64) << 12;
       } else {
         reader.skip();
@@ -8878,7 +8905,7 @@ export class GitHubReviewComment {
     if ((seen & ((1 as u64) << 11)) === 0) reader.missing("createdAt");
     if ((seen & ((1 as u64) << 12)) === 0) reader.missing("updatedAt");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -8945,14 +8972,14 @@ export class GitHubReviewComments {
 
   /** A value of the fields that are required. */
   static of(comments: Array<GitHubReviewComment>): GitHubReviewComments {
-    const value = new GitHubReviewComments();
-    value.comments = comments;
-    return value;
+    const made = new GitHubReviewComments();
+    made.comments = comments;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubReviewComments {
-    const value = new GitHubReviewComments();
+    const made = new GitHubReviewComments();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -8963,17 +8990,17 @@ export class GitHubReviewComments {
         while (reader.nextItem()) {
           list0.push(GitHubReviewComment.read(reader));
         }
-        value.comments = list0;
+        made.comments = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("comments");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9010,15 +9037,15 @@ export class GitHubReviewers {
 
   /** A value of the fields that are required. */
   static of(reviewers: Array<string>, teamReviewers: Array<string>): GitHubReviewers {
-    const value = new GitHubReviewers();
-    value.reviewers = reviewers;
-    value.teamReviewers = teamReviewers;
-    return value;
+    const made = new GitHubReviewers();
+    made.reviewers = reviewers;
+    made.teamReviewers = teamReviewers;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubReviewers {
-    const value = new GitHubReviewers();
+    const made = new GitHubReviewers();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -9029,7 +9056,7 @@ export class GitHubReviewers {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.reviewers = list0;
+        made.reviewers = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "teamReviewers") {
         const list0: Array<string> = [];
@@ -9037,7 +9064,7 @@ export class GitHubReviewers {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.teamReviewers = list0;
+        made.teamReviewers = list0;
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -9046,7 +9073,7 @@ export class GitHubReviewers {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("reviewers");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("teamReviewers");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9084,14 +9111,14 @@ export class GitHubReviews {
 
   /** A value of the fields that are required. */
   static of(reviews: Array<GitHubReview>): GitHubReviews {
-    const value = new GitHubReviews();
-    value.reviews = reviews;
-    return value;
+    const made = new GitHubReviews();
+    made.reviews = reviews;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubReviews {
-    const value = new GitHubReviews();
+    const made = new GitHubReviews();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -9102,17 +9129,17 @@ export class GitHubReviews {
         while (reader.nextItem()) {
           list0.push(GitHubReview.read(reader));
         }
-        value.reviews = list0;
+        made.reviews = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextPage") {
-        if (!reader.takeNull()) value.nextPage = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.nextPage = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("reviews");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9157,32 +9184,32 @@ export class GitHubStatus {
 
   /** A value of the fields that are required. */
   static of(context: string, state: CommitState): GitHubStatus {
-    const value = new GitHubStatus();
-    value.context = context;
-    value.state = state;
-    return value;
+    const made = new GitHubStatus();
+    made.context = context;
+    made.state = state;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubStatus {
-    const value = new GitHubStatus();
+    const made = new GitHubStatus();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "context") {
-        value.context = reader.string();
+        made.context = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "state") {
-        value.state = readCommitState(reader);
+        made.state = readCommitState(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "url") {
         if (!reader.takeNull()) {
-          value.url = reader.string();
+          made.url = reader.string();
         }
       } else {
         reader.skip();
@@ -9191,7 +9218,7 @@ export class GitHubStatus {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("context");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("state");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9255,37 +9282,37 @@ export class GitHubUpdateIssue {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubUpdateIssue {
-    const value = new GitHubUpdateIssue();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubUpdateIssue();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubUpdateIssue {
-    const value = new GitHubUpdateIssue();
+    const made = new GitHubUpdateIssue();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "state") {
-        if (!reader.takeNull()) value.state = new Box<OpenState>(readOpenState(reader));
+        if (!reader.takeNull()) made.state = new Box<OpenState>(readOpenState(reader));
       } else if (key == "stateReason") {
-        if (!reader.takeNull()) value.stateReason = new Box<IssueCloseReason>(readIssueCloseReason(reader));
+        if (!reader.takeNull()) made.stateReason = new Box<IssueCloseReason>(readIssueCloseReason(reader));
       } else if (key == "labels") {
         if (!reader.takeNull()) {
           const list0: Array<string> = [];
@@ -9293,7 +9320,7 @@ export class GitHubUpdateIssue {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.labels = list0;
+          made.labels = list0;
         }
       } else if (key == "assignees") {
         if (!reader.takeNull()) {
@@ -9302,7 +9329,7 @@ export class GitHubUpdateIssue {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.assignees = list0;
+          made.assignees = list0;
         }
       } else {
         reader.skip();
@@ -9311,7 +9338,7 @@ export class GitHubUpdateIssue {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9395,38 +9422,38 @@ export class GitHubUpdatePr {
 
   /** A value of the fields that are required. */
   static of(repo: string, number: u64): GitHubUpdatePr {
-    const value = new GitHubUpdatePr();
-    value.repo = repo;
-    value.number = number;
-    return value;
+    const made = new GitHubUpdatePr();
+    made.repo = repo;
+    made.number = number;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitHubUpdatePr {
-    const value = new GitHubUpdatePr();
+    const made = new GitHubUpdatePr();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "repo") {
-        value.repo = reader.string();
+        made.repo = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "number") {
-        value.number = reader.u64();
+        made.number = reader.u64();
         seen |= (1 as u64) << 1;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "state") {
-        if (!reader.takeNull()) value.state = new Box<OpenState>(readOpenState(reader));
+        if (!reader.takeNull()) made.state = new Box<OpenState>(readOpenState(reader));
       } else if (key == "base") {
         if (!reader.takeNull()) {
-          value.base = reader.string();
+          made.base = reader.string();
         }
       } else {
         reader.skip();
@@ -9435,7 +9462,7 @@ export class GitHubUpdatePr {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("repo");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("number");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9489,30 +9516,30 @@ export class GitListStashes {
 
   /** A value of the fields that are required. */
   static of(): GitListStashes {
-    const value = new GitListStashes();
-    return value;
+    const made = new GitListStashes();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitListStashes {
-    const value = new GitListStashes();
+    const made = new GitListStashes();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9548,24 +9575,24 @@ export class GitNewBranch {
 
   /** A value of the fields that are required. */
   static of(branch: string, commit: string): GitNewBranch {
-    const value = new GitNewBranch();
-    value.branch = branch;
-    value.commit = commit;
-    return value;
+    const made = new GitNewBranch();
+    made.branch = branch;
+    made.commit = commit;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitNewBranch {
-    const value = new GitNewBranch();
+    const made = new GitNewBranch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "branch") {
-        value.branch = reader.string();
+        made.branch = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "commit") {
-        value.commit = reader.string();
+        made.commit = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -9574,7 +9601,7 @@ export class GitNewBranch {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("branch");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("commit");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9612,32 +9639,32 @@ export class GitPerson {
 
   /** A value of the fields that are required. */
   static of(name: string, email: string, unixMillis: i64, offsetMinutes: i32): GitPerson {
-    const value = new GitPerson();
-    value.name = name;
-    value.email = email;
-    value.unixMillis = unixMillis;
-    value.offsetMinutes = offsetMinutes;
-    return value;
+    const made = new GitPerson();
+    made.name = name;
+    made.email = email;
+    made.unixMillis = unixMillis;
+    made.offsetMinutes = offsetMinutes;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitPerson {
-    const value = new GitPerson();
+    const made = new GitPerson();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "email") {
-        value.email = reader.string();
+        made.email = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "unixMillis") {
-        value.unixMillis = reader.i64();
+        made.unixMillis = reader.i64();
         seen |= (1 as u64) << 2;
       } else if (key == "offsetMinutes") {
-        value.offsetMinutes = reader.i32();
+        made.offsetMinutes = reader.i32();
         seen |= (1 as u64) << 3;
       } else {
         reader.skip();
@@ -9648,7 +9675,7 @@ export class GitPerson {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("unixMillis");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("offsetMinutes");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9692,34 +9719,34 @@ export class GitPopStash {
 
   /** A value of the fields that are required. */
   static of(): GitPopStash {
-    const value = new GitPopStash();
-    return value;
+    const made = new GitPopStash();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitPopStash {
-    const value = new GitPopStash();
+    const made = new GitPopStash();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "index") {
         if (!reader.takeNull()) {
-          value.index = reader.u64();
+          made.index = reader.u64();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9758,21 +9785,21 @@ export class GitPoppedStash {
 
   /** A value of the fields that are required. */
   static of(commit: string, conflicts: Array<string>): GitPoppedStash {
-    const value = new GitPoppedStash();
-    value.commit = commit;
-    value.conflicts = conflicts;
-    return value;
+    const made = new GitPoppedStash();
+    made.commit = commit;
+    made.conflicts = conflicts;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitPoppedStash {
-    const value = new GitPoppedStash();
+    const made = new GitPoppedStash();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "commit") {
-        value.commit = reader.string();
+        made.commit = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "conflicts") {
         const list0: Array<string> = [];
@@ -9780,7 +9807,7 @@ export class GitPoppedStash {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.conflicts = list0;
+        made.conflicts = list0;
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -9789,7 +9816,7 @@ export class GitPoppedStash {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("commit");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("conflicts");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9858,35 +9885,35 @@ export class GitPush {
 
   /** A value of the fields that are required. */
   static of(): GitPush {
-    const value = new GitPush();
-    return value;
+    const made = new GitPush();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitPush {
-    const value = new GitPush();
+    const made = new GitPush();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "remote") {
         if (!reader.takeNull()) {
-          value.remote = reader.string();
+          made.remote = reader.string();
         }
       } else if (key == "branch") {
         if (!reader.takeNull()) {
-          value.branch = reader.string();
+          made.branch = reader.string();
         }
       } else if (key == "remoteBranch") {
         if (!reader.takeNull()) {
-          value.remoteBranch = reader.string();
+          made.remoteBranch = reader.string();
         }
       } else if (key == "tags") {
         if (!reader.takeNull()) {
@@ -9895,22 +9922,22 @@ export class GitPush {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.tags = list0;
+          made.tags = list0;
         }
       } else if (key == "forceWithLease") {
         if (!reader.takeNull()) {
-          value.forceWithLease = reader.string();
+          made.forceWithLease = reader.string();
         }
       } else if (key == "setUpstream") {
         if (!reader.takeNull()) {
-          value.setUpstream = reader.bool();
+          made.setUpstream = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -9972,14 +9999,14 @@ export class GitPushed {
 
   /** A value of the fields that are required. */
   static of(updates: Array<GitRefUpdate>): GitPushed {
-    const value = new GitPushed();
-    value.updates = updates;
-    return value;
+    const made = new GitPushed();
+    made.updates = updates;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitPushed {
-    const value = new GitPushed();
+    const made = new GitPushed();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -9990,7 +10017,7 @@ export class GitPushed {
         while (reader.nextItem()) {
           list0.push(GitRefUpdate.read(reader));
         }
-        value.updates = list0;
+        made.updates = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -9998,7 +10025,7 @@ export class GitPushed {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("updates");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10082,32 +10109,32 @@ export class GitRefUpdate {
 
   /** A value of the fields that are required. */
   static of(ref: string, change: GitRefChange): GitRefUpdate {
-    const value = new GitRefUpdate();
-    value.ref = ref;
-    value.change = change;
-    return value;
+    const made = new GitRefUpdate();
+    made.ref = ref;
+    made.change = change;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRefUpdate {
-    const value = new GitRefUpdate();
+    const made = new GitRefUpdate();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "ref") {
-        value.ref = reader.string();
+        made.ref = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "change") {
-        value.change = readGitRefChange(reader);
+        made.change = readGitRefChange(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "old") {
         if (!reader.takeNull()) {
-          value.old = reader.string();
+          made.old = reader.string();
         }
       } else if (key == "new") {
         if (!reader.takeNull()) {
-          value.new = reader.string();
+          made.new = reader.string();
         }
       } else {
         reader.skip();
@@ -10116,7 +10143,7 @@ export class GitRefUpdate {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("ref");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("change");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10156,24 +10183,24 @@ export class GitRemote {
 
   /** A value of the fields that are required. */
   static of(name: string, url: string): GitRemote {
-    const value = new GitRemote();
-    value.name = name;
-    value.url = url;
-    return value;
+    const made = new GitRemote();
+    made.name = name;
+    made.url = url;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRemote {
-    const value = new GitRemote();
+    const made = new GitRemote();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -10182,7 +10209,7 @@ export class GitRemote {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("url");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10212,24 +10239,24 @@ export class GitRemoteUrl {
 
   /** A value of the fields that are required. */
   static of(url: string): GitRemoteUrl {
-    const value = new GitRemoteUrl();
-    value.url = url;
-    return value;
+    const made = new GitRemoteUrl();
+    made.url = url;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRemoteUrl {
-    const value = new GitRemoteUrl();
+    const made = new GitRemoteUrl();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "githubRepo") {
         if (!reader.takeNull()) {
-          value.githubRepo = reader.string();
+          made.githubRepo = reader.string();
         }
       } else {
         reader.skip();
@@ -10237,7 +10264,7 @@ export class GitRemoteUrl {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("url");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10284,32 +10311,32 @@ export class GitRemoveWorktree {
 
   /** A value of the fields that are required. */
   static of(path: string): GitRemoveWorktree {
-    const value = new GitRemoveWorktree();
-    value.path = path;
-    return value;
+    const made = new GitRemoveWorktree();
+    made.path = path;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRemoveWorktree {
-    const value = new GitRemoveWorktree();
+    const made = new GitRemoveWorktree();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "force") {
         if (!reader.takeNull()) {
-          value.force = reader.bool();
+          made.force = reader.bool();
         }
       } else {
         reader.skip();
@@ -10317,7 +10344,7 @@ export class GitRemoveWorktree {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("path");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10361,30 +10388,30 @@ export class GitRepoInfo {
 
   /** A value of the fields that are required. */
   static of(): GitRepoInfo {
-    const value = new GitRepoInfo();
-    return value;
+    const made = new GitRepoInfo();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRepoInfo {
-    const value = new GitRepoInfo();
+    const made = new GitRepoInfo();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10452,47 +10479,47 @@ export class GitRepository {
 
   /** A value of the fields that are required. */
   static of(gitDir: string, isBare: bool, isEmpty: bool, isShallow: bool, head: GitBranch, remotes: Array<GitRemote>, worktrees: Array<GitWorktree>, submodules: Array<string>): GitRepository {
-    const value = new GitRepository();
-    value.gitDir = gitDir;
-    value.isBare = isBare;
-    value.isEmpty = isEmpty;
-    value.isShallow = isShallow;
-    value.head = head;
-    value.remotes = remotes;
-    value.worktrees = worktrees;
-    value.submodules = submodules;
-    return value;
+    const made = new GitRepository();
+    made.gitDir = gitDir;
+    made.isBare = isBare;
+    made.isEmpty = isEmpty;
+    made.isShallow = isShallow;
+    made.head = head;
+    made.remotes = remotes;
+    made.worktrees = worktrees;
+    made.submodules = submodules;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitRepository {
-    const value = new GitRepository();
+    const made = new GitRepository();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "gitDir") {
-        value.gitDir = reader.string();
+        made.gitDir = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workDir") {
         if (!reader.takeNull()) {
-          value.workDir = reader.string();
+          made.workDir = reader.string();
         }
       } else if (key == "isBare") {
-        value.isBare = reader.bool();
+        made.isBare = reader.bool();
         seen |= (1 as u64) << 2;
       } else if (key == "isEmpty") {
-        value.isEmpty = reader.bool();
+        made.isEmpty = reader.bool();
         seen |= (1 as u64) << 3;
       } else if (key == "isShallow") {
-        value.isShallow = reader.bool();
+        made.isShallow = reader.bool();
         seen |= (1 as u64) << 4;
       } else if (key == "head") {
-        value.head = GitBranch.read(reader);
+        made.head = GitBranch.read(reader);
         seen |= (1 as u64) << 5;
       } else if (key == "defaultBranch") {
         if (!reader.takeNull()) {
-          value.defaultBranch = reader.string();
+          made.defaultBranch = reader.string();
         }
       } else if (key == "remotes") {
         const list0: Array<GitRemote> = [];
@@ -10500,7 +10527,7 @@ export class GitRepository {
         while (reader.nextItem()) {
           list0.push(GitRemote.read(reader));
         }
-        value.remotes = list0;
+        made.remotes = list0;
         seen |= (1 as u64) << 7;
       } else if (key == "worktrees") {
         const list0: Array<GitWorktree> = [];
@@ -10508,7 +10535,7 @@ export class GitRepository {
         while (reader.nextItem()) {
           list0.push(GitWorktree.read(reader));
         }
-        value.worktrees = list0;
+        made.worktrees = list0;
         seen |= (1 as u64) << 8;
       } else if (key == "submodules") {
         const list0: Array<string> = [];
@@ -10516,7 +10543,7 @@ export class GitRepository {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.submodules = list0;
+        made.submodules = list0;
         seen |= (1 as u64) << 9;
       } else {
         reader.skip();
@@ -10531,7 +10558,7 @@ export class GitRepository {
     if ((seen & ((1 as u64) << 8)) === 0) reader.missing("worktrees");
     if ((seen & ((1 as u64) << 9)) === 0) reader.missing("submodules");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10612,23 +10639,23 @@ export class GitStage {
 
   /** A value of the fields that are required. */
   static of(): GitStage {
-    const value = new GitStage();
-    return value;
+    const made = new GitStage();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStage {
-    const value = new GitStage();
+    const made = new GitStage();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "paths") {
         if (!reader.takeNull()) {
@@ -10637,18 +10664,18 @@ export class GitStage {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.paths = list0;
+          made.paths = list0;
         }
       } else if (key == "all") {
         if (!reader.takeNull()) {
-          value.all = reader.bool();
+          made.all = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10690,14 +10717,14 @@ export class GitStaged {
 
   /** A value of the fields that are required. */
   static of(staged: Array<GitChange>): GitStaged {
-    const value = new GitStaged();
-    value.staged = staged;
-    return value;
+    const made = new GitStaged();
+    made.staged = staged;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStaged {
-    const value = new GitStaged();
+    const made = new GitStaged();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -10708,7 +10735,7 @@ export class GitStaged {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.staged = list0;
+        made.staged = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -10716,7 +10743,7 @@ export class GitStaged {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("staged");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10764,38 +10791,38 @@ export class GitStash {
 
   /** A value of the fields that are required. */
   static of(): GitStash {
-    const value = new GitStash();
-    return value;
+    const made = new GitStash();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStash {
-    const value = new GitStash();
+    const made = new GitStash();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "message") {
         if (!reader.takeNull()) {
-          value.message = reader.string();
+          made.message = reader.string();
         }
       } else if (key == "includeUntracked") {
         if (!reader.takeNull()) {
-          value.includeUntracked = reader.bool();
+          made.includeUntracked = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10839,28 +10866,28 @@ export class GitStashEntry {
 
   /** A value of the fields that are required. */
   static of(commit: string, message: string, unixMillis: i64): GitStashEntry {
-    const value = new GitStashEntry();
-    value.commit = commit;
-    value.message = message;
-    value.unixMillis = unixMillis;
-    return value;
+    const made = new GitStashEntry();
+    made.commit = commit;
+    made.message = message;
+    made.unixMillis = unixMillis;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStashEntry {
-    const value = new GitStashEntry();
+    const made = new GitStashEntry();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "commit") {
-        value.commit = reader.string();
+        made.commit = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "unixMillis") {
-        value.unixMillis = reader.i64();
+        made.unixMillis = reader.i64();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -10870,7 +10897,7 @@ export class GitStashEntry {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("unixMillis");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10898,26 +10925,26 @@ export class GitStashed {
 
   /** A value of the fields that are required. */
   static of(): GitStashed {
-    const value = new GitStashed();
-    return value;
+    const made = new GitStashed();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStashed {
-    const value = new GitStashed();
+    const made = new GitStashed();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "commit") {
         if (!reader.takeNull()) {
-          value.commit = reader.string();
+          made.commit = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -10944,14 +10971,14 @@ export class GitStashes {
 
   /** A value of the fields that are required. */
   static of(stashes: Array<GitStashEntry>): GitStashes {
-    const value = new GitStashes();
-    value.stashes = stashes;
-    return value;
+    const made = new GitStashes();
+    made.stashes = stashes;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStashes {
-    const value = new GitStashes();
+    const made = new GitStashes();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -10962,7 +10989,7 @@ export class GitStashes {
         while (reader.nextItem()) {
           list0.push(GitStashEntry.read(reader));
         }
-        value.stashes = list0;
+        made.stashes = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -10970,7 +10997,7 @@ export class GitStashes {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("stashes");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11006,30 +11033,30 @@ export class GitStatus {
 
   /** A value of the fields that are required. */
   static of(): GitStatus {
-    const value = new GitStatus();
-    return value;
+    const made = new GitStatus();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStatus {
-    const value = new GitStatus();
+    const made = new GitStatus();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11085,29 +11112,29 @@ export class GitStatusReport {
 
   /** A value of the fields that are required. */
   static of(head: GitBranch, staged: Array<GitChange>, unstaged: Array<GitChange>, untracked: Array<GitChange>, conflicted: Array<GitChange>, isClean: bool): GitStatusReport {
-    const value = new GitStatusReport();
-    value.head = head;
-    value.staged = staged;
-    value.unstaged = unstaged;
-    value.untracked = untracked;
-    value.conflicted = conflicted;
-    value.isClean = isClean;
-    return value;
+    const made = new GitStatusReport();
+    made.head = head;
+    made.staged = staged;
+    made.unstaged = unstaged;
+    made.untracked = untracked;
+    made.conflicted = conflicted;
+    made.isClean = isClean;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitStatusReport {
-    const value = new GitStatusReport();
+    const made = new GitStatusReport();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "head") {
-        value.head = GitBranch.read(reader);
+        made.head = GitBranch.read(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "upstream") {
         if (!reader.takeNull()) {
-          value.upstream = GitUpstream.read(reader);
+          made.upstream = GitUpstream.read(reader);
         }
       } else if (key == "staged") {
         const list0: Array<GitChange> = [];
@@ -11115,7 +11142,7 @@ export class GitStatusReport {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.staged = list0;
+        made.staged = list0;
         seen |= (1 as u64) << 2;
       } else if (key == "unstaged") {
         const list0: Array<GitChange> = [];
@@ -11123,7 +11150,7 @@ export class GitStatusReport {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.unstaged = list0;
+        made.unstaged = list0;
         seen |= (1 as u64) << 3;
       } else if (key == "untracked") {
         const list0: Array<GitChange> = [];
@@ -11131,7 +11158,7 @@ export class GitStatusReport {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.untracked = list0;
+        made.untracked = list0;
         seen |= (1 as u64) << 4;
       } else if (key == "conflicted") {
         const list0: Array<GitChange> = [];
@@ -11139,10 +11166,10 @@ export class GitStatusReport {
         while (reader.nextItem()) {
           list0.push(GitChange.read(reader));
         }
-        value.conflicted = list0;
+        made.conflicted = list0;
         seen |= (1 as u64) << 5;
       } else if (key == "isClean") {
-        value.isClean = reader.bool();
+        made.isClean = reader.bool();
         seen |= (1 as u64) << 6;
       } else {
         reader.skip();
@@ -11155,7 +11182,7 @@ export class GitStatusReport {
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("conflicted");
     if ((seen & ((1 as u64) << 6)) === 0) reader.missing("isClean");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11222,28 +11249,28 @@ export class GitSwitchBranch {
 
   /** A value of the fields that are required. */
   static of(branch: string): GitSwitchBranch {
-    const value = new GitSwitchBranch();
-    value.branch = branch;
-    return value;
+    const made = new GitSwitchBranch();
+    made.branch = branch;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitSwitchBranch {
-    const value = new GitSwitchBranch();
+    const made = new GitSwitchBranch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workingDir") {
         if (!reader.takeNull()) {
-          value.workingDir = reader.string();
+          made.workingDir = reader.string();
         }
       } else if (key == "container") {
         if (!reader.takeNull()) {
-          value.container = reader.string();
+          made.container = reader.string();
         }
       } else if (key == "branch") {
-        value.branch = reader.string();
+        made.branch = reader.string();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -11251,7 +11278,7 @@ export class GitSwitchBranch {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("branch");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11293,28 +11320,28 @@ export class GitTag {
 
   /** A value of the fields that are required. */
   static of(tag: string, id: string, commit: string): GitTag {
-    const value = new GitTag();
-    value.tag = tag;
-    value.id = id;
-    value.commit = commit;
-    return value;
+    const made = new GitTag();
+    made.tag = tag;
+    made.id = id;
+    made.commit = commit;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitTag {
-    const value = new GitTag();
+    const made = new GitTag();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "tag") {
-        value.tag = reader.string();
+        made.tag = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "commit") {
-        value.commit = reader.string();
+        made.commit = reader.string();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -11324,7 +11351,7 @@ export class GitTag {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("id");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("commit");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11360,32 +11387,32 @@ export class GitUpstream {
 
   /** A value of the fields that are required. */
   static of(name: string): GitUpstream {
-    const value = new GitUpstream();
-    value.name = name;
-    return value;
+    const made = new GitUpstream();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitUpstream {
-    const value = new GitUpstream();
+    const made = new GitUpstream();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "ahead") {
-        if (!reader.takeNull()) value.ahead = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.ahead = new Box<u32>(reader.u32());
       } else if (key == "behind") {
-        if (!reader.takeNull()) value.behind = new Box<u32>(reader.u32());
+        if (!reader.takeNull()) made.behind = new Box<u32>(reader.u32());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11435,36 +11462,36 @@ export class GitWorktree {
 
   /** A value of the fields that are required. */
   static of(path: string, isMain: bool): GitWorktree {
-    const value = new GitWorktree();
-    value.path = path;
-    value.isMain = isMain;
-    return value;
+    const made = new GitWorktree();
+    made.path = path;
+    made.isMain = isMain;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): GitWorktree {
-    const value = new GitWorktree();
+    const made = new GitWorktree();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "path") {
-        value.path = reader.string();
+        made.path = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
         if (!reader.takeNull()) {
-          value.name = reader.string();
+          made.name = reader.string();
         }
       } else if (key == "isMain") {
-        value.isMain = reader.bool();
+        made.isMain = reader.bool();
         seen |= (1 as u64) << 2;
       } else if (key == "locked") {
         if (!reader.takeNull()) {
-          value.locked = reader.string();
+          made.locked = reader.string();
         }
       } else if (key == "branch") {
         if (!reader.takeNull()) {
-          value.branch = reader.string();
+          made.branch = reader.string();
         }
       } else {
         reader.skip();
@@ -11473,7 +11500,7 @@ export class GitWorktree {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("path");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("isMain");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11637,32 +11664,32 @@ export class HookInput {
 
   /** A value of the fields that are required. */
   static of(event: HookEvent, context: Context): HookInput {
-    const value = new HookInput();
-    value.event = event;
-    value.context = context;
-    return value;
+    const made = new HookInput();
+    made.event = event;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): HookInput {
-    const value = new HookInput();
+    const made = new HookInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "event") {
-        value.event = readHookEvent(reader);
+        made.event = readHookEvent(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "payload") {
         if (!reader.takeNull()) {
-          value.payload = reader.json();
+          made.payload = reader.json();
         }
       } else if (key == "agentEvent") {
         if (!reader.takeNull()) {
-          value.agentEvent = AgentEvent.read(reader);
+          made.agentEvent = AgentEvent.read(reader);
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 3;
       } else {
         reader.skip();
@@ -11671,7 +11698,7 @@ export class HookInput {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("event");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11713,28 +11740,28 @@ export class HookOutput {
 
   /** A value of the fields that are required. */
   static of(decision: HookDecision): HookOutput {
-    const value = new HookOutput();
-    value.decision = decision;
-    return value;
+    const made = new HookOutput();
+    made.decision = decision;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): HookOutput {
-    const value = new HookOutput();
+    const made = new HookOutput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "decision") {
-        value.decision = readHookDecision(reader);
+        made.decision = readHookDecision(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "reason") {
         if (!reader.takeNull()) {
-          value.reason = reader.string();
+          made.reason = reader.string();
         }
       } else if (key == "payload") {
         if (!reader.takeNull()) {
-          value.payload = reader.json();
+          made.payload = reader.json();
         }
       } else {
         reader.skip();
@@ -11742,7 +11769,7 @@ export class HookOutput {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("decision");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11869,22 +11896,22 @@ export class HttpRequest {
 
   /** A value of the fields that are required. */
   static of(url: string): HttpRequest {
-    const value = new HttpRequest();
-    value.url = url;
-    return value;
+    const made = new HttpRequest();
+    made.url = url;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): HttpRequest {
-    const value = new HttpRequest();
+    const made = new HttpRequest();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "method") {
-        if (!reader.takeNull()) value.method = new Box<HttpMethod>(readHttpMethod(reader));
+        if (!reader.takeNull()) made.method = new Box<HttpMethod>(readHttpMethod(reader));
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "headers") {
         if (!reader.takeNull()) {
@@ -11894,29 +11921,29 @@ export class HttpRequest {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.headers = map0;
+          made.headers = map0;
         }
       } else if (key == "body") {
         if (!reader.takeNull()) {
-          value.body = reader.string();
+          made.body = reader.string();
         }
       } else if (key == "bodyBytes") {
         if (!reader.takeNull()) {
-          value.bodyBytes = reader.bytesOfBase64();
+          made.bodyBytes = reader.bytesOfBase64();
         }
       } else if (key == "maxRedirects") {
-        if (!reader.takeNull()) value.maxRedirects = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxRedirects = new Box<u64>(reader.u64());
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else if (key == "maxResponseBytes") {
-        if (!reader.takeNull()) value.maxResponseBytes = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxResponseBytes = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("url");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -11932,10 +11959,13 @@ export class HttpRequest {
     if (this.headers.size > 0) {
       writer.key("headers");
       writer.beginObject();
-      const keys0 = this.headers.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.headers.get(keys0[at0]));
+      {
+        const keys0 = this.headers.keys();
+        const values0 = this.headers.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -12000,27 +12030,27 @@ export class HttpResponse {
 
   /** A value of the fields that are required. */
   static of(status: u16, url: string, headers: Map<string, string>, body: string, truncated: bool): HttpResponse {
-    const value = new HttpResponse();
-    value.status = status;
-    value.url = url;
-    value.headers = headers;
-    value.body = body;
-    value.truncated = truncated;
-    return value;
+    const made = new HttpResponse();
+    made.status = status;
+    made.url = url;
+    made.headers = headers;
+    made.body = body;
+    made.truncated = truncated;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): HttpResponse {
-    const value = new HttpResponse();
+    const made = new HttpResponse();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "status") {
-        value.status = reader.u16();
+        made.status = reader.u16();
         seen |= (1 as u64) << 0;
       } else if (key == "url") {
-        value.url = reader.string();
+        made.url = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "headers") {
         const map0 = new Map<string, string>();
@@ -12029,17 +12059,17 @@ export class HttpResponse {
           const key0 = reader.key;
           map0.set(key0, reader.string());
         }
-        value.headers = map0;
+        made.headers = map0;
         seen |= (1 as u64) << 2;
       } else if (key == "body") {
-        value.body = reader.string();
+        made.body = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "bodyBytes") {
         if (!reader.takeNull()) {
-          value.bodyBytes = reader.bytesOfBase64();
+          made.bodyBytes = reader.bytesOfBase64();
         }
       } else if (key == "truncated") {
-        value.truncated = reader.bool();
+        made.truncated = reader.bool();
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -12051,7 +12081,7 @@ export class HttpResponse {
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("body");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("truncated");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12063,10 +12093,13 @@ export class HttpResponse {
     writer.string(this.url);
     writer.key("headers");
     writer.beginObject();
-    const keys0 = this.headers.keys();
-    for (let at0 = 0; at0 < keys0.length; at0++) {
-      writer.key(keys0[at0]);
-      writer.string(this.headers.get(keys0[at0]));
+    {
+      const keys0 = this.headers.keys();
+      const values0 = this.headers.values();
+      for (let at0 = 0; at0 < keys0.length; at0++) {
+        writer.key(keys0[at0]);
+        writer.string(values0[at0]);
+      }
     }
     writer.endObject();
     writer.key("body");
@@ -12108,24 +12141,24 @@ export class Icon {
 
   /** A value of the fields that are required. */
   static of(src: string): Icon {
-    const value = new Icon();
-    value.src = src;
-    return value;
+    const made = new Icon();
+    made.src = src;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Icon {
-    const value = new Icon();
+    const made = new Icon();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "src") {
-        value.src = reader.string();
+        made.src = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "mimeType") {
         if (!reader.takeNull()) {
-          value.mimeType = reader.string();
+          made.mimeType = reader.string();
         }
       } else if (key == "sizes") {
         if (!reader.takeNull()) {
@@ -12134,17 +12167,17 @@ export class Icon {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.sizes = list0;
+          made.sizes = list0;
         }
       } else if (key == "theme") {
-        if (!reader.takeNull()) value.theme = new Box<IconTheme>(readIconTheme(reader));
+        if (!reader.takeNull()) made.theme = new Box<IconTheme>(readIconTheme(reader));
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("src");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12254,20 +12287,20 @@ export class KvDelete {
 
   /** A value of the fields that are required. */
   static of(key: string): KvDelete {
-    const value = new KvDelete();
-    value.key = key;
-    return value;
+    const made = new KvDelete();
+    made.key = key;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvDelete {
-    const value = new KvDelete();
+    const made = new KvDelete();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
-        value.key = reader.string();
+        made.key = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -12275,7 +12308,7 @@ export class KvDelete {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("key");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12299,20 +12332,20 @@ export class KvDeleted {
 
   /** A value of the fields that are required. */
   static of(existed: bool): KvDeleted {
-    const value = new KvDeleted();
-    value.existed = existed;
-    return value;
+    const made = new KvDeleted();
+    made.existed = existed;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvDeleted {
-    const value = new KvDeleted();
+    const made = new KvDeleted();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "existed") {
-        value.existed = reader.bool();
+        made.existed = reader.bool();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -12320,7 +12353,7 @@ export class KvDeleted {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("existed");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12348,24 +12381,24 @@ export class KvEntry {
 
   /** A value of the fields that are required. */
   static of(found: bool, value: Json): KvEntry {
-    const value = new KvEntry();
-    value.found = found;
-    value.value = value;
-    return value;
+    const made = new KvEntry();
+    made.found = found;
+    made.value = value;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvEntry {
-    const value = new KvEntry();
+    const made = new KvEntry();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "found") {
-        value.found = reader.bool();
+        made.found = reader.bool();
         seen |= (1 as u64) << 0;
       } else if (key == "value") {
-        value.value = reader.json();
+        made.value = reader.json();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -12374,7 +12407,7 @@ export class KvEntry {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("found");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("value");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12400,20 +12433,20 @@ export class KvGet {
 
   /** A value of the fields that are required. */
   static of(key: string): KvGet {
-    const value = new KvGet();
-    value.key = key;
-    return value;
+    const made = new KvGet();
+    made.key = key;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvGet {
-    const value = new KvGet();
+    const made = new KvGet();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
-        value.key = reader.string();
+        made.key = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -12421,7 +12454,7 @@ export class KvGet {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("key");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12449,14 +12482,14 @@ export class KvKeys {
 
   /** A value of the fields that are required. */
   static of(keys: Array<string>): KvKeys {
-    const value = new KvKeys();
-    value.keys = keys;
-    return value;
+    const made = new KvKeys();
+    made.keys = keys;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvKeys {
-    const value = new KvKeys();
+    const made = new KvKeys();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -12467,11 +12500,11 @@ export class KvKeys {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.keys = list0;
+        made.keys = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "next") {
         if (!reader.takeNull()) {
-          value.next = reader.string();
+          made.next = reader.string();
         }
       } else {
         reader.skip();
@@ -12479,7 +12512,7 @@ export class KvKeys {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("keys");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12524,32 +12557,32 @@ export class KvList {
 
   /** A value of the fields that are required. */
   static of(): KvList {
-    const value = new KvList();
-    return value;
+    const made = new KvList();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvList {
-    const value = new KvList();
+    const made = new KvList();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "prefix") {
         if (!reader.takeNull()) {
-          value.prefix = reader.string();
+          made.prefix = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "after") {
         if (!reader.takeNull()) {
-          value.after = reader.string();
+          made.after = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12587,24 +12620,24 @@ export class KvSet {
 
   /** A value of the fields that are required. */
   static of(key: string, value: Json): KvSet {
-    const value = new KvSet();
-    value.key = key;
-    value.value = value;
-    return value;
+    const made = new KvSet();
+    made.key = key;
+    made.value = value;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): KvSet {
-    const value = new KvSet();
+    const made = new KvSet();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
-        value.key = reader.string();
+        made.key = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "value") {
-        value.value = reader.json();
+        made.value = reader.json();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -12613,7 +12646,7 @@ export class KvSet {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("key");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("value");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12643,24 +12676,24 @@ export class ListPromptsInput {
 
   /** A value of the fields that are required. */
   static of(context: Context): ListPromptsInput {
-    const value = new ListPromptsInput();
-    value.context = context;
-    return value;
+    const made = new ListPromptsInput();
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListPromptsInput {
-    const value = new ListPromptsInput();
+    const made = new ListPromptsInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "cursor") {
         if (!reader.takeNull()) {
-          value.cursor = reader.string();
+          made.cursor = reader.string();
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -12668,7 +12701,7 @@ export class ListPromptsInput {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12705,14 +12738,14 @@ export class ListPromptsResult {
 
   /** A value of the fields that are required. */
   static of(prompts: Array<Prompt>): ListPromptsResult {
-    const value = new ListPromptsResult();
-    value.prompts = prompts;
-    return value;
+    const made = new ListPromptsResult();
+    made.prompts = prompts;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListPromptsResult {
-    const value = new ListPromptsResult();
+    const made = new ListPromptsResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -12723,15 +12756,15 @@ export class ListPromptsResult {
         while (reader.nextItem()) {
           list0.push(Prompt.read(reader));
         }
-        value.prompts = list0;
+        made.prompts = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextCursor") {
         if (!reader.takeNull()) {
-          value.nextCursor = reader.string();
+          made.nextCursor = reader.string();
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
@@ -12739,7 +12772,7 @@ export class ListPromptsResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("prompts");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12781,24 +12814,24 @@ export class ListResourceTemplatesInput {
 
   /** A value of the fields that are required. */
   static of(context: Context): ListResourceTemplatesInput {
-    const value = new ListResourceTemplatesInput();
-    value.context = context;
-    return value;
+    const made = new ListResourceTemplatesInput();
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListResourceTemplatesInput {
-    const value = new ListResourceTemplatesInput();
+    const made = new ListResourceTemplatesInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "cursor") {
         if (!reader.takeNull()) {
-          value.cursor = reader.string();
+          made.cursor = reader.string();
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -12806,7 +12839,7 @@ export class ListResourceTemplatesInput {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12843,14 +12876,14 @@ export class ListResourceTemplatesResult {
 
   /** A value of the fields that are required. */
   static of(resourceTemplates: Array<ResourceTemplate>): ListResourceTemplatesResult {
-    const value = new ListResourceTemplatesResult();
-    value.resourceTemplates = resourceTemplates;
-    return value;
+    const made = new ListResourceTemplatesResult();
+    made.resourceTemplates = resourceTemplates;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListResourceTemplatesResult {
-    const value = new ListResourceTemplatesResult();
+    const made = new ListResourceTemplatesResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -12861,15 +12894,15 @@ export class ListResourceTemplatesResult {
         while (reader.nextItem()) {
           list0.push(ResourceTemplate.read(reader));
         }
-        value.resourceTemplates = list0;
+        made.resourceTemplates = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextCursor") {
         if (!reader.takeNull()) {
-          value.nextCursor = reader.string();
+          made.nextCursor = reader.string();
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
@@ -12877,7 +12910,7 @@ export class ListResourceTemplatesResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("resourceTemplates");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12919,24 +12952,24 @@ export class ListResourcesInput {
 
   /** A value of the fields that are required. */
   static of(context: Context): ListResourcesInput {
-    const value = new ListResourcesInput();
-    value.context = context;
-    return value;
+    const made = new ListResourcesInput();
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListResourcesInput {
-    const value = new ListResourcesInput();
+    const made = new ListResourcesInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "cursor") {
         if (!reader.takeNull()) {
-          value.cursor = reader.string();
+          made.cursor = reader.string();
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -12944,7 +12977,7 @@ export class ListResourcesInput {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -12981,14 +13014,14 @@ export class ListResourcesResult {
 
   /** A value of the fields that are required. */
   static of(resources: Array<Resource>): ListResourcesResult {
-    const value = new ListResourcesResult();
-    value.resources = resources;
-    return value;
+    const made = new ListResourcesResult();
+    made.resources = resources;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListResourcesResult {
-    const value = new ListResourcesResult();
+    const made = new ListResourcesResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -12999,15 +13032,15 @@ export class ListResourcesResult {
         while (reader.nextItem()) {
           list0.push(Resource.read(reader));
         }
-        value.resources = list0;
+        made.resources = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "nextCursor") {
         if (!reader.takeNull()) {
-          value.nextCursor = reader.string();
+          made.nextCursor = reader.string();
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
@@ -13015,7 +13048,7 @@ export class ListResourcesResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("resources");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13053,20 +13086,20 @@ export class ListToolsInput {
 
   /** A value of the fields that are required. */
   static of(context: Context): ListToolsInput {
-    const value = new ListToolsInput();
-    value.context = context;
-    return value;
+    const made = new ListToolsInput();
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListToolsInput {
-    const value = new ListToolsInput();
+    const made = new ListToolsInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13074,7 +13107,7 @@ export class ListToolsInput {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13098,14 +13131,14 @@ export class ListToolsResult {
 
   /** A value of the fields that are required. */
   static of(tools: Array<Tool>): ListToolsResult {
-    const value = new ListToolsResult();
-    value.tools = tools;
-    return value;
+    const made = new ListToolsResult();
+    made.tools = tools;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListToolsResult {
-    const value = new ListToolsResult();
+    const made = new ListToolsResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -13116,7 +13149,7 @@ export class ListToolsResult {
         while (reader.nextItem()) {
           list0.push(Tool.read(reader));
         }
-        value.tools = list0;
+        made.tools = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13124,7 +13157,7 @@ export class ListToolsResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("tools");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13152,20 +13185,20 @@ export class ListWorkflowsInput {
 
   /** A value of the fields that are required. */
   static of(context: Context): ListWorkflowsInput {
-    const value = new ListWorkflowsInput();
-    value.context = context;
-    return value;
+    const made = new ListWorkflowsInput();
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListWorkflowsInput {
-    const value = new ListWorkflowsInput();
+    const made = new ListWorkflowsInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13173,7 +13206,7 @@ export class ListWorkflowsInput {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13197,14 +13230,14 @@ export class ListWorkflowsResult {
 
   /** A value of the fields that are required. */
   static of(workflows: Array<WorkflowDefinition>): ListWorkflowsResult {
-    const value = new ListWorkflowsResult();
-    value.workflows = workflows;
-    return value;
+    const made = new ListWorkflowsResult();
+    made.workflows = workflows;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ListWorkflowsResult {
-    const value = new ListWorkflowsResult();
+    const made = new ListWorkflowsResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -13215,7 +13248,7 @@ export class ListWorkflowsResult {
         while (reader.nextItem()) {
           list0.push(WorkflowDefinition.read(reader));
         }
-        value.workflows = list0;
+        made.workflows = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13223,7 +13256,7 @@ export class ListWorkflowsResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflows");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13261,24 +13294,24 @@ export class Log {
 
   /** A value of the fields that are required. */
   static of(level: LogLevel, message: string): Log {
-    const value = new Log();
-    value.level = level;
-    value.message = message;
-    return value;
+    const made = new Log();
+    made.level = level;
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Log {
-    const value = new Log();
+    const made = new Log();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "level") {
-        value.level = readLogLevel(reader);
+        made.level = readLogLevel(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "fields") {
         if (!reader.takeNull()) {
@@ -13288,7 +13321,7 @@ export class Log {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.fields = map0;
+          made.fields = map0;
         }
       } else {
         reader.skip();
@@ -13297,7 +13330,7 @@ export class Log {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("level");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13310,10 +13343,13 @@ export class Log {
     if (this.fields.size > 0) {
       writer.key("fields");
       writer.beginObject();
-      const keys0 = this.fields.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.fields.get(keys0[at0]));
+      {
+        const keys0 = this.fields.keys();
+        const values0 = this.fields.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -13389,19 +13425,19 @@ export abstract class McpAnswer {
     if (!hasTag) reader.failAt("kind", "missing");
     const inner = whole.reader();
     if (tag == "Elicit") {
-      const value = McpAnswerElicit.readVariant(inner);
+      const made = McpAnswerElicit.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "Sample") {
-      const value = McpAnswerSample.readVariant(inner);
+      const made = McpAnswerSample.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "ListRoots") {
-      const value = McpAnswerListRoots.readVariant(inner);
+      const made = McpAnswerListRoots.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     reader.failAt("kind", `\`${tag}\` is no McpAnswer`);
     return new McpAnswerElicit();
@@ -13418,25 +13454,25 @@ export class McpAnswerElicit extends McpAnswer {
   payload!: McpElicited;
 
   static of(payload: McpElicited): McpAnswerElicit {
-    const value = new McpAnswerElicit();
-    value.payload = payload;
-    return value;
+    const made = new McpAnswerElicit();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpAnswerElicit {
-    const value = new McpAnswerElicit();
+    const made = new McpAnswerElicit();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpElicited.read(reader);
+        made.payload = McpElicited.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -13456,25 +13492,25 @@ export class McpAnswerSample extends McpAnswer {
   payload!: McpSampled;
 
   static of(payload: McpSampled): McpAnswerSample {
-    const value = new McpAnswerSample();
-    value.payload = payload;
-    return value;
+    const made = new McpAnswerSample();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpAnswerSample {
-    const value = new McpAnswerSample();
+    const made = new McpAnswerSample();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpSampled.read(reader);
+        made.payload = McpSampled.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -13494,25 +13530,25 @@ export class McpAnswerListRoots extends McpAnswer {
   payload!: McpRoots;
 
   static of(payload: McpRoots): McpAnswerListRoots {
-    const value = new McpAnswerListRoots();
-    value.payload = payload;
-    return value;
+    const made = new McpAnswerListRoots();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpAnswerListRoots {
-    const value = new McpAnswerListRoots();
+    const made = new McpAnswerListRoots();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpRoots.read(reader);
+        made.payload = McpRoots.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -13536,14 +13572,14 @@ export class McpAnswers {
 
   /** A value of the fields that are required. */
   static of(answers: Array<McpAnswer>): McpAnswers {
-    const value = new McpAnswers();
-    value.answers = answers;
-    return value;
+    const made = new McpAnswers();
+    made.answers = answers;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpAnswers {
-    const value = new McpAnswers();
+    const made = new McpAnswers();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -13554,7 +13590,7 @@ export class McpAnswers {
         while (reader.nextItem()) {
           list0.push(McpAnswer.read(reader));
         }
-        value.answers = list0;
+        made.answers = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13562,7 +13598,7 @@ export class McpAnswers {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("answers");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13590,14 +13626,14 @@ export class McpAsk {
 
   /** A value of the fields that are required. */
   static of(questions: Array<McpQuestion>): McpAsk {
-    const value = new McpAsk();
-    value.questions = questions;
-    return value;
+    const made = new McpAsk();
+    made.questions = questions;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpAsk {
-    const value = new McpAsk();
+    const made = new McpAsk();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -13608,7 +13644,7 @@ export class McpAsk {
         while (reader.nextItem()) {
           list0.push(McpQuestion.read(reader));
         }
-        value.questions = list0;
+        made.questions = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -13616,7 +13652,7 @@ export class McpAsk {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("questions");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13682,48 +13718,48 @@ export class McpClient {
 
   /** A value of the fields that are required. */
   static of(connected: bool): McpClient {
-    const value = new McpClient();
-    value.connected = connected;
-    return value;
+    const made = new McpClient();
+    made.connected = connected;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpClient {
-    const value = new McpClient();
+    const made = new McpClient();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "connected") {
-        value.connected = reader.bool();
+        made.connected = reader.bool();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
         if (!reader.takeNull()) {
-          value.name = reader.string();
+          made.name = reader.string();
         }
       } else if (key == "revision") {
         if (!reader.takeNull()) {
-          value.revision = reader.string();
+          made.revision = reader.string();
         }
       } else if (key == "elicitsForms") {
         if (!reader.takeNull()) {
-          value.elicitsForms = reader.bool();
+          made.elicitsForms = reader.bool();
         }
       } else if (key == "elicitsUrls") {
         if (!reader.takeNull()) {
-          value.elicitsUrls = reader.bool();
+          made.elicitsUrls = reader.bool();
         }
       } else if (key == "samples") {
         if (!reader.takeNull()) {
-          value.samples = reader.bool();
+          made.samples = reader.bool();
         }
       } else if (key == "samplesWithTools") {
         if (!reader.takeNull()) {
-          value.samplesWithTools = reader.bool();
+          made.samplesWithTools = reader.bool();
         }
       } else if (key == "listsRoots") {
         if (!reader.takeNull()) {
-          value.listsRoots = reader.bool();
+          made.listsRoots = reader.bool();
         }
       } else {
         reader.skip();
@@ -13731,7 +13767,7 @@ export class McpClient {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("connected");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13788,32 +13824,32 @@ export class McpElicit {
 
   /** A value of the fields that are required. */
   static of(message: string): McpElicit {
-    const value = new McpElicit();
-    value.message = message;
-    return value;
+    const made = new McpElicit();
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpElicit {
-    const value = new McpElicit();
+    const made = new McpElicit();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
         if (!reader.takeNull()) {
-          value.key = reader.string();
+          made.key = reader.string();
         }
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "form") {
         if (!reader.takeNull()) {
-          value.form = reader.json();
+          made.form = reader.json();
         }
       } else if (key == "url") {
         if (!reader.takeNull()) {
-          value.url = reader.string();
+          made.url = reader.string();
         }
       } else {
         reader.skip();
@@ -13821,7 +13857,7 @@ export class McpElicit {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13898,24 +13934,24 @@ export class McpElicited {
 
   /** A value of the fields that are required. */
   static of(action: McpElicitAction): McpElicited {
-    const value = new McpElicited();
-    value.action = action;
-    return value;
+    const made = new McpElicited();
+    made.action = action;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpElicited {
-    const value = new McpElicited();
+    const made = new McpElicited();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "action") {
-        value.action = readMcpElicitAction(reader);
+        made.action = readMcpElicitAction(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "content") {
         if (!reader.takeNull()) {
-          value.content = reader.json();
+          made.content = reader.json();
         }
       } else {
         reader.skip();
@@ -13923,7 +13959,7 @@ export class McpElicited {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("action");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13948,20 +13984,20 @@ export class McpGetClient {
 
   /** A value of the fields that are required. */
   static of(): McpGetClient {
-    const value = new McpGetClient();
-    return value;
+    const made = new McpGetClient();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpGetClient {
-    const value = new McpGetClient();
+    const made = new McpGetClient();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -13983,26 +14019,26 @@ export class McpListRoots {
 
   /** A value of the fields that are required. */
   static of(): McpListRoots {
-    const value = new McpListRoots();
-    return value;
+    const made = new McpListRoots();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpListRoots {
-    const value = new McpListRoots();
+    const made = new McpListRoots();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
         if (!reader.takeNull()) {
-          value.key = reader.string();
+          made.key = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14037,28 +14073,28 @@ export class McpLog {
 
   /** A value of the fields that are required. */
   static of(level: McpLogLevel, data: Json): McpLog {
-    const value = new McpLog();
-    value.level = level;
-    value.data = data;
-    return value;
+    const made = new McpLog();
+    made.level = level;
+    made.data = data;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpLog {
-    const value = new McpLog();
+    const made = new McpLog();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "level") {
-        value.level = readMcpLogLevel(reader);
+        made.level = readMcpLogLevel(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "logger") {
         if (!reader.takeNull()) {
-          value.logger = reader.string();
+          made.logger = reader.string();
         }
       } else if (key == "data") {
-        value.data = reader.json();
+        made.data = reader.json();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -14067,7 +14103,7 @@ export class McpLog {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("level");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("data");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14177,27 +14213,27 @@ export class McpNotify {
 
   /** A value of the fields that are required. */
   static of(): McpNotify {
-    const value = new McpNotify();
-    return value;
+    const made = new McpNotify();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpNotify {
-    const value = new McpNotify();
+    const made = new McpNotify();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "toolsChanged") {
         if (!reader.takeNull()) {
-          value.toolsChanged = reader.bool();
+          made.toolsChanged = reader.bool();
         }
       } else if (key == "promptsChanged") {
         if (!reader.takeNull()) {
-          value.promptsChanged = reader.bool();
+          made.promptsChanged = reader.bool();
         }
       } else if (key == "resourcesChanged") {
         if (!reader.takeNull()) {
-          value.resourcesChanged = reader.bool();
+          made.resourcesChanged = reader.bool();
         }
       } else if (key == "updatedResources") {
         if (!reader.takeNull()) {
@@ -14206,14 +14242,14 @@ export class McpNotify {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.updatedResources = list0;
+          made.updatedResources = list0;
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14257,26 +14293,26 @@ export class McpProgress {
 
   /** A value of the fields that are required. */
   static of(progress: u64): McpProgress {
-    const value = new McpProgress();
-    value.progress = progress;
-    return value;
+    const made = new McpProgress();
+    made.progress = progress;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpProgress {
-    const value = new McpProgress();
+    const made = new McpProgress();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "progress") {
-        value.progress = reader.u64();
+        made.progress = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "total") {
-        if (!reader.takeNull()) value.total = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.total = new Box<u64>(reader.u64());
       } else if (key == "message") {
         if (!reader.takeNull()) {
-          value.message = reader.string();
+          made.message = reader.string();
         }
       } else {
         reader.skip();
@@ -14284,7 +14320,7 @@ export class McpProgress {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("progress");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14330,19 +14366,19 @@ export abstract class McpQuestion {
     if (!hasTag) reader.failAt("kind", "missing");
     const inner = whole.reader();
     if (tag == "Elicit") {
-      const value = McpQuestionElicit.readVariant(inner);
+      const made = McpQuestionElicit.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "Sample") {
-      const value = McpQuestionSample.readVariant(inner);
+      const made = McpQuestionSample.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "ListRoots") {
-      const value = McpQuestionListRoots.readVariant(inner);
+      const made = McpQuestionListRoots.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     reader.failAt("kind", `\`${tag}\` is no McpQuestion`);
     return new McpQuestionElicit();
@@ -14359,25 +14395,25 @@ export class McpQuestionElicit extends McpQuestion {
   payload!: McpElicit;
 
   static of(payload: McpElicit): McpQuestionElicit {
-    const value = new McpQuestionElicit();
-    value.payload = payload;
-    return value;
+    const made = new McpQuestionElicit();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpQuestionElicit {
-    const value = new McpQuestionElicit();
+    const made = new McpQuestionElicit();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpElicit.read(reader);
+        made.payload = McpElicit.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14397,25 +14433,25 @@ export class McpQuestionSample extends McpQuestion {
   payload!: McpSample;
 
   static of(payload: McpSample): McpQuestionSample {
-    const value = new McpQuestionSample();
-    value.payload = payload;
-    return value;
+    const made = new McpQuestionSample();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpQuestionSample {
-    const value = new McpQuestionSample();
+    const made = new McpQuestionSample();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpSample.read(reader);
+        made.payload = McpSample.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14435,25 +14471,25 @@ export class McpQuestionListRoots extends McpQuestion {
   payload!: McpListRoots;
 
   static of(payload: McpListRoots): McpQuestionListRoots {
-    const value = new McpQuestionListRoots();
-    value.payload = payload;
-    return value;
+    const made = new McpQuestionListRoots();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpQuestionListRoots {
-    const value = new McpQuestionListRoots();
+    const made = new McpQuestionListRoots();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpListRoots.read(reader);
+        made.payload = McpListRoots.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14481,24 +14517,24 @@ export class McpRoot {
 
   /** A value of the fields that are required. */
   static of(uri: string): McpRoot {
-    const value = new McpRoot();
-    value.uri = uri;
-    return value;
+    const made = new McpRoot();
+    made.uri = uri;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpRoot {
-    const value = new McpRoot();
+    const made = new McpRoot();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uri") {
-        value.uri = reader.string();
+        made.uri = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
         if (!reader.takeNull()) {
-          value.name = reader.string();
+          made.name = reader.string();
         }
       } else {
         reader.skip();
@@ -14506,7 +14542,7 @@ export class McpRoot {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uri");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14535,14 +14571,14 @@ export class McpRoots {
 
   /** A value of the fields that are required. */
   static of(roots: Array<McpRoot>): McpRoots {
-    const value = new McpRoots();
-    value.roots = roots;
-    return value;
+    const made = new McpRoots();
+    made.roots = roots;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpRoots {
-    const value = new McpRoots();
+    const made = new McpRoots();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -14553,7 +14589,7 @@ export class McpRoots {
         while (reader.nextItem()) {
           list0.push(McpRoot.read(reader));
         }
-        value.roots = list0;
+        made.roots = list0;
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -14561,7 +14597,7 @@ export class McpRoots {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("roots");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14617,22 +14653,22 @@ export class McpSample {
 
   /** A value of the fields that are required. */
   static of(messages: Array<McpSamplingMessage>, maxTokens: u64): McpSample {
-    const value = new McpSample();
-    value.messages = messages;
-    value.maxTokens = maxTokens;
-    return value;
+    const made = new McpSample();
+    made.messages = messages;
+    made.maxTokens = maxTokens;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpSample {
-    const value = new McpSample();
+    const made = new McpSample();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "key") {
         if (!reader.takeNull()) {
-          value.key = reader.string();
+          made.key = reader.string();
         }
       } else if (key == "messages") {
         const list0: Array<McpSamplingMessage> = [];
@@ -14640,14 +14676,14 @@ export class McpSample {
         while (reader.nextItem()) {
           list0.push(McpSamplingMessage.read(reader));
         }
-        value.messages = list0;
+        made.messages = list0;
         seen |= (1 as u64) << 1;
       } else if (key == "maxTokens") {
-        value.maxTokens = reader.u64();
+        made.maxTokens = reader.u64();
         seen |= (1 as u64) << 2;
       } else if (key == "systemPrompt") {
         if (!reader.takeNull()) {
-          value.systemPrompt = reader.string();
+          made.systemPrompt = reader.string();
         }
       } else if (key == "tools") {
         if (!reader.takeNull()) {
@@ -14656,10 +14692,10 @@ export class McpSample {
           while (reader.nextItem()) {
             list0.push(Tool.read(reader));
           }
-          value.tools = list0;
+          made.tools = list0;
         }
       } else if (key == "toolChoice") {
-        if (!reader.takeNull()) value.toolChoice = new Box<McpToolChoice>(readMcpToolChoice(reader));
+        if (!reader.takeNull()) made.toolChoice = new Box<McpToolChoice>(readMcpToolChoice(reader));
       } else if (key == "options") {
         if (!reader.takeNull()) {
           const map0 = new Map<string, Json>();
@@ -14668,7 +14704,7 @@ export class McpSample {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.options = map0;
+          made.options = map0;
         }
       } else {
         reader.skip();
@@ -14677,7 +14713,7 @@ export class McpSample {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("messages");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("maxTokens");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14717,10 +14753,13 @@ export class McpSample {
     if (this.options.size > 0) {
       writer.key("options");
       writer.beginObject();
-      const keys0 = this.options.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.options.get(keys0[at0]));
+      {
+        const keys0 = this.options.keys();
+        const values0 = this.options.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -14752,22 +14791,22 @@ export class McpSampled {
 
   /** A value of the fields that are required. */
   static of(role: MessageRole, content: Array<McpSamplingContent>, model: string): McpSampled {
-    const value = new McpSampled();
-    value.role = role;
-    value.content = content;
-    value.model = model;
-    return value;
+    const made = new McpSampled();
+    made.role = role;
+    made.content = content;
+    made.model = model;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpSampled {
-    const value = new McpSampled();
+    const made = new McpSampled();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "role") {
-        value.role = readMessageRole(reader);
+        made.role = readMessageRole(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "content") {
         const list0: Array<McpSamplingContent> = [];
@@ -14775,14 +14814,14 @@ export class McpSampled {
         while (reader.nextItem()) {
           list0.push(McpSamplingContent.read(reader));
         }
-        value.content = list0;
+        made.content = list0;
         seen |= (1 as u64) << 1;
       } else if (key == "model") {
-        value.model = reader.string();
+        made.model = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "stopReason") {
         if (!reader.takeNull()) {
-          value.stopReason = reader.string();
+          made.stopReason = reader.string();
         }
       } else {
         reader.skip();
@@ -14792,7 +14831,7 @@ export class McpSampled {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("content");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("model");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -14841,19 +14880,19 @@ export abstract class McpSamplingContent {
     if (!hasTag) reader.failAt("kind", "missing");
     const inner = whole.reader();
     if (tag == "Content") {
-      const value = McpSamplingContentContent.readVariant(inner);
+      const made = McpSamplingContentContent.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "ToolUse") {
-      const value = McpSamplingContentToolUse.readVariant(inner);
+      const made = McpSamplingContentToolUse.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     if (tag == "ToolResult") {
-      const value = McpSamplingContentToolResult.readVariant(inner);
+      const made = McpSamplingContentToolResult.readVariant(inner);
       if (!inner.finish()) reader.failWithin(inner.problem);
-      return value;
+      return made;
     }
     reader.failAt("kind", `\`${tag}\` is no McpSamplingContent`);
     return new McpSamplingContentContent();
@@ -14870,25 +14909,25 @@ export class McpSamplingContentContent extends McpSamplingContent {
   payload!: Content;
 
   static of(payload: Content): McpSamplingContentContent {
-    const value = new McpSamplingContentContent();
-    value.payload = payload;
-    return value;
+    const made = new McpSamplingContentContent();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpSamplingContentContent {
-    const value = new McpSamplingContentContent();
+    const made = new McpSamplingContentContent();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = Content.read(reader);
+        made.payload = Content.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14908,25 +14947,25 @@ export class McpSamplingContentToolUse extends McpSamplingContent {
   payload!: McpToolUse;
 
   static of(payload: McpToolUse): McpSamplingContentToolUse {
-    const value = new McpSamplingContentToolUse();
-    value.payload = payload;
-    return value;
+    const made = new McpSamplingContentToolUse();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpSamplingContentToolUse {
-    const value = new McpSamplingContentToolUse();
+    const made = new McpSamplingContentToolUse();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpToolUse.read(reader);
+        made.payload = McpToolUse.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14946,25 +14985,25 @@ export class McpSamplingContentToolResult extends McpSamplingContent {
   payload!: McpToolResult;
 
   static of(payload: McpToolResult): McpSamplingContentToolResult {
-    const value = new McpSamplingContentToolResult();
-    value.payload = payload;
-    return value;
+    const made = new McpSamplingContentToolResult();
+    made.payload = payload;
+    return made;
   }
 
   static readVariant(reader: JsonReader): McpSamplingContentToolResult {
-    const value = new McpSamplingContentToolResult();
+    const made = new McpSamplingContentToolResult();
     let isThere = false;
     reader.beginObject();
     while (reader.nextKey()) {
       if (reader.key == "payload") {
-        value.payload = McpToolResult.read(reader);
+        made.payload = McpToolResult.read(reader);
         isThere = true;
       } else {
         reader.skip();
       }
     }
     if (!isThere) reader.missing("payload");
-    return value;
+    return made;
   }
 
   write(writer: JsonWriter): void {
@@ -14992,21 +15031,21 @@ export class McpSamplingMessage {
 
   /** A value of the fields that are required. */
   static of(role: MessageRole, content: Array<McpSamplingContent>): McpSamplingMessage {
-    const value = new McpSamplingMessage();
-    value.role = role;
-    value.content = content;
-    return value;
+    const made = new McpSamplingMessage();
+    made.role = role;
+    made.content = content;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpSamplingMessage {
-    const value = new McpSamplingMessage();
+    const made = new McpSamplingMessage();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "role") {
-        value.role = readMessageRole(reader);
+        made.role = readMessageRole(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "content") {
         const list0: Array<McpSamplingContent> = [];
@@ -15014,7 +15053,7 @@ export class McpSamplingMessage {
         while (reader.nextItem()) {
           list0.push(McpSamplingContent.read(reader));
         }
-        value.content = list0;
+        made.content = list0;
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -15023,7 +15062,7 @@ export class McpSamplingMessage {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("role");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("content");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15097,21 +15136,21 @@ export class McpToolResult {
 
   /** A value of the fields that are required. */
   static of(toolUseId: string, content: Array<Content>): McpToolResult {
-    const value = new McpToolResult();
-    value.toolUseId = toolUseId;
-    value.content = content;
-    return value;
+    const made = new McpToolResult();
+    made.toolUseId = toolUseId;
+    made.content = content;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpToolResult {
-    const value = new McpToolResult();
+    const made = new McpToolResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "toolUseId") {
-        value.toolUseId = reader.string();
+        made.toolUseId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "content") {
         const list0: Array<Content> = [];
@@ -15119,11 +15158,11 @@ export class McpToolResult {
         while (reader.nextItem()) {
           list0.push(Content.read(reader));
         }
-        value.content = list0;
+        made.content = list0;
         seen |= (1 as u64) << 1;
       } else if (key == "isError") {
         if (!reader.takeNull()) {
-          value.isError = reader.bool();
+          made.isError = reader.bool();
         }
       } else {
         reader.skip();
@@ -15132,7 +15171,7 @@ export class McpToolResult {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("toolUseId");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("content");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15172,28 +15211,28 @@ export class McpToolUse {
 
   /** A value of the fields that are required. */
   static of(id: string, name: string, input: Json): McpToolUse {
-    const value = new McpToolUse();
-    value.id = id;
-    value.name = name;
-    value.input = input;
-    return value;
+    const made = new McpToolUse();
+    made.id = id;
+    made.name = name;
+    made.input = input;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): McpToolUse {
-    const value = new McpToolUse();
+    const made = new McpToolUse();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "input") {
-        value.input = reader.json();
+        made.input = reader.json();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -15203,7 +15242,7 @@ export class McpToolUse {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("input");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15308,32 +15347,32 @@ export class Mount {
 
   /** A value of the fields that are required. */
   static of(kind: MountKind, target: string): Mount {
-    const value = new Mount();
-    value.kind = kind;
-    value.target = target;
-    return value;
+    const made = new Mount();
+    made.kind = kind;
+    made.target = target;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Mount {
-    const value = new Mount();
+    const made = new Mount();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "kind") {
-        value.kind = readMountKind(reader);
+        made.kind = readMountKind(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "source") {
         if (!reader.takeNull()) {
-          value.source = reader.string();
+          made.source = reader.string();
         }
       } else if (key == "target") {
-        value.target = reader.string();
+        made.target = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "readOnly") {
         if (!reader.takeNull()) {
-          value.readOnly = reader.bool();
+          made.readOnly = reader.bool();
         }
       } else {
         reader.skip();
@@ -15342,7 +15381,7 @@ export class Mount {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("kind");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("target");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15487,24 +15526,24 @@ export class PluginDescription {
 
   /** A value of the fields that are required. */
   static of(name: string, version: string): PluginDescription {
-    const value = new PluginDescription();
-    value.name = name;
-    value.version = version;
-    return value;
+    const made = new PluginDescription();
+    made.name = name;
+    made.version = version;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): PluginDescription {
-    const value = new PluginDescription();
+    const made = new PluginDescription();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "version") {
-        value.version = reader.string();
+        made.version = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "effects") {
         if (!reader.takeNull()) {
@@ -15513,11 +15552,11 @@ export class PluginDescription {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.effects = list0;
+          made.effects = list0;
         }
       } else if (key == "sdk") {
         if (!reader.takeNull()) {
-          value.sdk = reader.string();
+          made.sdk = reader.string();
         }
       } else {
         reader.skip();
@@ -15526,7 +15565,7 @@ export class PluginDescription {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("version");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15575,32 +15614,32 @@ export class PortBinding {
 
   /** A value of the fields that are required. */
   static of(container: u16): PortBinding {
-    const value = new PortBinding();
-    value.container = container;
-    return value;
+    const made = new PortBinding();
+    made.container = container;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): PortBinding {
-    const value = new PortBinding();
+    const made = new PortBinding();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "container") {
-        value.container = reader.u16();
+        made.container = reader.u16();
         seen |= (1 as u64) << 0;
       } else if (key == "host") {
-        if (!reader.takeNull()) value.host = new Box<u16>(reader.u16());
+        if (!reader.takeNull()) made.host = new Box<u16>(reader.u16());
       } else if (key == "protocol") {
-        if (!reader.takeNull()) value.protocol = new Box<PortProtocol>(readPortProtocol(reader));
+        if (!reader.takeNull()) made.protocol = new Box<PortProtocol>(readPortProtocol(reader));
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("container");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15683,28 +15722,28 @@ export class Prompt {
 
   /** A value of the fields that are required. */
   static of(name: string): Prompt {
-    const value = new Prompt();
-    value.name = name;
-    return value;
+    const made = new Prompt();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Prompt {
-    const value = new Prompt();
+    const made = new Prompt();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
@@ -15713,7 +15752,7 @@ export class Prompt {
           while (reader.nextItem()) {
             list0.push(PromptArgument.read(reader));
           }
-          value.arguments = list0;
+          made.arguments = list0;
         }
       } else if (key == "icons") {
         if (!reader.takeNull()) {
@@ -15722,7 +15761,7 @@ export class Prompt {
           while (reader.nextItem()) {
             list0.push(Icon.read(reader));
           }
-          value.icons = list0;
+          made.icons = list0;
         }
       } else {
         reader.skip();
@@ -15730,7 +15769,7 @@ export class Prompt {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15794,32 +15833,32 @@ export class PromptArgument {
 
   /** A value of the fields that are required. */
   static of(name: string): PromptArgument {
-    const value = new PromptArgument();
-    value.name = name;
-    return value;
+    const made = new PromptArgument();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): PromptArgument {
-    const value = new PromptArgument();
+    const made = new PromptArgument();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "required") {
         if (!reader.takeNull()) {
-          value.required = reader.bool();
+          made.required = reader.bool();
         }
       } else {
         reader.skip();
@@ -15827,7 +15866,7 @@ export class PromptArgument {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15867,24 +15906,24 @@ export class PromptMessage {
 
   /** A value of the fields that are required. */
   static of(role: MessageRole, content: Content): PromptMessage {
-    const value = new PromptMessage();
-    value.role = role;
-    value.content = content;
-    return value;
+    const made = new PromptMessage();
+    made.role = role;
+    made.content = content;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): PromptMessage {
-    const value = new PromptMessage();
+    const made = new PromptMessage();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "role") {
-        value.role = readMessageRole(reader);
+        made.role = readMessageRole(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "content") {
-        value.content = Content.read(reader);
+        made.content = Content.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -15893,7 +15932,7 @@ export class PromptMessage {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("role");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("content");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15953,20 +15992,20 @@ export class RandomBytes {
 
   /** A value of the fields that are required. */
   static of(length: u64): RandomBytes {
-    const value = new RandomBytes();
-    value.length = length;
-    return value;
+    const made = new RandomBytes();
+    made.length = length;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): RandomBytes {
-    const value = new RandomBytes();
+    const made = new RandomBytes();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "length") {
-        value.length = reader.u64();
+        made.length = reader.u64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -15974,7 +16013,7 @@ export class RandomBytes {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("length");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -15998,20 +16037,20 @@ export class RandomBytesAnswer {
 
   /** A value of the fields that are required. */
   static of(bytes: Uint8Array): RandomBytesAnswer {
-    const value = new RandomBytesAnswer();
-    value.bytes = bytes;
-    return value;
+    const made = new RandomBytesAnswer();
+    made.bytes = bytes;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): RandomBytesAnswer {
-    const value = new RandomBytesAnswer();
+    const made = new RandomBytesAnswer();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "bytes") {
-        value.bytes = reader.bytesOfBase64();
+        made.bytes = reader.bytesOfBase64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -16019,7 +16058,7 @@ export class RandomBytesAnswer {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("bytes");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16047,24 +16086,24 @@ export class ReadResourceInput {
 
   /** A value of the fields that are required. */
   static of(uri: string, context: Context): ReadResourceInput {
-    const value = new ReadResourceInput();
-    value.uri = uri;
-    value.context = context;
-    return value;
+    const made = new ReadResourceInput();
+    made.uri = uri;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ReadResourceInput {
-    const value = new ReadResourceInput();
+    const made = new ReadResourceInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uri") {
-        value.uri = reader.string();
+        made.uri = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -16073,7 +16112,7 @@ export class ReadResourceInput {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uri");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16105,13 +16144,13 @@ export class ReadResourceResult {
 
   /** A value of the fields that are required. */
   static of(): ReadResourceResult {
-    const value = new ReadResourceResult();
-    return value;
+    const made = new ReadResourceResult();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ReadResourceResult {
-    const value = new ReadResourceResult();
+    const made = new ReadResourceResult();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -16122,18 +16161,18 @@ export class ReadResourceResult {
           while (reader.nextItem()) {
             list0.push(EmbeddedResource.read(reader));
           }
-          value.contents = list0;
+          made.contents = list0;
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = EffectError.read(reader);
+          made.error = EffectError.read(reader);
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16194,39 +16233,39 @@ export class Resource {
 
   /** A value of the fields that are required. */
   static of(uri: string, name: string): Resource {
-    const value = new Resource();
-    value.uri = uri;
-    value.name = name;
-    return value;
+    const made = new Resource();
+    made.uri = uri;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Resource {
-    const value = new Resource();
+    const made = new Resource();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uri") {
-        value.uri = reader.string();
+        made.uri = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "mimeType") {
         if (!reader.takeNull()) {
-          value.mimeType = reader.string();
+          made.mimeType = reader.string();
         }
       } else if (key == "size") {
-        if (!reader.takeNull()) value.size = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.size = new Box<u64>(reader.u64());
       } else if (key == "icons") {
         if (!reader.takeNull()) {
           const list0: Array<Icon> = [];
@@ -16234,7 +16273,7 @@ export class Resource {
           while (reader.nextItem()) {
             list0.push(Icon.read(reader));
           }
-          value.icons = list0;
+          made.icons = list0;
         }
       } else {
         reader.skip();
@@ -16243,7 +16282,7 @@ export class Resource {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uri");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16319,36 +16358,36 @@ export class ResourceTemplate {
 
   /** A value of the fields that are required. */
   static of(uriTemplate: string, name: string): ResourceTemplate {
-    const value = new ResourceTemplate();
-    value.uriTemplate = uriTemplate;
-    value.name = name;
-    return value;
+    const made = new ResourceTemplate();
+    made.uriTemplate = uriTemplate;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ResourceTemplate {
-    const value = new ResourceTemplate();
+    const made = new ResourceTemplate();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "uriTemplate") {
-        value.uriTemplate = reader.string();
+        made.uriTemplate = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "mimeType") {
         if (!reader.takeNull()) {
-          value.mimeType = reader.string();
+          made.mimeType = reader.string();
         }
       } else if (key == "icons") {
         if (!reader.takeNull()) {
@@ -16357,7 +16396,7 @@ export class ResourceTemplate {
           while (reader.nextItem()) {
             list0.push(Icon.read(reader));
           }
-          value.icons = list0;
+          made.icons = list0;
         }
       } else {
         reader.skip();
@@ -16366,7 +16405,7 @@ export class ResourceTemplate {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("uriTemplate");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16447,24 +16486,24 @@ export class RetryPolicy {
 
   /** A value of the fields that are required. */
   static of(): RetryPolicy {
-    const value = new RetryPolicy();
-    return value;
+    const made = new RetryPolicy();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): RetryPolicy {
-    const value = new RetryPolicy();
+    const made = new RetryPolicy();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "attempts") {
-        if (!reader.takeNull()) value.attempts = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.attempts = new Box<u64>(reader.u64());
       } else if (key == "initialMillis") {
-        if (!reader.takeNull()) value.initialMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.initialMillis = new Box<u64>(reader.u64());
       } else if (key == "backoffPercent") {
-        if (!reader.takeNull()) value.backoffPercent = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.backoffPercent = new Box<u64>(reader.u64());
       } else if (key == "maxMillis") {
-        if (!reader.takeNull()) value.maxMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxMillis = new Box<u64>(reader.u64());
       } else if (key == "nonRetryable") {
         if (!reader.takeNull()) {
           const list0: Array<string> = [];
@@ -16472,14 +16511,14 @@ export class RetryPolicy {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.nonRetryable = list0;
+          made.nonRetryable = list0;
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16573,20 +16612,20 @@ export class Sleep {
 
   /** A value of the fields that are required. */
   static of(millis: u64): Sleep {
-    const value = new Sleep();
-    value.millis = millis;
-    return value;
+    const made = new Sleep();
+    made.millis = millis;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Sleep {
-    const value = new Sleep();
+    const made = new Sleep();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "millis") {
-        value.millis = reader.u64();
+        made.millis = reader.u64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -16594,7 +16633,7 @@ export class Sleep {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("millis");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16652,20 +16691,20 @@ export class TemporalActivityResult {
 
   /** A value of the fields that are required. */
   static of(result: Json): TemporalActivityResult {
-    const value = new TemporalActivityResult();
-    value.result = result;
-    return value;
+    const made = new TemporalActivityResult();
+    made.result = result;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalActivityResult {
-    const value = new TemporalActivityResult();
+    const made = new TemporalActivityResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "result") {
-        value.result = reader.json();
+        made.result = reader.json();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -16673,7 +16712,7 @@ export class TemporalActivityResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("result");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16715,36 +16754,36 @@ export class TemporalCancelWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): TemporalCancelWorkflow {
-    const value = new TemporalCancelWorkflow();
-    value.workflowId = workflowId;
-    return value;
+    const made = new TemporalCancelWorkflow();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalCancelWorkflow {
-    const value = new TemporalCancelWorkflow();
+    const made = new TemporalCancelWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "reason") {
         if (!reader.takeNull()) {
-          value.reason = reader.string();
+          made.reason = reader.string();
         }
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -16752,7 +16791,7 @@ export class TemporalCancelWorkflow {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -16883,28 +16922,28 @@ export class TemporalCreateSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string, workflow: TemporalWorkflowSpec): TemporalCreateSchedule {
-    const value = new TemporalCreateSchedule();
-    value.scheduleId = scheduleId;
-    value.workflow = workflow;
-    return value;
+    const made = new TemporalCreateSchedule();
+    made.scheduleId = scheduleId;
+    made.workflow = workflow;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalCreateSchedule {
-    const value = new TemporalCreateSchedule();
+    const made = new TemporalCreateSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "workflow") {
-        value.workflow = TemporalWorkflowSpec.read(reader);
+        made.workflow = TemporalWorkflowSpec.read(reader);
         seen |= (1 as u64) << 2;
       } else if (key == "cron") {
         if (!reader.takeNull()) {
@@ -16913,7 +16952,7 @@ export class TemporalCreateSchedule {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.cron = list0;
+          made.cron = list0;
         }
       } else if (key == "intervals") {
         if (!reader.takeNull()) {
@@ -16922,43 +16961,43 @@ export class TemporalCreateSchedule {
           while (reader.nextItem()) {
             list0.push(TemporalInterval.read(reader));
           }
-          value.intervals = list0;
+          made.intervals = list0;
         }
       } else if (key == "timeZone") {
         if (!reader.takeNull()) {
-          value.timeZone = reader.string();
+          made.timeZone = reader.string();
         }
       } else if (key == "jitterMillis") {
-        if (!reader.takeNull()) value.jitterMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.jitterMillis = new Box<u64>(reader.u64());
       } else if (key == "startTime") {
         if (!reader.takeNull()) {
-          value.startTime = reader.string();
+          made.startTime = reader.string();
         }
       } else if (key == "endTime") {
         if (!reader.takeNull()) {
-          value.endTime = reader.string();
+          made.endTime = reader.string();
         }
       } else if (key == "overlap") {
-        if (!reader.takeNull()) value.overlap = new Box<TemporalOverlap>(readTemporalOverlap(reader));
+        if (!reader.takeNull()) made.overlap = new Box<TemporalOverlap>(readTemporalOverlap(reader));
       } else if (key == "catchUpMillis") {
-        if (!reader.takeNull()) value.catchUpMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.catchUpMillis = new Box<u64>(reader.u64());
       } else if (key == "pauseOnFailure") {
         if (!reader.takeNull()) {
-          value.pauseOnFailure = reader.bool();
+          made.pauseOnFailure = reader.bool();
         }
       } else if (key == "paused") {
         if (!reader.takeNull()) {
-          value.paused = reader.bool();
+          made.paused = reader.bool();
         }
       } else if (key == "note") {
         if (!reader.takeNull()) {
-          value.note = reader.string();
+          made.note = reader.string();
         }
       } else if (key == "remainingActions") {
-        if (!reader.takeNull()) value.remainingActions = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.remainingActions = new Box<u64>(reader.u64());
       } else if (key == "trigger") {
         if (!reader.takeNull()) {
-          value.trigger = reader.bool();
+          made.trigger = reader.bool();
         }
       } else if (key == "memo") {
         if (!reader.takeNull()) {
@@ -16968,7 +17007,7 @@ export class TemporalCreateSchedule {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.memo = map0;
+          made.memo = map0;
         }
       } else if (key == "searchAttributes") {
         if (!reader.takeNull()) {
@@ -16978,11 +17017,11 @@ export class TemporalCreateSchedule {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.searchAttributes = map0;
+          made.searchAttributes = map0;
         }
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -16991,7 +17030,7 @@ export class TemporalCreateSchedule {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("workflow");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17068,20 +17107,26 @@ export class TemporalCreateSchedule {
     if (this.memo.size > 0) {
       writer.key("memo");
       writer.beginObject();
-      const keys0 = this.memo.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.memo.get(keys0[at0]));
+      {
+        const keys0 = this.memo.keys();
+        const values0 = this.memo.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.searchAttributes.size > 0) {
       writer.key("searchAttributes");
       writer.beginObject();
-      const keys0 = this.searchAttributes.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.searchAttributes.get(keys0[at0]));
+      {
+        const keys0 = this.searchAttributes.keys();
+        const values0 = this.searchAttributes.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -17110,24 +17155,24 @@ export class TemporalDeleteSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string): TemporalDeleteSchedule {
-    const value = new TemporalDeleteSchedule();
-    value.scheduleId = scheduleId;
-    return value;
+    const made = new TemporalDeleteSchedule();
+    made.scheduleId = scheduleId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalDeleteSchedule {
-    const value = new TemporalDeleteSchedule();
+    const made = new TemporalDeleteSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -17135,7 +17180,7 @@ export class TemporalDeleteSchedule {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17164,26 +17209,26 @@ export class TemporalDescribeNamespace {
 
   /** A value of the fields that are required. */
   static of(): TemporalDescribeNamespace {
-    const value = new TemporalDescribeNamespace();
-    return value;
+    const made = new TemporalDescribeNamespace();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalDescribeNamespace {
-    const value = new TemporalDescribeNamespace();
+    const made = new TemporalDescribeNamespace();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17214,24 +17259,24 @@ export class TemporalDescribeSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string): TemporalDescribeSchedule {
-    const value = new TemporalDescribeSchedule();
-    value.scheduleId = scheduleId;
-    return value;
+    const made = new TemporalDescribeSchedule();
+    made.scheduleId = scheduleId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalDescribeSchedule {
-    const value = new TemporalDescribeSchedule();
+    const made = new TemporalDescribeSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -17239,7 +17284,7 @@ export class TemporalDescribeSchedule {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17276,28 +17321,28 @@ export class TemporalDescribeWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): TemporalDescribeWorkflow {
-    const value = new TemporalDescribeWorkflow();
-    value.workflowId = workflowId;
-    return value;
+    const made = new TemporalDescribeWorkflow();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalDescribeWorkflow {
-    const value = new TemporalDescribeWorkflow();
+    const made = new TemporalDescribeWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else {
         reader.skip();
@@ -17305,7 +17350,7 @@ export class TemporalDescribeWorkflow {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17365,24 +17410,24 @@ export class TemporalExecuteActivity {
 
   /** A value of the fields that are required. */
   static of(activityType: string, taskQueue: string): TemporalExecuteActivity {
-    const value = new TemporalExecuteActivity();
-    value.activityType = activityType;
-    value.taskQueue = taskQueue;
-    return value;
+    const made = new TemporalExecuteActivity();
+    made.activityType = activityType;
+    made.taskQueue = taskQueue;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalExecuteActivity {
-    const value = new TemporalExecuteActivity();
+    const made = new TemporalExecuteActivity();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "activityType") {
-        value.activityType = reader.string();
+        made.activityType = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "taskQueue") {
-        value.taskQueue = reader.string();
+        made.taskQueue = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -17391,17 +17436,17 @@ export class TemporalExecuteActivity {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "startToCloseMillis") {
-        if (!reader.takeNull()) value.startToCloseMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.startToCloseMillis = new Box<u64>(reader.u64());
       } else if (key == "scheduleToStartMillis") {
-        if (!reader.takeNull()) value.scheduleToStartMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.scheduleToStartMillis = new Box<u64>(reader.u64());
       } else if (key == "heartbeatMillis") {
-        if (!reader.takeNull()) value.heartbeatMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.heartbeatMillis = new Box<u64>(reader.u64());
       } else if (key == "retry") {
         if (!reader.takeNull()) {
-          value.retry = TemporalRetryPolicy.read(reader);
+          made.retry = TemporalRetryPolicy.read(reader);
         }
       } else {
         reader.skip();
@@ -17410,7 +17455,7 @@ export class TemporalExecuteActivity {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("activityType");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("taskQueue");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17468,24 +17513,24 @@ export class TemporalExecution {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, runId: string): TemporalExecution {
-    const value = new TemporalExecution();
-    value.workflowId = workflowId;
-    value.runId = runId;
-    return value;
+    const made = new TemporalExecution();
+    made.workflowId = workflowId;
+    made.runId = runId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalExecution {
-    const value = new TemporalExecution();
+    const made = new TemporalExecution();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 1;
       } else {
         reader.skip();
@@ -17494,7 +17539,7 @@ export class TemporalExecution {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflowId");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("runId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17539,28 +17584,28 @@ export class TemporalFailure {
 
   /** A value of the fields that are required. */
   static of(message: string, kind: string): TemporalFailure {
-    const value = new TemporalFailure();
-    value.message = message;
-    value.kind = kind;
-    return value;
+    const made = new TemporalFailure();
+    made.message = message;
+    made.kind = kind;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalFailure {
-    const value = new TemporalFailure();
+    const made = new TemporalFailure();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "kind") {
-        value.kind = reader.string();
+        made.kind = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "errorType") {
         if (!reader.takeNull()) {
-          value.errorType = reader.string();
+          made.errorType = reader.string();
         }
       } else if (key == "details") {
         if (!reader.takeNull()) {
@@ -17569,11 +17614,11 @@ export class TemporalFailure {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.details = list0;
+          made.details = list0;
         }
       } else if (key == "stackTrace") {
         if (!reader.takeNull()) {
-          value.stackTrace = reader.string();
+          made.stackTrace = reader.string();
         }
       } else {
         reader.skip();
@@ -17582,7 +17627,7 @@ export class TemporalFailure {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("message");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("kind");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17634,21 +17679,21 @@ export class TemporalHistory {
 
   /** A value of the fields that are required. */
   static of(runId: string, events: Array<Json>): TemporalHistory {
-    const value = new TemporalHistory();
-    value.runId = runId;
-    value.events = events;
-    return value;
+    const made = new TemporalHistory();
+    made.runId = runId;
+    made.events = events;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalHistory {
-    const value = new TemporalHistory();
+    const made = new TemporalHistory();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "events") {
         const list0: Array<Json> = [];
@@ -17656,11 +17701,11 @@ export class TemporalHistory {
         while (reader.nextItem()) {
           list0.push(reader.json());
         }
-        value.events = list0;
+        made.events = list0;
         seen |= (1 as u64) << 1;
       } else if (key == "next") {
         if (!reader.takeNull()) {
-          value.next = reader.string();
+          made.next = reader.string();
         }
       } else {
         reader.skip();
@@ -17669,7 +17714,7 @@ export class TemporalHistory {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("events");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17776,30 +17821,30 @@ export class TemporalInterval {
 
   /** A value of the fields that are required. */
   static of(everyMillis: u64): TemporalInterval {
-    const value = new TemporalInterval();
-    value.everyMillis = everyMillis;
-    return value;
+    const made = new TemporalInterval();
+    made.everyMillis = everyMillis;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalInterval {
-    const value = new TemporalInterval();
+    const made = new TemporalInterval();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "everyMillis") {
-        value.everyMillis = reader.u64();
+        made.everyMillis = reader.u64();
         seen |= (1 as u64) << 0;
       } else if (key == "offsetMillis") {
-        if (!reader.takeNull()) value.offsetMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.offsetMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("everyMillis");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17834,28 +17879,28 @@ export class TemporalListNamespaces {
 
   /** A value of the fields that are required. */
   static of(): TemporalListNamespaces {
-    const value = new TemporalListNamespaces();
-    return value;
+    const made = new TemporalListNamespaces();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalListNamespaces {
-    const value = new TemporalListNamespaces();
+    const made = new TemporalListNamespaces();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "after") {
         if (!reader.takeNull()) {
-          value.after = reader.string();
+          made.after = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17903,36 +17948,36 @@ export class TemporalListSchedules {
 
   /** A value of the fields that are required. */
   static of(): TemporalListSchedules {
-    const value = new TemporalListSchedules();
-    return value;
+    const made = new TemporalListSchedules();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalListSchedules {
-    const value = new TemporalListSchedules();
+    const made = new TemporalListSchedules();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "query") {
         if (!reader.takeNull()) {
-          value.query = reader.string();
+          made.query = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "after") {
         if (!reader.takeNull()) {
-          value.after = reader.string();
+          made.after = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -17987,36 +18032,36 @@ export class TemporalListWorkflows {
 
   /** A value of the fields that are required. */
   static of(): TemporalListWorkflows {
-    const value = new TemporalListWorkflows();
-    return value;
+    const made = new TemporalListWorkflows();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalListWorkflows {
-    const value = new TemporalListWorkflows();
+    const made = new TemporalListWorkflows();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "query") {
         if (!reader.takeNull()) {
-          value.query = reader.string();
+          made.query = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "after") {
         if (!reader.takeNull()) {
-          value.after = reader.string();
+          made.after = reader.string();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18085,41 +18130,41 @@ export class TemporalNamespace {
 
   /** A value of the fields that are required. */
   static of(name: string, id: string, state: string, description: string, ownerEmail: string, retentionMillis: u64, isGlobal: bool): TemporalNamespace {
-    const value = new TemporalNamespace();
-    value.name = name;
-    value.id = id;
-    value.state = state;
-    value.description = description;
-    value.ownerEmail = ownerEmail;
-    value.retentionMillis = retentionMillis;
-    value.isGlobal = isGlobal;
-    return value;
+    const made = new TemporalNamespace();
+    made.name = name;
+    made.id = id;
+    made.state = state;
+    made.description = description;
+    made.ownerEmail = ownerEmail;
+    made.retentionMillis = retentionMillis;
+    made.isGlobal = isGlobal;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalNamespace {
-    const value = new TemporalNamespace();
+    const made = new TemporalNamespace();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "state") {
-        value.state = reader.string();
+        made.state = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "description") {
-        value.description = reader.string();
+        made.description = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "ownerEmail") {
-        value.ownerEmail = reader.string();
+        made.ownerEmail = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "retentionMillis") {
-        value.retentionMillis = reader.u64();
+        made.retentionMillis = reader.u64();
         seen |= (1 as u64) << 5;
       } else if (key == "data") {
         if (!reader.takeNull()) {
@@ -18129,10 +18174,10 @@ export class TemporalNamespace {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.data = map0;
+          made.data = map0;
         }
       } else if (key == "isGlobal") {
-        value.isGlobal = reader.bool();
+        made.isGlobal = reader.bool();
         seen |= (1 as u64) << 7;
       } else {
         reader.skip();
@@ -18146,7 +18191,7 @@ export class TemporalNamespace {
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("retentionMillis");
     if ((seen & ((1 as u64) << 7)) === 0) reader.missing("isGlobal");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18167,10 +18212,13 @@ export class TemporalNamespace {
     if (this.data.size > 0) {
       writer.key("data");
       writer.beginObject();
-      const keys0 = this.data.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.data.get(keys0[at0]));
+      {
+        const keys0 = this.data.keys();
+        const values0 = this.data.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -18196,14 +18244,14 @@ export class TemporalNamespaces {
 
   /** A value of the fields that are required. */
   static of(namespaces: Array<TemporalNamespace>): TemporalNamespaces {
-    const value = new TemporalNamespaces();
-    value.namespaces = namespaces;
-    return value;
+    const made = new TemporalNamespaces();
+    made.namespaces = namespaces;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalNamespaces {
-    const value = new TemporalNamespaces();
+    const made = new TemporalNamespaces();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -18214,11 +18262,11 @@ export class TemporalNamespaces {
         while (reader.nextItem()) {
           list0.push(TemporalNamespace.read(reader));
         }
-        value.namespaces = list0;
+        made.namespaces = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "next") {
         if (!reader.takeNull()) {
-          value.next = reader.string();
+          made.next = reader.string();
         }
       } else {
         reader.skip();
@@ -18226,7 +18274,7 @@ export class TemporalNamespaces {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("namespaces");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18273,28 +18321,28 @@ export class TemporalOutcome {
 
   /** A value of the fields that are required. */
   static of(runId: string, status: TemporalWorkflowStatus): TemporalOutcome {
-    const value = new TemporalOutcome();
-    value.runId = runId;
-    value.status = status;
-    return value;
+    const made = new TemporalOutcome();
+    made.runId = runId;
+    made.status = status;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalOutcome {
-    const value = new TemporalOutcome();
+    const made = new TemporalOutcome();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "status") {
-        value.status = readTemporalWorkflowStatus(reader);
+        made.status = readTemporalWorkflowStatus(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "result") {
         if (!reader.takeNull()) {
-          value.result = reader.json();
+          made.result = reader.json();
         }
       } else if (key == "failure") {
         if (!reader.takeNull()) {
@@ -18303,7 +18351,7 @@ export class TemporalOutcome {
           while (reader.nextItem()) {
             list0.push(TemporalFailure.read(reader));
           }
-          value.failure = list0;
+          made.failure = list0;
         }
       } else {
         reader.skip();
@@ -18312,7 +18360,7 @@ export class TemporalOutcome {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("status");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18410,28 +18458,28 @@ export class TemporalPauseSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string): TemporalPauseSchedule {
-    const value = new TemporalPauseSchedule();
-    value.scheduleId = scheduleId;
-    return value;
+    const made = new TemporalPauseSchedule();
+    made.scheduleId = scheduleId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalPauseSchedule {
-    const value = new TemporalPauseSchedule();
+    const made = new TemporalPauseSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "note") {
         if (!reader.takeNull()) {
-          value.note = reader.string();
+          made.note = reader.string();
         }
       } else {
         reader.skip();
@@ -18439,7 +18487,7 @@ export class TemporalPauseSchedule {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18488,32 +18536,32 @@ export class TemporalPendingActivity {
 
   /** A value of the fields that are required. */
   static of(activityId: string, activityType: string, attempt: u64, maxAttempts: u64): TemporalPendingActivity {
-    const value = new TemporalPendingActivity();
-    value.activityId = activityId;
-    value.activityType = activityType;
-    value.attempt = attempt;
-    value.maxAttempts = maxAttempts;
-    return value;
+    const made = new TemporalPendingActivity();
+    made.activityId = activityId;
+    made.activityType = activityType;
+    made.attempt = attempt;
+    made.maxAttempts = maxAttempts;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalPendingActivity {
-    const value = new TemporalPendingActivity();
+    const made = new TemporalPendingActivity();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "activityId") {
-        value.activityId = reader.string();
+        made.activityId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "activityType") {
-        value.activityType = reader.string();
+        made.activityType = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "attempt") {
-        value.attempt = reader.u64();
+        made.attempt = reader.u64();
         seen |= (1 as u64) << 2;
       } else if (key == "maxAttempts") {
-        value.maxAttempts = reader.u64();
+        made.maxAttempts = reader.u64();
         seen |= (1 as u64) << 3;
       } else if (key == "lastFailure") {
         if (!reader.takeNull()) {
@@ -18522,7 +18570,7 @@ export class TemporalPendingActivity {
           while (reader.nextItem()) {
             list0.push(TemporalFailure.read(reader));
           }
-          value.lastFailure = list0;
+          made.lastFailure = list0;
         }
       } else {
         reader.skip();
@@ -18533,7 +18581,7 @@ export class TemporalPendingActivity {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("attempt");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("maxAttempts");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18571,20 +18619,20 @@ export class TemporalQueryResult {
 
   /** A value of the fields that are required. */
   static of(result: Json): TemporalQueryResult {
-    const value = new TemporalQueryResult();
-    value.result = result;
-    return value;
+    const made = new TemporalQueryResult();
+    made.result = result;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalQueryResult {
-    const value = new TemporalQueryResult();
+    const made = new TemporalQueryResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "result") {
-        value.result = reader.json();
+        made.result = reader.json();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -18592,7 +18640,7 @@ export class TemporalQueryResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("result");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18640,32 +18688,32 @@ export class TemporalQueryWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, name: string): TemporalQueryWorkflow {
-    const value = new TemporalQueryWorkflow();
-    value.workflowId = workflowId;
-    value.name = name;
-    return value;
+    const made = new TemporalQueryWorkflow();
+    made.workflowId = workflowId;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalQueryWorkflow {
-    const value = new TemporalQueryWorkflow();
+    const made = new TemporalQueryWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -18674,11 +18722,11 @@ export class TemporalQueryWorkflow {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "openOnly") {
         if (!reader.takeNull()) {
-          value.openOnly = reader.bool();
+          made.openOnly = reader.bool();
         }
       } else {
         reader.skip();
@@ -18687,7 +18735,7 @@ export class TemporalQueryWorkflow {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18757,31 +18805,31 @@ export class TemporalRegisterNamespace {
 
   /** A value of the fields that are required. */
   static of(namespace: string): TemporalRegisterNamespace {
-    const value = new TemporalRegisterNamespace();
-    value.namespace = namespace;
-    return value;
+    const made = new TemporalRegisterNamespace();
+    made.namespace = namespace;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalRegisterNamespace {
-    const value = new TemporalRegisterNamespace();
+    const made = new TemporalRegisterNamespace();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
-        value.namespace = reader.string();
+        made.namespace = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "ownerEmail") {
         if (!reader.takeNull()) {
-          value.ownerEmail = reader.string();
+          made.ownerEmail = reader.string();
         }
       } else if (key == "retentionMillis") {
-        if (!reader.takeNull()) value.retentionMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.retentionMillis = new Box<u64>(reader.u64());
       } else if (key == "data") {
         if (!reader.takeNull()) {
           const map0 = new Map<string, string>();
@@ -18790,7 +18838,7 @@ export class TemporalRegisterNamespace {
             const key0 = reader.key;
             map0.set(key0, reader.string());
           }
-          value.data = map0;
+          made.data = map0;
         }
       } else {
         reader.skip();
@@ -18798,7 +18846,7 @@ export class TemporalRegisterNamespace {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("namespace");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18818,10 +18866,13 @@ export class TemporalRegisterNamespace {
     if (this.data.size > 0) {
       writer.key("data");
       writer.beginObject();
-      const keys0 = this.data.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.string(this.data.get(keys0[at0]));
+      {
+        const keys0 = this.data.keys();
+        const values0 = this.data.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.string(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -18865,26 +18916,26 @@ export class TemporalRetryPolicy {
 
   /** A value of the fields that are required. */
   static of(): TemporalRetryPolicy {
-    const value = new TemporalRetryPolicy();
-    return value;
+    const made = new TemporalRetryPolicy();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalRetryPolicy {
-    const value = new TemporalRetryPolicy();
+    const made = new TemporalRetryPolicy();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "maxAttempts") {
         if (!reader.takeNull()) {
-          value.maxAttempts = reader.u64();
+          made.maxAttempts = reader.u64();
         }
       } else if (key == "initialMillis") {
-        if (!reader.takeNull()) value.initialMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.initialMillis = new Box<u64>(reader.u64());
       } else if (key == "backoffPercent") {
-        if (!reader.takeNull()) value.backoffPercent = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.backoffPercent = new Box<u64>(reader.u64());
       } else if (key == "maxMillis") {
-        if (!reader.takeNull()) value.maxMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.maxMillis = new Box<u64>(reader.u64());
       } else if (key == "nonRetryable") {
         if (!reader.takeNull()) {
           const list0: Array<string> = [];
@@ -18892,14 +18943,14 @@ export class TemporalRetryPolicy {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.nonRetryable = list0;
+          made.nonRetryable = list0;
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -18962,36 +19013,36 @@ export class TemporalSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string, workflowType: string, paused: bool, note: string): TemporalSchedule {
-    const value = new TemporalSchedule();
-    value.scheduleId = scheduleId;
-    value.workflowType = workflowType;
-    value.paused = paused;
-    value.note = note;
-    return value;
+    const made = new TemporalSchedule();
+    made.scheduleId = scheduleId;
+    made.workflowType = workflowType;
+    made.paused = paused;
+    made.note = note;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalSchedule {
-    const value = new TemporalSchedule();
+    const made = new TemporalSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflowType") {
-        value.workflowType = reader.string();
+        made.workflowType = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "paused") {
-        value.paused = reader.bool();
+        made.paused = reader.bool();
         seen |= (1 as u64) << 2;
       } else if (key == "note") {
-        value.note = reader.string();
+        made.note = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "nextTime") {
         if (!reader.takeNull()) {
-          value.nextTime = reader.string();
+          made.nextTime = reader.string();
         }
       } else {
         reader.skip();
@@ -19002,7 +19053,7 @@ export class TemporalSchedule {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("paused");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("note");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19045,28 +19096,28 @@ export class TemporalScheduleAction {
 
   /** A value of the fields that are required. */
   static of(execution: TemporalExecution): TemporalScheduleAction {
-    const value = new TemporalScheduleAction();
-    value.execution = execution;
-    return value;
+    const made = new TemporalScheduleAction();
+    made.execution = execution;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalScheduleAction {
-    const value = new TemporalScheduleAction();
+    const made = new TemporalScheduleAction();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "scheduleTime") {
         if (!reader.takeNull()) {
-          value.scheduleTime = reader.string();
+          made.scheduleTime = reader.string();
         }
       } else if (key == "actualTime") {
         if (!reader.takeNull()) {
-          value.actualTime = reader.string();
+          made.actualTime = reader.string();
         }
       } else if (key == "execution") {
-        value.execution = TemporalExecution.read(reader);
+        made.execution = TemporalExecution.read(reader);
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -19074,7 +19125,7 @@ export class TemporalScheduleAction {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("execution");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19176,58 +19227,58 @@ export class TemporalScheduleDescription {
 
   /** A value of the fields that are required. */
   static of(namespace: string, scheduleId: string, paused: bool, note: string, workflowType: string, workflowId: string, taskQueue: string, spec: Json, overlap: TemporalOverlap, running: Array<TemporalExecution>, recent: Array<TemporalScheduleAction>, nextTimes: Array<string>, actionCount: u64, missedCount: u64, skippedCount: u64): TemporalScheduleDescription {
-    const value = new TemporalScheduleDescription();
-    value.namespace = namespace;
-    value.scheduleId = scheduleId;
-    value.paused = paused;
-    value.note = note;
-    value.workflowType = workflowType;
-    value.workflowId = workflowId;
-    value.taskQueue = taskQueue;
-    value.spec = spec;
-    value.overlap = overlap;
-    value.running = running;
-    value.recent = recent;
-    value.nextTimes = nextTimes;
-    value.actionCount = actionCount;
-    value.missedCount = missedCount;
-    value.skippedCount = skippedCount;
-    return value;
+    const made = new TemporalScheduleDescription();
+    made.namespace = namespace;
+    made.scheduleId = scheduleId;
+    made.paused = paused;
+    made.note = note;
+    made.workflowType = workflowType;
+    made.workflowId = workflowId;
+    made.taskQueue = taskQueue;
+    made.spec = spec;
+    made.overlap = overlap;
+    made.running = running;
+    made.recent = recent;
+    made.nextTimes = nextTimes;
+    made.actionCount = actionCount;
+    made.missedCount = missedCount;
+    made.skippedCount = skippedCount;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalScheduleDescription {
-    const value = new TemporalScheduleDescription();
+    const made = new TemporalScheduleDescription();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
-        value.namespace = reader.string();
+        made.namespace = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "paused") {
-        value.paused = reader.bool();
+        made.paused = reader.bool();
         seen |= (1 as u64) << 2;
       } else if (key == "note") {
-        value.note = reader.string();
+        made.note = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "workflowType") {
-        value.workflowType = reader.string();
+        made.workflowType = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 5;
       } else if (key == "taskQueue") {
-        value.taskQueue = reader.string();
+        made.taskQueue = reader.string();
         seen |= (1 as u64) << 6;
       } else if (key == "spec") {
-        value.spec = reader.json();
+        made.spec = reader.json();
         seen |= (1 as u64) << 7;
       } else if (key == "overlap") {
-        value.overlap = readTemporalOverlap(reader);
+        made.overlap = readTemporalOverlap(reader);
         seen |= (1 as u64) << 8;
       } else if (key == "running") {
         const list0: Array<TemporalExecution> = [];
@@ -19235,7 +19286,7 @@ export class TemporalScheduleDescription {
         while (reader.nextItem()) {
           list0.push(TemporalExecution.read(reader));
         }
-        value.running = list0;
+        made.running = list0;
         seen |= (1 as u64) << 9;
       } else if (key == "recent") {
         const list0: Array<TemporalScheduleAction> = [];
@@ -19243,7 +19294,7 @@ export class TemporalScheduleDescription {
         while (reader.nextItem()) {
           list0.push(TemporalScheduleAction.read(reader));
         }
-        value.recent = list0;
+        made.recent = list0;
         seen |= (1 as u64) << 10;
       } else if (key == "nextTimes") {
         const list0: Array<string> = [];
@@ -19251,16 +19302,16 @@ export class TemporalScheduleDescription {
         while (reader.nextItem()) {
           list0.push(reader.string());
         }
-        value.nextTimes = list0;
+        made.nextTimes = list0;
         seen |= (1 as u64) << 11;
       } else if (key == "actionCount") {
-        value.actionCount = reader.u64();
+        made.actionCount = reader.u64();
         seen |= (1 as u64) << 12;
       } else if (key == "missedCount") {
-        value.missedCount = reader.u64();
+        made.missedCount = reader.u64();
         seen |= (1 as u64) << 13;
       } else if (key == "skippedCount") {
-        value.skippedCount = reader.u64();
+        made.skippedCount = reader.u64();
         seen |= (1 as u64) << 14;
       } else if (key == "memo") {
         if (!reader.takeNull()) {
@@ -19270,7 +19321,7 @@ export class TemporalScheduleDescription {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.memo = map0;
+          made.memo = map0;
         }
       } else if (key == "searchAttributes") {
         if (!reader.takeNull()) {
@@ -19280,7 +19331,7 @@ export class TemporalScheduleDescription {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.searchAttributes = map0;
+          made.searchAttributes = map0;
         }
       } else {
         reader.skip();
@@ -19302,7 +19353,7 @@ export class TemporalScheduleDescription {
     if ((seen & ((1 as u64) << 13)) === 0) reader.missing("missedCount");
     if ((seen & ((1 as u64) << 14)) === 0) reader.missing("skippedCount");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19353,20 +19404,26 @@ export class TemporalScheduleDescription {
     if (this.memo.size > 0) {
       writer.key("memo");
       writer.beginObject();
-      const keys0 = this.memo.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.memo.get(keys0[at0]));
+      {
+        const keys0 = this.memo.keys();
+        const values0 = this.memo.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.searchAttributes.size > 0) {
       writer.key("searchAttributes");
       writer.beginObject();
-      const keys0 = this.searchAttributes.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.searchAttributes.get(keys0[at0]));
+      {
+        const keys0 = this.searchAttributes.keys();
+        const values0 = this.searchAttributes.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -19390,14 +19447,14 @@ export class TemporalSchedules {
 
   /** A value of the fields that are required. */
   static of(schedules: Array<TemporalSchedule>): TemporalSchedules {
-    const value = new TemporalSchedules();
-    value.schedules = schedules;
-    return value;
+    const made = new TemporalSchedules();
+    made.schedules = schedules;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalSchedules {
-    const value = new TemporalSchedules();
+    const made = new TemporalSchedules();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -19408,11 +19465,11 @@ export class TemporalSchedules {
         while (reader.nextItem()) {
           list0.push(TemporalSchedule.read(reader));
         }
-        value.schedules = list0;
+        made.schedules = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "next") {
         if (!reader.takeNull()) {
-          value.next = reader.string();
+          made.next = reader.string();
         }
       } else {
         reader.skip();
@@ -19420,7 +19477,7 @@ export class TemporalSchedules {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("schedules");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19462,13 +19519,13 @@ export class TemporalSetAttributes {
 
   /** A value of the fields that are required. */
   static of(): TemporalSetAttributes {
-    const value = new TemporalSetAttributes();
-    return value;
+    const made = new TemporalSetAttributes();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalSetAttributes {
-    const value = new TemporalSetAttributes();
+    const made = new TemporalSetAttributes();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -19480,7 +19537,7 @@ export class TemporalSetAttributes {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.searchAttributes = map0;
+          made.searchAttributes = map0;
         }
       } else if (key == "memo") {
         if (!reader.takeNull()) {
@@ -19490,14 +19547,14 @@ export class TemporalSetAttributes {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.memo = map0;
+          made.memo = map0;
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19506,20 +19563,26 @@ export class TemporalSetAttributes {
     if (this.searchAttributes.size > 0) {
       writer.key("searchAttributes");
       writer.beginObject();
-      const keys0 = this.searchAttributes.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.searchAttributes.get(keys0[at0]));
+      {
+        const keys0 = this.searchAttributes.keys();
+        const values0 = this.searchAttributes.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.memo.size > 0) {
       writer.key("memo");
       writer.beginObject();
-      const keys0 = this.memo.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.memo.get(keys0[at0]));
+      {
+        const keys0 = this.memo.keys();
+        const values0 = this.memo.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -19563,30 +19626,30 @@ export class TemporalSignalWithStart {
 
   /** A value of the fields that are required. */
   static of(workflow: TemporalWorkflowSpec, name: string): TemporalSignalWithStart {
-    const value = new TemporalSignalWithStart();
-    value.workflow = workflow;
-    value.name = name;
-    return value;
+    const made = new TemporalSignalWithStart();
+    made.workflow = workflow;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalSignalWithStart {
-    const value = new TemporalSignalWithStart();
+    const made = new TemporalSignalWithStart();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflow") {
-        value.workflow = TemporalWorkflowSpec.read(reader);
+        made.workflow = TemporalWorkflowSpec.read(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "idReuse") {
-        if (!reader.takeNull()) value.idReuse = new Box<TemporalIdReuse>(readTemporalIdReuse(reader));
+        if (!reader.takeNull()) made.idReuse = new Box<TemporalIdReuse>(readTemporalIdReuse(reader));
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -19595,11 +19658,11 @@ export class TemporalSignalWithStart {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -19608,7 +19671,7 @@ export class TemporalSignalWithStart {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflow");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19679,32 +19742,32 @@ export class TemporalSignalWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, name: string): TemporalSignalWorkflow {
-    const value = new TemporalSignalWorkflow();
-    value.workflowId = workflowId;
-    value.name = name;
-    return value;
+    const made = new TemporalSignalWorkflow();
+    made.workflowId = workflowId;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalSignalWorkflow {
-    const value = new TemporalSignalWorkflow();
+    const made = new TemporalSignalWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -19713,11 +19776,11 @@ export class TemporalSignalWorkflow {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -19726,7 +19789,7 @@ export class TemporalSignalWorkflow {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19799,34 +19862,34 @@ export class TemporalStartWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflow: TemporalWorkflowSpec): TemporalStartWorkflow {
-    const value = new TemporalStartWorkflow();
-    value.workflow = workflow;
-    return value;
+    const made = new TemporalStartWorkflow();
+    made.workflow = workflow;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalStartWorkflow {
-    const value = new TemporalStartWorkflow();
+    const made = new TemporalStartWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflow") {
-        value.workflow = TemporalWorkflowSpec.read(reader);
+        made.workflow = TemporalWorkflowSpec.read(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "idReuse") {
-        if (!reader.takeNull()) value.idReuse = new Box<TemporalIdReuse>(readTemporalIdReuse(reader));
+        if (!reader.takeNull()) made.idReuse = new Box<TemporalIdReuse>(readTemporalIdReuse(reader));
       } else if (key == "idConflict") {
-        if (!reader.takeNull()) value.idConflict = new Box<TemporalIdConflict>(readTemporalIdConflict(reader));
+        if (!reader.takeNull()) made.idConflict = new Box<TemporalIdConflict>(readTemporalIdConflict(reader));
       } else if (key == "startDelayMillis") {
-        if (!reader.takeNull()) value.startDelayMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.startDelayMillis = new Box<u64>(reader.u64());
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -19834,7 +19897,7 @@ export class TemporalStartWorkflow {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflow");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19895,32 +19958,32 @@ export class TemporalStarted {
 
   /** A value of the fields that are required. */
   static of(namespace: string, workflowId: string, runId: string, started: bool): TemporalStarted {
-    const value = new TemporalStarted();
-    value.namespace = namespace;
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.started = started;
-    return value;
+    const made = new TemporalStarted();
+    made.namespace = namespace;
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.started = started;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalStarted {
-    const value = new TemporalStarted();
+    const made = new TemporalStarted();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
-        value.namespace = reader.string();
+        made.namespace = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "started") {
-        value.started = reader.bool();
+        made.started = reader.bool();
         seen |= (1 as u64) << 3;
       } else {
         reader.skip();
@@ -19931,7 +19994,7 @@ export class TemporalStarted {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("started");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -19975,32 +20038,32 @@ export class TemporalTerminateWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): TemporalTerminateWorkflow {
-    const value = new TemporalTerminateWorkflow();
-    value.workflowId = workflowId;
-    return value;
+    const made = new TemporalTerminateWorkflow();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalTerminateWorkflow {
-    const value = new TemporalTerminateWorkflow();
+    const made = new TemporalTerminateWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "reason") {
         if (!reader.takeNull()) {
-          value.reason = reader.string();
+          made.reason = reader.string();
         }
       } else {
         reader.skip();
@@ -20008,7 +20071,7 @@ export class TemporalTerminateWorkflow {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20056,30 +20119,30 @@ export class TemporalTriggerSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string): TemporalTriggerSchedule {
-    const value = new TemporalTriggerSchedule();
-    value.scheduleId = scheduleId;
-    return value;
+    const made = new TemporalTriggerSchedule();
+    made.scheduleId = scheduleId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalTriggerSchedule {
-    const value = new TemporalTriggerSchedule();
+    const made = new TemporalTriggerSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "overlap") {
-        if (!reader.takeNull()) value.overlap = new Box<TemporalOverlap>(readTemporalOverlap(reader));
+        if (!reader.takeNull()) made.overlap = new Box<TemporalOverlap>(readTemporalOverlap(reader));
       } else if (key == "requestId") {
         if (!reader.takeNull()) {
-          value.requestId = reader.string();
+          made.requestId = reader.string();
         }
       } else {
         reader.skip();
@@ -20087,7 +20150,7 @@ export class TemporalTriggerSchedule {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20136,28 +20199,28 @@ export class TemporalUnpauseSchedule {
 
   /** A value of the fields that are required. */
   static of(scheduleId: string): TemporalUnpauseSchedule {
-    const value = new TemporalUnpauseSchedule();
-    value.scheduleId = scheduleId;
-    return value;
+    const made = new TemporalUnpauseSchedule();
+    made.scheduleId = scheduleId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalUnpauseSchedule {
-    const value = new TemporalUnpauseSchedule();
+    const made = new TemporalUnpauseSchedule();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "scheduleId") {
-        value.scheduleId = reader.string();
+        made.scheduleId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "note") {
         if (!reader.takeNull()) {
-          value.note = reader.string();
+          made.note = reader.string();
         }
       } else {
         reader.skip();
@@ -20165,7 +20228,7 @@ export class TemporalUnpauseSchedule {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("scheduleId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20204,28 +20267,28 @@ export class TemporalUpdateResult {
 
   /** A value of the fields that are required. */
   static of(updateId: string, runId: string, result: Json): TemporalUpdateResult {
-    const value = new TemporalUpdateResult();
-    value.updateId = updateId;
-    value.runId = runId;
-    value.result = result;
-    return value;
+    const made = new TemporalUpdateResult();
+    made.updateId = updateId;
+    made.runId = runId;
+    made.result = result;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalUpdateResult {
-    const value = new TemporalUpdateResult();
+    const made = new TemporalUpdateResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "updateId") {
-        value.updateId = reader.string();
+        made.updateId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "result") {
-        value.result = reader.json();
+        made.result = reader.json();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -20235,7 +20298,7 @@ export class TemporalUpdateResult {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("result");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20290,32 +20353,32 @@ export class TemporalUpdateWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, name: string): TemporalUpdateWorkflow {
-    const value = new TemporalUpdateWorkflow();
-    value.workflowId = workflowId;
-    value.name = name;
-    return value;
+    const made = new TemporalUpdateWorkflow();
+    made.workflowId = workflowId;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalUpdateWorkflow {
-    const value = new TemporalUpdateWorkflow();
+    const made = new TemporalUpdateWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -20324,14 +20387,14 @@ export class TemporalUpdateWorkflow {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "updateId") {
         if (!reader.takeNull()) {
-          value.updateId = reader.string();
+          made.updateId = reader.string();
         }
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
@@ -20339,7 +20402,7 @@ export class TemporalUpdateWorkflow {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20441,56 +20504,56 @@ export class TemporalWorkflow {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, runId: string, workflowType: string, taskQueue: string, status: TemporalWorkflowStatus, historyLength: u64, historyBytes: u64): TemporalWorkflow {
-    const value = new TemporalWorkflow();
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.workflowType = workflowType;
-    value.taskQueue = taskQueue;
-    value.status = status;
-    value.historyLength = historyLength;
-    value.historyBytes = historyBytes;
-    return value;
+    const made = new TemporalWorkflow();
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.workflowType = workflowType;
+    made.taskQueue = taskQueue;
+    made.status = status;
+    made.historyLength = historyLength;
+    made.historyBytes = historyBytes;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflow {
-    const value = new TemporalWorkflow();
+    const made = new TemporalWorkflow();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "workflowType") {
-        value.workflowType = reader.string();
+        made.workflowType = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "taskQueue") {
-        value.taskQueue = reader.string();
+        made.taskQueue = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "status") {
-        value.status = readTemporalWorkflowStatus(reader);
+        made.status = readTemporalWorkflowStatus(reader);
         seen |= (1 as u64) << 4;
       } else if (key == "startTime") {
         if (!reader.takeNull()) {
-          value.startTime = reader.string();
+          made.startTime = reader.string();
         }
       } else if (key == "closeTime") {
         if (!reader.takeNull()) {
-          value.closeTime = reader.string();
+          made.closeTime = reader.string();
         }
       } else if (key == "historyLength") {
-        value.historyLength = reader.u64();
+        made.historyLength = reader.u64();
         seen |= (1 as u64) << 7;
       } else if (key == "historyBytes") {
-        value.historyBytes = reader.u64();
+        made.historyBytes = reader.u64();
         seen |= (1 as u64) << 8;
       } else if (key == "parentWorkflowId") {
         if (!reader.takeNull()) {
-          value.parentWorkflowId = reader.string();
+          made.parentWorkflowId = reader.string();
         }
       } else if (key == "memo") {
         if (!reader.takeNull()) {
@@ -20500,7 +20563,7 @@ export class TemporalWorkflow {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.memo = map0;
+          made.memo = map0;
         }
       } else if (key == "searchAttributes") {
         if (!reader.takeNull()) {
@@ -20510,7 +20573,7 @@ export class TemporalWorkflow {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.searchAttributes = map0;
+          made.searchAttributes = map0;
         }
       } else {
         reader.skip();
@@ -20524,7 +20587,7 @@ export class TemporalWorkflow {
     if ((seen & ((1 as u64) << 7)) === 0) reader.missing("historyLength");
     if ((seen & ((1 as u64) << 8)) === 0) reader.missing("historyBytes");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20562,20 +20625,26 @@ export class TemporalWorkflow {
     if (this.memo.size > 0) {
       writer.key("memo");
       writer.beginObject();
-      const keys0 = this.memo.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.memo.get(keys0[at0]));
+      {
+        const keys0 = this.memo.keys();
+        const values0 = this.memo.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.searchAttributes.size > 0) {
       writer.key("searchAttributes");
       writer.beginObject();
-      const keys0 = this.searchAttributes.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.searchAttributes.get(keys0[at0]));
+      {
+        const keys0 = this.searchAttributes.keys();
+        const values0 = this.searchAttributes.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -20619,25 +20688,25 @@ export class TemporalWorkflowDescription {
 
   /** A value of the fields that are required. */
   static of(namespace: string, workflow: TemporalWorkflow, cancelRequested: bool): TemporalWorkflowDescription {
-    const value = new TemporalWorkflowDescription();
-    value.namespace = namespace;
-    value.workflow = workflow;
-    value.cancelRequested = cancelRequested;
-    return value;
+    const made = new TemporalWorkflowDescription();
+    made.namespace = namespace;
+    made.workflow = workflow;
+    made.cancelRequested = cancelRequested;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflowDescription {
-    const value = new TemporalWorkflowDescription();
+    const made = new TemporalWorkflowDescription();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
-        value.namespace = reader.string();
+        made.namespace = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflow") {
-        value.workflow = TemporalWorkflow.read(reader);
+        made.workflow = TemporalWorkflow.read(reader);
         seen |= (1 as u64) << 1;
       } else if (key == "pendingActivities") {
         if (!reader.takeNull()) {
@@ -20646,7 +20715,7 @@ export class TemporalWorkflowDescription {
           while (reader.nextItem()) {
             list0.push(TemporalPendingActivity.read(reader));
           }
-          value.pendingActivities = list0;
+          made.pendingActivities = list0;
         }
       } else if (key == "pendingChildren") {
         if (!reader.takeNull()) {
@@ -20655,12 +20724,12 @@ export class TemporalWorkflowDescription {
           while (reader.nextItem()) {
             list0.push(TemporalExecution.read(reader));
           }
-          value.pendingChildren = list0;
+          made.pendingChildren = list0;
         }
       } else if (key == "pendingTaskAttempt") {
-        if (!reader.takeNull()) value.pendingTaskAttempt = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.pendingTaskAttempt = new Box<u64>(reader.u64());
       } else if (key == "cancelRequested") {
-        value.cancelRequested = reader.bool();
+        made.cancelRequested = reader.bool();
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -20670,7 +20739,7 @@ export class TemporalWorkflowDescription {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflow");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("cancelRequested");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20737,34 +20806,34 @@ export class TemporalWorkflowHistory {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): TemporalWorkflowHistory {
-    const value = new TemporalWorkflowHistory();
-    value.workflowId = workflowId;
-    return value;
+    const made = new TemporalWorkflowHistory();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflowHistory {
-    const value = new TemporalWorkflowHistory();
+    const made = new TemporalWorkflowHistory();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "limit") {
-        if (!reader.takeNull()) value.limit = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.limit = new Box<u64>(reader.u64());
       } else if (key == "after") {
         if (!reader.takeNull()) {
-          value.after = reader.string();
+          made.after = reader.string();
         }
       } else {
         reader.skip();
@@ -20772,7 +20841,7 @@ export class TemporalWorkflowHistory {
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20828,38 +20897,38 @@ export class TemporalWorkflowResult {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): TemporalWorkflowResult {
-    const value = new TemporalWorkflowResult();
-    value.workflowId = workflowId;
-    return value;
+    const made = new TemporalWorkflowResult();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflowResult {
-    const value = new TemporalWorkflowResult();
+    const made = new TemporalWorkflowResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "namespace") {
         if (!reader.takeNull()) {
-          value.namespace = reader.string();
+          made.namespace = reader.string();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
         if (!reader.takeNull()) {
-          value.runId = reader.string();
+          made.runId = reader.string();
         }
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -20940,28 +21009,28 @@ export class TemporalWorkflowSpec {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, workflowType: string, taskQueue: string): TemporalWorkflowSpec {
-    const value = new TemporalWorkflowSpec();
-    value.workflowId = workflowId;
-    value.workflowType = workflowType;
-    value.taskQueue = taskQueue;
-    return value;
+    const made = new TemporalWorkflowSpec();
+    made.workflowId = workflowId;
+    made.workflowType = workflowType;
+    made.taskQueue = taskQueue;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflowSpec {
-    const value = new TemporalWorkflowSpec();
+    const made = new TemporalWorkflowSpec();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflowType") {
-        value.workflowType = reader.string();
+        made.workflowType = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "taskQueue") {
-        value.taskQueue = reader.string();
+        made.taskQueue = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "input") {
         if (!reader.takeNull()) {
@@ -20970,17 +21039,17 @@ export class TemporalWorkflowSpec {
           while (reader.nextItem()) {
             list0.push(reader.json());
           }
-          value.input = list0;
+          made.input = list0;
         }
       } else if (key == "executionTimeoutMillis") {
-        if (!reader.takeNull()) value.executionTimeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.executionTimeoutMillis = new Box<u64>(reader.u64());
       } else if (key == "runTimeoutMillis") {
-        if (!reader.takeNull()) value.runTimeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.runTimeoutMillis = new Box<u64>(reader.u64());
       } else if (key == "taskTimeoutMillis") {
-        if (!reader.takeNull()) value.taskTimeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.taskTimeoutMillis = new Box<u64>(reader.u64());
       } else if (key == "retry") {
         if (!reader.takeNull()) {
-          value.retry = TemporalRetryPolicy.read(reader);
+          made.retry = TemporalRetryPolicy.read(reader);
         }
       } else if (key == "memo") {
         if (!reader.takeNull()) {
@@ -20990,7 +21059,7 @@ export class TemporalWorkflowSpec {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.memo = map0;
+          made.memo = map0;
         }
       } else if (key == "searchAttributes") {
         if (!reader.takeNull()) {
@@ -21000,7 +21069,7 @@ export class TemporalWorkflowSpec {
             const key0 = reader.key;
             map0.set(key0, reader.json());
           }
-          value.searchAttributes = map0;
+          made.searchAttributes = map0;
         }
       } else {
         reader.skip();
@@ -21010,7 +21079,7 @@ export class TemporalWorkflowSpec {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("workflowType");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("taskQueue");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21053,20 +21122,26 @@ export class TemporalWorkflowSpec {
     if (this.memo.size > 0) {
       writer.key("memo");
       writer.beginObject();
-      const keys0 = this.memo.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.memo.get(keys0[at0]));
+      {
+        const keys0 = this.memo.keys();
+        const values0 = this.memo.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
     if (this.searchAttributes.size > 0) {
       writer.key("searchAttributes");
       writer.beginObject();
-      const keys0 = this.searchAttributes.keys();
-      for (let at0 = 0; at0 < keys0.length; at0++) {
-        writer.key(keys0[at0]);
-        writer.json(this.searchAttributes.get(keys0[at0]));
+      {
+        const keys0 = this.searchAttributes.keys();
+        const values0 = this.searchAttributes.values();
+        for (let at0 = 0; at0 < keys0.length; at0++) {
+          writer.key(keys0[at0]);
+          writer.json(values0[at0]);
+        }
       }
       writer.endObject();
     }
@@ -21154,14 +21229,14 @@ export class TemporalWorkflows {
 
   /** A value of the fields that are required. */
   static of(workflows: Array<TemporalWorkflow>): TemporalWorkflows {
-    const value = new TemporalWorkflows();
-    value.workflows = workflows;
-    return value;
+    const made = new TemporalWorkflows();
+    made.workflows = workflows;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): TemporalWorkflows {
-    const value = new TemporalWorkflows();
+    const made = new TemporalWorkflows();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
@@ -21172,11 +21247,11 @@ export class TemporalWorkflows {
         while (reader.nextItem()) {
           list0.push(TemporalWorkflow.read(reader));
         }
-        value.workflows = list0;
+        made.workflows = list0;
         seen |= (1 as u64) << 0;
       } else if (key == "next") {
         if (!reader.takeNull()) {
-          value.next = reader.string();
+          made.next = reader.string();
         }
       } else {
         reader.skip();
@@ -21184,7 +21259,7 @@ export class TemporalWorkflows {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflows");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21247,40 +21322,40 @@ export class Tool {
 
   /** A value of the fields that are required. */
   static of(name: string, inputSchema: Json): Tool {
-    const value = new Tool();
-    value.name = name;
-    value.inputSchema = inputSchema;
-    return value;
+    const made = new Tool();
+    made.name = name;
+    made.inputSchema = inputSchema;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): Tool {
-    const value = new Tool();
+    const made = new Tool();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "inputSchema") {
-        value.inputSchema = reader.json();
+        made.inputSchema = reader.json();
         seen |= (1 as u64) << 3;
       } else if (key == "outputSchema") {
         if (!reader.takeNull()) {
-          value.outputSchema = reader.json();
+          made.outputSchema = reader.json();
         }
       } else if (key == "annotations") {
         if (!reader.takeNull()) {
-          value.annotations = ToolAnnotations.read(reader);
+          made.annotations = ToolAnnotations.read(reader);
         }
       } else if (key == "icons") {
         if (!reader.takeNull()) {
@@ -21289,11 +21364,11 @@ export class Tool {
           while (reader.nextItem()) {
             list0.push(Icon.read(reader));
           }
-          value.icons = list0;
+          made.icons = list0;
         }
       } else if (key == "_meta") {
         if (!reader.takeNull()) {
-          value.meta = reader.json();
+          made.meta = reader.json();
         }
       } else {
         reader.skip();
@@ -21302,7 +21377,7 @@ export class Tool {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("inputSchema");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21373,30 +21448,30 @@ export class ToolAnnotations {
 
   /** A value of the fields that are required. */
   static of(): ToolAnnotations {
-    const value = new ToolAnnotations();
-    return value;
+    const made = new ToolAnnotations();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ToolAnnotations {
-    const value = new ToolAnnotations();
+    const made = new ToolAnnotations();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "readOnlyHint") {
-        if (!reader.takeNull()) value.readOnlyHint = new Box<bool>(reader.bool());
+        if (!reader.takeNull()) made.readOnlyHint = new Box<bool>(reader.bool());
       } else if (key == "destructiveHint") {
-        if (!reader.takeNull()) value.destructiveHint = new Box<bool>(reader.bool());
+        if (!reader.takeNull()) made.destructiveHint = new Box<bool>(reader.bool());
       } else if (key == "idempotentHint") {
-        if (!reader.takeNull()) value.idempotentHint = new Box<bool>(reader.bool());
+        if (!reader.takeNull()) made.idempotentHint = new Box<bool>(reader.bool());
       } else if (key == "openWorldHint") {
-        if (!reader.takeNull()) value.openWorldHint = new Box<bool>(reader.bool());
+        if (!reader.takeNull()) made.openWorldHint = new Box<bool>(reader.bool());
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21448,28 +21523,28 @@ export class ToolCallInput {
 
   /** A value of the fields that are required. */
   static of(name: string, context: Context): ToolCallInput {
-    const value = new ToolCallInput();
-    value.name = name;
-    value.context = context;
-    return value;
+    const made = new ToolCallInput();
+    made.name = name;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): ToolCallInput {
-    const value = new ToolCallInput();
+    const made = new ToolCallInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
-          value.arguments = reader.json();
+          made.arguments = reader.json();
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -21478,7 +21553,7 @@ export class ToolCallInput {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21518,26 +21593,26 @@ export class WorkflowArrival {
 
   /** A value of the fields that are required. */
   static of(value: Json): WorkflowArrival {
-    const value = new WorkflowArrival();
-    value.value = value;
-    return value;
+    const made = new WorkflowArrival();
+    made.value = value;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowArrival {
-    const value = new WorkflowArrival();
+    const made = new WorkflowArrival();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "handle") {
-        if (!reader.takeNull()) value.handle = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.handle = new Box<u64>(reader.u64());
       } else if (key == "signal") {
         if (!reader.takeNull()) {
-          value.signal = reader.string();
+          made.signal = reader.string();
         }
       } else if (key == "value") {
-        value.value = reader.json();
+        made.value = reader.json();
         seen |= (1 as u64) << 2;
       } else {
         reader.skip();
@@ -21545,7 +21620,7 @@ export class WorkflowArrival {
     }
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("value");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21587,13 +21662,13 @@ export class WorkflowArrivals {
 
   /** A value of the fields that are required. */
   static of(): WorkflowArrivals {
-    const value = new WorkflowArrivals();
-    return value;
+    const made = new WorkflowArrivals();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowArrivals {
-    const value = new WorkflowArrivals();
+    const made = new WorkflowArrivals();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -21604,18 +21679,18 @@ export class WorkflowArrivals {
           while (reader.nextItem()) {
             list0.push(WorkflowArrival.read(reader));
           }
-          value.arrivals = list0;
+          made.arrivals = list0;
         }
       } else if (key == "timedOut") {
         if (!reader.takeNull()) {
-          value.timedOut = reader.bool();
+          made.timedOut = reader.bool();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21647,20 +21722,20 @@ export class WorkflowCancel {
 
   /** A value of the fields that are required. */
   static of(handle: u64): WorkflowCancel {
-    const value = new WorkflowCancel();
-    value.handle = handle;
-    return value;
+    const made = new WorkflowCancel();
+    made.handle = handle;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowCancel {
-    const value = new WorkflowCancel();
+    const made = new WorkflowCancel();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "handle") {
-        value.handle = reader.u64();
+        made.handle = reader.u64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -21668,7 +21743,7 @@ export class WorkflowCancel {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("handle");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21704,30 +21779,30 @@ export class WorkflowChild {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, runId: string, started: bool): WorkflowChild {
-    const value = new WorkflowChild();
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.started = started;
-    return value;
+    const made = new WorkflowChild();
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.started = started;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowChild {
-    const value = new WorkflowChild();
+    const made = new WorkflowChild();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "handle") {
-        if (!reader.takeNull()) value.handle = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.handle = new Box<u64>(reader.u64());
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "started") {
-        value.started = reader.bool();
+        made.started = reader.bool();
         seen |= (1 as u64) << 3;
       } else {
         reader.skip();
@@ -21737,7 +21812,7 @@ export class WorkflowChild {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("started");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -21826,44 +21901,44 @@ export class WorkflowDefinition {
 
   /** A value of the fields that are required. */
   static of(name: string): WorkflowDefinition {
-    const value = new WorkflowDefinition();
-    value.name = name;
-    return value;
+    const made = new WorkflowDefinition();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowDefinition {
-    const value = new WorkflowDefinition();
+    const made = new WorkflowDefinition();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "title") {
         if (!reader.takeNull()) {
-          value.title = reader.string();
+          made.title = reader.string();
         }
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "inputSchema") {
         if (!reader.takeNull()) {
-          value.inputSchema = reader.json();
+          made.inputSchema = reader.json();
         }
       } else if (key == "outputSchema") {
         if (!reader.takeNull()) {
-          value.outputSchema = reader.json();
+          made.outputSchema = reader.json();
         }
       } else if (key == "stateSchema") {
         if (!reader.takeNull()) {
-          value.stateSchema = reader.json();
+          made.stateSchema = reader.json();
         }
       } else if (key == "stateVersion") {
         if (!reader.takeNull()) {
-          value.stateVersion = reader.u32();
+          made.stateVersion = reader.u32();
         }
       } else if (key == "signals") {
         if (!reader.takeNull()) {
@@ -21872,7 +21947,7 @@ export class WorkflowDefinition {
           while (reader.nextItem()) {
             list0.push(WorkflowMessage.read(reader));
           }
-          value.signals = list0;
+          made.signals = list0;
         }
       } else if (key == "queries") {
         if (!reader.takeNull()) {
@@ -21881,7 +21956,7 @@ export class WorkflowDefinition {
           while (reader.nextItem()) {
             list0.push(WorkflowMessage.read(reader));
           }
-          value.queries = list0;
+          made.queries = list0;
         }
       } else if (key == "icons") {
         if (!reader.takeNull()) {
@@ -21890,15 +21965,15 @@ export class WorkflowDefinition {
           while (reader.nextItem()) {
             list0.push(Icon.read(reader));
           }
-          value.icons = list0;
+          made.icons = list0;
         }
       } else if (key == "isTool") {
         if (!reader.takeNull()) {
-          value.isTool = reader.bool();
+          made.isTool = reader.bool();
         }
       } else if (key == "needsTask") {
         if (!reader.takeNull()) {
-          value.needsTask = reader.bool();
+          made.needsTask = reader.bool();
         }
       } else {
         reader.skip();
@@ -21906,7 +21981,7 @@ export class WorkflowDefinition {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22032,28 +22107,28 @@ export class WorkflowFailure {
 
   /** A value of the fields that are required. */
   static of(code: string, message: string): WorkflowFailure {
-    const value = new WorkflowFailure();
-    value.code = code;
-    value.message = message;
-    return value;
+    const made = new WorkflowFailure();
+    made.code = code;
+    made.message = message;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowFailure {
-    const value = new WorkflowFailure();
+    const made = new WorkflowFailure();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "code") {
-        value.code = reader.string();
+        made.code = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "message") {
-        value.message = reader.string();
+        made.message = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "details") {
         if (!reader.takeNull()) {
-          value.details = reader.json();
+          made.details = reader.json();
         }
       } else {
         reader.skip();
@@ -22062,7 +22137,7 @@ export class WorkflowFailure {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("code");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("message");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22093,20 +22168,20 @@ export class WorkflowGet {
 
   /** A value of the fields that are required. */
   static of(workflowId: string): WorkflowGet {
-    const value = new WorkflowGet();
-    value.workflowId = workflowId;
-    return value;
+    const made = new WorkflowGet();
+    made.workflowId = workflowId;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowGet {
-    const value = new WorkflowGet();
+    const made = new WorkflowGet();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -22114,7 +22189,7 @@ export class WorkflowGet {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflowId");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22134,20 +22209,20 @@ export class WorkflowInfo {
 
   /** A value of the fields that are required. */
   static of(): WorkflowInfo {
-    const value = new WorkflowInfo();
-    return value;
+    const made = new WorkflowInfo();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowInfo {
-    const value = new WorkflowInfo();
+    const made = new WorkflowInfo();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key.length >= 0) reader.skip();
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22193,40 +22268,40 @@ export class WorkflowInput {
 
   /** A value of the fields that are required. */
   static of(workflow: string, workflowId: string, runId: string, context: Context): WorkflowInput {
-    const value = new WorkflowInput();
-    value.workflow = workflow;
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.context = context;
-    return value;
+    const made = new WorkflowInput();
+    made.workflow = workflow;
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowInput {
-    const value = new WorkflowInput();
+    const made = new WorkflowInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "input") {
         if (!reader.takeNull()) {
-          value.input = reader.json();
+          made.input = reader.json();
         }
       } else if (key == "state") {
         if (!reader.takeNull()) {
-          value.state = reader.json();
+          made.state = reader.json();
         }
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 3;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 4;
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -22237,7 +22312,7 @@ export class WorkflowInput {
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22279,28 +22354,28 @@ export class WorkflowMessage {
 
   /** A value of the fields that are required. */
   static of(name: string): WorkflowMessage {
-    const value = new WorkflowMessage();
-    value.name = name;
-    return value;
+    const made = new WorkflowMessage();
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowMessage {
-    const value = new WorkflowMessage();
+    const made = new WorkflowMessage();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "description") {
         if (!reader.takeNull()) {
-          value.description = reader.string();
+          made.description = reader.string();
         }
       } else if (key == "schema") {
         if (!reader.takeNull()) {
-          value.schema = reader.json();
+          made.schema = reader.json();
         }
       } else {
         reader.skip();
@@ -22308,7 +22383,7 @@ export class WorkflowMessage {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22358,36 +22433,36 @@ export class WorkflowMigrateInput {
 
   /** A value of the fields that are required. */
   static of(workflow: string, state: Json, fromVersion: u32, toVersion: u32, context: Context): WorkflowMigrateInput {
-    const value = new WorkflowMigrateInput();
-    value.workflow = workflow;
-    value.state = state;
-    value.fromVersion = fromVersion;
-    value.toVersion = toVersion;
-    value.context = context;
-    return value;
+    const made = new WorkflowMigrateInput();
+    made.workflow = workflow;
+    made.state = state;
+    made.fromVersion = fromVersion;
+    made.toVersion = toVersion;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowMigrateInput {
-    const value = new WorkflowMigrateInput();
+    const made = new WorkflowMigrateInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "state") {
-        value.state = reader.json();
+        made.state = reader.json();
         seen |= (1 as u64) << 1;
       } else if (key == "fromVersion") {
-        value.fromVersion = reader.u32();
+        made.fromVersion = reader.u32();
         seen |= (1 as u64) << 2;
       } else if (key == "toVersion") {
-        value.toVersion = reader.u32();
+        made.toVersion = reader.u32();
         seen |= (1 as u64) << 3;
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 4;
       } else {
         reader.skip();
@@ -22399,7 +22474,7 @@ export class WorkflowMigrateInput {
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("toVersion");
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22431,20 +22506,20 @@ export class WorkflowMigrateResult {
 
   /** A value of the fields that are required. */
   static of(state: Json): WorkflowMigrateResult {
-    const value = new WorkflowMigrateResult();
-    value.state = state;
-    return value;
+    const made = new WorkflowMigrateResult();
+    made.state = state;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowMigrateResult {
-    const value = new WorkflowMigrateResult();
+    const made = new WorkflowMigrateResult();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "state") {
-        value.state = reader.json();
+        made.state = reader.json();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -22452,7 +22527,7 @@ export class WorkflowMigrateResult {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("state");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22492,32 +22567,32 @@ export class WorkflowOutcome {
 
   /** A value of the fields that are required. */
   static of(end: WorkflowEnd): WorkflowOutcome {
-    const value = new WorkflowOutcome();
-    value.end = end;
-    return value;
+    const made = new WorkflowOutcome();
+    made.end = end;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowOutcome {
-    const value = new WorkflowOutcome();
+    const made = new WorkflowOutcome();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "end") {
-        value.end = readWorkflowEnd(reader);
+        made.end = readWorkflowEnd(reader);
         seen |= (1 as u64) << 0;
       } else if (key == "output") {
         if (!reader.takeNull()) {
-          value.output = reader.json();
+          made.output = reader.json();
         }
       } else if (key == "failure") {
         if (!reader.takeNull()) {
-          value.failure = WorkflowFailure.read(reader);
+          made.failure = WorkflowFailure.read(reader);
         }
       } else if (key == "input") {
         if (!reader.takeNull()) {
-          value.input = reader.json();
+          made.input = reader.json();
         }
       } else {
         reader.skip();
@@ -22525,7 +22600,7 @@ export class WorkflowOutcome {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("end");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22558,20 +22633,20 @@ export class WorkflowPatch {
 
   /** A value of the fields that are required. */
   static of(applies: bool): WorkflowPatch {
-    const value = new WorkflowPatch();
-    value.applies = applies;
-    return value;
+    const made = new WorkflowPatch();
+    made.applies = applies;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowPatch {
-    const value = new WorkflowPatch();
+    const made = new WorkflowPatch();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "applies") {
-        value.applies = reader.bool();
+        made.applies = reader.bool();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -22579,7 +22654,7 @@ export class WorkflowPatch {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("applies");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22603,20 +22678,20 @@ export class WorkflowPatched {
 
   /** A value of the fields that are required. */
   static of(id: string): WorkflowPatched {
-    const value = new WorkflowPatched();
-    value.id = id;
-    return value;
+    const made = new WorkflowPatched();
+    made.id = id;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowPatched {
-    const value = new WorkflowPatched();
+    const made = new WorkflowPatched();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "id") {
-        value.id = reader.string();
+        made.id = reader.string();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -22624,7 +22699,7 @@ export class WorkflowPatched {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("id");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22668,36 +22743,36 @@ export class WorkflowQueryInput {
 
   /** A value of the fields that are required. */
   static of(workflow: string, query: string, context: Context): WorkflowQueryInput {
-    const value = new WorkflowQueryInput();
-    value.workflow = workflow;
-    value.query = query;
-    value.context = context;
-    return value;
+    const made = new WorkflowQueryInput();
+    made.workflow = workflow;
+    made.query = query;
+    made.context = context;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowQueryInput {
-    const value = new WorkflowQueryInput();
+    const made = new WorkflowQueryInput();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "query") {
-        value.query = reader.string();
+        made.query = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "arguments") {
         if (!reader.takeNull()) {
-          value.arguments = reader.json();
+          made.arguments = reader.json();
         }
       } else if (key == "state") {
         if (!reader.takeNull()) {
-          value.state = reader.json();
+          made.state = reader.json();
         }
       } else if (key == "context") {
-        value.context = Context.read(reader);
+        made.context = Context.read(reader);
         seen |= (1 as u64) << 4;
       } else {
         reader.skip();
@@ -22707,7 +22782,7 @@ export class WorkflowQueryInput {
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("query");
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("context");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22741,26 +22816,26 @@ export class WorkflowQueryResult {
 
   /** A value of the fields that are required. */
   static of(): WorkflowQueryResult {
-    const value = new WorkflowQueryResult();
-    return value;
+    const made = new WorkflowQueryResult();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowQueryResult {
-    const value = new WorkflowQueryResult();
+    const made = new WorkflowQueryResult();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "value") {
         if (!reader.takeNull()) {
-          value.value = reader.json();
+          made.value = reader.json();
         }
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22808,44 +22883,44 @@ export class WorkflowRun {
 
   /** A value of the fields that are required. */
   static of(workflow: string, workflowId: string, runId: string, status: WorkflowStatus): WorkflowRun {
-    const value = new WorkflowRun();
-    value.workflow = workflow;
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.status = status;
-    return value;
+    const made = new WorkflowRun();
+    made.workflow = workflow;
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.status = status;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowRun {
-    const value = new WorkflowRun();
+    const made = new WorkflowRun();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "status") {
-        value.status = readWorkflowStatus(reader);
+        made.status = readWorkflowStatus(reader);
         seen |= (1 as u64) << 3;
       } else if (key == "output") {
         if (!reader.takeNull()) {
-          value.output = reader.json();
+          made.output = reader.json();
         }
       } else if (key == "error") {
         if (!reader.takeNull()) {
-          value.error = reader.string();
+          made.error = reader.string();
         }
       } else if (key == "state") {
         if (!reader.takeNull()) {
-          value.state = reader.json();
+          made.state = reader.json();
         }
       } else {
         reader.skip();
@@ -22856,7 +22931,7 @@ export class WorkflowRun {
     if ((seen & ((1 as u64) << 2)) === 0) reader.missing("runId");
     if ((seen & ((1 as u64) << 3)) === 0) reader.missing("status");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -22921,40 +22996,40 @@ export class WorkflowRunInfo {
 
   /** A value of the fields that are required. */
   static of(workflow: string, workflowId: string, runId: string, startedUnixMillis: i64, steps: u64, suggestsContinueAsNew: bool): WorkflowRunInfo {
-    const value = new WorkflowRunInfo();
-    value.workflow = workflow;
-    value.workflowId = workflowId;
-    value.runId = runId;
-    value.startedUnixMillis = startedUnixMillis;
-    value.steps = steps;
-    value.suggestsContinueAsNew = suggestsContinueAsNew;
-    return value;
+    const made = new WorkflowRunInfo();
+    made.workflow = workflow;
+    made.workflowId = workflowId;
+    made.runId = runId;
+    made.startedUnixMillis = startedUnixMillis;
+    made.steps = steps;
+    made.suggestsContinueAsNew = suggestsContinueAsNew;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowRunInfo {
-    const value = new WorkflowRunInfo();
+    const made = new WorkflowRunInfo();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "runId") {
-        value.runId = reader.string();
+        made.runId = reader.string();
         seen |= (1 as u64) << 2;
       } else if (key == "startedUnixMillis") {
-        value.startedUnixMillis = reader.i64();
+        made.startedUnixMillis = reader.i64();
         seen |= (1 as u64) << 3;
       } else if (key == "steps") {
-        value.steps = reader.u64();
+        made.steps = reader.u64();
         seen |= (1 as u64) << 4;
       } else if (key == "suggestsContinueAsNew") {
-        value.suggestsContinueAsNew = reader.bool();
+        made.suggestsContinueAsNew = reader.bool();
         seen |= (1 as u64) << 5;
       } else {
         reader.skip();
@@ -22967,7 +23042,7 @@ export class WorkflowRunInfo {
     if ((seen & ((1 as u64) << 4)) === 0) reader.missing("steps");
     if ((seen & ((1 as u64) << 5)) === 0) reader.missing("suggestsContinueAsNew");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23001,20 +23076,20 @@ export class WorkflowSetState {
 
   /** A value of the fields that are required. */
   static of(state: Json): WorkflowSetState {
-    const value = new WorkflowSetState();
-    value.state = state;
-    return value;
+    const made = new WorkflowSetState();
+    made.state = state;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowSetState {
-    const value = new WorkflowSetState();
+    const made = new WorkflowSetState();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "state") {
-        value.state = reader.json();
+        made.state = reader.json();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -23022,7 +23097,7 @@ export class WorkflowSetState {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("state");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23056,28 +23131,28 @@ export class WorkflowSignal {
 
   /** A value of the fields that are required. */
   static of(workflowId: string, name: string): WorkflowSignal {
-    const value = new WorkflowSignal();
-    value.workflowId = workflowId;
-    value.name = name;
-    return value;
+    const made = new WorkflowSignal();
+    made.workflowId = workflowId;
+    made.name = name;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowSignal {
-    const value = new WorkflowSignal();
+    const made = new WorkflowSignal();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflowId") {
-        value.workflowId = reader.string();
+        made.workflowId = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "name") {
-        value.name = reader.string();
+        made.name = reader.string();
         seen |= (1 as u64) << 1;
       } else if (key == "payload") {
         if (!reader.takeNull()) {
-          value.payload = reader.json();
+          made.payload = reader.json();
         }
       } else {
         reader.skip();
@@ -23086,7 +23161,7 @@ export class WorkflowSignal {
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflowId");
     if ((seen & ((1 as u64) << 1)) === 0) reader.missing("name");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23114,20 +23189,20 @@ export class WorkflowSleep {
 
   /** A value of the fields that are required. */
   static of(millis: u64): WorkflowSleep {
-    const value = new WorkflowSleep();
-    value.millis = millis;
-    return value;
+    const made = new WorkflowSleep();
+    made.millis = millis;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowSleep {
-    const value = new WorkflowSleep();
+    const made = new WorkflowSleep();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "millis") {
-        value.millis = reader.u64();
+        made.millis = reader.u64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -23135,7 +23210,7 @@ export class WorkflowSleep {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("millis");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23173,38 +23248,38 @@ export class WorkflowStart {
 
   /** A value of the fields that are required. */
   static of(effect: string): WorkflowStart {
-    const value = new WorkflowStart();
-    value.effect = effect;
-    return value;
+    const made = new WorkflowStart();
+    made.effect = effect;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowStart {
-    const value = new WorkflowStart();
+    const made = new WorkflowStart();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "effect") {
-        value.effect = reader.string();
+        made.effect = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "request") {
         if (!reader.takeNull()) {
-          value.request = reader.json();
+          made.request = reader.json();
         }
       } else if (key == "retry") {
         if (!reader.takeNull()) {
-          value.retry = RetryPolicy.read(reader);
+          made.retry = RetryPolicy.read(reader);
         }
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("effect");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23257,38 +23332,38 @@ export class WorkflowStartChild {
 
   /** A value of the fields that are required. */
   static of(workflow: string): WorkflowStartChild {
-    const value = new WorkflowStartChild();
-    value.workflow = workflow;
-    return value;
+    const made = new WorkflowStartChild();
+    made.workflow = workflow;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowStartChild {
-    const value = new WorkflowStartChild();
+    const made = new WorkflowStartChild();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "workflow") {
-        value.workflow = reader.string();
+        made.workflow = reader.string();
         seen |= (1 as u64) << 0;
       } else if (key == "input") {
         if (!reader.takeNull()) {
-          value.input = reader.json();
+          made.input = reader.json();
         }
       } else if (key == "workflowId") {
         if (!reader.takeNull()) {
-          value.workflowId = reader.string();
+          made.workflowId = reader.string();
         }
       } else if (key == "onParentEnd") {
-        if (!reader.takeNull()) value.onParentEnd = new Box<OnParentEnd>(readOnParentEnd(reader));
+        if (!reader.takeNull()) made.onParentEnd = new Box<OnParentEnd>(readOnParentEnd(reader));
       } else {
         reader.skip();
       }
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("workflow");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23324,20 +23399,20 @@ export class WorkflowStarted {
 
   /** A value of the fields that are required. */
   static of(handle: u64): WorkflowStarted {
-    const value = new WorkflowStarted();
-    value.handle = handle;
-    return value;
+    const made = new WorkflowStarted();
+    made.handle = handle;
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowStarted {
-    const value = new WorkflowStarted();
+    const made = new WorkflowStarted();
     let seen: u64 = 0;
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
       if (key == "handle") {
-        value.handle = reader.u64();
+        made.handle = reader.u64();
         seen |= (1 as u64) << 0;
       } else {
         reader.skip();
@@ -23345,7 +23420,7 @@ export class WorkflowStarted {
     }
     if ((seen & ((1 as u64) << 0)) === 0) reader.missing("handle");
 
-    return value;
+    return made;
   }
 
   /** Writes it. */
@@ -23454,13 +23529,13 @@ export class WorkflowWait {
 
   /** A value of the fields that are required. */
   static of(): WorkflowWait {
-    const value = new WorkflowWait();
-    return value;
+    const made = new WorkflowWait();
+    return made;
   }
 
   /** Reads it. */
   static read(reader: JsonReader): WorkflowWait {
-    const value = new WorkflowWait();
+    const made = new WorkflowWait();
     reader.beginObject();
     while (reader.nextKey()) {
       const key = reader.key;
@@ -23471,7 +23546,7 @@ export class WorkflowWait {
           while (reader.nextItem()) {
             list0.push(reader.u64());
           }
-          value.handles = list0;
+          made.handles = list0;
         }
       } else if (key == "signals") {
         if (!reader.takeNull()) {
@@ -23480,20 +23555,20 @@ export class WorkflowWait {
           while (reader.nextItem()) {
             list0.push(reader.string());
           }
-          value.signals = list0;
+          made.signals = list0;
         }
       } else if (key == "all") {
         if (!reader.takeNull()) {
-          value.all = reader.bool();
+          made.all = reader.bool();
         }
       } else if (key == "timeoutMillis") {
-        if (!reader.takeNull()) value.timeoutMillis = new Box<u64>(reader.u64());
+        if (!reader.takeNull()) made.timeoutMillis = new Box<u64>(reader.u64());
       } else {
         reader.skip();
       }
     }
 
-    return value;
+    return made;
   }
 
   /** Writes it. */

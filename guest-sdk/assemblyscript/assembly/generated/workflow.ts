@@ -11,7 +11,7 @@ import { JsonWriter } from "../json";
 import * as types from "./types";
 
 @external("extism:host/user", "workflow_start")
-declare function workflow_start(request: u64): u64;
+declare function host_workflow_start(request: u64): u64;
 
 /**
  * Starts an effect that runs beside the workflow.
@@ -22,12 +22,12 @@ export function start(request: types.WorkflowStart): Result<types.WorkflowStarte
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_start", performed(block, workflow_start(block)));
+  const answer = new Answer("workflow_start", performed(block, host_workflow_start(block)));
   return answer.isSuccess ? answer.result<types.WorkflowStarted>(types.WorkflowStarted.read(answer.payload)) : answer.failure<types.WorkflowStarted>();
 }
 
 @external("extism:host/user", "workflow_wait")
-declare function workflow_wait(request: u64): u64;
+declare function host_workflow_wait(request: u64): u64;
 
 /**
  * Waits for what was started, for signals, or for a time.
@@ -38,12 +38,12 @@ export function wait(request: types.WorkflowWait = new types.WorkflowWait()): Re
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_wait", performed(block, workflow_wait(block)));
+  const answer = new Answer("workflow_wait", performed(block, host_workflow_wait(block)));
   return answer.isSuccess ? answer.result<types.WorkflowArrivals>(types.WorkflowArrivals.read(answer.payload)) : answer.failure<types.WorkflowArrivals>();
 }
 
 @external("extism:host/user", "workflow_cancel")
-declare function workflow_cancel(request: u64): u64;
+declare function host_workflow_cancel(request: u64): u64;
 
 /**
  * Stops a step, a timer or a child run.
@@ -54,12 +54,12 @@ export function cancel(request: types.WorkflowCancel): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_cancel", performed(block, workflow_cancel(block)));
+  const answer = new Answer("workflow_cancel", performed(block, host_workflow_cancel(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "workflow_sleep")
-declare function workflow_sleep(request: u64): u64;
+declare function host_workflow_sleep(request: u64): u64;
 
 /**
  * Waits for a time that may be long.
@@ -70,12 +70,12 @@ export function sleep(request: types.WorkflowSleep): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_sleep", performed(block, workflow_sleep(block)));
+  const answer = new Answer("workflow_sleep", performed(block, host_workflow_sleep(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "workflow_start_child")
-declare function workflow_start_child(request: u64): u64;
+declare function host_workflow_start_child(request: u64): u64;
 
 /**
  * Starts a run of another workflow of the role.
@@ -86,12 +86,12 @@ export function startChild(request: types.WorkflowStartChild): Result<types.Work
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_start_child", performed(block, workflow_start_child(block)));
+  const answer = new Answer("workflow_start_child", performed(block, host_workflow_start_child(block)));
   return answer.isSuccess ? answer.result<types.WorkflowChild>(types.WorkflowChild.read(answer.payload)) : answer.failure<types.WorkflowChild>();
 }
 
 @external("extism:host/user", "workflow_signal")
-declare function workflow_signal(request: u64): u64;
+declare function host_workflow_signal(request: u64): u64;
 
 /**
  * Sends a signal to the open run of a workflow of the role.
@@ -102,12 +102,12 @@ export function signal(request: types.WorkflowSignal): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_signal", performed(block, workflow_signal(block)));
+  const answer = new Answer("workflow_signal", performed(block, host_workflow_signal(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "workflow_set_state")
-declare function workflow_set_state(request: u64): u64;
+declare function host_workflow_set_state(request: u64): u64;
 
 /**
  * Publishes the state of the run.
@@ -118,12 +118,12 @@ export function setState(request: types.WorkflowSetState): Result<types.Done> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_set_state", performed(block, workflow_set_state(block)));
+  const answer = new Answer("workflow_set_state", performed(block, host_workflow_set_state(block)));
   return answer.isSuccess ? answer.result<types.Done>(types.Done.read(answer.payload)) : answer.failure<types.Done>();
 }
 
 @external("extism:host/user", "workflow_patched")
-declare function workflow_patched(request: u64): u64;
+declare function host_workflow_patched(request: u64): u64;
 
 /**
  * Tells if a change of the workflow's code applies to this run.
@@ -134,12 +134,12 @@ export function patched(request: types.WorkflowPatched): Result<types.WorkflowPa
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_patched", performed(block, workflow_patched(block)));
+  const answer = new Answer("workflow_patched", performed(block, host_workflow_patched(block)));
   return answer.isSuccess ? answer.result<types.WorkflowPatch>(types.WorkflowPatch.read(answer.payload)) : answer.failure<types.WorkflowPatch>();
 }
 
 @external("extism:host/user", "workflow_info")
-declare function workflow_info(request: u64): u64;
+declare function host_workflow_info(request: u64): u64;
 
 /**
  * Describes the run itself.
@@ -150,12 +150,12 @@ export function info(request: types.WorkflowInfo = new types.WorkflowInfo()): Re
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_info", performed(block, workflow_info(block)));
+  const answer = new Answer("workflow_info", performed(block, host_workflow_info(block)));
   return answer.isSuccess ? answer.result<types.WorkflowRunInfo>(types.WorkflowRunInfo.read(answer.payload)) : answer.failure<types.WorkflowRunInfo>();
 }
 
 @external("extism:host/user", "workflow_get")
-declare function workflow_get(request: u64): u64;
+declare function host_workflow_get(request: u64): u64;
 
 /**
  * Describes the newest run of a workflow of the role.
@@ -166,6 +166,6 @@ export function get(request: types.WorkflowGet): Result<types.WorkflowRun> {
   const writer = new JsonWriter();
   request.write(writer);
   const block = begun(writer);
-  const answer = new Answer("workflow_get", performed(block, workflow_get(block)));
+  const answer = new Answer("workflow_get", performed(block, host_workflow_get(block)));
   return answer.isSuccess ? answer.result<types.WorkflowRun>(types.WorkflowRun.read(answer.payload)) : answer.failure<types.WorkflowRun>();
 }
