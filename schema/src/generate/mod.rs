@@ -9,6 +9,7 @@
 //! and one template under `schema/templates` for each kind of file, listed in
 //! [`outputs`].
 
+mod assemblyscript;
 mod c;
 mod case;
 mod cpp;
@@ -58,13 +59,14 @@ pub enum GenerateError {
 type Generator = fn(&Contract) -> Result<Vec<Output>, GenerateError>;
 
 /// All languages.
-const LANGUAGES: [Generator; 6] = [
+const LANGUAGES: [Generator; 7] = [
     rust::outputs,
     haskell::outputs,
     go::outputs,
     c::outputs,
     cpp::outputs,
     javascript::outputs,
+    assemblyscript::outputs,
 ];
 
 /// Generates every file.
