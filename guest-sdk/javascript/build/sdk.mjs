@@ -8,11 +8,17 @@ import { fileURLToPath } from "node:url";
 /** The folder of the SDK. */
 export const sdk = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 
-// By `require`, which also looks into $NODE_PATH.
-const require = createRequire(import.meta.url);
+/** The bundler: of the SDK, of $NODE_PATH, which `require` looks into, or of the project that is built. */
+export const esbuild = required("esbuild");
 
-/** The bundler. */
-export const esbuild = require("esbuild");
+function required(name) {
+  try {
+    return createRequire(import.meta.url)(name);
+  } catch (error) {
+    if (error.code !== "MODULE_NOT_FOUND") throw error;
+    return createRequire(path.join(process.cwd(), "package.json"))(name);
+  }
+}
 
 /** Finds the modules of the SDK in its own folder, also for a plugin that has not installed it. */
 export const resolveSdk = {
