@@ -21,6 +21,7 @@ pub mod model;
 mod reference;
 mod rust;
 mod template;
+mod zig;
 
 pub use documents::{common_document, effects_document};
 pub use from_json_schema::{UnsupportedSchemaError, contract_from_json_schema};
@@ -79,6 +80,7 @@ pub fn outputs() -> Result<Vec<Output>, GenerateError> {
     outputs.extend(haskell::outputs(&contract)?);
     outputs.extend(c::outputs(&contract)?);
     outputs.extend(cpp::outputs(&contract)?);
+    outputs.extend(zig::outputs(&contract)?);
     Ok(outputs)
 }
 
