@@ -24,6 +24,7 @@ pub mod model;
 mod reference;
 mod rust;
 mod template;
+mod zig;
 
 pub use documents::{common_document, effects_document};
 pub use from_json_schema::{UnsupportedSchemaError, contract_from_json_schema};
@@ -59,12 +60,13 @@ pub enum GenerateError {
 type Generator = fn(&Contract) -> Result<Vec<Output>, GenerateError>;
 
 /// All languages.
-const LANGUAGES: [Generator; 7] = [
+const LANGUAGES: [Generator; 8] = [
     rust::outputs,
     haskell::outputs,
     go::outputs,
     c::outputs,
     cpp::outputs,
+    zig::outputs,
     javascript::outputs,
     assemblyscript::outputs,
 ];

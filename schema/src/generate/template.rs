@@ -20,6 +20,7 @@ pub fn render(template: &str, view: &impl Serialize) -> Result<String, minijinja
     );
     environment.add_filter("prefixed", prefixed);
     environment.add_filter("snake", |name: String| case::snake(&name));
+    environment.add_filter("pascal", |name: String| case::pascal(&name));
     environment.template_from_str(template)?.render(Serde(view))
 }
 
