@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use exomonad_test_support::{
-    Guest, Project, eventually, installed_by_with, required_or_skip, shipped_plugin,
+    Guest, Project, eventually, installed_by_with, repository, required_or_skip, shipped_plugin,
 };
 use serde_json::json;
 
@@ -280,14 +280,24 @@ async fn serves_from_nothing(language: &str) {
         return;
     };
     let path = std::env::var("PATH").unwrap_or_default();
-    let project = Project::new().env("PATH", format!("{toolchain}:{path}"));
-    let project = match std::env::var("RUSTUP_HOME") {
-        Ok(home) => project.env("RUSTUP_HOME", home),
-        Err(_) => project,
-    };
+    // What compilers keep is shared with scripts/guest-plugins.
+    let caches = repository().join("target/tools");
+    let cache = |name: &str| caches.join(name).display().to_string();
+    let project = Project::new()
+        .env("PATH", format!("{toolchain}:{path}"))
+        .env("GOCACHE", cache("go-cache"))
+        .env("npm_config_cache", cache("npm-cache"));
     project
         .run(["plugin", "new", "hello", "--lang", language])
         .exits(0);
+    if project.path("hello/package.json").exists() {
+        let install = std::process::Command::new("npm")
+            .args(["install", "--silent", "--no-audit", "--no-fund"])
+            .env("npm_config_cache", cache("npm-cache"))
+            .current_dir(project.path("hello"))
+            .status();
+        assert!(install.unwrap().success(), "{language}: npm install");
+    }
     project.run(["plugin", "test", "hello"]).exits(0);
     project
         .run(["plugin", "build", "hello", "--out", ".exomonad/plugins"])
@@ -330,4 +340,16 @@ macro_rules! languages {
     };
 }
 
-languages! { rust go c cpp zig assemblyscript javascript }
+languages! { go c cpp zig assemblyscript javascript }
+
+/// Rust's README is built as it is pasted (scripts/build-plugins --readme): its plugin is that of the template.
+#[test]
+fn the_template_for_rust_is_the_plugin_of_its_readme() {
+    let sdk = repository().join("guest-sdk/rust");
+    let readme = fs::read_to_string(sdk.join("README.md")).unwrap();
+    let pasted = readme.split("```rust\n").nth(1).unwrap();
+    let pasted = pasted.split("```").next().unwrap();
+    let template = fs::read_to_string(sdk.join("template/src/lib.rs")).unwrap();
+    let written = template.replace("//! The plugin {{name}}.\n\n", "");
+    assert_eq!(written.replace("{{name}}", "hello"), pasted);
+}

@@ -22,9 +22,7 @@ pub struct Greeting {
 pub fn greet(args: GreetArgs) -> Result<Greeting, ToolError> {
     let branch = git::get_branch(&GitGetBranch::default())?.branch;
     let place = branch.unwrap_or_else(|| "nowhere".to_owned());
-    Ok(Greeting {
-        text: format!("Hello {} on {place}", args.name),
-    })
+    Ok(Greeting { text: format!("Hello {} on {place}", args.name) })
 }
 
 plugin! { name: "{{name}}", tools: [greet] }
@@ -37,17 +35,9 @@ mod tests {
     #[test]
     fn a_greeting_names_the_branch() {
         let host = FakeHost::new().on(|_: GitGetBranch| {
-            Ok(GitBranch {
-                head: GitHead::Branch,
-                branch: Some("main".into()),
-                commit: None,
-            })
+            Ok(GitBranch { head: GitHead::Branch, branch: Some("main".into()), commit: None })
         });
-        let greeting = host.run(|| {
-            greet(GreetArgs {
-                name: "Ada".into(),
-            })
-        });
-        assert_eq!(greeting.unwrap().text, "Hello Ada on main");
+        let greeting = host.run(|| greet(GreetArgs { name: "Ada".into() })).unwrap();
+        assert_eq!(greeting.text, "Hello Ada on main");
     }
 }
