@@ -40,8 +40,28 @@ fn type_name(name: &str) -> String {
 
 /// Names that a field cannot have: macros of the C library, and words of C and of C++, which shares the headers.
 pub const RESERVED: [&str; 22] = [
-    "stdin", "stdout", "stderr", "default", "register", "static", "struct", "union", "enum", "signed", "auto",
-    "new", "namespace", "private", "public", "class", "delete", "operator", "template", "this", "using", "export",
+    "stdin",
+    "stdout",
+    "stderr",
+    "default",
+    "register",
+    "static",
+    "struct",
+    "union",
+    "enum",
+    "signed",
+    "auto",
+    "new",
+    "namespace",
+    "private",
+    "public",
+    "class",
+    "delete",
+    "operator",
+    "template",
+    "this",
+    "using",
+    "export",
 ];
 
 /// The spelling of names and types in C.

@@ -30,8 +30,8 @@ struct Zig;
 /// A name, in quotes if it is a word of the language.
 fn quoted(name: String) -> String {
     const WORDS: [&str; 14] = [
-        "error", "type", "test", "union", "enum", "struct", "var", "const", "fn", "export", "async", "resume",
-        "suspend", "and",
+        "error", "type", "test", "union", "enum", "struct", "var", "const", "fn", "export",
+        "async", "resume", "suspend", "and",
     ];
     if WORDS.contains(&name.as_str()) || name.starts_with(|first: char| first.is_ascii_digit()) {
         format!("@\"{name}\"")
