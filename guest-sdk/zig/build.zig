@@ -26,12 +26,12 @@ pub fn addPlugin(b: *std.Build, sdk: *std.Build.Dependency, options: PluginOptio
     const wasm = b.resolveTargetQuery(.{ .cpu_arch = .wasm32, .os_tag = .freestanding });
     const plugin = b.addExecutable(.{
         .name = options.name,
-        .root_module = moduleOf(b, sdk, options, wasm, .ReleaseSmall),
+        .root_module = moduleOf(b, sdk, options, wasm, .safe),
     });
     plugin.entry = .disabled;
     plugin.rdynamic = true;
     b.installArtifact(plugin);
-    const tests = b.addTest(.{ .root_module = moduleOf(b, sdk, options, b.graph.host, .Debug) });
+    const tests = b.addTest(.{ .root_module = moduleOf(b, sdk, options, b.graph.host, .debug) });
     b.step("test", "Test the plugin natively").dependOn(&b.addRunArtifact(tests).step);
 }
 
@@ -40,13 +40,13 @@ fn moduleOf(
     sdk: *std.Build.Dependency,
     options: PluginOptions,
     target: std.Build.ResolvedTarget,
-    optimize: std.builtin.OptimizeMode,
+    optimize: std.lang.Optimize,
 ) *std.Build.Module {
     const module = b.createModule(.{
         .root_source_file = options.root_source_file,
         .target = target,
         .optimize = optimize,
-        .strip = optimize != .Debug,
+        .strip = target.result.cpu.arch.isWasm(),
     });
     module.addAnonymousImport("exomonad", .{
         .root_source_file = sdk.path("src/exomonad.zig"),
