@@ -12,9 +12,8 @@ use std::process::Command;
 use miniz_oxide::deflate::compress_to_vec_zlib;
 
 /// What an SDK's folder holds that a project does not need.
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 6] = [
     "tests",
-    "tools",
     "target",
     "node_modules",
     "dist-newstyle",

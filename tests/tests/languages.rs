@@ -21,7 +21,7 @@ async fn greets(language: &str) {
     };
     let project = Project::new()
         .config(
-            "[role.greeter]\neffects = ['kv.*', 'workflow.*', 'log.*']\nlimits.memory = '128MiB'\n",
+            "[role.greeter]\neffects = ['kv.*', 'workflow.*', 'log.*']\n[engine]\ncompile_time = '5m'\n",
         )
         .plugin("greeter.wasm", module);
     let mut host = project.serve().await;
