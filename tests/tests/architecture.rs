@@ -128,6 +128,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("exomonad-guest", &["exomonad-guest-macros"]),
     ("exomonad-guest-macros", &[]),
+    ("exomonad-plugin-contract-rust", &["exomonad-guest"]),
     ("exomonad-plugin-echo", &["exomonad-guest"]),
     ("exomonad-plugin-everything", &["exomonad-guest"]),
     (

@@ -99,6 +99,32 @@ async fn dev_builds_at_each_change_and_says_when_the_host_serves_it() {
     dev.wait().unwrap();
 }
 
+#[tokio::test]
+async fn dev_says_when_the_running_host_looks_elsewhere() {
+    let project = Project::without_repository();
+    copying(&project);
+    // The same plugin, from the folder of the host.
+    project.put_plugin("greeter.wasm", Guest::answering("first").wasm());
+    let host = project.serve().await;
+    let log = project.path("dev.log");
+    let mut dev = project
+        .command()
+        .args(["plugin", "dev", "greeter", "--into", "elsewhere", "--url"])
+        .arg(host.url())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("dev says it", async || {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        text.contains("does not look into elsewhere").then_some(())
+    })
+    .await;
+    dev.kill().unwrap();
+    dev.wait().unwrap();
+}
+
 #[test]
 fn a_project_that_cannot_be_built_is_told_why() {
     let project = Project::without_repository();
@@ -150,6 +176,12 @@ fn a_project_that_cannot_be_built_is_told_why() {
         let output = build(file).exits(code);
         assert!(output.stderr.contains(words), "{file}: {output:?}");
     }
+    // Programs that are named by a path are the project's own.
+    let own = project.write("p/bin/own", "#!/bin/sh\necho own; exit 7\n");
+    fs::set_permissions(own, fs::Permissions::from_mode(0o755)).unwrap();
+    let needs = "[[needs]]\nprogram = 'bin/own'\ninstall = 'i'";
+    let ran = build(&(command("['bin/own']") + needs)).exits(1);
+    assert!(ran.stdout.contains("own"), "{ran:?}");
     let none = project.run(["plugin", "build", "nowhere"]).exits(2);
     assert!(none.stderr.contains("exomonad plugin new"), "{none:?}");
 }
@@ -245,6 +277,7 @@ fn a_modules_tools_are_tested_on_effects_that_a_file_answers() {
         (failing.replace("fails = true", ""), "it failed"),
         (failing.replace(error, ""), "which the case does not have"),
         (failing.replace("git.status", "git.diff"), "not git.diff"),
+        (failing.replace("repo_status", "nope"), "no such tool"),
         (
             failing.replace(error, &format!("{error}, {error}")),
             "did not request git.status",
@@ -255,6 +288,7 @@ fn a_modules_tools_are_tested_on_effects_that_a_file_answers() {
     }
     for (cases, words) in [
         ("[[case]]\n", "tool"),
+        ("case = []", "no case"),
         (
             "[[case]]\ntool = 'x'\neffects = [{ effect = 'git.fly', answer = 1 }]",
             "git.fly",
@@ -267,9 +301,11 @@ fn a_modules_tools_are_tested_on_effects_that_a_file_answers() {
         let wrong = run(cases).exits(2);
         assert!(wrong.stderr.contains(words), "{cases}: {wrong:?}");
     }
-    project
-        .run(["plugin", "test", file, "--cases", "none.toml"])
-        .exits(2);
+    for none in ["none.toml", "/dev/zero"] {
+        project
+            .run(["plugin", "test", file, "--cases", none])
+            .exits(2);
+    }
 }
 
 /// As a newcomer does it: a new project, its own test, the build, a running host, a call.

@@ -66,9 +66,10 @@ fn find(wasm: &[u8]) -> Result<Option<(DataSectionReader<'_>, Range<usize>)>, Bi
     Ok(None)
 }
 
-/// The segments joined; none if one does not begin at a number, or does not lie behind the one before it.
+/// The segments joined, by memory and place; none if one does not begin at a number, or two share a byte, since then
+/// their order matters.
 fn join(reader: DataSectionReader<'_>) -> Result<Option<Vec<Segment>>, BinaryReaderError> {
-    let mut joined: Vec<Segment> = Vec::new();
+    let mut found: Vec<(u32, u64, &[u8])> = Vec::new();
     for segment in reader {
         let segment = segment?;
         let DataKind::Active {
@@ -78,31 +79,36 @@ fn join(reader: DataSectionReader<'_>) -> Result<Option<Vec<Segment>>, BinaryRea
         else {
             return Ok(None);
         };
-        let start = match offset_expr.get_operators_reader().read()? {
-            Operator::I32Const { value } => u64::from(value as u32),
-            _ => return Ok(None),
-        };
-        let Some(last) = joined.last_mut().filter(|last| last.memory == memory) else {
-            joined.push(Segment {
-                memory,
-                start,
-                bytes: segment.data.to_vec(),
-            });
-            continue;
-        };
-        let end = last.start + last.bytes.len() as u64;
-        match start.checked_sub(end) {
-            None => return Ok(None),
-            Some(gap @ ..=GAP) => {
-                last.bytes.resize(last.bytes.len() + gap as usize, 0);
-                last.bytes.extend_from_slice(segment.data);
+        match offset_expr.get_operators_reader().read()? {
+            Operator::I32Const { value } => {
+                found.push((memory, u64::from(value as u32), segment.data));
             }
-            Some(_) => joined.push(Segment {
-                memory,
-                start,
-                bytes: segment.data.to_vec(),
-            }),
+            _ => return Ok(None),
         }
+    }
+    // Go's linker has some of them out of order.
+    found.sort_by_key(|(memory, start, _)| (*memory, *start));
+    let mut joined: Vec<Segment> = Vec::new();
+    for (memory, start, data) in found {
+        let before = joined.last_mut().filter(|last| last.memory == memory);
+        if let Some(last) = before {
+            let end = last.start + last.bytes.len() as u64;
+            match start.checked_sub(end) {
+                None => return Ok(None),
+                // Nothing lies between them, in whatever order they come.
+                Some(gap @ ..=GAP) => {
+                    last.bytes.resize(last.bytes.len() + gap as usize, 0);
+                    last.bytes.extend_from_slice(data);
+                    continue;
+                }
+                Some(_) => {}
+            }
+        }
+        joined.push(Segment {
+            memory,
+            start,
+            bytes: data.to_vec(),
+        });
     }
     Ok(Some(joined))
 }
@@ -183,10 +189,27 @@ mod tests {
         let named = module(spread(2_000, 20), named);
         assert!(matches!(joined(&named), Ok(Cow::Borrowed(_))));
         // Later ones may overwrite earlier ones.
+        let twice = spread(2_000, 20).chain(["(data (i32.const 1) \"x\")".to_owned()]);
+        assert_eq!(segments(&joined(&module(twice, "")).unwrap()), 2_001);
+    }
+
+    #[test]
+    fn their_order_and_their_memories_do_not_matter() {
         let backwards = (0..2_000)
             .rev()
             .map(|nth| format!("(data (i32.const {}) \"abcd\")", nth * 20));
-        assert_eq!(segments(&joined(&module(backwards, "")).unwrap()), 2_000);
+        assert_eq!(segments(&joined(&module(backwards, "")).unwrap()), 1);
+        // The zeros between two of a memory are not over a third, which comes before them.
+        let of_two = ["(data (memory 0) (i32.const 30) \"kept\")".to_owned()]
+            .into_iter()
+            .chain((0..1_500).map(|nth| format!("(data (memory 1) (i32.const {}) \"x\")", nth * 9)))
+            .chain([10, 60].map(|at| format!("(data (memory 0) (i32.const {at}) \"y\")")));
+        let two = module(of_two, "(memory 200)");
+        let fewer = joined(&two).unwrap();
+        wasmparser::validate(&fewer).unwrap();
+        let (reader, _) = find(&fewer).unwrap().unwrap();
+        let first = reader.into_iter().next().unwrap().unwrap();
+        assert_eq!((first.data.len(), &first.data[20..24]), (51, &b"kept"[..]));
     }
 
     #[test]

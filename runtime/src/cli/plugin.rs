@@ -34,7 +34,7 @@ const EFFECTS: &str = "extism:host/user::";
 /// Runs `plugin inspect`.
 pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError> {
     let engine = engine(EngineConfig {
-        sandboxes: 1,
+        sandboxes: 4,
         ..EngineConfig::default()
     })?;
     let load = LoadOptions {
@@ -77,7 +77,10 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
             let shown: Vec<String> = tools.iter().map(shown_tool).collect();
             outln!("  tools     {}", lines(&shown));
         }
-        Err(problem) => outln!("  tools     {}", without_controls(&problem)),
+        Err(problem) => {
+            outln!("  tools     {}", without_controls(&problem));
+            return Err(CommandError::Found);
+        }
     }
     Ok(())
 }
@@ -86,7 +89,7 @@ pub async fn inspect(options: &Options, file: &Path) -> Result<(), CommandError>
 const ABI: &str = "Extism, a core module";
 
 /// The tools that a plugin lists, in a sandbox without effects.
-async fn listed_tools(plugin: &Plugin) -> Result<Vec<Tool>, String> {
+pub async fn listed_tools(plugin: &Plugin) -> Result<Vec<Tool>, String> {
     if !plugin.has(HANDLE_LIST_TOOLS) {
         return Ok(Vec::new());
     }
@@ -122,7 +125,8 @@ fn shown_tool(tool: &Tool) -> String {
         }
     });
     let arguments = arguments.collect::<Vec<_>>().join(", ");
-    without_controls(&format!("{}({arguments})", tool.name))
+    // In one line, whatever the plugin says.
+    without_controls(&format!("{}({arguments})", tool.name)).replace(['\n', '\t'], " ")
 }
 
 /// The host of a plugin that is only looked at.

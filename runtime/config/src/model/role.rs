@@ -27,9 +27,10 @@ pub struct Role {
     pub bounds: RoleBounds,
     /// The sandbox of a call: a fresh one, or one that an earlier call of the role has used.
     pub instance: InstanceMode,
-    /// The plugins that are initialised once, with each sandbox a copy of the result. With "always", sandboxes may draw
-    /// the same random numbers, if the plugin draws them from what it read while it was initialised: for plugins
-    /// whose random numbers do not matter. Nothing is copied if `plugins.snapshot` is false.
+    /// The start of a sandbox: a copy of the plugin as it is after its initialisation, or the initialisation. With
+    /// "when_safe" it is the copy, unless the plugin draws random numbers meanwhile and does not renew them in each
+    /// sandbox; with "always" it is the copy even then, for plugins whose random numbers do not matter. There is no
+    /// copy if `plugins.snapshot` is false.
     pub snapshot: SnapshotMode,
     /// The calls that are recorded, with everything they did; `exomonad calls` shows them.
     pub journal: JournalMode,
@@ -133,15 +134,15 @@ impl Role {
     }
 }
 
-/// Which plugins begin with a snapshot of what they are after their initialisation.
+/// The start of a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotMode {
-    /// None: each sandbox initialises itself.
+    /// Each sandbox initialises itself.
     Never,
-    /// Those that draw no randomness while they are initialised, or renew it in each sandbox.
+    /// A copy of the initialised plugin, if it draws no random numbers meanwhile or renews them in each sandbox.
     WhenSafe,
-    /// Others, too.
+    /// A copy of the initialised plugin.
     Always,
 }
 

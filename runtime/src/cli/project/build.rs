@@ -10,6 +10,9 @@ use crate::cli::CommandError;
 /// The first bytes of every WebAssembly binary, module or component.
 const MAGIC: &[u8] = b"\0asm";
 
+/// A longer module than this is none that a host loads.
+const MAX_MODULE: u64 = 512 << 20;
+
 /// Runs `plugin build`: builds a project, and puts the module into a folder if one is named.
 pub fn build(folder: &Path, out: Option<&Path>) -> Result<(), CommandError> {
     let project = Project::open(folder)?;
@@ -65,7 +68,7 @@ pub fn place(project: &Project, module: &Path, folder: &Path) -> Result<PathBuf,
 }
 
 fn read(module: &Path) -> Result<Vec<u8>, CommandError> {
-    std::fs::read(module).map_err(|error| {
+    super::file::read(module, MAX_MODULE).map_err(|error| {
         CommandError::Refused(format!(
             "{}: {error}: `output` in the project's file has to name what the build makes",
             module.display()

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::CommandError;
 use crate::cli::args::Options;
-use crate::cli::plugin::{engine, open};
+use crate::cli::plugin::{engine, listed_tools, open};
 use crate::cli::show::{print_json, without_controls};
 
 /// A file of cases longer than this is none.
@@ -75,7 +75,7 @@ struct ExpectedError {
 pub async fn run_cases(options: &Options, module: &Path, file: &Path) -> Result<(), CommandError> {
     let cases = read(file)?;
     let engine = engine(EngineConfig {
-        sandboxes: 1,
+        sandboxes: 4,
         ..EngineConfig::default()
     })?;
     let load = LoadOptions {
@@ -83,10 +83,16 @@ pub async fn run_cases(options: &Options, module: &Path, file: &Path) -> Result<
         ..LoadOptions::default()
     };
     let plugin = open(&engine, module, &load).await?;
+    let tools = listed_tools(&plugin).await.map_err(CommandError::Refused)?;
     let mut outcomes = Vec::new();
     for (nth, case) in cases.into_iter().enumerate() {
         let name = format!("case {}, {}", nth + 1, case.tool);
-        outcomes.push((name, run(&plugin, case).await));
+        // A plugin's own failure for a tool that it does not have is no tool's.
+        let outcome = match tools.iter().any(|tool| tool.name == case.tool) {
+            true => run(&plugin, case).await,
+            false => Err("the plugin has no such tool".to_owned()),
+        };
+        outcomes.push((name, outcome));
     }
     let failed = outcomes
         .iter()
@@ -113,11 +119,8 @@ pub async fn run_cases(options: &Options, module: &Path, file: &Path) -> Result<
 
 fn read(file: &Path) -> Result<Vec<Case>, CommandError> {
     let usage = |reason: String| CommandError::Usage(format!("{}: {reason}", file.display()));
-    let size = std::fs::metadata(file).map_err(|error| usage(error.to_string()))?;
-    if size.len() > MAX_BYTES {
-        return Err(usage("it is too long".to_owned()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let bytes = super::file::read(file, MAX_BYTES).map_err(|error| usage(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| usage(error.to_string()))?;
     let is_json = file
         .extension()
         .is_some_and(|extension| extension == "json");
@@ -126,6 +129,9 @@ fn read(file: &Path) -> Result<Vec<Case>, CommandError> {
         false => toml_edit::de::from_str(&text).map_err(|error| error.to_string()),
     };
     let cases = parsed.map_err(usage)?.case;
+    if cases.is_empty() {
+        return Err(usage("it has no case".to_owned()));
+    }
     for (nth, case) in cases.iter().enumerate() {
         for one in &case.effects {
             let known = EffectKind::ALL

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use exomonad_engine::Manifest;
 
 use super::build::{make, place};
-use super::file::Project;
+use super::file::{FILE, Project};
 use crate::cli::CommandError;
 use crate::cli::args::Options;
 use crate::cli::call::Host;
@@ -21,6 +21,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SETTLED: Duration = Duration::from_millis(60);
 /// The longest wait for a host to take the module up.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
+/// The time within which a host that looks into the folder has found the module.
+const TAKEN_UP: Duration = Duration::from_secs(5);
 /// Files that are looked at, at most: a project of more names its sources.
 const MOST_FILES: usize = 20_000;
 /// Folders of what toolchains make and install.
@@ -42,16 +44,24 @@ pub async fn dev(
     folder: &Path,
     into: Option<&Path>,
 ) -> Result<(), CommandError> {
-    let project = Project::open(folder)?;
+    let mut project = Project::open(folder)?;
     let into = match into {
         Some(into) => into.to_owned(),
         None => load(options)?.config.plugins.dir,
     };
-    let mut built = SourceState::new();
+    let mut built = None;
     loop {
         let state = settled(&project).await?;
-        if state != built {
-            built = state;
+        // The project's file is one of them.
+        if state.len() < 2 {
+            return Err(CommandError::Usage(format!(
+                "{}: of its `sources` nothing is there but what the build makes",
+                folder.join(FILE).display()
+            )));
+        }
+        if built.as_ref() != Some(&state) {
+            built = Some(state);
+            project = Project::open(folder)?;
             // What is wrong has been said, by the toolchain or here.
             if let Err(error) = once(options, &project, &into).await {
                 let text = error.to_string();
@@ -77,7 +87,7 @@ async fn once(options: &Options, project: &Project, into: &Path) -> Result<(), C
     let digest = Manifest::open(&placed).and_then(|manifest| manifest.digest());
     let digest = digest.map_err(|error| CommandError::Refused(error.to_string()))?;
     match Host::find_running(options, Some(&role)).await {
-        Ok(host) => served(&host, &role, &digest, begin).await,
+        Ok(host) => served(&host, &role, &placed, &digest, begin).await,
         Err(error) => {
             errln!("{error}");
             Ok(())
@@ -96,15 +106,25 @@ async fn reloaded(host: &Host) -> bool {
 }
 
 /// Waits until a role serves a module, or has a problem with it.
-async fn served(host: &Host, role: &str, digest: &str, begin: Instant) -> Result<(), CommandError> {
-    let deadline = Instant::now() + LONGEST_LOAD;
+async fn served(
+    host: &Host,
+    role: &str,
+    placed: &Path,
+    digest: &str,
+    begin: Instant,
+) -> Result<(), CommandError> {
+    let placed_at = Instant::now();
+    let deadline = placed_at + LONGEST_LOAD;
     // Before that a problem may be the last version's.
     let is_reloaded = reloaded(host).await;
     loop {
         let roles = host.roles().await?;
         let found = roles.roles.iter().find(|one| one.name == role);
         let plugin = found.and_then(|role| role.plugin.as_ref());
-        if plugin.is_some_and(|plugin| plugin.digest == digest) {
+        // A host elsewhere may serve the same from a folder of its own.
+        let from = plugin.and_then(|plugin| fs::canonicalize(&plugin.source).ok());
+        let is_from_here = from.is_some() && from == fs::canonicalize(placed).ok();
+        if is_from_here && plugin.is_some_and(|plugin| plugin.digest == digest) {
             outln!(
                 "the role {role} serves it, {:.1} s after the change",
                 begin.elapsed().as_secs_f64()
@@ -116,6 +136,12 @@ async fn served(host: &Host, role: &str, digest: &str, begin: Instant) -> Result
         if let Some(problem) = of_this.and_then(|problem| problem.message.as_deref()) {
             let message = format!("{role}: {}", without_controls(problem));
             return Err(CommandError::Refused(message));
+        }
+        if is_reloaded && !is_from_here && placed_at.elapsed() > TAKEN_UP {
+            return Err(CommandError::Unavailable(format!(
+                "the running host does not look into {}: `--into` names its plugin folder",
+                placed.parent().unwrap_or(placed).display()
+            )));
         }
         if Instant::now() > deadline {
             return Err(CommandError::Unavailable(format!(
@@ -148,6 +174,7 @@ fn sources(project: &Project) -> Result<SourceState, CommandError> {
         .iter()
         .map(|source| project.folder.join(source))
         .collect();
+    waiting.push(project.folder.join(FILE));
     let output = project.output();
     while let Some(path) = waiting.pop() {
         // What has just been removed is no source.

@@ -1,9 +1,11 @@
 //! `plugin-project.toml`: how a plugin's project is built and tested.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use exomonad_core::regular_file;
 use exomonad_schema::RoleName;
 use serde::Deserialize;
 
@@ -81,15 +83,17 @@ impl Project {
     pub fn open(folder: &Path) -> Result<Self, CommandError> {
         let path = folder.join(FILE);
         let usage = |reason: String| CommandError::Usage(format!("{}: {reason}", path.display()));
-        let size = std::fs::metadata(&path).map(|about| about.len());
-        let text = match size {
-            Ok(size) if size > MAX_BYTES => return Err(usage("it is too long".to_owned())),
-            _ => std::fs::read_to_string(&path).map_err(|error| {
-                usage(format!(
-                    "{error}: this folder has no plugin's project; `exomonad plugin new` writes one"
-                ))
-            })?,
-        };
+        let text = read(&path, MAX_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        let text = text.map_err(|error| {
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    ": this folder has no plugin's project; `exomonad plugin new` writes one"
+                }
+                _ => "",
+            };
+            usage(format!("{error}{hint}"))
+        })?;
         let file: ProjectFile =
             toml_edit::de::from_str(&text).map_err(|error| usage(error.to_string()))?;
         let commands = std::iter::once(&file.build).chain(&file.test);
@@ -126,7 +130,7 @@ impl Project {
             .split_first()
             .ok_or_else(|| CommandError::Usage(format!("there is no command to {what} it")))?;
         let shown = spec.command.join(" ");
-        let status = Command::new(program)
+        let status = Command::new(self.in_folder(program))
             .args(arguments)
             .envs(&spec.environment)
             .current_dir(&self.folder)
@@ -142,9 +146,20 @@ impl Project {
         }
     }
 
+    /// A program that is named by its path, from the project's folder on.
+    fn in_folder(&self, program: &str) -> PathBuf {
+        let is_path = program.contains('/');
+        let path = match is_path {
+            true => std::path::absolute(self.folder.join(program)),
+            false => Ok(PathBuf::from(program)),
+        };
+        path.unwrap_or_else(|_| PathBuf::from(program))
+    }
+
     /// An error that names every program that is missing or too old, and how to install it.
     fn check_needs(&self) -> Result<(), CommandError> {
-        let problems: Vec<String> = self.file.needs.iter().filter_map(Need::problem).collect();
+        let problems = self.file.needs.iter();
+        let problems: Vec<String> = problems.filter_map(|need| need.problem(self)).collect();
         match problems.is_empty() {
             true => Ok(()),
             false => Err(CommandError::Unavailable(problems.join("\n"))),
@@ -152,12 +167,26 @@ impl Project {
     }
 }
 
+/// Reads a regular file of a bounded length.
+pub fn read(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    regular_file::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(std::io::Error::other(format!(
+            "it is longer than {most} bytes"
+        ))),
+        false => Ok(bytes),
+    }
+}
+
 impl Need {
-    fn problem(&self) -> Option<String> {
+    fn problem(&self, project: &Project) -> Option<String> {
         let Self {
             program, install, ..
         } = self;
-        if !is_in_path(program) {
+        if !is_in_path(&project.in_folder(program)) {
             return Some(format!("`{program}` is not installed: {install}"));
         }
         let wanted = self.at_least.as_deref()?;
@@ -190,15 +219,15 @@ impl Need {
 }
 
 /// True if a program can be started by this name.
-fn is_in_path(program: &str) -> bool {
+fn is_in_path(program: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
     let is_program = |path: &Path| {
         std::fs::metadata(path)
             .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
     };
-    if program.contains('/') {
-        return is_program(Path::new(program));
+    if program.components().count() > 1 {
+        return is_program(program);
     }
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| is_program(&folder.join(program)))

@@ -89,10 +89,10 @@ fn write(folder: &Path, files: &[TemplateFile]) -> io::Result<()> {
 
 fn tell(name: &RoleName, language: &str, folder: &Path) {
     outln!("{} has a plugin in {language}. Next:", folder.display());
-    outln!("  cd {}", folder.display());
-    outln!("  exomonad plugin test       # its own tests, without a host");
-    outln!("  exomonad plugin build      # makes {name}.wasm");
+    let folder = folder.display();
+    outln!("  exomonad plugin test {folder}     # its own tests, without a host");
+    outln!("  exomonad plugin build {folder}    # makes the module of {name}");
     outln!(
-        "  exomonad plugin dev        # builds at each change, into the plugin folder of the host"
+        "  exomonad plugin dev {folder}      # builds at each change, into the host's plugin folder"
     );
 }
