@@ -102,7 +102,12 @@ async fn row(language: &'static str) -> Result<Row, String> {
         cache: Some(CompileCache::open(folder.path()).map_err(|error| error.to_string())?),
         ..LoadOptions::default()
     };
-    let engine = Engine::new(EngineConfig::default()).map_err(|error| error.to_string())?;
+    // One for each language, in one process.
+    let engine = Engine::new(EngineConfig {
+        sandboxes: 64,
+        ..EngineConfig::default()
+    });
+    let engine = engine.map_err(|error| error.to_string())?;
     let manifest = Manifest::of_module(wasm.clone());
     let begin = Instant::now();
     let load = async || {
